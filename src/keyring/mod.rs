@@ -1,0 +1,1 @@
+//! Where replication encryption keys come from.

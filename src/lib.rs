@@ -1,0 +1,6 @@
+//! Read, verify and manage MySQL's encrypted binary and relay logs, offline.
+
+pub mod bytes;
+pub mod keyring;
+pub mod log;
+pub mod secret;

@@ -1,0 +1,3 @@
+//! What a log file says of itself before any key is used.
+
+pub mod key_id;

@@ -1,0 +1,3 @@
+//! The `binlogsec` command.
+
+fn main() {}
