@@ -1,3 +1,165 @@
 //! What a log file says of itself before any key is used.
 
+pub mod header;
 pub mod key_id;
+
+use header::{EncryptionHeader, HeaderError};
+
+use crate::event::format_description::{FormatDescription, FormatDescriptionError};
+use crate::event::header::{EventHeader, event_type};
+use crate::mariadb::start_encryption::StartEncryption;
+
+/// How many leading bytes of a file decide its kind and prove its key: the encryption header, the
+/// format description event, and room for the few events in which MariaDB's start event stands.
+pub const PROBE_LENGTH: usize = 4096;
+
+/// How many events after the format description event are looked at for one that starts
+/// encryption. Servers put it first.
+const EVENTS_LOOKED_AT: usize = 4;
+
+/// What a file is, by its leading bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LogKind {
+    /// No byte at all.
+    Empty,
+    /// Too short to tell: the file ends within the magic, the encryption header, or the format
+    /// description event.
+    Truncated {
+        /// What the magic, if it is whole, says.
+        magic: Option<Magic>,
+        /// How many bytes there are.
+        available: usize,
+    },
+    /// MySQL's encrypted log, version 1.
+    MysqlEncrypted(EncryptionHeader),
+    /// MySQL's magic of encrypted logs with another version.
+    MysqlEncryptedUnknownVersion {
+        /// The version byte at offset 4.
+        version: u8,
+    },
+    /// MySQL's magic of encrypted logs with a header that the server would refuse.
+    MysqlEncryptedDamaged(HeaderError),
+    /// A plaintext log of a MySQL server, or of a fork that writes the same.
+    MysqlPlain(FormatDescription),
+    /// A plaintext log of a MariaDB server.
+    MariadbPlain(FormatDescription),
+    /// A log that MariaDB encrypted event by event.
+    MariadbEncrypted(FormatDescription, StartEncryption),
+    /// A log that Percona Server 5.7 encrypted event by event.
+    Percona57Encrypted(FormatDescription),
+    /// The magic of a plaintext log, and then no format description event.
+    PlainDamaged(FormatDescriptionError),
+    /// Not a log.
+    Unknown,
+}
+
+/// The two magics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Magic {
+    /// `FE 62 69 6E`.
+    Plain,
+    /// `FD 62 69 6E`.
+    MysqlEncrypted,
+}
+
+impl LogKind {
+    /// Tells a file's kind from its first [`PROBE_LENGTH`] bytes, or from all of a shorter file.
+    #[must_use]
+    pub fn classify(file_start: &[u8]) -> Self {
+        let truncated = |magic| Self::Truncated { magic, available: file_start.len() };
+        match file_start.first_chunk::<4>() {
+            None if file_start.is_empty() => Self::Empty,
+            None if starts_a_magic(file_start) => truncated(None),
+            Some(&header::MAGIC) => match EncryptionHeader::parse(file_start) {
+                Ok(header) => Self::MysqlEncrypted(header),
+                Err(HeaderError::Truncated { .. }) => truncated(Some(Magic::MysqlEncrypted)),
+                Err(HeaderError::UnknownVersion { found: version }) => {
+                    Self::MysqlEncryptedUnknownVersion { version }
+                }
+                Err(error) => Self::MysqlEncryptedDamaged(error),
+            },
+            Some(&crate::event::MAGIC) => {
+                let events = file_start.get(crate::event::MAGIC.len()..).unwrap_or_default();
+                match FormatDescription::parse(events) {
+                    Ok(description) => classify_plain(description, events),
+                    Err(FormatDescriptionError::Truncated(_)) => truncated(Some(Magic::Plain)),
+                    Err(error) => Self::PlainDamaged(error),
+                }
+            }
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The name of the kind in reports. Stable.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Truncated { .. } => "truncated",
+            Self::MysqlEncrypted(_) => "mysql-encrypted",
+            Self::MysqlEncryptedUnknownVersion { .. } => "mysql-encrypted-unknown-version",
+            Self::MysqlEncryptedDamaged(_) => "mysql-encrypted-damaged",
+            Self::MysqlPlain(_) => "mysql-plain",
+            Self::MariadbPlain(_) => "mariadb-plain",
+            Self::MariadbEncrypted(..) => "mariadb-encrypted",
+            Self::Percona57Encrypted(_) => "percona57-encrypted",
+            Self::PlainDamaged(_) => "plain-damaged",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The format description event, where it can be read without a key.
+    #[must_use]
+    pub const fn plain_description(&self) -> Option<&FormatDescription> {
+        match self {
+            Self::MysqlPlain(description)
+            | Self::MariadbPlain(description)
+            | Self::MariadbEncrypted(description, _)
+            | Self::Percona57Encrypted(description) => Some(description),
+            _ => None,
+        }
+    }
+
+    /// Whether the file is a log of any kind, whole or damaged.
+    #[must_use]
+    pub const fn is_log(&self) -> bool {
+        !matches!(self, Self::Empty | Self::Unknown | Self::Truncated { magic: None, .. })
+    }
+}
+
+fn starts_a_magic(bytes: &[u8]) -> bool {
+    header::MAGIC.starts_with(bytes) || crate::event::MAGIC.starts_with(bytes)
+}
+
+/// Looks for an event that starts encryption, right after the format description event.
+fn classify_plain(description: FormatDescription, events: &[u8]) -> LogKind {
+    let mut rest = skip(events, &description.header);
+    for _ in 0..EVENTS_LOOKED_AT {
+        let Ok(header) = EventHeader::parse(rest) else { break };
+        match header.event_type {
+            event_type::PERCONA_START_ENCRYPTION => {
+                return LogKind::Percona57Encrypted(description);
+            }
+            event_type::MARIADB_START_ENCRYPTION => {
+                return match StartEncryption::parse(rest) {
+                    Ok(start) if start.is_in_force() => {
+                        LogKind::MariadbEncrypted(description, start)
+                    }
+                    _ => LogKind::MariadbPlain(description),
+                };
+            }
+            _ => rest = skip(rest, &header),
+        }
+    }
+    if description.is_mariadb() {
+        LogKind::MariadbPlain(description)
+    } else {
+        LogKind::MysqlPlain(description)
+    }
+}
+
+/// What follows an event; nothing when its length leads out of the bytes at hand.
+fn skip<'a>(bytes: &'a [u8], header: &EventHeader) -> &'a [u8] {
+    header.byte_length().and_then(|length| bytes.get(length..)).unwrap_or_default()
+}

@@ -1,0 +1,3 @@
+//! MariaDB's encrypted logs: a plain start, then every event encrypted by itself.
+
+pub mod start_encryption;
