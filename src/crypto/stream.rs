@@ -24,7 +24,10 @@ impl CtrStream {
     #[must_use]
     pub fn new(file_key: FileKey) -> Self {
         let FileKey { key, nonce } = file_key;
-        Self { cipher: Aes256::new(key.expose().into()), nonce }
+        Self {
+            cipher: Aes256::new(key.expose().into()),
+            nonce,
+        }
     }
 
     /// Applies the stream in place to bytes that start at `offset` of the body.
@@ -44,7 +47,10 @@ impl CtrStream {
 
     fn at(&self, offset: u64) -> Ctr64BE<Aes256> {
         let mut block = [0; 16];
-        block.iter_mut().zip(self.nonce.expose()).for_each(|(byte, nonce)| *byte = *nonce);
+        block
+            .iter_mut()
+            .zip(self.nonce.expose())
+            .for_each(|(byte, nonce)| *byte = *nonce);
         let core = CtrCore::inner_iv_init(self.cipher.clone(), &block.into());
         let mut stream = Ctr64BE::from_core(core);
         stream.seek(offset);
@@ -75,7 +81,11 @@ mod tests {
             for length in [0, 1, 15, 16, 17, 63, 64, 65] {
                 let mut piece = vec![0; length];
                 stream().apply(offset as u64, &mut piece);
-                assert_eq!(piece, whole[offset..offset + length], "{length} at {offset}");
+                assert_eq!(
+                    piece,
+                    whole[offset..offset + length],
+                    "{length} at {offset}"
+                );
                 let mut copied = vec![9; length];
                 stream().apply_to(offset as u64, &vec![0; length], &mut copied);
                 assert_eq!(copied, piece);

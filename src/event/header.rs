@@ -54,7 +54,11 @@ impl EventHeader {
     /// [`OutOfBytes`] when there are fewer than [`LENGTH`] bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, OutOfBytes> {
         if bytes.len() < LENGTH {
-            return Err(OutOfBytes { offset: 0, needed: LENGTH, available: bytes.len() });
+            return Err(OutOfBytes {
+                offset: 0,
+                needed: LENGTH,
+                available: bytes.len(),
+            });
         }
         let mut cursor = Cursor::new(bytes);
         Ok(Self {
@@ -76,7 +80,9 @@ impl EventHeader {
     /// The length as a count of bytes in memory, if it can be one: at least a header long.
     #[must_use]
     pub fn byte_length(&self) -> Option<usize> {
-        usize::try_from(self.length).ok().filter(|&length| length >= LENGTH)
+        usize::try_from(self.length)
+            .ok()
+            .filter(|&length| length >= LENGTH)
     }
 }
 
@@ -98,7 +104,11 @@ mod tests {
         assert!(header.has(flag::RELAY_LOG) && !header.has(flag::IN_USE));
         assert_eq!(
             EventHeader::parse(&bytes[..18]),
-            Err(OutOfBytes { offset: 0, needed: 19, available: 18 })
+            Err(OutOfBytes {
+                offset: 0,
+                needed: 19,
+                available: 18
+            })
         );
     }
 

@@ -67,7 +67,10 @@ impl LogKind {
     /// Tells a file's kind from its first [`PROBE_LENGTH`] bytes, or from all of a shorter file.
     #[must_use]
     pub fn classify(file_start: &[u8]) -> Self {
-        let truncated = |magic| Self::Truncated { magic, available: file_start.len() };
+        let truncated = |magic| Self::Truncated {
+            magic,
+            available: file_start.len(),
+        };
         match file_start.first_chunk::<4>() {
             None if file_start.is_empty() => Self::Empty,
             None if starts_a_magic(file_start) => truncated(None),
@@ -80,7 +83,9 @@ impl LogKind {
                 Err(error) => Self::MysqlEncryptedDamaged(error),
             },
             Some(&crate::event::MAGIC) => {
-                let events = file_start.get(crate::event::MAGIC.len()..).unwrap_or_default();
+                let events = file_start
+                    .get(crate::event::MAGIC.len()..)
+                    .unwrap_or_default();
                 match FormatDescription::parse(events) {
                     Ok(description) => classify_plain(description, events),
                     Err(FormatDescriptionError::Truncated(_)) => truncated(Some(Magic::Plain)),
@@ -124,7 +129,10 @@ impl LogKind {
     /// Whether the file is a log of any kind, whole or damaged.
     #[must_use]
     pub const fn is_log(&self) -> bool {
-        !matches!(self, Self::Empty | Self::Unknown | Self::Truncated { magic: None, .. })
+        !matches!(
+            self,
+            Self::Empty | Self::Unknown | Self::Truncated { magic: None, .. }
+        )
     }
 }
 
@@ -136,7 +144,9 @@ fn starts_a_magic(bytes: &[u8]) -> bool {
 fn classify_plain(description: FormatDescription, events: &[u8]) -> LogKind {
     let mut rest = skip(events, &description.header);
     for _ in 0..EVENTS_LOOKED_AT {
-        let Ok(header) = EventHeader::parse(rest) else { break };
+        let Ok(header) = EventHeader::parse(rest) else {
+            break;
+        };
         match header.event_type {
             event_type::PERCONA_START_ENCRYPTION => {
                 return LogKind::Percona57Encrypted(description);
@@ -161,5 +171,8 @@ fn classify_plain(description: FormatDescription, events: &[u8]) -> LogKind {
 
 /// What follows an event; nothing when its length leads out of the bytes at hand.
 fn skip<'a>(bytes: &'a [u8], header: &EventHeader) -> &'a [u8] {
-    header.byte_length().and_then(|length| bytes.get(length..)).unwrap_or_default()
+    header
+        .byte_length()
+        .and_then(|length| bytes.get(length..))
+        .unwrap_or_default()
 }

@@ -1,0 +1,73 @@
+//! Bytes in, bytes out, without a thought for what they mean.
+
+pub mod pipeline;
+pub mod sink;
+pub mod source;
+
+use std::path::{Path, PathBuf};
+
+/// What can go wrong between the disk and the memory.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransferError {
+    /// The operating system refused.
+    #[error("cannot {operation} {}: {source}", path.display())]
+    File {
+        /// Which file or stream.
+        path: PathBuf,
+        /// What was asked for: "open", "read" …
+        operation: &'static str,
+        /// Its answer.
+        source: std::io::Error,
+    },
+    /// A directory, device, pipe or socket where a file was expected. None is opened for reading:
+    /// it could block for ever.
+    #[error("{} is {found}, not a regular file", path.display())]
+    NotAFile {
+        /// Which one.
+        path: PathBuf,
+        /// What it is, with its article.
+        found: &'static str,
+    },
+    /// The output is there already.
+    #[error("{} exists already; it is replaced with --force only", path.display())]
+    Exists {
+        /// Which output.
+        path: PathBuf,
+    },
+    /// Somebody cut the file while it was read.
+    #[error("{} was cut while it was read: {size_at_open} bytes at first, {size_now} now", path.display())]
+    Shrank {
+        /// Which file.
+        path: PathBuf,
+        /// Its size when it was opened.
+        size_at_open: u64,
+        /// Its size when that was noticed.
+        size_now: u64,
+    },
+    /// The caller asked to stop, see [`pipeline::Progress`].
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl TransferError {
+    /// Wraps an answer of the operating system; to be used with `map_err`.
+    pub(crate) fn at(
+        path: &Path,
+        operation: &'static str,
+    ) -> impl Fn(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::File {
+            path: path.clone(),
+            operation,
+            source,
+        }
+    }
+
+    /// Whether the reader at the other end of an output pipe has gone.
+    #[must_use]
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::File { source, .. }
+            if source.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+}

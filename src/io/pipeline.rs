@@ -1,0 +1,347 @@
+//! Moves bytes from a source to a sink through a transformation, in parallel, in bounded memory.
+
+use std::io::{Read, Write};
+use std::ops::{ControlFlow, Range};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
+
+use super::TransferError;
+use super::sink::AtomicFile;
+use super::source::{FileSource, WINDOW};
+
+/// How much is transformed at a time: small enough for a core's second-level cache, large enough
+/// that a system call each does not show. Measured in docs/performance.md.
+pub const CHUNK: usize = 256 << 10;
+
+/// Chunks that may wait between the thread that produces and the one that writes.
+const CHUNKS_IN_FLIGHT: usize = 4;
+
+/// Is told how the work gets on, from several threads.
+pub trait Progress: Sync {
+    /// So many more bytes are done. [`ControlFlow::Break`] cancels the work.
+    fn advance(&self, bytes: u64) -> ControlFlow<()>;
+}
+
+/// Nobody watches.
+#[derive(Debug, Clone, Copy)]
+pub struct NoProgress;
+
+impl Progress for NoProgress {
+    fn advance(&self, _bytes: u64) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+/// Turns `source` bytes, which start at the given offset of the range, into `target` bytes of the
+/// same number.
+pub type Transform<'a> = dyn Fn(u64, &[u8], &mut [u8]) + Sync + 'a;
+
+/// Transforms a range of a file into a file at `sink_offset`, on all threads of the current rayon
+/// pool.
+///
+/// # Errors
+/// The first [`TransferError`] of any worker; the others stop at their next chunk.
+pub fn file_to_file(
+    source: &FileSource,
+    range: Range<u64>,
+    sink: &AtomicFile,
+    sink_offset: u64,
+    transform: &Transform<'_>,
+    progress: &dyn Progress,
+) -> Result<(), TransferError> {
+    let job = Job {
+        source,
+        range,
+        sink,
+        sink_offset,
+        transform,
+        progress,
+        next: AtomicU64::new(0),
+        failure: Mutex::new(None),
+    };
+    let segments = job
+        .range
+        .end
+        .saturating_sub(job.range.start)
+        .div_ceil(WINDOW);
+    let threads = u64::try_from(rayon::current_num_threads()).unwrap_or(1);
+    if segments <= 1 || threads <= 1 {
+        job.work();
+    } else {
+        rayon::scope(|scope| {
+            (0..threads.min(segments)).for_each(|_| scope.spawn(|_| job.work()));
+        });
+    }
+    match job
+        .failure
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+    {
+        Some(error) => Err(error),
+        None => source.check_size(),
+    }
+}
+
+/// What the workers share.
+struct Job<'a> {
+    source: &'a FileSource,
+    range: Range<u64>,
+    sink: &'a AtomicFile,
+    sink_offset: u64,
+    transform: &'a Transform<'a>,
+    progress: &'a dyn Progress,
+    /// The next segment that nobody has taken: in order, so that the disk sees one front.
+    next: AtomicU64,
+    failure: Mutex<Option<TransferError>>,
+}
+
+impl Job<'_> {
+    fn work(&self) {
+        if let Err(error) = self.take_segments() {
+            let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            failure.get_or_insert(error);
+            // No segment is left for the others.
+            self.next.store(u64::MAX >> 1, Ordering::Relaxed);
+        }
+    }
+
+    fn take_segments(&self) -> Result<(), TransferError> {
+        let mut view = self.source.view();
+        let mut target = Vec::new();
+        loop {
+            let segment = self.next.fetch_add(1, Ordering::Relaxed);
+            // Segments end where the source's windows do.
+            let first = self.range.start / WINDOW;
+            let window = first.saturating_add(segment).saturating_mul(WINDOW);
+            let start = window.max(self.range.start);
+            let end = window.saturating_add(WINDOW).min(self.range.end);
+            if start >= end {
+                return Ok(());
+            }
+            for (offset, length) in chunks(start..end) {
+                self.transform_chunk(&mut view, offset, length, &mut target)?;
+            }
+        }
+    }
+
+    fn transform_chunk(
+        &self,
+        view: &mut super::source::View<'_>,
+        offset: u64,
+        length: usize,
+        target: &mut Vec<u8>,
+    ) -> Result<(), TransferError> {
+        let within = offset.saturating_sub(self.range.start);
+        target.resize(length, 0);
+        (self.transform)(within, view.bytes(offset, length)?, target);
+        view.confirm()?;
+        self.sink
+            .write_at(self.sink_offset.saturating_add(within), target)?;
+        let done = u64::try_from(length).unwrap_or(u64::MAX);
+        match self.progress.advance(done) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(TransferError::Cancelled),
+        }
+    }
+}
+
+/// Offset and length of each chunk of a range; they end at multiples of [`CHUNK`], so that none
+/// crosses a window and writes are aligned.
+fn chunks(range: Range<u64>) -> impl Iterator<Item = (u64, usize)> {
+    const BYTES: u64 = CHUNK as u64;
+    let mut offset = range.start;
+    std::iter::from_fn(move || {
+        let left = range.end.checked_sub(offset).filter(|&left| left > 0)?;
+        let to_boundary = BYTES.saturating_sub(offset % BYTES);
+        let length = left.min(to_boundary);
+        let start = offset;
+        offset = offset.saturating_add(length);
+        Some((start, usize::try_from(length).unwrap_or(CHUNK)))
+    })
+}
+
+/// Fills a buffer with the next piece of output; less than asked only at the end, nothing after.
+pub type Producer<'a> = dyn FnMut(&mut [u8]) -> Result<usize, TransferError> + Send + 'a;
+
+/// Writes what `producer` gives in order. It runs in a thread of its own, so that reading and
+/// deciphering go on while the writer waits for its pipe. Returns the bytes written.
+///
+/// # Errors
+/// The first [`TransferError`] of producer or writer; `name` is what messages call the writer.
+pub fn stream(
+    producer: &mut Producer<'_>,
+    writer: &mut dyn Write,
+    name: &Path,
+    progress: &dyn Progress,
+) -> Result<u64, TransferError> {
+    std::thread::scope(|scope| {
+        let (filled_sender, filled) = mpsc::sync_channel(CHUNKS_IN_FLIGHT);
+        let (empty_sender, empty) = mpsc::channel();
+        for _ in 0..CHUNKS_IN_FLIGHT {
+            let _ = empty_sender.send(Vec::new());
+        }
+        scope.spawn(move || {
+            // Ends when the writer gives no buffer back any more.
+            while let Ok(mut buffer) = empty.recv() {
+                buffer.resize(CHUNK, 0);
+                let produced = producer(&mut buffer).map(|length| {
+                    buffer.truncate(length);
+                    buffer
+                });
+                let last = !matches!(&produced, Ok(buffer) if buffer.len() == CHUNK);
+                if filled_sender.send(produced).is_err() || last {
+                    return;
+                }
+            }
+        });
+        let mut written = 0_u64;
+        while let Ok(produced) = filled.recv() {
+            let buffer: Vec<u8> = produced?;
+            writer
+                .write_all(&buffer)
+                .map_err(TransferError::at(name, "write"))?;
+            let length = u64::try_from(buffer.len()).unwrap_or(u64::MAX);
+            written = written.saturating_add(length);
+            if progress.advance(length).is_break() {
+                return Err(TransferError::Cancelled);
+            }
+            let _ = empty_sender.send(buffer);
+        }
+        writer.flush().map_err(TransferError::at(name, "write"))?;
+        Ok(written)
+    })
+}
+
+/// Reads until the buffer is full or the stream ends, whatever pieces it comes in.
+///
+/// # Errors
+/// What the stream answers, interruptions aside.
+pub fn read_full(reader: &mut dyn Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0_usize;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match reader.read(rest) {
+            Ok(0) => break,
+            Ok(count) => filled = filled.saturating_add(count),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::sink::SinkOptions;
+    use crate::io::source::Access;
+
+    /// Adds the offset, so that a byte in the wrong place shows.
+    fn mark(offset: u64, source: &[u8], target: &mut [u8]) {
+        for (index, (target, source)) in target.iter_mut().zip(source).enumerate() {
+            *target = source.wrapping_add(u8::try_from((offset + index as u64) % 251).unwrap());
+        }
+    }
+
+    #[test]
+    fn every_byte_arrives_transformed_in_its_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let input = directory.path().join("in");
+        let content: Vec<u8> = (0..9_500_000_u32).map(|n| (n % 241) as u8).collect();
+        std::fs::write(&input, &content).unwrap();
+        for (index, start) in [0, 1, 512, WINDOW - 1, WINDOW, 9_499_999, 9_500_000]
+            .into_iter()
+            .enumerate()
+        {
+            for access in [Access::Mapped, Access::Positioned] {
+                let mut source = FileSource::open(&input).unwrap();
+                source.set_access(access);
+                let target = directory.path().join(format!("{index}-{access:?}"));
+                let sink = AtomicFile::create(&target, SinkOptions::default()).unwrap();
+                let range = start..source.length();
+                file_to_file(&source, range, &sink, 0, &mark, &NoProgress).unwrap();
+                sink.commit().unwrap();
+                let body = &content[usize::try_from(start).unwrap()..];
+                let mut expected = vec![0; body.len()];
+                mark(0, body, &mut expected);
+                assert!(
+                    std::fs::read(&target).unwrap() == expected,
+                    "{start} {access:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_cut_under_the_map_is_an_error() {
+        struct Cut<'a>(&'a std::fs::File);
+        impl Progress for Cut<'_> {
+            fn advance(&self, _: u64) -> ControlFlow<()> {
+                self.0.set_len(1_000_000).unwrap();
+                ControlFlow::Continue(())
+            }
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let input = directory.path().join("in");
+        std::fs::write(&input, vec![1; 12 << 20]).unwrap();
+        let writer = std::fs::File::options().write(true).open(&input).unwrap();
+        for access in [Access::Mapped, Access::Positioned] {
+            writer.set_len(12 << 20).unwrap();
+            let mut source = FileSource::open(&input).unwrap();
+            source.set_access(access);
+            let target = directory.path().join("out");
+            let sink = AtomicFile::create(&target, SinkOptions::default()).unwrap();
+            let range = 0..source.length();
+            let error = file_to_file(&source, range, &sink, 0, &mark, &Cut(&writer)).unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    TransferError::Shrank {
+                        size_now: 1_000_000,
+                        ..
+                    }
+                ),
+                "{access:?}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn cancelling_stops_the_work() {
+        struct Stop;
+        impl Progress for Stop {
+            fn advance(&self, _: u64) -> ControlFlow<()> {
+                ControlFlow::Break(())
+            }
+        }
+        let mut endless = |buffer: &mut [u8]| Ok(buffer.len());
+        let error = stream(&mut endless, &mut std::io::sink(), Path::new("-"), &Stop).unwrap_err();
+        assert!(matches!(error, TransferError::Cancelled));
+    }
+
+    #[test]
+    fn a_stream_ends_with_the_producer_or_the_writer() {
+        let mut left = 3 * CHUNK + 17;
+        let mut producer = |buffer: &mut [u8]| {
+            let length = left.min(buffer.len());
+            left -= length;
+            Ok(length)
+        };
+        let mut output = Vec::new();
+        let written = stream(&mut producer, &mut output, Path::new("-"), &NoProgress).unwrap();
+        assert_eq!((written, output.len()), (786_449, 786_449));
+
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut endless = |buffer: &mut [u8]| Ok(buffer.len());
+        let error = stream(&mut endless, &mut Closed, Path::new("-"), &NoProgress).unwrap_err();
+        assert!(error.is_broken_pipe());
+    }
+}

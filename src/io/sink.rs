@@ -1,0 +1,394 @@
+//! Output that appears under its name whole or not at all.
+//!
+//! The private temporary has no name where the file system allows it (`O_TMPFILE`): then not even
+//! SIGKILL leaves a plaintext behind. Elsewhere it is a hidden file that is removed on every way
+//! out but that one.
+
+use std::collections::BTreeSet;
+use std::fs::{File, Metadata};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use tempfile::{Builder, TempPath};
+
+use super::TransferError;
+
+/// What the names of temporaries start with.
+pub const TEMPORARY_PREFIX: &str = ".binlogsec-";
+
+/// How an output is made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SinkOptions {
+    /// Replace a regular file that is there.
+    pub force: bool,
+    /// Write file and directory through to the disk before [`AtomicFile::commit`] returns.
+    pub sync: bool,
+}
+
+/// A file in the making: mode 0600, in the target's directory, given its name by
+/// [`AtomicFile::commit`] alone.
+#[derive(Debug)]
+pub struct AtomicFile {
+    file: File,
+    target: PathBuf,
+    /// `None` while the temporary has no name.
+    name: Option<NamedTemporary>,
+    options: SinkOptions,
+}
+
+impl AtomicFile {
+    /// Starts an output that will be called `target`.
+    ///
+    /// # Errors
+    /// [`TransferError::Exists`] without `force`; [`TransferError::NotAFile`] when the target is
+    /// something that a file must not replace; [`TransferError::File`] when the directory is not
+    /// there or not writable.
+    pub fn create(target: &Path, options: SinkOptions) -> Result<Self, TransferError> {
+        if let Ok(metadata) = std::fs::symlink_metadata(target) {
+            check_replaceable(target, &metadata, options)?;
+        }
+        let directory = directory_of(target);
+        if let Some(file) = open_unnamed(directory) {
+            return Ok(Self {
+                file,
+                target: target.to_owned(),
+                name: None,
+                options,
+            });
+        }
+        let (file, path) = Builder::new()
+            .prefix(TEMPORARY_PREFIX)
+            .tempfile_in(directory)
+            .map_err(TransferError::at(directory, "create a temporary file in"))?
+            .into_parts();
+        let name = Some(NamedTemporary::new(path));
+        Ok(Self {
+            file,
+            target: target.to_owned(),
+            name,
+            options,
+        })
+    }
+
+    /// The file as it is being written.
+    #[must_use]
+    pub const fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The name it will have.
+    #[must_use]
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Writes at an offset; safe from several threads at once.
+    ///
+    /// # Errors
+    /// [`TransferError::File`], a full disk for one.
+    pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), TransferError> {
+        self.file
+            .write_all_at(bytes, offset)
+            .map_err(TransferError::at(&self.target, "write"))
+    }
+
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    /// [`TransferError::Exists`] when something took the name meanwhile, [`TransferError::File`];
+    /// in both cases the temporary is gone and what was there before is untouched.
+    pub fn commit(self) -> Result<(), TransferError> {
+        let Self {
+            file,
+            target,
+            name,
+            options,
+        } = self;
+        if options.sync {
+            file.sync_all()
+                .map_err(TransferError::at(&target, "write through to the disk"))?;
+        }
+        let name = match name {
+            Some(name) => name,
+            None if options.force => link_under_temporary_name(&file, &target)?,
+            None => {
+                link(&file, &target).map_err(|error| not_named(&target, error))?;
+                return finish(&target, options);
+            }
+        };
+        name.persist(&target, options)?;
+        finish(&target, options)
+    }
+}
+
+fn finish(target: &Path, options: SinkOptions) -> Result<(), TransferError> {
+    if options.sync {
+        sync_directory(directory_of(target))
+    } else {
+        Ok(())
+    }
+}
+
+/// A temporary that has a name, and so has to be removed.
+#[derive(Debug)]
+struct NamedTemporary(Option<TempPath>);
+
+/// Those that a signal would leave behind.
+static NAMED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Removes every temporary of this process; for the moment before a signal ends it.
+pub fn remove_temporaries() {
+    let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
+    for path in std::mem::take(&mut *named) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+impl NamedTemporary {
+    fn new(path: TempPath) -> Self {
+        NAMED
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(path.to_path_buf());
+        Self(Some(path))
+    }
+
+    /// Renames to the target; if that fails the temporary is removed.
+    fn persist(mut self, target: &Path, options: SinkOptions) -> Result<(), TransferError> {
+        let Some(path) = self.0.take() else {
+            return Ok(());
+        };
+        forget(&path);
+        let renamed = if options.force {
+            path.persist(target)
+        } else {
+            path.persist_noclobber(target)
+        };
+        renamed.map_err(|failed| not_named(target, failed.error))
+    }
+}
+
+impl Drop for NamedTemporary {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            forget(path);
+        }
+    }
+}
+
+fn forget(path: &Path) {
+    NAMED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .remove(path);
+}
+
+/// A file without a name in the directory; `None` where file system or kernel have none, or where
+/// it could not be given its name later.
+fn open_unnamed(directory: &Path) -> Option<File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::openat(CWD, directory, flags, Mode::RUSR | Mode::WUSR).ok()?);
+    descriptor_path(&file)
+        .symlink_metadata()
+        .is_ok()
+        .then_some(file)
+}
+
+fn descriptor_path(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+fn link(file: &File, path: &Path) -> std::io::Result<()> {
+    let descriptor = descriptor_path(file);
+    Ok(rustix::fs::linkat(
+        CWD,
+        &descriptor,
+        CWD,
+        path,
+        AtFlags::SYMLINK_FOLLOW,
+    )?)
+}
+
+/// A link cannot replace, a rename can: so to replace a file, the unnamed one is given a temporary
+/// name first.
+fn link_under_temporary_name(file: &File, target: &Path) -> Result<NamedTemporary, TransferError> {
+    let linked = Builder::new()
+        .prefix(TEMPORARY_PREFIX)
+        .make_in(directory_of(target), |path| link(file, path))
+        .map_err(TransferError::at(target, "name"))?;
+    Ok(NamedTemporary::new(linked.into_temp_path()))
+}
+
+fn not_named(target: &Path, error: std::io::Error) -> TransferError {
+    if error.kind() == std::io::ErrorKind::AlreadyExists {
+        TransferError::Exists {
+            path: target.to_owned(),
+        }
+    } else {
+        TransferError::at(target, "name")(error)
+    }
+}
+
+fn check_replaceable(
+    target: &Path,
+    metadata: &Metadata,
+    options: SinkOptions,
+) -> Result<(), TransferError> {
+    let file_type = metadata.file_type();
+    if !file_type.is_file() && !file_type.is_symlink() {
+        let found = super::source::describe(file_type);
+        return Err(TransferError::NotAFile {
+            path: target.to_owned(),
+            found,
+        });
+    }
+    if options.force {
+        Ok(())
+    } else {
+        Err(TransferError::Exists {
+            path: target.to_owned(),
+        })
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn sync_directory(directory: &Path) -> Result<(), TransferError> {
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(TransferError::at(directory, "write through to the disk"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn entries(directory: &Path) -> Vec<String> {
+        let mut names: Vec<_> = std::fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn nothing_is_there_before_the_commit_and_a_private_file_after() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("out");
+        let sink = AtomicFile::create(&target, SinkOptions::default()).unwrap();
+        sink.write_at(3, b"def").unwrap();
+        sink.write_at(0, b"abc").unwrap();
+        assert!(!target.exists());
+        sink.commit().unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"abcdef");
+        assert_eq!(
+            target.metadata().unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(entries(directory.path()), ["out"]);
+    }
+
+    #[test]
+    fn a_dropped_output_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("out");
+        let sink = AtomicFile::create(&target, SinkOptions::default()).unwrap();
+        sink.write_at(0, b"secret").unwrap();
+        drop(sink);
+        assert!(entries(directory.path()).is_empty());
+    }
+
+    #[test]
+    fn what_is_there_is_replaced_with_force_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("out");
+        std::fs::write(&target, b"old").unwrap();
+        let refused = AtomicFile::create(&target, SinkOptions::default()).unwrap_err();
+        assert!(matches!(refused, TransferError::Exists { .. }), "{refused}");
+        let options = SinkOptions {
+            force: true,
+            sync: true,
+        };
+        let sink = AtomicFile::create(&target, options).unwrap();
+        sink.write_at(0, b"new").unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"old");
+        sink.commit().unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"new");
+        assert_eq!(entries(directory.path()), ["out"]);
+    }
+
+    #[test]
+    fn a_name_taken_meanwhile_is_respected() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("out");
+        let sink = AtomicFile::create(&target, SinkOptions::default()).unwrap();
+        std::fs::write(&target, b"theirs").unwrap();
+        assert!(matches!(
+            sink.commit().unwrap_err(),
+            TransferError::Exists { .. }
+        ));
+        assert_eq!(std::fs::read(&target).unwrap(), b"theirs");
+        assert_eq!(entries(directory.path()), ["out"]);
+    }
+
+    #[test]
+    fn a_named_temporary_behaves_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("out");
+        std::fs::write(&target, b"theirs").unwrap();
+        let named = || {
+            let file = Builder::new()
+                .prefix(TEMPORARY_PREFIX)
+                .tempfile_in(directory.path());
+            NamedTemporary::new(file.unwrap().into_temp_path())
+        };
+        let refused = named()
+            .persist(&target, SinkOptions::default())
+            .unwrap_err();
+        assert!(matches!(refused, TransferError::Exists { .. }));
+        drop(named());
+        assert_eq!(entries(directory.path()), ["out"]);
+        named()
+            .persist(
+                &target,
+                SinkOptions {
+                    force: true,
+                    sync: false,
+                },
+            )
+            .unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"");
+        assert!(
+            NAMED
+                .lock()
+                .unwrap()
+                .iter()
+                .all(|path| !path.starts_with(directory.path()))
+        );
+    }
+
+    #[test]
+    fn a_directory_or_device_is_never_replaced() {
+        let force = SinkOptions {
+            force: true,
+            sync: false,
+        };
+        for target in ["/dev/null", "/tmp"] {
+            let refused = AtomicFile::create(Path::new(target), force).unwrap_err();
+            assert!(
+                matches!(refused, TransferError::NotAFile { .. }),
+                "{refused}"
+            );
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! A log file as a source of bytes: mapped in windows, or read by position.
+
+mod map;
+
+use std::fs::{File, FileType, OpenOptions};
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use map::Mapping;
+
+use super::TransferError;
+
+/// How much is mapped at a time. Pages are unmapped behind the work, so this times the number of
+/// workers bounds the memory, whatever the file's size.
+pub const WINDOW: u64 = 4 << 20;
+
+/// How a file's bytes are reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Through memory-mapped windows: no copy, for files that nobody writes.
+    Mapped,
+    /// By positioned reads: for files that a server may be writing.
+    Positioned,
+}
+
+/// A regular file, open for reading, with the size it had at that moment.
+#[derive(Debug)]
+pub struct FileSource {
+    file: File,
+    path: PathBuf,
+    length: u64,
+    access: Access,
+}
+
+impl FileSource {
+    /// Opens a regular file. Reads are positioned until [`FileSource::set_access`] says otherwise.
+    ///
+    /// # Errors
+    /// [`TransferError::File`] when it cannot be opened, [`TransferError::NotAFile`] for anything
+    /// else than a file; neither blocks.
+    pub fn open(path: &Path) -> Result<Self, TransferError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path)
+            .map_err(TransferError::at(path, "open"))?;
+        Self::from_file(file, path)
+    }
+
+    /// Takes over an open file; `path` is what messages call it.
+    ///
+    /// # Errors
+    /// As [`FileSource::open`].
+    pub fn from_file(file: File, path: &Path) -> Result<Self, TransferError> {
+        let metadata = file
+            .metadata()
+            .map_err(TransferError::at(path, "examine"))?;
+        if !metadata.is_file() {
+            let found = describe(metadata.file_type());
+            return Err(TransferError::NotAFile {
+                path: path.to_owned(),
+                found,
+            });
+        }
+        let length = metadata.len();
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            length,
+            access: Access::Positioned,
+        })
+    }
+
+    /// Chooses how bytes are reached from now on.
+    pub const fn set_access(&mut self, access: Access) {
+        self.access = access;
+    }
+
+    /// The size in bytes when the file was opened. What is appended later is not seen.
+    #[must_use]
+    pub const fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// What the file is called.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The open file.
+    #[must_use]
+    pub const fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Fills `buffer` from `offset` on, up to the size at open. Returns how much there was.
+    ///
+    /// # Errors
+    /// [`TransferError::File`]; [`TransferError::Shrank`] when the file ends before that size.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, TransferError> {
+        let available = usize::try_from(self.length.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let wanted = available.min(buffer.len());
+        let target = buffer.get_mut(..wanted).unwrap_or_default();
+        self.file.read_exact_at(target, offset).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                self.shrank()
+            } else {
+                TransferError::at(&self.path, "read")(error)
+            }
+        })?;
+        Ok(wanted)
+    }
+
+    /// A view for one worker.
+    #[must_use]
+    pub const fn view(&self) -> View<'_> {
+        View {
+            source: self,
+            window: None,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Whether the file still has the bytes that it had when it was opened.
+    ///
+    /// # Errors
+    /// [`TransferError::Shrank`] if not. To be asked before output from a mapped file is believed:
+    /// a cut within a page reads as zeros, without any other sign.
+    pub fn check_size(&self) -> Result<(), TransferError> {
+        if self.size_now() < self.length {
+            Err(self.shrank())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn shrank(&self) -> TransferError {
+        TransferError::Shrank {
+            path: self.path.clone(),
+            size_at_open: self.length,
+            size_now: self.size_now(),
+        }
+    }
+
+    fn size_now(&self) -> u64 {
+        self.file.metadata().map_or(0, |metadata| metadata.len())
+    }
+}
+
+/// One worker's way to the bytes: a mapped window that moves along, or a buffer.
+#[derive(Debug)]
+pub struct View<'a> {
+    source: &'a FileSource,
+    window: Option<Mapping>,
+    buffer: Vec<u8>,
+}
+
+impl View<'_> {
+    /// `length` bytes from `offset` on, which must lie within the size at open. A piece that
+    /// crosses a multiple of [`WINDOW`] is read by position.
+    ///
+    /// What is made of them may be believed after [`View::confirm`] only.
+    ///
+    /// # Errors
+    /// As [`FileSource::read_at`].
+    pub fn bytes(&mut self, offset: u64, length: usize) -> Result<&[u8], TransferError> {
+        // Decided first, so that no borrow of the window outlives the decision.
+        if self.source.access == Access::Mapped && self.map_window(offset, length) {
+            let window = self
+                .window
+                .as_ref()
+                .and_then(|window| window.get(offset, length));
+            return Ok(window.unwrap_or_default());
+        }
+        self.buffer.resize(length, 0);
+        let read = self.source.read_at(offset, &mut self.buffer)?;
+        if read < length {
+            return Err(self.source.shrank());
+        }
+        Ok(&self.buffer)
+    }
+
+    /// Whether the bytes last given were the file's own, and not the zeros that stand in for pages
+    /// that vanished under the map.
+    ///
+    /// # Errors
+    /// [`TransferError::Shrank`].
+    pub fn confirm(&self) -> Result<(), TransferError> {
+        match &self.window {
+            Some(window) if window.has_faulted() => Err(self.source.shrank()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Moves the window so that it holds the piece. `false` where it has to be read instead.
+    fn map_window(&mut self, offset: u64, length: usize) -> bool {
+        if self
+            .window
+            .as_ref()
+            .is_some_and(|window| window.get(offset, length).is_some())
+        {
+            return true;
+        }
+        let start = (offset / WINDOW).saturating_mul(WINDOW);
+        let end = start.saturating_add(WINDOW).min(self.source.length);
+        // The old window goes before the new one comes.
+        self.window = None;
+        self.window = Mapping::new(&self.source.file, start..end);
+        self.window
+            .as_ref()
+            .is_some_and(|window| window.get(offset, length).is_some())
+    }
+}
+
+/// What a file type is, for a message.
+#[must_use]
+pub fn describe(file_type: FileType) -> &'static str {
+    if file_type.is_dir() {
+        "a directory"
+    } else if file_type.is_fifo() {
+        "a named pipe"
+    } else if file_type.is_socket() {
+        "a socket"
+    } else if file_type.is_block_device() {
+        "a block device"
+    } else if file_type.is_char_device() {
+        "a character device"
+    } else {
+        "no regular file"
+    }
+}
