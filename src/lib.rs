@@ -5,9 +5,13 @@
 
 pub mod bytes;
 pub mod crypto;
+pub mod error;
 pub mod event;
 pub mod io;
 pub mod keyring;
 pub mod log;
 pub mod mariadb;
+pub mod open;
+pub mod ops;
+pub mod report;
 pub mod secret;

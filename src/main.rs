@@ -1,3 +1,15 @@
-//! The `binlogsec` command.
+//! The `binlogsec` command: parse, dispatch, and map the outcome to an exit code.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::process::protect();
+    let arguments = cli::args::parse();
+    let terminal = cli::terminal::Terminal::new(&arguments.global);
+    match cli::run(&arguments.command, &arguments.global, &terminal) {
+        Ok(exit) => exit.into(),
+        Err(error) => cli::exit::report(&error, &terminal),
+    }
+}

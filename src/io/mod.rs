@@ -35,6 +35,20 @@ pub enum TransferError {
         /// Which output.
         path: PathBuf,
     },
+    /// Input and output are one file.
+    #[error("{} is the input itself; name another output", path.display())]
+    SameFile {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// Two inputs would have one output.
+    #[error("{} and {} would both be written under one name; decrypt them into different directories", first.display(), second.display())]
+    SameName {
+        /// One input.
+        first: PathBuf,
+        /// The other one.
+        second: PathBuf,
+    },
     /// Somebody cut the file while it was read.
     #[error("{} was cut while it was read: {size_at_open} bytes at first, {size_now} now", path.display())]
     Shrank {

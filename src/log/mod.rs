@@ -1,6 +1,7 @@
 //! What a log file says of itself before any key is used.
 
 pub mod header;
+pub mod index;
 pub mod key_id;
 
 use header::{EncryptionHeader, HeaderError};

@@ -1,0 +1,44 @@
+//! From the key options to a keyring.
+
+use std::path::PathBuf;
+
+use binlogsec::error::Error;
+use binlogsec::keyring::Keyring;
+
+use super::args::KeyArgs;
+use super::terminal::Terminal;
+
+/// Names keyrings where no `--keyring` does.
+const VARIABLE: &str = "BINLOGSEC_KEYRING";
+
+/// Reads every source of keys that the user named.
+pub(crate) fn open(args: &KeyArgs, terminal: &Terminal) -> Result<Keyring, Error> {
+    let mut keyring = Keyring::new();
+    for path in keyring_paths(args) {
+        keyring.add_file(&path)?;
+    }
+    for file in keyring.files() {
+        let (path, format) = (file.path().display(), file.format());
+        terminal.detail(&format!(
+            "keyring {path}: {format}, {} keys",
+            file.entries().len()
+        ));
+    }
+    for argument in &args.key_files {
+        keyring.add_key_file(argument)?;
+    }
+    if let Some(command) = &args.key_command {
+        keyring.set_key_command(command)?;
+    }
+    Ok(keyring)
+}
+
+fn keyring_paths(args: &KeyArgs) -> Vec<PathBuf> {
+    if !args.keyrings.is_empty() {
+        return args.keyrings.clone();
+    }
+    let value = std::env::var_os(VARIABLE).unwrap_or_default();
+    std::env::split_paths(&value)
+        .filter(|path| !path.as_os_str().is_empty())
+        .collect()
+}

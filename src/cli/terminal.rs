@@ -1,0 +1,84 @@
+//! Where output goes, and whether it may have colour.
+
+use std::io::{self, IsTerminal, Write};
+
+use anstream::AutoStream;
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use super::args::{Color, Global};
+
+/// The two streams as the global options want them.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    color: anstream::ColorChoice,
+    quiet: bool,
+    verbose: bool,
+    progress: bool,
+}
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+
+impl Terminal {
+    pub(crate) fn new(global: &Global) -> Self {
+        let color = match global.color {
+            // Looks at the stream, NO_COLOR, CLICOLOR and TERM.
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        };
+        let progress = !global.quiet && !global.no_progress && io::stderr().is_terminal();
+        Self {
+            color,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            progress,
+        }
+    }
+
+    /// Standard output, for data.
+    pub(crate) fn out(&self) -> impl Write + use<> {
+        AutoStream::new(io::stdout(), self.color).lock()
+    }
+
+    /// Standard error, for reports when standard output carries a log.
+    pub(crate) fn err(&self) -> impl Write + use<> {
+        AutoStream::new(io::stderr(), self.color).lock()
+    }
+
+    /// Whether a progress bar may be drawn.
+    pub(crate) const fn shows_progress(&self) -> bool {
+        self.progress
+    }
+
+    /// Whether nothing but data and errors is wanted.
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Says what went wrong. There is nowhere to report that this failed.
+    pub(crate) fn error(&self, message: &str) {
+        let _ = writeln!(self.err(), "{ERROR}error:{ERROR:#} {message}");
+    }
+
+    /// Says what the user should know.
+    pub(crate) fn warning(&self, message: &str) {
+        if !self.quiet {
+            let _ = writeln!(self.err(), "{WARNING}warning:{WARNING:#} {message}");
+        }
+    }
+
+    /// Says what `--verbose` asks for.
+    pub(crate) fn detail(&self, message: &str) {
+        if self.verbose && !self.quiet {
+            let _ = writeln!(self.err(), "{message}");
+        }
+    }
+}
+
+/// Writes a report as one JSON document.
+pub(crate) fn write_json(out: &mut dyn Write, report: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, report)?;
+    writeln!(out)
+}

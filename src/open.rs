@@ -1,0 +1,478 @@
+//! A log, its kind and the keys: plaintext at any offset, whatever the dialect.
+
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use crate::crypto::derive::FileKey;
+use crate::crypto::password;
+use crate::crypto::stream::CtrStream;
+use crate::error::Error;
+use crate::event;
+use crate::event::format_description::{FormatDescription, FormatDescriptionError};
+use crate::io::TransferError;
+use crate::io::source::{Access, FileSource};
+use crate::keyring::{Keyring, KeyringError};
+use crate::log::header::{self, EncryptionHeader, HeaderError};
+use crate::log::key_id::KeyId;
+use crate::log::{LogKind, Magic, PROBE_LENGTH};
+
+/// Why the plaintext of a log cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// No byte.
+    #[error("the file is empty")]
+    Empty,
+    /// Other leading bytes than any log has.
+    #[error(
+        "not a log: it starts neither with fe 62 69 6e (plaintext) nor with fd 62 69 6e (encrypted)"
+    )]
+    NotALog,
+    /// The file ends before it says enough.
+    #[error("the log is cut short: it ends at offset {available}, within its {part}")]
+    Truncated {
+        /// The size of the file, in bytes.
+        available: usize,
+        /// What it ends in.
+        part: &'static str,
+    },
+    /// A header that no server would read.
+    #[error("damaged: {0}; if another copy of the log exists, use that")]
+    HeaderDamaged(#[source] HeaderError),
+    /// A version that nobody knew when this was written.
+    #[error("encryption header version {version} at offset 4 is not known, only version 1 is")]
+    UnknownVersion {
+        /// The version byte.
+        version: u8,
+    },
+    /// Plaintext log with an implausible beginning.
+    #[error("damaged: offset 4: {0}")]
+    PlainDamaged(#[source] FormatDescriptionError),
+    /// A format that is recognised and not yet read.
+    #[error("{format} logs are recognised, but cannot be decrypted by this version")]
+    Unsupported {
+        /// Whose format.
+        format: &'static str,
+    },
+    /// The log needs a key and none was offered.
+    #[error(
+        "encrypted under key {key_id}, and no key was given: name its keyring by --keyring FILE"
+    )]
+    NoKeys {
+        /// Under which id the key would be.
+        key_id: KeyId,
+    },
+    /// The keys that were offered do not have this id.
+    #[error(
+        "key {key_id} is not in {searched}; a rotation removes older keys, so look for a copy of the keyring from before it"
+    )]
+    KeyMissing {
+        /// Under which id the key would be.
+        key_id: KeyId,
+        /// Where it was looked for.
+        searched: String,
+    },
+    /// There is a key of this id, and it gives no log.
+    #[error(
+        "the key under {key_id} ({searched}) does not open this log: either another key has that name, or the wrapped password in the header is damaged"
+    )]
+    WrongKey {
+        /// Under which id the key is.
+        key_id: KeyId,
+        /// Where it was found.
+        searched: String,
+    },
+    /// The header says encrypted, the body says plaintext.
+    #[error(
+        "the header says encrypted, but at offset 512 a plaintext log begins: somebody has put the two together"
+    )]
+    BodyNotCiphertext,
+    /// The key fits, and the first event is damaged.
+    #[error("the key fits, but the log is damaged at plain offset {plain_offset}: {reason}")]
+    BodyDamaged {
+        /// Where, counted from the first byte after the encryption header.
+        plain_offset: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Plaintext where ciphertext was expected.
+    #[error("not encrypted: this is a plaintext log already")]
+    NotEncrypted,
+}
+
+/// What is known of a log's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyStatus {
+    /// The log has no key, or a kind without one.
+    NotApplicable,
+    /// No key was offered, or the log is too short to prove one.
+    Unchecked,
+    /// At hand, and it fits: the log's beginning decrypts.
+    Present,
+    /// Keys were offered, none of this id.
+    Missing,
+    /// A key of this id was offered, and it does not fit.
+    Wrong,
+}
+
+impl KeyStatus {
+    /// Its name in reports; `None` where there is nothing to say. Stable.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::NotApplicable => None,
+            Self::Unchecked => Some("unchecked"),
+            Self::Present => Some("present"),
+            Self::Missing => Some("missing"),
+            Self::Wrong => Some("wrong"),
+        }
+    }
+}
+
+/// What the leading bytes of a file and the keys at hand tell, without any output.
+#[derive(Debug)]
+pub struct Probe {
+    kind: LogKind,
+    body: Body,
+    description: Option<FormatDescription>,
+}
+
+/// How the plaintext is had.
+#[derive(Debug)]
+enum Body {
+    Plain,
+    Ciphertext(Box<CtrStream>),
+    Unreadable(LogError),
+}
+
+impl Probe {
+    /// Classifies a file by its first [`PROBE_LENGTH`] bytes (or all of a shorter one) and, if it
+    /// is encrypted, proves the key on them.
+    ///
+    /// # Errors
+    /// [`KeyringError`] when the key's source fails. What is wrong with the log itself is no error
+    /// here: it is part of the answer.
+    pub fn new(file_start: &[u8], keys: &Keyring) -> Result<Self, KeyringError> {
+        let kind = LogKind::classify(file_start);
+        let body = match &kind {
+            LogKind::MysqlEncrypted(header) => {
+                return match open_body(header, file_start, keys)? {
+                    Ok((stream, description)) => Ok(Self {
+                        kind,
+                        body: Body::Ciphertext(Box::new(stream)),
+                        description,
+                    }),
+                    Err(error) => Ok(Self {
+                        kind,
+                        body: Body::Unreadable(error),
+                        description: None,
+                    }),
+                };
+            }
+            LogKind::MysqlPlain(_) | LogKind::MariadbPlain(_) => Body::Plain,
+            unreadable => Body::Unreadable(why_unreadable(unreadable)),
+        };
+        let description = kind.plain_description().cloned();
+        Ok(Self {
+            kind,
+            body,
+            description,
+        })
+    }
+
+    /// What the file is.
+    #[must_use]
+    pub const fn kind(&self) -> &LogKind {
+        &self.kind
+    }
+
+    /// The format description event, where it could be read; that of an encrypted log with its key.
+    #[must_use]
+    pub const fn description(&self) -> Option<&FormatDescription> {
+        self.description.as_ref()
+    }
+
+    /// What is known of the key.
+    #[must_use]
+    pub const fn key_status(&self) -> KeyStatus {
+        match &self.body {
+            Body::Ciphertext(_) | Body::Unreadable(LogError::BodyDamaged { .. }) => {
+                KeyStatus::Present
+            }
+            Body::Unreadable(LogError::KeyMissing { .. }) => KeyStatus::Missing,
+            Body::Unreadable(LogError::WrongKey { .. }) => KeyStatus::Wrong,
+            Body::Unreadable(_) if matches!(self.kind, LogKind::MysqlEncrypted(_)) => {
+                KeyStatus::Unchecked
+            }
+            _ => KeyStatus::NotApplicable,
+        }
+    }
+
+    /// Why there is no plaintext, if there is none.
+    #[must_use]
+    pub const fn obstacle(&self) -> Option<&LogError> {
+        match &self.body {
+            Body::Unreadable(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Where the log's own bytes start in the file.
+    #[must_use]
+    pub const fn body_offset(&self) -> u64 {
+        match self.kind {
+            LogKind::MysqlEncrypted(_) => header::BODY_OFFSET,
+            _ => 0,
+        }
+    }
+
+    /// The stream that turns the body into plaintext; `None` when it is plaintext, or unreadable.
+    #[must_use]
+    pub const fn stream(&self) -> Option<&CtrStream> {
+        match &self.body {
+            Body::Ciphertext(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
+    /// The probe again if there is plaintext to be had.
+    ///
+    /// # Errors
+    /// The [`LogError`] that stands in the way.
+    pub fn readable(self) -> Result<Self, LogError> {
+        match self.body {
+            Body::Unreadable(error) => Err(error),
+            _ => Ok(self),
+        }
+    }
+}
+
+fn why_unreadable(kind: &LogKind) -> LogError {
+    match kind {
+        LogKind::Empty => LogError::Empty,
+        LogKind::Truncated { magic, available } => LogError::Truncated {
+            available: *available,
+            part: match magic {
+                None => "magic",
+                Some(Magic::MysqlEncrypted) => "encryption header (512 bytes)",
+                Some(Magic::Plain) => "format description event",
+            },
+        },
+        LogKind::MysqlEncryptedUnknownVersion { version } => {
+            LogError::UnknownVersion { version: *version }
+        }
+        LogKind::MysqlEncryptedDamaged(error) => LogError::HeaderDamaged(error.clone()),
+        LogKind::PlainDamaged(error) => LogError::PlainDamaged(*error),
+        LogKind::MariadbEncrypted(..) => LogError::Unsupported {
+            format: "MariaDB's encrypted",
+        },
+        LogKind::Percona57Encrypted(_) => LogError::Unsupported {
+            format: "Percona Server 5.7's encrypted",
+        },
+        _ => LogError::NotALog,
+    }
+}
+
+type OpenedBody = (CtrStream, Option<FormatDescription>);
+
+/// Tries every key of the header's id on the beginning of the body.
+fn open_body(
+    header: &EncryptionHeader,
+    file_start: &[u8],
+    keys: &Keyring,
+) -> Result<Result<OpenedBody, LogError>, KeyringError> {
+    let body = file_start.get(header::LENGTH..).unwrap_or_default();
+    if body.starts_with(&event::MAGIC) {
+        return Ok(Err(LogError::BodyNotCiphertext));
+    }
+    let key_id = header.key_id.clone();
+    if keys.is_empty() {
+        return Ok(Err(LogError::NoKeys { key_id }));
+    }
+    let candidates = keys.candidates(&key_id)?;
+    let searched = || keys.describe_sources();
+    if candidates.is_empty() {
+        return Ok(Err(LogError::KeyMissing {
+            key_id,
+            searched: searched(),
+        }));
+    }
+    if body.len() < event::MAGIC.len() {
+        return Ok(Err(LogError::Truncated {
+            available: file_start.len(),
+            part: "encrypted magic, so that no key can be proven",
+        }));
+    }
+    for key in &candidates {
+        let password = password::unwrap(key, &header.iv, &header.wrapped_password);
+        let stream = CtrStream::new(FileKey::derive(&password));
+        let mut plain = body.to_vec();
+        stream.apply(0, &mut plain);
+        match judge(&plain) {
+            Fit::Fits(description) => return Ok(Ok((stream, description))),
+            Fit::FitsDamaged(error) => return Ok(Err(error)),
+            Fit::No => {}
+        }
+    }
+    Ok(Err(LogError::WrongKey {
+        key_id,
+        searched: searched(),
+    }))
+}
+
+enum Fit {
+    /// The magic is there, and a plausible format description event as far as the file goes.
+    Fits(Option<FormatDescription>),
+    /// One of the two is there, which chance does not give: the key is right, the log is not.
+    FitsDamaged(LogError),
+    No,
+}
+
+fn judge(plain: &[u8]) -> Fit {
+    let has_magic = plain.starts_with(&event::MAGIC);
+    let events = plain.get(event::MAGIC.len()..).unwrap_or_default();
+    let damaged = |plain_offset, reason| {
+        Fit::FitsDamaged(LogError::BodyDamaged {
+            plain_offset,
+            reason,
+        })
+    };
+    match FormatDescription::parse(events) {
+        Ok(description) if has_magic => Fit::Fits(Some(description)),
+        Err(FormatDescriptionError::Truncated(_)) if has_magic => Fit::Fits(None),
+        Err(error) if has_magic => damaged(event::FIRST_EVENT, error.to_string()),
+        Ok(_) => damaged(0, "the magic fe 62 69 6e is not there".to_owned()),
+        Err(_) => Fit::No,
+    }
+}
+
+/// An open log whose plaintext can be read.
+#[derive(Debug)]
+pub struct OpenLog {
+    source: FileSource,
+    probe: Probe,
+}
+
+impl OpenLog {
+    /// Opens a log, encrypted or not, and proves its key.
+    ///
+    /// A log that its server may still be writing is read as far as it reached at this moment.
+    ///
+    /// # Errors
+    /// [`Error::Transfer`] when the file cannot be read, [`Error::Keyring`] when a key's source
+    /// fails, [`Error::Log`] when there is no plaintext to be had.
+    pub fn open(path: &Path, keys: &Keyring) -> Result<Self, Error> {
+        Self::new(FileSource::open(path)?, keys)
+    }
+
+    /// The same for a file that is open already.
+    ///
+    /// # Errors
+    /// As [`OpenLog::open`].
+    pub fn new(mut source: FileSource, keys: &Keyring) -> Result<Self, Error> {
+        let probe = Probe::new(&read_start(&source)?, keys)?
+            .readable()
+            .map_err(|error| Error::log(source.path(), error))?;
+        let in_use = probe.description().is_none_or(FormatDescription::in_use);
+        source.set_access(if in_use {
+            Access::Positioned
+        } else {
+            Access::Mapped
+        });
+        Ok(Self { source, probe })
+    }
+
+    /// What the file is.
+    #[must_use]
+    pub const fn kind(&self) -> &LogKind {
+        self.probe.kind()
+    }
+
+    /// Kind, key status and format description event together.
+    #[must_use]
+    pub const fn probe(&self) -> &Probe {
+        &self.probe
+    }
+
+    /// The file underneath.
+    #[must_use]
+    pub const fn source(&self) -> &FileSource {
+        &self.source
+    }
+
+    /// Length of the plaintext in bytes.
+    #[must_use]
+    pub const fn plain_length(&self) -> u64 {
+        self.source
+            .length()
+            .saturating_sub(self.probe.body_offset())
+    }
+
+    /// Fills `buffer` with plaintext from plain offset `offset` on; returns how much there was.
+    ///
+    /// # Errors
+    /// [`TransferError`] when the file cannot be read.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, TransferError> {
+        let Some(file_offset) = offset.checked_add(self.probe.body_offset()) else {
+            return Ok(0);
+        };
+        let read = self.source.read_at(file_offset, buffer)?;
+        if let (Some(stream), Some(bytes)) = (self.probe.stream(), buffer.get_mut(..read)) {
+            stream.apply(offset, bytes);
+        }
+        Ok(read)
+    }
+
+    /// The plaintext as a stream, for parsers that take [`Read`] and [`Seek`].
+    #[must_use]
+    pub const fn reader(&self) -> PlainReader<'_> {
+        PlainReader {
+            log: self,
+            position: 0,
+        }
+    }
+}
+
+/// The first bytes of a file, as many as a probe wants.
+///
+/// # Errors
+/// [`TransferError`] when they cannot be read.
+pub fn read_start(source: &FileSource) -> Result<Vec<u8>, TransferError> {
+    let mut start = vec![0; PROBE_LENGTH];
+    let read = source.read_at(0, &mut start)?;
+    start.truncate(read);
+    Ok(start)
+}
+
+/// The plaintext of an [`OpenLog`] as a stream. Unbuffered: wrap it in a
+/// [`BufReader`](std::io::BufReader) for small reads.
+#[derive(Debug, Clone)]
+pub struct PlainReader<'a> {
+    log: &'a OpenLog,
+    position: u64,
+}
+
+impl Read for PlainReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self
+            .log
+            .read_at(self.position, buffer)
+            .map_err(std::io::Error::other)?;
+        self.position = self
+            .position
+            .saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+        Ok(read)
+    }
+}
+
+impl Seek for PlainReader<'_> {
+    fn seek(&mut self, target: SeekFrom) -> std::io::Result<u64> {
+        let position = match target {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::End(offset) => self.log.plain_length().checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
+        };
+        self.position = position.ok_or(std::io::ErrorKind::InvalidInput)?;
+        Ok(self.position)
+    }
+}

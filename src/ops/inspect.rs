@@ -1,0 +1,145 @@
+//! The encryption status of logs.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::targets::{Origin, Target, Targets};
+use crate::error::{Error, ErrorClass};
+use crate::event::format_description::FormatDescription;
+use crate::io::TransferError;
+use crate::io::pipeline::read_full;
+use crate::io::source::FileSource;
+use crate::keyring::Keyring;
+use crate::log::{LogKind, PROBE_LENGTH};
+use crate::open::{KeyStatus, LogError, Probe, read_start};
+
+/// What to look at.
+#[derive(Debug, Clone, Default)]
+pub struct InspectOptions {
+    /// Report files in directories that are no logs, too.
+    pub all_files: bool,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct InspectOutcome {
+    /// Every log, and every file that was named.
+    pub files: Vec<Inspected>,
+    /// Files in directories that are no logs and were left out.
+    pub other_files: usize,
+    /// Names, directories and files that could not be read.
+    pub failures: Vec<Error>,
+}
+
+/// What one file says of itself.
+#[derive(Debug)]
+pub struct Inspected {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+    /// What it is.
+    pub kind: LogKind,
+    /// What is known of its key.
+    pub key_status: KeyStatus,
+    /// Its format description event, if it could be read.
+    pub description: Option<FormatDescription>,
+    /// Why its plaintext cannot be had, if it cannot.
+    pub obstacle: Option<LogError>,
+}
+
+impl Inspected {
+    fn new(path: &Path, size: u64, probe: &Probe) -> Self {
+        Self {
+            path: path.to_owned(),
+            size,
+            kind: probe.kind().clone(),
+            key_status: probe.key_status(),
+            description: probe.description().cloned(),
+            obstacle: probe.obstacle().cloned(),
+        }
+    }
+
+    /// Whether something is wrong with the log or its key. A missing keyring option, and a file
+    /// that is no log, are not.
+    #[must_use]
+    pub fn problem(&self) -> Option<ErrorClass> {
+        match self.obstacle.as_ref()? {
+            LogError::NoKeys { .. }
+            | LogError::NotALog
+            | LogError::Empty
+            | LogError::Unsupported { .. } => None,
+            other => Some(other.class()),
+        }
+    }
+}
+
+/// Looks at every file that `names` stand for.
+#[must_use]
+pub fn inspect(names: &[PathBuf], keys: &Keyring, options: &InspectOptions) -> InspectOutcome {
+    let Targets {
+        files,
+        mut failures,
+    } = Targets::expand(names);
+    let looked_at: Vec<_> = files
+        .into_par_iter()
+        .map(|Target { path, origin }| (origin, inspect_file(&path, keys)))
+        .collect();
+    let (mut files, mut other_files) = (Vec::new(), 0_usize);
+    for (origin, result) in looked_at {
+        match result {
+            Ok(file)
+                if options.all_files || origin != Origin::Directory || is_of_interest(&file) =>
+            {
+                files.push(file);
+            }
+            Ok(_) => other_files = other_files.saturating_add(1),
+            Err(error) => failures.push(error),
+        }
+    }
+    InspectOutcome {
+        files,
+        other_files,
+        failures,
+    }
+}
+
+/// Looks at one file.
+///
+/// # Errors
+/// [`Error::Transfer`] when it cannot be read, [`Error::Keyring`] when a key's source fails.
+pub fn inspect_file(path: &Path, keys: &Keyring) -> Result<Inspected, Error> {
+    let source = FileSource::open(path)?;
+    let probe = Probe::new(&read_start(&source)?, keys)?;
+    Ok(Inspected::new(path, source.length(), &probe))
+}
+
+/// In a directory: logs, and what has a log's name but not (any more) a log's content.
+fn is_of_interest(file: &Inspected) -> bool {
+    file.kind.is_log() || (!matches!(file.kind, LogKind::Unknown) && has_log_extension(&file.path))
+}
+
+/// Whether the extension is a sequence number as servers write it: six digits or more.
+fn has_log_extension(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| {
+        let digits = extension.as_encoded_bytes();
+        digits.len() >= 6 && digits.iter().all(u8::is_ascii_digit)
+    })
+}
+
+/// Looks at a log that comes as a stream; reads it to its end for its size.
+///
+/// # Errors
+/// As [`inspect_file`].
+pub fn inspect_stream(reader: &mut dyn Read, keys: &Keyring) -> Result<Inspected, Error> {
+    let path = Path::new("-");
+    let mut start = vec![0; PROBE_LENGTH];
+    let read = read_full(reader, &mut start).map_err(TransferError::at(path, "read"))?;
+    start.truncate(read);
+    let rest = io::copy(reader, &mut io::sink()).map_err(TransferError::at(path, "read"))?;
+    let size = rest.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+    let probe = Probe::new(&start, keys)?;
+    Ok(Inspected::new(path, size, &probe))
+}

@@ -1,0 +1,5 @@
+//! What the toolkit does, a file each: options in, outcome out, no printing.
+
+pub mod decrypt;
+pub mod inspect;
+pub mod targets;

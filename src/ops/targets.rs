@@ -1,0 +1,120 @@
+//! From what a user names (files, directories, index files) to the files meant.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::io::TransferError;
+use crate::io::source::FileSource;
+use crate::log::index;
+
+/// An index of more bytes is none: it would list millions of logs.
+const LARGEST_INDEX: u64 = 256 << 20;
+
+/// One file to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How it came to be looked at.
+    pub origin: Origin,
+}
+
+/// How a file came to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The user named it.
+    Named,
+    /// An index that the user named lists it.
+    Index,
+    /// It lies in a directory that the user named, at any depth.
+    Directory,
+}
+
+/// What the user's names expand to.
+#[derive(Debug, Default)]
+pub struct Targets {
+    /// The files, in the order of the names, and sorted within a directory.
+    pub files: Vec<Target>,
+    /// Names and directories that could not be read.
+    pub failures: Vec<Error>,
+}
+
+impl Targets {
+    /// Expands names. Symbolic links are followed where the user names them, and not within
+    /// directories; anything there that is no regular file is left alone.
+    #[must_use]
+    pub fn expand(names: &[PathBuf]) -> Self {
+        let mut targets = Self::default();
+        for name in names {
+            if name.is_dir() {
+                targets.add_directory(name);
+            } else if is_index(name) {
+                targets.add_index(name);
+            } else {
+                targets.add(name.clone(), Origin::Named);
+            }
+        }
+        targets
+    }
+
+    fn add(&mut self, path: PathBuf, origin: Origin) {
+        self.files.push(Target { path, origin });
+    }
+
+    fn add_directory(&mut self, directory: &Path) {
+        for entry in walkdir::WalkDir::new(directory).sort_by_file_name() {
+            match entry {
+                Ok(entry) if entry.file_type().is_file() => {
+                    self.add(entry.into_path(), Origin::Directory);
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    let path = error.path().unwrap_or(directory).to_owned();
+                    let failure = TransferError::at(&path, "list")(error.into());
+                    self.failures.push(failure.into());
+                }
+            }
+        }
+    }
+
+    fn add_index(&mut self, index: &Path) {
+        match read_index(index) {
+            Ok(logs) => logs
+                .into_iter()
+                .for_each(|log| self.add(log, Origin::Index)),
+            Err(error) => self.failures.push(error.into()),
+        }
+    }
+}
+
+/// Whether a name is that of an index file, by its extension as the server gives it.
+#[must_use]
+pub fn is_index(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "index")
+}
+
+/// The logs that an index lists; relative ones are taken from the index's own directory.
+///
+/// # Errors
+/// [`TransferError`] when the index cannot be read, or is too large to be one.
+pub fn read_index(index: &Path) -> Result<Vec<PathBuf>, TransferError> {
+    let source = FileSource::open(index)?;
+    let too_large = || std::io::Error::from(std::io::ErrorKind::FileTooLarge);
+    let length = usize::try_from(source.length().min(LARGEST_INDEX)).unwrap_or(usize::MAX);
+    if source.length() > LARGEST_INDEX {
+        return Err(TransferError::at(index, "read the index")(too_large()));
+    }
+    let mut content = vec![0; length];
+    let read = source.read_at(0, &mut content)?;
+    content.truncate(read);
+    let directory = index.parent().unwrap_or(Path::new(""));
+    Ok(index::entries(&content)
+        .map(|entry| {
+            let entry = Path::new(OsStr::from_bytes(entry));
+            directory.join(entry.strip_prefix("./").unwrap_or(entry))
+        })
+        .collect())
+}
