@@ -1,0 +1,74 @@
+//! What several test programs share: where real files are, and how they are compared.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// A path below `fixtures/`.
+pub(crate) fn fixture(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
+}
+
+/// The directory of fixtures that most tests work on: two plaintext logs and four encrypted ones.
+pub(crate) fn mixed() -> PathBuf {
+    fixture("mysql-9.7/mixed-key3-running")
+}
+
+/// The keyring of that directory.
+pub(crate) fn mixed_keyring() -> PathBuf {
+    mixed().join("component_keyring_file")
+}
+
+/// The larger collection of real files, if it is at hand: `BINLOGSEC_CORPUS`, or a folder beside
+/// the checkout.
+pub(crate) fn corpus() -> Option<PathBuf> {
+    let named = std::env::var_os("BINLOGSEC_CORPUS").map(PathBuf::from);
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
+    match named {
+        Some(path) => {
+            assert!(path.is_dir(), "BINLOGSEC_CORPUS names no directory: {}", path.display());
+            Some(path)
+        }
+        None => beside.is_dir().then_some(beside),
+    }
+}
+
+/// Every scenario with a manifest below the fixtures and the corpus, for one writer.
+pub(crate) fn scenarios(writer: &str) -> Vec<(PathBuf, Value)> {
+    let roots = [Some(fixture("")), corpus()];
+    let mut scenarios = Vec::new();
+    for root in roots.into_iter().flatten() {
+        let mut directories: Vec<_> = std::fs::read_dir(root.join(writer))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.join("manifest.json").is_file())
+            .collect();
+        directories.sort();
+        for directory in directories {
+            let manifest = std::fs::read(directory.join("manifest.json")).unwrap();
+            scenarios.push((directory, serde_json::from_slice(&manifest).unwrap()));
+        }
+    }
+    scenarios
+}
+
+/// SHA-256 in hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+/// The names in a directory, sorted.
+pub(crate) fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
