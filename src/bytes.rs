@@ -143,7 +143,11 @@ mod tests {
     fn a_short_read_tells_where_and_moves_nothing() {
         let mut cursor = Cursor::new(&[1, 2, 3]);
         assert_eq!(cursor.u8(), Ok(1));
-        let error = OutOfBytes { offset: 1, needed: 4, available: 2 };
+        let error = OutOfBytes {
+            offset: 1,
+            needed: 4,
+            available: 2,
+        };
         assert_eq!(cursor.u32_le(), Err(error));
         assert_eq!(cursor.take(2), Ok(&[2, 3][..]));
         assert_eq!(cursor.take(usize::MAX).unwrap_err().needed, usize::MAX);

@@ -1,0 +1,293 @@
+//! From a path to a keyring: the only place of this module that reads files.
+
+use std::fmt;
+use std::fs::{File, FileType, Metadata, OpenOptions};
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::component::{self, ComponentVersion};
+use super::plugin::{self, PluginVersion, Word};
+use super::sniff::{self, Content};
+use super::{Entry, KeyType, KeyringError};
+use crate::secret::Secret32;
+
+/// The largest keyring that is read. A key takes under 200 bytes.
+pub const MAX_KEYRING_BYTES: u64 = 64 << 20;
+
+/// The format of a keyring file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyringFormat {
+    /// A file of 0 bytes: what the server makes before the first key, of either kind.
+    Empty,
+    /// The `keyring_file` plugin's.
+    Plugin {
+        /// The file's version.
+        version: PluginVersion,
+        /// The machine kind that wrote it; `None` without records.
+        word: Option<Word>,
+    },
+    /// That of `component_keyring_file`.
+    Component {
+        /// The file's version.
+        version: ComponentVersion,
+    },
+}
+
+impl fmt::Display for KeyringFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("empty file"),
+            Self::Plugin {
+                version,
+                word: Some(word),
+            } => {
+                write!(f, "keyring_file plugin, version {version}, {word}")
+            }
+            Self::Plugin {
+                version,
+                word: None,
+            } => {
+                write!(f, "keyring_file plugin, version {version}, no records")
+            }
+            Self::Component { version } => write!(f, "component_keyring_file, version {version}"),
+        }
+    }
+}
+
+/// Something about a keyring that is no error but that its user should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyringNote {
+    /// `<file>.backup` stands beside it. The server writes it before every change and, at its next
+    /// start, restores the keyring from it if it is well-formed and not empty (server source,
+    /// `plugin/keyring/buffered_file_io.cc` and `components/keyrings/common/data_file/reader.cc`).
+    BackupPresent {
+        /// The backup. It was not read.
+        path: PathBuf,
+    },
+}
+
+impl fmt::Display for KeyringNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BackupPresent { path } => write!(
+                f,
+                "{} is there and was not read: the server was interrupted while it changed the \
+                 keyring, and prefers the backup at its next start",
+                path.display()
+            ),
+        }
+    }
+}
+
+/// A keyring file that was read whole.
+#[derive(Debug)]
+pub struct KeyringFile {
+    path: PathBuf,
+    format: KeyringFormat,
+    entries: Vec<Entry>,
+    notes: Vec<KeyringNote>,
+}
+
+impl KeyringFile {
+    /// Reads a file and detects its format by its content.
+    ///
+    /// Only regular files (or links to them) of up to [`MAX_KEYRING_BYTES`] are read.
+    ///
+    /// # Errors
+    /// [`KeyringError`]; [`KeyringError::is_damage`] tells a file that was read and is damaged
+    /// from one that cannot be read or is no keyring.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, KeyringError> {
+        let path = path.as_ref();
+        let bytes = read_regular(path, MAX_KEYRING_BYTES)?;
+        let (format, entries) = parse(path, &bytes)?;
+        let mut backup = path.as_os_str().to_owned();
+        backup.push(".backup");
+        let backup = PathBuf::from(backup);
+        let notes = match backup.symlink_metadata() {
+            Ok(_) => vec![KeyringNote::BackupPresent { path: backup }],
+            Err(_) => Vec::new(),
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            format,
+            entries,
+            notes,
+        })
+    }
+
+    /// The path as it was given.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What kind of keyring it is.
+    #[must_use]
+    pub const fn format(&self) -> KeyringFormat {
+        self.format
+    }
+
+    /// Everything in it, in file order.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// What its user should know.
+    #[must_use]
+    pub fn notes(&self) -> &[KeyringNote] {
+        &self.notes
+    }
+
+    /// The entry's bytes as a binary log key.
+    pub(super) fn usable(&self, entry: &Entry) -> Result<Secret32, KeyringError> {
+        let path = self.path.clone();
+        let id = entry.id.clone();
+        if entry.key_type != KeyType::Aes {
+            return Err(KeyringError::WrongType {
+                path,
+                id,
+                key_type: entry.key_type.clone(),
+            });
+        }
+        Secret32::from_slice(entry.data.expose()).ok_or(KeyringError::WrongLength {
+            path,
+            id,
+            needed: 32,
+            available: entry.data.len(),
+        })
+    }
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<(KeyringFormat, Vec<Entry>), KeyringError> {
+    let path = path.to_owned();
+    match sniff::content(bytes) {
+        Content::Empty => Ok((KeyringFormat::Empty, Vec::new())),
+        Content::Plugin => {
+            let keyring =
+                plugin::parse(bytes).map_err(|source| KeyringError::Plugin { path, source })?;
+            let (version, word) = (keyring.version, keyring.word);
+            Ok((KeyringFormat::Plugin { version, word }, keyring.entries))
+        }
+        Content::Json => {
+            let keyring = component::parse(bytes)
+                .map_err(|source| KeyringError::Component { path, source })?;
+            Ok((
+                KeyringFormat::Component {
+                    version: keyring.version,
+                },
+                keyring.entries,
+            ))
+        }
+        Content::MariaDb => Err(KeyringError::MariaDbKeyFile { path }),
+        Content::Other(looks_like) => Err(KeyringError::Unrecognized { path, looks_like }),
+    }
+}
+
+/// Reads a regular file whole, into a buffer that is allocated once at its full size and wiped.
+///
+/// The type is checked before the file is opened, since opening a device can have effects, and
+/// again afterwards, since the path may have changed its meaning; opening never waits.
+pub(super) fn read_regular(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
+    const ATTEMPTS: usize = 3;
+    let cannot_open = |source| KeyringError::Open {
+        path: path.to_owned(),
+        source,
+    };
+    let cannot_read = |source| KeyringError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    check(path, &path.metadata().map_err(cannot_open)?, limit)?;
+    let mut file = open_without_waiting(path).map_err(cannot_open)?;
+    for _ in 0..ATTEMPTS {
+        let metadata = file.metadata().map_err(cannot_read)?;
+        let size = check(path, &metadata, limit)?;
+        let mut bytes = Zeroizing::new(vec![0; size.saturating_add(1)]);
+        if fill(&mut file, &mut bytes).map_err(cannot_read)? == size {
+            bytes.truncate(size);
+            return Ok(bytes);
+        }
+        file.rewind().map_err(cannot_read)?;
+    }
+    Err(KeyringError::Changing {
+        path: path.to_owned(),
+    })
+}
+
+/// The size of a file that may be read.
+fn check(path: &Path, metadata: &Metadata, limit: u64) -> Result<usize, KeyringError> {
+    if !metadata.is_file() {
+        let kind = kind_of(metadata.file_type());
+        return Err(KeyringError::NotRegularFile {
+            path: path.to_owned(),
+            kind,
+        });
+    }
+    let available = metadata.len();
+    usize::try_from(available)
+        .ok()
+        .filter(|_| available <= limit)
+        .ok_or_else(|| KeyringError::TooLarge {
+            path: path.to_owned(),
+            available,
+            limit,
+        })
+}
+
+/// Reads until the buffer is full or the file ends, and says how much came.
+pub(super) fn fill(from: &mut impl Read, mut buffer: &mut [u8]) -> io::Result<usize> {
+    let whole = buffer.len();
+    while !buffer.is_empty() {
+        match from.read(buffer) {
+            Ok(0) => break,
+            Ok(count) => buffer = buffer.get_mut(count..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(whole.saturating_sub(buffer.len()))
+}
+
+#[cfg(unix)]
+fn open_without_waiting(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+}
+
+#[cfg(not(unix))]
+fn open_without_waiting(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).open(path)
+}
+
+#[cfg(unix)]
+fn kind_of(file_type: FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    if file_type.is_dir() {
+        "a directory"
+    } else if file_type.is_fifo() {
+        "a pipe"
+    } else if file_type.is_socket() {
+        "a socket"
+    } else if file_type.is_block_device() || file_type.is_char_device() {
+        "a device"
+    } else {
+        "no regular file"
+    }
+}
+
+#[cfg(not(unix))]
+fn kind_of(file_type: FileType) -> &'static str {
+    if file_type.is_dir() {
+        "a directory"
+    } else {
+        "no regular file"
+    }
+}
