@@ -231,7 +231,8 @@ impl fmt::Debug for KeyCommand {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

@@ -52,11 +52,12 @@ pub struct ComponentKeyring {
 /// A place in a JSON text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    /// Bytes from the start of the file up to where the reader noticed.
+    /// Where the reader noticed, in bytes from the start of the file. For a value that was
+    /// refused as a whole this is its last byte.
     pub offset: usize,
     /// Line, counted from 1.
     pub line: usize,
-    /// Bytes from the start of the line.
+    /// Byte of the line, counted from 1.
     pub column: usize,
 }
 
@@ -66,7 +67,10 @@ impl Place {
         let earlier = bytes
             .split_inclusive(|byte| *byte == b'\n')
             .take(line.saturating_sub(1));
-        let offset = earlier.map(<[u8]>::len).fold(column, usize::saturating_add);
+        let offset = earlier
+            .map(<[u8]>::len)
+            .fold(column.saturating_sub(1), usize::saturating_add);
+        let offset = if error.is_eof() { bytes.len() } else { offset };
         Self {
             offset,
             line,
@@ -772,9 +776,12 @@ mod tests {
         let ComponentError::Syntax { at } = error else {
             panic!("{error}")
         };
-        assert_eq!((at.line, at.offset), (3, 18 + at.column), "{at}");
+        assert_eq!((at.line, at.column, at.offset), (3, 14, 32), "{at}");
         let error = fails("{\"version\":\"1.0\",\n");
-        assert!(matches!(error, ComponentError::Truncated { .. }), "{error}");
+        let ComponentError::Truncated { at } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(at.offset, 18, "{at}");
         let error = fails("{\"version\":\"1.0\",\"elements\":[]} x");
         assert!(matches!(error, ComponentError::Syntax { .. }), "{error}");
     }

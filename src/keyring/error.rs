@@ -134,7 +134,7 @@ pub enum KeyringError {
         source: RawKeyError,
     },
     /// The key command cannot be used or failed.
-    #[error("the key command failed")]
+    #[error("no key from the key command")]
     Command(#[from] CommandError),
 }
 

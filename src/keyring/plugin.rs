@@ -10,7 +10,8 @@
 //! A record is five words (its length with padding, then the lengths of key id, key type, user id
 //! and key), these four, and padding to the word size. A word is the `size_t` of the machine that
 //! wrote the file: 8 or 4 bytes of either byte order, told by which reading walks all records
-//! exactly to `EOF`. Key bytes are XORed with a fixed text, which hides nothing.
+//! exactly to `EOF`. Key bytes are combined by XOR with a fixed
+//! text, which hides nothing.
 //!
 //! Source: server source, `plugin/keyring` (`common/keyring_key.cc` for the record,
 //! `checker/checker.cc` and `converter.cc` for the four machine kinds, `buffered_file_io.cc` for

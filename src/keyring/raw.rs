@@ -282,12 +282,7 @@ mod tests {
             (&[0xFF; 33], RawKeyError::OtherForm { available: 33 }),
             (&[b'~'; 100], RawKeyError::OtherForm { available: 100 }),
         ] {
-            assert_eq!(
-                parse(bytes),
-                Err(expected),
-                "{}",
-                bytes.escape_ascii().to_string()
-            );
+            assert_eq!(parse(bytes), Err(expected), "{}", bytes.escape_ascii());
         }
     }
 

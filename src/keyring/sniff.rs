@@ -190,12 +190,7 @@ mod tests {
             (b"1;770A", other(LooksLike::Unknown)),
             (&[0; 16384], other(LooksLike::Unknown)),
         ] {
-            assert_eq!(
-                content(bytes),
-                expected,
-                "{}",
-                bytes.escape_ascii().to_string()
-            );
+            assert_eq!(content(bytes), expected, "{}", bytes.escape_ascii());
         }
     }
 }

@@ -1,5 +1,11 @@
 //! What several test programs share: where real files are, and how they are compared.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +15,9 @@ use sha2::{Digest, Sha256};
 
 /// A path below `fixtures/`.
 pub(crate) fn fixture(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(path)
 }
 
 /// The directory of fixtures that most tests work on: two plaintext logs and four encrypted ones.
@@ -29,7 +37,11 @@ pub(crate) fn corpus() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
     match named {
         Some(path) => {
-            assert!(path.is_dir(), "BINLOGSEC_CORPUS names no directory: {}", path.display());
+            assert!(
+                path.is_dir(),
+                "BINLOGSEC_CORPUS names no directory: {}",
+                path.display()
+            );
             Some(path)
         }
         None => beside.is_dir().then_some(beside),
@@ -57,10 +69,12 @@ pub(crate) fn scenarios(writer: &str) -> Vec<(PathBuf, Value)> {
 
 /// SHA-256 in hexadecimal.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    })
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").unwrap();
+            text
+        })
 }
 
 /// The names in a directory, sorted.
