@@ -15,8 +15,9 @@ use binlogsec::ops::decrypt::{self, FileOutcome, FileResult, Input, Output};
 use binlogsec::ops::targets::Targets;
 use binlogsec::report::human;
 use binlogsec::report::model::DecryptReport;
+use clap::Args;
 
-use super::args::{DecryptArgs, Format};
+use super::args::{Format, KeyArgs};
 use super::exit::Exit;
 use super::keys;
 use super::process;
@@ -26,6 +27,42 @@ use super::terminal::{Terminal, write_json};
 /// What messages call the standard streams.
 const STDIN: &str = "<standard input>";
 const STDOUT: &str = "<standard output>";
+
+const DECRYPT_EXAMPLES: &str = "\
+Examples:
+  binlogsec decrypt binlog.000042 -o plain.000042 --keyring component_keyring_file
+  binlogsec decrypt binlog.index --output-dir plain/ --keyring component_keyring_file
+  binlogsec decrypt binlog.000042 -o - --keyring component_keyring_file | mysqlbinlog -";
+
+/// Write the plaintext of encrypted logs, byte for byte
+///
+/// A missing or wrong key is found before any output exists. Outputs are private (mode 0600) and
+/// appear under their names when they are whole.
+#[derive(Debug, Args)]
+#[command(after_help = DECRYPT_EXAMPLES)]
+#[command(group = clap::ArgGroup::new("target").required(true).args(["output", "output_dir"]))]
+pub(crate) struct DecryptArgs {
+    /// Encrypted logs; with --output-dir also directories and index files; `-` is standard input
+    #[arg(value_name = "INPUT", required = true)]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// File for the plaintext of one log; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Directory for the plaintext of many, each under its own name; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    /// Replace outputs that are there
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Write outputs through to the disk before saying that they are done
+    #[arg(long)]
+    pub(crate) sync: bool,
+    /// How to report; the report goes to standard error when the log goes to standard output
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
 
 pub(crate) fn run(args: &DecryptArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let keyring = keys::open(&args.keys, terminal)?;

@@ -11,6 +11,9 @@ use super::terminal::Terminal;
 pub(crate) enum Exit {
     /// 0: done, nothing found.
     Done,
+    /// 1: the work is done, and there are findings.
+    #[expect(dead_code, reason = "for the commands that judge")]
+    Findings,
     /// 2: wrong usage, or the work could not be done.
     Work,
     /// 3: a key is missing or wrong.
@@ -26,6 +29,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
             Exit::Done => 0,
+            Exit::Findings => 1,
             Exit::Work => 2,
             Exit::Key => 3,
             Exit::Damage => 4,

@@ -1,15 +1,36 @@
 //! `binlogsec keyring`.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use binlogsec::error::Error;
 use binlogsec::keyring::KeyringFile;
 use binlogsec::report::human;
 use binlogsec::report::model::KeyringReport;
+use clap::Args;
 
-use super::args::{Format, KeyringArgs};
+use super::args::Format;
 use super::exit::Exit;
 use super::terminal::{Terminal, write_json};
+
+const KEYRING_EXAMPLES: &str = "\
+Examples:
+  binlogsec keyring /var/lib/mysql-keyring/component_keyring_file
+  binlogsec keyring old-keyring new-keyring --format json";
+
+/// List what keyrings hold: key ids, types, lengths, fingerprints, rotation state; never a key
+///
+/// Fingerprints (HKDF-SHA-256) can be compared between hosts and say nothing about the key.
+#[derive(Debug, Args)]
+#[command(after_help = KEYRING_EXAMPLES)]
+pub(crate) struct KeyringArgs {
+    /// Keyring files
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
 
 pub(crate) fn run(args: &KeyringArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let (mut keyrings, mut failures) = (Vec::new(), Vec::new());

@@ -1,11 +1,29 @@
 //! Completions and manual pages, made from the same definitions as the help.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
-use clap::CommandFactory;
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
 
-use super::args::{Arguments, CompletionsArgs, ManArgs};
+use super::args::Arguments;
 use super::exit::Exit;
+
+/// Print a completion script for a shell
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+/// Print the manual page, or write the pages of all commands into a directory
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Directory for binlogsec.1, binlogsec-inspect.1 …
+    #[arg(long, value_name = "DIR")]
+    pub(crate) output_dir: Option<PathBuf>,
+}
 
 pub(crate) fn completions(args: &CompletionsArgs) -> anyhow::Result<Exit> {
     let mut script = Vec::new();

@@ -1,0 +1,54 @@
+//! The table of `binlogsec decrypt`.
+
+use std::io::{self, Write};
+
+use super::{DIM, GOOD, WARN, size, time};
+use crate::report::model::{DecryptEntry, DecryptReport};
+use crate::report::table::{self, Cell};
+
+/// The table of `binlogsec decrypt`.
+///
+/// # Errors
+/// What the writer answers.
+pub fn decrypt(out: &mut dyn Write, report: &DecryptReport) -> io::Result<()> {
+    let done: Vec<_> = report.files.iter().filter_map(decrypt_row).collect();
+    if !done.is_empty() {
+        let headings = [
+            "LOG",
+            "KEY",
+            "STATUS",
+            "SERVER",
+            "CREATED (UTC)",
+            "PLAINTEXT",
+            "SIZE",
+            "",
+        ];
+        table::write(out, &headings, &done)?;
+    }
+    for file in report.files.iter().filter(|file| file.status == "left-out") {
+        let path = table::printable(file.path.as_deref().unwrap_or_default());
+        let reason = file.reason.as_deref().unwrap_or_default();
+        writeln!(out, "{DIM}left out {path}: {reason}{DIM:#}")?;
+    }
+    Ok(())
+}
+
+fn decrypt_row(file: &DecryptEntry) -> Option<Vec<Cell>> {
+    let log = file.log.as_ref()?;
+    let created = log.created.as_deref();
+    let note = match log.in_use {
+        Some(true) => "in use: not closed by its server",
+        Some(false) => "",
+        None => "cut short",
+    };
+    Some(vec![
+        Cell::new(&log.path),
+        Cell::or_dash(log.key_seqno.map(|number| number.to_string())).right(),
+        Cell::new(file.status).styled(GOOD),
+        Cell::or_dash(log.server_version.as_deref()),
+        Cell::or_dash(created.map(time)),
+        Cell::or_dash(file.output.as_deref()),
+        Cell::new(file.plain_size.map(size).unwrap_or_default()).right(),
+        Cell::new(note).styled(WARN),
+    ])
+}

@@ -1,0 +1,162 @@
+//! The tables of `binlogsec inspect`.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use anstyle::Style;
+
+use super::{BAD, DIM, GOOD, PLAIN, WARN, plural, size, time};
+use crate::report::model::{InspectReport, InspectSummary, LogEntry};
+use crate::report::table::{self, Cell};
+
+/// Paths listed under one message; the table has them all.
+const SHOWN_PATHS: usize = 5;
+
+/// The table of `binlogsec inspect`.
+///
+/// # Errors
+/// What the writer answers.
+pub fn inspect(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {
+    if !report.files.is_empty() {
+        let headings = [
+            "FILE",
+            "KIND",
+            "ROLE",
+            "SIZE",
+            "KEY",
+            "STATUS",
+            "SERVER",
+            "ID",
+            "CREATED (UTC)",
+            "CHECKSUM",
+            "",
+        ];
+        let rows: Vec<_> = report.files.iter().map(inspect_row).collect();
+        table::write(out, &headings, &rows)?;
+        keys(out, &report.files)?;
+        problems(out, &report.files)?;
+        writeln!(out)?;
+    }
+    writeln!(out, "{}", inspect_summary(&report.summary))
+}
+
+fn inspect_row(file: &LogEntry) -> Vec<Cell> {
+    let in_use = file.in_use.unwrap_or(false);
+    vec![
+        Cell::new(&file.path),
+        Cell::new(file.kind).styled(kind_style(file.kind)),
+        Cell::or_dash(file.role),
+        Cell::new(size(file.size)).right(),
+        Cell::or_dash(file.key_seqno.map(|number| number.to_string())).right(),
+        Cell::or_dash(file.key_status).styled(file.key_status.map_or(DIM, key_status_style)),
+        Cell::or_dash(file.server_version.as_deref()),
+        Cell::or_dash(file.server_id.map(|id| id.to_string())).right(),
+        Cell::or_dash(file.created.as_deref().map(time)),
+        Cell::or_dash(file.checksum.as_deref()),
+        Cell::new(if in_use { "in use" } else { "" }).styled(WARN),
+    ]
+}
+
+/// Which keys the logs want: the ids are too long for the table.
+fn keys(out: &mut dyn Write, files: &[LogEntry]) -> io::Result<()> {
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for file in files {
+        if let (Some(key_id), Some(status)) = (&file.key_id, file.key_status) {
+            let count = counts.entry((key_id, status)).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+    if counts.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let rows: Vec<_> = counts
+        .iter()
+        .map(|((key_id, status), count)| {
+            vec![
+                Cell::new(key_id),
+                Cell::new(status).styled(key_status_style(status)),
+                Cell::new(count.to_string()).right(),
+            ]
+        })
+        .collect();
+    table::write(out, &["KEY ID", "STATUS", "LOGS"], &rows)
+}
+
+/// What is wrong, said once for all the logs it is wrong with.
+fn problems(out: &mut dyn Write, files: &[LogEntry]) -> io::Result<()> {
+    let mut by_message: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for file in files.iter().filter(|file| is_worth_saying(file)) {
+        if let Some(error) = &file.error {
+            by_message.entry(error).or_default().push(&file.path);
+        }
+    }
+    for (message, paths) in by_message {
+        writeln!(out, "\n{BAD}{}{BAD:#}", table::printable(message))?;
+        for path in paths.iter().take(SHOWN_PATHS) {
+            writeln!(out, "  {}", table::printable(path))?;
+        }
+        if paths.len() > SHOWN_PATHS {
+            writeln!(
+                out,
+                "  and {} more",
+                paths.len().saturating_sub(SHOWN_PATHS)
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// A key that nobody offered is seen in the table; what is broken deserves a sentence.
+fn is_worth_saying(file: &LogEntry) -> bool {
+    match file.kind {
+        "unknown" | "empty" => false,
+        "mysql-encrypted" => file.key_status != Some("unchecked"),
+        _ => true,
+    }
+}
+
+fn inspect_summary(summary: &InspectSummary) -> String {
+    let mut parts = vec![format!("{}:", plural(summary.files, "file"))];
+    let mut kinds: Vec<String> = summary
+        .by_kind
+        .iter()
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    if summary.other_files > 0 {
+        kinds.push(format!("{} without a log left out", summary.other_files));
+    }
+    if summary.failures > 0 {
+        kinds.push(format!("{} unreadable", summary.failures));
+    }
+    if kinds.is_empty() {
+        kinds.push("nothing to look at".to_owned());
+    }
+    parts.push(kinds.join(", "));
+    let keys: Vec<String> = summary
+        .by_key_status
+        .iter()
+        .map(|(status, count)| format!("{count} {status}"))
+        .collect();
+    if !keys.is_empty() {
+        parts.push(format!("(keys: {})", keys.join(", ")));
+    }
+    parts.join(" ")
+}
+
+fn kind_style(kind: &str) -> Style {
+    match kind {
+        "mysql-encrypted" | "mariadb-encrypted" | "percona57-encrypted" => GOOD,
+        "mysql-plain" | "mariadb-plain" => WARN,
+        "unknown" | "empty" => DIM,
+        _ => BAD,
+    }
+}
+
+fn key_status_style(status: &str) -> Style {
+    match status {
+        "present" => GOOD,
+        "missing" | "wrong" => BAD,
+        _ => PLAIN,
+    }
+}

@@ -1,0 +1,94 @@
+//! The report of `binlogsec decrypt`.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{Failure, LogEntry};
+use crate::error::Error;
+use crate::open::KeyStatus;
+use crate::ops::decrypt::{Decrypted, FileOutcome, FileResult};
+
+/// `binlogsec decrypt --format json`.
+#[derive(Debug, Serialize)]
+pub struct DecryptReport {
+    /// `binlogsec.decrypt/1`.
+    pub schema: &'static str,
+    /// Every input.
+    pub files: Vec<DecryptEntry>,
+    /// What could not be read at all.
+    pub failures: Vec<Failure>,
+}
+
+/// One input and what came of it.
+#[derive(Debug, Serialize)]
+pub struct DecryptEntry {
+    /// `decrypted`, `left-out` or `failed`.
+    pub status: &'static str,
+    /// Where the plaintext is; `-` for standard output.
+    pub output: Option<String>,
+    /// Length of the plaintext in bytes.
+    pub plain_size: Option<u64>,
+    /// The log, as `inspect` shows it.
+    #[serde(flatten)]
+    pub log: Option<LogEntry>,
+    /// Which input, when there is nothing more to say of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Why it failed or was left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl DecryptReport {
+    /// From the results of one run.
+    #[must_use]
+    pub fn new(results: &[FileResult], failures: &[Error]) -> Self {
+        let files = results.iter().map(DecryptEntry::new).collect();
+        let failures = failures.iter().map(Failure::new).collect();
+        Self {
+            schema: "binlogsec.decrypt/1",
+            files,
+            failures,
+        }
+    }
+}
+
+impl DecryptEntry {
+    fn new(file: &FileResult) -> Self {
+        let path = &file.input;
+        match &file.result {
+            Ok(FileOutcome::Decrypted(output, decrypted)) => {
+                Self::decrypted(path, &output.to_string_lossy(), decrypted)
+            }
+            Ok(FileOutcome::LeftOut(reason)) => Self::not("left-out", path, reason.to_string()),
+            Err(error) => Self::not("failed", path, error.to_string()),
+        }
+    }
+
+    fn decrypted(path: &Path, output: &str, decrypted: &Decrypted) -> Self {
+        let mut log = LogEntry::of_log(path, &decrypted.kind, decrypted.description.as_ref());
+        let header = crate::log::header::BODY_OFFSET;
+        log.size = decrypted.plain_length.saturating_add(header);
+        log.key_status = KeyStatus::Present.name();
+        Self {
+            status: "decrypted",
+            output: Some(output.to_owned()),
+            plain_size: Some(decrypted.plain_length),
+            log: Some(log),
+            path: None,
+            reason: None,
+        }
+    }
+
+    fn not(status: &'static str, path: &Path, reason: String) -> Self {
+        Self {
+            status,
+            output: None,
+            plain_size: None,
+            log: None,
+            path: Some(path.to_string_lossy().into_owned()),
+            reason: Some(reason),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What reports say, as data: a module for each command. Its JSON is a contract: docs/json.md.
+
+mod decrypt;
+mod inspect;
+mod keyring;
+
+use std::path::Path;
+
+use serde::Serialize;
+
+pub use decrypt::{DecryptEntry, DecryptReport};
+pub use inspect::{InspectReport, InspectSummary};
+pub use keyring::{KeyEntry, KeyringEntry, KeyringReport, ServerEntry};
+
+use crate::error::Error;
+use crate::event::format_description::FormatDescription;
+use crate::log::LogKind;
+use crate::log::key_id::KeyId;
+use crate::ops::inspect::Inspected;
+
+/// One file and what it says of itself.
+#[derive(Debug, Serialize)]
+pub struct LogEntry {
+    /// As given, or as found; bytes that are not UTF-8 are replaced.
+    pub path: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// See [`LogKind::name`].
+    pub kind: &'static str,
+    /// `binlog` or `relaylog`, where the log says.
+    pub role: Option<&'static str>,
+    /// Key id in the header, unprintable bytes escaped.
+    pub key_id: Option<String>,
+    /// Server UUID in the key id.
+    pub server_uuid: Option<String>,
+    /// Sequence number in the key id: the generation of the key.
+    pub key_seqno: Option<u32>,
+    /// See [`KeyStatus::name`].
+    pub key_status: Option<&'static str>,
+    /// Version of the server that wrote the log.
+    pub server_version: Option<String>,
+    /// Its server id.
+    pub server_id: Option<u32>,
+    /// When the log was begun (RFC 3339, UTC).
+    pub created: Option<String>,
+    /// `CRC32`, `NONE` …
+    pub checksum: Option<String>,
+    /// Whether the server has not closed the log, or crashed before it could.
+    pub in_use: Option<bool>,
+    /// What is wrong with it, or why it cannot be read.
+    pub error: Option<String>,
+}
+
+/// Something that could not be read at all.
+#[derive(Debug, Serialize)]
+pub struct Failure {
+    /// Which, why, and what to do.
+    pub message: String,
+}
+
+impl LogEntry {
+    fn new(file: &Inspected) -> Self {
+        let mut entry = Self::of_log(&file.path, &file.kind, file.description.as_ref());
+        entry.size = file.size;
+        entry.key_status = file.key_status.name();
+        entry.error = file.obstacle.as_ref().map(ToString::to_string);
+        entry
+    }
+
+    fn of_log(path: &Path, kind: &LogKind, description: Option<&FormatDescription>) -> Self {
+        let key_id = match kind {
+            LogKind::MysqlEncrypted(header) => Some(&header.key_id),
+            _ => None,
+        };
+        let parts = key_id.and_then(KeyId::parts);
+        let role = |description: &FormatDescription| {
+            if description.is_relay_log() {
+                "relaylog"
+            } else {
+                "binlog"
+            }
+        };
+        Self {
+            path: path.to_string_lossy().into_owned(),
+            size: 0,
+            kind: kind.name(),
+            role: description.map(role),
+            key_id: key_id.map(ToString::to_string),
+            server_uuid: parts.map(|parts| parts.server_uuid.to_owned()),
+            key_seqno: parts.map(|parts| parts.sequence_number),
+            key_status: None,
+            server_version: description.map(|description| description.server_version.clone()),
+            server_id: description.map(|description| description.header.server_id),
+            created: description.map(|description| rfc3339(description.header.timestamp)),
+            checksum: description.map(|description| description.checksum.to_string()),
+            in_use: description.map(FormatDescription::in_use),
+            error: None,
+        }
+    }
+}
+
+impl Failure {
+    /// From an error.
+    #[must_use]
+    pub fn new(error: &Error) -> Self {
+        Self {
+            message: error.to_string(),
+        }
+    }
+}
+
+/// Seconds since 1970 as a date and time that every reader agrees on.
+fn rfc3339(seconds: u32) -> String {
+    jiff::Timestamp::from_second(i64::from(seconds))
+        .unwrap_or_default()
+        .to_string()
+}
