@@ -309,7 +309,6 @@ enum Defect {
     Repeated,
     OddHex { digits: usize },
     BadHex { character: usize },
-    ControlCharacter,
 }
 
 impl Context {
@@ -357,9 +356,7 @@ impl Context {
                 character,
                 at,
             },
-            (Some(Defect::ControlCharacter), _) | (None, Category::Syntax | Category::Io) => {
-                ComponentError::Syntax { at }
-            }
+            (None, Category::Syntax | Category::Io) => ComponentError::Syntax { at },
             (None, Category::Eof) => ComponentError::Truncated { at },
             (None, Category::Data) => {
                 let expected = match member.name {
@@ -433,8 +430,8 @@ impl Outline {
 
 /// A visitor whose seed is the visitor itself, for one kind of JSON value.
 macro_rules! seed {
-    ($name:ident<'c>($value:ty), $expecting:literal, $method:ident, $($visit:tt)*) => {
-        impl<'de> DeserializeSeed<'de> for $name<'_> {
+    ($seed:ty => $value:ty, $expecting:literal, $method:ident, $($visit:tt)*) => {
+        impl<'de> DeserializeSeed<'de> for $seed {
             type Value = $value;
 
             fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<$value, D::Error> {
@@ -442,7 +439,7 @@ macro_rules! seed {
             }
         }
 
-        impl<'de> serde::de::Visitor<'de> for $name<'_> {
+        impl<'de> serde::de::Visitor<'de> for $seed {
             type Value = $value;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -457,31 +454,16 @@ macro_rules! seed {
 /// The name of a member, if it is one of these.
 struct Name<'c>(&'c [&'static str]);
 
-seed! { Name<'c>(Option<&'static str>), "a name", deserialize_bytes,
+seed! { Name<'_> => Option<&'static str>, "a name", deserialize_bytes,
     fn visit_bytes<E>(self, name: &[u8]) -> Result<Self::Value, E> {
         Ok(self.0.iter().copied().find(|known| known.as_bytes() == name))
     }
 }
 
 /// A string as bytes.
-struct Text<'c>(&'c Context);
+struct Text;
 
-impl Text<'_> {
-    /// JSON does not allow a control character in a string but as an escape.
-    fn check<E: serde::de::Error>(&self, text: &[u8]) -> Result<(), E> {
-        if text.iter().any(|byte| *byte < 0x20) {
-            return Err(self.0.refuse(Defect::ControlCharacter));
-        }
-        Ok(())
-    }
-}
-
-seed! { Text<'c>(Box<[u8]>), "a string", deserialize_bytes,
-    fn visit_borrowed_bytes<E: serde::de::Error>(self, text: &'de [u8]) -> Result<Box<[u8]>, E> {
-        self.check(text)?;
-        Ok(text.into())
-    }
-
+seed! { Text => Box<[u8]>, "a string", deserialize_bytes,
     fn visit_bytes<E>(self, text: &[u8]) -> Result<Box<[u8]>, E> {
         Ok(text.into())
     }
@@ -490,7 +472,7 @@ seed! { Text<'c>(Box<[u8]>), "a string", deserialize_bytes,
 /// A string of hexadecimal digits, straight into a buffer of its own.
 struct Hex<'c>(&'c Context);
 
-seed! { Hex<'c>(SecretBytes), "a string", deserialize_bytes,
+seed! { Hex<'_> => SecretBytes, "a string", deserialize_bytes,
     fn visit_bytes<E: serde::de::Error>(self, digits: &[u8]) -> Result<SecretBytes, E> {
         let mut bytes = Zeroizing::new(vec![0; digits.len() >> 1]);
         if let Err(character) = hex::decode(digits, &mut bytes) {
@@ -505,7 +487,7 @@ seed! { Hex<'c>(SecretBytes), "a string", deserialize_bytes,
 
 struct OutlineSeed<'c>(&'c Context);
 
-seed! { OutlineSeed<'c>(Outline), "an object", deserialize_map,
+seed! { OutlineSeed<'_> => Outline, "an object", deserialize_map,
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Outline, A::Error> {
         const NAMES: [&str; 5] =
             ["version", "elements", "path", "read_local_config", "components"];
@@ -514,7 +496,7 @@ seed! { OutlineSeed<'c>(Outline), "an object", deserialize_map,
             outline.note(name);
             if name == Some("version") {
                 self.0.enter(None, "version");
-                let version = members.next_value_seed(Text(self.0))?;
+                let version = members.next_value_seed(Text)?;
                 self.0.fill(&mut outline.version, version)?;
             } else {
                 members.next_value::<IgnoredAny>()?;
@@ -530,7 +512,7 @@ seed! { OutlineSeed<'c>(Outline), "an object", deserialize_map,
 
 struct DocumentSeed<'c>(&'c Context);
 
-seed! { DocumentSeed<'c>(Vec<Entry>), "an object", deserialize_map,
+seed! { DocumentSeed<'_> => Vec<Entry>, "an object", deserialize_map,
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Vec<Entry>, A::Error> {
         let mut entries = None;
         while let Some(name) = members.next_key_seed(Name(&["elements"]))? {
@@ -549,7 +531,7 @@ seed! { DocumentSeed<'c>(Vec<Entry>), "an object", deserialize_map,
 
 struct Elements<'c>(&'c Context);
 
-seed! { Elements<'c>(Vec<Entry>), "an array", deserialize_seq,
+seed! { Elements<'_> => Vec<Entry>, "an array", deserialize_seq,
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<Entry>, A::Error> {
         let mut entries = Vec::new();
         loop {
@@ -564,7 +546,7 @@ seed! { Elements<'c>(Vec<Entry>), "an array", deserialize_seq,
 
 struct Element<'c>(&'c Context);
 
-seed! { Element<'c>(Entry), "an object", deserialize_map,
+seed! { Element<'_> => Entry, "an object", deserialize_map,
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Entry, A::Error> {
         let (mut user, mut id, mut key_type, mut data) = (None, None, None, None);
         let mut extension = None;
@@ -572,10 +554,10 @@ seed! { Element<'c>(Entry), "an object", deserialize_map,
         while let Some(name) = members.next_key_seed(Name(&ELEMENT_MEMBERS))? {
             context.name.set(name.unwrap_or(ELEMENT));
             match name {
-                Some("user") => context.fill(&mut user, members.next_value_seed(Text(context))?)?,
-                Some("data_id") => context.fill(&mut id, members.next_value_seed(Text(context))?)?,
+                Some("user") => context.fill(&mut user, members.next_value_seed(Text)?)?,
+                Some("data_id") => context.fill(&mut id, members.next_value_seed(Text)?)?,
                 Some("data_type") => {
-                    context.fill(&mut key_type, members.next_value_seed(Text(context))?)?;
+                    context.fill(&mut key_type, members.next_value_seed(Text)?)?;
                 }
                 Some("data") => context.fill(&mut data, members.next_value_seed(Hex(context))?)?,
                 Some("extension") => {

@@ -358,6 +358,8 @@ mod tests {
         );
         let numbers = [("", 3), ("_old", 2), ("_new", 4)];
         assert_eq!(state(&[3], &numbers), RotationState::Contradictory);
+        let numbers = [("", 3), ("_old", 3), ("_new", 3)];
+        assert_eq!(state(&[3], &numbers), RotationState::Contradictory);
         let numbers = [("", 3), ("_old", 3), ("_new", 2)];
         assert_eq!(state(&[2, 3], &numbers), RotationState::Contradictory);
         let mut entries = keyring(&[3], &[("", 3)]);
