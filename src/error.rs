@@ -17,13 +17,22 @@ pub enum Error {
     #[error(transparent)]
     Keyring(#[from] KeyringError),
     /// A log cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("log {}", path.display())]
     Log {
         /// Which log.
         path: PathBuf,
         /// Why.
         source: LogError,
     },
+}
+
+/// An error and its sources in one line: each says its own part only.
+#[must_use]
+pub fn describe(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 /// The kinds of failure that a caller treats differently; the command's exit codes follow them.
@@ -50,9 +59,20 @@ impl Error {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Transfer(_) => ErrorClass::Work,
-            Self::Keyring(error) if error.is_damage() => ErrorClass::Damage,
-            Self::Keyring(_) => ErrorClass::Work,
+            Self::Keyring(error) => error.class(),
             Self::Log { source, .. } => source.class(),
+        }
+    }
+}
+
+impl KeyringError {
+    /// Which kind of failure this is.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        if self.is_damage() {
+            ErrorClass::Damage
+        } else {
+            ErrorClass::Work
         }
     }
 }

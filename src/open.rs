@@ -37,7 +37,7 @@ pub enum LogError {
         part: &'static str,
     },
     /// A header that no server would read.
-    #[error("damaged: {0}; if another copy of the log exists, use that")]
+    #[error("its encryption header is damaged; if another copy of the log exists, use that")]
     HeaderDamaged(#[source] HeaderError),
     /// A version that nobody knew when this was written.
     #[error("encryption header version {version} at offset 4 is not known, only version 1 is")]
@@ -46,7 +46,7 @@ pub enum LogError {
         version: u8,
     },
     /// Plaintext log with an implausible beginning.
-    #[error("damaged: offset 4: {0}")]
+    #[error("its first event, at offset 4, is damaged")]
     PlainDamaged(#[source] FormatDescriptionError),
     /// A format that is recognised and not yet read.
     #[error("{format} logs are recognised, but cannot be decrypted by this version")]
@@ -154,30 +154,49 @@ impl Probe {
     /// here: it is part of the answer.
     pub fn new(file_start: &[u8], keys: &Keyring) -> Result<Self, KeyringError> {
         let kind = LogKind::classify(file_start);
-        let body = match &kind {
-            LogKind::MysqlEncrypted(header) => {
-                return match open_body(header, file_start, keys)? {
-                    Ok((stream, description)) => Ok(Self {
-                        kind,
-                        body: Body::Ciphertext(Box::new(stream)),
-                        description,
-                    }),
-                    Err(error) => Ok(Self {
-                        kind,
-                        body: Body::Unreadable(error),
-                        description: None,
-                    }),
-                };
-            }
-            LogKind::MysqlPlain(_) | LogKind::MariadbPlain(_) => Body::Plain,
-            unreadable => Body::Unreadable(why_unreadable(unreadable)),
+        let LogKind::MysqlEncrypted(header) = &kind else {
+            return Ok(Self::of_kind(kind));
         };
-        let description = kind.plain_description().cloned();
+        let (body, description) = match open_body(header, file_start, keys)? {
+            Ok((stream, description)) => (Body::Ciphertext(Box::new(stream)), description),
+            Err(error) => (Body::Unreadable(error), None),
+        };
         Ok(Self {
             kind,
             body,
             description,
         })
+    }
+
+    /// The same when there are no keys to ask.
+    #[must_use]
+    pub fn without_keys(file_start: &[u8]) -> Self {
+        let kind = LogKind::classify(file_start);
+        match &kind {
+            LogKind::MysqlEncrypted(header) => {
+                let body = Body::Unreadable(without_key(header, file_start));
+                Self {
+                    kind,
+                    body,
+                    description: None,
+                }
+            }
+            _ => Self::of_kind(kind),
+        }
+    }
+
+    /// Of a kind that needs no key, or that no key helps.
+    fn of_kind(kind: LogKind) -> Self {
+        let body = match &kind {
+            LogKind::MysqlPlain(_) | LogKind::MariadbPlain(_) => Body::Plain,
+            unreadable => Body::Unreadable(why_unreadable(unreadable)),
+        };
+        let description = kind.plain_description().cloned();
+        Self {
+            kind,
+            body,
+            description,
+        }
     }
 
     /// What the file is.
@@ -281,14 +300,12 @@ fn open_body(
     file_start: &[u8],
     keys: &Keyring,
 ) -> Result<Result<OpenedBody, LogError>, KeyringError> {
+    let without_key = without_key(header, file_start);
+    if keys.is_empty() || without_key == LogError::BodyNotCiphertext {
+        return Ok(Err(without_key));
+    }
     let body = file_start.get(header::LENGTH..).unwrap_or_default();
-    if body.starts_with(&event::MAGIC) {
-        return Ok(Err(LogError::BodyNotCiphertext));
-    }
     let key_id = header.key_id.clone();
-    if keys.is_empty() {
-        return Ok(Err(LogError::NoKeys { key_id }));
-    }
     let candidates = keys.candidates(&key_id)?;
     let searched = || keys.describe_sources();
     if candidates.is_empty() {
@@ -318,6 +335,18 @@ fn open_body(
         key_id,
         searched: searched(),
     }))
+}
+
+/// What can be said of an encrypted log without any key.
+fn without_key(header: &EncryptionHeader, file_start: &[u8]) -> LogError {
+    let body = file_start.get(header::LENGTH..).unwrap_or_default();
+    if body.starts_with(&event::MAGIC) {
+        LogError::BodyNotCiphertext
+    } else {
+        LogError::NoKeys {
+            key_id: header.key_id.clone(),
+        }
+    }
 }
 
 enum Fit {

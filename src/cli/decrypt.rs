@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::bail;
-use binlogsec::error::Error;
+use binlogsec::error::{Error, describe};
 use binlogsec::io::sink::SinkOptions;
 use binlogsec::io::source::FileSource;
 use binlogsec::keyring::Keyring;
@@ -186,7 +186,7 @@ fn report(
             .filter_map(|file| file.result.as_ref().err())
             .chain(failures)
     };
-    errors().for_each(|error| terminal.error(&error.to_string()));
+    errors().for_each(|error| terminal.error(&describe(error)));
     if results.is_empty() && failures.is_empty() {
         bail!("nothing to decrypt");
     }

@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use binlogsec::ops::inspect::{self, InspectOptions, InspectOutcome, Inspected};
+use anyhow::bail;
+use binlogsec::error::{Error, describe};
+use binlogsec::ops::inspect::{self, InspectOptions, Inspected};
 use binlogsec::report::human;
 use binlogsec::report::model::InspectReport;
 use clap::Args;
@@ -65,21 +67,17 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> anyhow::Result<Exi
     }
     out.flush()?;
     for failure in &outcome.failures {
-        terminal.error(&failure.to_string());
+        terminal.error(&describe(failure));
     }
-    Ok(exit(&outcome))
-}
-
-fn exit(outcome: &InspectOutcome) -> Exit {
     if outcome.files.is_empty() && outcome.failures.is_empty() {
-        return Exit::Work;
+        bail!("nothing to inspect: no log is there");
     }
-    let failures = outcome.failures.iter().map(binlogsec::error::Error::class);
-    Exit::worst(
+    let failures = outcome.failures.iter().map(Error::class);
+    Ok(Exit::worst(
         outcome
             .files
             .iter()
             .filter_map(Inspected::problem)
             .chain(failures),
-    )
+    ))
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use binlogsec::error::Error;
+use binlogsec::error::{Error, describe};
 use binlogsec::keyring::KeyringFile;
 use binlogsec::report::human;
 use binlogsec::report::model::KeyringReport;
@@ -52,6 +52,6 @@ pub(crate) fn run(args: &KeyringArgs, terminal: &Terminal) -> anyhow::Result<Exi
     }
     failures
         .iter()
-        .for_each(|failure| terminal.error(&failure.to_string()));
+        .for_each(|failure| terminal.error(&describe(failure)));
     Ok(Exit::worst(failures.iter().map(Error::class)))
 }

@@ -20,7 +20,7 @@ pub(crate) fn open(args: &KeyArgs, terminal: &Terminal) -> Result<Keyring, Error
     for file in keyring.files() {
         let (path, format) = (file.path().display(), file.format());
         terminal.detail(&format!(
-            "keyring {path}: {format}, {} keys",
+            "keyring {path}: {format}, {} entries",
             file.entries().len()
         ));
     }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
 use tempfile::{Builder, TempPath};
 
 use super::TransferError;
@@ -51,10 +52,13 @@ impl AtomicFile {
             check_replaceable(target, &metadata, options)?;
         }
         let directory = directory_of(target);
-        if let Some(file) = open_unnamed(directory) {
+        let unnamed =
+            open_unnamed(directory).map_err(TransferError::at(directory, "create a file in"))?;
+        if let Some(file) = unnamed {
+            let target = target.to_owned();
             return Ok(Self {
                 file,
-                target: target.to_owned(),
+                target,
                 name: None,
                 options,
             });
@@ -188,13 +192,18 @@ fn forget(path: &Path) {
 
 /// A file without a name in the directory; `None` where file system or kernel have none, or where
 /// it could not be given its name later.
-fn open_unnamed(directory: &Path) -> Option<File> {
+fn open_unnamed(directory: &Path) -> std::io::Result<Option<File>> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::openat(CWD, directory, flags, Mode::RUSR | Mode::WUSR).ok()?);
-    descriptor_path(&file)
-        .symlink_metadata()
-        .is_ok()
-        .then_some(file)
+    match rustix::fs::openat(CWD, directory, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(descriptor) => {
+            let file = File::from(descriptor);
+            let can_be_linked = descriptor_path(&file).symlink_metadata().is_ok();
+            Ok(can_be_linked.then_some(file))
+        }
+        // How kernels without the flag answer: as if the directory were to be written.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn descriptor_path(file: &File) -> PathBuf {

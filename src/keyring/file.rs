@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -83,6 +84,20 @@ impl fmt::Display for KeyringNote {
     }
 }
 
+/// Reads until there is something, or it is plain that there is nothing.
+fn read_settled(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
+    const LOOKS: u32 = 5;
+    const PAUSE: Duration = Duration::from_millis(40);
+    for _ in 0..LOOKS {
+        let bytes = read_regular(path, MAX_KEYRING_BYTES)?;
+        if !bytes.is_empty() {
+            return Ok(bytes);
+        }
+        std::thread::sleep(PAUSE);
+    }
+    read_regular(path, MAX_KEYRING_BYTES)
+}
+
 /// A keyring file that was read whole.
 #[derive(Debug)]
 pub struct KeyringFile {
@@ -95,14 +110,16 @@ pub struct KeyringFile {
 impl KeyringFile {
     /// Reads a file and detects its format by its content.
     ///
-    /// Only regular files (or links to them) of up to [`MAX_KEYRING_BYTES`] are read.
+    /// Only regular files (or links to them) of up to [`MAX_KEYRING_BYTES`] are read. A server that
+    /// changes its keyring empties the file and writes it anew; so an empty one is looked at again
+    /// for a fifth of a second.
     ///
     /// # Errors
     /// [`KeyringError`]; [`KeyringError::is_damage`] tells a file that was read and is damaged
     /// from one that cannot be read or is no keyring.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, KeyringError> {
         let path = path.as_ref();
-        let bytes = read_regular(path, MAX_KEYRING_BYTES)?;
+        let bytes = read_settled(path)?;
         let (format, entries) = parse(path, &bytes)?;
         let mut backup = path.as_os_str().to_owned();
         backup.push(".backup");

@@ -267,13 +267,13 @@ impl Keyring {
     }
 
     /// All sources in one line, for messages such as `no key X in …`:
-    /// `/path/a (3 keys), /path/b (empty)`.
+    /// `/path/a (3 entries), /path/b (empty)`.
     #[must_use]
     pub fn describe_sources(&self) -> String {
         let files = self.files.iter().map(|file| match file.entries().len() {
             0 => format!("{} (empty)", file.path().display()),
             1 => format!("{} (1 key)", file.path().display()),
-            count => format!("{} ({count} keys)", file.path().display()),
+            count => format!("{} ({count} entries)", file.path().display()),
         });
         let key_files = self.key_files.iter().map(|file| match file.id() {
             Some(id) => format!("{} (the key for {id})", file.path().display()),

@@ -11,7 +11,7 @@ use crate::event::format_description::FormatDescription;
 use crate::io::TransferError;
 use crate::io::pipeline::read_full;
 use crate::io::source::FileSource;
-use crate::keyring::Keyring;
+use crate::keyring::{Keyring, KeyringError};
 use crate::log::{LogKind, PROBE_LENGTH};
 use crate::open::{KeyStatus, LogError, Probe, read_start};
 
@@ -48,10 +48,17 @@ pub struct Inspected {
     pub description: Option<FormatDescription>,
     /// Why its plaintext cannot be had, if it cannot.
     pub obstacle: Option<LogError>,
+    /// Why its key could not be asked for, if that failed.
+    pub key_failure: Option<KeyringError>,
 }
 
 impl Inspected {
-    fn new(path: &Path, size: u64, probe: &Probe) -> Self {
+    /// A key's source that fails is noted, and the log told without a key.
+    fn new(path: &Path, size: u64, file_start: &[u8], keys: &Keyring) -> Self {
+        let (probe, key_failure) = match Probe::new(file_start, keys) {
+            Ok(probe) => (probe, None),
+            Err(failure) => (Probe::without_keys(file_start), Some(failure)),
+        };
         Self {
             path: path.to_owned(),
             size,
@@ -59,6 +66,7 @@ impl Inspected {
             key_status: probe.key_status(),
             description: probe.description().cloned(),
             obstacle: probe.obstacle().cloned(),
+            key_failure,
         }
     }
 
@@ -66,6 +74,9 @@ impl Inspected {
     /// that is no log, are not.
     #[must_use]
     pub fn problem(&self) -> Option<ErrorClass> {
+        if let Some(failure) = &self.key_failure {
+            return Some(failure.class());
+        }
         match self.obstacle.as_ref()? {
             LogError::NoKeys { .. }
             | LogError::NotALog
@@ -109,11 +120,15 @@ pub fn inspect(names: &[PathBuf], keys: &Keyring, options: &InspectOptions) -> I
 /// Looks at one file.
 ///
 /// # Errors
-/// [`Error::Transfer`] when it cannot be read, [`Error::Keyring`] when a key's source fails.
+/// [`Error::Transfer`] when it cannot be read.
 pub fn inspect_file(path: &Path, keys: &Keyring) -> Result<Inspected, Error> {
     let source = FileSource::open(path)?;
-    let probe = Probe::new(&read_start(&source)?, keys)?;
-    Ok(Inspected::new(path, source.length(), &probe))
+    Ok(Inspected::new(
+        path,
+        source.length(),
+        &read_start(&source)?,
+        keys,
+    ))
 }
 
 /// In a directory: logs, and what has a log's name but not (any more) a log's content.
@@ -140,6 +155,5 @@ pub fn inspect_stream(reader: &mut dyn Read, keys: &Keyring) -> Result<Inspected
     start.truncate(read);
     let rest = io::copy(reader, &mut io::sink()).map_err(TransferError::at(path, "read"))?;
     let size = rest.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
-    let probe = Probe::new(&start, keys)?;
-    Ok(Inspected::new(path, size, &probe))
+    Ok(Inspected::new(path, size, &start, keys))
 }

@@ -107,13 +107,9 @@ fn problems(out: &mut dyn Write, files: &[LogEntry]) -> io::Result<()> {
     Ok(())
 }
 
-/// A key that nobody offered is seen in the table; what is broken deserves a sentence.
+/// What is no log needs no sentence, and a key that nobody offered is seen in the table.
 fn is_worth_saying(file: &LogEntry) -> bool {
-    match file.kind {
-        "unknown" | "empty" => false,
-        "mysql-encrypted" => file.key_status != Some("unchecked"),
-        _ => true,
-    }
+    !matches!(file.kind, "unknown" | "empty") && !file.key_not_offered
 }
 
 fn inspect_summary(summary: &InspectSummary) -> String {
@@ -124,7 +120,7 @@ fn inspect_summary(summary: &InspectSummary) -> String {
         .map(|(kind, count)| format!("{count} {kind}"))
         .collect();
     if summary.other_files > 0 {
-        kinds.push(format!("{} without a log left out", summary.other_files));
+        kinds.push(format!("{} left out that are no logs", summary.other_files));
     }
     if summary.failures > 0 {
         kinds.push(format!("{} unreadable", summary.failures));

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Failure, LogEntry};
 use crate::error::Error;
+use crate::error::describe;
 use crate::open::KeyStatus;
 use crate::ops::decrypt::{Decrypted, FileOutcome, FileResult};
 
@@ -61,8 +62,8 @@ impl DecryptEntry {
             Ok(FileOutcome::Decrypted(output, decrypted)) => {
                 Self::decrypted(path, &output.to_string_lossy(), decrypted)
             }
-            Ok(FileOutcome::LeftOut(reason)) => Self::not("left-out", path, reason.to_string()),
-            Err(error) => Self::not("failed", path, error.to_string()),
+            Ok(FileOutcome::LeftOut(reason)) => Self::not("left-out", path, describe(reason)),
+            Err(error) => Self::not("failed", path, describe(error)),
         }
     }
 

@@ -12,10 +12,11 @@ pub use decrypt::{DecryptEntry, DecryptReport};
 pub use inspect::{InspectReport, InspectSummary};
 pub use keyring::{KeyEntry, KeyringEntry, KeyringReport, ServerEntry};
 
-use crate::error::Error;
+use crate::error::{Error, describe};
 use crate::event::format_description::FormatDescription;
 use crate::log::LogKind;
 use crate::log::key_id::KeyId;
+use crate::open::LogError;
 use crate::ops::inspect::Inspected;
 
 /// One file and what it says of itself.
@@ -49,6 +50,9 @@ pub struct LogEntry {
     pub in_use: Option<bool>,
     /// What is wrong with it, or why it cannot be read.
     pub error: Option<String>,
+    /// Whether that is nothing but that no key was named.
+    #[serde(skip)]
+    pub(crate) key_not_offered: bool,
 }
 
 /// Something that could not be read at all.
@@ -63,7 +67,12 @@ impl LogEntry {
         let mut entry = Self::of_log(&file.path, &file.kind, file.description.as_ref());
         entry.size = file.size;
         entry.key_status = file.key_status.name();
-        entry.error = file.obstacle.as_ref().map(ToString::to_string);
+        entry.key_not_offered =
+            matches!(file.obstacle, Some(LogError::NoKeys { .. })) && file.key_failure.is_none();
+        entry.error = match (&file.key_failure, &file.obstacle) {
+            (Some(failure), _) => Some(describe(failure)),
+            (None, obstacle) => obstacle.as_ref().map(|obstacle| describe(obstacle)),
+        };
         entry
     }
 
@@ -95,6 +104,7 @@ impl LogEntry {
             checksum: description.map(|description| description.checksum.to_string()),
             in_use: description.map(FormatDescription::in_use),
             error: None,
+            key_not_offered: false,
         }
     }
 }
@@ -104,7 +114,7 @@ impl Failure {
     #[must_use]
     pub fn new(error: &Error) -> Self {
         Self {
-            message: error.to_string(),
+            message: describe(error),
         }
     }
 }

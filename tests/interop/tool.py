@@ -1,0 +1,47 @@
+"""The command under test, as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from checks import Finished
+
+SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Binlogsec:
+    """Runs `binlogsec`, always with the same environment, whoever calls."""
+
+    path: Path
+
+    def run(self, *arguments: str | Path) -> Finished:
+        return subprocess.run(
+            self.command(*arguments),
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=SECONDS,
+        )
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
+        """For pipes: the caller reads stdout while the command is still writing it."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def command(self, *arguments: str | Path) -> list[str]:
+        return [str(self.path), *map(str, arguments)]
+
+
+def environment() -> dict[str, str]:
+    """A caller's BINLOGSEC_* variables name keys and options that would change the outcome."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BINLOGSEC_")}
+    return {**kept, "LC_ALL": "C.UTF-8"}
