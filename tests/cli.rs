@@ -46,6 +46,7 @@ fn log_3() -> PathBuf {
 #[test]
 fn golden_output() {
     trycmd::TestCases::new()
+        .case("README.md")
         .case("tests/cli/*.trycmd")
         .env("NO_COLOR", "1");
 }
@@ -536,8 +537,29 @@ fn no_key_appears_in_anything_that_is_printed() {
         let printed = String::from_utf8_lossy(&printed).to_lowercase();
         assert!(!printed.is_empty());
         assert!(
-            keys.iter().all(|key| !printed.contains(key.get(..16).unwrap())),
+            keys.iter()
+                .all(|key| !printed.contains(key.get(..16).unwrap())),
             "{arguments:?}"
         );
     }
+}
+
+#[test]
+fn a_process_that_holds_keys_leaves_no_core() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = directory.path().join("limits");
+    std::fs::write(
+        &script,
+        "#!/bin/sh\ngrep -i 'core file' /proc/$PPID/limits >&2\n",
+    )
+    .unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let output = run(&["inspect", text(&log_3()), "--key-command", text(&script)]);
+    let limits = stderr(&output);
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"))
+        .unwrap();
+    let limits: Vec<_> = line.split_whitespace().rev().take(3).collect();
+    assert_eq!(limits, ["bytes", "0", "0"], "hard and soft");
 }

@@ -36,7 +36,7 @@ pub struct LogEntry {
     pub server_uuid: Option<String>,
     /// Sequence number in the key id: the generation of the key.
     pub key_seqno: Option<u32>,
-    /// See [`KeyStatus::name`].
+    /// See [`KeyStatus::name`](crate::open::KeyStatus::name).
     pub key_status: Option<&'static str>,
     /// Version of the server that wrote the log.
     pub server_version: Option<String>,

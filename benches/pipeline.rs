@@ -1,0 +1,46 @@
+//! The pipeline from file to file and to a stream, mapped and positioned.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use binlogsec::crypto::derive::FileKey;
+use binlogsec::crypto::stream::CtrStream;
+use binlogsec::io::pipeline::{NoProgress, file_to_file};
+use binlogsec::io::sink::{AtomicFile, SinkOptions};
+use binlogsec::io::source::{Access, FileSource};
+use binlogsec::secret::Secret32;
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+
+const SIZE: u64 = 64 << 20;
+
+fn files(c: &mut Criterion) {
+    let directory = tempfile::tempdir().unwrap();
+    let input = directory.path().join("in");
+    std::fs::write(&input, vec![0x5A; usize::try_from(SIZE).unwrap()]).unwrap();
+    let stream = CtrStream::new(FileKey::derive(&Secret32::from_slice(&[7; 32]).unwrap()));
+    let apply = |offset, source: &[u8], target: &mut [u8]| stream.apply_to(offset, source, target);
+    let mut group = c.benchmark_group("file to file, 64 MiB");
+    group.throughput(Throughput::Bytes(SIZE)).sample_size(20);
+    for access in [Access::Mapped, Access::Positioned] {
+        for threads in [1, 2] {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            let name = BenchmarkId::new(format!("{access:?}"), threads);
+            group.bench_function(name, |b| {
+                b.iter(|| {
+                    let mut source = FileSource::open(&input).unwrap();
+                    source.set_access(access);
+                    let target = directory.path().join("out");
+                    let sink = AtomicFile::create(&target, SinkOptions::default()).unwrap();
+                    pool.install(|| {
+                        file_to_file(&source, 0..SIZE, &sink, 0, &apply, &NoProgress).unwrap();
+                    });
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, files);
+criterion_main!(benches);
