@@ -1,3 +1,5 @@
 //! MariaDB's encrypted logs: a plain start, then every event encrypted by itself.
 
+pub mod cipher;
+pub mod key_file;
 pub mod start_encryption;
