@@ -591,7 +591,7 @@ fn files_of_other_kinds_are_named_for_what_they_are() {
         (b"-----BEGIN PRIVATE KEY-----\n", "a PEM file", false),
         (&[0x77; 32], "one bare key", false),
         (
-            b"1;770A8A65DA156D24EE2A093277530142\n",
+            b"1;770A8A65DA156D24EE2A093277530142\n1;77",
             "MariaDB key file",
             true,
         ),

@@ -9,8 +9,9 @@ use binlogsec::report::human;
 use binlogsec::report::model::KeyringReport;
 use clap::Args;
 
-use super::args::Format;
+use super::args::{Format, UnlockArgs};
 use super::exit::Exit;
+use super::mariadb;
 use super::terminal::{Terminal, write_json};
 
 const KEYRING_EXAMPLES: &str = "\
@@ -27,6 +28,8 @@ pub(crate) struct KeyringArgs {
     /// Keyring files
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArgs,
     /// How to report
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
@@ -34,8 +37,9 @@ pub(crate) struct KeyringArgs {
 
 pub(crate) fn run(args: &KeyringArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let (mut keyrings, mut failures) = (Vec::new(), Vec::new());
+    let unlock = mariadb::unlock(&args.unlock, &args.files)?;
     for path in &args.files {
-        match KeyringFile::open(path) {
+        match KeyringFile::open_with(path, unlock.as_ref()) {
             Ok(keyring) => keyrings.push(keyring),
             Err(error) => failures.push(Error::from(error)),
         }

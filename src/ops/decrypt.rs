@@ -9,6 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
+use super::guard::Guard;
+use super::per_event;
 use super::targets::{Origin, Target};
 use crate::error::Error;
 use crate::event::format_description::FormatDescription;
@@ -18,6 +20,7 @@ use crate::io::source::{FileSource, View};
 use crate::io::{TransferError, pipeline::read_full};
 use crate::keyring::Keyring;
 use crate::log::{LogKind, PROBE_LENGTH};
+use crate::mariadb::error::MariadbError;
 use crate::open::{LogError, OpenLog, Probe};
 
 /// Where the bytes of an encrypted log come from.
@@ -63,6 +66,10 @@ pub struct Decrypted {
     pub description: Option<FormatDescription>,
     /// Length of the plaintext in bytes.
     pub plain_length: u64,
+    /// What is wrong with the log's end, where that shows without a walk through its events.
+    pub damage: Option<Box<LogError>>,
+    /// Cipher and key id of a log that MariaDB encrypted: `AES-256-CBC`, 1.
+    pub mariadb_key: Option<Box<(String, Option<u32>)>>,
 }
 
 /// Decrypts one log.
@@ -98,24 +105,51 @@ fn check_encrypted(kind: &LogKind, path: &Path) -> Result<(), Error> {
 
 fn file(log: &OpenLog, output: Output<'_>, progress: &dyn Progress) -> Result<Decrypted, Error> {
     let source = log.source();
+    if let Some(damage @ LogError::Mariadb(MariadbError::BadLength { .. })) = log.tail_damage() {
+        return Err(Error::log(source.path(), damage));
+    }
+    let guard = Guard::new(progress);
+    let progress: &dyn Progress = &guard;
     let apply = |offset, source: &[u8], target: &mut [u8]| {
-        if let Some(stream) = log.probe().stream() {
-            stream.apply_to(offset, source, target);
+        if let Err(error) = log.decipher_strictly(offset, source, target) {
+            guard.fail(error);
         }
     };
+    let written = write(log, output, &apply, progress);
+    if let Some(error) = guard.failure() {
+        return Err(error);
+    }
+    written?;
+    Ok(Decrypted {
+        kind: log.kind().clone(),
+        description: log.probe().description().cloned(),
+        plain_length: log.plain_length(),
+        damage: log.tail_damage().map(Box::new),
+        mariadb_key: log.probe().mariadb_key().map(Box::new),
+    })
+}
+
+fn write(
+    log: &OpenLog,
+    output: Output<'_>,
+    apply: &Transform<'_>,
+    progress: &dyn Progress,
+) -> Result<(), TransferError> {
+    let source = log.source();
     match output {
         Output::File(target, options) => {
             check_not_itself(source, target)?;
             let sink = AtomicFile::create(target, options)?;
-            let range = log.probe().body_offset()..source.length();
-            pipeline::file_to_file(source, range, &sink, 0, &apply, progress)?;
+            let start = log.probe().body_offset();
+            let range = start..start.saturating_add(log.plain_length());
+            pipeline::file_to_file(source, range, &sink, 0, apply, progress)?;
             sink.commit()?;
         }
         Output::Stream(writer, name) => {
             let mut view = source.view();
             let mut done = 0_u64;
             let mut produce = |buffer: &mut [u8]| {
-                let length = next_piece(log, done, buffer, &mut view, &apply)?;
+                let length = next_piece(log, done, buffer, &mut view, apply)?;
                 done = done.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
                 Ok(length)
             };
@@ -123,11 +157,7 @@ fn file(log: &OpenLog, output: Output<'_>, progress: &dyn Progress) -> Result<De
             source.check_size()?;
         }
     }
-    Ok(Decrypted {
-        kind: log.kind().clone(),
-        description: log.probe().description().cloned(),
-        plain_length: log.plain_length(),
-    })
+    Ok(())
 }
 
 /// The next piece of plaintext from plain offset `done` on.
@@ -163,6 +193,17 @@ fn stream(
         .readable()
         .map_err(|error| Error::log(name, error))?;
     check_encrypted(probe.kind(), name)?;
+    if let Some(log) = probe.per_event() {
+        let reader = start.as_slice().chain(reader);
+        let (plain_length, damage) = per_event::stream((log, name), reader, output, progress)?;
+        return Ok(Decrypted {
+            kind: probe.kind().clone(),
+            description: probe.description().cloned(),
+            plain_length,
+            damage,
+            mariadb_key: probe.mariadb_key().map(Box::new),
+        });
+    }
     let body_offset = usize::try_from(probe.body_offset()).unwrap_or(usize::MAX);
     let mut reader = start.get(body_offset..).unwrap_or_default().chain(reader);
     let mut offset = 0_u64;
@@ -187,6 +228,8 @@ fn stream(
         kind: probe.kind().clone(),
         description: probe.description().cloned(),
         plain_length,
+        damage: None,
+        mariadb_key: None,
     })
 }
 

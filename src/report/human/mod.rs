@@ -6,6 +6,8 @@ mod keyring;
 
 use anstyle::{AnsiColor, Style};
 
+use super::model::LogEntry;
+
 pub use decrypt::decrypt;
 pub use inspect::inspect;
 pub use keyring::keyring;
@@ -15,6 +17,12 @@ const WARN: Style = AnsiColor::Yellow.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 const PLAIN: Style = Style::new();
+
+/// The generation of a MySQL server's key, the id of a MariaDB server's.
+fn key(file: &LogEntry) -> Option<String> {
+    let generation = file.key_seqno.map(|number| number.to_string());
+    generation.or_else(|| file.cipher.as_ref().and(file.key_id.clone()))
+}
 
 /// A time of a report's model, shorter by what every time in a column has.
 fn time(rfc3339: &str) -> String {
