@@ -506,7 +506,7 @@ fn candidates_come_from_all_sources_in_order_and_once() {
 
     let sources = keyring.describe_sources();
     for part in [
-        "v2.0-be64.keyring (10 keys), ",
+        "v2.0-be64.keyring (10 entries), ",
         "empty (empty), ",
         &format!("bound (the key for {id})"),
         "any (a key for any id)",
