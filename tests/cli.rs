@@ -536,7 +536,8 @@ fn no_key_appears_in_anything_that_is_printed() {
         let printed = String::from_utf8_lossy(&printed).to_lowercase();
         assert!(!printed.is_empty());
         assert!(
-            keys.iter().all(|key| !printed.contains(key.get(..16).unwrap())),
+            keys.iter()
+                .all(|key| !printed.contains(key.get(..16).unwrap())),
             "{arguments:?}"
         );
     }

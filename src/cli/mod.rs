@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 pub(crate) mod decrypt;
+pub(crate) mod encrypt;
 pub(crate) mod exit;
 pub(crate) mod inspect;
 pub(crate) mod keyring;
@@ -10,6 +11,7 @@ pub(crate) mod manual;
 pub(crate) mod process;
 pub(crate) mod progress;
 pub(crate) mod terminal;
+pub(crate) mod transfer;
 
 use args::{Command, Global};
 use exit::Exit;
@@ -23,6 +25,7 @@ pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> an
     pool.install(|| match command {
         Command::Inspect(args) => inspect::run(args, terminal),
         Command::Decrypt(args) => decrypt::run(args, terminal),
+        Command::Encrypt(args) => encrypt::run(args, terminal),
         Command::Keyring(args) => keyring::run(args, terminal),
         Command::Completions(args) => manual::completions(args),
         Command::Man(args) => manual::man(args),

@@ -25,6 +25,7 @@
 //! # Ok::<(), plugin::PluginError>(())
 //! ```
 
+mod choice;
 pub mod command;
 pub mod component;
 mod error;
@@ -41,6 +42,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
 
+pub use choice::{ChoiceError, NamedKey};
 pub use command::KeyCommand;
 pub use error::KeyringError;
 pub use file::{KeyringFile, KeyringFormat, KeyringNote, MAX_KEYRING_BYTES};

@@ -1,5 +1,9 @@
 //! What the toolkit does, a file each: options in, outcome out, no printing.
 
+pub mod batch;
 pub mod decrypt;
+pub mod encrypt;
+mod envelope;
 pub mod inspect;
 pub mod targets;
+pub mod transfer;

@@ -1,6 +1,7 @@
 //! What reports say, as data: a module for each command. Its JSON is a contract: docs/json.md.
 
 mod decrypt;
+mod encrypt;
 mod inspect;
 mod keyring;
 
@@ -9,6 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 
 pub use decrypt::{DecryptEntry, DecryptReport};
+pub use encrypt::{EncryptEntry, EncryptReport};
 pub use inspect::{InspectReport, InspectSummary};
 pub use keyring::{KeyEntry, KeyringEntry, KeyringReport, ServerEntry};
 
