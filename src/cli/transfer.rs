@@ -72,17 +72,32 @@ pub(crate) fn many<T, R>(
     terminal: &Terminal,
     work: impl FnOnce(Vec<Target>, &Bar) -> Result<Vec<FileResult<T, R>>, Error>,
 ) -> anyhow::Result<Results<T, R>> {
+    let Targets { files, failures } = expand(inputs, option)?;
+    let bar = bar_over(&files, terminal);
+    Ok((work(files, &bar)?, failures))
+}
+
+/// The same where results take the place of the inputs.
+pub(crate) fn in_place<T, R>(
+    inputs: &[PathBuf],
+    terminal: &Terminal,
+    work: impl FnOnce(&Bar) -> Results<T, R>,
+) -> anyhow::Result<Results<T, R>> {
+    let bar = bar_over(&expand(inputs, "--in-place")?.files, terminal);
+    Ok(work(&bar))
+}
+
+fn expand(inputs: &[PathBuf], option: &str) -> anyhow::Result<Targets> {
     if inputs.iter().any(|input| is_dash(input)) {
         bail!("standard input has no name for {option}; use -o FILE");
     }
-    let Targets { files, failures } = Targets::expand(inputs);
-    let size = |path: &PathBuf| path.metadata().map_or(0, |metadata| metadata.len());
-    let total = files
-        .iter()
-        .map(|file| size(&file.path))
-        .fold(0, u64::saturating_add);
-    let bar = Bar::new(Some(total), terminal);
-    Ok((work(files, &bar)?, failures))
+    Ok(Targets::expand(inputs))
+}
+
+fn bar_over(files: &[Target], terminal: &Terminal) -> Bar {
+    let size = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
+    let sizes = files.iter().map(|file| size(&file.path));
+    Bar::new(Some(sizes.fold(0, u64::saturating_add)), terminal)
 }
 
 /// Writes a report: to standard error when a log went to standard output.

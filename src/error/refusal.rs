@@ -1,5 +1,7 @@
 //! Why a file is left as it is although it could be worked on.
 
+use std::path::PathBuf;
+
 use super::ErrorClass;
 use crate::log::key_id::KeyId;
 use crate::open::LogError;
@@ -24,9 +26,52 @@ pub enum Refusal {
         "its in-use flag is set: either its server is writing it, or that server crashed and trims the log at its next start; --allow-in-use takes it as it is"
     )]
     InUse,
+    /// An index has it as its last entry.
+    #[error(
+        "it is the last entry of {}, which its server writes as long as it runs; if that server is stopped, --allow-in-use takes it", index.display()
+    )]
+    LastOfIndex {
+        /// Which index.
+        index: PathBuf,
+    },
+    /// Other processes have it open.
+    #[error(
+        "it is open in {}; --allow-in-use takes it, and they go on with the old file",
+        processes(pids)
+    )]
+    Open {
+        /// Which processes.
+        pids: Vec<u32>,
+    },
+    /// Other processes have it open to write. What they write after the work has begun would be
+    /// lost.
+    #[error(
+        "{} may write it: what is written now would be lost; stop the server first",
+        processes(pids)
+    )]
+    OpenForWriting {
+        /// Which processes.
+        pids: Vec<u32>,
+    },
+    /// Another process of this toolkit works on it.
+    #[error("another binlogsec is at work on it")]
+    Busy,
+    /// Somebody changed or replaced it.
+    #[error("it was changed while it was worked on, and is left as it is now")]
+    Changed,
     /// It is no log that can be read.
     #[error(transparent)]
     Unreadable(#[from] LogError),
+}
+
+fn processes(pids: &[u32]) -> String {
+    let list: Vec<String> = pids.iter().map(ToString::to_string).collect();
+    let noun = if list.len() == 1 {
+        "process"
+    } else {
+        "processes"
+    };
+    format!("{noun} {}", list.join(", "))
 }
 
 impl Refusal {

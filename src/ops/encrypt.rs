@@ -40,6 +40,8 @@ pub struct Encrypted {
     pub key_id: KeyId,
     /// Length of the plaintext in bytes; the encrypted log is 512 bytes longer.
     pub plain_length: u64,
+    /// Whether it was written, and not only found to be possible.
+    pub written: bool,
     /// What the user should know.
     pub notes: Vec<String>,
 }
@@ -50,6 +52,7 @@ impl Encrypted {
             description,
             key_id: key.id.clone(),
             plain_length,
+            written: true,
             notes: Vec::new(),
         }
     }

@@ -6,7 +6,7 @@ use crate::crypto::random;
 use crate::crypto::stream::CtrStream;
 use crate::error::Error;
 use crate::keyring::{ChoiceError, NamedKey};
-use crate::log::header::{self, EncryptionHeader};
+use crate::log::header::{self, EncryptionHeader, HeaderError};
 use crate::secret::Secret32;
 
 /// For one file and never for another: the body is a stream cipher's, and two bodies under one
@@ -27,6 +27,13 @@ impl Envelope {
         let stream = CtrStream::new(FileKey::derive(&password));
         Ok(Self { header, stream })
     }
+}
+
+/// The stream of a log whose header is given, with the key that it names.
+pub(super) fn unseal(key: &NamedKey, header: &[u8]) -> Result<CtrStream, HeaderError> {
+    let header = EncryptionHeader::parse(header)?;
+    let password = password::unwrap(&key.key, &header.iv, &header.wrapped_password);
+    Ok(CtrStream::new(FileKey::derive(&password)))
 }
 
 /// A header for a file password, wrapped under `key` with a fresh IV.

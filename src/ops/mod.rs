@@ -4,6 +4,8 @@ pub mod batch;
 pub mod decrypt;
 pub mod encrypt;
 mod envelope;
+pub mod in_place;
+mod in_use;
 pub mod inspect;
 pub mod targets;
 pub mod transfer;

@@ -5,10 +5,12 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stdout
+    clippy::print_stdout,
+    clippy::cast_possible_truncation
 )]
 
 pub(crate) mod openssl;
+pub(crate) mod workdir;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{GOOD, WARN, size, time};
+use super::{DIM, GOOD, WARN, size, time};
 use crate::report::model::{EncryptEntry, EncryptReport};
 use crate::report::table::{self, Cell};
 
@@ -28,6 +28,10 @@ pub fn encrypt(out: &mut dyn Write, report: &EncryptReport) -> io::Result<()> {
     for file in report.files.iter().filter(|file| file.status == "left-out") {
         super::left_out(out, Some(&file.path), file.reason.as_deref())?;
     }
+    for path in &report.leftovers {
+        let path = table::printable(path);
+        writeln!(out, "{DIM}left over from an interrupted run: {path}{DIM:#}")?;
+    }
     for file in &report.files {
         super::notes(out, &file.path, &file.notes)?;
     }
@@ -52,7 +56,11 @@ fn row(file: &EncryptEntry) -> Option<Vec<Cell>> {
         Cell::or_dash(file.key_id.as_deref()),
         Cell::or_dash(file.server_version.as_deref()),
         Cell::or_dash(file.created.as_deref().map(time)),
-        Cell::new(output),
+        Cell::new(if output == file.path {
+            "in place"
+        } else {
+            output
+        }),
         Cell::new(file.size.map(size).unwrap_or_default()).right(),
         Cell::new(note).styled(WARN),
     ])

@@ -1,6 +1,6 @@
 //! The report of `binlogsec encrypt`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -17,6 +17,9 @@ pub struct EncryptReport {
     pub files: Vec<EncryptEntry>,
     /// What could not be read at all.
     pub failures: Vec<Failure>,
+    /// What killed runs had left in the directories of logs that are encrypted in place. It is
+    /// removed, but for a dry run.
+    pub leftovers: Vec<String>,
 }
 
 /// One input and what came of it.
@@ -50,13 +53,17 @@ pub struct EncryptEntry {
 impl EncryptReport {
     /// From the results of one run.
     #[must_use]
-    pub fn new(results: &[FileResult], failures: &[Error]) -> Self {
+    pub fn new(results: &[FileResult], failures: &[Error], leftovers: &[PathBuf]) -> Self {
         let files = results.iter().map(EncryptEntry::new).collect();
         let failures = failures.iter().map(Failure::new).collect();
         Self {
             schema: "binlogsec.encrypt/1",
             files,
             failures,
+            leftovers: leftovers
+                .iter()
+                .map(|path| path.to_string_lossy().into_owned())
+                .collect(),
         }
     }
 }
@@ -75,7 +82,11 @@ impl EncryptEntry {
         let description = &done.description;
         Self {
             path: path.to_string_lossy().into_owned(),
-            status: "encrypted",
+            status: if done.written {
+                "encrypted"
+            } else {
+                "would-encrypt"
+            },
             output: Some(output.to_string_lossy().into_owned()),
             plain_size: Some(done.plain_length),
             size: Some(done.encrypted_length()),
