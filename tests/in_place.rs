@@ -94,9 +94,8 @@ fn a_log_that_somebody_uses_is_refused() {
         .append(true)
         .open(workdir.log("binlog.000001"))
         .unwrap();
-    let writing = format!(
-        "binlog.000001 is refused: process {pid} may write it: what is written now would be lost; stop the server first"
-    );
+    let writing =
+        format!("binlog.000001 is refused: process {pid} may write it; stop the server first");
     refused(&workdir, "binlog.000001", &writing);
     refused(&workdir, "binlog.000001 --allow-in-use", &writing);
     drop(writer);

@@ -9,9 +9,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::decrypt::DecryptArgs;
 use super::encrypt::EncryptArgs;
+use super::header::HeaderArgs;
 use super::inspect::InspectArgs;
 use super::keyring::KeyringArgs;
 use super::manual::{CompletionsArgs, ManArgs};
+use super::rekey::RekeyArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -74,6 +76,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     Decrypt(DecryptArgs),
     Encrypt(EncryptArgs),
+    Rekey(RekeyArgs),
+    Header(HeaderArgs),
     Keyring(KeyringArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),

@@ -23,7 +23,7 @@ use super::terminal::{Terminal, write_json};
 
 /// What messages call the standard streams.
 const STDIN: &str = "<standard input>";
-const STDOUT: &str = "<standard output>";
+pub(crate) const STDOUT: &str = "<standard output>";
 
 /// Every input's result, and what could not be read at all.
 pub(crate) type Results<T, R> = (Vec<FileResult<T, R>>, Vec<Error>);

@@ -45,10 +45,7 @@ pub enum Refusal {
     },
     /// Other processes have it open to write. What they write after the work has begun would be
     /// lost.
-    #[error(
-        "{} may write it: what is written now would be lost; stop the server first",
-        processes(pids)
-    )]
+    #[error("{} may write it; stop the server first", processes(pids))]
     OpenForWriting {
         /// Which processes.
         pids: Vec<u32>,
@@ -56,6 +53,36 @@ pub enum Refusal {
     /// Another process of this toolkit works on it.
     #[error("another binlogsec is at work on it")]
     Busy,
+    /// A change of its header was interrupted, and the header is neither the old one nor the new.
+    #[error(
+        "a change of its header was interrupted and left it half written; --recover puts back the old one, which {} has", backup.display()
+    )]
+    HeaderTorn {
+        /// Where the old header is.
+        backup: PathBuf,
+    },
+    /// There is a header backup, and it is not of this log as it is now.
+    #[error(
+        "{} is not a header backup of this log as it is now: somebody has replaced the log or its header since; if the log is readable, remove that file", backup.display()
+    )]
+    ForeignBackup {
+        /// The backup.
+        backup: PathBuf,
+    },
+    /// There is a header backup, and it is damaged.
+    #[error("{} is no whole header backup; if the log is readable, remove that file", backup.display())]
+    BackupDamaged {
+        /// The backup.
+        backup: PathBuf,
+    },
+    /// It has no encryption header that could be worked on.
+    #[error("it is not encrypted, and so has no header; `encrypt` gives it one")]
+    NotEncrypted,
+    /// Nothing says that a header belongs to this log.
+    #[error(
+        "without a key nothing proves that the header belongs to this log: name its keyring by --keyring FILE, or take the risk by --force"
+    )]
+    Unproven,
     /// Somebody changed or replaced it.
     #[error("it was changed while it was worked on, and is left as it is now")]
     Changed,

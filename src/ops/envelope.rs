@@ -31,9 +31,13 @@ impl Envelope {
 
 /// The stream of a log whose header is given, with the key that it names.
 pub(super) fn unseal(key: &NamedKey, header: &[u8]) -> Result<CtrStream, HeaderError> {
-    let header = EncryptionHeader::parse(header)?;
-    let password = password::unwrap(&key.key, &header.iv, &header.wrapped_password);
+    let password = unwrap_password(key, &EncryptionHeader::parse(header)?);
     Ok(CtrStream::new(FileKey::derive(&password)))
+}
+
+/// The file password in a header. Any key gives some password.
+pub(super) fn unwrap_password(key: &NamedKey, header: &EncryptionHeader) -> Secret32 {
+    password::unwrap(&key.key, &header.iv, &header.wrapped_password)
 }
 
 /// A header for a file password, wrapped under `key` with a fresh IV.

@@ -4,6 +4,7 @@ mod decrypt;
 mod encrypt;
 mod inspect;
 mod keyring;
+mod rekey;
 
 use std::io::{self, Write};
 
@@ -15,6 +16,7 @@ pub use decrypt::decrypt;
 pub use encrypt::encrypt;
 pub use inspect::inspect;
 pub use keyring::keyring;
+pub use rekey::{header, rekey};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const WARN: Style = AnsiColor::Yellow.on_default();

@@ -4,6 +4,7 @@ mod decrypt;
 mod encrypt;
 mod inspect;
 mod keyring;
+mod rekey;
 
 use std::path::Path;
 
@@ -13,6 +14,8 @@ pub use decrypt::{DecryptEntry, DecryptReport};
 pub use encrypt::{EncryptEntry, EncryptReport};
 pub use inspect::{InspectReport, InspectSummary};
 pub use keyring::{KeyEntry, KeyringEntry, KeyringReport, ServerEntry};
+
+pub use rekey::{HeaderReport, RekeyEntry, RekeyReport};
 
 use crate::error::{Error, describe};
 use crate::event::format_description::FormatDescription;
