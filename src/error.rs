@@ -8,6 +8,7 @@ pub use refusal::Refusal;
 
 use crate::crypto::random::RandomError;
 use crate::io::TransferError;
+use crate::keyring::edit::EditError;
 use crate::keyring::{ChoiceError, KeyringError};
 use crate::open::LogError;
 
@@ -39,6 +40,14 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         source: Refusal,
+    },
+    /// A keyring cannot be changed, or not as it was asked for.
+    #[error("keyring {}", path.display())]
+    KeyringEdit {
+        /// Which keyring.
+        path: PathBuf,
+        /// Why.
+        source: EditError,
     },
     /// No key can be made.
     #[error(transparent)]
@@ -73,6 +82,13 @@ impl Error {
         }
     }
 
+    pub(crate) fn keyring_edit(path: &Path, source: EditError) -> Self {
+        Self::KeyringEdit {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
     pub(crate) fn refused(path: &Path, reason: impl Into<Refusal>) -> Self {
         Self::Refused {
             path: path.to_owned(),
@@ -84,7 +100,7 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Transfer(_) | Self::Random(_) => ErrorClass::Work,
+            Self::Transfer(_) | Self::Random(_) | Self::KeyringEdit { .. } => ErrorClass::Work,
             Self::Keyring(error) | Self::Choice(ChoiceError::Source(error)) => error.class(),
             Self::Log { source, .. } => source.class(),
             Self::Choice(ChoiceError::SeveralServers { .. } | ChoiceError::IdTooLong { .. }) => {

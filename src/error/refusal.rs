@@ -83,6 +83,14 @@ pub enum Refusal {
         "without a key nothing proves that the header belongs to this log: name its keyring by --keyring FILE, or take the risk by --force"
     )]
     Unproven,
+    /// The server was interrupted while it wrote a keyring, and will take the backup.
+    #[error(
+        "{} is there: the server was interrupted while it changed the keyring, and takes that file at its next start; let it start once, or work on a copy of that file", backup.display()
+    )]
+    KeyringBackup {
+        /// The backup.
+        backup: PathBuf,
+    },
     /// Somebody changed or replaced it.
     #[error("it was changed while it was worked on, and is left as it is now")]
     Changed,

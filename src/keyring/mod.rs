@@ -28,6 +28,7 @@
 mod choice;
 pub mod command;
 pub mod component;
+pub mod edit;
 mod error;
 mod file;
 pub mod fingerprint;

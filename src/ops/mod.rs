@@ -9,6 +9,7 @@ mod header_backup;
 pub mod in_place;
 mod in_use;
 pub mod inspect;
+pub mod keyring;
 pub mod rekey;
 pub mod targets;
 pub mod transfer;

@@ -4,6 +4,7 @@ mod decrypt;
 mod encrypt;
 mod inspect;
 mod keyring;
+mod keyring_change;
 mod rekey;
 
 use std::io::{self, Write};
@@ -16,6 +17,7 @@ pub use decrypt::decrypt;
 pub use encrypt::encrypt;
 pub use inspect::inspect;
 pub use keyring::keyring;
+pub use keyring_change::keyring_change;
 pub use rekey::{header, rekey};
 
 const GOOD: Style = AnsiColor::Green.on_default();

@@ -4,6 +4,7 @@ mod decrypt;
 mod encrypt;
 mod inspect;
 mod keyring;
+mod keyring_change;
 mod rekey;
 
 use std::path::Path;
@@ -15,6 +16,7 @@ pub use encrypt::{EncryptEntry, EncryptReport};
 pub use inspect::{InspectReport, InspectSummary};
 pub use keyring::{KeyEntry, KeyringEntry, KeyringReport, ServerEntry};
 
+pub use keyring_change::KeyringChangeReport;
 pub use rekey::{HeaderReport, RekeyEntry, RekeyReport};
 
 use crate::error::{Error, describe};
