@@ -115,10 +115,7 @@ fn converting_gives_what_other_writers_write() {
                 at,
                 &format!("keyring convert {from} json --as component --force"),
             );
-            succeeds(
-                at,
-                &format!("keyring convert json back --as plugin --force"),
-            );
+            succeeds(at, "keyring convert json back --as plugin --force");
             if cfg!(all(target_endian = "little", target_pointer_width = "64")) {
                 assert!(std::fs::read(at.join(format!("{version}{word}"))).unwrap() == native);
                 assert!(std::fs::read(at.join("back")).unwrap() == native);
@@ -216,7 +213,7 @@ fn a_key_more_keeps_all_others_and_the_format() {
             KeyringFile::open(&path).unwrap(),
         );
         assert_eq!(after.format(), before.format());
-        let number_id = &id[..id.rfind('_').unwrap()];
+        let (number_id, _) = id.rsplit_once('_').unwrap();
         let kept = before
             .entries()
             .iter()
