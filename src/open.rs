@@ -15,6 +15,7 @@ use crate::keyring::{Keyring, KeyringError};
 use crate::log::header::{self, EncryptionHeader, HeaderError};
 use crate::log::key_id::KeyId;
 use crate::log::{LogKind, Magic, PROBE_LENGTH};
+use crate::secret::Secret32;
 
 /// Why the plaintext of a log cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -157,8 +158,11 @@ impl Probe {
         let LogKind::MysqlEncrypted(header) = &kind else {
             return Ok(Self::of_kind(kind));
         };
-        let (body, description) = match open_body(header, file_start, keys)? {
-            Ok((stream, description)) => (Body::Ciphertext(Box::new(stream)), description),
+        let (body, description) = match unlock(header, file_start, keys)? {
+            Ok(unlocked) => (
+                Body::Ciphertext(Box::new(unlocked.stream)),
+                unlocked.description,
+            ),
             Err(error) => (Body::Unreadable(error), None),
         };
         Ok(Self {
@@ -292,14 +296,24 @@ fn why_unreadable(kind: &LogKind) -> LogError {
     }
 }
 
-type OpenedBody = (CtrStream, Option<FormatDescription>);
+/// A body whose key is proven.
+#[derive(Debug)]
+pub(crate) struct Unlocked {
+    /// What the header keeps under the key.
+    pub(crate) password: Secret32,
+    /// What turns the body into plaintext.
+    pub(crate) stream: CtrStream,
+    /// `None` when the log ends within it.
+    pub(crate) description: Option<FormatDescription>,
+}
 
-/// Tries every key of the header's id on the beginning of the body.
-fn open_body(
+/// Tries every key of the header's id on the beginning of the body, which `file_start` has from
+/// offset 512 on. The header need not be the one that stands before it.
+pub(crate) fn unlock(
     header: &EncryptionHeader,
     file_start: &[u8],
     keys: &Keyring,
-) -> Result<Result<OpenedBody, LogError>, KeyringError> {
+) -> Result<Result<Unlocked, LogError>, KeyringError> {
     let without_key = without_key(header, file_start);
     if keys.is_empty() || without_key == LogError::BodyNotCiphertext {
         return Ok(Err(without_key));
@@ -326,7 +340,13 @@ fn open_body(
         let mut plain = body.to_vec();
         stream.apply(0, &mut plain);
         match judge(&plain) {
-            Fit::Fits(description) => return Ok(Ok((stream, description))),
+            Fit::Fits(description) => {
+                return Ok(Ok(Unlocked {
+                    password,
+                    stream,
+                    description,
+                }));
+            }
             Fit::FitsDamaged(error) => return Ok(Err(error)),
             Fit::No => {}
         }

@@ -1,14 +1,19 @@
 //! The commands, and the options that several of them share. Each command's own arguments stand
 //! beside it.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 
+use binlogsec::log::key_id::KeyId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::decrypt::DecryptArgs;
+use super::encrypt::EncryptArgs;
+use super::header::HeaderArgs;
 use super::inspect::InspectArgs;
 use super::keyring::KeyringArgs;
 use super::manual::{CompletionsArgs, ManArgs};
+use super::rekey::RekeyArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,6 +75,9 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     Inspect(InspectArgs),
     Decrypt(DecryptArgs),
+    Encrypt(EncryptArgs),
+    Rekey(RekeyArgs),
+    Header(HeaderArgs),
     Keyring(KeyringArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
@@ -91,6 +99,11 @@ pub(crate) struct KeyArgs {
     /// id, e.g. 'vault kv get -field=key secret/{key_id}'
     #[arg(long = "key-command", value_name = "COMMAND")]
     pub(crate) key_command: Option<String>,
+}
+
+/// A key id on the command line: any text, as a keyring may have any.
+pub(crate) fn key_id(text: &str) -> Result<KeyId, Infallible> {
+    Ok(KeyId::new(text.as_bytes()))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

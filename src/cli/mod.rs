@@ -2,14 +2,18 @@
 
 pub(crate) mod args;
 pub(crate) mod decrypt;
+pub(crate) mod encrypt;
 pub(crate) mod exit;
+pub(crate) mod header;
 pub(crate) mod inspect;
 pub(crate) mod keyring;
 pub(crate) mod keys;
 pub(crate) mod manual;
 pub(crate) mod process;
 pub(crate) mod progress;
+pub(crate) mod rekey;
 pub(crate) mod terminal;
+pub(crate) mod transfer;
 
 use args::{Command, Global};
 use exit::Exit;
@@ -23,6 +27,9 @@ pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> an
     pool.install(|| match command {
         Command::Inspect(args) => inspect::run(args, terminal),
         Command::Decrypt(args) => decrypt::run(args, terminal),
+        Command::Encrypt(args) => encrypt::run(args, terminal),
+        Command::Rekey(args) => rekey::run(args, terminal),
+        Command::Header(args) => header::run(args, terminal),
         Command::Keyring(args) => keyring::run(args, terminal),
         Command::Completions(args) => manual::completions(args),
         Command::Man(args) => manual::man(args),

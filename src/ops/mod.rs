@@ -1,5 +1,15 @@
 //! What the toolkit does, a file each: options in, outcome out, no printing.
 
+pub mod batch;
 pub mod decrypt;
+pub mod encrypt;
+mod envelope;
+pub mod header;
+mod header_backup;
+pub mod in_place;
+mod in_use;
 pub mod inspect;
+pub mod keyring;
+pub mod rekey;
 pub mod targets;
+pub mod transfer;

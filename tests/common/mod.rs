@@ -4,8 +4,13 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation
 )]
+
+pub(crate) mod openssl;
+pub(crate) mod workdir;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -85,4 +90,40 @@ pub(crate) fn names(directory: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// A command that finds nothing of the caller's environment but what it needs to run.
+pub(crate) fn binlogsec() -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::cargo_bin("binlogsec").unwrap();
+    command.env_remove("BINLOGSEC_KEYRING");
+    command
+}
+
+/// What a finished command said on standard error, which every test's paths are cut from.
+pub(crate) fn said(output: &std::process::Output, directory: &Path) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    text.replace(&format!("{}/", directory.display()), "")
+        .replace(directory.to_str().unwrap(), ".")
+}
+
+/// Plaintext logs below the fixtures and the corpus, as they are on disk or out of encrypted ones.
+pub(crate) fn plaintexts() -> Vec<(String, Vec<u8>)> {
+    use binlogsec::keyring::Keyring;
+    use std::io::Read;
+    let mut logs = Vec::new();
+    for (directory, manifest) in scenarios("mysql-9.7") {
+        let keys = Keyring::open(directory.join("component_keyring_file")).unwrap();
+        for entry in manifest["files"].as_array().unwrap() {
+            if !["binlog", "relaylog"].contains(&entry["kind"].as_str().unwrap()) {
+                continue;
+            }
+            let path = directory.join(entry["name"].as_str().unwrap());
+            let mut plain = Vec::new();
+            let log = binlogsec::open::OpenLog::open(&path, &keys).unwrap();
+            log.reader().read_to_end(&mut plain).unwrap();
+            assert_eq!(sha256(&plain), entry["plaintext_sha256"]);
+            logs.push((path.display().to_string(), plain));
+        }
+    }
+    logs
 }

@@ -87,6 +87,14 @@ impl Word {
     /// All four, in the order in which the server tries them.
     pub const ALL: [Self; 4] = [Self::Le64, Self::Le32, Self::Be64, Self::Be32];
 
+    /// That of this machine.
+    pub const NATIVE: Self = match (cfg!(target_endian = "little"), size_of::<usize>()) {
+        (true, 8) => Self::Le64,
+        (true, _) => Self::Le32,
+        (false, 8) => Self::Be64,
+        (false, _) => Self::Be32,
+    };
+
     /// Bytes a word takes.
     #[must_use]
     pub const fn width(self) -> usize {

@@ -1,16 +1,23 @@
 //! What reports say, as data: a module for each command. Its JSON is a contract: docs/json.md.
 
 mod decrypt;
+mod encrypt;
 mod inspect;
 mod keyring;
+mod keyring_change;
+mod rekey;
 
 use std::path::Path;
 
 use serde::Serialize;
 
 pub use decrypt::{DecryptEntry, DecryptReport};
+pub use encrypt::{EncryptEntry, EncryptReport};
 pub use inspect::{InspectReport, InspectSummary};
 pub use keyring::{KeyEntry, KeyringEntry, KeyringReport, ServerEntry};
+
+pub use keyring_change::KeyringChangeReport;
+pub use rekey::{HeaderReport, RekeyEntry, RekeyReport};
 
 use crate::error::{Error, describe};
 use crate::event::format_description::FormatDescription;
