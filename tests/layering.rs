@@ -20,7 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "bytes", "secret", "event", "mariadb", "log", "crypto", "keyring", "io", "error",
         ],
     ),
-    ("error", &["io", "keyring", "log", "open"]),
+    ("error", &["crypto", "io", "keyring", "log", "open"]),
     (
         "ops",
         &[
