@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::event::walker::WalkError;
 use crate::io::TransferError;
 use crate::keyring::KeyringError;
 use crate::open::LogError;
@@ -16,6 +17,14 @@ pub enum Error {
     /// A keyring, or another source of keys, failed.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// A log has an event that cannot be read.
+    #[error("{}: {source}", path.display())]
+    Walk {
+        /// Which log.
+        path: PathBuf,
+        /// Where and why.
+        source: WalkError,
+    },
     /// A log cannot be read.
     #[error("{}: {source}", path.display())]
     Log {
@@ -53,6 +62,7 @@ impl Error {
             Self::Keyring(error) if error.is_damage() => ErrorClass::Damage,
             Self::Keyring(_) => ErrorClass::Work,
             Self::Log { source, .. } => source.class(),
+            Self::Walk { .. } => ErrorClass::Damage,
         }
     }
 }

@@ -9,6 +9,7 @@ use super::decrypt::DecryptArgs;
 use super::inspect::InspectArgs;
 use super::keyring::KeyringArgs;
 use super::manual::{CompletionsArgs, ManArgs};
+use super::verify::VerifyArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,6 +71,7 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     Inspect(InspectArgs),
     Decrypt(DecryptArgs),
+    Verify(VerifyArgs),
     Keyring(KeyringArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 use binlogsec::error::Error;
+use binlogsec::io::TransferError;
 use binlogsec::io::sink::SinkOptions;
 use binlogsec::io::source::FileSource;
 use binlogsec::keyring::Keyring;
@@ -216,6 +217,28 @@ fn input(path: &Path) -> Result<Input, Error> {
         return Ok(Input::File(FileSource::from_file(file, Path::new(STDIN))?));
     }
     Ok(Input::Stream(Box::new(io::stdin()), PathBuf::from(STDIN)))
+}
+
+/// Opens a log for a command that reads it here and there. A stream is kept in a file without a
+/// name, as it comes: what is encrypted stays so.
+pub(crate) fn open_source(path: &Path) -> Result<FileSource, Error> {
+    let mut stream = match input(path)? {
+        Input::File(source) => return Ok(source),
+        Input::Stream(stream, _) => stream,
+    };
+    let name = Path::new(STDIN);
+    let mut file = tempfile::tempfile().map_err(|source| TransferError::File {
+        path: std::env::temp_dir(),
+        operation: "create a temporary file in",
+        source,
+    })?;
+    let failed = |source| TransferError::File {
+        path: name.to_owned(),
+        operation: "copy",
+        source,
+    };
+    io::copy(&mut stream, &mut file).map_err(failed)?;
+    Ok(FileSource::from_file(file, name)?)
 }
 
 fn redirected_file() -> Option<File> {

@@ -10,6 +10,7 @@ pub(crate) mod manual;
 pub(crate) mod process;
 pub(crate) mod progress;
 pub(crate) mod terminal;
+pub(crate) mod verify;
 
 use args::{Command, Global};
 use exit::Exit;
@@ -23,6 +24,7 @@ pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> an
     pool.install(|| match command {
         Command::Inspect(args) => inspect::run(args, terminal),
         Command::Decrypt(args) => decrypt::run(args, terminal),
+        Command::Verify(args) => verify::run(args, terminal),
         Command::Keyring(args) => keyring::run(args, terminal),
         Command::Completions(args) => manual::completions(args),
         Command::Man(args) => manual::man(args),

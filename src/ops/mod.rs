@@ -3,3 +3,4 @@
 pub mod decrypt;
 pub mod inspect;
 pub mod targets;
+pub mod verify;

@@ -7,6 +7,8 @@
     clippy::indexing_slicing
 )]
 
+pub(crate) mod logs;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 

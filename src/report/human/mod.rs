@@ -3,12 +3,14 @@
 mod decrypt;
 mod inspect;
 mod keyring;
+mod verify;
 
 use anstyle::{AnsiColor, Style};
 
 pub use decrypt::decrypt;
 pub use inspect::inspect;
 pub use keyring::keyring;
+pub use verify::verify;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const WARN: Style = AnsiColor::Yellow.on_default();

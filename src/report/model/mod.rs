@@ -3,6 +3,7 @@
 mod decrypt;
 mod inspect;
 mod keyring;
+mod verify;
 
 use std::path::Path;
 
@@ -11,6 +12,7 @@ use serde::Serialize;
 pub use decrypt::{DecryptEntry, DecryptReport};
 pub use inspect::{InspectReport, InspectSummary};
 pub use keyring::{KeyEntry, KeyringEntry, KeyringReport, ServerEntry};
+pub use verify::{DamageEntry, GapEntry, VerifyEntry, VerifyReport, VerifySummary};
 
 use crate::error::Error;
 use crate::event::format_description::FormatDescription;
