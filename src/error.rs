@@ -62,6 +62,10 @@ impl Error {
             Self::Keyring(error) if error.is_damage() => ErrorClass::Damage,
             Self::Keyring(_) => ErrorClass::Work,
             Self::Log { source, .. } => source.class(),
+            Self::Walk {
+                source: WalkError::NoEventHere { .. },
+                ..
+            } => ErrorClass::Work,
             Self::Walk { .. } => ErrorClass::Damage,
         }
     }

@@ -8,30 +8,20 @@
 
 mod common;
 
-use std::io::Read;
 use std::path::Path;
 
 use assert_cmd::Command;
 use binlogsec::io::pipeline::NoProgress;
 use binlogsec::keyring::Keyring;
 use binlogsec::log::LogKind;
-use binlogsec::open::OpenLog;
 use binlogsec::ops::verify::{Note, Verified, verify_file, verify_plain};
 use binlogsec::walk::MemorySource;
 use proptest::prelude::*;
 
-use common::{fixture, logs, mixed, mixed_keyring, scenarios};
+use common::{fixture, logs, mixed, mixed_keyring, plaintext, scenarios};
 
 /// The in-use bit of the format description event: bit 0 of its flags.
 const IN_USE_BIT: usize = (4 + 17) * 8;
-
-fn plaintext(path: &Path, keyring: &Path) -> Vec<u8> {
-    let keys = Keyring::open(keyring).unwrap();
-    let log = OpenLog::open(path, &keys).unwrap();
-    let mut plain = Vec::new();
-    log.reader().read_to_end(&mut plain).unwrap();
-    plain
-}
 
 /// As the command does for a plaintext log: `None` when it cannot be opened at all.
 fn verify_bytes(plain: &[u8]) -> Option<Verified> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::decrypt::DecryptArgs;
+use super::events::EventsArgs;
 use super::inspect::InspectArgs;
 use super::keyring::KeyringArgs;
 use super::manual::{CompletionsArgs, ManArgs};
@@ -71,6 +72,7 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     Inspect(InspectArgs),
     Decrypt(DecryptArgs),
+    Events(EventsArgs),
     Verify(VerifyArgs),
     Keyring(KeyringArgs),
     Completions(CompletionsArgs),

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 pub(crate) mod decrypt;
+pub(crate) mod events;
 pub(crate) mod exit;
 pub(crate) mod inspect;
 pub(crate) mod keyring;
@@ -10,6 +11,7 @@ pub(crate) mod manual;
 pub(crate) mod process;
 pub(crate) mod progress;
 pub(crate) mod terminal;
+pub(crate) mod time;
 pub(crate) mod verify;
 
 use args::{Command, Global};
@@ -24,6 +26,7 @@ pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> an
     pool.install(|| match command {
         Command::Inspect(args) => inspect::run(args, terminal),
         Command::Decrypt(args) => decrypt::run(args, terminal),
+        Command::Events(args) => events::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
         Command::Keyring(args) => keyring::run(args, terminal),
         Command::Completions(args) => manual::completions(args),

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use binlogsec::error::Error;
 use binlogsec::keyring::Keyring;
-use binlogsec::open::{LogError, OpenLog};
-use binlogsec::ops::targets::{Origin, Target, Targets};
+use binlogsec::ops::targets::{Target, Targets};
 use binlogsec::ops::verify::{self, Verified};
 use binlogsec::report::human;
 use binlogsec::report::model::VerifyReport;
@@ -17,7 +16,7 @@ use super::args::{Format, KeyArgs};
 use super::exit::Exit;
 use super::progress::Bar;
 use super::terminal::{Terminal, write_json};
-use super::{decrypt, keys};
+use super::{events, keys};
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
@@ -90,14 +89,7 @@ pub(crate) fn run(args: &VerifyArgs, terminal: &Terminal) -> anyhow::Result<Exit
 
 /// `None` for what came with a directory and is no log.
 fn one(target: &Target, keyring: &Keyring, bar: &Bar) -> Result<Option<Verified>, Error> {
-    let opened =
-        decrypt::open_source(&target.path).and_then(|source| OpenLog::new(source, keyring));
-    match opened {
-        Ok(log) => verify::verify(&log, bar).map(Some),
-        Err(Error::Log {
-            source: LogError::NotALog | LogError::Empty,
-            ..
-        }) if target.origin == Origin::Directory => Ok(None),
-        Err(error) => Err(error),
-    }
+    events::open(target, keyring)?
+        .map(|log| verify::verify(&log, bar))
+        .transpose()
 }

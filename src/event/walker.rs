@@ -120,6 +120,12 @@ pub enum WalkError {
         /// Its length by its header.
         length: u32,
     },
+    /// What the user names as the start of an event is none.
+    #[error("plain offset {offset}: no event starts here")]
+    NoEventHere {
+        /// Where.
+        offset: u64,
+    },
 }
 
 impl WalkError {
@@ -130,7 +136,8 @@ impl WalkError {
             Self::HeaderCut { offset, .. }
             | Self::BodyCut { offset, .. }
             | Self::LengthTooSmall { offset, .. }
-            | Self::Lost { offset, .. } => *offset,
+            | Self::Lost { offset, .. }
+            | Self::NoEventHere { offset } => *offset,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the toolkit does, a file each: options in, outcome out, no printing.
 
 pub mod decrypt;
+pub mod events;
 pub mod inspect;
 pub mod targets;
 pub mod verify;

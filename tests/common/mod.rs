@@ -4,7 +4,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing
+    clippy::indexing_slicing,
+    clippy::print_stdout
 )]
 
 pub(crate) mod logs;
@@ -87,4 +88,61 @@ pub(crate) fn names(directory: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// What MySQL's own `mysqlbinlog` says of a plaintext log; `None`, with a word on it, where there
+/// is none. `BINLOGSEC_MYSQLBINLOG` names another command than the one on the path, with arguments
+/// separated by blanks.
+pub(crate) fn mysqlbinlog(arguments: &[&str], plain: &[u8]) -> Option<(bool, String)> {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    let command = std::env::var("BINLOGSEC_MYSQLBINLOG").unwrap_or("mysqlbinlog".to_owned());
+    let mut words = command.split_whitespace();
+    let program = words.next().unwrap();
+    let words: Vec<_> = words.collect();
+    let version = Command::new(program).args(&words).arg("--version").output();
+    let is_mysql = version.is_ok_and(|version| {
+        let text = String::from_utf8_lossy(&version.stdout).into_owned();
+        text.contains("Ver 8.") || text.contains("Ver 9.")
+    });
+    if !is_mysql {
+        println!("no mysqlbinlog of MySQL at hand: not compared (BINLOGSEC_MYSQLBINLOG)");
+        return None;
+    }
+    let mut child = Command::new(program)
+        .args(words)
+        .args(arguments)
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let plain = plain.to_vec();
+    let writer = std::thread::spawn(move || {
+        let _ = stdin.write_all(&plain);
+    });
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        println!("mysqlbinlog: {errors}");
+    }
+    if errors.contains("is not a compiled character set") {
+        println!("mysqlbinlog lacks its character set files: not compared");
+        return None;
+    }
+    Some((output.status.success(), text))
+}
+
+/// The plaintext of a log.
+pub(crate) fn plaintext(path: &Path, keyring: &Path) -> Vec<u8> {
+    use std::io::Read as _;
+    let keys = binlogsec::keyring::Keyring::open(keyring).unwrap();
+    let log = binlogsec::open::OpenLog::open(path, &keys).unwrap();
+    let mut plain = Vec::new();
+    log.reader().read_to_end(&mut plain).unwrap();
+    plain
 }

@@ -1,6 +1,7 @@
 //! Reports for people: tables, and a line that sums up. A module for each command.
 
 mod decrypt;
+mod events;
 mod inspect;
 mod keyring;
 mod verify;
@@ -8,6 +9,7 @@ mod verify;
 use anstyle::{AnsiColor, Style};
 
 pub use decrypt::decrypt;
+pub use events::{event, events_head, stats};
 pub use inspect::inspect;
 pub use keyring::keyring;
 pub use verify::verify;

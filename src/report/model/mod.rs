@@ -1,6 +1,7 @@
 //! What reports say, as data: a module for each command. Its JSON is a contract: docs/json.md.
 
 mod decrypt;
+mod events;
 mod inspect;
 mod keyring;
 mod verify;
@@ -10,6 +11,10 @@ use std::path::Path;
 use serde::Serialize;
 
 pub use decrypt::{DecryptEntry, DecryptReport};
+pub use events::{
+    EVENTS_SCHEMA, EventEntry, EventsEnd, MinuteEntry, StatsReport, TableEntry, TransactionEntry,
+    TypeEntry,
+};
 pub use inspect::{InspectReport, InspectSummary};
 pub use keyring::{KeyEntry, KeyringEntry, KeyringReport, ServerEntry};
 pub use verify::{DamageEntry, GapEntry, VerifyEntry, VerifyReport, VerifySummary};
