@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::error::Error;
 use crate::event::checksum::{self, ChecksumAlgorithm, ChecksumMismatch};
 use crate::event::header::{self, EventHeader};
-use crate::event::walker::{EventView, WalkError, algorithm_after, check_extent};
+use crate::event::walker::{EventView, WalkError, algorithm_after, check_extent, is_plausible};
 use crate::event::{FIRST_EVENT, event_type};
 use crate::io::TransferError;
 use crate::io::pipeline::CHUNK;
@@ -207,6 +207,36 @@ impl<'s> Walker<'s> {
     /// Goes on elsewhere: at an event, if the walk is to go on from there.
     pub const fn seek(&mut self, offset: u64) {
         self.next = offset;
+    }
+
+    /// Leaves out what stands before an offset, at which an event must start. The format
+    /// description event is read in any case, for the checksums; one further on, as relay logs
+    /// have it, is not known of.
+    ///
+    /// # Errors
+    /// [`Error::Walk`] when no event starts there, [`Error::Transfer`].
+    pub fn start_at(&mut self, offset: u64) -> Result<(), Error> {
+        if offset <= FIRST_EVENT {
+            return Ok(());
+        }
+        self.next_event().map(drop)?;
+        self.next = offset.max(self.next);
+        let offset = self.next;
+        if offset == self.source.plain_length() {
+            return Ok(());
+        }
+        let mut ahead = Self::starting_at(self.source, Depth::Whole, offset, self.checksum);
+        let header_or_more = |event: &EventView<'_>| {
+            is_plausible(&event.header) && (!event.is_whole() || event.verify_checksum().is_ok())
+        };
+        match ahead.next_event() {
+            Ok(Some(event)) if header_or_more(&event) => Ok(()),
+            Ok(_) | Err(Error::Walk { .. }) => Err(Error::Walk {
+                path: self.source.path().to_owned(),
+                source: WalkError::NoEventHere { offset },
+            }),
+            Err(error) => Err(error),
+        }
     }
 
     /// The checksums in force.

@@ -8,11 +8,16 @@ use std::time::Instant;
 
 use anyhow::bail;
 use binlogsec::error::Error;
+use binlogsec::event::gtid_set::GtidSet;
 use binlogsec::io::TransferError;
 use binlogsec::io::sink::SinkOptions;
 use binlogsec::io::source::FileSource;
 use binlogsec::keyring::Keyring;
-use binlogsec::ops::decrypt::{self, FileOutcome, FileResult, Input, Output};
+use binlogsec::open::OpenLog;
+use binlogsec::ops::decrypt::{
+    self, DecryptOptions, Decrypted, FileOutcome, FileResult, Input, Output,
+};
+use binlogsec::ops::slice::{self, SliceOptions, SliceOutput};
 use binlogsec::ops::targets::Targets;
 use binlogsec::report::human;
 use binlogsec::report::model::DecryptReport;
@@ -24,6 +29,7 @@ use super::keys;
 use super::process;
 use super::progress::Bar;
 use super::terminal::{Terminal, write_json};
+use super::time;
 
 /// What messages call the standard streams.
 const STDIN: &str = "<standard input>";
@@ -33,7 +39,8 @@ const DECRYPT_EXAMPLES: &str = "\
 Examples:
   binlogsec decrypt binlog.000042 -o plain.000042 --keyring component_keyring_file
   binlogsec decrypt binlog.index --output-dir plain/ --keyring component_keyring_file
-  binlogsec decrypt binlog.000042 -o - --keyring component_keyring_file | mysqlbinlog -";
+  binlogsec decrypt binlog.000042 -o - --keyring component_keyring_file | mysqlbinlog -
+  binlogsec decrypt binlog.000042 -o - --stop-datetime '2026-11-21 14:03' | mysqlbinlog - | mysql";
 
 /// Write the plaintext of encrypted logs, byte for byte
 ///
@@ -60,16 +67,67 @@ pub(crate) struct DecryptArgs {
     /// Write outputs through to the disk before saying that they are done
     #[arg(long)]
     pub(crate) sync: bool,
+    /// Check every event before the plaintext appears under its name; a damaged log gives no output
+    /// and exit code 4
+    #[arg(long)]
+    pub(crate) verify: bool,
+    #[command(flatten)]
+    pub(crate) slice: SliceArgs,
     /// How to report; the report goes to standard error when the log goes to standard output
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
+}
+
+/// Which transactions; as the options of mysqlbinlog of the same names, but whole transactions.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Slices: only some transactions (with -o FILE)")]
+pub(crate) struct SliceArgs {
+    /// Transactions that begin at this position or behind it; an event must start there
+    #[arg(long, value_name = "N")]
+    start_position: Option<u64>,
+    /// Transactions that end at this position or before it
+    #[arg(long, value_name = "N")]
+    stop_position: Option<u64>,
+    /// From the first transaction on that began at this time (UTC, or with an offset)
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    start_datetime: Option<i64>,
+    /// Up to the first transaction that began at this time or later
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    stop_datetime: Option<i64>,
+    /// Transactions in this set, e.g. UUID:1-5:tag:7
+    #[arg(long, value_name = "SET")]
+    include_gtids: Option<GtidSet>,
+    /// Transactions not in this set
+    #[arg(long, value_name = "SET")]
+    exclude_gtids: Option<GtidSet>,
+}
+
+impl SliceArgs {
+    fn options(&self) -> SliceOptions {
+        SliceOptions {
+            start_position: self.start_position,
+            stop_position: self.stop_position,
+            start_time: self.start_datetime,
+            stop_time: self.stop_datetime,
+            include_gtids: self.include_gtids.clone(),
+            exclude_gtids: self.exclude_gtids.clone(),
+        }
+    }
 }
 
 pub(crate) fn run(args: &DecryptArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let keyring = keys::open(&args.keys, terminal)?;
     process::clean_up_on_signals()?;
     let started = Instant::now();
+    let slice = args.slice.options();
     let (results, failures) = match (&args.output, &args.output_dir) {
+        (Some(output), _) if !slice.is_whole_log() => (
+            vec![one_slice(args, &slice, output, &keyring, terminal)?],
+            Vec::new(),
+        ),
+        (None, Some(_)) if !slice.is_whole_log() => {
+            bail!("a slice is made of one log: use -o FILE")
+        }
         (Some(output), _) => (vec![one(args, output, &keyring, terminal)?], Vec::new()),
         (None, Some(directory)) => many(args, directory, &keyring, terminal)?,
         (None, None) => bail!("name an output: -o FILE or --output-dir DIR"),
@@ -103,6 +161,14 @@ fn one(
         Input::File(source) => Some(source.length()),
         Input::Stream(..) => None,
     };
+    if args.verify && is_dash(output) && matches!(input, Input::Stream(..)) {
+        bail!(
+            "--verify needs a file as input or as output: a stream cannot be checked before it is passed on"
+        );
+    }
+    let options = DecryptOptions {
+        verify: args.verify,
+    };
     let bar = Bar::new(total, terminal);
     let result = if is_dash(output) {
         let mut stdout = io::stdout().lock();
@@ -110,6 +176,7 @@ fn one(
             input,
             Output::Stream(&mut stdout, Path::new(STDOUT)),
             keyring,
+            options,
             &bar,
         )
     } else {
@@ -117,6 +184,7 @@ fn one(
             input,
             Output::File(output, sink_options(args)),
             keyring,
+            options,
             &bar,
         )
     };
@@ -131,6 +199,70 @@ fn one(
             })
         }
     }
+}
+
+/// A part of one log. Plaintext logs are as good as encrypted ones here.
+fn one_slice(
+    args: &DecryptArgs,
+    options: &SliceOptions,
+    output: &Path,
+    keyring: &Keyring,
+    terminal: &Terminal,
+) -> anyhow::Result<FileResult> {
+    let [path] = args.inputs.as_slice() else {
+        bail!(
+            "a slice is made of one log, {} were named",
+            args.inputs.len()
+        );
+    };
+    let result = open_source(path)
+        .and_then(|source| OpenLog::new(source, keyring))
+        .and_then(|log| write_slice(args, &log, options, output, terminal));
+    match result {
+        Err(Error::Transfer(error)) if error.is_broken_pipe() => Err(Error::from(error).into()),
+        result => {
+            let outcome = |decrypted| FileOutcome::Decrypted(output.to_owned(), decrypted);
+            Ok(FileResult {
+                input: path.clone(),
+                result: result.map(outcome),
+            })
+        }
+    }
+}
+
+fn write_slice(
+    args: &DecryptArgs,
+    log: &OpenLog,
+    options: &SliceOptions,
+    output: &Path,
+    terminal: &Terminal,
+) -> Result<Decrypted, Error> {
+    let plan = slice::plan(log, options)?;
+    let bar = Bar::new(Some(plan.length()), terminal);
+    if is_dash(output) {
+        let mut stdout = io::stdout().lock();
+        let target = SliceOutput::Stream(&mut stdout, Path::new(STDOUT));
+        slice::write(log, &plan, target, &bar)?;
+    } else {
+        let target = SliceOutput::File(output, sink_options(args));
+        slice::write(log, &plan, target, &bar)?;
+    }
+    drop(bar);
+    if plan.incomplete > 0 {
+        terminal.warning(&format!(
+            "{} transactions that the range cuts were left out",
+            plan.incomplete
+        ));
+    }
+    if plan.transactions == 0 {
+        terminal.warning("no transaction is in the slice");
+    }
+    terminal.detail(&format!("{} transactions", plan.transactions));
+    Ok(Decrypted {
+        kind: log.kind().clone(),
+        description: log.probe().description().cloned(),
+        plain_length: plan.length(),
+    })
 }
 
 fn many(
@@ -149,7 +281,11 @@ fn many(
         .map(|file| size(&file.path))
         .fold(0, u64::saturating_add);
     let bar = Bar::new(Some(total), terminal);
-    let results = decrypt::decrypt_all(files, directory, sink_options(args), keyring, &bar)?;
+    let options = DecryptOptions {
+        verify: args.verify,
+    };
+    let results =
+        decrypt::decrypt_all(files, directory, sink_options(args), keyring, options, &bar)?;
     Ok((results, failures))
 }
 

@@ -186,7 +186,7 @@ impl EventsArgs {
 enum Listing<W: Write> {
     Text(W),
     Json { out: W, files: usize },
-    Csv(EventsCsv<W>),
+    Csv(Box<EventsCsv<W>>),
 }
 
 impl<W: Write> Listing<W> {
@@ -197,7 +197,7 @@ impl<W: Write> Listing<W> {
                 write!(out, "{{\"schema\":\"{EVENTS_SCHEMA}\",\"files\":[")?;
                 Self::Json { out, files: 0 }
             }
-            ListFormat::Csv => Self::Csv(EventsCsv::new(out)?),
+            ListFormat::Csv => Self::Csv(Box::new(EventsCsv::new(out)?)),
         })
     }
 

@@ -10,9 +10,10 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 use super::targets::{Origin, Target};
+use super::verify;
 use crate::error::Error;
 use crate::event::format_description::FormatDescription;
-use crate::io::pipeline::{self, Progress, Transform};
+use crate::io::pipeline::{self, NoProgress, Progress, Transform};
 use crate::io::sink::{AtomicFile, SinkOptions};
 use crate::io::source::{FileSource, View};
 use crate::io::{TransferError, pipeline::read_full};
@@ -74,6 +75,7 @@ pub fn decrypt(
     input: Input,
     output: Output<'_>,
     keys: &Keyring,
+    options: DecryptOptions,
     progress: &dyn Progress,
 ) -> Result<Decrypted, Error> {
     match input {
@@ -81,10 +83,39 @@ pub fn decrypt(
             let path = source.path().to_owned();
             let log = OpenLog::new(source, keys)?;
             check_encrypted(log.kind(), &path)?;
-            file(&log, output, progress)
+            file(&log, output, options, progress)
         }
-        Input::Stream(reader, name) => stream(reader, &name, output, keys, progress),
+        Input::Stream(reader, name) => stream(reader, &name, output, keys, options, progress),
     }
+}
+
+/// How one log, or each of many, is decrypted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DecryptOptions {
+    /// Verify the plaintext before it appears under its name; damage is an error then. What goes
+    /// from a file to a stream is verified before the first byte is written. From a stream to a
+    /// stream nothing can be.
+    pub verify: bool,
+}
+
+/// Verifies what has been written, which has no name yet.
+fn verify_written(sink: &AtomicFile, input: &Path) -> Result<(), Error> {
+    let copy = sink.file().try_clone();
+    let copy = copy.map_err(TransferError::at(sink.target(), "read"))?;
+    let source = FileSource::from_file(copy, input)?;
+    verify_open(&OpenLog::new(source, &Keyring::new())?)
+}
+
+fn verify_open(log: &OpenLog) -> Result<(), Error> {
+    let verified = verify::verify(log, &NoProgress)?;
+    let Some(damage) = verified.damages.first() else {
+        return Ok(());
+    };
+    let error = LogError::BodyDamaged {
+        plain_offset: damage.plain_offset,
+        reason: damage.kind.to_string(),
+    };
+    Err(Error::log(log.source().path(), error))
 }
 
 fn check_encrypted(kind: &LogKind, path: &Path) -> Result<(), Error> {
@@ -96,7 +127,12 @@ fn check_encrypted(kind: &LogKind, path: &Path) -> Result<(), Error> {
     }
 }
 
-fn file(log: &OpenLog, output: Output<'_>, progress: &dyn Progress) -> Result<Decrypted, Error> {
+fn file(
+    log: &OpenLog,
+    output: Output<'_>,
+    checks: DecryptOptions,
+    progress: &dyn Progress,
+) -> Result<Decrypted, Error> {
     let source = log.source();
     let apply = |offset, source: &[u8], target: &mut [u8]| {
         if let Some(stream) = log.probe().stream() {
@@ -109,9 +145,15 @@ fn file(log: &OpenLog, output: Output<'_>, progress: &dyn Progress) -> Result<De
             let sink = AtomicFile::create(target, options)?;
             let range = log.probe().body_offset()..source.length();
             pipeline::file_to_file(source, range, &sink, 0, &apply, progress)?;
+            if checks.verify {
+                verify_written(&sink, source.path())?;
+            }
             sink.commit()?;
         }
         Output::Stream(writer, name) => {
+            if checks.verify {
+                verify_open(log)?;
+            }
             let mut view = source.view();
             let mut done = 0_u64;
             let mut produce = |buffer: &mut [u8]| {
@@ -154,6 +196,7 @@ fn stream(
     name: &Path,
     output: Output<'_>,
     keys: &Keyring,
+    checks: DecryptOptions,
     progress: &dyn Progress,
 ) -> Result<Decrypted, Error> {
     let mut start = vec![0; PROBE_LENGTH];
@@ -178,6 +221,9 @@ fn stream(
         Output::File(target, options) => {
             let sink = AtomicFile::create(target, options)?;
             let written = pipeline::stream(&mut produce, &mut sink.file(), target, progress)?;
+            if checks.verify {
+                verify_written(&sink, name)?;
+            }
             sink.commit()?;
             written
         }
@@ -191,7 +237,7 @@ fn stream(
 }
 
 /// Whatever `--force` says: the plaintext never takes the place of its own source.
-fn check_not_itself(source: &FileSource, target: &Path) -> Result<(), TransferError> {
+pub(super) fn check_not_itself(source: &FileSource, target: &Path) -> Result<(), TransferError> {
     let (Ok(there), Ok(here)) = (target.metadata(), source.file().metadata()) else {
         return Ok(());
     };
@@ -231,6 +277,7 @@ pub fn decrypt_all(
     directory: &Path,
     options: SinkOptions,
     keys: &Keyring,
+    checks: DecryptOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<FileResult>, Error> {
     if !directory.is_dir() {
@@ -244,6 +291,7 @@ pub fn decrypt_all(
         directory,
         options,
         keys,
+        checks,
         progress,
         names: Mutex::default(),
     };
@@ -268,6 +316,7 @@ struct Job<'a> {
     directory: &'a Path,
     options: SinkOptions,
     keys: &'a Keyring,
+    checks: DecryptOptions,
     progress: &'a dyn Progress,
     /// Names given to outputs, with the input that took each.
     names: Mutex<BTreeMap<OsString, PathBuf>>,
@@ -280,7 +329,8 @@ impl Job<'_> {
         let name = path.file_name().unwrap_or_default();
         self.claim(name, path)?;
         let target = self.directory.join(name);
-        let decrypted = file(&log, Output::File(&target, self.options), self.progress)?;
+        let output = Output::File(&target, self.options);
+        let decrypted = file(&log, output, self.checks, self.progress)?;
         Ok(FileOutcome::Decrypted(target, decrypted))
     }
 

@@ -3,5 +3,6 @@
 pub mod decrypt;
 pub mod events;
 pub mod inspect;
+pub mod slice;
 pub mod targets;
 pub mod verify;

@@ -18,7 +18,7 @@ use crate::event::gtid::{TransactionId, TransactionStart};
 use crate::event::payload::{Payload, PayloadError};
 use crate::event::table_map::{Column, TableMap};
 use crate::event::transaction::Progress as TransactionProgress;
-use crate::event::walker::{EventView, WalkError, is_plausible};
+use crate::event::walker::{EventView, WalkError};
 use crate::io::TransferError;
 use crate::open::OpenLog;
 use crate::walk::{Depth, PartReader, PlainSource, Walker};
@@ -98,13 +98,8 @@ pub fn list_plain(
     receive: &mut Receiver<'_>,
 ) -> Result<Listed, Error> {
     let mut walker = Walker::new(source, Depth::Whole);
-    if let Some(start) = filter.start_position
-        && start > walker.offset()
-    {
-        // For the checksums in force.
-        walker.next_event().map(drop)?;
-        walker.seek(start.max(walker.offset()));
-        check_start(&mut walker, source)?;
+    if let Some(start) = filter.start_position {
+        walker.start_at(start)?;
     }
     let mut lister = Lister {
         source,
@@ -134,29 +129,6 @@ pub fn list_plain(
     }
     source.check_size()?;
     Ok(lister.listed)
-}
-
-/// Whether an event starts where the user says so.
-fn check_start(walker: &mut Walker<'_>, source: &dyn PlainSource) -> Result<(), Error> {
-    let offset = walker.offset();
-    if offset == source.plain_length() {
-        return Ok(());
-    }
-    let mut ahead = Walker::starting_at(source, Depth::Whole, offset, walker.checksum());
-    let starts = match ahead.next_event() {
-        Ok(event) => event.is_some_and(|event| {
-            is_plausible(&event.header) && (!event.is_whole() || event.verify_checksum().is_ok())
-        }),
-        Err(Error::Walk { .. }) => false,
-        Err(error) => return Err(error),
-    };
-    if starts {
-        return Ok(());
-    }
-    Err(Error::Walk {
-        path: source.path().to_owned(),
-        source: WalkError::NoEventHere { offset },
-    })
 }
 
 /// A table that row events name by its number.
