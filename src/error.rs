@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 pub use refusal::Refusal;
 
 use crate::crypto::random::RandomError;
+use crate::event::walker::WalkError;
 use crate::io::TransferError;
 use crate::keyring::edit::EditError;
 use crate::keyring::{ChoiceError, KeyringError};
@@ -22,6 +23,14 @@ pub enum Error {
     /// A keyring, or another source of keys, failed.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// A log has an event that cannot be read.
+    #[error("log {}", path.display())]
+    Walk {
+        /// Which log.
+        path: PathBuf,
+        /// Where and why.
+        source: WalkError,
+    },
     /// A log cannot be read.
     #[error("log {}", path.display())]
     Log {
@@ -108,6 +117,11 @@ impl Error {
             }
             Self::Choice(_) => ErrorClass::Key,
             Self::Refused { source, .. } => source.class(),
+            Self::Walk {
+                source: WalkError::NoEventHere { .. },
+                ..
+            } => ErrorClass::Work,
+            Self::Walk { .. } => ErrorClass::Damage,
         }
     }
 }

@@ -10,12 +10,13 @@ use crate::error::Error;
 use crate::event;
 use crate::event::format_description::{FormatDescription, FormatDescriptionError};
 use crate::io::TransferError;
-use crate::io::source::{Access, FileSource};
+use crate::io::source::{Access, FileSource, View};
 use crate::keyring::{Keyring, KeyringError};
 use crate::log::header::{self, EncryptionHeader, HeaderError};
 use crate::log::key_id::KeyId;
 use crate::log::{LogKind, Magic, PROBE_LENGTH};
 use crate::secret::Secret32;
+use crate::walk::{PlainSource, PlainView};
 
 /// Why the plaintext of a log cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -479,6 +480,68 @@ impl OpenLog {
             log: self,
             position: 0,
         }
+    }
+}
+
+impl PlainSource for OpenLog {
+    fn path(&self) -> &Path {
+        self.source.path()
+    }
+
+    fn plain_length(&self) -> u64 {
+        Self::plain_length(self)
+    }
+
+    fn file_offset(&self, plain_offset: u64) -> u64 {
+        plain_offset.saturating_add(self.probe.body_offset())
+    }
+
+    fn read_plain_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, TransferError> {
+        self.read_at(offset, buffer)
+    }
+
+    fn plain_view(&self) -> Box<dyn PlainView + '_> {
+        Box::new(LogView {
+            log: self,
+            view: self.source.view(),
+        })
+    }
+
+    fn check_size(&self) -> Result<(), TransferError> {
+        self.source.check_size()
+    }
+}
+
+/// Plaintext through a window of the file: deciphered on the way from the map to the buffer.
+#[derive(Debug)]
+struct LogView<'a> {
+    log: &'a OpenLog,
+    view: View<'a>,
+}
+
+impl PlainView for LogView<'_> {
+    fn fill(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), TransferError> {
+        const WINDOW: u64 = crate::io::source::WINDOW;
+        let mut offset = offset;
+        let mut rest = buffer;
+        while !rest.is_empty() {
+            // In pieces that lie within a window each.
+            let file_offset = self.log.file_offset(offset);
+            let to_boundary = WINDOW.saturating_sub(file_offset % WINDOW);
+            let length = usize::try_from(to_boundary)
+                .unwrap_or(rest.len())
+                .min(rest.len());
+            let (piece, later) = rest.split_at_mut_checked(length).unwrap_or_default();
+            let bytes = self.view.bytes(file_offset, length)?;
+            match self.log.probe.stream() {
+                Some(stream) => stream.apply_to(offset, bytes, piece),
+                None => piece.copy_from_slice(bytes),
+            }
+            self.view.confirm()?;
+            offset = offset.saturating_add(to_boundary);
+            rest = later;
+        }
+        Ok(())
     }
 }
 

@@ -9,11 +9,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::decrypt::DecryptArgs;
 use super::encrypt::EncryptArgs;
+use super::events::EventsArgs;
 use super::header::HeaderArgs;
 use super::inspect::InspectArgs;
 use super::keyring::KeyringArgs;
 use super::manual::{CompletionsArgs, ManArgs};
 use super::rekey::RekeyArgs;
+use super::verify::VerifyArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,6 +80,8 @@ pub(crate) enum Command {
     Encrypt(EncryptArgs),
     Rekey(RekeyArgs),
     Header(HeaderArgs),
+    Events(EventsArgs),
+    Verify(VerifyArgs),
     Keyring(KeyringArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),

@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use anyhow::bail;
 use binlogsec::io::sink::SinkOptions;
-use binlogsec::ops::decrypt;
+use binlogsec::ops::decrypt::{self, DecryptOptions};
 use binlogsec::report::human;
 use binlogsec::report::model::DecryptReport;
 use clap::Args;
 
 use super::args::{Format, KeyArgs};
 use super::exit::Exit;
+use super::slice::{self, SliceArgs};
 use super::terminal::Terminal;
 use super::{keys, process, transfer};
 
@@ -19,7 +20,8 @@ const DECRYPT_EXAMPLES: &str = "\
 Examples:
   binlogsec decrypt binlog.000042 -o plain.000042 --keyring component_keyring_file
   binlogsec decrypt binlog.index --output-dir plain/ --keyring component_keyring_file
-  binlogsec decrypt binlog.000042 -o - --keyring component_keyring_file | mysqlbinlog -";
+  binlogsec decrypt binlog.000042 -o - --keyring component_keyring_file | mysqlbinlog -
+  binlogsec decrypt binlog.000042 -o - --stop-datetime '2026-11-21 14:03' | mysqlbinlog - | mysql";
 
 /// Write the plaintext of encrypted logs, byte for byte
 ///
@@ -46,26 +48,48 @@ pub(crate) struct DecryptArgs {
     /// Write outputs through to the disk before saying that they are done
     #[arg(long)]
     pub(crate) sync: bool,
+    /// Check every event before the plaintext appears under its name; a damaged log gives no output
+    /// and exit code 4
+    #[arg(long)]
+    pub(crate) verify: bool,
+    #[command(flatten)]
+    pub(crate) slice: SliceArgs,
     /// How to report; the report goes to standard error when the log goes to standard output
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
+}
+
+impl DecryptArgs {
+    pub(crate) const fn sink_options(&self) -> SinkOptions {
+        SinkOptions {
+            force: self.force,
+            sync: self.sync,
+        }
+    }
 }
 
 pub(crate) fn run(args: &DecryptArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let keyring = keys::open(&args.keys, terminal)?;
     process::clean_up_on_signals()?;
     let started = Instant::now();
-    let sink = SinkOptions {
-        force: args.force,
-        sync: args.sync,
+    let (sink, slice) = (args.sink_options(), args.slice.options());
+    let checks = DecryptOptions {
+        verify: args.verify,
     };
     let results = match (&args.output, &args.output_dir) {
+        (Some(output), _) if !slice.is_whole_log() => {
+            let result = slice::one_slice(args, &slice, output, &keyring, terminal)?;
+            (vec![result], Vec::new())
+        }
+        (None, Some(_)) if !slice.is_whole_log() => {
+            bail!("a slice is made of one log: use -o FILE")
+        }
         (Some(output), _) => transfer::one(&args.inputs, output, sink, terminal, |i, o, bar| {
-            decrypt::decrypt(i, o, &keyring, bar)
+            decrypt::decrypt(i, o, &keyring, checks, bar)
         })?,
         (None, Some(directory)) => {
             transfer::many(&args.inputs, "--output-dir", terminal, |files, bar| {
-                decrypt::decrypt_all(files, directory, sink, &keyring, bar)
+                decrypt::decrypt_all(files, directory, sink, &keyring, checks, bar)
             })?
         }
         (None, None) => bail!("name an output: -o FILE or --output-dir DIR"),

@@ -3,6 +3,7 @@
 pub(crate) mod args;
 pub(crate) mod decrypt;
 pub(crate) mod encrypt;
+pub(crate) mod events;
 pub(crate) mod exit;
 pub(crate) mod header;
 pub(crate) mod inspect;
@@ -12,8 +13,11 @@ pub(crate) mod manual;
 pub(crate) mod process;
 pub(crate) mod progress;
 pub(crate) mod rekey;
+pub(crate) mod slice;
 pub(crate) mod terminal;
+pub(crate) mod time;
 pub(crate) mod transfer;
+pub(crate) mod verify;
 
 use args::{Command, Global};
 use exit::Exit;
@@ -30,6 +34,8 @@ pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> an
         Command::Encrypt(args) => encrypt::run(args, terminal),
         Command::Rekey(args) => rekey::run(args, terminal),
         Command::Header(args) => header::run(args, terminal),
+        Command::Events(args) => events::run(args, terminal),
+        Command::Verify(args) => verify::run(args, terminal),
         Command::Keyring(args) => keyring::run(args, terminal),
         Command::Completions(args) => manual::completions(args),
         Command::Man(args) => manual::man(args),

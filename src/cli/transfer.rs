@@ -11,6 +11,7 @@ use anyhow::bail;
 use binlogsec::error::{Error, describe};
 use binlogsec::io::sink::SinkOptions;
 use binlogsec::io::source::FileSource;
+use binlogsec::io::{TransferError, pipeline};
 use binlogsec::ops::batch::{FileOutcome, FileResult};
 use binlogsec::ops::targets::{Target, Targets};
 use binlogsec::ops::transfer::{Input, Output};
@@ -47,7 +48,11 @@ pub(crate) fn one<T, R>(
         };
         let bar = Bar::new(total, terminal);
         if is_dash(output) {
-            let mut stdout = io::stdout().lock();
+            let mut stdout = raw(io::stdout()).map_err(|source| TransferError::File {
+                path: PathBuf::from(STDOUT),
+                operation: "write",
+                source,
+            })?;
             work(input, Output::Stream(&mut stdout, Path::new(STDOUT)), &bar)
         } else {
             work(input, Output::File(output, options), &bar)
@@ -163,18 +168,50 @@ pub(crate) fn is_dash(path: &Path) -> bool {
 }
 
 /// Opens an input. A regular file that a shell redirects is as good as a named one.
-fn input(path: &Path) -> Result<Input, Error> {
+pub(crate) fn input(path: &Path) -> Result<Input, Error> {
     if !is_dash(path) {
         return Ok(Input::File(FileSource::open(path)?));
     }
-    if let Some(file) = redirected_file() {
-        return Ok(Input::File(FileSource::from_file(file, Path::new(STDIN))?));
+    let name = Path::new(STDIN);
+    let failed = |source| TransferError::File {
+        path: name.to_owned(),
+        operation: "read",
+        source,
+    };
+    let mut stdin = raw(io::stdin()).map_err(failed)?;
+    let is_file = stdin.metadata().map_err(failed)?.is_file();
+    if is_file && stdin.stream_position().map_err(failed)? == 0 {
+        return Ok(Input::File(FileSource::from_file(stdin, name)?));
     }
-    Ok(Input::Stream(Box::new(io::stdin()), PathBuf::from(STDIN)))
+    Ok(Input::Stream(Box::new(stdin), name.to_owned()))
 }
 
-fn redirected_file() -> Option<File> {
-    let mut file = File::from(io::stdin().as_fd().try_clone_to_owned().ok()?);
-    let is_file = file.metadata().ok()?.is_file();
-    (is_file && file.stream_position().ok()? == 0).then_some(file)
+/// A standard stream without the buffers that the standard library puts around it, and with room
+/// for more if it is a pipe.
+pub(crate) fn raw(stream: impl AsFd) -> io::Result<File> {
+    let file = File::from(stream.as_fd().try_clone_to_owned()?);
+    pipeline::widen_pipe(&file);
+    Ok(file)
+}
+
+/// Opens a log for a command that reads it here and there. A stream is kept in a file without a
+/// name, as it comes: what is encrypted stays so.
+pub(crate) fn open_source(path: &Path) -> Result<FileSource, Error> {
+    let mut stream = match input(path)? {
+        Input::File(source) => return Ok(source),
+        Input::Stream(stream, _) => stream,
+    };
+    let name = Path::new(STDIN);
+    let mut file = tempfile::tempfile().map_err(|source| TransferError::File {
+        path: std::env::temp_dir(),
+        operation: "create a temporary file in",
+        source,
+    })?;
+    let failed = |source| TransferError::File {
+        path: name.to_owned(),
+        operation: "copy",
+        source,
+    };
+    io::copy(&mut stream, &mut file).map_err(failed)?;
+    Ok(FileSource::from_file(file, name)?)
 }

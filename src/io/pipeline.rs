@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::ops::{ControlFlow, Range};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -230,6 +231,13 @@ pub fn stream(
         writer.flush().map_err(TransferError::at(name, "write"))?;
         Ok(written)
     })
+}
+
+/// Gives a pipe the room for a few buffers, so that its two ends wait for each other less often.
+/// What is no pipe, or may not grow, stays as it is.
+pub fn widen_pipe(descriptor: impl AsFd) {
+    const ROOM: usize = 1 << 20;
+    let _ = rustix::pipe::fcntl_setpipe_size(descriptor, ROOM);
 }
 
 /// Reads until the buffer is full or the stream ends, whatever pieces it comes in.

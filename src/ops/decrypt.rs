@@ -6,12 +6,13 @@ use std::path::Path;
 use super::batch::{self, OutputDirectory};
 use super::targets::Target;
 use super::transfer::{Input, Output, check_not_itself, read_stream_start, write_in_order};
+use super::verify;
 use crate::error::Error;
 use crate::event::format_description::FormatDescription;
 use crate::io::TransferError;
-use crate::io::pipeline::{self, Progress, Transform, read_full};
+use crate::io::pipeline::{self, NoProgress, Progress, Transform, read_full};
 use crate::io::sink::{AtomicFile, SinkOptions};
-use crate::io::source::View;
+use crate::io::source::{FileSource, View};
 use crate::keyring::Keyring;
 use crate::log::LogKind;
 use crate::open::{LogError, OpenLog, Probe};
@@ -41,6 +42,7 @@ pub fn decrypt(
     input: Input,
     output: Output<'_>,
     keys: &Keyring,
+    checks: DecryptOptions,
     progress: &dyn Progress,
 ) -> Result<Decrypted, Error> {
     match input {
@@ -48,10 +50,49 @@ pub fn decrypt(
             let path = source.path().to_owned();
             let log = OpenLog::new(source, keys)?;
             check_encrypted(log.kind(), &path)?;
-            file(&log, output, progress)
+            file(&log, output, checks, progress)
         }
-        Input::Stream(reader, name) => stream(reader, &name, output, keys, progress),
+        Input::Stream(reader, name) => stream(reader, &name, output, keys, checks, progress),
     }
+}
+
+/// How one log, or each of many, is decrypted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DecryptOptions {
+    /// Verify the plaintext before it appears under its name; damage is an error then. What goes
+    /// from a file to a stream is verified before the first byte is written. From a stream to a
+    /// stream nothing can be.
+    pub verify: bool,
+}
+
+impl DecryptOptions {
+    /// Checks what has been written, which has no name yet.
+    fn apply(self, sink: &AtomicFile, input: &Path) -> Result<(), Error> {
+        if self.verify {
+            verify_written(sink, input)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn verify_written(sink: &AtomicFile, input: &Path) -> Result<(), Error> {
+    let copy = sink.file().try_clone();
+    let copy = copy.map_err(TransferError::at(sink.target(), "read"))?;
+    let source = FileSource::from_file(copy, input)?;
+    verify_open(&OpenLog::new(source, &Keyring::new())?)
+}
+
+fn verify_open(log: &OpenLog) -> Result<(), Error> {
+    let verified = verify::verify(log, &NoProgress)?;
+    let Some(damage) = verified.damages.first() else {
+        return Ok(());
+    };
+    let error = LogError::BodyDamaged {
+        plain_offset: damage.plain_offset,
+        reason: damage.kind.to_string(),
+    };
+    Err(Error::log(log.source().path(), error))
 }
 
 fn check_encrypted(kind: &LogKind, path: &Path) -> Result<(), Error> {
@@ -63,7 +104,12 @@ fn check_encrypted(kind: &LogKind, path: &Path) -> Result<(), Error> {
     }
 }
 
-fn file(log: &OpenLog, output: Output<'_>, progress: &dyn Progress) -> Result<Decrypted, Error> {
+fn file(
+    log: &OpenLog,
+    output: Output<'_>,
+    checks: DecryptOptions,
+    progress: &dyn Progress,
+) -> Result<Decrypted, Error> {
     let source = log.source();
     let apply = |offset, source: &[u8], target: &mut [u8]| {
         if let Some(stream) = log.probe().stream() {
@@ -76,9 +122,13 @@ fn file(log: &OpenLog, output: Output<'_>, progress: &dyn Progress) -> Result<De
             let sink = AtomicFile::create(target, options)?;
             let range = log.probe().body_offset()..source.length();
             pipeline::file_to_file(source, range, &sink, 0, &apply, progress)?;
+            checks.apply(&sink, source.path())?;
             sink.commit()?;
         }
         Output::Stream(writer, name) => {
+            if checks.verify {
+                verify_open(log)?;
+            }
             let mut view = source.view();
             let mut done = 0_u64;
             let mut produce = |buffer: &mut [u8]| {
@@ -121,6 +171,7 @@ fn stream(
     name: &Path,
     output: Output<'_>,
     keys: &Keyring,
+    checks: DecryptOptions,
     progress: &dyn Progress,
 ) -> Result<Decrypted, Error> {
     let start = read_stream_start(&mut reader, name)?;
@@ -139,7 +190,8 @@ fn stream(
         offset = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
         Ok(length)
     };
-    let plain_length = write_in_order(&mut produce, output, progress)?;
+    let check = |sink: &AtomicFile| checks.apply(sink, name);
+    let plain_length = write_in_order(&mut produce, output, &check, progress)?;
     Ok(Decrypted {
         kind: probe.kind().clone(),
         description: probe.description().cloned(),
@@ -157,6 +209,7 @@ pub fn decrypt_all(
     directory: &Path,
     options: SinkOptions,
     keys: &Keyring,
+    checks: DecryptOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<FileResult>, Error> {
     let directory = OutputDirectory::create(directory)?;
@@ -164,7 +217,7 @@ pub fn decrypt_all(
         let log = OpenLog::open(path, keys)?;
         check_encrypted(log.kind(), path)?;
         let target = directory.claim(path)?;
-        let decrypted = file(&log, Output::File(&target, options), progress)?;
+        let decrypted = file(&log, Output::File(&target, options), checks, progress)?;
         Ok((target, decrypted))
     };
     let no_matter = |error| match error {

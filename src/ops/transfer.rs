@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::error::Error;
 use crate::io::TransferError;
 use crate::io::pipeline::{self, Producer, Progress, read_full};
 use crate::io::sink::{AtomicFile, SinkOptions};
@@ -44,23 +45,26 @@ impl std::fmt::Debug for Output<'_> {
     }
 }
 
-/// Writes what `produce` gives in order, wherever it is to go. Returns the bytes written.
+/// Writes what `produce` gives in order, wherever it is to go. Returns the bytes written. A file
+/// must pass `check` before it gets its name.
 ///
 /// # Errors
-/// As [`pipeline::stream`] and [`AtomicFile`].
+/// As [`pipeline::stream`] and [`AtomicFile`], or that of the check.
 pub(super) fn write_in_order(
     produce: &mut Producer<'_>,
     output: Output<'_>,
+    check: &dyn Fn(&AtomicFile) -> Result<(), Error>,
     progress: &dyn Progress,
-) -> Result<u64, TransferError> {
+) -> Result<u64, Error> {
     match output {
         Output::File(target, options) => {
             let sink = AtomicFile::create(target, options)?;
             let written = pipeline::stream(produce, &mut sink.file(), target, progress)?;
+            check(&sink)?;
             sink.commit()?;
             Ok(written)
         }
-        Output::Stream(writer, name) => pipeline::stream(produce, writer, name, progress),
+        Output::Stream(writer, name) => Ok(pipeline::stream(produce, writer, name, progress)?),
     }
 }
 

@@ -8,6 +8,8 @@ mod keyring_change;
 mod rekey;
 
 use std::io::{self, Write};
+mod events;
+mod verify;
 
 use anstyle::{AnsiColor, Style};
 
@@ -15,10 +17,12 @@ use super::table;
 
 pub use decrypt::decrypt;
 pub use encrypt::encrypt;
+pub use events::{event, events_head, stats};
 pub use inspect::inspect;
 pub use keyring::keyring;
 pub use keyring_change::keyring_change;
 pub use rekey::{header, rekey};
+pub use verify::verify;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const WARN: Style = AnsiColor::Yellow.on_default();

@@ -2,10 +2,12 @@
 
 mod decrypt;
 mod encrypt;
+mod events;
 mod inspect;
 mod keyring;
 mod keyring_change;
 mod rekey;
+mod verify;
 
 use std::path::Path;
 
@@ -13,8 +15,13 @@ use serde::Serialize;
 
 pub use decrypt::{DecryptEntry, DecryptReport};
 pub use encrypt::{EncryptEntry, EncryptReport};
+pub use events::{
+    EVENTS_SCHEMA, EventEntry, EventsEnd, MinuteEntry, StatsReport, TableEntry, TransactionEntry,
+    TypeEntry,
+};
 pub use inspect::{InspectReport, InspectSummary};
 pub use keyring::{KeyEntry, KeyringEntry, KeyringReport, ServerEntry};
+pub use verify::{DamageEntry, GapEntry, VerifyEntry, VerifyReport, VerifySummary};
 
 pub use keyring_change::KeyringChangeReport;
 pub use rekey::{HeaderReport, RekeyEntry, RekeyReport};
