@@ -2,7 +2,7 @@
 //! it beside the command, to show what the cipher costs.
 //!
 //! `floor INPUT OUTPUT THREADS mapped|positioned`
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
 

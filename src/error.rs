@@ -1,9 +1,16 @@
 //! The crate's error: each domain's own, with the path it happened on.
 
+mod refusal;
+
 use std::path::{Path, PathBuf};
 
+pub use refusal::Refusal;
+
+use crate::crypto::random::RandomError;
+use crate::event::walker::WalkError;
 use crate::io::TransferError;
-use crate::keyring::KeyringError;
+use crate::keyring::edit::EditError;
+use crate::keyring::{ChoiceError, KeyringError};
 use crate::open::LogError;
 
 /// What can go wrong when working on logs.
@@ -16,6 +23,14 @@ pub enum Error {
     /// A keyring, or another source of keys, failed.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// A log has an event that cannot be read.
+    #[error("log {}", path.display())]
+    Walk {
+        /// Which log.
+        path: PathBuf,
+        /// Where and why.
+        source: WalkError,
+    },
     /// A log cannot be read.
     #[error("log {}", path.display())]
     Log {
@@ -24,6 +39,28 @@ pub enum Error {
         /// Why.
         source: LogError,
     },
+    /// There is no key to encrypt under.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
+    /// What was asked for would do harm, or no good.
+    #[error("{} is refused", path.display())]
+    Refused {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: Refusal,
+    },
+    /// A keyring cannot be changed, or not as it was asked for.
+    #[error("keyring {}", path.display())]
+    KeyringEdit {
+        /// Which keyring.
+        path: PathBuf,
+        /// Why.
+        source: EditError,
+    },
+    /// No key can be made.
+    #[error(transparent)]
+    Random(#[from] RandomError),
 }
 
 /// An error and its sources in one line: each says its own part only.
@@ -54,13 +91,37 @@ impl Error {
         }
     }
 
+    pub(crate) fn keyring_edit(path: &Path, source: EditError) -> Self {
+        Self::KeyringEdit {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(crate) fn refused(path: &Path, reason: impl Into<Refusal>) -> Self {
+        Self::Refused {
+            path: path.to_owned(),
+            source: reason.into(),
+        }
+    }
+
     /// Which kind of failure this is.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Transfer(_) => ErrorClass::Work,
-            Self::Keyring(error) => error.class(),
+            Self::Transfer(_) | Self::Random(_) | Self::KeyringEdit { .. } => ErrorClass::Work,
+            Self::Keyring(error) | Self::Choice(ChoiceError::Source(error)) => error.class(),
             Self::Log { source, .. } => source.class(),
+            Self::Choice(ChoiceError::SeveralServers { .. } | ChoiceError::IdTooLong { .. }) => {
+                ErrorClass::Work
+            }
+            Self::Choice(_) => ErrorClass::Key,
+            Self::Refused { source, .. } => source.class(),
+            Self::Walk {
+                source: WalkError::NoEventHere { .. },
+                ..
+            } => ErrorClass::Work,
+            Self::Walk { .. } => ErrorClass::Damage,
         }
     }
 }

@@ -70,3 +70,4 @@ pub mod open;
 pub mod ops;
 pub mod report;
 pub mod secret;
+pub mod walk;

@@ -10,12 +10,14 @@ use crate::error::Error;
 use crate::event;
 use crate::event::format_description::{FormatDescription, FormatDescriptionError};
 use crate::io::TransferError;
-use crate::io::source::{Access, FileSource};
+use crate::io::source::{Access, FileSource, View};
 use crate::keyring::{Keyring, KeyringError};
 use crate::log::header::{self, EncryptionHeader, HeaderError};
 use crate::log::key_id::KeyId;
 use crate::log::{LogKind, Magic, PROBE_LENGTH};
 use crate::mariadb::error::MariadbError;
+use crate::secret::Secret32;
+use crate::walk::{PlainSource, PlainView};
 
 mod per_event;
 
@@ -177,8 +179,11 @@ impl Probe {
         let LogKind::MysqlEncrypted(header) = &kind else {
             return Ok(Self::of_kind(kind, file_start, Some(keys)));
         };
-        let (body, description) = match open_body(header, file_start, keys)? {
-            Ok((stream, description)) => (Body::Ciphertext(Box::new(stream)), description),
+        let (body, description) = match unlock(header, file_start, keys)? {
+            Ok(unlocked) => (
+                Body::Ciphertext(Box::new(unlocked.stream)),
+                unlocked.description,
+            ),
             Err(error) => (Body::Unreadable(error), None),
         };
         Ok(Self {
@@ -342,14 +347,24 @@ fn why_unreadable(kind: &LogKind) -> LogError {
     }
 }
 
-type OpenedBody = (CtrStream, Option<FormatDescription>);
+/// A body whose key is proven.
+#[derive(Debug)]
+pub(crate) struct Unlocked {
+    /// What the header keeps under the key.
+    pub(crate) password: Secret32,
+    /// What turns the body into plaintext.
+    pub(crate) stream: CtrStream,
+    /// `None` when the log ends within it.
+    pub(crate) description: Option<FormatDescription>,
+}
 
-/// Tries every key of the header's id on the beginning of the body.
-fn open_body(
+/// Tries every key of the header's id on the beginning of the body, which `file_start` has from
+/// offset 512 on. The header need not be the one that stands before it.
+pub(crate) fn unlock(
     header: &EncryptionHeader,
     file_start: &[u8],
     keys: &Keyring,
-) -> Result<Result<OpenedBody, LogError>, KeyringError> {
+) -> Result<Result<Unlocked, LogError>, KeyringError> {
     let without_key = without_key(header, file_start);
     if keys.is_empty() || without_key == LogError::BodyNotCiphertext {
         return Ok(Err(without_key));
@@ -376,7 +391,13 @@ fn open_body(
         let mut plain = body.to_vec();
         stream.apply(0, &mut plain);
         match judge(&plain) {
-            Fit::Fits(description) => return Ok(Ok((stream, description))),
+            Fit::Fits(description) => {
+                return Ok(Ok(Unlocked {
+                    password,
+                    stream,
+                    description,
+                }));
+            }
             Fit::FitsDamaged(error) => return Ok(Err(error)),
             Fit::No => {}
         }
@@ -514,8 +535,13 @@ impl OpenLog {
     /// slices of unequal length the shorter counts.
     ///
     /// # Errors
-    /// [`Error::Transfer`] when the file cannot be read around them.
-    pub fn decipher(&self, offset: u64, stored: &[u8], plain: &mut [u8]) -> Result<(), Error> {
+    /// [`TransferError`] when the file cannot be read around them.
+    pub fn decipher(
+        &self,
+        offset: u64,
+        stored: &[u8],
+        plain: &mut [u8],
+    ) -> Result<(), TransferError> {
         match (&self.probe.body, &self.events) {
             (Body::Ciphertext(stream), _) => stream.apply_to(offset, stored, plain),
             (Body::PerEvent(log), Some(events)) => {
@@ -533,7 +559,7 @@ impl OpenLog {
     /// proven, events that somebody moved or changed.
     ///
     /// # Errors
-    /// Also [`Error::Log`].
+    /// [`Error::Transfer`] as for [`OpenLog::decipher`], [`Error::Log`].
     pub fn decipher_strictly(
         &self,
         offset: u64,
@@ -541,7 +567,7 @@ impl OpenLog {
         plain: &mut [u8],
     ) -> Result<(), Error> {
         let (Body::PerEvent(log), Some(events)) = (&self.probe.body, &self.events) else {
-            return self.decipher(offset, stored, plain);
+            return Ok(self.decipher(offset, stored, plain)?);
         };
         let event = per_event::decipher((log, events, &self.source), offset, stored, plain)?;
         match log.implausible(event, offset, plain) {
@@ -579,6 +605,65 @@ impl OpenLog {
             log: self,
             position: 0,
         }
+    }
+}
+
+impl PlainSource for OpenLog {
+    fn path(&self) -> &Path {
+        self.source.path()
+    }
+
+    fn plain_length(&self) -> u64 {
+        Self::plain_length(self)
+    }
+
+    fn file_offset(&self, plain_offset: u64) -> u64 {
+        plain_offset.saturating_add(self.probe.body_offset())
+    }
+
+    fn read_plain_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, TransferError> {
+        self.read_at(offset, buffer)
+    }
+
+    fn plain_view(&self) -> Box<dyn PlainView + '_> {
+        Box::new(LogView {
+            log: self,
+            view: self.source.view(),
+        })
+    }
+
+    fn check_size(&self) -> Result<(), TransferError> {
+        self.source.check_size()
+    }
+}
+
+/// Plaintext through a window of the file: deciphered on the way from the map to the buffer.
+#[derive(Debug)]
+struct LogView<'a> {
+    log: &'a OpenLog,
+    view: View<'a>,
+}
+
+impl PlainView for LogView<'_> {
+    fn fill(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), TransferError> {
+        const WINDOW: u64 = crate::io::source::WINDOW;
+        let mut offset = offset;
+        let mut rest = buffer;
+        while !rest.is_empty() {
+            // In pieces that lie within a window each.
+            let file_offset = self.log.file_offset(offset);
+            let to_boundary = WINDOW.saturating_sub(file_offset % WINDOW);
+            let length = usize::try_from(to_boundary)
+                .unwrap_or(rest.len())
+                .min(rest.len());
+            let (piece, later) = rest.split_at_mut_checked(length).unwrap_or_default();
+            let bytes = self.view.bytes(file_offset, length)?;
+            self.log.decipher(offset, bytes, piece)?;
+            self.view.confirm()?;
+            offset = offset.saturating_add(to_boundary);
+            rest = later;
+        }
+        Ok(())
     }
 }
 

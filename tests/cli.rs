@@ -563,3 +563,60 @@ fn a_process_that_holds_keys_leaves_no_core() {
     let limits: Vec<_> = line.split_whitespace().rev().take(3).collect();
     assert_eq!(limits, ["bytes", "0", "0"], "hard and soft");
 }
+
+/// Starts a decryption that waits for the rest of its input, and ends it by a signal.
+fn interrupted(directory: &Path, signal: rustix::process::Signal) -> std::process::ExitStatus {
+    use std::io::Write;
+
+    let (target, keyring) = (directory.join("plain"), mixed_keyring());
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("binlogsec"))
+        .args([
+            "decrypt",
+            "-",
+            "-o",
+            text(&target),
+            "--keyring",
+            text(&keyring),
+        ])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&std::fs::read(log_3()).unwrap()).unwrap();
+    let id = rustix::process::Pid::from_child(&child);
+    // The output is open once the input has been read.
+    let open = |entry: std::fs::DirEntry| {
+        std::fs::read_link(entry.path()).is_ok_and(|link| link.starts_with(directory))
+    };
+    let descriptors = format!("/proc/{}/fd", child.id());
+    let is_writing = || {
+        let mut entries = std::fs::read_dir(&descriptors).unwrap();
+        entries.any(|entry| entry.is_ok_and(open))
+    };
+    let started = std::time::Instant::now();
+    while !is_writing() && started.elapsed().as_secs() < 20 {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    assert!(is_writing(), "the output is not open");
+    rustix::process::kill_process(id, signal).unwrap();
+    child.wait().unwrap()
+}
+
+#[test]
+fn an_interrupted_decryption_leaves_nothing_behind() {
+    use rustix::process::Signal;
+
+    // Another user's process cannot be looked into: it is not dumpable.
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root can see when the output is open");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let status = interrupted(directory.path(), signal);
+        assert_eq!(status.code(), Some(code));
+        assert_eq!(names(directory.path()), [""; 0]);
+    }
+    assert_eq!(interrupted(directory.path(), Signal::KILL).code(), None);
+    assert_eq!(names(directory.path()), [""; 0]);
+}

@@ -282,3 +282,38 @@ fn keys_that_nobody_offered_are_unchecked_and_not_missing() {
     let probe = Probe::new(&log(), &keys.unwrap()).unwrap();
     assert_eq!(probe.key_status(), KeyStatus::Missing);
 }
+
+/// A plaintext log whose second event, right after the format description event, has this type.
+fn log_with_second_event(event_type: u8, flags: u16) -> Vec<u8> {
+    let log = fixture("mariadb-10.11/cbc128-crc32-row/logs/binlog.000002");
+    let mut bytes = std::fs::read(log).unwrap();
+    let second =
+        4 + usize::try_from(u32::from_le_bytes(bytes[13..17].try_into().unwrap())).unwrap();
+    assert_eq!(
+        bytes[second + 4],
+        164,
+        "where the server has its start event"
+    );
+    bytes[second + 4] = event_type;
+    bytes[second + 17..second + 19].copy_from_slice(&flags.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn the_event_that_starts_encryption_tells_the_dialect() {
+    let name =
+        |event_type, flags| LogKind::classify(&log_with_second_event(event_type, flags)).name();
+    assert_eq!(name(164, 0), "mariadb-encrypted");
+    assert_eq!(
+        name(164, 0x0080),
+        "mariadb-plain",
+        "in a dump the event is there and void"
+    );
+    assert_eq!(name(159, 0), "percona57-encrypted");
+    assert_eq!(name(30, 0), "mariadb-plain", "no such event");
+    let probe = Probe::new(&log_with_second_event(159, 0), &Keyring::new()).unwrap();
+    assert!(matches!(
+        probe.obstacle(),
+        Some(LogError::Unsupported { .. })
+    ));
+}

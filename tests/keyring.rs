@@ -506,7 +506,7 @@ fn candidates_come_from_all_sources_in_order_and_once() {
 
     let sources = keyring.describe_sources();
     for part in [
-        "v2.0-be64.keyring (10 keys), ",
+        "v2.0-be64.keyring (10 entries), ",
         "empty (empty), ",
         &format!("bound (the key for {id})"),
         "any (a key for any id)",
@@ -591,7 +591,7 @@ fn files_of_other_kinds_are_named_for_what_they_are() {
         (b"-----BEGIN PRIVATE KEY-----\n", "a PEM file", false),
         (&[0x77; 32], "one bare key", false),
         (
-            b"1;770A8A65DA156D24EE2A093277530142\n1;77",
+            b"1;770A8A65DA156D24EE2A093277530142\n1;77\n",
             "MariaDB key file",
             true,
         ),

@@ -21,7 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "bytes", "secret", "event", "mariadb", "log", "crypto", "keyring", "io", "error",
         ],
     ),
-    ("error", &["io", "keyring", "open"]),
+    ("error", &["crypto", "io", "keyring", "log", "open"]),
     (
         "ops",
         &[

@@ -24,8 +24,9 @@ use binlogsec::keyring::{Keyring, MariadbOptions};
 use binlogsec::mariadb::error::MariadbError;
 use binlogsec::mariadb::key_file::{self, DerivationDigest, KeyFileError, Unlock};
 use binlogsec::open::{KeyStatus, LogError, OpenLog, Probe};
-use binlogsec::ops::decrypt::{self, Decrypted, Input, Output};
+use binlogsec::ops::decrypt::{self, DecryptOptions, Decrypted};
 use binlogsec::ops::inspect::inspect_file;
+use binlogsec::ops::transfer::{Input, Output};
 use serde_json::Value;
 
 use common::{corpus, fixture, scenarios, sha256};
@@ -81,13 +82,14 @@ fn to_file(path: &Path, target: &Path, keys: &Keyring) -> Result<Decrypted, Erro
         sync: false,
     };
     let input = Input::File(FileSource::open(path)?);
-    decrypt::decrypt(input, Output::File(target, options), keys, &NoProgress)
+    let output = Output::File(target, options);
+    decrypt::decrypt(input, output, keys, DecryptOptions::default(), &NoProgress)
 }
 
 fn to_stream(input: Input, keys: &Keyring) -> Result<(Vec<u8>, Decrypted), Error> {
     let mut plain = Vec::new();
     let output = Output::Stream(&mut plain, Path::new("-"));
-    let decrypted = decrypt::decrypt(input, output, keys, &NoProgress)?;
+    let decrypted = decrypt::decrypt(input, output, keys, DecryptOptions::default(), &NoProgress)?;
     Ok((plain, decrypted))
 }
 

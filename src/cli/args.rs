@@ -1,14 +1,21 @@
 //! The commands, and the options that several of them share. Each command's own arguments stand
 //! beside it.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 
+use binlogsec::log::key_id::KeyId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::decrypt::DecryptArgs;
+use super::encrypt::EncryptArgs;
+use super::events::EventsArgs;
+use super::header::HeaderArgs;
 use super::inspect::InspectArgs;
 use super::keyring::KeyringArgs;
 use super::manual::{CompletionsArgs, ManArgs};
+use super::rekey::RekeyArgs;
+use super::verify::VerifyArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,6 +77,11 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     Inspect(InspectArgs),
     Decrypt(DecryptArgs),
+    Encrypt(EncryptArgs),
+    Rekey(RekeyArgs),
+    Header(HeaderArgs),
+    Events(EventsArgs),
+    Verify(VerifyArgs),
     Keyring(KeyringArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
@@ -150,6 +162,11 @@ pub(crate) enum MariadbDigest {
     Sha256,
     Sha384,
     Sha512,
+}
+
+/// A key id on the command line: any text, as a keyring may have any.
+pub(crate) fn key_id(text: &str) -> Result<KeyId, Infallible> {
+    Ok(KeyId::new(text.as_bytes()))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

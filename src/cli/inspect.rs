@@ -12,8 +12,9 @@ use clap::Args;
 
 use super::args::{Format, KeyArgs};
 use super::exit::Exit;
+use super::keys;
 use super::terminal::{Terminal, write_json};
-use super::{decrypt, keys};
+use super::transfer::is_dash;
 
 const INSPECT_EXAMPLES: &str = "\
 Examples:
@@ -46,11 +47,8 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let options = InspectOptions {
         all_files: args.all,
     };
-    let (stdin, paths): (Vec<_>, Vec<_>) = args
-        .paths
-        .iter()
-        .cloned()
-        .partition(|path| decrypt::is_dash(path));
+    let (stdin, paths): (Vec<_>, Vec<_>) =
+        args.paths.iter().cloned().partition(|path| is_dash(path));
     let mut outcome = inspect::inspect(&paths, &keyring, &options);
     if !stdin.is_empty() {
         let input = inspect::inspect_stream(&mut std::io::stdin(), &keyring);

@@ -2,7 +2,10 @@
 
 pub(crate) mod args;
 pub(crate) mod decrypt;
+pub(crate) mod encrypt;
+pub(crate) mod events;
 pub(crate) mod exit;
+pub(crate) mod header;
 pub(crate) mod inspect;
 pub(crate) mod keyring;
 pub(crate) mod keys;
@@ -10,7 +13,12 @@ pub(crate) mod manual;
 pub(crate) mod mariadb;
 pub(crate) mod process;
 pub(crate) mod progress;
+pub(crate) mod rekey;
+pub(crate) mod slice;
 pub(crate) mod terminal;
+pub(crate) mod time;
+pub(crate) mod transfer;
+pub(crate) mod verify;
 
 use args::{Command, Global};
 use exit::Exit;
@@ -24,6 +32,11 @@ pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> an
     pool.install(|| match command {
         Command::Inspect(args) => inspect::run(args, terminal),
         Command::Decrypt(args) => decrypt::run(args, terminal),
+        Command::Encrypt(args) => encrypt::run(args, terminal),
+        Command::Rekey(args) => rekey::run(args, terminal),
+        Command::Header(args) => header::run(args, terminal),
+        Command::Events(args) => events::run(args, terminal),
+        Command::Verify(args) => verify::run(args, terminal),
         Command::Keyring(args) => keyring::run(args, terminal),
         Command::Completions(args) => manual::completions(args),
         Command::Man(args) => manual::man(args),

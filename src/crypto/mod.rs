@@ -5,4 +5,5 @@
 
 pub mod derive;
 pub mod password;
+pub mod random;
 pub mod stream;

@@ -5,18 +5,7 @@ use crate::bytes::{Cursor, OutOfBytes};
 /// Length of the common header in bytes.
 pub const LENGTH: usize = 19;
 
-/// Event types that the toolkit needs by name (server source: `Log_event_type`; MariaDB's own
-/// begin at 160).
-pub mod event_type {
-    /// ROTATE: names the next log.
-    pub const ROTATE: u8 = 4;
-    /// FORMAT_DESCRIPTION: the first event of every log.
-    pub const FORMAT_DESCRIPTION: u8 = 15;
-    /// START_5_7_ENCRYPTION of Percona Server 5.7.
-    pub const PERCONA_START_ENCRYPTION: u8 = 159;
-    /// START_ENCRYPTION of MariaDB.
-    pub const MARIADB_START_ENCRYPTION: u8 = 164;
-}
+pub use super::event_type;
 
 /// Flag bits of the common header.
 pub mod flag {

@@ -1,5 +1,7 @@
 //! Bytes in, bytes out, without a thought for what they mean.
 
+pub mod metadata;
+pub mod openers;
 pub mod pipeline;
 pub mod sink;
 pub mod source;
@@ -58,6 +60,14 @@ pub enum TransferError {
         size_at_open: u64,
         /// Its size when that was noticed.
         size_now: u64,
+    },
+    /// What was read back is not what was written.
+    #[error("what was written to the disk does not decrypt to {} (first difference within the piece at plain offset {offset}); it is left as it was, and memory or disk want a test", path.display())]
+    Differs {
+        /// The log that was to be replaced.
+        path: PathBuf,
+        /// Plain offset of the first piece that differs.
+        offset: u64,
     },
     /// The caller asked to stop, see [`pipeline::Progress`].
     #[error("cancelled")]

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::ops::{ControlFlow, Range};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
@@ -37,6 +38,10 @@ impl Progress for NoProgress {
 /// same number.
 pub type Transform<'a> = dyn Fn(u64, &[u8], &mut [u8]) + Sync + 'a;
 
+/// What is done with one chunk: its offset in the range, its bytes, and a buffer that the worker
+/// keeps from chunk to chunk.
+pub type Visit<'a> = dyn Fn(u64, &[u8], &mut Vec<u8>) -> Result<(), TransferError> + Sync + 'a;
+
 /// Transforms a range of a file into a file at `sink_offset`, on all threads of the current rayon
 /// pool.
 ///
@@ -50,12 +55,30 @@ pub fn file_to_file(
     transform: &Transform<'_>,
     progress: &dyn Progress,
 ) -> Result<(), TransferError> {
+    let visit = |within: u64, bytes: &[u8], target: &mut Vec<u8>| {
+        target.resize(bytes.len(), 0);
+        transform(within, bytes, target);
+        sink.write_at(sink_offset.saturating_add(within), target)
+    };
+    each_chunk(source, range, &visit, progress)
+}
+
+/// Shows every chunk of a range of a file to `visit`, in no order, on all threads of the current
+/// rayon pool.
+///
+/// # Errors
+/// The first [`TransferError`] of any worker or visit; the others stop at their next chunk. What
+/// was made of the chunks before is worth nothing then: some may have been cut away.
+pub fn each_chunk(
+    source: &FileSource,
+    range: Range<u64>,
+    visit: &Visit<'_>,
+    progress: &dyn Progress,
+) -> Result<(), TransferError> {
     let job = Job {
         source,
         range,
-        sink,
-        sink_offset,
-        transform,
+        visit,
         progress,
         next: AtomicU64::new(0),
         failure: Mutex::new(None),
@@ -87,9 +110,7 @@ pub fn file_to_file(
 struct Job<'a> {
     source: &'a FileSource,
     range: Range<u64>,
-    sink: &'a AtomicFile,
-    sink_offset: u64,
-    transform: &'a Transform<'a>,
+    visit: &'a Visit<'a>,
     progress: &'a dyn Progress,
     /// The next segment that nobody has taken: in order, so that the disk sees one front.
     next: AtomicU64,
@@ -108,7 +129,7 @@ impl Job<'_> {
 
     fn take_segments(&self) -> Result<(), TransferError> {
         let mut view = self.source.view();
-        let mut target = Vec::new();
+        let mut buffer = Vec::new();
         loop {
             let segment = self.next.fetch_add(1, Ordering::Relaxed);
             // Segments end where the source's windows do.
@@ -120,24 +141,23 @@ impl Job<'_> {
                 return Ok(());
             }
             for (offset, length) in chunks(start..end) {
-                self.transform_chunk(&mut view, offset, length, &mut target)?;
+                self.visit_chunk(&mut view, offset, length, &mut buffer)?;
             }
         }
     }
 
-    fn transform_chunk(
+    fn visit_chunk(
         &self,
         view: &mut super::source::View<'_>,
         offset: u64,
         length: usize,
-        target: &mut Vec<u8>,
+        buffer: &mut Vec<u8>,
     ) -> Result<(), TransferError> {
         let within = offset.saturating_sub(self.range.start);
-        target.resize(length, 0);
-        (self.transform)(within, view.bytes(offset, length)?, target);
+        let visited = (self.visit)(within, view.bytes(offset, length)?, buffer);
+        // First: zeros that stood in for a cut file explain whatever the visit thought of them.
         view.confirm()?;
-        self.sink
-            .write_at(self.sink_offset.saturating_add(within), target)?;
+        visited?;
         let done = u64::try_from(length).unwrap_or(u64::MAX);
         match self.progress.advance(done) {
             ControlFlow::Continue(()) => Ok(()),
@@ -211,6 +231,13 @@ pub fn stream(
         writer.flush().map_err(TransferError::at(name, "write"))?;
         Ok(written)
     })
+}
+
+/// Gives a pipe the room for a few buffers, so that its two ends wait for each other less often.
+/// What is no pipe, or may not grow, stays as it is.
+pub fn widen_pipe(descriptor: impl AsFd) {
+    const ROOM: usize = 1 << 20;
+    let _ = rustix::pipe::fcntl_setpipe_size(descriptor, ROOM);
 }
 
 /// Reads until the buffer is full or the stream ends, whatever pieces it comes in.

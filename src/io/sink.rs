@@ -5,6 +5,7 @@
 //! out but that one.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
@@ -55,6 +56,7 @@ impl AtomicFile {
         let unnamed =
             open_unnamed(directory).map_err(TransferError::at(directory, "create a file in"))?;
         if let Some(file) = unnamed {
+            claim(&file);
             let target = target.to_owned();
             return Ok(Self {
                 file,
@@ -68,6 +70,7 @@ impl AtomicFile {
             .tempfile_in(directory)
             .map_err(TransferError::at(directory, "create a temporary file in"))?
             .into_parts();
+        claim(&file);
         let name = Some(NamedTemporary::new(path));
         Ok(Self {
             file,
@@ -99,6 +102,16 @@ impl AtomicFile {
             .map_err(TransferError::at(&self.target, "write"))
     }
 
+    /// Writes the file, which has no name yet, through to the disk.
+    ///
+    /// # Errors
+    /// [`TransferError::File`].
+    pub fn sync(&self) -> Result<(), TransferError> {
+        self.file
+            .sync_all()
+            .map_err(TransferError::at(&self.target, "write through to the disk"))
+    }
+
     /// Gives the file its name.
     ///
     /// # Errors
@@ -126,6 +139,49 @@ impl AtomicFile {
         name.persist(&target, options)?;
         finish(&target, options)
     }
+}
+
+/// Says to other processes that somebody works on a temporary. The lock ends with the process,
+/// however it ends. A file system without locks has none to leave, so nothing depends on success.
+fn claim(file: &File) {
+    let _ = file.try_lock();
+}
+
+/// Removes what processes that were killed have left in a directory: temporaries that nobody works
+/// on any more. Returns their paths. With `dry_run` they are found and stay.
+///
+/// # Errors
+/// [`TransferError::File`] when the directory cannot be listed.
+pub fn remove_leftovers(directory: &Path, dry_run: bool) -> Result<Vec<PathBuf>, TransferError> {
+    let list = TransferError::at(directory, "list");
+    let mut removed = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(&list)? {
+        let entry = entry.map_err(&list)?;
+        let path = entry.path();
+        let is_temporary = is_temporary_name(&entry.file_name());
+        if is_temporary && is_abandoned(&path) && (dry_run || std::fs::remove_file(&path).is_ok()) {
+            removed.push(path);
+        }
+    }
+    removed.sort();
+    Ok(removed)
+}
+
+/// The prefix and six letters or digits, as `tempfile` makes them.
+fn is_temporary_name(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.strip_prefix(TEMPORARY_PREFIX.as_bytes())
+        .is_some_and(|rest| rest.len() == 6 && rest.iter().all(u8::is_ascii_alphanumeric))
+}
+
+/// Whether a regular file, reached without following links, has nobody's lock.
+fn is_abandoned(path: &Path) -> bool {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let Ok(descriptor) = rustix::fs::openat(CWD, path, flags, Mode::empty()) else {
+        return false;
+    };
+    let file = File::from(descriptor);
+    file.metadata().is_ok_and(|metadata| metadata.is_file()) && file.try_lock().is_ok()
 }
 
 fn finish(target: &Path, options: SinkOptions) -> Result<(), TransferError> {
@@ -263,14 +319,20 @@ fn check_replaceable(
     }
 }
 
-fn directory_of(path: &Path) -> &Path {
+/// The directory in which a path's last part stands.
+#[must_use]
+pub fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
 }
 
-fn sync_directory(directory: &Path) -> Result<(), TransferError> {
+/// Writes a directory's names through to the disk.
+///
+/// # Errors
+/// [`TransferError::File`].
+pub fn sync_directory(directory: &Path) -> Result<(), TransferError> {
     File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(TransferError::at(directory, "write through to the disk"))
@@ -384,6 +446,31 @@ mod tests {
                 .iter()
                 .all(|path| !path.starts_with(directory.path()))
         );
+    }
+
+    #[test]
+    fn only_what_nobody_works_on_is_a_leftover() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = directory.path();
+        for name in [
+            ".binlogsec-aB3dE9",
+            ".binlogsec-abcdefg",
+            ".binlogsec-rekey-x",
+            "aB3dE9",
+        ] {
+            std::fs::write(at.join(name), b"x").unwrap();
+        }
+        let worked_on = Builder::new()
+            .prefix(TEMPORARY_PREFIX)
+            .tempfile_in(at)
+            .unwrap();
+        claim(worked_on.as_file());
+        std::os::unix::fs::symlink("aB3dE9", at.join(".binlogsec-link99")).unwrap();
+        let leftover = [at.join(".binlogsec-aB3dE9")];
+        assert_eq!(remove_leftovers(at, true).unwrap(), leftover);
+        assert_eq!(remove_leftovers(at, false).unwrap(), leftover);
+        assert_eq!(entries(at).len(), 5);
+        assert!(remove_leftovers(at, false).unwrap().is_empty());
     }
 
     #[test]

@@ -193,6 +193,12 @@ impl KeyringFile {
         &self.entries
     }
 
+    /// Everything in it, to be changed and written anew.
+    #[must_use]
+    pub fn into_entries(self) -> Vec<Entry> {
+        self.entries
+    }
+
     /// What its user should know.
     #[must_use]
     pub fn notes(&self) -> &[KeyringNote] {

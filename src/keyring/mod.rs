@@ -25,8 +25,10 @@
 //! # Ok::<(), plugin::PluginError>(())
 //! ```
 
+mod choice;
 pub mod command;
 pub mod component;
+pub mod edit;
 mod error;
 mod file;
 pub mod fingerprint;
@@ -42,6 +44,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
 
+pub use choice::{ChoiceError, NamedKey};
 pub use command::KeyCommand;
 pub use error::KeyringError;
 pub use file::{KeyringFile, KeyringFormat, KeyringNote, MAX_KEYRING_BYTES};

@@ -1,61 +1,29 @@
 //! From an encrypted log to its plaintext, byte for byte.
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::io::Read;
+use std::path::Path;
 
-use rayon::prelude::*;
-
+use super::batch::{self, OutputDirectory};
 use super::guard::Guard;
 use super::per_event;
-use super::targets::{Origin, Target};
+use super::targets::Target;
+use super::transfer::{Input, Output, check_not_itself, read_stream_start, write_in_order};
+use super::verify;
 use crate::error::Error;
 use crate::event::format_description::FormatDescription;
-use crate::io::pipeline::{self, Progress, Transform};
+use crate::io::TransferError;
+use crate::io::pipeline::{self, NoProgress, Progress, Transform, read_full};
 use crate::io::sink::{AtomicFile, SinkOptions};
 use crate::io::source::{FileSource, View};
-use crate::io::{TransferError, pipeline::read_full};
 use crate::keyring::Keyring;
-use crate::log::{LogKind, PROBE_LENGTH};
+use crate::log::LogKind;
 use crate::mariadb::error::MariadbError;
 use crate::open::{LogError, OpenLog, Probe};
 
-/// Where the bytes of an encrypted log come from.
-pub enum Input {
-    /// A file, open and mapped.
-    File(FileSource),
-    /// A stream, and what messages call it.
-    Stream(Box<dyn Read + Send>, PathBuf),
-}
-
-impl std::fmt::Debug for Input {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File(source) => f.debug_tuple("File").field(source).finish(),
-            Self::Stream(_, name) => f.debug_tuple("Stream").field(name).finish(),
-        }
-    }
-}
-
-/// Where the plaintext goes.
-pub enum Output<'a> {
-    /// A file, mode 0600, which appears when it is whole.
-    File(&'a Path, SinkOptions),
-    /// A stream, and what messages call it.
-    Stream(&'a mut dyn Write, &'a Path),
-}
-
-impl std::fmt::Debug for Output<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File(path, options) => f.debug_tuple("File").field(path).field(options).finish(),
-            Self::Stream(_, name) => f.debug_tuple("Stream").field(name).finish(),
-        }
-    }
-}
+/// What came of one log of many.
+pub type FileResult = batch::FileResult<Decrypted, LogError>;
+/// The same, of one that was not refused.
+pub type FileOutcome = batch::FileOutcome<Decrypted, LogError>;
 
 /// What was decrypted.
 #[derive(Debug)]
@@ -81,6 +49,7 @@ pub fn decrypt(
     input: Input,
     output: Output<'_>,
     keys: &Keyring,
+    checks: DecryptOptions,
     progress: &dyn Progress,
 ) -> Result<Decrypted, Error> {
     match input {
@@ -88,10 +57,49 @@ pub fn decrypt(
             let path = source.path().to_owned();
             let log = OpenLog::new(source, keys)?;
             check_encrypted(log.kind(), &path)?;
-            file(&log, output, progress)
+            file(&log, output, checks, progress)
         }
-        Input::Stream(reader, name) => stream(reader, &name, output, keys, progress),
+        Input::Stream(reader, name) => stream(reader, &name, output, keys, checks, progress),
     }
+}
+
+/// How one log, or each of many, is decrypted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DecryptOptions {
+    /// Verify the plaintext before it appears under its name; damage is an error then. What goes
+    /// from a file to a stream is verified before the first byte is written. From a stream to a
+    /// stream nothing can be.
+    pub verify: bool,
+}
+
+impl DecryptOptions {
+    /// Checks what has been written, which has no name yet.
+    pub(super) fn apply(self, sink: &AtomicFile, input: &Path) -> Result<(), Error> {
+        if self.verify {
+            verify_written(sink, input)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn verify_written(sink: &AtomicFile, input: &Path) -> Result<(), Error> {
+    let copy = sink.file().try_clone();
+    let copy = copy.map_err(TransferError::at(sink.target(), "read"))?;
+    let source = FileSource::from_file(copy, input)?;
+    verify_open(&OpenLog::new(source, &Keyring::new())?)
+}
+
+fn verify_open(log: &OpenLog) -> Result<(), Error> {
+    let verified = verify::verify(log, &NoProgress)?;
+    let Some(damage) = verified.damages.first() else {
+        return Ok(());
+    };
+    let error = LogError::BodyDamaged {
+        plain_offset: damage.plain_offset,
+        reason: damage.kind.to_string(),
+    };
+    Err(Error::log(log.source().path(), error))
 }
 
 fn check_encrypted(kind: &LogKind, path: &Path) -> Result<(), Error> {
@@ -103,7 +111,12 @@ fn check_encrypted(kind: &LogKind, path: &Path) -> Result<(), Error> {
     }
 }
 
-fn file(log: &OpenLog, output: Output<'_>, progress: &dyn Progress) -> Result<Decrypted, Error> {
+fn file(
+    log: &OpenLog,
+    output: Output<'_>,
+    checks: DecryptOptions,
+    progress: &dyn Progress,
+) -> Result<Decrypted, Error> {
     let source = log.source();
     if let Some(damage @ LogError::Mariadb(MariadbError::BadLength { .. })) = log.tail_damage() {
         return Err(Error::log(source.path(), damage));
@@ -115,7 +128,7 @@ fn file(log: &OpenLog, output: Output<'_>, progress: &dyn Progress) -> Result<De
             guard.fail(error);
         }
     };
-    let written = write(log, output, &apply, progress);
+    let written = write(log, output, &apply, checks, progress);
     if let Some(error) = guard.failure() {
         return Err(error);
     }
@@ -133,8 +146,9 @@ fn write(
     log: &OpenLog,
     output: Output<'_>,
     apply: &Transform<'_>,
+    checks: DecryptOptions,
     progress: &dyn Progress,
-) -> Result<(), TransferError> {
+) -> Result<(), Error> {
     let source = log.source();
     match output {
         Output::File(target, options) => {
@@ -143,9 +157,13 @@ fn write(
             let start = log.probe().body_offset();
             let range = start..start.saturating_add(log.plain_length());
             pipeline::file_to_file(source, range, &sink, 0, apply, progress)?;
+            checks.apply(&sink, source.path())?;
             sink.commit()?;
         }
         Output::Stream(writer, name) => {
+            if checks.verify {
+                verify_open(log)?;
+            }
             let mut view = source.view();
             let mut done = 0_u64;
             let mut produce = |buffer: &mut [u8]| {
@@ -184,18 +202,18 @@ fn stream(
     name: &Path,
     output: Output<'_>,
     keys: &Keyring,
+    checks: DecryptOptions,
     progress: &dyn Progress,
 ) -> Result<Decrypted, Error> {
-    let mut start = vec![0; PROBE_LENGTH];
-    let read = read_full(&mut reader, &mut start).map_err(TransferError::at(name, "read"))?;
-    start.truncate(read);
+    let start = read_stream_start(&mut reader, name)?;
     let probe = Probe::new(&start, keys)?
         .readable()
         .map_err(|error| Error::log(name, error))?;
     check_encrypted(probe.kind(), name)?;
     if let Some(log) = probe.per_event() {
         let reader = start.as_slice().chain(reader);
-        let (plain_length, damage) = per_event::stream((log, name), reader, output, progress)?;
+        let (plain_length, damage) =
+            per_event::stream((log, name), reader, output, checks, progress)?;
         return Ok(Decrypted {
             kind: probe.kind().clone(),
             description: probe.description().cloned(),
@@ -215,15 +233,8 @@ fn stream(
         offset = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
         Ok(length)
     };
-    let plain_length = match output {
-        Output::File(target, options) => {
-            let sink = AtomicFile::create(target, options)?;
-            let written = pipeline::stream(&mut produce, &mut sink.file(), target, progress)?;
-            sink.commit()?;
-            written
-        }
-        Output::Stream(writer, name) => pipeline::stream(&mut produce, writer, name, progress)?,
-    };
+    let check = |sink: &AtomicFile| checks.apply(sink, name);
+    let plain_length = write_in_order(&mut produce, output, &check, progress)?;
     Ok(Decrypted {
         kind: probe.kind().clone(),
         description: probe.description().cloned(),
@@ -231,37 +242,6 @@ fn stream(
         damage: None,
         mariadb_key: None,
     })
-}
-
-/// Whatever `--force` says: the plaintext never takes the place of its own source.
-fn check_not_itself(source: &FileSource, target: &Path) -> Result<(), TransferError> {
-    let (Ok(there), Ok(here)) = (target.metadata(), source.file().metadata()) else {
-        return Ok(());
-    };
-    if (there.dev(), there.ino()) == (here.dev(), here.ino()) {
-        return Err(TransferError::SameFile {
-            path: target.to_owned(),
-        });
-    }
-    Ok(())
-}
-
-/// One file of many.
-#[derive(Debug)]
-pub struct FileResult {
-    /// The encrypted log.
-    pub input: PathBuf,
-    /// What came of it.
-    pub result: Result<FileOutcome, Error>,
-}
-
-/// What came of one file.
-#[derive(Debug)]
-pub enum FileOutcome {
-    /// Its plaintext is at this path.
-    Decrypted(PathBuf, Decrypted),
-    /// It came with an index or a directory and has nothing to decrypt: a plaintext log, or none.
-    LeftOut(LogError),
 }
 
 /// Decrypts many logs into a directory, each under its own name, in parallel.
@@ -274,70 +254,22 @@ pub fn decrypt_all(
     directory: &Path,
     options: SinkOptions,
     keys: &Keyring,
+    checks: DecryptOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<FileResult>, Error> {
-    if !directory.is_dir() {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(TransferError::at(directory, "create the directory"))?;
-    }
-    let job = Job {
-        directory,
-        options,
-        keys,
-        progress,
-        names: Mutex::default(),
-    };
-    let one = |Target { path, origin }| {
-        let result = job.decrypt(&path);
-        let result = match result {
-            Err(Error::Log { source, .. }) if origin != Origin::Named && is_no_matter(&source) => {
-                Ok(FileOutcome::LeftOut(source))
-            }
-            other => other,
-        };
-        FileResult {
-            input: path,
-            result,
-        }
-    };
-    Ok(targets.into_par_iter().map(one).collect())
-}
-
-/// What the files of one run share.
-struct Job<'a> {
-    directory: &'a Path,
-    options: SinkOptions,
-    keys: &'a Keyring,
-    progress: &'a dyn Progress,
-    /// Names given to outputs, with the input that took each.
-    names: Mutex<BTreeMap<OsString, PathBuf>>,
-}
-
-impl Job<'_> {
-    fn decrypt(&self, path: &Path) -> Result<FileOutcome, Error> {
-        let log = OpenLog::open(path, self.keys)?;
+    let directory = OutputDirectory::create(directory)?;
+    let work = |path: &Path| {
+        let log = OpenLog::open(path, keys)?;
         check_encrypted(log.kind(), path)?;
-        let name = path.file_name().unwrap_or_default();
-        self.claim(name, path)?;
-        let target = self.directory.join(name);
-        let decrypted = file(&log, Output::File(&target, self.options), self.progress)?;
-        Ok(FileOutcome::Decrypted(target, decrypted))
-    }
-
-    /// Two logs of one name would end in one file.
-    fn claim(&self, name: &OsStr, path: &Path) -> Result<(), TransferError> {
-        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        match names.insert(name.to_owned(), path.to_owned()) {
-            None => Ok(()),
-            Some(first) => Err(TransferError::SameName {
-                first,
-                second: path.to_owned(),
-            }),
-        }
-    }
+        let target = directory.claim(path)?;
+        let decrypted = file(&log, Output::File(&target, options), checks, progress)?;
+        Ok((target, decrypted))
+    };
+    let no_matter = |error| match error {
+        Error::Log { source, .. } if is_no_matter(&source) => Ok(source),
+        other => Err(other),
+    };
+    Ok(batch::for_all(targets, work, no_matter))
 }
 
 const fn is_no_matter(error: &LogError) -> bool {

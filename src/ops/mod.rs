@@ -1,7 +1,20 @@
 //! What the toolkit does, a file each: options in, outcome out, no printing.
 
+pub mod batch;
 pub mod decrypt;
+pub mod encrypt;
+mod envelope;
+pub mod events;
 mod guard;
+pub mod header;
+mod header_backup;
+pub mod in_place;
+mod in_use;
 pub mod inspect;
+pub mod keyring;
 mod per_event;
+pub mod rekey;
+pub mod slice;
 pub mod targets;
+pub mod transfer;
+pub mod verify;

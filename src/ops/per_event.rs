@@ -3,12 +3,13 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::decrypt::Output;
+use super::decrypt::DecryptOptions;
 use super::guard::Guard;
+use super::transfer::{Output, write_in_order};
 use crate::error::Error;
 use crate::event::header::{self, EventHeader};
 use crate::io::TransferError;
-use crate::io::pipeline::{self, CHUNK, Progress, read_full};
+use crate::io::pipeline::{CHUNK, Progress, read_full};
 use crate::io::sink::AtomicFile;
 use crate::mariadb::chain::{Chain, LENGTH_KNOWN, Tail};
 use crate::mariadb::cipher::{EventSpan, HEAD, LEAD, Stored, TRAIL};
@@ -21,6 +22,7 @@ pub(super) fn stream(
     (log, name): (&PerEvent, &Path),
     reader: impl Read + Send,
     output: Output<'_>,
+    checks: DecryptOptions,
     progress: &dyn Progress,
 ) -> Result<(u64, Option<Box<LogError>>), Error> {
     let guard = Guard::new(progress);
@@ -34,14 +36,8 @@ pub(super) fn stream(
             }
         })
     };
-    let written = match output {
-        Output::File(target, options) => AtomicFile::create(target, options).and_then(|sink| {
-            let written = pipeline::stream(&mut produce, &mut sink.file(), target, progress)?;
-            sink.commit()?;
-            Ok(written)
-        }),
-        Output::Stream(writer, name) => pipeline::stream(&mut produce, writer, name, progress),
-    };
+    let check = |sink: &AtomicFile| checks.apply(sink, name);
+    let written = write_in_order(&mut produce, output, &check, progress);
     if let Some(error) = guard.failure() {
         return Err(error);
     }

@@ -4,8 +4,14 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation
 )]
+
+pub(crate) mod logs;
+pub(crate) mod openssl;
+pub(crate) mod workdir;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -85,4 +91,93 @@ pub(crate) fn names(directory: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// A command that finds nothing of the caller's environment but what it needs to run.
+pub(crate) fn binlogsec() -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::cargo_bin("binlogsec").unwrap();
+    command.env_remove("BINLOGSEC_KEYRING");
+    command
+}
+
+/// What a finished command said on standard error, which every test's paths are cut from.
+pub(crate) fn said(output: &std::process::Output, directory: &Path) -> String {
+    let text = String::from_utf8(output.stderr.clone()).unwrap();
+    text.replace(&format!("{}/", directory.display()), "")
+        .replace(directory.to_str().unwrap(), ".")
+}
+
+/// Plaintext logs below the fixtures and the corpus, as they are on disk or out of encrypted ones.
+pub(crate) fn plaintexts() -> Vec<(String, Vec<u8>)> {
+    let mut logs = Vec::new();
+    for (directory, manifest) in scenarios("mysql-9.7") {
+        let keyring = directory.join("component_keyring_file");
+        for entry in manifest["files"].as_array().unwrap() {
+            if !["binlog", "relaylog"].contains(&entry["kind"].as_str().unwrap()) {
+                continue;
+            }
+            let path = directory.join(entry["name"].as_str().unwrap());
+            let plain = plaintext(&path, &keyring);
+            assert_eq!(sha256(&plain), entry["plaintext_sha256"]);
+            logs.push((path.display().to_string(), plain));
+        }
+    }
+    logs
+}
+
+/// What MySQL's own `mysqlbinlog` says of a plaintext log; `None`, with a word on it, where there
+/// is none. `BINLOGSEC_MYSQLBINLOG` names another command than the one on the path, with arguments
+/// separated by blanks.
+pub(crate) fn mysqlbinlog(arguments: &[&str], plain: &[u8]) -> Option<(bool, String)> {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    let command = std::env::var("BINLOGSEC_MYSQLBINLOG").unwrap_or("mysqlbinlog".to_owned());
+    let mut words = command.split_whitespace();
+    let program = words.next().unwrap();
+    let words: Vec<_> = words.collect();
+    let version = Command::new(program).args(&words).arg("--version").output();
+    let is_mysql = version.is_ok_and(|version| {
+        let text = String::from_utf8_lossy(&version.stdout).into_owned();
+        text.contains("Ver 8.") || text.contains("Ver 9.")
+    });
+    if !is_mysql {
+        println!("no mysqlbinlog of MySQL at hand: not compared (BINLOGSEC_MYSQLBINLOG)");
+        return None;
+    }
+    let mut child = Command::new(program)
+        .args(words)
+        .args(arguments)
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let plain = plain.to_vec();
+    let writer = std::thread::spawn(move || {
+        let _ = stdin.write_all(&plain);
+    });
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        println!("mysqlbinlog: {errors}");
+    }
+    if errors.contains("is not a compiled character set") {
+        println!("mysqlbinlog lacks its character set files: not compared");
+        return None;
+    }
+    Some((output.status.success(), text))
+}
+
+/// The plaintext of a log.
+pub(crate) fn plaintext(path: &Path, keyring: &Path) -> Vec<u8> {
+    use std::io::Read as _;
+    let keys = binlogsec::keyring::Keyring::open(keyring).unwrap();
+    let log = binlogsec::open::OpenLog::open(path, &keys).unwrap();
+    let mut plain = Vec::new();
+    log.reader().read_to_end(&mut plain).unwrap();
+    plain
 }

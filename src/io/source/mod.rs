@@ -213,6 +213,34 @@ impl View<'_> {
     }
 }
 
+/// A file from its first byte to the size at open, in order, whatever the descriptor's own position.
+#[derive(Debug)]
+pub struct SourceReader<'a> {
+    source: &'a FileSource,
+    offset: u64,
+}
+
+impl<'a> SourceReader<'a> {
+    /// Starts at the first byte.
+    #[must_use]
+    pub const fn new(source: &'a FileSource) -> Self {
+        Self { source, offset: 0 }
+    }
+}
+
+impl std::io::Read for SourceReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self
+            .source
+            .read_at(self.offset, buffer)
+            .map_err(std::io::Error::other)?;
+        self.offset = self
+            .offset
+            .saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+        Ok(read)
+    }
+}
+
 /// What a file type is, for a message.
 #[must_use]
 pub fn describe(file_type: FileType) -> &'static str {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{DIM, GOOD, WARN, key, size, time};
+use super::{GOOD, WARN, key, size, time};
 use crate::report::model::{DecryptEntry, DecryptReport};
 use crate::report::table::{self, Cell};
 
@@ -25,12 +25,10 @@ pub fn decrypt(out: &mut dyn Write, report: &DecryptReport) -> io::Result<()> {
         ];
         table::write(out, &headings, &done)?;
     }
-    for file in report.files.iter().filter(|file| file.status == "left-out") {
-        let path = table::printable(file.path.as_deref().unwrap_or_default());
-        let reason = file.reason.as_deref().unwrap_or_default();
-        writeln!(out, "{DIM}left out {path}: {reason}{DIM:#}")?;
-    }
-    Ok(())
+    let left_out = report.files.iter().filter(|file| file.status == "left-out");
+    left_out
+        .into_iter()
+        .try_for_each(|file| super::left_out(out, file.path.as_deref(), file.reason.as_deref()))
 }
 
 fn decrypt_row(file: &DecryptEntry) -> Option<Vec<Cell>> {

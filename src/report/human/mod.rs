@@ -1,16 +1,29 @@
 //! Reports for people: tables, and a line that sums up. A module for each command.
 
 mod decrypt;
+mod encrypt;
 mod inspect;
 mod keyring;
+mod keyring_change;
+mod rekey;
+
+use std::io::{self, Write};
+mod events;
+mod verify;
 
 use anstyle::{AnsiColor, Style};
 
 use super::model::LogEntry;
+use super::table;
 
 pub use decrypt::decrypt;
+pub use encrypt::encrypt;
+pub use events::{event, events_head, stats};
 pub use inspect::inspect;
 pub use keyring::keyring;
+pub use keyring_change::keyring_change;
+pub use rekey::{header, rekey};
+pub use verify::verify;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const WARN: Style = AnsiColor::Yellow.on_default();
@@ -22,6 +35,21 @@ const PLAIN: Style = Style::new();
 fn key(file: &LogEntry) -> Option<String> {
     let generation = file.key_seqno.map(|number| number.to_string());
     generation.or_else(|| file.cipher.as_ref().and(file.key_id.clone()))
+}
+
+/// A line for a file that came with an index or a directory and was passed over.
+fn left_out(out: &mut dyn Write, path: Option<&str>, reason: Option<&str>) -> io::Result<()> {
+    let path = table::printable(path.unwrap_or_default());
+    let reason = reason.unwrap_or_default();
+    writeln!(out, "{DIM}left out {path}: {reason}{DIM:#}")
+}
+
+/// What the user of a file should know.
+fn notes(out: &mut dyn Write, path: &str, notes: &[String]) -> io::Result<()> {
+    let path = table::printable(path);
+    notes
+        .iter()
+        .try_for_each(|note| writeln!(out, "{WARN}{path}: {}{WARN:#}", table::printable(note)))
 }
 
 /// A time of a report's model, shorter by what every time in a column has.

@@ -60,7 +60,7 @@ impl DecryptEntry {
     fn new(file: &FileResult) -> Self {
         let path = &file.input;
         match &file.result {
-            Ok(FileOutcome::Decrypted(output, decrypted)) => {
+            Ok(FileOutcome::Done(output, decrypted)) => {
                 Self::decrypted(path, &output.to_string_lossy(), decrypted)
             }
             Ok(FileOutcome::LeftOut(reason)) => Self::not("left-out", path, describe(reason)),

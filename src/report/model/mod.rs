@@ -1,16 +1,30 @@
 //! What reports say, as data: a module for each command. Its JSON is a contract: docs/json.md.
 
 mod decrypt;
+mod encrypt;
+mod events;
 mod inspect;
 mod keyring;
+mod keyring_change;
+mod rekey;
+mod verify;
 
 use std::path::Path;
 
 use serde::Serialize;
 
 pub use decrypt::{DecryptEntry, DecryptReport};
+pub use encrypt::{EncryptEntry, EncryptReport};
+pub use events::{
+    EVENTS_SCHEMA, EventEntry, EventsEnd, MinuteEntry, StatsReport, TableEntry, TransactionEntry,
+    TypeEntry,
+};
 pub use inspect::{InspectReport, InspectSummary};
 pub use keyring::{KeyEntry, KeyringEntry, KeyringReport, ServerEntry};
+pub use verify::{DamageEntry, GapEntry, VerifyEntry, VerifyReport, VerifySummary};
+
+pub use keyring_change::KeyringChangeReport;
+pub use rekey::{HeaderReport, RekeyEntry, RekeyReport};
 
 use crate::error::{Error, describe};
 use crate::event::format_description::FormatDescription;

@@ -1,0 +1,99 @@
+//! `binlogsec header`.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use binlogsec::io::sink::SinkOptions;
+use binlogsec::ops::header::{self, RestoreOptions};
+use binlogsec::ops::transfer::Output;
+use binlogsec::report::human;
+use binlogsec::report::model::HeaderReport;
+use clap::{Args, Subcommand};
+
+use super::args::{Format, KeyArgs};
+use super::exit::Exit;
+use super::terminal::{Terminal, write_json};
+use super::transfer::{STDOUT, is_dash};
+use super::{keys, process};
+
+const HEADER_EXAMPLES: &str = "\
+Examples:
+  binlogsec header dump binlog.000042 -o binlog.000042.header
+  binlogsec header restore binlog.000042 binlog.000042.header --keyring component_keyring_file";
+
+/// Put a log's 512-byte encryption header aside, or back
+///
+/// A header with its key opens the log, whatever was done to the log's own header since: keep it as
+/// safe as the log.
+#[derive(Debug, Args)]
+#[command(after_help = HEADER_EXAMPLES)]
+pub(crate) struct HeaderArgs {
+    #[command(subcommand)]
+    pub(crate) action: HeaderAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HeaderAction {
+    /// Copy the header of an encrypted log into a file
+    Dump {
+        /// The log
+        log: PathBuf,
+        /// File for the 512 bytes; `-` is standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        /// Replace the file if it is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Put a header back before a log's body; its key must open the log
+    Restore(RestoreArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The log
+    pub(crate) log: PathBuf,
+    /// File with the 512 bytes, or a copy of the log with its header
+    pub(crate) header: PathBuf,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    /// Do without a key: nothing then proves that the header belongs to the log
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+pub(crate) fn run(args: &HeaderArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    process::clean_up_on_signals()?;
+    match &args.action {
+        HeaderAction::Dump { log, output, force } => dump(log, output, *force),
+        HeaderAction::Restore(args) => restore(args, terminal),
+    }
+}
+
+fn dump(log: &Path, output: &Path, force: bool) -> anyhow::Result<Exit> {
+    if is_dash(output) {
+        let mut stdout = io::stdout().lock();
+        header::dump(log, Output::Stream(&mut stdout, Path::new(STDOUT)))?;
+    } else {
+        let options = SinkOptions { force, sync: true };
+        header::dump(log, Output::File(output, options))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn restore(args: &RestoreArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let keyring = keys::open(&args.keys, terminal)?;
+    let options = RestoreOptions { force: args.force };
+    let restored = header::restore(&args.log, &args.header, &keyring, options)?;
+    let report = HeaderReport::new(&args.log, &restored);
+    let mut out = terminal.out();
+    match args.format {
+        Format::Json => write_json(&mut out, &report)?,
+        Format::Text if terminal.is_quiet() => {}
+        Format::Text => human::header(&mut out, &report)?,
+    }
+    Ok(out.flush().map(|()| Exit::Done)?)
+}

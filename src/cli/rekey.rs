@@ -1,0 +1,90 @@
+//! `binlogsec rekey`.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use binlogsec::error::Error;
+use binlogsec::keyring::Keyring;
+use binlogsec::log::key_id::KeyId;
+use binlogsec::ops::rekey::{self, RekeyOptions};
+use binlogsec::ops::targets::Targets;
+use binlogsec::report::human;
+use binlogsec::report::model::RekeyReport;
+use clap::Args;
+
+use super::args::{Format, KeyArgs, key_id};
+use super::exit::Exit;
+use super::terminal::Terminal;
+use super::{keys, process, transfer};
+
+const REKEY_EXAMPLES: &str = "\
+Examples:
+  Logs of a clone, from the source's key to the clone's own
+    binlogsec rekey /var/lib/mysql/binlog.index --keyring source_keyring --new-keyring component_keyring_file
+  After a crash of the machine
+    binlogsec rekey /var/lib/mysql/binlog.index --recover
+
+The old header with the old key still opens the log: rekey is no remedy for a key that has leaked.
+Decrypt and encrypt anew for that.";
+
+/// Put encrypted logs under another key by rewriting their headers; bodies stay untouched
+///
+/// The old header is put aside before the new one is written, so that no crash loses it.
+#[derive(Debug, Args)]
+#[command(after_help = REKEY_EXAMPLES)]
+pub(crate) struct RekeyArgs {
+    /// Encrypted logs, directories, index files
+    #[arg(value_name = "LOG", required = true)]
+    pub(crate) logs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    /// Keyring with the new key [default: the same as --keyring]
+    #[arg(long, value_name = "FILE", help_heading = "Keys")]
+    pub(crate) new_keyring: Option<PathBuf>,
+    /// The new key [default: the one that its keyring says is in use]
+    #[arg(long, value_name = "ID", value_parser = key_id, help_heading = "Keys")]
+    pub(crate) key_id: Option<KeyId>,
+    /// Put back the old header where a crash has left one half written; without keys, do only that
+    #[arg(long)]
+    pub(crate) recover: bool,
+    /// Write the old header, 512 bytes, into this file first; for one log
+    #[arg(long, value_name = "FILE")]
+    pub(crate) backup_header: Option<PathBuf>,
+    /// Say what would happen, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+pub(crate) fn run(args: &RekeyArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let old = keys::open(&args.keys, terminal)?;
+    let Targets { files, failures } = Targets::expand(&args.logs);
+    if args.backup_header.is_some() && files.len() != 1 {
+        bail!("--backup-header takes one log, {} were named", files.len());
+    }
+    process::clean_up_on_signals()?;
+    let results = if args.recover && old.is_empty() && args.new_keyring.is_none() {
+        rekey::recover(files, args.dry_run)
+    } else {
+        let new = match &args.new_keyring {
+            Some(path) => Keyring::open(path)
+                .map_err(Error::from)?
+                .choose(args.key_id.as_ref()),
+            None => old.choose(args.key_id.as_ref()),
+        };
+        let new = new.map_err(Error::from)?;
+        terminal.detail(&format!("the new key is {}", new.id));
+        let options = RekeyOptions {
+            recover: args.recover,
+            dry_run: args.dry_run,
+            backup_header: args.backup_header.clone(),
+        };
+        rekey::rekey(files, &old, &new, &options)
+    };
+    let results = (results, failures);
+    let model = RekeyReport::new(&results.0, &results.1);
+    transfer::report(&model, args.format, None, terminal, human::rekey)?;
+    transfer::conclude(&results, "rekey", terminal)
+}

@@ -1,0 +1,122 @@
+//! `binlogsec decrypt` of a part of a log.
+
+use std::io;
+use std::path::Path;
+
+use anyhow::bail;
+use binlogsec::error::Error;
+use binlogsec::event::gtid_set::GtidSet;
+use binlogsec::keyring::Keyring;
+use binlogsec::open::OpenLog;
+use binlogsec::ops::decrypt::{Decrypted, FileOutcome, FileResult};
+use binlogsec::ops::slice::{self, SliceOptions, SliceOutput};
+use clap::Args;
+
+use super::decrypt::DecryptArgs;
+use super::progress::Bar;
+use super::terminal::Terminal;
+use super::time;
+use super::transfer::{STDOUT, is_dash, open_source};
+
+/// Which transactions; as the options of mysqlbinlog of the same names, but whole transactions.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Slices: only some transactions (with -o FILE)")]
+pub(crate) struct SliceArgs {
+    /// Transactions that begin at this position or behind it; an event must start there
+    #[arg(long, value_name = "N")]
+    start_position: Option<u64>,
+    /// Transactions that end at this position or before it
+    #[arg(long, value_name = "N")]
+    stop_position: Option<u64>,
+    /// From the first transaction on that began at this time (UTC, or with an offset)
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    start_datetime: Option<i64>,
+    /// Up to the first transaction that began at this time or later
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    stop_datetime: Option<i64>,
+    /// Transactions in this set, e.g. UUID:1-5:tag:7
+    #[arg(long, value_name = "SET")]
+    include_gtids: Option<GtidSet>,
+    /// Transactions not in this set
+    #[arg(long, value_name = "SET")]
+    exclude_gtids: Option<GtidSet>,
+}
+
+impl SliceArgs {
+    pub(crate) fn options(&self) -> SliceOptions {
+        SliceOptions {
+            start_position: self.start_position,
+            stop_position: self.stop_position,
+            start_time: self.start_datetime,
+            stop_time: self.stop_datetime,
+            include_gtids: self.include_gtids.clone(),
+            exclude_gtids: self.exclude_gtids.clone(),
+        }
+    }
+}
+
+/// A part of one log. Plaintext logs are as good as encrypted ones here.
+pub(crate) fn one_slice(
+    args: &DecryptArgs,
+    options: &SliceOptions,
+    output: &Path,
+    keyring: &Keyring,
+    terminal: &Terminal,
+) -> anyhow::Result<FileResult> {
+    let [path] = args.inputs.as_slice() else {
+        bail!(
+            "a slice is made of one log, {} were named",
+            args.inputs.len()
+        );
+    };
+    let result = open_source(path)
+        .and_then(|source| OpenLog::new(source, keyring))
+        .and_then(|log| write_slice(args, &log, options, output, terminal));
+    match result {
+        Err(Error::Transfer(error)) if error.is_broken_pipe() => Err(Error::from(error).into()),
+        result => {
+            let outcome = |decrypted| FileOutcome::Done(output.to_owned(), decrypted);
+            Ok(FileResult {
+                input: path.clone(),
+                result: result.map(outcome),
+            })
+        }
+    }
+}
+
+fn write_slice(
+    args: &DecryptArgs,
+    log: &OpenLog,
+    options: &SliceOptions,
+    output: &Path,
+    terminal: &Terminal,
+) -> Result<Decrypted, Error> {
+    let plan = slice::plan(log, options)?;
+    let bar = Bar::new(Some(plan.length()), terminal);
+    if is_dash(output) {
+        let mut stdout = io::stdout().lock();
+        let target = SliceOutput::Stream(&mut stdout, Path::new(STDOUT));
+        slice::write(log, &plan, target, &bar)?;
+    } else {
+        let target = SliceOutput::File(output, args.sink_options());
+        slice::write(log, &plan, target, &bar)?;
+    }
+    drop(bar);
+    if plan.incomplete > 0 {
+        terminal.warning(&format!(
+            "{} transactions that the range cuts were left out",
+            plan.incomplete
+        ));
+    }
+    if plan.transactions == 0 {
+        terminal.warning("no transaction is in the slice");
+    }
+    terminal.detail(&format!("{} transactions", plan.transactions));
+    Ok(Decrypted {
+        kind: log.kind().clone(),
+        description: log.probe().description().cloned(),
+        plain_length: plan.length(),
+        damage: log.tail_damage().map(Box::new),
+        mariadb_key: log.probe().mariadb_key().map(Box::new),
+    })
+}

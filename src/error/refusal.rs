@@ -1,0 +1,121 @@
+//! Why a file is left as it is although it could be worked on.
+
+use std::path::PathBuf;
+
+use super::ErrorClass;
+use crate::log::key_id::KeyId;
+use crate::open::LogError;
+
+/// What stands against the work on a file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Ciphertext where plaintext was expected.
+    #[error("it is encrypted already, under key {key_id}; `rekey` puts it under another key")]
+    AlreadyEncrypted {
+        /// Under which id its key is.
+        key_id: KeyId,
+    },
+    /// A plaintext log of a MariaDB server.
+    #[error(
+        "a MariaDB server wrote it, and no MariaDB server reads MySQL's encryption; such a server encrypts its logs itself (encrypt_binlog=ON)"
+    )]
+    MariaDb,
+    /// The in-use flag of its format description event is set.
+    #[error(
+        "its in-use flag is set: either its server is writing it, or that server crashed and trims the log at its next start; --allow-in-use takes it as it is"
+    )]
+    InUse,
+    /// An index has it as its last entry.
+    #[error(
+        "it is the last entry of {}, which its server writes as long as it runs; if that server is stopped, --allow-in-use takes it", index.display()
+    )]
+    LastOfIndex {
+        /// Which index.
+        index: PathBuf,
+    },
+    /// Other processes have it open.
+    #[error(
+        "it is open in {}; --allow-in-use takes it, and they go on with the old file",
+        processes(pids)
+    )]
+    Open {
+        /// Which processes.
+        pids: Vec<u32>,
+    },
+    /// Other processes have it open to write. What they write after the work has begun would be
+    /// lost.
+    #[error("{} may write it; stop the server first", processes(pids))]
+    OpenForWriting {
+        /// Which processes.
+        pids: Vec<u32>,
+    },
+    /// Another process of this toolkit works on it.
+    #[error("another binlogsec is at work on it")]
+    Busy,
+    /// A change of its header was interrupted, and the header is neither the old one nor the new.
+    #[error(
+        "a change of its header was interrupted and left it half written; --recover puts back the old one, which {} has", backup.display()
+    )]
+    HeaderTorn {
+        /// Where the old header is.
+        backup: PathBuf,
+    },
+    /// There is a header backup, and it is not of this log as it is now.
+    #[error(
+        "{} is not a header backup of this log as it is now: somebody has replaced the log or its header since; if the log is readable, remove that file", backup.display()
+    )]
+    ForeignBackup {
+        /// The backup.
+        backup: PathBuf,
+    },
+    /// There is a header backup, and it is damaged.
+    #[error("{} is no whole header backup; if the log is readable, remove that file", backup.display())]
+    BackupDamaged {
+        /// The backup.
+        backup: PathBuf,
+    },
+    /// It has no encryption header that could be worked on.
+    #[error("it is not encrypted, and so has no header; `encrypt` gives it one")]
+    NotEncrypted,
+    /// Nothing says that a header belongs to this log.
+    #[error(
+        "without a key nothing proves that the header belongs to this log: name its keyring by --keyring FILE, or take the risk by --force"
+    )]
+    Unproven,
+    /// The server was interrupted while it wrote a keyring, and will take the backup.
+    #[error(
+        "{} is there: the server was interrupted while it changed the keyring, and takes that file at its next start; let it start once, or work on a copy of that file", backup.display()
+    )]
+    KeyringBackup {
+        /// The backup.
+        backup: PathBuf,
+    },
+    /// Somebody changed or replaced it.
+    #[error("it was changed while it was worked on, and is left as it is now")]
+    Changed,
+    /// It is no log that can be read.
+    #[error(transparent)]
+    Unreadable(#[from] LogError),
+}
+
+fn processes(pids: &[u32]) -> String {
+    let list: Vec<String> = pids.iter().map(ToString::to_string).collect();
+    let noun = if list.len() == 1 {
+        "process"
+    } else {
+        "processes"
+    };
+    format!("{noun} {}", list.join(", "))
+}
+
+impl Refusal {
+    /// Which kind of failure this is.
+    #[must_use]
+    pub const fn class(&self) -> ErrorClass {
+        match self {
+            Self::Unreadable(error) => error.class(),
+            _ => ErrorClass::Work,
+        }
+    }
+}

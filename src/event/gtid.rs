@@ -1,0 +1,207 @@
+//! The events that begin a transaction.
+
+use std::fmt;
+
+use super::event_type;
+use super::gtid_set::{Gtid, GtidError, Tag, Tsid};
+use super::serialization::{fixed_bytes, signed, string, unsigned};
+use super::uuid::Uuid;
+use super::walker::EventView;
+use crate::bytes::{Cursor, OutOfBytes};
+
+/// What begins a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TransactionId {
+    /// A GTID, with a tag or without.
+    Gtid(Gtid),
+    /// None: `gtid_mode=OFF`.
+    Anonymous,
+    /// MariaDB's: domain, server, sequence number.
+    Mariadb {
+        /// Replication domain.
+        domain: u32,
+        /// Server id.
+        server_id: u32,
+        /// Sequence number within the domain.
+        sequence: u64,
+    },
+}
+
+impl fmt::Display for TransactionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gtid(gtid) => gtid.fmt(f),
+            Self::Anonymous => f.write_str("anonymous"),
+            Self::Mariadb {
+                domain,
+                server_id,
+                sequence,
+            } => write!(f, "{domain}-{server_id}-{sequence}"),
+        }
+    }
+}
+
+/// The beginning of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionStart {
+    /// Its id.
+    pub id: TransactionId,
+    /// Bytes in the transaction, this event included, before any compression; `None` from servers
+    /// older than 8.0.2 and from MariaDB.
+    pub length: Option<u64>,
+    /// When it was committed on this server, in microseconds since 1970 UTC; `None` as above.
+    pub committed: Option<u64>,
+    /// Whether one event and no COMMIT is the whole transaction, where the event says so
+    /// (MariaDB).
+    pub standalone: bool,
+}
+
+impl TransactionStart {
+    /// Reads a GTID event of any kind; `None` for other events.
+    ///
+    /// # Errors
+    /// [`GtidError`].
+    pub fn parse(event: &EventView<'_>) -> Option<Result<Self, GtidError>> {
+        match event.header.event_type {
+            event_type::GTID | event_type::ANONYMOUS_GTID => Some(untagged(event)),
+            event_type::GTID_TAGGED => Some(tagged(event.body())),
+            event_type::MARIADB_GTID => Some(mariadb(event).map_err(GtidError::from)),
+            _ => None,
+        }
+    }
+}
+
+/// Flags u8, UUID, number i64; then, with type code 2, two logical clocks of 8 bytes; then times of
+/// 7 bytes (the highest bit says that a second one follows), and the length (server source:
+/// `Gtid_event`). All little-endian.
+fn untagged(event: &EventView<'_>) -> Result<TransactionStart, GtidError> {
+    const CLOCKS: u8 = 2;
+    let mut cursor = Cursor::new(event.body());
+    cursor.u8()?;
+    let uuid = Uuid(cursor.array()?);
+    let number = cursor.u64_le()?;
+    let id = if event.header.event_type == event_type::ANONYMOUS_GTID {
+        TransactionId::Anonymous
+    } else {
+        let tag = Tag::default();
+        TransactionId::Gtid(Gtid {
+            tsid: Tsid { uuid, tag },
+            number,
+        })
+    };
+    // What follows came with later versions.
+    let mut tail = || {
+        (cursor.u8()? == CLOCKS).then_some(()).ok_or(OutOfBytes {
+            offset: cursor.position(),
+            needed: 0,
+            available: 0,
+        })?;
+        cursor.take(16)?;
+        let committed = time(&mut cursor)?;
+        Ok::<_, OutOfBytes>((committed, packed_length(&mut cursor)?))
+    };
+    let tail = tail().ok();
+    Ok(TransactionStart {
+        id,
+        committed: tail.map(|(committed, _)| committed),
+        length: tail.map(|(_, length)| length),
+        standalone: false,
+    })
+}
+
+/// The time of the commit here, and behind it the one on the server of origin if that is another.
+fn time(cursor: &mut Cursor<'_>) -> Result<u64, OutOfBytes> {
+    const ANOTHER_FOLLOWS: u64 = 1 << 55;
+    let mut bytes = [0; 8];
+    for (target, source) in bytes.iter_mut().zip(cursor.take(7)?) {
+        *target = *source;
+    }
+    let value = u64::from_le_bytes(bytes);
+    if value & ANOTHER_FOLLOWS != 0 {
+        cursor.take(7)?;
+    }
+    Ok(value & !ANOTHER_FOLLOWS)
+}
+
+/// An integer as in MySQL's protocol: one byte up to 250; 252, 253, 254 announce 2, 3, 8 bytes,
+/// little-endian.
+///
+/// # Errors
+/// [`OutOfBytes`].
+pub fn packed_length(cursor: &mut Cursor<'_>) -> Result<u64, OutOfBytes> {
+    let width = match cursor.u8()? {
+        252 => 2,
+        253 => 3,
+        254 => 8,
+        value => return Ok(u64::from(value)),
+    };
+    let bytes = cursor.take(width)?;
+    Ok(bytes
+        .iter()
+        .rev()
+        .fold(0, |value, byte| (value << 8) | u64::from(*byte)))
+}
+
+/// Fields of a tagged GTID event (server source: `Gtid_event::define_fields`; confirmed on events
+/// of MySQL 9.7).
+mod field {
+    pub(super) const FLAGS: u64 = 0;
+    pub(super) const UUID: u64 = 1;
+    pub(super) const NUMBER: u64 = 2;
+    pub(super) const TAG: u64 = 3;
+    pub(super) const LAST_COMMITTED: u64 = 4;
+    pub(super) const SEQUENCE_NUMBER: u64 = 5;
+    pub(super) const COMMITTED: u64 = 6;
+    pub(super) const COMMITTED_ORIGINALLY: u64 = 7;
+    pub(super) const LENGTH: u64 = 8;
+}
+
+fn tagged(body: &[u8]) -> Result<TransactionStart, GtidError> {
+    let mut cursor = Cursor::new(body);
+    let _version = unsigned(&mut cursor)?;
+    let _message_length = unsigned(&mut cursor)?;
+    let last_that_matters = unsigned(&mut cursor)?;
+    let (mut uuid, mut number, mut tag) = (Uuid([0; 16]), 0, Tag::default());
+    let (mut committed, mut length) = (None, None);
+    while cursor.remaining() > 0 {
+        match unsigned(&mut cursor)? {
+            field::FLAGS => drop(fixed_bytes::<1>(&mut cursor)?),
+            field::UUID => uuid = Uuid(fixed_bytes(&mut cursor)?),
+            field::NUMBER => number = signed(&mut cursor)?.cast_unsigned(),
+            field::TAG => tag = Tag::new(string(&mut cursor)?)?,
+            field::LAST_COMMITTED | field::SEQUENCE_NUMBER => drop(signed(&mut cursor)),
+            field::COMMITTED => committed = Some(unsigned(&mut cursor)?),
+            field::COMMITTED_ORIGINALLY => drop(unsigned(&mut cursor)),
+            field::LENGTH => length = Some(unsigned(&mut cursor)?),
+            // Fields of unknown type cannot be skipped. Servers number them upwards, so what is
+            // wanted has been read by now, unless this one must be known.
+            found if found <= last_that_matters => return Err(GtidError::UnknownField { found }),
+            _ => break,
+        }
+    }
+    let tsid = Tsid { uuid, tag };
+    Ok(TransactionStart {
+        id: TransactionId::Gtid(Gtid { tsid, number }),
+        length,
+        committed,
+        standalone: false,
+    })
+}
+
+/// Sequence number u64, domain u32, flags u8 (MariaDB server source: `Gtid_log_event`).
+fn mariadb(event: &EventView<'_>) -> Result<TransactionStart, OutOfBytes> {
+    const STANDALONE: u8 = 1;
+    let mut cursor = Cursor::new(event.body());
+    let (sequence, domain) = (cursor.u64_le()?, cursor.u32_le()?);
+    let flags = cursor.u8()?;
+    Ok(TransactionStart {
+        id: TransactionId::Mariadb {
+            domain,
+            server_id: event.header.server_id,
+            sequence,
+        },
+        length: None,
+        committed: None,
+        standalone: flags & STANDALONE != 0,
+    })
+}

@@ -1,0 +1,219 @@
+//! TRANSACTION_PAYLOAD: the events of a transaction, compressed with zstd.
+
+use std::io::{BufRead, Read};
+
+use super::checksum::ChecksumAlgorithm;
+use super::event_type;
+use super::gtid::packed_length;
+use super::header::{self, EventHeader};
+use super::walker::{EventView, WalkError};
+use crate::bytes::{Cursor, OutOfBytes};
+
+/// The most that a payload may unfold to. No server gets near it; a forged one would unfold for
+/// hours.
+pub const MAX_UNCOMPRESSED: u64 = 16 << 30;
+/// An inner event of more bytes is given by its first so many alone.
+pub const MAX_HELD: usize = 16 << 20;
+/// The largest window that a frame may ask for, as a power of two: that of zstd's highest level,
+/// and the most memory that unfolding takes.
+const WINDOW_LOG_MAX: u32 = 27;
+
+/// Why a payload cannot be unfolded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PayloadError {
+    /// The event's own fields end too early.
+    #[error("the payload's fields are cut short: {0}")]
+    Fields(#[from] OutOfBytes),
+    /// Neither zstd nor none.
+    #[error("compression {found} is not known")]
+    UnknownCompression {
+        /// The number in the event.
+        found: u64,
+    },
+    /// The frame is damaged, or cut.
+    #[error("the payload cannot be decompressed: {0}")]
+    Decompress(#[from] std::io::Error),
+    /// More comes out than the event says.
+    #[error("more than the {declared} bytes come out that the event announces")]
+    TooMuch {
+        /// What the event announces, or the most that is unfolded.
+        declared: u64,
+    },
+    /// What comes out is no chain of events. Offsets count from its start.
+    #[error("inside the payload: {0}")]
+    Inside(WalkError),
+}
+
+/// The fields of the event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Payload<'a> {
+    /// Compression: 0 is zstd, 255 none (server source: `mysql::binlog::event::compression::type`).
+    pub compression: u64,
+    /// Bytes before compression, if the event says.
+    pub uncompressed_size: Option<u64>,
+    /// Bytes after compression, if the event says.
+    pub payload_size: Option<u64>,
+    /// The compressed bytes, as far as they are at hand.
+    pub data: &'a [u8],
+    /// Where they start in the event's body.
+    pub data_offset: usize,
+}
+
+impl<'a> Payload<'a> {
+    /// Reads the event's body: fields of a packed type, a packed length and a packed value, up to
+    /// type 0; then the compressed bytes (server source: `Transaction_payload_event`).
+    ///
+    /// # Errors
+    /// [`OutOfBytes`].
+    pub fn parse(body: &'a [u8]) -> Result<Self, OutOfBytes> {
+        const END: u64 = 0;
+        const SIZE: u64 = 1;
+        const COMPRESSION: u64 = 2;
+        const UNCOMPRESSED_SIZE: u64 = 3;
+        let mut cursor = Cursor::new(body);
+        let (mut payload_size, mut uncompressed_size, mut compression) = (None, None, 0);
+        loop {
+            let field = packed_length(&mut cursor)?;
+            if field == END {
+                break;
+            }
+            let length = packed_length(&mut cursor)?;
+            let value = cursor.take(usize::try_from(length).unwrap_or(usize::MAX))?;
+            let value = packed_length(&mut Cursor::new(value))?;
+            match field {
+                SIZE => payload_size = Some(value),
+                COMPRESSION => compression = value,
+                UNCOMPRESSED_SIZE => uncompressed_size = Some(value),
+                _ => {}
+            }
+        }
+        Ok(Self {
+            compression,
+            uncompressed_size,
+            payload_size,
+            data: cursor.rest(),
+            data_offset: cursor.position(),
+        })
+    }
+
+    /// The events inside, unfolded one by one from `data`: [`Payload::data`], or a reader of the
+    /// same bytes where they are too many to be held.
+    ///
+    /// # Errors
+    /// [`PayloadError`] for another compression, or when the decompressor cannot be set up.
+    pub fn events<'r>(&self, data: impl BufRead + 'r) -> Result<InnerEvents<'r>, PayloadError> {
+        const ZSTD: u64 = 0;
+        const NONE: u64 = 255;
+        let reader: Box<dyn Read + 'r> = match self.compression {
+            ZSTD => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(data)?.single_frame();
+                decoder.window_log_max(WINDOW_LOG_MAX)?;
+                Box::new(decoder)
+            }
+            NONE => Box::new(data),
+            found => return Err(PayloadError::UnknownCompression { found }),
+        };
+        let declared = self.uncompressed_size.unwrap_or(MAX_UNCOMPRESSED);
+        Ok(InnerEvents {
+            reader,
+            declared: declared.min(MAX_UNCOMPRESSED),
+            offset: 0,
+            held: Vec::new(),
+            ended: false,
+        })
+    }
+}
+
+/// The events of a payload, in constant memory. They have no checksums.
+pub struct InnerEvents<'r> {
+    reader: Box<dyn Read + 'r>,
+    declared: u64,
+    offset: u64,
+    held: Vec<u8>,
+    ended: bool,
+}
+
+impl std::fmt::Debug for InnerEvents<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InnerEvents")
+            .field("declared", &self.declared)
+            .field("offset", &self.offset)
+            .finish_non_exhaustive()
+    }
+}
+
+impl InnerEvents<'_> {
+    /// The next event; its offset counts from the start of the unfolded bytes. After an error there
+    /// is none.
+    ///
+    /// # Errors
+    /// [`PayloadError`].
+    pub fn next_event(&mut self) -> Result<Option<EventView<'_>>, PayloadError> {
+        if self.ended {
+            return Ok(None);
+        }
+        // Whatever goes wrong below is the last thing heard.
+        self.ended = true;
+        let offset = self.offset;
+        self.held.clear();
+        let read = self.read_into_held(header::LENGTH)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        let available = u64::try_from(read).unwrap_or(u64::MAX);
+        let cut = |_| PayloadError::Inside(WalkError::HeaderCut { offset, available });
+        let header = EventHeader::parse(&self.held).map_err(cut)?;
+        let end = offset.saturating_add(u64::from(header.length));
+        if end > self.declared {
+            let declared = self.declared;
+            return Err(PayloadError::TooMuch { declared });
+        }
+        self.read_body(&header, offset)?;
+        self.offset = end;
+        self.ended = false;
+        Ok(Some(EventView {
+            offset,
+            header,
+            bytes: &self.held,
+            checksum: ChecksumAlgorithm::None,
+        }))
+    }
+
+    fn read_body(&mut self, header: &EventHeader, offset: u64) -> Result<(), PayloadError> {
+        let Some(length) = header.byte_length() else {
+            let length = header.length;
+            let error = WalkError::LengthTooSmall { offset, length };
+            return Err(PayloadError::Inside(error));
+        };
+        let held = length.min(MAX_HELD);
+        let mut available = self.read_into_held(held.saturating_sub(header::LENGTH))?;
+        let rest = u64::try_from(length.saturating_sub(held)).unwrap_or(u64::MAX);
+        let skipped = std::io::copy(&mut (&mut self.reader).take(rest), &mut std::io::sink())?;
+        available = available.saturating_add(header::LENGTH);
+        if self.held.len() < held || skipped < rest {
+            return Err(PayloadError::Inside(WalkError::BodyCut {
+                offset,
+                length: header.length,
+                available: u64::try_from(available).unwrap_or(u64::MAX),
+                event_type: header.event_type,
+                consistent: false,
+            }));
+        }
+        Ok(())
+    }
+
+    /// Appends so many bytes, or as many as there are. The buffer grows with what comes, not with
+    /// what is announced.
+    fn read_into_held(&mut self, wanted: usize) -> Result<usize, PayloadError> {
+        let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
+        let mut limited = (&mut self.reader).take(wanted);
+        Ok(limited.read_to_end(&mut self.held)?)
+    }
+}
+
+/// Whether an event is a compressed transaction.
+#[must_use]
+pub const fn is_payload(event_type: u8) -> bool {
+    event_type == event_type::TRANSACTION_PAYLOAD
+}

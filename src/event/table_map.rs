@@ -1,0 +1,102 @@
+//! TABLE_MAP: which table, and of which columns, the row events that follow are about.
+
+use super::gtid::packed_length;
+use crate::bytes::{Cursor, OutOfBytes};
+
+/// A column's type byte and its metadata, which together tell how long a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// As in the server's `enum_field_types`.
+    pub column_type: u8,
+    /// The metadata in the order of its bytes; one byte alone is the first.
+    pub metadata: [u8; 2],
+}
+
+/// A table as row events see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableMap<'a> {
+    /// The number that row events name it by.
+    pub table_id: u64,
+    /// Its database; UTF-8.
+    pub database: &'a [u8],
+    /// Its name; UTF-8.
+    pub table: &'a [u8],
+    /// Its columns, in order.
+    pub columns: Vec<Column>,
+}
+
+impl<'a> TableMap<'a> {
+    /// Reads the event's body: table id of 6 bytes, flags u16; name of the database behind its
+    /// length and followed by a zero byte, name of the table likewise; count of columns, a type
+    /// byte for each; length of the metadata, and the metadata (server source:
+    /// `Table_map_event`). Little-endian; lengths and counts packed.
+    ///
+    /// # Errors
+    /// [`OutOfBytes`].
+    pub fn parse(body: &'a [u8]) -> Result<Self, OutOfBytes> {
+        let mut cursor = Cursor::new(body);
+        let table_id = table_id(&mut cursor)?;
+        cursor.u16_le()?;
+        let database = name(&mut cursor)?;
+        let table = name(&mut cursor)?;
+        let count = length(&mut cursor)?;
+        let types = cursor.take(count)?;
+        let metadata_length = length(&mut cursor)?;
+        let mut metadata = Cursor::new(cursor.take(metadata_length)?);
+        let mut columns = Vec::with_capacity(types.len());
+        for &column_type in types {
+            columns.push(column(column_type, &mut metadata)?);
+        }
+        Ok(Self {
+            table_id,
+            database,
+            table,
+            columns,
+        })
+    }
+}
+
+/// The number of a table: 6 bytes, little-endian.
+pub(super) fn table_id(cursor: &mut Cursor<'_>) -> Result<u64, OutOfBytes> {
+    let (low, high) = (cursor.u32_le()?, cursor.u16_le()?);
+    Ok(u64::from(low) | (u64::from(high) << 32))
+}
+
+/// A packed number as a count of bytes in memory.
+pub(super) fn length(cursor: &mut Cursor<'_>) -> Result<usize, OutOfBytes> {
+    packed_length(cursor).map(|value| usize::try_from(value).unwrap_or(usize::MAX))
+}
+
+fn name<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], OutOfBytes> {
+    let length = length(cursor)?;
+    let name = cursor.take(length)?;
+    cursor.u8()?;
+    Ok(name)
+}
+
+fn column(column_type: u8, metadata: &mut Cursor<'_>) -> Result<Column, OutOfBytes> {
+    use super::rows::column_type as ty;
+    let metadata = match column_type {
+        ty::FLOAT
+        | ty::DOUBLE
+        | ty::TIMESTAMP2
+        | ty::DATETIME2
+        | ty::TIME2
+        | ty::VECTOR
+        | ty::JSON
+        | ty::BLOB
+        | ty::GEOMETRY => [metadata.u8()?, 0],
+        ty::VARCHAR
+        | ty::BIT
+        | ty::NEWDECIMAL
+        | ty::ENUM
+        | ty::SET
+        | ty::VAR_STRING
+        | ty::STRING => metadata.array()?,
+        _ => [0; 2],
+    };
+    Ok(Column {
+        column_type,
+        metadata,
+    })
+}

@@ -1,0 +1,62 @@
+//! Server UUIDs: 16 bytes, written as 8-4-4-4-12 hexadecimal digits.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A server's UUID, bytes in the order in which they are written.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uuid(pub [u8; 16]);
+
+impl fmt::Display for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, byte) in self.0.iter().enumerate() {
+            if matches!(index, 4 | 6 | 8 | 10) {
+                f.write_str("-")?;
+            }
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Text that is no UUID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("32 hexadecimal digits are expected, with or without dashes")]
+pub struct NotAUuid;
+
+impl FromStr for Uuid {
+    type Err = NotAUuid;
+
+    /// As the server does: 32 digits with dashes in the usual places or without any; braces around
+    /// are allowed.
+    fn from_str(text: &str) -> Result<Self, NotAUuid> {
+        let text = text
+            .strip_prefix('{')
+            .and_then(|text| text.strip_suffix('}'))
+            .unwrap_or(text);
+        let dashes: Vec<_> = text.match_indices('-').map(|(index, _)| index).collect();
+        if !dashes.is_empty() && dashes != [8, 13, 18, 23] {
+            return Err(NotAUuid);
+        }
+        let digits: Option<Vec<u32>> = text
+            .chars()
+            .filter(|&c| c != '-')
+            .map(|c| c.to_digit(16))
+            .collect();
+        let digits = digits.filter(|digits| digits.len() == 32).ok_or(NotAUuid)?;
+        let mut uuid = [0; 16];
+        for (byte, pair) in uuid.iter_mut().zip(digits.chunks_exact(2)) {
+            let value = pair
+                .iter()
+                .fold(0, |value: u32, digit| (value << 4) | digit);
+            *byte = u8::try_from(value).map_err(|_| NotAUuid)?;
+        }
+        Ok(Self(uuid))
+    }
+}

@@ -1,0 +1,138 @@
+//! Which key to encrypt under: the one that is named, or the one its server would take.
+
+use super::rotation;
+use super::{Keyring, KeyringError, KeyringFile};
+use crate::log::key_id::KeyId;
+use crate::secret::Secret32;
+
+/// The longest key id that a header has room to say: its length is one byte.
+const LONGEST_ID: usize = 255;
+
+/// A key and the id under which readers will look for it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NamedKey {
+    /// What a log's header will say.
+    pub id: KeyId,
+    /// The replication encryption key.
+    pub key: Secret32,
+}
+
+/// Why there is no key to encrypt under.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChoiceError {
+    /// No source of keys was named.
+    #[error("no key was given to encrypt under: name a keyring by --keyring FILE")]
+    NoSource,
+    /// The id that was named is nowhere.
+    #[error("key {id}, to encrypt under, is not in {searched}")]
+    Missing {
+        /// The id.
+        id: KeyId,
+        /// Where it was looked for.
+        searched: String,
+    },
+    /// Several sources have different keys under the id: a log would be readable by one of them.
+    #[error(
+        "there are different keys under {id} in {searched}; name only the source whose key is meant"
+    )]
+    Ambiguous {
+        /// The id.
+        id: KeyId,
+        /// Where they are.
+        searched: String,
+    },
+    /// No keyring says which of its keys is in use.
+    #[error(
+        "{searched}: no entry says which key is in use; name a key by --key-id, or make one by `binlogsec keyring add-key`"
+    )]
+    NoCurrent {
+        /// Where it was looked for.
+        searched: String,
+    },
+    /// A keyring has keys in use of several servers.
+    #[error("keys of several servers are in use: name one by --key-id: {}", list(.ids))]
+    SeveralServers {
+        /// The key in use of each.
+        ids: Vec<KeyId>,
+    },
+    /// The id is longer than a header can say.
+    #[error("key id {id}: {length} bytes, where a log's header has room for {LONGEST_ID}")]
+    IdTooLong {
+        /// The id.
+        id: KeyId,
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// A source of keys failed.
+    #[error(transparent)]
+    Source(#[from] KeyringError),
+}
+
+fn list(ids: &[KeyId]) -> String {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    ids.join(", ")
+}
+
+impl Keyring {
+    /// The key to encrypt under: the one with this id, or without one that which a server with
+    /// this keyring would take. Of several keyring files the first that has a key in use decides.
+    ///
+    /// # Errors
+    /// [`ChoiceError`].
+    pub fn choose(&self, id: Option<&KeyId>) -> Result<NamedKey, ChoiceError> {
+        if self.is_empty() {
+            return Err(ChoiceError::NoSource);
+        }
+        let id = match id {
+            Some(id) => id.clone(),
+            None => self.current_id()?,
+        };
+        let length = id.as_bytes().len();
+        if length > LONGEST_ID {
+            return Err(ChoiceError::IdTooLong { id, length });
+        }
+        let mut candidates = self.candidates(&id)?;
+        let searched = || self.describe_sources();
+        match (candidates.pop(), candidates.is_empty()) {
+            (None, _) => Err(ChoiceError::Missing {
+                id,
+                searched: searched(),
+            }),
+            (Some(key), true) => Ok(NamedKey { id, key }),
+            (Some(_), false) => Err(ChoiceError::Ambiguous {
+                id,
+                searched: searched(),
+            }),
+        }
+    }
+
+    fn current_id(&self) -> Result<KeyId, ChoiceError> {
+        let of_each = self.files.iter().map(current_ids);
+        let mut ids = of_each
+            .into_iter()
+            .find(|ids| !ids.is_empty())
+            .unwrap_or_default();
+        match (ids.pop(), ids.is_empty()) {
+            (Some(id), true) => Ok(id),
+            (Some(id), false) => {
+                ids.push(id);
+                Err(ChoiceError::SeveralServers { ids })
+            }
+            (None, _) => Err(ChoiceError::NoCurrent {
+                searched: self.describe_sources(),
+            }),
+        }
+    }
+}
+
+/// The key in use of every server in a file whose key is there.
+fn current_ids(file: &KeyringFile) -> Vec<KeyId> {
+    let servers = rotation::survey(file.entries());
+    let current = |server: &rotation::ServerKeys| {
+        let number = server.current?;
+        let is_there = server.generations.contains(&number);
+        is_there.then(|| KeyId::for_server(&server.server_uuid, number))
+    };
+    servers.iter().filter_map(current).collect()
+}

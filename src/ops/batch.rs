@@ -1,0 +1,96 @@
+//! Many logs in one run: each has its own result, and none hides another's.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+use super::targets::{Origin, Target};
+use crate::error::Error;
+use crate::io::TransferError;
+
+/// One file of many.
+#[derive(Debug)]
+pub struct FileResult<T, R> {
+    /// The log.
+    pub input: PathBuf,
+    /// What came of it.
+    pub result: Result<FileOutcome<T, R>, Error>,
+}
+
+/// What came of one file.
+#[derive(Debug)]
+pub enum FileOutcome<T, R> {
+    /// The work is done, and its result is at this path.
+    Done(PathBuf, T),
+    /// It came with an index or a directory and there was nothing to do with it, for this reason.
+    LeftOut(R),
+}
+
+/// Does the same work for many files, in parallel. For a file that came with an index or a
+/// directory, `no_matter` says whether an error only means that there was nothing to do.
+pub(super) fn for_all<T: Send, R: Send>(
+    targets: Vec<Target>,
+    work: impl Fn(&Path) -> Result<(PathBuf, T), Error> + Sync,
+    no_matter: impl Fn(Error) -> Result<R, Error> + Sync,
+) -> Vec<FileResult<T, R>> {
+    let one = |Target { path, origin }| {
+        let result = match work(&path) {
+            Ok((output, done)) => Ok(FileOutcome::Done(output, done)),
+            Err(error) if origin == Origin::Named => Err(error),
+            Err(error) => no_matter(error).map(FileOutcome::LeftOut),
+        };
+        FileResult {
+            input: path,
+            result,
+        }
+    };
+    targets.into_par_iter().map(one).collect()
+}
+
+/// A directory for results, each under its input's name.
+#[derive(Debug)]
+pub(super) struct OutputDirectory<'a> {
+    path: &'a Path,
+    /// Names given to outputs, with the input that took each.
+    names: Mutex<BTreeMap<OsString, PathBuf>>,
+}
+
+impl<'a> OutputDirectory<'a> {
+    /// Makes the directory, for its owner alone, if it is not there.
+    ///
+    /// # Errors
+    /// [`TransferError::File`].
+    pub(super) fn create(path: &'a Path) -> Result<Self, TransferError> {
+        if !path.is_dir() {
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(path)
+                .map_err(TransferError::at(path, "create the directory"))?;
+        }
+        Ok(Self {
+            path,
+            names: Mutex::default(),
+        })
+    }
+
+    /// The output for an input. Two logs of one name would end in one file.
+    ///
+    /// # Errors
+    /// [`TransferError::SameName`] for the second of two.
+    pub(super) fn claim(&self, input: &Path) -> Result<PathBuf, TransferError> {
+        let name = input.file_name().unwrap_or_default();
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        match names.insert(name.to_owned(), input.to_owned()) {
+            None => Ok(self.path.join(name)),
+            Some(first) => Err(TransferError::SameName {
+                first,
+                second: input.to_owned(),
+            }),
+        }
+    }
+}

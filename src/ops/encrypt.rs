@@ -1,0 +1,245 @@
+//! From a plaintext log to one that the server reads as its own encrypted ones.
+
+use std::io::Read;
+use std::path::Path;
+
+use super::batch::{self, OutputDirectory};
+use super::envelope::Envelope;
+use super::targets::Target;
+use super::transfer::{Input, Output, check_not_itself, read_stream_start, write_in_order};
+use crate::error::{Error, Refusal};
+use crate::event::format_description::FormatDescription;
+use crate::io::TransferError;
+use crate::io::pipeline::{self, Progress, read_full};
+use crate::io::sink::{AtomicFile, SinkOptions};
+use crate::io::source::{Access, FileSource, SourceReader};
+use crate::keyring::NamedKey;
+use crate::log::LogKind;
+use crate::log::header::BODY_OFFSET;
+use crate::log::key_id::KeyId;
+use crate::open::{LogError, Probe, read_start};
+
+/// What came of one log of many.
+pub type FileResult = batch::FileResult<Encrypted, Refusal>;
+/// The same, of one that was not refused.
+pub type FileOutcome = batch::FileOutcome<Encrypted, Refusal>;
+
+/// What may be encrypted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EncryptOptions {
+    /// Take a log whose in-use flag is set. The flag stays as it is in the encrypted log.
+    pub allow_in_use: bool,
+}
+
+/// What was encrypted.
+#[derive(Debug)]
+pub struct Encrypted {
+    /// The log's format description event.
+    pub description: FormatDescription,
+    /// Under which key it is now.
+    pub key_id: KeyId,
+    /// Length of the plaintext in bytes; the encrypted log is 512 bytes longer.
+    pub plain_length: u64,
+    /// Whether it was written, and not only found to be possible.
+    pub written: bool,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}
+
+impl Encrypted {
+    pub(super) fn new(description: FormatDescription, key: &NamedKey, plain_length: u64) -> Self {
+        Self {
+            description,
+            key_id: key.id.clone(),
+            plain_length,
+            written: true,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Length of the encrypted log in bytes.
+    #[must_use]
+    pub const fn encrypted_length(&self) -> u64 {
+        self.plain_length.saturating_add(BODY_OFFSET)
+    }
+}
+
+/// Encrypts one log under a file password of its own.
+///
+/// # Errors
+/// [`Error::Refused`] when it is no plaintext log of a MySQL server, before any output exists;
+/// [`Error::Transfer`] when reading or writing fails, with nothing left under the output's name;
+/// [`Error::Random`] when the operating system gives no random bytes.
+pub fn encrypt(
+    input: Input,
+    output: Output<'_>,
+    key: &NamedKey,
+    options: EncryptOptions,
+    progress: &dyn Progress,
+) -> Result<Encrypted, Error> {
+    match input {
+        Input::File(source) => file(&PlainLog::new(source, options)?, output, key, progress),
+        Input::Stream(mut reader, name) => {
+            let start = read_stream_start(&mut reader, &name)?;
+            let description = check_plain(&start, &name, options)?;
+            let reader = start.chain(reader);
+            stream(reader, &name, output, key, description, progress)
+        }
+    }
+}
+
+/// Encrypts many logs into a directory, each under its own name, in parallel.
+///
+/// # Errors
+/// When the directory cannot be made; else each file has its own result. Two inputs of one name
+/// are an error of the second.
+pub fn encrypt_all(
+    targets: Vec<Target>,
+    directory: &Path,
+    sink: SinkOptions,
+    key: &NamedKey,
+    options: EncryptOptions,
+    progress: &dyn Progress,
+) -> Result<Vec<FileResult>, Error> {
+    let directory = OutputDirectory::create(directory)?;
+    let work = |path: &Path| {
+        let log = PlainLog::new(FileSource::open(path)?, options)?;
+        let target = directory.claim(path)?;
+        let encrypted = file(&log, Output::File(&target, sink), key, progress)?;
+        Ok((target, encrypted))
+    };
+    Ok(batch::for_all(targets, work, no_matter))
+}
+
+/// What is no failure of a file that came with an index or a directory: that it is no log, or
+/// encrypted already.
+pub(super) fn no_matter(error: Error) -> Result<Refusal, Error> {
+    match error {
+        Error::Refused {
+            source:
+                source @ (Refusal::AlreadyEncrypted { .. }
+                | Refusal::Unreadable(LogError::NotALog | LogError::Empty)),
+            ..
+        } => Ok(source),
+        other => Err(other),
+    }
+}
+
+/// An open file that is a plaintext log of a MySQL server.
+#[derive(Debug)]
+pub(super) struct PlainLog {
+    pub(super) source: FileSource,
+    pub(super) description: FormatDescription,
+}
+
+impl PlainLog {
+    pub(super) fn new(mut source: FileSource, options: EncryptOptions) -> Result<Self, Error> {
+        let description = check_plain(&read_start(&source)?, source.path(), options)?;
+        // A log that a server may be writing is not mapped.
+        if !description.in_use() {
+            source.set_access(Access::Mapped);
+        }
+        Ok(Self {
+            source,
+            description,
+        })
+    }
+
+    /// Writes header and body into a file in the making.
+    pub(super) fn seal(
+        &self,
+        sink: &AtomicFile,
+        envelope: &Envelope,
+        progress: &dyn Progress,
+    ) -> Result<(), TransferError> {
+        let apply = |offset, source: &[u8], target: &mut [u8]| {
+            envelope.stream.apply_to(offset, source, target);
+        };
+        let range = 0..self.source.length();
+        pipeline::file_to_file(&self.source, range, sink, BODY_OFFSET, &apply, progress)?;
+        // Last: whatever ends the work before leaves no file that says it is a log.
+        sink.write_at(0, &envelope.header)
+    }
+}
+
+/// The format description event of a log that may be encrypted.
+fn check_plain(
+    file_start: &[u8],
+    path: &Path,
+    options: EncryptOptions,
+) -> Result<FormatDescription, Error> {
+    let refused = |reason| Error::refused(path, reason);
+    match LogKind::classify(file_start) {
+        LogKind::MysqlPlain(description) if description.in_use() && !options.allow_in_use => {
+            Err(refused(Refusal::InUse))
+        }
+        LogKind::MysqlPlain(description) => Ok(description),
+        LogKind::MysqlEncrypted(header) => Err(refused(Refusal::AlreadyEncrypted {
+            key_id: header.key_id,
+        })),
+        LogKind::MariadbPlain(_) | LogKind::MariadbEncrypted(..) => Err(refused(Refusal::MariaDb)),
+        _ => {
+            let obstacle = Probe::without_keys(file_start).obstacle().cloned();
+            Err(refused(obstacle.unwrap_or(LogError::NotALog).into()))
+        }
+    }
+}
+
+fn file(
+    log: &PlainLog,
+    output: Output<'_>,
+    key: &NamedKey,
+    progress: &dyn Progress,
+) -> Result<Encrypted, Error> {
+    let source = &log.source;
+    match output {
+        Output::File(target, options) => {
+            check_not_itself(source, target)?;
+            let sink = AtomicFile::create(target, options)?;
+            log.seal(&sink, &Envelope::fresh(key)?, progress)?;
+            sink.commit()?;
+            let description = log.description.clone();
+            Ok(Encrypted::new(description, key, source.length()))
+        }
+        to_stream @ Output::Stream(..) => {
+            let (reader, name) = (SourceReader::new(source), source.path());
+            let encrypted = stream(
+                reader,
+                name,
+                to_stream,
+                key,
+                log.description.clone(),
+                progress,
+            )?;
+            source.check_size()?;
+            Ok(encrypted)
+        }
+    }
+}
+
+fn stream(
+    mut reader: impl Read + Send,
+    name: &Path,
+    output: Output<'_>,
+    key: &NamedKey,
+    description: FormatDescription,
+    progress: &dyn Progress,
+) -> Result<Encrypted, Error> {
+    let envelope = Envelope::fresh(key)?;
+    let mut header: &[u8] = &envelope.header;
+    let mut offset = 0_u64;
+    let mut produce = |buffer: &mut [u8]| {
+        // The header is a part of the first piece: a shorter piece would end the stream.
+        let (head, body) = buffer.split_at_mut(header.len());
+        head.copy_from_slice(std::mem::take(&mut header));
+        let length = read_full(&mut reader, body).map_err(TransferError::at(name, "read"))?;
+        envelope
+            .stream
+            .apply(offset, body.get_mut(..length).unwrap_or_default());
+        offset = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+        Ok(head.len().saturating_add(length))
+    };
+    let written = write_in_order(&mut produce, output, &|_| Ok(()), progress)?;
+    let plain_length = written.saturating_sub(BODY_OFFSET);
+    Ok(Encrypted::new(description, key, plain_length))
+}

@@ -1,0 +1,280 @@
+//! Which events are in a log: one record each, from compressed transactions too, with filters.
+
+mod filter;
+mod stats;
+mod summary;
+
+use std::collections::HashMap;
+use std::io::BufReader;
+
+pub use filter::{EventFilter, TableName};
+pub use stats::{BiggestTransaction, Stats, TableStats, TypeStats};
+pub use summary::Summary;
+
+use crate::error::Error;
+use crate::event::event_type;
+use crate::event::format_description::FormatDescription;
+use crate::event::gtid::{TransactionId, TransactionStart};
+use crate::event::payload::{Payload, PayloadError};
+use crate::event::table_map::{Column, TableMap};
+use crate::event::transaction::Progress as TransactionProgress;
+use crate::event::walker::{EventView, WalkError};
+use crate::io::TransferError;
+use crate::open::OpenLog;
+use crate::walk::{Depth, PartReader, PlainSource, Walker};
+
+/// Tables that are remembered at once; a transaction uses a few.
+const MAX_TABLES: usize = 4096;
+
+/// One event, as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRecord {
+    /// Plain offset of its start; of an inner event, that of the payload it is in.
+    pub position: u64,
+    /// Where it starts in the unfolded payload; `None` for an event of the log itself.
+    pub inner_offset: Option<u64>,
+    /// Its type, see [`event_type`].
+    pub event_type: u8,
+    /// Its length in bytes; of an inner event, unfolded.
+    pub size: u32,
+    /// Seconds since 1970 UTC.
+    pub timestamp: u32,
+    /// The server that wrote it first.
+    pub server_id: u32,
+    /// The end position in its header.
+    pub end_position: u32,
+    /// The flags in its header.
+    pub flags: u16,
+    /// The transaction that it is part of.
+    pub transaction: Option<TransactionId>,
+    /// What it says.
+    pub summary: Summary,
+    /// Whether its checksum is wrong, so that nothing in it can be relied on.
+    pub damaged: bool,
+}
+
+/// How a listing ended.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// Events that were read, whether they passed the filter or not; inner ones too.
+    pub events: u64,
+    /// Events that passed the filter.
+    pub listed: u64,
+    /// Events with a wrong checksum, and payloads that could not be unfolded.
+    pub damaged: u64,
+    /// Why the log could not be read to its end.
+    pub stopped: Option<WalkError>,
+    /// Whether that is how a log ends whose server is writing it or crashed.
+    pub cut_tail: bool,
+}
+
+/// Takes records one by one.
+pub type Receiver<'a> = dyn FnMut(&EventRecord) -> Result<(), TransferError> + 'a;
+
+/// Lists the events of a log, in order and in constant memory.
+///
+/// # Errors
+/// [`Error::Transfer`] of the log or the receiver; [`Error::Walk`] when no event starts at the
+/// filter's start position. Damage on the way is part of the outcome.
+pub fn list(
+    log: &OpenLog,
+    filter: &EventFilter,
+    receive: &mut Receiver<'_>,
+) -> Result<Listed, Error> {
+    let description = log.probe().description();
+    let in_use = description.is_none_or(FormatDescription::in_use);
+    let mut listed = list_plain(log, filter, receive)?;
+    listed.cut_tail = in_use && listed.stopped.is_some_and(|error| error.is_cut());
+    Ok(listed)
+}
+
+/// The same for plaintext wherever it comes from. [`Listed::cut_tail`] is not judged.
+///
+/// # Errors
+/// As [`list`].
+pub fn list_plain(
+    source: &dyn PlainSource,
+    filter: &EventFilter,
+    receive: &mut Receiver<'_>,
+) -> Result<Listed, Error> {
+    let mut walker = Walker::new(source, Depth::Whole);
+    if let Some(start) = filter.start_position {
+        walker.start_at(start)?;
+    }
+    let mut lister = Lister {
+        source,
+        filter,
+        receive,
+        tables: HashMap::new(),
+        transaction: None,
+        progress: TransactionProgress::Unknown,
+        listed: Listed::default(),
+    };
+    loop {
+        if filter
+            .stop_position
+            .is_some_and(|stop| walker.offset() >= stop)
+        {
+            break;
+        }
+        match walker.next_event() {
+            Ok(Some(event)) => lister.event(&event)?,
+            Ok(None) => break,
+            Err(Error::Walk { source, .. }) => {
+                lister.listed.stopped = Some(source);
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    source.check_size()?;
+    Ok(lister.listed)
+}
+
+/// A table that row events name by its number.
+#[derive(Debug, Clone)]
+struct Table {
+    name: TableName,
+    columns: Vec<Column>,
+}
+
+struct Lister<'a, 'r> {
+    source: &'a dyn PlainSource,
+    filter: &'a EventFilter,
+    receive: &'a mut Receiver<'r>,
+    tables: HashMap<u64, Table>,
+    transaction: Option<TransactionId>,
+    progress: TransactionProgress,
+    listed: Listed,
+}
+
+impl Lister<'_, '_> {
+    /// One event of the log itself, and those in it.
+    fn event(&mut self, event: &EventView<'_>) -> Result<(), Error> {
+        let damaged = event.is_whole() && event.verify_checksum().is_err();
+        let id = TransactionStart::parse(event)
+            .and_then(Result::ok)
+            .filter(|_| !damaged);
+        if let Some(start) = id {
+            self.transaction = Some(start.id);
+            self.tables.clear();
+        }
+        self.progress = self.progress.after(event);
+        self.record(event, None, damaged)?;
+        if event.header.event_type == event_type::TRANSACTION_PAYLOAD && !damaged {
+            self.unfold(event)?;
+        }
+        if self.progress == TransactionProgress::Outside {
+            self.transaction = None;
+        }
+        Ok(())
+    }
+
+    fn unfold(&mut self, event: &EventView<'_>) -> Result<(), Error> {
+        // A payload that cannot be unfolded is damage, not the end of the listing.
+        match self.inner_events(event) {
+            Ok(()) => Ok(()),
+            Err(Inner::Payload(error)) => {
+                let _ = error;
+                self.listed.damaged = self.listed.damaged.saturating_add(1);
+                Ok(())
+            }
+            Err(Inner::Other(error)) => Err(error),
+        }
+    }
+
+    fn inner_events(&mut self, event: &EventView<'_>) -> Result<(), Inner> {
+        let payload = Payload::parse(event.body()).map_err(PayloadError::from)?;
+        let part;
+        let mut inner = if event.is_whole() {
+            payload.events(payload.data)?
+        } else {
+            let head = crate::event::header::LENGTH.saturating_add(payload.data_offset);
+            let start = event
+                .offset
+                .saturating_add(u64::try_from(head).unwrap_or(0));
+            part = PartReader::new(self.source, start, event.end());
+            payload.events(BufReader::with_capacity(crate::io::pipeline::CHUNK, part))?
+        };
+        while let Some(view) = inner.next_event()? {
+            self.record(&view, Some(event.offset), false)
+                .map_err(Inner::Other)?;
+        }
+        Ok(())
+    }
+
+    fn record(
+        &mut self,
+        event: &EventView<'_>,
+        payload: Option<u64>,
+        damaged: bool,
+    ) -> Result<(), Error> {
+        let header = &event.header;
+        if header.event_type == event_type::TABLE_MAP && !damaged {
+            self.remember_table(event);
+        }
+        self.listed.events = self.listed.events.saturating_add(1);
+        self.listed.damaged = self.listed.damaged.saturating_add(u64::from(damaged));
+        // Before the summary is made, which takes longer.
+        if !self.filter.takes_header(header)
+            || !self.filter.takes_transaction(self.transaction.as_ref())
+        {
+            return Ok(());
+        }
+        let summary = if damaged {
+            Summary::Damaged
+        } else {
+            self.summarize(event)
+        };
+        if !self.filter.takes_summary(&summary) {
+            return Ok(());
+        }
+        self.listed.listed = self.listed.listed.saturating_add(1);
+        let record = EventRecord {
+            position: payload.unwrap_or(event.offset),
+            inner_offset: payload.map(|_| event.offset),
+            event_type: header.event_type,
+            size: header.length,
+            timestamp: header.timestamp,
+            server_id: header.server_id,
+            end_position: header.end_position,
+            flags: header.flags,
+            transaction: self.transaction.clone(),
+            summary,
+            damaged,
+        };
+        Ok((self.receive)(&record)?)
+    }
+
+    fn remember_table(&mut self, event: &EventView<'_>) {
+        if let Ok(map) = TableMap::parse(event.body()) {
+            if self.tables.len() >= MAX_TABLES {
+                self.tables.clear();
+            }
+            let table = Table {
+                name: TableName::new(map.database, map.table),
+                columns: map.columns,
+            };
+            self.tables.insert(map.table_id, table);
+        }
+    }
+
+    fn summarize(&self, event: &EventView<'_>) -> Summary {
+        summary::of_event(event, |table_id| {
+            let table = self.tables.get(&table_id)?;
+            Some((table.name.clone(), table.columns.as_slice()))
+        })
+    }
+}
+
+/// What may go wrong inside a payload.
+enum Inner {
+    Payload(PayloadError),
+    Other(Error),
+}
+
+impl From<PayloadError> for Inner {
+    fn from(error: PayloadError) -> Self {
+        Self::Payload(error)
+    }
+}

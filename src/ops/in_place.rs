@@ -1,0 +1,206 @@
+//! Encrypting logs where they lie.
+//!
+//! The encrypted log is made beside the plaintext, without a name where the file system allows
+//! that. It is written through to the disk, read back, decrypted and compared with the plaintext
+//! byte for byte; only then it takes the log's name, in one rename. At every instant the name
+//! leads to a whole log in its old or its new form.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Advice;
+
+use super::batch;
+use super::encrypt::{EncryptOptions, Encrypted, FileResult, PlainLog, no_matter};
+use super::envelope::{self, Envelope};
+use super::in_use::{LastEntries, check_openers, lock, real_path};
+use super::targets::{Origin, Target, Targets, is_index};
+use crate::error::{Error, Refusal};
+use crate::io::TransferError;
+use crate::io::metadata::{self, FileState};
+use crate::io::pipeline::{self, NoProgress, Progress};
+use crate::io::sink::{AtomicFile, SinkOptions, directory_of, remove_leftovers};
+use crate::io::source::FileSource;
+use crate::keyring::NamedKey;
+use crate::log::header::{BODY_OFFSET, LENGTH};
+
+/// How to work in place.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct InPlaceOptions {
+    /// Take logs that are in use: with the in-use flag set, last in their index, open for reading.
+    /// One that is open for writing is refused nevertheless.
+    pub allow_in_use: bool,
+    /// Find out what would happen, and do nothing.
+    pub dry_run: bool,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct InPlaceOutcome {
+    /// Every log's result.
+    pub files: Vec<FileResult>,
+    /// Names that could not be read at all.
+    pub failures: Vec<Error>,
+    /// What killed runs had left behind in the logs' directories, and what was removed now.
+    pub leftovers: Vec<PathBuf>,
+}
+
+/// Encrypts every log that `names` stand for, where it lies.
+#[must_use]
+pub fn encrypt_in_place(
+    names: &[PathBuf],
+    key: &NamedKey,
+    options: InPlaceOptions,
+    progress: &dyn Progress,
+) -> InPlaceOutcome {
+    let Targets { files, failures } = Targets::expand(names);
+    let (mut targets, directories) = each_once(files);
+    let leftovers: Vec<PathBuf> = directories
+        .iter()
+        .filter_map(|directory| remove_leftovers(directory, options.dry_run).ok())
+        .flatten()
+        .collect();
+    targets.retain(|target| !leftovers.contains(&target.path));
+    let indexes = names.iter().filter(|name| is_index(name));
+    let indexes: Vec<PathBuf> = indexes.cloned().collect();
+    let logs = targets.iter().map(|target| target.path.as_path());
+    let job = Job {
+        key,
+        options,
+        progress,
+        last_entries: LastEntries::new(&indexes, logs),
+    };
+    let work = |path: &Path| Ok((path.to_owned(), job.encrypt(path)?));
+    InPlaceOutcome {
+        files: batch::for_all(targets, work, no_matter),
+        failures,
+        leftovers,
+    }
+}
+
+/// The same targets with links followed and none twice (a log that is named and in an index, too,
+/// counts as named), and the directories in which they lie. What cannot be found stays, so that
+/// the work on it says why.
+fn each_once(mut files: Vec<Target>) -> (Vec<Target>, BTreeSet<PathBuf>) {
+    for file in &mut files {
+        if let Ok(real) = real_path(&file.path) {
+            file.path = real;
+        }
+    }
+    let (named, found): (Vec<_>, Vec<_>) = files
+        .into_iter()
+        .partition(|file| file.origin == Origin::Named);
+    let mut seen = BTreeSet::new();
+    let targets: Vec<_> = named
+        .into_iter()
+        .chain(found)
+        .filter(|file| seen.insert(file.path.clone()))
+        .collect();
+    let directories = seen.iter().map(|path| directory_of(path).to_owned());
+    (targets, directories.collect())
+}
+
+/// What the logs of one run share.
+struct Job<'a> {
+    key: &'a NamedKey,
+    options: InPlaceOptions,
+    progress: &'a dyn Progress,
+    last_entries: LastEntries,
+}
+
+impl Job<'_> {
+    fn encrypt(&self, path: &Path) -> Result<Encrypted, Error> {
+        let options = EncryptOptions {
+            allow_in_use: self.options.allow_in_use,
+        };
+        let log = PlainLog::new(FileSource::open(path)?, options)?;
+        if !self.options.allow_in_use {
+            self.last_entries.check(path)?;
+        }
+        lock(&log.source)?;
+        let metadata = examine(log.source.file(), path)?;
+        let unseen = check_openers(path, &metadata, self.options.allow_in_use)?;
+        let length = log.source.length();
+        let mut done = Encrypted::new(log.description.clone(), self.key, length);
+        done.written = !self.options.dry_run;
+        if metadata.nlink() > 1 {
+            let others = metadata.nlink().saturating_sub(1);
+            done.notes.push(format!(
+                "the plaintext stays under {others} other name(s): hard links"
+            ));
+        }
+        if unseen {
+            let note = "processes of other users could not be looked at: only root sees whether the server has the log open";
+            done.notes.push(note.to_owned());
+        }
+        if !self.options.dry_run {
+            self.replace(&log, FileState::new(&metadata))?;
+        }
+        Ok(done)
+    }
+
+    fn replace(&self, log: &PlainLog, state: FileState) -> Result<(), Error> {
+        let path = log.source.path();
+        let options = SinkOptions {
+            force: true,
+            sync: true,
+        };
+        let sink = AtomicFile::create(path, options)?;
+        log.seal(&sink, &Envelope::fresh(self.key)?, self.progress)?;
+        sink.sync()?;
+        self.verify(log, &sink)?;
+        metadata::keep(log.source.file(), sink.file(), path)?;
+        // As late as can be: what has changed since the work began would be lost.
+        let now = std::fs::symlink_metadata(path).map_err(TransferError::at(path, "examine"))?;
+        if FileState::new(&now) != state {
+            return Err(Error::refused(path, Refusal::Changed));
+        }
+        check_openers(path, &now, self.options.allow_in_use)?;
+        Ok(sink.commit()?)
+    }
+
+    /// Reads the encrypted log back and compares its plaintext with the log, byte for byte.
+    fn verify(&self, log: &PlainLog, sink: &AtomicFile) -> Result<(), Error> {
+        let path = log.source.path();
+        // From the disk and not from memory, where the system follows the advice.
+        let _ = rustix::fs::fadvise(sink.file(), 0, None, Advice::DontNeed);
+        let descriptor = sink
+            .file()
+            .try_clone()
+            .map_err(TransferError::at(path, "read back"))?;
+        let copy = FileSource::from_file(descriptor, path)?;
+        let differs = |offset| TransferError::Differs {
+            path: path.to_owned(),
+            offset,
+        };
+        let mut header = [0; LENGTH];
+        copy.read_at(0, &mut header)?;
+        let stream = envelope::unseal(self.key, &header).map_err(|_| differs(0))?;
+        if copy.length() != log.source.length().saturating_add(BODY_OFFSET) {
+            return Err(differs(log.source.length()).into());
+        }
+        let compare = |offset: u64, plain: &[u8], buffer: &mut Vec<u8>| {
+            buffer.resize(plain.len(), 0);
+            copy.read_at(offset.saturating_add(BODY_OFFSET), buffer)?;
+            stream.apply(offset, buffer);
+            if buffer == plain {
+                Ok(())
+            } else {
+                Err(differs(offset))
+            }
+        };
+        let range = 0..log.source.length();
+        Ok(pipeline::each_chunk(
+            &log.source,
+            range,
+            &compare,
+            &NoProgress,
+        )?)
+    }
+}
+
+fn examine(file: &File, path: &Path) -> Result<std::fs::Metadata, TransferError> {
+    file.metadata().map_err(TransferError::at(path, "examine"))
+}

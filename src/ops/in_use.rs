@@ -1,0 +1,89 @@
+//! Whether somebody else may be using a log that is about to be changed.
+
+use std::collections::BTreeMap;
+use std::fs::{Metadata, TryLockError};
+use std::path::{Path, PathBuf};
+
+use super::targets::{is_index, read_index};
+use crate::error::{Error, Refusal};
+use crate::io::TransferError;
+use crate::io::openers::Openers;
+use crate::io::sink::directory_of;
+use crate::io::source::FileSource;
+
+/// The last entry of every index at hand, by its real path.
+#[derive(Debug, Default)]
+pub(super) struct LastEntries(BTreeMap<PathBuf, PathBuf>);
+
+impl LastEntries {
+    /// Reads the named indexes and those that lie beside the logs, as a server puts them. One that
+    /// cannot be read says nothing here: where it was named, that is reported elsewhere.
+    pub(super) fn new<'a>(named: &[PathBuf], logs: impl IntoIterator<Item = &'a Path>) -> Self {
+        let mut directories: Vec<&Path> = logs.into_iter().map(directory_of).collect();
+        directories.sort_unstable();
+        directories.dedup();
+        let listed = directories
+            .into_iter()
+            .filter_map(|path| path.read_dir().ok());
+        let beside = listed.flat_map(|entries| entries.flatten().map(|entry| entry.path()));
+        let indexes = beside
+            .chain(named.iter().cloned())
+            .filter(|path| is_index(path));
+        let last = |index: PathBuf| {
+            let log = read_index(&index).ok()?.pop()?;
+            Some((log.canonicalize().ok()?, index))
+        };
+        Self(indexes.filter_map(last).collect())
+    }
+
+    /// Refuses the log that its server writes while it runs.
+    pub(super) fn check(&self, log: &Path) -> Result<(), Error> {
+        match self.0.get(log) {
+            Some(index) => Err(Error::refused(
+                log,
+                Refusal::LastOfIndex {
+                    index: index.clone(),
+                },
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Refuses a file that others have open: to write in any case, to read unless that is allowed.
+/// Says whether there were processes that could not be looked at.
+pub(super) fn check_openers(
+    path: &Path,
+    metadata: &Metadata,
+    allow_readers: bool,
+) -> Result<bool, Error> {
+    let Openers {
+        readers,
+        writers,
+        incomplete,
+    } = Openers::of(metadata);
+    if !writers.is_empty() {
+        return Err(Error::refused(
+            path,
+            Refusal::OpenForWriting { pids: writers },
+        ));
+    }
+    if !readers.is_empty() && !allow_readers {
+        return Err(Error::refused(path, Refusal::Open { pids: readers }));
+    }
+    Ok(incomplete)
+}
+
+/// Keeps other processes of this toolkit away from a file for as long as it is open. A file system
+/// without locks is no reason not to work.
+pub(super) fn lock(source: &FileSource) -> Result<(), Error> {
+    match source.file().try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Error::refused(source.path(), Refusal::Busy)),
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
+/// The path without links, so that what is replaced is the file and not a link to it.
+pub(super) fn real_path(path: &Path) -> Result<PathBuf, TransferError> {
+    path.canonicalize().map_err(TransferError::at(path, "open"))
+}

@@ -1,0 +1,218 @@
+//! From one replication encryption key to another: the header is rewritten, the body stays.
+
+use std::path::{Path, PathBuf};
+
+use super::batch;
+use super::envelope;
+pub use super::header_backup::Recovery;
+use super::header_backup::{self, Header};
+use super::in_use::{check_openers, lock, real_path};
+use super::targets::Target;
+use crate::error::{Error, Refusal};
+use crate::event::format_description::FormatDescription;
+use crate::io::TransferError;
+use crate::io::sink::{AtomicFile, SinkOptions};
+use crate::io::source::FileSource;
+use crate::keyring::{Keyring, NamedKey};
+use crate::log::LogKind;
+use crate::log::header::EncryptionHeader;
+use crate::log::key_id::KeyId;
+use crate::open::{LogError, Probe, Unlocked, read_start, unlock};
+use crate::secret::Secret32;
+
+/// What came of one log of many.
+pub type FileResult = batch::FileResult<Rekeyed, Refusal>;
+/// The same, of one that was not refused.
+pub type FileOutcome = batch::FileOutcome<Rekeyed, Refusal>;
+
+/// Said wherever a log was rekeyed: what rekeying cannot do.
+pub const OLD_HEADER_NOTE: &str = "a copy of the old header, or of the log from before, still opens with the old key: the file password stays the same, and with it the ciphertext. Only decrypting and encrypting anew changes that";
+
+/// How to rekey.
+#[derive(Debug, Clone, Default)]
+pub struct RekeyOptions {
+    /// Put back the old header of a log whose header an interrupted run has left half written.
+    pub recover: bool,
+    /// Find out what would happen, and do nothing.
+    pub dry_run: bool,
+    /// Write the old header, 512 bytes, into this file first. For one log.
+    pub backup_header: Option<PathBuf>,
+}
+
+/// What came of one log.
+#[derive(Debug)]
+pub struct Rekeyed {
+    /// What was done, or would be.
+    pub change: Change,
+    /// What an interrupted run had left, if there was something.
+    pub recovery: Option<Recovery>,
+    /// The key that the log was under; `None` when the run only recovers.
+    pub old_key_id: Option<KeyId>,
+    /// The key that it is under now.
+    pub new_key_id: Option<KeyId>,
+    /// The log's format description event, where it was decrypted.
+    pub description: Option<FormatDescription>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}
+
+/// What was done to a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It was rewritten.
+    Written,
+    /// It would be, but for a dry run.
+    WouldWrite,
+    /// It was under the new key already, or the run only recovers.
+    None,
+}
+
+/// Puts many logs under another key, in parallel.
+#[must_use]
+pub fn rekey(
+    targets: Vec<Target>,
+    old: &Keyring,
+    new: &NamedKey,
+    options: &RekeyOptions,
+) -> Vec<FileResult> {
+    let work = |path: &Path| Ok((path.to_owned(), rekey_one(path, old, new, options)?));
+    batch::for_all(targets, work, no_matter)
+}
+
+/// Brings interrupted changes of headers to an end, and does nothing else.
+#[must_use]
+pub fn recover(targets: Vec<Target>, dry_run: bool) -> Vec<FileResult> {
+    let work = |path: &Path| {
+        let log = open(path)?;
+        let recovery = header_backup::recover(&log, true, dry_run)?;
+        let done = Rekeyed {
+            change: Change::None,
+            recovery,
+            old_key_id: None,
+            new_key_id: None,
+            description: None,
+            notes: Vec::new(),
+        };
+        Ok((path.to_owned(), done))
+    };
+    batch::for_all(targets, work, no_matter)
+}
+
+/// What is no failure of a file that came with an index or a directory.
+fn no_matter(error: Error) -> Result<Refusal, Error> {
+    match error {
+        Error::Refused {
+            source: source @ Refusal::NotEncrypted,
+            ..
+        } => Ok(source),
+        Error::Log {
+            source: source @ (LogError::NotALog | LogError::Empty),
+            ..
+        } => Ok(source.into()),
+        other => Err(other),
+    }
+}
+
+/// Opens a log whose header may be changed: nobody else writes it.
+pub(super) fn open(path: &Path) -> Result<FileSource, Error> {
+    let log = header_backup::open(&real_path(path)?)?;
+    lock(&log)?;
+    let metadata = log
+        .file()
+        .metadata()
+        .map_err(TransferError::at(path, "examine"))?;
+    check_openers(path, &metadata, true)?;
+    Ok(log)
+}
+
+fn rekey_one(
+    path: &Path,
+    old: &Keyring,
+    new: &NamedKey,
+    options: &RekeyOptions,
+) -> Result<Rekeyed, Error> {
+    let log = open(path)?;
+    let recovery = header_backup::recover(&log, options.recover, options.dry_run)?;
+    let start = read_start(&log)?;
+    let header = encryption_header(&start, path)?;
+    let Unlocked {
+        password,
+        description,
+        ..
+    } = unlock(&header, &start, old)?.map_err(|error| Error::log(path, error))?;
+    let is_under_it =
+        header.key_id == new.id && envelope::unwrap_password(new, &header) == password;
+    let mut done = Rekeyed {
+        change: Change::None,
+        recovery,
+        old_key_id: Some(header.key_id),
+        new_key_id: Some(new.id.clone()),
+        description,
+        notes: Vec::new(),
+    };
+    if is_under_it {
+        return Ok(done);
+    }
+    let rewrapped = envelope::wrap(new, &password)?;
+    prove(&rewrapped, new, &password, path)?;
+    done.change = Change::WouldWrite;
+    if !options.dry_run {
+        let before = first_chunk(&start, path)?;
+        if let Some(backup) = &options.backup_header {
+            write_header(backup, &before, false)?;
+        }
+        header_backup::replace(&log, before, rewrapped)?;
+        done.change = Change::Written;
+    }
+    Ok(done)
+}
+
+/// The header of an encrypted log, or why there is none.
+pub(super) fn encryption_header(start: &[u8], path: &Path) -> Result<EncryptionHeader, Error> {
+    match LogKind::classify(start) {
+        LogKind::MysqlEncrypted(header) => Ok(header),
+        LogKind::MysqlPlain(_) | LogKind::MariadbPlain(_) => {
+            Err(Error::refused(path, Refusal::NotEncrypted))
+        }
+        _ => {
+            let obstacle = Probe::without_keys(start).obstacle().cloned();
+            Err(Error::log(path, obstacle.unwrap_or(LogError::NotALog)))
+        }
+    }
+}
+
+/// The first 512 bytes of a file.
+pub(super) fn first_chunk(start: &[u8], path: &Path) -> Result<Header, Error> {
+    start.first_chunk().copied().ok_or_else(|| {
+        let cut = LogError::Truncated {
+            available: start.len(),
+            part: "encryption header (512 bytes)",
+        };
+        Error::log(path, cut)
+    })
+}
+
+/// Before the old header goes: the new one gives the same password.
+fn prove(header: &Header, key: &NamedKey, password: &Secret32, path: &Path) -> Result<(), Error> {
+    let parsed = EncryptionHeader::parse(header)
+        .map_err(|error| Error::log(path, LogError::HeaderDamaged(error)))?;
+    if envelope::unwrap_password(key, &parsed) == *password && parsed.key_id == key.id {
+        return Ok(());
+    }
+    Err(TransferError::Differs {
+        path: path.to_owned(),
+        offset: 0,
+    }
+    .into())
+}
+
+/// Writes a header into a file of its own, through to the disk.
+pub(super) fn write_header(
+    target: &Path,
+    header: &Header,
+    force: bool,
+) -> Result<(), TransferError> {
+    let sink = AtomicFile::create(target, SinkOptions { force, sync: true })?;
+    sink.write_at(0, header)?;
+    sink.commit()
+}

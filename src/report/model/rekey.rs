@@ -1,0 +1,133 @@
+//! The reports of `binlogsec rekey` and `binlogsec header restore`.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::Failure;
+use crate::error::{Error, describe};
+use crate::log::key_id::KeyId;
+use crate::ops::header::Restored;
+use crate::ops::rekey::{Change, FileOutcome, FileResult, OLD_HEADER_NOTE, Recovery, Rekeyed};
+
+/// `binlogsec rekey --format json`.
+#[derive(Debug, Serialize)]
+pub struct RekeyReport {
+    /// `binlogsec.rekey/1`.
+    pub schema: &'static str,
+    /// Every log.
+    pub files: Vec<RekeyEntry>,
+    /// What could not be read at all.
+    pub failures: Vec<Failure>,
+    /// What rekeying does not do; `null` when no log was rekeyed.
+    pub note: Option<&'static str>,
+}
+
+/// One log and what came of it.
+#[derive(Debug, Default, Serialize)]
+pub struct RekeyEntry {
+    /// As given, or as found; bytes that are not UTF-8 are replaced.
+    pub path: String,
+    /// `rekeyed`, `would-rekey`, `unchanged`, `left-out` or `failed`.
+    pub status: &'static str,
+    /// The key that the log was under.
+    pub old_key_id: Option<String>,
+    /// The key that it is under now, or would be.
+    pub new_key_id: Option<String>,
+    /// Version of the server that wrote the log.
+    pub server_version: Option<String>,
+    /// What an interrupted run had left and was brought to an end: `backup-removed` or
+    /// `old-header-restored`.
+    pub recovery: Option<&'static str>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// Why it failed or was left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl RekeyReport {
+    /// From the results of one run.
+    #[must_use]
+    pub fn new(results: &[FileResult], failures: &[Error]) -> Self {
+        let files: Vec<_> = results.iter().map(RekeyEntry::new).collect();
+        let any = files.iter().any(|file| file.status == "rekeyed");
+        Self {
+            schema: "binlogsec.rekey/1",
+            files,
+            failures: failures.iter().map(Failure::new).collect(),
+            note: any.then_some(OLD_HEADER_NOTE),
+        }
+    }
+}
+
+impl RekeyEntry {
+    fn new(file: &FileResult) -> Self {
+        let path = &file.input;
+        match &file.result {
+            Ok(FileOutcome::Done(_, done)) => Self::rekeyed(path, done),
+            Ok(FileOutcome::LeftOut(reason)) => Self::not("left-out", path, describe(reason)),
+            Err(error) => Self::not("failed", path, describe(error)),
+        }
+    }
+
+    fn rekeyed(path: &Path, done: &Rekeyed) -> Self {
+        let version = done.description.as_ref();
+        Self {
+            path: path.to_string_lossy().into_owned(),
+            status: match done.change {
+                Change::Written => "rekeyed",
+                Change::WouldWrite => "would-rekey",
+                Change::None => "unchanged",
+            },
+            old_key_id: done.old_key_id.as_ref().map(KeyId::to_string),
+            new_key_id: done.new_key_id.as_ref().map(KeyId::to_string),
+            server_version: version.map(|description| description.server_version.clone()),
+            recovery: done.recovery.map(Recovery::name),
+            notes: done.notes.clone(),
+            reason: None,
+        }
+    }
+
+    fn not(status: &'static str, path: &Path, reason: String) -> Self {
+        Self {
+            path: path.to_string_lossy().into_owned(),
+            status,
+            reason: Some(reason),
+            ..Self::default()
+        }
+    }
+}
+
+/// `binlogsec header restore --format json`.
+#[derive(Debug, Serialize)]
+pub struct HeaderReport {
+    /// `binlogsec.header/1`.
+    pub schema: &'static str,
+    /// The log, as given.
+    pub path: String,
+    /// `restored`, or `unchanged` when the log had this header already.
+    pub status: &'static str,
+    /// The key that the log is under now.
+    pub key_id: String,
+    /// Whether a key has proven that header and body belong together.
+    pub proven: bool,
+}
+
+impl HeaderReport {
+    /// From the result.
+    #[must_use]
+    pub fn new(log: &Path, restored: &Restored) -> Self {
+        Self {
+            schema: "binlogsec.header/1",
+            path: log.to_string_lossy().into_owned(),
+            status: if restored.written {
+                "restored"
+            } else {
+                "unchanged"
+            },
+            key_id: restored.key_id.to_string(),
+            proven: restored.proven,
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The report of `binlogsec verify`.
+
+use serde::Serialize;
+
+use super::Failure;
+use crate::error::Error;
+use crate::event::event_type;
+use crate::ops::verify::{Damage, Gap, Note, Verified};
+
+/// `binlogsec verify --format json`.
+#[derive(Debug, Serialize)]
+pub struct VerifyReport {
+    /// `binlogsec.verify/1`.
+    pub schema: &'static str,
+    /// Every log that could be opened.
+    pub files: Vec<VerifyEntry>,
+    /// What does not join one log to the next.
+    pub gaps: Vec<GapEntry>,
+    /// Logs that could not be opened, and names that could not be read.
+    pub failures: Vec<Failure>,
+    /// Counts.
+    pub summary: VerifySummary,
+}
+
+/// Counts over all logs.
+#[derive(Debug, Serialize)]
+pub struct VerifySummary {
+    /// Logs that were read.
+    pub files: usize,
+    /// Of them, those in which nothing is damaged.
+    pub whole: usize,
+    /// Of them, those that are damaged.
+    pub damaged: usize,
+    /// Events in all of them.
+    pub events: u64,
+    /// Gaps between logs.
+    pub gaps: usize,
+    /// Failures.
+    pub failures: usize,
+}
+
+/// One log.
+#[derive(Debug, Serialize)]
+pub struct VerifyEntry {
+    /// As given, or as found.
+    pub path: String,
+    /// `whole`, `cut` (an unfinished event at the end of a log that was never closed) or
+    /// `damaged`.
+    pub status: &'static str,
+    /// See [`LogKind::name`](crate::log::LogKind::name).
+    pub kind: Option<&'static str>,
+    /// Size of the file in bytes.
+    pub size: u64,
+    /// Events, good and bad.
+    pub events: u64,
+    /// Events in which nothing is wrong.
+    pub good_events: u64,
+    /// Checksums that were checked.
+    pub checksums: u64,
+    /// Up to which plain offset every event is good.
+    pub good_up_to: u64,
+    /// Up to which plain offset the log could be read.
+    pub checked_up_to: u64,
+    /// How many damages there are.
+    pub damage_count: u64,
+    /// The first of them.
+    pub damages: Vec<DamageEntry>,
+    /// What else there is to say.
+    pub notes: Vec<NoteEntry>,
+    /// GTIDs of the log's own transactions.
+    pub gtids: String,
+    /// GTIDs that occur more than once.
+    pub repeated_gtids: String,
+    /// The set in PREVIOUS_GTIDS.
+    pub previous_gtids: Option<String>,
+    /// The log that ROTATE names.
+    pub next_log: Option<String>,
+}
+
+/// One damage.
+#[derive(Debug, Serialize)]
+pub struct DamageEntry {
+    /// Where the event starts in the plaintext.
+    pub plain_offset: u64,
+    /// Where it starts in the file.
+    pub file_offset: u64,
+    /// How many events stand before it.
+    pub events_before: u64,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub event_type: Option<String>,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// One note.
+#[derive(Debug, Serialize)]
+pub struct NoteEntry {
+    /// Which one: `in-use`, `cut-tail`, `unfinished-transaction`, `no-last-event`, `moved`,
+    /// `source-jumps`, `no-checksums`.
+    pub id: &'static str,
+    /// In words.
+    pub message: String,
+}
+
+/// One gap.
+#[derive(Debug, Serialize)]
+pub struct GapEntry {
+    /// The log before.
+    pub before: String,
+    /// The log after.
+    pub after: String,
+    /// What is amiss.
+    pub reason: String,
+}
+
+impl VerifyReport {
+    /// From the outcomes of one run.
+    #[must_use]
+    pub fn new(files: &[Verified], gaps: &[Gap], failures: &[Error]) -> Self {
+        let whole = files.iter().filter(|file| file.is_whole()).count();
+        let events = files.iter().map(|file| file.events);
+        Self {
+            schema: "binlogsec.verify/1",
+            files: files.iter().map(VerifyEntry::new).collect(),
+            gaps: gaps.iter().map(GapEntry::new).collect(),
+            failures: failures.iter().map(Failure::new).collect(),
+            summary: VerifySummary {
+                files: files.len(),
+                whole,
+                damaged: files.len().saturating_sub(whole),
+                events: events.fold(0, u64::saturating_add),
+                gaps: gaps.len(),
+                failures: failures.len(),
+            },
+        }
+    }
+}
+
+impl VerifyEntry {
+    fn new(file: &Verified) -> Self {
+        let status = match (file.is_whole(), file.has_cut_tail()) {
+            (false, _) => "damaged",
+            (true, true) => "cut",
+            (true, false) => "whole",
+        };
+        Self {
+            path: file.path.to_string_lossy().into_owned(),
+            status,
+            kind: file.kind.as_ref().map(crate::log::LogKind::name),
+            size: file.size,
+            events: file.events,
+            good_events: file.good_events,
+            checksums: file.checksums,
+            good_up_to: file.good_up_to,
+            checked_up_to: file.checked_up_to,
+            damage_count: file.damage_count,
+            damages: file.damages.iter().map(DamageEntry::new).collect(),
+            notes: file.notes.iter().map(NoteEntry::new).collect(),
+            gtids: file.gtids.to_string(),
+            repeated_gtids: file.repeated_gtids.to_string(),
+            previous_gtids: file.previous_gtids.as_ref().map(ToString::to_string),
+            next_log: file.next_log.clone(),
+        }
+    }
+}
+
+impl DamageEntry {
+    fn new(damage: &Damage) -> Self {
+        let name = |number| event_type::name(number).into_owned();
+        Self {
+            plain_offset: damage.plain_offset,
+            file_offset: damage.file_offset,
+            events_before: damage.events_before,
+            event_type: damage.event_type.map(name),
+            reason: damage.kind.to_string(),
+        }
+    }
+}
+
+impl NoteEntry {
+    fn new(note: &Note) -> Self {
+        let (id, message) = match note {
+            Note::InUse => ("in-use", "in use, or its server crashed: not closed".to_owned()),
+            Note::CutTail(error) => ("cut-tail", error.to_string()),
+            Note::UnfinishedTransaction => (
+                "unfinished-transaction",
+                "ends within a transaction".to_owned(),
+            ),
+            Note::NoLastEvent => (
+                "no-last-event",
+                "closed, but ends in neither ROTATE nor STOP: recovered after a crash, or cut between events".to_owned(),
+            ),
+            Note::Moved {
+                plain_offset,
+                count,
+            } => (
+                "moved",
+                format!("from plain offset {plain_offset} on, whole events stand elsewhere than they were written ({count} times): a slice, or salvaged"),
+            ),
+            Note::SourceJumps { count } => (
+                "source-jumps",
+                format!("the source's positions jump {count} times"),
+            ),
+            Note::NoChecksums => (
+                "no-checksums",
+                "without checksums, at least in parts: lengths and positions alone were checked there".to_owned(),
+            ),
+        };
+        Self { id, message }
+    }
+}
+
+impl GapEntry {
+    fn new(gap: &Gap) -> Self {
+        Self {
+            before: gap.before.to_string_lossy().into_owned(),
+            after: gap.after.to_string_lossy().into_owned(),
+            reason: gap.kind.to_string(),
+        }
+    }
+}

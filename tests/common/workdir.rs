@@ -1,0 +1,140 @@
+//! A directory of logs with an index and a keyring, to be worked on and looked at afterwards.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use binlogsec::keyring::Keyring;
+use binlogsec::open::OpenLog;
+use tempfile::TempDir;
+
+use super::{mixed, mixed_keyring};
+
+/// Logs `binlog.000001` and so on, in the order of an index beside them.
+pub(crate) struct Workdir {
+    directory: TempDir,
+    /// Name and plaintext of each.
+    pub(crate) logs: Vec<(String, Vec<u8>)>,
+}
+
+impl Workdir {
+    /// Plaintext logs of these sizes or a little less: the beginning of a real log, and its events
+    /// again and again. All are closed.
+    pub(crate) fn plain(sizes: &[usize]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let real = std::fs::read(mixed().join("binlog.000001")).unwrap();
+        let first_event_end = 4 + u32::from_le_bytes(real[13..17].try_into().unwrap()) as usize;
+        let mut logs = Vec::new();
+        for (number, &size) in sizes.iter().enumerate() {
+            let mut plain = real[..first_event_end].to_vec();
+            while plain.len() < size {
+                let left = (size - plain.len()).min(real.len() - first_event_end);
+                plain.extend(&real[first_event_end..first_event_end + left]);
+            }
+            logs.push((format!("binlog.{:06}", number + 1), plain));
+        }
+        let made = Self { directory, logs };
+        for (name, plain) in &made.logs {
+            std::fs::write(made.log(name), plain).unwrap();
+        }
+        std::fs::write(made.at().join("binlog.index"), made.index()).unwrap();
+        std::fs::copy(mixed_keyring(), made.keyring()).unwrap();
+        made
+    }
+
+    pub(crate) fn at(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
+        self.at().join(name)
+    }
+
+    pub(crate) fn keyring(&self) -> PathBuf {
+        self.at().join("keyring")
+    }
+
+    pub(crate) fn index(&self) -> String {
+        self.logs
+            .iter()
+            .map(|(name, _)| format!("./{name}\n"))
+            .collect()
+    }
+
+    /// Runs the command here.
+    pub(crate) fn run(&self, arguments: &str) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// The command, to be run here; arguments are split at blanks.
+    pub(crate) fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_binlogsec"));
+        command.env_remove("BINLOGSEC_KEYRING").env("NO_COLOR", "1");
+        command.current_dir(self.at()).args(arguments.split(' '));
+        command
+    }
+
+    /// Standard error of a finished command, with the paths of this directory made relative.
+    pub(crate) fn said(&self, output: &Output) -> String {
+        super::said(output, self.at())
+    }
+
+    /// Whether each log is whole and encrypted, or whole and plaintext; panics for anything else.
+    pub(crate) fn encrypted(&self, keys: &Keyring) -> Vec<bool> {
+        let state = |(name, plain): &(String, Vec<u8>)| {
+            let log = OpenLog::open(&self.log(name), keys).unwrap();
+            let mut content = Vec::new();
+            log.reader().read_to_end(&mut content).unwrap();
+            assert!(content == *plain, "{name} is not what it was");
+            log.probe().stream().is_some()
+        };
+        let states = self.logs.iter().map(state).collect();
+        let index = std::fs::read_to_string(self.at().join("binlog.index")).unwrap();
+        assert_eq!(index, self.index());
+        states
+    }
+
+    /// Runs the command and kills it after a while; says whether it had ended by itself.
+    pub(crate) fn kill_after(&self, arguments: &str, time: Duration) -> bool {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let started = Instant::now();
+        let mut child = command.spawn().unwrap();
+        while started.elapsed() < time {
+            std::hint::spin_loop();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap().code().is_some()
+    }
+
+    /// How long the command takes when nobody kills it.
+    pub(crate) fn time(&self, arguments: &str) -> Duration {
+        let started = Instant::now();
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{}", self.said(&output));
+        started.elapsed()
+    }
+}
+
+/// Instants that differ from run to run, each in 0..1.
+pub(crate) fn instants() -> impl Iterator<Item = f64> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let mut state = u64::from(now.unwrap().subsec_nanos()) | 1;
+    std::iter::repeat_with(move || {
+        // xorshift64
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        f64::from((state >> 40) as u32) / f64::from(1 << 24)
+    })
+}
+
+/// Whether tests may become another user or mount something; says so if not.
+pub(crate) fn is_root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        println!("skipped: needs root");
+    }
+    root
+}

@@ -1,0 +1,359 @@
+//! `encrypt --in-place`: nothing is lost, whatever ends it and whenever.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod common;
+
+use std::fs::{File, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::{Command, Output};
+use std::time::{Duration, SystemTime};
+
+use binlogsec::keyring::Keyring;
+use common::workdir::{Workdir, instants, is_root};
+use common::{mixed_keyring, names, openssl};
+use rustix::fs::XattrFlags;
+use serde_json::Value;
+
+const ALL: &str = "encrypt --in-place binlog.index --keyring keyring --allow-in-use";
+const KILLS: usize = 320;
+
+fn keys() -> Keyring {
+    Keyring::open(mixed_keyring()).unwrap()
+}
+
+#[test]
+fn logs_are_replaced_and_keep_all_but_their_content() {
+    let workdir = Workdir::plain(&[50_000, 5_000_000, 700]);
+    let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let mut has_attributes = false;
+    for (name, _) in &workdir.logs {
+        let file = File::options().write(true).open(workdir.log(name)).unwrap();
+        file.set_permissions(Permissions::from_mode(0o640)).unwrap();
+        let value = name.as_bytes();
+        has_attributes =
+            rustix::fs::fsetxattr(&file, "user.origin", value, XattrFlags::empty()).is_ok();
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::fchown(&file, Some(990), Some(991)).unwrap();
+        }
+        file.set_modified(old).unwrap();
+    }
+    let before = names(workdir.at());
+    let output = workdir.run(ALL);
+    assert!(output.status.success(), "{}", workdir.said(&output));
+    assert_eq!(workdir.encrypted(&keys()), [true; 3]);
+    assert_eq!(names(workdir.at()), before);
+    for (name, plain) in &workdir.logs {
+        let metadata = workdir.log(name).metadata().unwrap();
+        assert_eq!(metadata.len(), plain.len() as u64 + 512);
+        assert_eq!(metadata.mode() & 0o7777, 0o640);
+        assert_eq!(metadata.modified().unwrap(), old);
+        if rustix::process::geteuid().is_root() {
+            assert_eq!((metadata.uid(), metadata.gid()), (990, 991));
+        }
+        if has_attributes {
+            let mut value = [0; 64];
+            let file = File::open(workdir.log(name)).unwrap();
+            let length = rustix::fs::fgetxattr(&file, "user.origin", &mut value).unwrap();
+            assert_eq!(&value[..length], name.as_bytes());
+        }
+        if openssl::is_here() {
+            let log = std::fs::read(workdir.log(name)).unwrap();
+            assert!(openssl::decrypt(&log, &workdir.keyring()) == *plain);
+        }
+    }
+    let again = workdir.run(&format!("{ALL} --format json"));
+    assert!(again.status.success(), "{}", workdir.said(&again));
+    let report: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(report["files"][0]["status"], "left-out");
+}
+
+fn refused(workdir: &Workdir, arguments: &str, message: &str) {
+    let output = workdir.run(&format!("encrypt --in-place --keyring keyring {arguments}"));
+    assert_eq!(workdir.said(&output), format!("error: {message}\n"));
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_log_that_somebody_uses_is_refused() {
+    let workdir = Workdir::plain(&[5000, 5000, 5000]);
+    let last = "binlog.000003 is refused: it is the last entry of binlog.index, which its server writes as long as it runs; if that server is stopped, --allow-in-use takes it";
+    refused(&workdir, "binlog.000003", last);
+    refused(&workdir, "binlog.000003 --dry-run", last);
+    let pid = std::process::id();
+    let reader = File::open(workdir.log("binlog.000002")).unwrap();
+    let open = format!(
+        "binlog.000002 is refused: it is open in process {pid}; --allow-in-use takes it, and they go on with the old file"
+    );
+    refused(&workdir, "binlog.000002", &open);
+    let writer = File::options()
+        .append(true)
+        .open(workdir.log("binlog.000001"))
+        .unwrap();
+    let writing =
+        format!("binlog.000001 is refused: process {pid} may write it; stop the server first");
+    refused(&workdir, "binlog.000001", &writing);
+    refused(&workdir, "binlog.000001 --allow-in-use", &writing);
+    drop(writer);
+    let lock = File::open(workdir.log("binlog.000001")).unwrap();
+    lock.lock().unwrap();
+    let busy = "binlog.000001 is refused: another binlogsec is at work on it";
+    refused(&workdir, "binlog.000001 --allow-in-use", busy);
+    drop(lock);
+    assert_eq!(workdir.encrypted(&keys()), [false; 3]);
+    let output = workdir.run(ALL);
+    assert!(output.status.success(), "{}", workdir.said(&output));
+    drop(reader);
+    assert_eq!(workdir.encrypted(&keys()), [true; 3]);
+}
+
+#[test]
+fn standard_input_cannot_be_replaced() {
+    let workdir = Workdir::plain(&[5000]);
+    let message = "standard input has no name for --in-place; use -o FILE";
+    refused(&workdir, "-", message);
+    refused(
+        &workdir,
+        "nothing",
+        "cannot open nothing: No such file or directory (os error 2)",
+    );
+}
+
+#[test]
+fn a_dry_run_tells_and_does_nothing() {
+    let workdir = Workdir::plain(&[5000, 6000]);
+    std::fs::write(workdir.log(".binlogsec-abc123"), "left").unwrap();
+    let state = || {
+        let file = |name: &String| std::fs::metadata(workdir.log(name)).unwrap().ctime_nsec();
+        let names = names(workdir.at());
+        names
+            .iter()
+            .map(|name| (name.clone(), file(name)))
+            .collect::<Vec<_>>()
+    };
+    let before = state();
+    let output = workdir.run(&format!("{ALL} --dry-run --format json"));
+    assert!(output.status.success());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["files"][0]["status"], "would-encrypt");
+    assert_eq!(report["files"][0]["size"].as_u64(), Some(5512));
+    assert_eq!(report["leftovers"].as_array().unwrap().len(), 1);
+    assert_eq!(state(), before);
+    let output = workdir.run(ALL);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("left over from an interrupted run: "),
+        "{text}"
+    );
+    assert_eq!(names(workdir.at()).len(), before.len() - 1);
+}
+
+#[test]
+fn a_link_is_followed_and_another_name_is_told_of() {
+    let workdir = Workdir::plain(&[5000, 6000]);
+    std::os::unix::fs::symlink("binlog.000001", workdir.log("link")).unwrap();
+    std::fs::hard_link(workdir.log("binlog.000001"), workdir.log("second")).unwrap();
+    let output = workdir.run("encrypt --in-place link --keyring keyring");
+    assert!(output.status.success(), "{}", workdir.said(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("the plaintext stays under 1 other name(s): hard links"),
+        "{text}"
+    );
+    assert!(workdir.log("link").is_symlink());
+    assert_eq!(workdir.encrypted(&keys()), [true, false]);
+}
+
+/// Random instants of a whole run over several logs.
+#[test]
+fn killed_at_any_instant_every_log_is_whole() {
+    let workdir = Workdir::plain(&[40_000, 3_000_000, 500, 90_000, 5_000_000, 70_000]);
+    let restore = || {
+        for (name, plain) in &workdir.logs {
+            let path = workdir.log(name);
+            if std::fs::metadata(&path).unwrap().len() != plain.len() as u64 {
+                std::fs::write(path, plain).unwrap();
+            }
+        }
+    };
+    let whole = workdir.time(ALL);
+    let (mut old, mut new, mut mixed, mut left) = (0, 0, 0, 0);
+    for (round, instant) in instants().take(KILLS).enumerate() {
+        restore();
+        workdir.kill_after(ALL, whole.mul_f64(instant * 1.05));
+        let states = workdir.encrypted(&keys());
+        let done = states.iter().filter(|&&encrypted| encrypted).count();
+        new += done;
+        old += states.len() - done;
+        mixed += usize::from(done > 0 && done < states.len());
+        let names = names(workdir.at());
+        left += names
+            .iter()
+            .filter(|name| name.starts_with(".binlogsec-"))
+            .count();
+        if round % 20 == 0 {
+            assert!(workdir.run(ALL).status.success());
+            assert_eq!(workdir.encrypted(&keys()), [true; 6]);
+            assert_eq!(
+                common::names(workdir.at()).len(),
+                6 + 2,
+                "leftovers are gone"
+            );
+        }
+    }
+    println!(
+        "{KILLS} kills: {old} logs in the old form, {new} in the new, {mixed} runs in between, {left} leftovers"
+    );
+    assert!(old > 0 && new > 0 && mixed > 0);
+}
+
+/// The instants that chance may not hit: before every system call that changes something.
+#[test]
+fn killed_before_any_step_every_log_is_whole() {
+    if !Command::new("strace")
+        .arg("-V")
+        .output()
+        .is_ok_and(|o| o.status.success())
+    {
+        println!("skipped: no strace to kill with");
+        return;
+    }
+    let mut leftovers = 0;
+    for (calls, times) in [
+        ("pwrite64", 2),
+        ("fsync", 3),
+        ("fchown", 1),
+        ("fchmod", 1),
+        ("utimensat", 1),
+        ("linkat", 1),
+        ("rename,renameat,renameat2", 1),
+    ] {
+        for time in 1..=times {
+            let workdir = Workdir::plain(&[40_000, 700]);
+            let inject = format!("inject={calls}:signal=KILL:when={time}");
+            let mut command = Command::new("strace");
+            command.args(["-f", "-qq", "-o", "/dev/null", "-e", &inject]);
+            command
+                .arg(env!("CARGO_BIN_EXE_binlogsec"))
+                .args(ALL.split(' '));
+            let output = command.current_dir(workdir.at()).output().unwrap();
+            let states = workdir.encrypted(&keys());
+            let names = names(workdir.at());
+            leftovers += names
+                .iter()
+                .filter(|name| name.starts_with(".binlogsec-"))
+                .count();
+            if !matches!(calls, "fchown") {
+                assert_eq!(output.status.code(), None, "{calls} {time} was met");
+                assert_ne!(states, [true; 2], "{calls} {time}");
+            }
+            assert!(workdir.run(ALL).status.success());
+            assert_eq!(workdir.encrypted(&keys()), [true; 2]);
+            assert_eq!(common::names(workdir.at()).len(), 4);
+        }
+    }
+    println!("{leftovers} leftovers were met and removed");
+    assert!(leftovers > 0);
+}
+
+#[test]
+fn a_full_disk_changes_nothing() {
+    let workdir = Workdir::plain(&[900_000]);
+    // A limit on file sizes, whose signal is ignored, answers as a full disk does.
+    let mut command = Command::new("sh");
+    let script = "trap '' XFSZ; ulimit -f 600; exec \"$@\"";
+    command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_binlogsec")]);
+    let output = command
+        .args(ALL.split(' '))
+        .current_dir(workdir.at())
+        .output()
+        .unwrap();
+    let message = "error: cannot write binlog.000001: File too large (os error 27)\n";
+    assert_eq!(
+        (workdir.said(&output).as_str(), output.status.code()),
+        (message, Some(2))
+    );
+    assert_eq!(workdir.encrypted(&keys()), [false]);
+    assert_eq!(
+        names(workdir.at()),
+        ["binlog.000001", "binlog.index", "keyring"]
+    );
+}
+
+#[test]
+fn a_full_file_system_changes_nothing() {
+    if !is_root() {
+        return;
+    }
+    let workdir = Workdir::plain(&[900_000]);
+    let small = workdir.log("small");
+    std::fs::create_dir(&small).unwrap();
+    // The mount is seen by this one shell, and ends with it.
+    let script = "mount -t tmpfs -o size=1500k none small || exit 77
+        cp -p binlog.000001 keyring small/ && cd small || exit 1
+        \"$0\" encrypt --in-place binlog.000001 --keyring keyring; code=$?
+        cmp binlog.000001 ../binlog.000001 && ls -A && exit $code";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, env!("CARGO_BIN_EXE_binlogsec")]);
+    let output = command.current_dir(workdir.at()).output().unwrap();
+    if output.status.code() == Some(77) || output.status.code() == Some(1) {
+        println!(
+            "skipped: nothing can be mounted here: {}",
+            workdir.said(&output)
+        );
+        return;
+    }
+    let message =
+        "error: cannot write small/binlog.000001: No space left on device (os error 28)\n";
+    assert_eq!(
+        (workdir.said(&output).as_str(), output.status.code()),
+        (message, Some(2))
+    );
+    assert_eq!(output.stdout, b"binlog.000001\nkeyring\n");
+}
+
+/// As a user who may read and no more than that.
+fn as_nobody(workdir: &Workdir, arguments: &str) -> Output {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+    command
+        .arg(env!("CARGO_BIN_EXE_binlogsec"))
+        .args(arguments.split(' '));
+    command.current_dir(workdir.at()).output().unwrap()
+}
+
+#[test]
+fn what_may_not_be_replaced_stays() {
+    if !is_root() {
+        return;
+    }
+    let workdir = Workdir::plain(&[5000]);
+    let mode = |mode| {
+        std::fs::set_permissions(workdir.at(), Permissions::from_mode(mode)).unwrap();
+    };
+    mode(0o555);
+    let output = as_nobody(&workdir, ALL);
+    let message = "error: cannot create a file in .: Permission denied (os error 13)\n";
+    assert_eq!(
+        (workdir.said(&output).as_str(), output.status.code()),
+        (message, Some(2))
+    );
+    mode(0o777);
+    let output = as_nobody(&workdir, ALL);
+    let message =
+        "error: cannot keep the owner of binlog.000001: Operation not permitted (os error 1)\n";
+    assert_eq!(
+        (workdir.said(&output).as_str(), output.status.code()),
+        (message, Some(2))
+    );
+    assert_eq!(workdir.encrypted(&keys()), [false]);
+    assert_eq!(
+        names(workdir.at()),
+        ["binlog.000001", "binlog.index", "keyring"]
+    );
+}

@@ -1,0 +1,188 @@
+//! Slices are valid logs of whole transactions, and what `mysqlbinlog` reads of the same range.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use binlogsec::event::event_type;
+
+use common::{fixture, logs, mixed, mixed_keyring, mysqlbinlog, plaintext};
+
+fn tagged() -> (PathBuf, PathBuf) {
+    let directory = fixture("mysql-9.7/tagged-gtids");
+    let keyring = directory.join("component_keyring_file");
+    (directory.join("tagged.000001"), keyring)
+}
+
+fn slice(log: &Path, keyring: &Path, arguments: &[&str]) -> Vec<u8> {
+    let output = Command::cargo_bin("binlogsec")
+        .unwrap()
+        .args(["decrypt", "-o", "-", "-q"])
+        .arg(log)
+        .arg("--keyring")
+        .arg(keyring)
+        .args(arguments)
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {error}");
+    output.stdout
+}
+
+/// Starts and ends of transactions, as the events have them.
+fn transactions(plain: &[u8]) -> Vec<(usize, usize)> {
+    let starts: Vec<_> = logs::events(plain)
+        .into_iter()
+        .filter(|(.., kind)| event_type::begins_transaction(*kind) || *kind == event_type::ROTATE)
+        .map(|(offset, ..)| offset)
+        .collect();
+    starts.windows(2).map(|pair| (pair[0], pair[1])).collect()
+}
+
+#[test]
+fn positions_give_exactly_the_transactions_between_them() {
+    for (path, keyring) in [tagged(), (mixed().join("binlog.000003"), mixed_keyring())] {
+        let plain = plaintext(&path, &keyring);
+        let all = transactions(&plain);
+        let head = &plain[..4 + 123];
+        for (first, last) in [(0, 0), (1, 4), (3, all.len() - 1)] {
+            let (start, end) = (all[first].0, all[last].1);
+            let expected = [head, &plain[start..end]].concat();
+            let (from, to) = (start.to_string(), end.to_string());
+            let arguments = ["--start-position", &from, "--stop-position", &to];
+            assert!(slice(&path, &keyring, &arguments) == expected);
+            // A range that cuts a transaction has it not.
+            let before = (end - 1).to_string();
+            let arguments = ["--start-position", &from, "--stop-position", &before];
+            let expected = [head, &plain[start..all[last].0]].concat();
+            assert!(slice(&path, &keyring, &arguments) == expected);
+        }
+    }
+}
+
+#[test]
+fn everything_is_the_log_itself() {
+    let (path, keyring) = tagged();
+    let plain = plaintext(&path, &keyring);
+    assert!(slice(&path, &keyring, &["--start-position", "4"]) == plain);
+    assert!(slice(&path, &keyring, &["--stop-datetime", "2100-01-01"]) == plain);
+    assert!(slice(&path, &keyring, &["--start-datetime", "2000-01-01"]) == plain);
+    let none = slice(&path, &keyring, &["--start-datetime", "2100-01-01"]);
+    assert!(none == plain[..127]);
+}
+
+/// What matters of a listing: events with their times and positions, rows and GTIDs.
+fn essence(text: &str) -> Vec<String> {
+    let counts = |line: &&str| {
+        line.starts_with("### ")
+            || line.starts_with("SET @@SESSION.GTID_NEXT")
+            || (line.starts_with('#') && line.contains(" end_log_pos "))
+    };
+    text.lines()
+        .filter(counts)
+        .filter(|line| !line.contains("Start: binlog") && !line.contains("added by mysqlbinlog"))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn mysqlbinlog_reads_a_slice_as_it_reads_the_range() {
+    let server = "d487cab6-e56b-11f1-acc5-02fc00000001";
+    let gtids = format!("{server}:2-3:backup:2,aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee:foo:7");
+    let (path, keyring) = tagged();
+    let (other, other_keyring) = (mixed().join("binlog.000004"), mixed_keyring());
+    let starts = transactions(&plaintext(&other, &other_keyring));
+    let (from, to) = (starts[2].0.to_string(), starts[9].0.to_string());
+    let cases: [(&Path, &Path, Vec<&str>); 5] = [
+        (&path, &keyring, vec!["--include-gtids", &gtids]),
+        (&path, &keyring, vec!["--exclude-gtids", &gtids]),
+        (
+            &path,
+            &keyring,
+            vec!["--start-position", "797", "--stop-position", "2981"],
+        ),
+        (
+            &other,
+            &other_keyring,
+            vec!["--start-position", &from, "--stop-position", &to],
+        ),
+        (&other, &other_keyring, vec!["--stop-position", &to]),
+    ];
+    for (path, keyring, arguments) in cases {
+        let mut plain = plaintext(path, keyring);
+        // It takes no stop position for standard input: there the log is cut for it.
+        let mut theirs = arguments.clone();
+        if let Some(at) = theirs.iter().position(|word| *word == "--stop-position") {
+            plain.truncate(theirs[at + 1].parse().unwrap());
+            theirs.drain(at..at + 2);
+        }
+        theirs.push("-v");
+        let Some((success, of_range)) = mysqlbinlog(&theirs, &plain) else {
+            return;
+        };
+        assert!(success, "{arguments:?}");
+        let ours = slice(path, keyring, &arguments);
+        let (success, of_slice) = mysqlbinlog(&["-v"], &ours).unwrap();
+        assert!(success, "{arguments:?}");
+        let (of_range, of_slice) = (essence(&of_range), essence(&of_slice));
+        assert!(of_range.len() > 5);
+        assert_eq!(of_range, of_slice, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_slice_is_a_log_to_verify() {
+    let (path, keyring) = tagged();
+    let scratch = tempfile::tempdir().unwrap();
+    let target = scratch.path().join("slice");
+    std::fs::write(
+        &target,
+        slice(&path, &keyring, &["--start-position", "797"]),
+    )
+    .unwrap();
+    let output = Command::cargo_bin("binlogsec")
+        .unwrap()
+        .args(["verify", "--format", "json"])
+        .arg(&target)
+        .output()
+        .unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    let notes = report["files"][0]["notes"].as_array().unwrap();
+    assert!(notes.iter().any(|note| note["id"] == "moved"), "{report}");
+}
+
+#[test]
+fn verified_decryption_gives_a_whole_plaintext_or_none() {
+    let scratch = tempfile::tempdir().unwrap();
+    let source = scratch.path().join("log");
+    let mut bytes = std::fs::read(mixed().join("binlog.000003")).unwrap();
+    let decrypt = |name: &str, arguments: &[&str]| {
+        let target = scratch.path().join(name);
+        let output = Command::cargo_bin("binlogsec")
+            .unwrap()
+            .arg("decrypt")
+            .arg(&source)
+            .arg("-o")
+            .arg(&target)
+            .arg("--keyring")
+            .arg(mixed_keyring())
+            .args(arguments)
+            .output()
+            .unwrap();
+        (output.status.code().unwrap(), target.exists())
+    };
+    std::fs::write(&source, &bytes).unwrap();
+    assert_eq!(decrypt("whole", &["--verify"]), (0, true));
+    bytes[60_000] ^= 1;
+    std::fs::write(&source, &bytes).unwrap();
+    assert_eq!(decrypt("checked", &["--verify"]), (4, false));
+    assert_eq!(decrypt("unchecked", &[]), (0, true));
+}
