@@ -10,6 +10,7 @@ use super::events::EventsArgs;
 use super::inspect::InspectArgs;
 use super::keyring::KeyringArgs;
 use super::manual::{CompletionsArgs, ManArgs};
+use super::salvage::SalvageArgs;
 use super::verify::VerifyArgs;
 
 const EXAMPLES: &str = "\
@@ -74,6 +75,7 @@ pub(crate) enum Command {
     Decrypt(DecryptArgs),
     Events(EventsArgs),
     Verify(VerifyArgs),
+    Salvage(SalvageArgs),
     Keyring(KeyringArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),

@@ -10,6 +10,7 @@ pub(crate) mod keys;
 pub(crate) mod manual;
 pub(crate) mod process;
 pub(crate) mod progress;
+pub(crate) mod salvage;
 pub(crate) mod terminal;
 pub(crate) mod time;
 pub(crate) mod verify;
@@ -27,6 +28,7 @@ pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> an
         Command::Inspect(args) => inspect::run(args, terminal),
         Command::Decrypt(args) => decrypt::run(args, terminal),
         Command::Events(args) => events::run(args, terminal),
+        Command::Salvage(args) => salvage::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
         Command::Keyring(args) => keyring::run(args, terminal),
         Command::Completions(args) => manual::completions(args),

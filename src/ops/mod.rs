@@ -3,6 +3,7 @@
 pub mod decrypt;
 pub mod events;
 pub mod inspect;
+pub mod salvage;
 pub mod slice;
 pub mod targets;
 pub mod verify;

@@ -4,6 +4,7 @@ mod decrypt;
 mod events;
 mod inspect;
 mod keyring;
+mod salvage;
 mod verify;
 
 use anstyle::{AnsiColor, Style};
@@ -12,6 +13,7 @@ pub use decrypt::decrypt;
 pub use events::{event, events_head, stats};
 pub use inspect::inspect;
 pub use keyring::keyring;
+pub use salvage::salvage;
 pub use verify::verify;
 
 const GOOD: Style = AnsiColor::Green.on_default();

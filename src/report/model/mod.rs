@@ -4,6 +4,7 @@ mod decrypt;
 mod events;
 mod inspect;
 mod keyring;
+mod salvage;
 mod verify;
 
 use std::path::Path;
@@ -17,6 +18,7 @@ pub use events::{
 };
 pub use inspect::{InspectReport, InspectSummary};
 pub use keyring::{KeyEntry, KeyringEntry, KeyringReport, ServerEntry};
+pub use salvage::{SalvageReport, SalvagedGap};
 pub use verify::{DamageEntry, GapEntry, VerifyEntry, VerifyReport, VerifySummary};
 
 use crate::error::Error;
