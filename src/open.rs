@@ -97,6 +97,16 @@ pub enum LogError {
         /// What is wrong.
         reason: String,
     },
+    /// No whole event under any key at hand.
+    #[error(
+        "no whole event was found: either the key or the header is another log's, or nothing of the log is left"
+    )]
+    NothingToSalvage,
+    /// Whole events, and no format description event to read them by.
+    #[error(
+        "the format description event is lost, without which no log can be read: name another log of the same server by --description-from LOG"
+    )]
+    DescriptionLost,
     /// Plaintext where ciphertext was expected.
     #[error("not encrypted: this is a plaintext log already")]
     NotEncrypted,

@@ -14,18 +14,23 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("crypto", &["secret"]),
     ("keyring", &["bytes", "secret", "log"]),
     ("io", &[]),
+    ("walk", &["event", "io", "error"]),
     (
         "open",
         &[
-            "bytes", "secret", "event", "mariadb", "log", "crypto", "keyring", "io", "error",
+            "bytes", "secret", "event", "mariadb", "log", "crypto", "keyring", "io", "walk",
+            "error",
         ],
     ),
-    ("error", &["crypto", "io", "keyring", "log", "open"]),
+    (
+        "error",
+        &["event", "log", "crypto", "keyring", "io", "open"],
+    ),
     (
         "ops",
         &[
-            "bytes", "secret", "event", "mariadb", "log", "crypto", "keyring", "io", "open",
-            "error",
+            "bytes", "secret", "event", "mariadb", "log", "crypto", "keyring", "io", "walk",
+            "open", "error",
         ],
     ),
     (

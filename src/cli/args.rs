@@ -15,6 +15,7 @@ use super::inspect::InspectArgs;
 use super::keyring::KeyringArgs;
 use super::manual::{CompletionsArgs, ManArgs};
 use super::rekey::RekeyArgs;
+use super::salvage::SalvageArgs;
 use super::verify::VerifyArgs;
 
 const EXAMPLES: &str = "\
@@ -82,6 +83,7 @@ pub(crate) enum Command {
     Header(HeaderArgs),
     Events(EventsArgs),
     Verify(VerifyArgs),
+    Salvage(SalvageArgs),
     Keyring(KeyringArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),

@@ -12,6 +12,7 @@ mod in_use;
 pub mod inspect;
 pub mod keyring;
 pub mod rekey;
+pub mod salvage;
 pub mod slice;
 pub mod targets;
 pub mod transfer;
