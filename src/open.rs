@@ -105,6 +105,16 @@ pub enum LogError {
     /// Of a log that MariaDB encrypted.
     #[error(transparent)]
     Mariadb(#[from] MariadbError),
+    /// No whole event under any key at hand.
+    #[error(
+        "no whole event was found: either the key or the header is another log's, or nothing of the log is left"
+    )]
+    NothingToSalvage,
+    /// Whole events, and no format description event to read them by.
+    #[error(
+        "the format description event is lost, without which no log can be read: name another log of the same server by --description-from LOG"
+    )]
+    DescriptionLost,
     /// Plaintext where ciphertext was expected.
     #[error("not encrypted: this is a plaintext log already")]
     NotEncrypted,

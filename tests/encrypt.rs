@@ -19,7 +19,7 @@ use binlogsec::keyring::Keyring;
 use binlogsec::log::PROBE_LENGTH;
 use binlogsec::log::header::EncryptionHeader;
 use binlogsec::log::key_id::KeyId;
-use binlogsec::ops::decrypt::decrypt;
+use binlogsec::ops::decrypt::{DecryptOptions, decrypt};
 use binlogsec::ops::encrypt::{EncryptOptions, encrypt};
 use binlogsec::ops::transfer::{Input as From, Output as To};
 use common::{binlogsec, fixture, mixed, mixed_keyring, names, openssl, plaintexts, said};
@@ -112,6 +112,7 @@ fn every_way_in_and_out_gives_a_log_of_the_same_plaintext() {
             input,
             To::Stream(&mut out, Path::new("out")),
             &keys,
+            DecryptOptions::default(),
             &NoProgress,
         )
         .unwrap();
@@ -330,12 +331,12 @@ proptest! {
         encrypt(from, To::File(&output, SinkOptions::default()), &key, IN_USE, &NoProgress).unwrap();
         let mut by_file = Vec::new();
         let from = From::File(binlogsec::io::source::FileSource::open(&output).unwrap());
-        decrypt(from, To::Stream(&mut by_file, Path::new("-")), &keys, &NoProgress).unwrap();
+        decrypt(from, To::Stream(&mut by_file, Path::new("-")), &keys, DecryptOptions::default(), &NoProgress).unwrap();
         prop_assert!(by_file == plain);
         let streamed = encrypted(&plain);
         let mut back = Vec::new();
         let from = From::Stream(Box::new(std::io::Cursor::new(streamed)), "in".into());
-        decrypt(from, To::Stream(&mut back, Path::new("-")), &keys, &NoProgress).unwrap();
+        decrypt(from, To::Stream(&mut back, Path::new("-")), &keys, DecryptOptions::default(), &NoProgress).unwrap();
         prop_assert!(back == plain);
     }
 }

@@ -595,7 +595,7 @@ fn files_of_other_kinds_are_named_for_what_they_are() {
             "MariaDB key file",
             true,
         ),
-        (b"Salted__\x01\x02\x03", "MariaDB key file", true),
+        (b"Salted__\x01\x02\x03", "MariaDB key file", false),
         (b"rubbish", "of no known kind", true),
     ] {
         let path = write(folder.path(), "file", content);

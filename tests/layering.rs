@@ -15,18 +15,23 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     // MariaDB's key files are a format of that family, and a source of keys like the others.
     ("keyring", &["bytes", "secret", "log", "mariadb"]),
     ("io", &[]),
+    ("walk", &["event", "io", "error"]),
     (
         "open",
         &[
-            "bytes", "secret", "event", "mariadb", "log", "crypto", "keyring", "io", "error",
+            "bytes", "secret", "event", "mariadb", "log", "crypto", "keyring", "io", "walk",
+            "error",
         ],
     ),
-    ("error", &["crypto", "io", "keyring", "log", "open"]),
+    (
+        "error",
+        &["event", "log", "crypto", "keyring", "io", "open"],
+    ),
     (
         "ops",
         &[
-            "bytes", "secret", "event", "mariadb", "log", "crypto", "keyring", "io", "open",
-            "error",
+            "bytes", "secret", "event", "mariadb", "log", "crypto", "keyring", "io", "walk",
+            "open", "error",
         ],
     ),
     (

@@ -27,6 +27,7 @@ use binlogsec::open::{KeyStatus, LogError, OpenLog, Probe};
 use binlogsec::ops::decrypt::{self, DecryptOptions, Decrypted};
 use binlogsec::ops::inspect::inspect_file;
 use binlogsec::ops::transfer::{Input, Output};
+use binlogsec::ops::verify::verify;
 use serde_json::Value;
 
 use common::{corpus, fixture, scenarios, sha256};
@@ -282,6 +283,19 @@ fn damaged_logs_have_their_verdicts() {
                 check_readable(case, (from_file, from_pipe), &target, (wanted, is_checked));
             }
             _ => check_refused(case, (from_file, from_pipe), (wanted, is_checked)),
+        }
+        // `verify` tells where a log is damaged of which only a part can be deciphered.
+        if let Ok(log) = OpenLog::open(&path, &keys)
+            && !matches!(case, "neutralised" | "after-start" | "flip-nonce")
+        {
+            let verified = verify(&log, &NoProgress).unwrap();
+            let first = verified.damages.first().map(|damage| damage.plain_offset);
+            match case {
+                // Without a checksum, and where the header is untouched, nobody can tell.
+                "flip-body" if !is_checked => {}
+                "flip-body" | "len7" | "lenhuge" => assert_eq!(first, wanted, "{name}"),
+                _ => assert!(!verified.is_whole(), "{name}: {verified:?}"),
+            }
         }
         let _ = std::fs::remove_file(&target);
     }

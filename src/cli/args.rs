@@ -15,6 +15,7 @@ use super::inspect::InspectArgs;
 use super::keyring::KeyringArgs;
 use super::manual::{CompletionsArgs, ManArgs};
 use super::rekey::RekeyArgs;
+use super::salvage::SalvageArgs;
 use super::verify::VerifyArgs;
 
 const EXAMPLES: &str = "\
@@ -82,6 +83,7 @@ pub(crate) enum Command {
     Header(HeaderArgs),
     Events(EventsArgs),
     Verify(VerifyArgs),
+    Salvage(SalvageArgs),
     Keyring(KeyringArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
@@ -139,13 +141,13 @@ pub(crate) struct UnlockArgs {
         value_name = "FILE",
         env = "BINLOGSEC_MARIADB_KEYS_PASSWORD_FILE"
     )]
-    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) mariadb_password_file: Option<PathBuf>,
     /// As the server's file_key_management_digest
     #[arg(long = "mariadb-keys-digest", value_enum, default_value = "sha1")]
-    pub(crate) digest: MariadbDigest,
+    pub(crate) mariadb_digest: MariadbDigest,
     /// PBKDF2 iterations, as the server's file_key_management_use_pbkdf2; 0 for the older derivation
     #[arg(long = "mariadb-keys-pbkdf2", value_name = "N", default_value = "0")]
-    pub(crate) pbkdf2: u32,
+    pub(crate) mariadb_pbkdf2: u32,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

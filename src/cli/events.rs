@@ -20,7 +20,7 @@ use clap::{Args, ValueEnum};
 use super::args::KeyArgs;
 use super::exit::Exit;
 use super::terminal::Terminal;
-use super::{decrypt, keys, time};
+use super::{keys, time, transfer};
 
 const EVENTS_EXAMPLES: &str = "\
 Examples:

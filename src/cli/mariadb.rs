@@ -48,14 +48,14 @@ pub(crate) fn unlock<'a>(
         return Ok(None);
     };
     let mut unlock = Unlock::new(&password);
-    unlock.digest = match args.digest {
+    unlock.digest = match args.mariadb_digest {
         MariadbDigest::Sha1 => DerivationDigest::Sha1,
         MariadbDigest::Sha224 => DerivationDigest::Sha224,
         MariadbDigest::Sha256 => DerivationDigest::Sha256,
         MariadbDigest::Sha384 => DerivationDigest::Sha384,
         MariadbDigest::Sha512 => DerivationDigest::Sha512,
     };
-    unlock.iterations = args.pbkdf2;
+    unlock.iterations = args.mariadb_pbkdf2;
     Ok(Some(unlock))
 }
 
@@ -71,7 +71,7 @@ fn is_encrypted(path: &Path) -> bool {
 
 /// From the file, the environment or the terminal, in this order.
 fn password(args: &UnlockArgs, key_file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
-    if let Some(path) = &args.password_file {
+    if let Some(path) = &args.mariadb_password_file {
         return read_password(path).map(Some).map_err(|source| {
             Error::from(TransferError::File {
                 path: path.clone(),

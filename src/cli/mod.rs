@@ -14,6 +14,7 @@ pub(crate) mod mariadb;
 pub(crate) mod process;
 pub(crate) mod progress;
 pub(crate) mod rekey;
+pub(crate) mod salvage;
 pub(crate) mod slice;
 pub(crate) mod terminal;
 pub(crate) mod time;
@@ -36,6 +37,7 @@ pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> an
         Command::Rekey(args) => rekey::run(args, terminal),
         Command::Header(args) => header::run(args, terminal),
         Command::Events(args) => events::run(args, terminal),
+        Command::Salvage(args) => salvage::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
         Command::Keyring(args) => keyring::run(args, terminal),
         Command::Completions(args) => manual::completions(args),

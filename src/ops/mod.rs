@@ -14,6 +14,7 @@ pub mod inspect;
 pub mod keyring;
 mod per_event;
 pub mod rekey;
+pub mod salvage;
 pub mod slice;
 pub mod targets;
 pub mod transfer;

@@ -11,7 +11,7 @@ use crate::event::gtid_set::GtidSet;
 use crate::event::header::{self, EventHeader, flag};
 use crate::event::rotate::Rotate;
 use crate::event::transaction::Progress as TransactionProgress;
-use crate::event::walker::{EventView, WalkError, check_extent, is_plausible};
+use crate::event::walker::{EventView, WalkError, check_extent, could_end_there, is_plausible};
 use crate::io::TransferError;
 use crate::io::pipeline::{CHUNK, Progress};
 use crate::walk::{Depth, PlainSource, Walker};
@@ -229,20 +229,10 @@ fn candidates<'a>(
     bytes
         .windows(header::LENGTH)
         .zip(offsets)
-        .filter(|(window, offset)| basis.is_relay || ends_there(window, *offset, basis.shift))
+        .filter(|(window, offset)| basis.is_relay || could_end_there(window, *offset, basis.shift))
         .filter_map(|(window, offset)| Some((offset, EventHeader::parse(window).ok()?)))
         .filter(|(_, header)| is_plausible(header) && header.length <= MAX_ANCHOR)
         .filter(|(_, header)| !basis.is_relay || basis.server_ids.contains(&header.server_id))
-}
-
-/// The cheapest of the questions, as it is asked for every byte.
-fn ends_there(window: &[u8], offset: u64, shift: u32) -> bool {
-    let Some((_, [a, b, c, d, e, f, g, h, _, _])) = window.split_first_chunk::<9>() else {
-        return false;
-    };
-    let length = u32::from_le_bytes([*a, *b, *c, *d]);
-    let end = u32::from_le_bytes([*e, *f, *g, *h]);
-    end.wrapping_sub(length).wrapping_sub(shift) == low_bits(offset)
 }
 
 fn is_event(

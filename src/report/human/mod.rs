@@ -2,14 +2,15 @@
 
 mod decrypt;
 mod encrypt;
+mod events;
 mod inspect;
 mod keyring;
 mod keyring_change;
 mod rekey;
+mod salvage;
+mod verify;
 
 use std::io::{self, Write};
-mod events;
-mod verify;
 
 use anstyle::{AnsiColor, Style};
 
@@ -23,6 +24,7 @@ pub use inspect::inspect;
 pub use keyring::keyring;
 pub use keyring_change::keyring_change;
 pub use rekey::{header, rekey};
+pub use salvage::salvage;
 pub use verify::verify;
 
 const GOOD: Style = AnsiColor::Green.on_default();

@@ -7,6 +7,7 @@ mod inspect;
 mod keyring;
 mod keyring_change;
 mod rekey;
+mod salvage;
 mod verify;
 
 use std::path::Path;
@@ -21,10 +22,10 @@ pub use events::{
 };
 pub use inspect::{InspectReport, InspectSummary};
 pub use keyring::{KeyEntry, KeyringEntry, KeyringReport, ServerEntry};
-pub use verify::{DamageEntry, GapEntry, VerifyEntry, VerifyReport, VerifySummary};
-
 pub use keyring_change::KeyringChangeReport;
 pub use rekey::{HeaderReport, RekeyEntry, RekeyReport};
+pub use salvage::{SalvageReport, SalvagedGap};
+pub use verify::{DamageEntry, GapEntry, VerifyEntry, VerifyReport, VerifySummary};
 
 use crate::error::{Error, describe};
 use crate::event::format_description::FormatDescription;
