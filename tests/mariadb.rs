@@ -21,10 +21,13 @@ use binlogsec::io::pipeline::NoProgress;
 use binlogsec::io::sink::SinkOptions;
 use binlogsec::io::source::FileSource;
 use binlogsec::keyring::{Keyring, MariadbOptions};
+use binlogsec::mariadb::cipher::Mode;
 use binlogsec::mariadb::error::MariadbError;
 use binlogsec::mariadb::key_file::{self, DerivationDigest, KeyFileError, Unlock};
 use binlogsec::open::{KeyStatus, LogError, OpenLog, Probe};
 use binlogsec::ops::decrypt::{self, DecryptOptions, Decrypted};
+use binlogsec::ops::encrypt::EncryptOptions;
+use binlogsec::ops::encrypt_mariadb;
 use binlogsec::ops::inspect::inspect_file;
 use binlogsec::ops::transfer::{Input, Output};
 use binlogsec::ops::verify::verify;
@@ -514,4 +517,113 @@ fn a_tie_is_told_and_not_guessed() {
     let key = |keys| Probe::new(&bytes[..4096], keys).unwrap().mariadb_key();
     assert_eq!(key(&twice), Some(("AES-128-CBC".to_owned(), Some(1))));
     assert_eq!(key(&twice), key(&keys));
+}
+
+fn encrypt(plain: &[u8], keys: &Keyring) -> Result<Vec<u8>, Error> {
+    let mut encrypted = Vec::new();
+    let output = Output::Stream(&mut encrypted, Path::new("-"));
+    let options = EncryptOptions { allow_in_use: true };
+    let input = from_pipe(plain.to_vec());
+    encrypt_mariadb::encrypt(input, output, keys, options, &NoProgress)?;
+    Ok(encrypted)
+}
+
+/// A keyring of one key, for one mode.
+fn keys_for(mode: Mode, length: usize, scratch: &Path) -> Keyring {
+    let path = scratch.join("mode.txt");
+    let key: String = (0..length).map(|n| format!("{:02x}", n * 7 + 3)).collect();
+    std::fs::write(&path, format!("1;{key}\n")).unwrap();
+    let mut keys = Keyring::new();
+    keys.set_mariadb_options(MariadbOptions {
+        mode: Some(mode),
+        ..MariadbOptions::default()
+    });
+    keys.add_mariadb_keys(path).unwrap();
+    keys
+}
+
+#[test]
+fn what_is_encrypted_again_decrypts_to_the_same() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut logs = 0;
+    for (directory, manifest) in scenarios("mariadb-10.11") {
+        for entry in manifest["logs"].as_array().cloned().unwrap_or_default() {
+            let Some(plain) = entry["plain"].as_str().map(|plain| directory.join(plain)) else {
+                continue;
+            };
+            let Ok(plain) = std::fs::read(plain) else {
+                continue;
+            };
+            for mode in Mode::ALL {
+                let keys = keys_for(mode, [16, 24, 32][logs % 3], scratch.path());
+                let encrypted = encrypt(&plain, &keys).unwrap();
+                let (back, decrypted) = to_stream(from_pipe(encrypted), &keys).unwrap();
+                assert_eq!(decrypted.damage, None);
+                assert_eq!(walk(&back).1, None);
+                let is_copy = entry["encrypted"] == true;
+                if is_copy {
+                    // But for the nonce, which is a fresh one, with what follows from it.
+                    let start = entry["start_encryption_offset"].as_u64().unwrap();
+                    let at = usize::try_from(start).unwrap() + 20;
+                    let is_same = back[..at] == plain[..at] && back[at + 20..] == plain[at + 20..];
+                    assert!(is_same, "{directory:?} {}", entry["file"]);
+                } else {
+                    // The event that starts encryption was put in: all that follows has moved.
+                    let log = scratch.path().join("moved");
+                    std::fs::write(&log, &back).unwrap();
+                    let log = OpenLog::open(&log, &Keyring::new()).unwrap();
+                    let verified = verify(&log, &NoProgress).unwrap();
+                    assert!(verified.is_whole(), "{verified:?}");
+                    assert_eq!(walk(&back).0, walk(&plain).0 + 1);
+                }
+                logs += 1;
+            }
+        }
+    }
+    println!("{logs} encryptions come back");
+}
+
+#[test]
+fn long_events_are_enciphered_piece_by_piece() {
+    let scratch = tempfile::tempdir().unwrap();
+    let start = std::fs::read(fixture("mariadb-10.11/plain-crc32/logs/binlog.000003")).unwrap();
+    for length in [
+        19 + 4,
+        40,
+        65_556,
+        65_572,
+        65_573,
+        131_092,
+        131_095,
+        1_000_003,
+    ] {
+        let mut plain = start.clone();
+        let offset = plain.len();
+        let mut event: Vec<u8> = (0..251_u8).cycle().take(length).collect();
+        event[4] = 2;
+        event[9..13].copy_from_slice(&u32::try_from(length).unwrap().to_le_bytes());
+        let end = u32::try_from(offset + length).unwrap();
+        event[13..17].copy_from_slice(&end.to_le_bytes());
+        event[17..19].fill(0);
+        let sum = crc32fast::hash(&event[..length - 4]).to_le_bytes();
+        event[length - 4..].copy_from_slice(&sum);
+        plain.extend(event);
+        for mode in Mode::ALL {
+            let keys = keys_for(mode, 32, scratch.path());
+            let encrypted = encrypt(&plain, &keys).unwrap();
+            let path = scratch.path().join("long");
+            std::fs::write(&path, &encrypted).unwrap();
+            let file = read_to_end(&path, &keys);
+            assert_eq!(walk(&file), (walk(&plain).0 + 1, None), "{length} {mode}");
+            let target = scratch.path().join("plain");
+            to_file(&path, &target, &keys).unwrap();
+            assert!(std::fs::read(&target).unwrap() == file, "{length} {mode}");
+            assert!(to_stream(from_pipe(encrypted), &keys).unwrap().0 == file);
+        }
+        for cut in [1, 5, length / 2, length - 1] {
+            let keys = keys_for(Mode::Cbc, 16, scratch.path());
+            let error = encrypt(&plain[..plain.len() - cut], &keys).unwrap_err();
+            assert_eq!(error.class(), ErrorClass::Damage, "{length} {cut}");
+        }
+    }
 }

@@ -52,6 +52,12 @@ impl Keyring {
         self.files.iter().any(KeyringFile::is_mariadb) || self.bare_keys().next().is_some()
     }
 
+    /// Whether all keyring files are key files of MariaDB, and there is one at least.
+    #[must_use]
+    pub fn is_of_mariadb(&self) -> bool {
+        !self.files.is_empty() && self.files.iter().all(KeyringFile::is_mariadb)
+    }
+
     /// Every key that a log under this key version may have been encrypted under.
     #[must_use]
     pub fn mariadb_candidates(&self, key_version: u32) -> Vec<Candidate<'_>> {

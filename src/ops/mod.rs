@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod decrypt;
 pub mod encrypt;
+pub mod encrypt_mariadb;
 mod envelope;
 pub mod events;
 mod guard;
