@@ -35,6 +35,10 @@ pub const TRAIL: usize = 32;
 /// Bytes that are worked on at a time: what the first-level cache holds twice.
 const RUN: usize = 4096;
 
+/// Bytes of a key stream that are made at a time: enough blocks for a processor to work on several
+/// at once, few enough not to matter for the many short events of a log.
+const STREAM_RUN: usize = 512;
+
 type Block = Array<u8, U16>;
 
 /// Modes of operation. The log does not say which.
@@ -306,8 +310,9 @@ impl EventCipher {
 
     fn keystream(&self, iv: [u8; BLOCK], first: u64, source: &[u8], target: &mut [u8]) {
         let mut first = first;
-        for (source, target) in source.chunks(RUN).zip(target.chunks_mut(RUN)) {
-            let mut stream = [Block::default(); RUN / BLOCK];
+        let pieces = source.chunks(STREAM_RUN).zip(target.chunks_mut(STREAM_RUN));
+        for (source, target) in pieces {
+            let mut stream = [Block::default(); STREAM_RUN / BLOCK];
             let used = source.len().div_ceil(BLOCK);
             let stream = stream.get_mut(..used).unwrap_or_default();
             for block in stream.iter_mut() {
