@@ -241,7 +241,7 @@ fn a_torn_header_is_recovered() {
         std::fs::write(&log, [&new[..cut], &old[cut..]].concat()).unwrap();
         if new[..cut] != old[..cut] {
             let torn = "binlog.000001 is refused: a change of its header was interrupted and left it half written; --recover puts back the old one, which .binlogsec-header-binlog.000001 has";
-            fails(&workdir, TO_OTHER_ONE, 2, torn);
+            fails(&workdir, TO_OTHER_ONE, 4, torn);
         }
         let output = workdir.run("rekey binlog.000001 --recover");
         assert!(output.status.success(), "{}", workdir.said(&output));
@@ -255,7 +255,7 @@ fn a_torn_header_is_recovered() {
     fails(&workdir, "rekey binlog.000001 --recover", 2, foreign);
     std::fs::write(&backup, &saved[..1000]).unwrap();
     let damaged = "binlog.000001 is refused: .binlogsec-header-binlog.000001 is no whole header backup; if the log is readable, remove that file";
-    fails(&workdir, "rekey binlog.000001 --recover", 2, damaged);
+    fails(&workdir, "rekey binlog.000001 --recover", 4, damaged);
 }
 
 const TO_OTHER_ONE: &str = "rekey binlog.000001 --keyring keyring --new-keyring other";
