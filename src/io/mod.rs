@@ -3,6 +3,7 @@
 pub mod pipeline;
 pub mod sink;
 pub mod source;
+pub mod tree;
 
 use std::path::{Path, PathBuf};
 
