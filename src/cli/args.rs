@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::check::CheckArgs;
 use super::decrypt::DecryptArgs;
+use super::explain::ExplainArgs;
 use super::inspect::InspectArgs;
 use super::keyring::KeyringArgs;
 use super::manual::{CompletionsArgs, ManArgs};
@@ -17,6 +19,9 @@ Examples:
 
   One log as plaintext for mysqlbinlog, without a file in between
     binlogsec decrypt binlog.000042 -o - --keyring component_keyring_file | mysqlbinlog -
+
+  Is there a plaintext log anywhere on this disk?
+    binlogsec check /var/lib/mysql /backup
 
 Exit codes: 0 done; 1 findings; 2 usage or I/O; 3 key missing or wrong; 4 log or keyring damaged.";
 
@@ -70,6 +75,8 @@ pub(crate) enum Color {
 pub(crate) enum Command {
     Inspect(InspectArgs),
     Decrypt(DecryptArgs),
+    Check(CheckArgs),
+    Explain(ExplainArgs),
     Keyring(KeyringArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),

@@ -152,10 +152,11 @@ fn many(
     Ok((results, failures))
 }
 
-const fn sink_options(args: &DecryptArgs) -> SinkOptions {
+fn sink_options(args: &DecryptArgs) -> SinkOptions {
     SinkOptions {
         force: args.force,
         sync: args.sync,
+        ..SinkOptions::default()
     }
 }
 

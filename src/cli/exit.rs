@@ -12,7 +12,6 @@ pub(crate) enum Exit {
     /// 0: done, nothing found.
     Done,
     /// 1: the work is done, and there are findings.
-    #[expect(dead_code, reason = "for the commands that judge")]
     Findings,
     /// 2: wrong usage, or the work could not be done.
     Work,

@@ -1,8 +1,10 @@
 //! The command line over the library. Nothing imports this, and nothing of it is public.
 
 pub(crate) mod args;
+pub(crate) mod check;
 pub(crate) mod decrypt;
 pub(crate) mod exit;
+pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod keyring;
 pub(crate) mod keys;
@@ -23,6 +25,8 @@ pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> an
     pool.install(|| match command {
         Command::Inspect(args) => inspect::run(args, terminal),
         Command::Decrypt(args) => decrypt::run(args, terminal),
+        Command::Check(args) => check::run(args, terminal),
+        Command::Explain(args) => explain::run(args, terminal),
         Command::Keyring(args) => keyring::run(args, terminal),
         Command::Completions(args) => manual::completions(args),
         Command::Man(args) => manual::man(args),

@@ -130,7 +130,7 @@ pub fn walk(roots: &[PathBuf], options: WalkOptions, visitor: &dyn Visitor) {
     rayon::scope(|scope| {
         for root in roots {
             let walker = &walker;
-            scope.spawn(move |scope| walker.directory(scope, Arc::from(root.as_path()), true));
+            scope.spawn(move |scope| walker.directory(scope, &Arc::from(root.as_path()), true));
         }
     });
 }
@@ -145,13 +145,13 @@ struct Walker<'a> {
 }
 
 impl<'a> Walker<'a> {
-    fn directory<'s>(&'s self, scope: &rayon::Scope<'s>, path: Arc<Path>, is_root: bool) {
-        let directory = match self.open(&path, is_root) {
+    fn directory<'s>(&'s self, scope: &rayon::Scope<'s>, path: &Arc<Path>, is_root: bool) {
+        let directory = match self.open(path, is_root) {
             Ok(Some(directory)) => Arc::new(directory),
             Ok(None) => return,
             // Removed since its parent was listed.
             Err(Errno::NOENT) if !is_root => return,
-            Err(error) => return self.fail(&path, error),
+            Err(error) => return self.fail(path, error),
         };
         let mut buffer = Vec::with_capacity(DIRECTORY_BUFFER);
         let mut entries = RawDir::new(&directory.fd, buffer.spare_capacity_mut());
@@ -161,7 +161,7 @@ impl<'a> Walker<'a> {
                 Ok(entry) => entry,
                 Err(Errno::NOENT) => break,
                 Err(error) => {
-                    self.fail(&path, error);
+                    self.fail(path, error);
                     break;
                 }
             };
@@ -201,7 +201,11 @@ impl<'a> Walker<'a> {
         Ok(Some(Directory {
             fd,
             path: Arc::clone(path),
-            open_flags: OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC | links,
+            open_flags: OFlags::RDONLY
+                | OFlags::NONBLOCK
+                | OFlags::NOCTTY
+                | OFlags::CLOEXEC
+                | links,
         }))
     }
 
@@ -220,7 +224,7 @@ impl<'a> Walker<'a> {
                 let path = path();
                 if self.visitor.enters(&path) {
                     let path = Arc::from(path);
-                    scope.spawn(move |scope| self.directory(scope, path, false));
+                    scope.spawn(move |scope| self.directory(scope, &path, false));
                 }
             }
             Ok(FileType::Symlink) => self.visitor.link(&path()),
@@ -238,8 +242,7 @@ impl<'a> Walker<'a> {
         file_type: FileType,
     ) -> Result<FileType, Errno> {
         let kind = |flags| {
-            statat(&directory.fd, name, flags)
-                .map(|status| FileType::from_raw_mode(status.st_mode))
+            statat(&directory.fd, name, flags).map(|status| FileType::from_raw_mode(status.st_mode))
         };
         let own = match file_type {
             FileType::Unknown => kind(AtFlags::SYMLINK_NOFOLLOW)?,
@@ -326,8 +329,15 @@ mod tests {
     #[test]
     fn links_are_shown_and_not_followed() {
         let (directory, seen) = (tree(), Seen::default());
-        walk(&[directory.path().to_owned()], WalkOptions::default(), &seen);
-        assert_eq!(seen.sorted(), ["file one", "link null", "link self", "link up"]);
+        walk(
+            &[directory.path().to_owned()],
+            WalkOptions::default(),
+            &seen,
+        );
+        assert_eq!(
+            seen.sorted(),
+            ["file one", "link null", "link self", "link up"]
+        );
     }
 
     #[test]
@@ -335,7 +345,11 @@ mod tests {
         let (directory, seen) = (tree(), Seen::default());
         symlink("self", directory.path().join("a/self2")).unwrap();
         symlink("circle", directory.path().join("circle")).unwrap();
-        walk(&[directory.path().to_owned()], WalkOptions { follow: true }, &seen);
+        walk(
+            &[directory.path().to_owned()],
+            WalkOptions { follow: true },
+            &seen,
+        );
         assert_eq!(seen.sorted(), ["failed circle", "file one", "special null"]);
     }
 
@@ -345,7 +359,11 @@ mod tests {
         for number in 0..3000 {
             std::fs::write(directory.path().join(format!("{number:05}")), "").unwrap();
         }
-        walk(&[directory.path().to_owned()], WalkOptions::default(), &seen);
+        walk(
+            &[directory.path().to_owned()],
+            WalkOptions::default(),
+            &seen,
+        );
         let seen = seen.sorted();
         assert_eq!(seen.len(), 3000);
         assert!(seen.windows(2).all(|pair| pair[0] != pair[1]));

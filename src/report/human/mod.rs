@@ -1,11 +1,13 @@
 //! Reports for people: tables, and a line that sums up. A module for each command.
 
+mod check;
 mod decrypt;
 mod inspect;
 mod keyring;
 
 use anstyle::{AnsiColor, Style};
 
+pub use check::{check, explain};
 pub use decrypt::decrypt;
 pub use inspect::inspect;
 pub use keyring::keyring;
