@@ -83,6 +83,7 @@ pub(crate) fn run(args: &EncryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let sink = SinkOptions {
         force: args.force,
         sync: args.sync,
+        ..SinkOptions::default()
     };
     let mut leftovers = Vec::new();
     let results = match (&args.output, &args.output_dir) {
