@@ -8,6 +8,7 @@ use super::findings::Finding;
 use super::path_text;
 use super::rules::{RuleId, Severity};
 use super::scan::{Local, Opened, Scan};
+use crate::error::describe;
 use crate::event;
 use crate::event::format_description::FormatDescription;
 use crate::keyring::KeyringError;
@@ -196,7 +197,7 @@ fn encrypted(
             finding: None,
         },
         Some(error @ LogError::WrongKey { .. }) => {
-            let finding = Finding::new(RuleId::Bls003, &path(), error.to_string()).seen_at(
+            let finding = Finding::new(RuleId::Bls003, &path(), describe(error)).seen_at(
                 header::BODY_OFFSET,
                 23,
                 "magic and first event, which do not come out",
@@ -204,7 +205,7 @@ fn encrypted(
             Verdict::found(LogStatus::Refuted, finding)
         }
         Some(error @ LogError::KeyMissing { .. }) => {
-            let finding = Finding::new(RuleId::Bls004, &path(), error.to_string()).seen_at(
+            let finding = Finding::new(RuleId::Bls004, &path(), describe(error)).seen_at(
                 5,
                 507,
                 "the key id among the fields of the encryption header",
@@ -213,7 +214,7 @@ fn encrypted(
         }
         Some(LogError::NoKeys { .. }) => unproven(scan, path, "no key was given"),
         Some(error) => {
-            let finding = Finding::new(RuleId::Bls009, &path(), error.to_string());
+            let finding = Finding::new(RuleId::Bls009, &path(), describe(error));
             Verdict::found(LogStatus::Undetermined, finding)
         }
     }
@@ -272,7 +273,7 @@ fn key_failed(
         }
         _ => (RuleId::Bls009, LogStatus::Undetermined),
     };
-    let finding = Finding::new(rule, &opened.path(), chain(&error));
+    let finding = Finding::new(rule, &opened.path(), describe(&error));
     local.find(within(finding, facts.compression));
     facts.kind = LogKind::classify(start).name().into();
     facts.status = status;
@@ -280,17 +281,6 @@ fn key_failed(
     if rule == RuleId::Bls009 {
         local.collected.failures.push(error.into());
     }
-}
-
-/// An error and what lies beneath, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 fn encryption(local: &mut Local, probe: &Probe, start: &[u8]) -> Option<EncryptionFacts> {

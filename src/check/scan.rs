@@ -211,7 +211,11 @@ impl<'a> Scan<'a> {
         local.collected.counts.count_file();
         let count = &mut local.collected.counts.unreadable;
         *count = count.saturating_add(1);
-        local.find(Finding::new(RuleId::Bls009, path, error.to_string()));
+        local.find(Finding::new(
+            RuleId::Bls009,
+            path,
+            crate::error::describe(error),
+        ));
     }
 
     /// One file of a batch.
