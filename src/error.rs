@@ -130,7 +130,9 @@ impl KeyringError {
     /// Which kind of failure this is.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
-        if self.is_damage() {
+        if self.is_about_passwords() {
+            ErrorClass::Key
+        } else if self.is_damage() {
             ErrorClass::Damage
         } else {
             ErrorClass::Work
@@ -147,6 +149,7 @@ impl LogError {
             Self::NoKeys { .. } | Self::KeyMissing { .. } | Self::WrongKey { .. } => {
                 ErrorClass::Key
             }
+            Self::Mariadb(error) if error.is_about_keys() => ErrorClass::Key,
             _ => ErrorClass::Damage,
         }
     }

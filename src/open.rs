@@ -15,8 +15,13 @@ use crate::keyring::{Keyring, KeyringError};
 use crate::log::header::{self, EncryptionHeader, HeaderError};
 use crate::log::key_id::KeyId;
 use crate::log::{LogKind, Magic, PROBE_LENGTH};
+use crate::mariadb::error::MariadbError;
 use crate::secret::Secret32;
 use crate::walk::{PlainSource, PlainView};
+
+mod per_event;
+
+pub use per_event::{PerEvent, ProvenKey};
 
 /// Why the plaintext of a log cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +102,9 @@ pub enum LogError {
         /// What is wrong.
         reason: String,
     },
+    /// Of a log that MariaDB encrypted.
+    #[error(transparent)]
+    Mariadb(#[from] MariadbError),
     /// No whole event under any key at hand.
     #[error(
         "no whole event was found: either the key or the header is another log's, or nothing of the log is left"
@@ -110,6 +118,17 @@ pub enum LogError {
     /// Plaintext where ciphertext was expected.
     #[error("not encrypted: this is a plaintext log already")]
     NotEncrypted,
+}
+
+impl LogError {
+    /// Whether there is nothing wrong but that no key was named.
+    #[must_use]
+    pub const fn is_no_key_offered(&self) -> bool {
+        matches!(
+            self,
+            Self::NoKeys { .. } | Self::Mariadb(MariadbError::NoKeys)
+        )
+    }
 }
 
 /// What is known of a log's key.
@@ -154,6 +173,7 @@ pub struct Probe {
 enum Body {
     Plain,
     Ciphertext(Box<CtrStream>),
+    PerEvent(Box<PerEvent>),
     Unreadable(LogError),
 }
 
@@ -167,7 +187,7 @@ impl Probe {
     pub fn new(file_start: &[u8], keys: &Keyring) -> Result<Self, KeyringError> {
         let kind = LogKind::classify(file_start);
         let LogKind::MysqlEncrypted(header) = &kind else {
-            return Ok(Self::of_kind(kind));
+            return Ok(Self::of_kind(kind, file_start, Some(keys)));
         };
         let (body, description) = match unlock(header, file_start, keys)? {
             Ok(unlocked) => (
@@ -196,14 +216,20 @@ impl Probe {
                     description: None,
                 }
             }
-            _ => Self::of_kind(kind),
+            _ => Self::of_kind(kind, file_start, None),
         }
     }
 
-    /// Of a kind that needs no key, or that no key helps.
-    fn of_kind(kind: LogKind) -> Self {
+    /// Of a kind that needs no key, or that no key helps, or that tries all of them.
+    fn of_kind(kind: LogKind, file_start: &[u8], keys: Option<&Keyring>) -> Self {
         let body = match &kind {
             LogKind::MysqlPlain(_) | LogKind::MariadbPlain(_) => Body::Plain,
+            LogKind::MariadbEncrypted(description, start) => {
+                match PerEvent::new(file_start, (description, start), keys) {
+                    Ok(log) => Body::PerEvent(Box::new(log)),
+                    Err(error) => Body::Unreadable(error),
+                }
+            }
             unreadable => Body::Unreadable(why_unreadable(unreadable)),
         };
         let description = kind.plain_description().cloned();
@@ -233,9 +259,20 @@ impl Probe {
             Body::Ciphertext(_) | Body::Unreadable(LogError::BodyDamaged { .. }) => {
                 KeyStatus::Present
             }
-            Body::Unreadable(LogError::KeyMissing { .. }) => KeyStatus::Missing,
-            Body::Unreadable(LogError::WrongKey { .. }) => KeyStatus::Wrong,
-            Body::Unreadable(_) if matches!(self.kind, LogKind::MysqlEncrypted(_)) => {
+            Body::PerEvent(log) if log.key().is_some() => KeyStatus::Present,
+            Body::Unreadable(
+                LogError::KeyMissing { .. } | LogError::Mariadb(MariadbError::KeyVersion { .. }),
+            ) => KeyStatus::Missing,
+            Body::Unreadable(
+                LogError::WrongKey { .. } | LogError::Mariadb(MariadbError::WrongKey { .. }),
+            ) => KeyStatus::Wrong,
+            Body::PerEvent(_) => KeyStatus::Unchecked,
+            Body::Unreadable(_)
+                if matches!(
+                    self.kind,
+                    LogKind::MysqlEncrypted(_) | LogKind::MariadbEncrypted(..)
+                ) =>
+            {
                 KeyStatus::Unchecked
             }
             _ => KeyStatus::NotApplicable,
@@ -269,6 +306,22 @@ impl Probe {
         }
     }
 
+    /// What opens a log that MariaDB encrypted event by event.
+    #[must_use]
+    pub const fn per_event(&self) -> Option<&PerEvent> {
+        match &self.body {
+            Body::PerEvent(log) => Some(log),
+            _ => None,
+        }
+    }
+
+    /// Name of the cipher and id of the key by which such a log opens, if they are proven.
+    #[must_use]
+    pub fn mariadb_key(&self) -> Option<(String, Option<u32>)> {
+        let key = self.per_event()?.key()?;
+        Some((key.cipher.name(), key.id))
+    }
+
     /// The probe again if there is plaintext to be had.
     ///
     /// # Errors
@@ -297,9 +350,6 @@ fn why_unreadable(kind: &LogKind) -> LogError {
         }
         LogKind::MysqlEncryptedDamaged(error) => LogError::HeaderDamaged(error.clone()),
         LogKind::PlainDamaged(error) => LogError::PlainDamaged(*error),
-        LogKind::MariadbEncrypted(..) => LogError::Unsupported {
-            format: "MariaDB's encrypted",
-        },
         LogKind::Percona57Encrypted(_) => LogError::Unsupported {
             format: "Percona Server 5.7's encrypted",
         },
@@ -411,6 +461,8 @@ fn judge(plain: &[u8]) -> Fit {
 pub struct OpenLog {
     source: FileSource,
     probe: Probe,
+    /// Of a log that is encrypted event by event.
+    events: Option<per_event::Events>,
 }
 
 impl OpenLog {
@@ -439,7 +491,15 @@ impl OpenLog {
         } else {
             Access::Mapped
         });
-        Ok(Self { source, probe })
+        let events = match probe.per_event() {
+            Some(log) => Some(per_event::Events::find(&source, log)?),
+            None => None,
+        };
+        Ok(Self {
+            source,
+            probe,
+            events,
+        })
     }
 
     /// What the file is.
@@ -463,9 +523,67 @@ impl OpenLog {
     /// Length of the plaintext in bytes.
     #[must_use]
     pub const fn plain_length(&self) -> u64 {
-        self.source
-            .length()
-            .saturating_sub(self.probe.body_offset())
+        match &self.events {
+            Some(events) => events.plain_length(),
+            None => self
+                .source
+                .length()
+                .saturating_sub(self.probe.body_offset()),
+        }
+    }
+
+    /// What is wrong with the end of a log whose events are encrypted one by one: there the
+    /// plaintext ends as far as it can be had. Of other logs nothing is known before they are
+    /// walked.
+    #[must_use]
+    pub fn tail_damage(&self) -> Option<LogError> {
+        let tail = self.events.as_ref()?.tail()?;
+        Some(tail.clone().into())
+    }
+
+    /// Turns bytes of the file, those of plain offset `offset` and up, into as much plaintext. Of
+    /// slices of unequal length the shorter counts.
+    ///
+    /// # Errors
+    /// [`TransferError`] when the file cannot be read around them.
+    pub fn decipher(
+        &self,
+        offset: u64,
+        stored: &[u8],
+        plain: &mut [u8],
+    ) -> Result<(), TransferError> {
+        match (&self.probe.body, &self.events) {
+            (Body::Ciphertext(stream), _) => stream.apply_to(offset, stored, plain),
+            (Body::PerEvent(log), Some(events)) => {
+                per_event::decipher((log, events, &self.source), offset, stored, plain)?;
+            }
+            _ => plain
+                .iter_mut()
+                .zip(stored)
+                .for_each(|(plain, byte)| *plain = *byte),
+        }
+        Ok(())
+    }
+
+    /// The same, and refuses what deciphers to no event, where that shows: with a key that is
+    /// proven, events that somebody moved or changed.
+    ///
+    /// # Errors
+    /// [`Error::Transfer`] as for [`OpenLog::decipher`], [`Error::Log`].
+    pub fn decipher_strictly(
+        &self,
+        offset: u64,
+        stored: &[u8],
+        plain: &mut [u8],
+    ) -> Result<(), Error> {
+        let (Body::PerEvent(log), Some(events)) = (&self.probe.body, &self.events) else {
+            return Ok(self.decipher(offset, stored, plain)?);
+        };
+        let event = per_event::decipher((log, events, &self.source), offset, stored, plain)?;
+        match log.implausible(event, offset, plain) {
+            Some(error) => Err(Error::log(self.source.path(), error.into())),
+            None => Ok(()),
+        }
     }
 
     /// Fills `buffer` with plaintext from plain offset `offset` on; returns how much there was.
@@ -476,6 +594,13 @@ impl OpenLog {
         let Some(file_offset) = offset.checked_add(self.probe.body_offset()) else {
             return Ok(0);
         };
+        if let Some((log, events)) = self.probe.per_event().zip(self.events.as_ref()) {
+            let left = usize::try_from(self.plain_length().saturating_sub(offset));
+            let wanted = left.unwrap_or(usize::MAX).min(buffer.len());
+            let target = buffer.get_mut(..wanted).unwrap_or_default();
+            per_event::read_at((log, events, &self.source), offset, target)?;
+            return Ok(wanted);
+        }
         let read = self.source.read_at(file_offset, buffer)?;
         if let (Some(stream), Some(bytes)) = (self.probe.stream(), buffer.get_mut(..read)) {
             stream.apply(offset, bytes);
@@ -543,10 +668,7 @@ impl PlainView for LogView<'_> {
                 .min(rest.len());
             let (piece, later) = rest.split_at_mut_checked(length).unwrap_or_default();
             let bytes = self.view.bytes(file_offset, length)?;
-            match self.log.probe.stream() {
-                Some(stream) => stream.apply_to(offset, bytes, piece),
-                None => piece.copy_from_slice(bytes),
-            }
+            self.log.decipher(offset, bytes, piece)?;
             self.view.confirm()?;
             offset = offset.saturating_add(to_boundary);
             rest = later;

@@ -591,11 +591,11 @@ fn files_of_other_kinds_are_named_for_what_they_are() {
         (b"-----BEGIN PRIVATE KEY-----\n", "a PEM file", false),
         (&[0x77; 32], "one bare key", false),
         (
-            b"1;770A8A65DA156D24EE2A093277530142\n",
+            b"1;770A8A65DA156D24EE2A093277530142\n1;77\n",
             "MariaDB key file",
             true,
         ),
-        (b"Salted__\x01\x02\x03", "MariaDB key file", true),
+        (b"Salted__\x01\x02\x03", "MariaDB key file", false),
         (b"rubbish", "of no known kind", true),
     ] {
         let path = write(folder.path(), "file", content);

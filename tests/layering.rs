@@ -12,7 +12,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("mariadb", &["bytes", "secret", "event"]),
     ("log", &["bytes", "secret", "event", "mariadb"]),
     ("crypto", &["secret"]),
-    ("keyring", &["bytes", "secret", "log"]),
+    // MariaDB's key files are a format of that family, and a source of keys like the others.
+    ("keyring", &["bytes", "secret", "log", "mariadb"]),
     ("io", &[]),
     ("walk", &["event", "io", "error"]),
     (

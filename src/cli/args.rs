@@ -100,8 +100,8 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Keys")]
 pub(crate) struct KeyArgs {
-    /// Keyring: keyring_file plugin or component_keyring_file, told by content; repeatable
-    /// [env: BINLOGSEC_KEYRING, several separated by `:`]
+    /// Keyring: keyring_file plugin, component_keyring_file or MariaDB key file, told by content;
+    /// repeatable [env: BINLOGSEC_KEYRING, several separated by `:`]
     #[arg(long = "keyring", value_name = "FILE")]
     pub(crate) keyrings: Vec<PathBuf>,
     /// File with one bare key: 32 bytes, or as hex or base64; `KEY_ID=FILE` for that id alone;
@@ -112,6 +112,65 @@ pub(crate) struct KeyArgs {
     /// id, e.g. 'vault kv get -field=key secret/{key_id}'
     #[arg(long = "key-command", value_name = "COMMAND")]
     pub(crate) key_command: Option<String>,
+    #[command(flatten)]
+    pub(crate) mariadb: MariadbArgs,
+}
+
+/// What MariaDB's logs and key files do not say themselves.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Keys of MariaDB")]
+pub(crate) struct MariadbArgs {
+    /// Key file of MariaDB's file_key_management, plain or encrypted; repeatable (--keyring detects
+    /// them, too)
+    #[arg(long = "mariadb-keys", value_name = "FILE")]
+    pub(crate) mariadb_keys: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArgs,
+    /// Cipher mode of the logs [default: found out]
+    #[arg(long = "mariadb-cipher", value_enum, value_name = "MODE")]
+    pub(crate) mariadb_cipher: Option<MariadbCipher>,
+    /// Use the key of this id alone [default: found out; servers use 1]
+    #[arg(long = "mariadb-key-id", value_name = "ID")]
+    pub(crate) mariadb_key_id: Option<u32>,
+    /// The keys come from another plugin than file_key_management: take them for every key version
+    #[arg(long = "mariadb-any-key-version")]
+    pub(crate) any_key_version: bool,
+}
+
+/// What opens an encrypted key file. A password is never an argument: those are seen by every user.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Keys of MariaDB")]
+pub(crate) struct UnlockArgs {
+    /// File with the password of an encrypted key file; else the environment variable
+    /// BINLOGSEC_MARIADB_KEYS_PASSWORD has it, or a terminal is asked
+    #[arg(
+        long = "mariadb-keys-password-file",
+        value_name = "FILE",
+        env = "BINLOGSEC_MARIADB_KEYS_PASSWORD_FILE"
+    )]
+    pub(crate) mariadb_password_file: Option<PathBuf>,
+    /// As the server's file_key_management_digest
+    #[arg(long = "mariadb-keys-digest", value_enum, default_value = "sha1")]
+    pub(crate) mariadb_digest: MariadbDigest,
+    /// PBKDF2 iterations, as the server's file_key_management_use_pbkdf2; 0 for the older derivation
+    #[arg(long = "mariadb-keys-pbkdf2", value_name = "N", default_value = "0")]
+    pub(crate) mariadb_pbkdf2: u32,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum MariadbCipher {
+    Cbc,
+    Ctr,
+    Ecb,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum MariadbDigest {
+    Sha1,
+    Sha224,
+    Sha256,
+    Sha384,
+    Sha512,
 }
 
 /// A key id on the command line: any text, as a keyring may have any.

@@ -6,8 +6,10 @@ use std::time::Instant;
 use anyhow::bail;
 use binlogsec::error::Error;
 use binlogsec::io::sink::SinkOptions;
+use binlogsec::keyring::Keyring;
 use binlogsec::log::key_id::KeyId;
 use binlogsec::ops::encrypt::{self, EncryptOptions};
+use binlogsec::ops::encrypt_mariadb;
 use binlogsec::ops::in_place::{self, InPlaceOptions};
 use binlogsec::report::human;
 use binlogsec::report::model::EncryptReport;
@@ -73,6 +75,9 @@ pub(crate) struct EncryptArgs {
 
 pub(crate) fn run(args: &EncryptArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let keyring = keys::open(&args.keys, terminal)?;
+    if keyring.is_of_mariadb() {
+        return run_mariadb(args, &keyring, terminal);
+    }
     let key = keyring.choose(args.key_id.as_ref()).map_err(Error::from)?;
     terminal.detail(&format!("encrypting under key {}", key.id));
     process::clean_up_on_signals()?;
@@ -108,6 +113,38 @@ pub(crate) fn run(args: &EncryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
     };
     transfer::speak_of_speed(&results, |done| done.plain_length, started, terminal);
     let model = EncryptReport::new(&results.0, &results.1, &leftovers);
+    let output = args.output.as_deref();
+    transfer::report(&model, args.format, output, terminal, human::encrypt)?;
+    transfer::conclude(&results, "encrypt", terminal)
+}
+
+/// The same with key files of MariaDB: for logs of such a server.
+fn run_mariadb(args: &EncryptArgs, keys: &Keyring, terminal: &Terminal) -> anyhow::Result<Exit> {
+    process::clean_up_on_signals()?;
+    let started = Instant::now();
+    let options = EncryptOptions {
+        allow_in_use: args.allow_in_use,
+    };
+    let sink = SinkOptions {
+        force: args.force,
+        sync: args.sync,
+        ..SinkOptions::default()
+    };
+    let results = match (&args.output, &args.output_dir) {
+        (Some(output), _) => transfer::one(&args.inputs, output, sink, terminal, |i, o, bar| {
+            encrypt_mariadb::encrypt(i, o, keys, options, bar)
+        })?,
+        (None, Some(directory)) => {
+            transfer::many(&args.inputs, "--output-dir", terminal, |files, bar| {
+                encrypt_mariadb::encrypt_all(files, directory, sink, keys, options, bar)
+            })?
+        }
+        (None, None) => bail!(
+            "logs of MariaDB are encrypted into another file: name it by -o FILE, or --output-dir DIR"
+        ),
+    };
+    transfer::speak_of_speed(&results, |done| done.plain_length, started, terminal);
+    let model = EncryptReport::new(&results.0, &results.1, &[]);
     let output = args.output.as_deref();
     transfer::report(&model, args.format, output, terminal, human::encrypt)?;
     transfer::conclude(&results, "encrypt", terminal)

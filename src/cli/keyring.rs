@@ -11,8 +11,9 @@ use binlogsec::report::human;
 use binlogsec::report::model::{KeyringChangeReport, KeyringReport};
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::args::Format;
+use super::args::{Format, UnlockArgs};
 use super::exit::Exit;
+use super::mariadb;
 use super::terminal::{Terminal, write_json};
 use super::{process, transfer};
 
@@ -41,6 +42,8 @@ pub(crate) struct ListArgs {
     /// Keyring files; one whose name is that of an action is given as `./list`
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArgs,
     /// How to report
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
@@ -171,8 +174,9 @@ fn change(action: &KeyringAction, terminal: &Terminal) -> anyhow::Result<Exit> {
 
 fn list(args: &ListArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let (mut keyrings, mut failures) = (Vec::new(), Vec::new());
+    let unlock = mariadb::unlock(&args.unlock, &args.files)?;
     for path in &args.files {
-        match KeyringFile::open(path) {
+        match KeyringFile::open_with(path, unlock.as_ref()) {
             Ok(keyring) => keyrings.push(keyring),
             Err(error) => failures.push(Error::from(error)),
         }

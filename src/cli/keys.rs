@@ -6,6 +6,7 @@ use binlogsec::error::Error;
 use binlogsec::keyring::Keyring;
 
 use super::args::KeyArgs;
+use super::mariadb;
 use super::terminal::Terminal;
 
 /// Names keyrings where no `--keyring` does.
@@ -14,8 +15,14 @@ const VARIABLE: &str = "BINLOGSEC_KEYRING";
 /// Reads every source of keys that the user named.
 pub(crate) fn open(args: &KeyArgs, terminal: &Terminal) -> Result<Keyring, Error> {
     let mut keyring = Keyring::new();
-    for path in keyring_paths(args) {
-        keyring.add_file(&path)?;
+    let paths = keyring_paths(args);
+    let named = paths.iter().chain(&args.mariadb.mariadb_keys);
+    keyring.set_mariadb_options(mariadb::options(&args.mariadb, named)?);
+    for path in &paths {
+        keyring.add_file(path)?;
+    }
+    for path in &args.mariadb.mariadb_keys {
+        keyring.add_mariadb_keys(path)?;
     }
     for file in keyring.files() {
         let (path, format) = (file.path().display(), file.format());

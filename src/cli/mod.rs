@@ -12,6 +12,7 @@ pub(crate) mod inspect;
 pub(crate) mod keyring;
 pub(crate) mod keys;
 pub(crate) mod manual;
+pub(crate) mod mariadb;
 pub(crate) mod process;
 pub(crate) mod progress;
 pub(crate) mod rekey;

@@ -116,5 +116,7 @@ fn write_slice(
         kind: log.kind().clone(),
         description: log.probe().description().cloned(),
         plain_length: plan.length(),
+        damage: log.tail_damage().map(Box::new),
+        mariadb_key: log.probe().mariadb_key().map(Box::new),
     })
 }

@@ -21,6 +21,9 @@ pub enum Refusal {
         "a MariaDB server wrote it, and no MariaDB server reads MySQL's encryption; such a server encrypts its logs itself (encrypt_binlog=ON)"
     )]
     MariaDb,
+    /// A log of a MySQL server, and keys of MariaDB.
+    #[error("no MariaDB server wrote it, and the keys are those of a MariaDB server")]
+    NotMariaDb,
     /// The in-use flag of its format description event is set.
     #[error(
         "its in-use flag is set: either its server is writing it, or that server crashed and trims the log at its next start; --allow-in-use takes it as it is"

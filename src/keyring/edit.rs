@@ -27,6 +27,11 @@ pub enum KeyringKind {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EditError {
+    /// A key file of `MariaDB`: lines of text for an editor, and no keys of a MySQL server.
+    #[error(
+        "it is a MariaDB key file: its keys are of no use in a MySQL server's keyring, and its lines are changed with an editor"
+    )]
+    OfMariaDb,
     /// Something else where a server UUID was expected.
     #[error("`{}` is no server UUID: it has 36 characters, see auto.cnf in the data directory", text.escape_debug())]
     NotAUuid {
@@ -159,6 +164,7 @@ impl KeyringFormat {
     pub fn write(self, entries: &[Entry]) -> Result<Zeroizing<Vec<u8>>, EditError> {
         let (bytes, back) = match self {
             Self::Empty => return Err(EditError::KindUnknown),
+            Self::MariaDb { .. } => return Err(EditError::OfMariaDb),
             Self::Component { .. } => {
                 check_text(entries)?;
                 let bytes = component::serialize(entries);

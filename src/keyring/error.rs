@@ -10,6 +10,7 @@ use super::raw::RawKeyError;
 use super::sniff::LooksLike;
 use super::{KeyType, abbreviated};
 use crate::log::key_id::KeyId;
+use crate::mariadb::key_file::KeyFileError;
 
 /// Why a key source cannot be used. What lies beneath is in [`source`](std::error::Error::source)
 /// and not repeated in the message. Sizes are bytes.
@@ -86,14 +87,14 @@ pub enum KeyringError {
         /// What it looks like instead.
         looks_like: LooksLike,
     },
-    /// A key file of `MariaDB`'s `file_key_management`.
-    #[error(
-        "{}: this is a MariaDB key file (file_key_management), not supported yet",
-        .path.display()
-    )]
-    MariaDbKeyFile {
+    /// A key file of `MariaDB`'s `file_key_management` that the server would not read, or not
+    /// with this password.
+    #[error("{}: no readable MariaDB key file", .path.display())]
+    MariaDb {
         /// The file.
         path: PathBuf,
+        /// What is wrong, and where.
+        source: KeyFileError,
     },
     /// The entry under a binary log's key id has not the length of a binary log key.
     #[error(
@@ -139,6 +140,18 @@ pub enum KeyringError {
 }
 
 impl KeyringError {
+    /// Whether a password is missing or wrong, and not the file.
+    #[must_use]
+    pub const fn is_about_passwords(&self) -> bool {
+        matches!(
+            self,
+            Self::MariaDb {
+                source: KeyFileError::PasswordNeeded | KeyFileError::WrongPassword,
+                ..
+            }
+        )
+    }
+
     /// Whether a file was read and its content is damaged or of an unknown version. The others
     /// are failures of I/O or of use: a file that cannot be read or that is of another kind, a
     /// command that fails.
@@ -146,10 +159,10 @@ impl KeyringError {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Plugin { .. }
-            | Self::MariaDbKeyFile { .. }
             | Self::WrongLength { .. }
             | Self::WrongType { .. }
             | Self::KeyFile { .. } => true,
+            Self::MariaDb { .. } => !self.is_about_passwords(),
             Self::Component { source, .. } => !matches!(source, ComponentError::OtherJson { .. }),
             Self::Unrecognized { looks_like, .. } => *looks_like == LooksLike::Unknown,
             Self::Open { .. }

@@ -12,6 +12,8 @@ use super::component::{self, ComponentVersion};
 use super::plugin::{self, PluginVersion, Word};
 use super::sniff::{self, Content};
 use super::{Entry, KeyType, KeyringError};
+use crate::log::key_id::KeyId;
+use crate::mariadb::key_file::{self, MariadbKey, Unlock};
 use crate::secret::Secret32;
 
 /// The largest keyring that is read. A key takes under 200 bytes.
@@ -35,6 +37,11 @@ pub enum KeyringFormat {
         /// The file's version.
         version: ComponentVersion,
     },
+    /// A key file of `MariaDB`'s `file_key_management`.
+    MariaDb {
+        /// Whether it is encrypted under a password.
+        encrypted: bool,
+    },
 }
 
 impl fmt::Display for KeyringFormat {
@@ -54,6 +61,8 @@ impl fmt::Display for KeyringFormat {
                 write!(f, "keyring_file plugin, version {version}, no records")
             }
             Self::Component { version } => write!(f, "component_keyring_file, version {version}"),
+            Self::MariaDb { encrypted: false } => f.write_str("MariaDB key file"),
+            Self::MariaDb { encrypted: true } => f.write_str("MariaDB key file, encrypted"),
         }
     }
 }
@@ -118,9 +127,21 @@ impl KeyringFile {
     /// [`KeyringError`]; [`KeyringError::is_damage`] tells a file that was read and is damaged
     /// from one that cannot be read or is no keyring.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, KeyringError> {
+        Self::open_with(path, None)
+    }
+
+    /// The same with what opens an encrypted key file of `MariaDB`.
+    ///
+    /// # Errors
+    /// As [`KeyringFile::open`]; [`KeyringError::is_about_passwords`] tells a missing or wrong
+    /// password.
+    pub fn open_with(
+        path: impl AsRef<Path>,
+        unlock: Option<&Unlock>,
+    ) -> Result<Self, KeyringError> {
         let path = path.as_ref();
         let bytes = read_settled(path)?;
-        let (format, entries) = parse(path, &bytes)?;
+        let (format, entries) = parse(path, &bytes, unlock)?;
         let mut backup = path.as_os_str().to_owned();
         backup.push(".backup");
         let backup = PathBuf::from(backup);
@@ -133,6 +154,24 @@ impl KeyringFile {
             format,
             entries,
             notes,
+        })
+    }
+
+    /// A file that the caller knows to be a key file of `MariaDB`, however damaged it is.
+    ///
+    /// # Errors
+    /// As [`KeyringFile::open_with`].
+    pub fn open_mariadb(
+        path: impl AsRef<Path>,
+        unlock: Option<&Unlock>,
+    ) -> Result<Self, KeyringError> {
+        let path = path.as_ref();
+        let (format, entries) = parse_mariadb(path, &read_settled(path)?, unlock)?;
+        Ok(Self {
+            path: path.to_owned(),
+            format,
+            entries,
+            notes: Vec::new(),
         })
     }
 
@@ -186,7 +225,33 @@ impl KeyringFile {
     }
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<(KeyringFormat, Vec<Entry>), KeyringError> {
+/// The keys as entries: their ids in decimal.
+fn parse_mariadb(
+    path: &Path,
+    bytes: &[u8],
+    unlock: Option<&Unlock>,
+) -> Result<(KeyringFormat, Vec<Entry>), KeyringError> {
+    let keys = key_file::parse(bytes, unlock).map_err(|source| KeyringError::MariaDb {
+        path: path.to_owned(),
+        source,
+    })?;
+    let entry = |key: MariadbKey| Entry {
+        id: KeyId::new(key.id.to_string().as_bytes()),
+        user: Box::default(),
+        key_type: KeyType::Aes,
+        data: key.key,
+    };
+    let encrypted = key_file::is_encrypted(bytes);
+    let entries = keys.into_iter().map(entry).collect();
+    Ok((KeyringFormat::MariaDb { encrypted }, entries))
+}
+
+fn parse(
+    path: &Path,
+    bytes: &[u8],
+    unlock: Option<&Unlock>,
+) -> Result<(KeyringFormat, Vec<Entry>), KeyringError> {
+    let given = path;
     let path = path.to_owned();
     match sniff::content(bytes) {
         Content::Empty => Ok((KeyringFormat::Empty, Vec::new())),
@@ -206,7 +271,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<(KeyringFormat, Vec<Entry>), Keyri
                 keyring.entries,
             ))
         }
-        Content::MariaDb => Err(KeyringError::MariaDbKeyFile { path }),
+        Content::MariaDb => parse_mariadb(given, bytes, unlock),
         Content::Other(looks_like) => Err(KeyringError::Unrecognized { path, looks_like }),
     }
 }

@@ -33,6 +33,7 @@ mod error;
 mod file;
 pub mod fingerprint;
 mod hex;
+mod mariadb;
 pub mod plugin;
 pub mod raw;
 pub mod rotation;
@@ -48,6 +49,7 @@ pub use command::KeyCommand;
 pub use error::KeyringError;
 pub use file::{KeyringFile, KeyringFormat, KeyringNote, MAX_KEYRING_BYTES};
 pub use fingerprint::Fingerprint;
+pub use mariadb::MariadbOptions;
 pub use raw::KeyFile;
 pub use sniff::LooksLike;
 
@@ -168,6 +170,7 @@ pub struct Keyring {
     files: Vec<KeyringFile>,
     key_files: Vec<KeyFile>,
     command: Option<KeyCommand>,
+    mariadb: MariadbOptions,
 }
 
 impl Keyring {
@@ -192,7 +195,8 @@ impl Keyring {
     /// # Errors
     /// Those of [`KeyringFile::open`]; the collection stays as it was.
     pub fn add_file(&mut self, path: impl AsRef<Path>) -> Result<(), KeyringError> {
-        self.files.push(KeyringFile::open(path)?);
+        let file = KeyringFile::open_with(path, self.mariadb.unlock.as_ref())?;
+        self.files.push(file);
         Ok(())
     }
 
@@ -242,7 +246,7 @@ impl Keyring {
         let mut unusable = None;
         for file in &self.files {
             for entry in file
-                .entries()
+                .mysql_entries()
                 .iter()
                 .filter(|e| e.is_of_the_server() && e.id == *id)
             {

@@ -4,6 +4,8 @@ use std::io::Read;
 use std::path::Path;
 
 use super::batch::{self, OutputDirectory};
+use super::guard::Guard;
+use super::per_event;
 use super::targets::Target;
 use super::transfer::{Input, Output, check_not_itself, read_stream_start, write_in_order};
 use super::verify;
@@ -15,6 +17,7 @@ use crate::io::sink::{AtomicFile, SinkOptions};
 use crate::io::source::{FileSource, View};
 use crate::keyring::Keyring;
 use crate::log::LogKind;
+use crate::mariadb::error::MariadbError;
 use crate::open::{LogError, OpenLog, Probe};
 
 /// What came of one log of many.
@@ -31,6 +34,10 @@ pub struct Decrypted {
     pub description: Option<FormatDescription>,
     /// Length of the plaintext in bytes.
     pub plain_length: u64,
+    /// What is wrong with the log's end, where that shows without a walk through its events.
+    pub damage: Option<Box<LogError>>,
+    /// Cipher and key id of a log that MariaDB encrypted: `AES-256-CBC`, 1.
+    pub mariadb_key: Option<Box<(String, Option<u32>)>>,
 }
 
 /// Decrypts one log.
@@ -67,7 +74,7 @@ pub struct DecryptOptions {
 
 impl DecryptOptions {
     /// Checks what has been written, which has no name yet.
-    fn apply(self, sink: &AtomicFile, input: &Path) -> Result<(), Error> {
+    pub(super) fn apply(self, sink: &AtomicFile, input: &Path) -> Result<(), Error> {
         if self.verify {
             verify_written(sink, input)
         } else {
@@ -111,17 +118,45 @@ fn file(
     progress: &dyn Progress,
 ) -> Result<Decrypted, Error> {
     let source = log.source();
+    if let Some(damage @ LogError::Mariadb(MariadbError::BadLength { .. })) = log.tail_damage() {
+        return Err(Error::log(source.path(), damage));
+    }
+    let guard = Guard::new(progress);
+    let progress: &dyn Progress = &guard;
     let apply = |offset, source: &[u8], target: &mut [u8]| {
-        if let Some(stream) = log.probe().stream() {
-            stream.apply_to(offset, source, target);
+        if let Err(error) = log.decipher_strictly(offset, source, target) {
+            guard.fail(error);
         }
     };
+    let written = write(log, output, &apply, checks, progress);
+    if let Some(error) = guard.failure() {
+        return Err(error);
+    }
+    written?;
+    Ok(Decrypted {
+        kind: log.kind().clone(),
+        description: log.probe().description().cloned(),
+        plain_length: log.plain_length(),
+        damage: log.tail_damage().map(Box::new),
+        mariadb_key: log.probe().mariadb_key().map(Box::new),
+    })
+}
+
+fn write(
+    log: &OpenLog,
+    output: Output<'_>,
+    apply: &Transform<'_>,
+    checks: DecryptOptions,
+    progress: &dyn Progress,
+) -> Result<(), Error> {
+    let source = log.source();
     match output {
         Output::File(target, options) => {
             check_not_itself(source, target)?;
             let sink = AtomicFile::create(target, options)?;
-            let range = log.probe().body_offset()..source.length();
-            pipeline::file_to_file(source, range, &sink, 0, &apply, progress)?;
+            let start = log.probe().body_offset();
+            let range = start..start.saturating_add(log.plain_length());
+            pipeline::file_to_file(source, range, &sink, 0, apply, progress)?;
             checks.apply(&sink, source.path())?;
             sink.commit()?;
         }
@@ -132,7 +167,7 @@ fn file(
             let mut view = source.view();
             let mut done = 0_u64;
             let mut produce = |buffer: &mut [u8]| {
-                let length = next_piece(log, done, buffer, &mut view, &apply)?;
+                let length = next_piece(log, done, buffer, &mut view, apply)?;
                 done = done.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
                 Ok(length)
             };
@@ -140,11 +175,7 @@ fn file(
             source.check_size()?;
         }
     }
-    Ok(Decrypted {
-        kind: log.kind().clone(),
-        description: log.probe().description().cloned(),
-        plain_length: log.plain_length(),
-    })
+    Ok(())
 }
 
 /// The next piece of plaintext from plain offset `done` on.
@@ -179,6 +210,18 @@ fn stream(
         .readable()
         .map_err(|error| Error::log(name, error))?;
     check_encrypted(probe.kind(), name)?;
+    if let Some(log) = probe.per_event() {
+        let reader = start.as_slice().chain(reader);
+        let (plain_length, damage) =
+            per_event::stream((log, name), reader, output, checks, progress)?;
+        return Ok(Decrypted {
+            kind: probe.kind().clone(),
+            description: probe.description().cloned(),
+            plain_length,
+            damage,
+            mariadb_key: probe.mariadb_key().map(Box::new),
+        });
+    }
     let body_offset = usize::try_from(probe.body_offset()).unwrap_or(usize::MAX);
     let mut reader = start.get(body_offset..).unwrap_or_default().chain(reader);
     let mut offset = 0_u64;
@@ -196,6 +239,8 @@ fn stream(
         kind: probe.kind().clone(),
         description: probe.description().cloned(),
         plain_length,
+        damage: None,
+        mariadb_key: None,
     })
 }
 

@@ -38,8 +38,10 @@ pub struct Encrypted {
     pub description: FormatDescription,
     /// Under which key it is now.
     pub key_id: KeyId,
-    /// Length of the plaintext in bytes; the encrypted log is 512 bytes longer.
+    /// Length of the plaintext in bytes.
     pub plain_length: u64,
+    /// Length of the encrypted log in bytes: of MySQL's 512 more.
+    pub encrypted_length: u64,
     /// Whether it was written, and not only found to be possible.
     pub written: bool,
     /// What the user should know.
@@ -52,15 +54,10 @@ impl Encrypted {
             description,
             key_id: key.id.clone(),
             plain_length,
+            encrypted_length: plain_length.saturating_add(BODY_OFFSET),
             written: true,
             notes: Vec::new(),
         }
-    }
-
-    /// Length of the encrypted log in bytes.
-    #[must_use]
-    pub const fn encrypted_length(&self) -> u64 {
-        self.plain_length.saturating_add(BODY_OFFSET)
     }
 }
 

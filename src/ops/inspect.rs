@@ -44,6 +44,8 @@ pub struct Inspected {
     pub kind: LogKind,
     /// What is known of its key.
     pub key_status: KeyStatus,
+    /// Cipher and key of a log that MariaDB encrypted, if they are proven: `AES-256-CBC`, 1.
+    pub mariadb_key: Option<(String, Option<u32>)>,
     /// Its format description event, if it could be read.
     pub description: Option<FormatDescription>,
     /// Why its plaintext cannot be had, if it cannot.
@@ -64,6 +66,7 @@ impl Inspected {
             size,
             kind: probe.kind().clone(),
             key_status: probe.key_status(),
+            mariadb_key: probe.mariadb_key(),
             description: probe.description().cloned(),
             obstacle: probe.obstacle().cloned(),
             key_failure,
@@ -78,10 +81,8 @@ impl Inspected {
             return Some(failure.class());
         }
         match self.obstacle.as_ref()? {
-            LogError::NoKeys { .. }
-            | LogError::NotALog
-            | LogError::Empty
-            | LogError::Unsupported { .. } => None,
+            error if error.is_no_key_offered() => None,
+            LogError::NotALog | LogError::Empty | LogError::Unsupported { .. } => None,
             other => Some(other.class()),
         }
     }

@@ -11,7 +11,7 @@ use crate::error::{Error, Refusal};
 use crate::io::TransferError;
 use crate::io::metadata::{FileState, keep_owner};
 use crate::io::sink::{AtomicFile, SinkOptions};
-use crate::keyring::edit::{KeyringKind, add_generation};
+use crate::keyring::edit::{EditError, KeyringKind, add_generation};
 use crate::keyring::{Entry, KeyringFile, KeyringFormat, KeyringNote};
 use crate::log::key_id::KeyId;
 
@@ -121,6 +121,9 @@ pub fn convert(
 /// Reads a keyring that its server is done with.
 fn open(path: &Path) -> Result<KeyringFile, Error> {
     let keyring = KeyringFile::open(path)?;
+    if keyring.is_mariadb() {
+        return Err(Error::keyring_edit(path, EditError::OfMariaDb));
+    }
     match keyring.notes() {
         [KeyringNote::BackupPresent { path: backup }, ..] => {
             let backup = backup.clone();

@@ -3,14 +3,17 @@
 pub mod batch;
 pub mod decrypt;
 pub mod encrypt;
+pub mod encrypt_mariadb;
 mod envelope;
 pub mod events;
+mod guard;
 pub mod header;
 mod header_backup;
 pub mod in_place;
 mod in_use;
 pub mod inspect;
 pub mod keyring;
+mod per_event;
 pub mod rekey;
 pub mod salvage;
 pub mod slice;

@@ -26,7 +26,8 @@ use crate::io::pipeline::Progress;
 use crate::io::source::{FileSource, WINDOW};
 use crate::keyring::Keyring;
 use crate::log::LogKind;
-use crate::open::OpenLog;
+use crate::mariadb::error::MariadbError;
+use crate::open::{LogError, OpenLog};
 use crate::walk::PlainSource;
 
 /// So many damages of one log are kept with their places; more are counted.
@@ -151,6 +152,49 @@ pub struct Verified {
 }
 
 impl Verified {
+    /// What the plaintext does not have: an encrypted event at the log's end of which so little is
+    /// left, or whose length is so wrong, that nothing of it can be deciphered.
+    fn add_tail(&mut self, tail: &MariadbError) {
+        let (error, is_cut) = match *tail {
+            MariadbError::BadLength { offset, length } if length < 19 => {
+                (WalkError::LengthTooSmall { offset, length }, false)
+            }
+            MariadbError::BadLength { offset, length } => {
+                (WalkError::Lost { offset, length }, false)
+            }
+            MariadbError::Cut {
+                offset, available, ..
+            } => (WalkError::HeaderCut { offset, available }, true),
+            _ => return,
+        };
+        let is_known = |damage: &Damage| damage.plain_offset == error.offset();
+        if self.has_cut_tail() || self.damages.iter().any(is_known) {
+            return;
+        }
+        if is_cut
+            && self
+                .description
+                .as_ref()
+                .is_some_and(FormatDescription::in_use)
+        {
+            self.notes.push(Note::CutTail(error));
+            return;
+        }
+        self.notes.retain(|note| !matches!(note, Note::NoLastEvent));
+        self.damage_count = self.damage_count.saturating_add(1);
+        self.damages.push(Damage {
+            plain_offset: error.offset(),
+            file_offset: error.offset(),
+            events_before: self.events,
+            event_type: None,
+            kind: if is_cut {
+                DamageKind::Cut(error)
+            } else {
+                DamageKind::NoEvent(error)
+            },
+        });
+    }
+
     /// Whether nothing is damaged.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
@@ -196,7 +240,12 @@ pub fn verify_file(
 /// [`Error::Transfer`].
 pub fn verify(log: &OpenLog, progress: &dyn Progress) -> Result<Verified, Error> {
     let description = log.probe().description().cloned();
-    let verified = verify_plain(log, description, progress)?;
+    let mut verified = verify_plain(log, description, progress)?;
+    if let Some(LogError::Mariadb(tail)) = log.tail_damage()
+        && verified.checked_up_to >= log.plain_length()
+    {
+        verified.add_tail(&tail);
+    }
     Ok(Verified {
         kind: Some(log.kind().clone()),
         ..verified

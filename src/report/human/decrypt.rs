@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{GOOD, WARN, size, time};
+use super::{GOOD, WARN, key, size, time};
 use crate::report::model::{DecryptEntry, DecryptReport};
 use crate::report::table::{self, Cell};
 
@@ -39,9 +39,14 @@ fn decrypt_row(file: &DecryptEntry) -> Option<Vec<Cell>> {
         Some(false) => "",
         None => "cut short",
     };
+    let note = if log.error.is_some() {
+        "cut short"
+    } else {
+        note
+    };
     Some(vec![
         Cell::new(&log.path),
-        Cell::or_dash(log.key_seqno.map(|number| number.to_string())).right(),
+        Cell::or_dash(key(log)).right(),
         Cell::new(file.status).styled(GOOD),
         Cell::or_dash(log.server_version.as_deref()),
         Cell::or_dash(created.map(time)),

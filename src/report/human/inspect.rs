@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
-use super::{BAD, DIM, GOOD, PLAIN, WARN, plural, size, time};
+use super::{BAD, DIM, GOOD, PLAIN, WARN, key, plural, size, time};
 use crate::report::model::{InspectReport, InspectSummary, LogEntry};
 use crate::report::table::{self, Cell};
 
@@ -47,7 +47,7 @@ fn inspect_row(file: &LogEntry) -> Vec<Cell> {
         Cell::new(file.kind).styled(kind_style(file.kind)),
         Cell::or_dash(file.role),
         Cell::new(size(file.size)).right(),
-        Cell::or_dash(file.key_seqno.map(|number| number.to_string())).right(),
+        Cell::or_dash(key(file)).right(),
         Cell::or_dash(file.key_status).styled(file.key_status.map_or(DIM, key_status_style)),
         Cell::or_dash(file.server_version.as_deref()),
         Cell::or_dash(file.server_id.map(|id| id.to_string())).right(),
@@ -61,7 +61,9 @@ fn inspect_row(file: &LogEntry) -> Vec<Cell> {
 fn keys(out: &mut dyn Write, files: &[LogEntry]) -> io::Result<()> {
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for file in files {
-        if let (Some(key_id), Some(status)) = (&file.key_id, file.key_status) {
+        // A MariaDB server's is short, and stands in the table.
+        let key_id = file.key_id.as_ref().filter(|_| file.cipher.is_none());
+        if let (Some(key_id), Some(status)) = (key_id, file.key_status) {
             let count = counts.entry((key_id, status)).or_default();
             *count = count.saturating_add(1);
         }

@@ -15,6 +15,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
+use super::model::LogEntry;
 use super::table;
 
 pub use check::{check, explain};
@@ -33,6 +34,12 @@ const WARN: Style = AnsiColor::Yellow.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const DIM: Style = Style::new().dimmed();
 const PLAIN: Style = Style::new();
+
+/// The generation of a MySQL server's key, the id of a MariaDB server's.
+fn key(file: &LogEntry) -> Option<String> {
+    let generation = file.key_seqno.map(|number| number.to_string());
+    generation.or_else(|| file.cipher.as_ref().and(file.key_id.clone()))
+}
 
 /// A line for a file that came with an index or a directory and was passed over.
 fn left_out(out: &mut dyn Write, path: Option<&str>, reason: Option<&str>) -> io::Result<()> {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{Failure, LogEntry};
 use crate::error::Error;
 use crate::error::describe;
+use crate::log::LogKind;
 use crate::open::KeyStatus;
 use crate::ops::decrypt::{Decrypted, FileOutcome, FileResult};
 
@@ -69,8 +70,16 @@ impl DecryptEntry {
 
     fn decrypted(path: &Path, output: &str, decrypted: &Decrypted) -> Self {
         let mut log = LogEntry::of_log(path, &decrypted.kind, decrypted.description.as_ref());
-        let header = crate::log::header::BODY_OFFSET;
+        let header = match decrypted.kind {
+            LogKind::MysqlEncrypted(_) => crate::log::header::BODY_OFFSET,
+            _ => 0,
+        };
         log.size = decrypted.plain_length.saturating_add(header);
+        log.error = decrypted.damage.as_ref().map(|damage| describe(damage));
+        if let Some((cipher, key_id)) = decrypted.mariadb_key.as_deref() {
+            log.cipher = Some(cipher.clone());
+            log.key_id = key_id.map(|id| id.to_string());
+        }
         log.key_status = KeyStatus::Present.name();
         Self {
             status: "decrypted",

@@ -89,7 +89,7 @@ impl EncryptEntry {
             },
             output: Some(output.to_string_lossy().into_owned()),
             plain_size: Some(done.plain_length),
-            size: Some(done.encrypted_length()),
+            size: Some(done.encrypted_length),
             key_id: Some(done.key_id.to_string()),
             server_version: Some(description.server_version.clone()),
             created: Some(rfc3339(description.header.timestamp)),

@@ -57,6 +57,8 @@ pub struct LogEntry {
     pub key_seqno: Option<u32>,
     /// See [`KeyStatus::name`](crate::open::KeyStatus::name).
     pub key_status: Option<&'static str>,
+    /// Cipher of a log that MariaDB encrypted, once a key proved it.
+    pub cipher: Option<String>,
     /// Version of the server that wrote the log.
     pub server_version: Option<String>,
     /// Its server id.
@@ -86,8 +88,15 @@ impl LogEntry {
         let mut entry = Self::of_log(&file.path, &file.kind, file.description.as_ref());
         entry.size = file.size;
         entry.key_status = file.key_status.name();
-        entry.key_not_offered =
-            matches!(file.obstacle, Some(LogError::NoKeys { .. })) && file.key_failure.is_none();
+        entry.key_not_offered = file
+            .obstacle
+            .as_ref()
+            .is_some_and(LogError::is_no_key_offered)
+            && file.key_failure.is_none();
+        if let Some((cipher, key_id)) = &file.mariadb_key {
+            entry.cipher = Some(cipher.clone());
+            entry.key_id = key_id.map(|id| id.to_string());
+        }
         entry.error = match (&file.key_failure, &file.obstacle) {
             (Some(failure), _) => Some(describe(failure)),
             (None, obstacle) => obstacle.as_ref().map(|obstacle| describe(obstacle)),
@@ -117,6 +126,7 @@ impl LogEntry {
             server_uuid: parts.map(|parts| parts.server_uuid.to_owned()),
             key_seqno: parts.map(|parts| parts.sequence_number),
             key_status: None,
+            cipher: None,
             server_version: description.map(|description| description.server_version.clone()),
             server_id: description.map(|description| description.header.server_id),
             created: description.map(|description| rfc3339(description.header.timestamp)),

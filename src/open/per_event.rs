@@ -1,0 +1,367 @@
+//! Logs that MariaDB encrypted event by event: from the first bytes and the keys to a cipher, and
+//! from there to plaintext at any offset.
+
+use crate::event::checksum::{self, ChecksumAlgorithm};
+use crate::event::format_description::FormatDescription;
+use crate::event::header::{EventHeader, event_type};
+use crate::io::TransferError;
+use crate::io::source::{FileSource, WINDOW};
+use crate::keyring::Keyring;
+use crate::log::PROBE_LENGTH;
+use crate::mariadb::chain::{Chain, LENGTH_KNOWN, STRIDE, Tail};
+use crate::mariadb::cipher::{EventCipher, EventSpan, HEAD, LEAD, Mode, Stored, TRAIL};
+use crate::mariadb::detect::{self, Beginning, Detection};
+use crate::mariadb::error::MariadbError;
+use crate::mariadb::start_encryption::{Layout, StartEncryption};
+
+use super::LogError;
+
+/// Bytes looked at between two hops where the file is not mapped.
+const HOP: u64 = 64 << 10;
+
+/// A log's beginning, and what opens the rest.
+#[derive(Debug)]
+pub struct PerEvent {
+    layout: Layout,
+    is_relay_log: bool,
+    has_checksums: bool,
+    /// `None` where the log ends before its first encrypted event: there is nothing to decipher.
+    key: Option<ProvenKey>,
+}
+
+/// A key with its cipher, by which a log's first events decrypt.
+#[derive(Debug)]
+pub struct ProvenKey {
+    /// Its id in its key file; `None` for a bare key.
+    pub id: Option<u32>,
+    /// Deciphers the log's events.
+    pub cipher: EventCipher,
+}
+
+impl PerEvent {
+    /// Reads the beginning and finds the key.
+    pub(super) fn new(
+        file_start: &[u8],
+        (description, start): (&FormatDescription, &StartEncryption),
+        keys: Option<&Keyring>,
+    ) -> Result<Self, LogError> {
+        let layout = Layout::parse(file_start, description.checksum)?;
+        let beginning = Beginning {
+            file_start,
+            is_whole: file_start.len() < PROBE_LENGTH,
+            first_event: layout.first_event,
+            description,
+            start,
+        };
+        let length = u64::try_from(file_start.len()).unwrap_or(u64::MAX);
+        let key = if length <= layout.first_event {
+            None
+        } else if detect::is_plaintext(&beginning) {
+            let offset = layout.first_event;
+            return Err(MariadbError::NotEncrypted { offset }.into());
+        } else {
+            Some(find_key(&beginning, keys)?)
+        };
+        Ok(Self {
+            layout,
+            is_relay_log: description.is_relay_log(),
+            has_checksums: description.checksum == ChecksumAlgorithm::Crc32,
+            key,
+        })
+    }
+
+    /// The key by which it opens; `None` where no event is encrypted yet.
+    #[must_use]
+    pub const fn key(&self) -> Option<&ProvenKey> {
+        self.key.as_ref()
+    }
+
+    /// What stands in clear.
+    #[must_use]
+    pub const fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Whether the log is a replica's relay log.
+    #[must_use]
+    pub const fn is_relay_log(&self) -> bool {
+        self.is_relay_log
+    }
+
+    /// Deciphers `stored.body` into `target`, which is as long. `event` is the one that has its
+    /// first byte; those that follow are found by their lengths. Returns the event that has the
+    /// byte after the last one, or follows there.
+    pub fn decipher(&self, event: EventSpan, stored: &Stored<'_>, target: &mut [u8]) -> EventSpan {
+        let clear = usize::try_from(self.layout.first_event.saturating_sub(stored.offset));
+        let clear = clear.unwrap_or(usize::MAX).min(stored.body.len());
+        let (in_clear, mut rest) = target.split_at_mut_checked(clear).unwrap_or_default();
+        in_clear
+            .iter_mut()
+            .zip(stored.body)
+            .for_each(|(target, byte)| *target = *byte);
+        self.layout.neutralise(stored.offset, in_clear);
+        let mut event = event;
+        let mut at = stored.offset.max(self.layout.first_event);
+        while let (false, Some(key)) = (rest.is_empty(), &self.key) {
+            let left = usize::try_from(event.end().saturating_sub(at)).unwrap_or(usize::MAX);
+            let (piece, later) = rest
+                .split_at_mut_checked(left.min(rest.len()))
+                .unwrap_or_default();
+            // Of hostile input: an event that does not reach to where it is wanted.
+            if piece.is_empty() {
+                break;
+            }
+            key.cipher.decrypt(event, stored, at, piece);
+            rest = later;
+            at = event.end();
+            if !rest.is_empty() {
+                event = stored.event_at(at);
+            }
+        }
+        event
+    }
+
+    /// Whether an event is all there and has a checksum that is right.
+    fn has_right_checksum(&self, header: &EventHeader, bytes: &[u8]) -> bool {
+        let event = header.byte_length().and_then(|length| bytes.get(..length));
+        self.has_checksums && event.is_some_and(|event| checksum::verify(event, false).is_ok())
+    }
+
+    /// The first event with an impossible header in a piece of plaintext; only events that start
+    /// in it are looked at, of which the first is `event` or follows it.
+    #[must_use]
+    pub fn implausible(&self, event: EventSpan, offset: u64, plain: &[u8]) -> Option<MariadbError> {
+        let stored = Stored::alone(offset, plain);
+        let end = offset.saturating_add(u64::try_from(plain.len()).unwrap_or(u64::MAX));
+        let mut event = event;
+        loop {
+            // A log that ends before its first encrypted event has none.
+            if event.length == 0 {
+                return None;
+            }
+            if event.offset >= offset {
+                let at = usize::try_from(event.offset.saturating_sub(offset)).ok()?;
+                let bytes = plain.get(at..)?;
+                let header = EventHeader::parse(bytes).ok()?;
+                let is_impossible = detect::is_impossible(&header, event, self.is_relay_log)
+                    && !self.has_right_checksum(&header, bytes);
+                if is_impossible || is_no_description(&header, bytes) {
+                    let offset = event.offset;
+                    return Some(MariadbError::Implausible { offset });
+                }
+            }
+            let next = event.end();
+            if next.saturating_add(HEAD as u64) > end || next <= event.offset {
+                return None;
+            }
+            event = if next >= offset {
+                stored.event_at(next)
+            } else {
+                return None;
+            };
+        }
+    }
+}
+
+/// Whether an event has the type of a format description event, and is none. That event always
+/// carries a checksum; so it gives away a damaged log that has no others.
+fn is_no_description(header: &EventHeader, bytes: &[u8]) -> bool {
+    let is_whole = header
+        .byte_length()
+        .is_some_and(|length| length <= bytes.len());
+    header.event_type == event_type::FORMAT_DESCRIPTION
+        && is_whole
+        && FormatDescription::parse(bytes)
+            .map_or(true, |description| description.own_checksum.is_err())
+}
+
+fn find_key(beginning: &Beginning<'_>, keys: Option<&Keyring>) -> Result<ProvenKey, LogError> {
+    let Some(keys) = keys.filter(|keys| keys.has_mariadb_keys()) else {
+        return Err(MariadbError::NoKeys.into());
+    };
+    let searched = || keys.describe_sources();
+    let version = beginning.start.key_version;
+    let candidates = keys.mariadb_candidates(version);
+    if candidates.is_empty() && version != 1 {
+        let searched = searched();
+        return Err(MariadbError::KeyVersion { version, searched }.into());
+    }
+    let chosen = keys.mariadb_options().mode;
+    let modes = chosen.as_ref().map_or(&Mode::ALL[..], std::slice::from_ref);
+    match detect::detect(beginning, &candidates, modes) {
+        Detection::Found { candidate, cipher } => Ok(ProvenKey {
+            id: candidates.get(candidate).and_then(|found| found.id),
+            cipher,
+        }),
+        Detection::Unprovable => Err(LogError::Truncated {
+            available: beginning.file_start.len(),
+            part: "first encrypted event, so that no key can be proven",
+        }),
+        Detection::None => Err(MariadbError::WrongKey {
+            searched: searched(),
+            ciphers: chosen.map_or("any AES mode", Mode::name),
+            offset: beginning.first_event,
+        }
+        .into()),
+        Detection::Ambiguous(fits) => {
+            let name = |(index, mode): &(usize, Mode)| {
+                let candidate = candidates.get(*index);
+                let key = candidate.map(detect::Candidate::name).unwrap_or_default();
+                format!("{key} with {mode}")
+            };
+            let candidates = fits.iter().map(name).collect();
+            Err(MariadbError::Ambiguous { candidates }.into())
+        }
+    }
+}
+
+/// Where a log's events are, and how far its plaintext goes.
+#[derive(Debug)]
+pub(super) struct Events {
+    chain: Chain,
+    plain_length: u64,
+    tail: Option<MariadbError>,
+}
+
+impl Events {
+    /// Hops through the file.
+    pub(super) fn find(source: &FileSource, log: &PerEvent) -> Result<Self, TransferError> {
+        let mut chain = Chain::new(log.layout.first_event, source.length());
+        let mut view = source.view();
+        while let Some(at) = chain.wants() {
+            let left = source.length().saturating_sub(at);
+            let to_boundary = WINDOW.saturating_sub(at % WINDOW);
+            let length = HOP.min(to_boundary).max(LENGTH_KNOWN as u64).min(left);
+            let length = usize::try_from(length).unwrap_or(LENGTH_KNOWN);
+            chain.extend(at, view.bytes(at, length)?);
+            view.confirm()?;
+        }
+        let tail = chain.tail().unwrap_or(Tail::Whole);
+        let mut events = Self {
+            chain,
+            plain_length: source.length(),
+            tail: tail.error(),
+        };
+        events.measure(source, log, tail)?;
+        Ok(events)
+    }
+
+    /// How far the plaintext goes.
+    fn measure(
+        &mut self,
+        source: &FileSource,
+        log: &PerEvent,
+        tail: Tail,
+    ) -> Result<(), TransferError> {
+        match tail {
+            Tail::Whole => {}
+            Tail::CutHeader { offset, .. } => self.plain_length = offset,
+            Tail::BadLength(event) => self.plain_length = event.offset,
+            Tail::Cut { event, available } => {
+                let readable = log
+                    .key()
+                    .map_or(0, |key| key.cipher.decipherable(event, available));
+                self.plain_length = event.offset.saturating_add(readable);
+                if !log.is_relay_log
+                    && readable >= HEAD as u64
+                    && has_bad_length(source, log, event)?
+                {
+                    let (offset, length) = (event.offset, event.length);
+                    self.tail = Some(MariadbError::BadLength { offset, length });
+                    self.plain_length = offset;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Length of the plaintext, in bytes: that of the file, unless its last event is damaged.
+    pub(super) const fn plain_length(&self) -> u64 {
+        self.plain_length
+    }
+
+    /// Why the log does not end with an event, if it does not.
+    pub(super) const fn tail(&self) -> Option<&MariadbError> {
+        self.tail.as_ref()
+    }
+
+    /// The event that has the byte at `offset`; for what stands in clear, the first one.
+    pub(super) fn at(&self, source: &FileSource, offset: u64) -> Result<EventSpan, TransferError> {
+        let nothing = EventSpan { offset, length: 0 };
+        let mut event = self.chain.anchor(offset).unwrap_or(nothing);
+        let mut buffer = [0; 4096];
+        while event.end() <= offset && event.length > 0 {
+            let at = event.end();
+            let read = source.read_at(at, &mut buffer)?;
+            let stored = Stored::alone(at, buffer.get(..read).unwrap_or_default());
+            event = stored.event_at(at);
+            let known = at.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+            while event.length > 0
+                && event.end() <= offset
+                && event.end().saturating_add(LENGTH_KNOWN as u64) <= known
+            {
+                event = stored.event_at(event.end());
+            }
+        }
+        Ok(event)
+    }
+}
+
+/// Whether the end position of an event that passes the end of the file says that the length, which
+/// is in clear and unprotected, is not what the server wrote.
+fn has_bad_length(
+    source: &FileSource,
+    log: &PerEvent,
+    event: EventSpan,
+) -> Result<bool, TransferError> {
+    let mut stored = [0; HEAD];
+    source.read_at(event.offset, &mut stored)?;
+    let mut head = [0; HEAD];
+    log.decipher(event, &Stored::alone(event.offset, &stored), &mut head);
+    let header = EventHeader::parse(&head);
+    Ok(header.is_ok_and(|header| !detect::has_own_end(&header, event)))
+}
+
+/// Fills `target` with plaintext from `offset` on, which must be there.
+pub(super) fn read_at(
+    (log, events, source): (&PerEvent, &Events, &FileSource),
+    offset: u64,
+    target: &mut [u8],
+) -> Result<(), TransferError> {
+    let mut offset = offset;
+    let piece_length = usize::try_from(STRIDE).unwrap_or(LEAD);
+    let mut stored = vec![0; target.len().min(piece_length)];
+    for piece in target.chunks_mut(piece_length) {
+        let body = stored.get_mut(..piece.len()).unwrap_or_default();
+        source.read_at(offset, body)?;
+        decipher((log, events, source), offset, body, piece)?;
+        offset = offset.saturating_add(STRIDE);
+    }
+    Ok(())
+}
+
+/// Deciphers a piece of a file into `target`, which is as long; reads what is needed around it.
+pub(super) fn decipher(
+    (log, events, source): (&PerEvent, &Events, &FileSource),
+    offset: u64,
+    body: &[u8],
+    target: &mut [u8],
+) -> Result<EventSpan, TransferError> {
+    let event = events.at(source, offset)?;
+    let lead_start = offset.saturating_sub(LEAD as u64);
+    let mut lead = [0; LEAD];
+    let lead_length = usize::try_from(offset.saturating_sub(lead_start)).unwrap_or(LEAD);
+    let lead = lead.get_mut(..lead_length).unwrap_or_default();
+    source.read_at(lead_start, lead)?;
+    let mut trail = [0; TRAIL];
+    let end = offset.saturating_add(u64::try_from(body.len()).unwrap_or(u64::MAX));
+    let trail_length = source.read_at(end, &mut trail)?;
+    let stored = Stored {
+        offset,
+        lead,
+        body,
+        trail: trail.get(..trail_length).unwrap_or_default(),
+    };
+    log.decipher(event, &stored, target);
+    Ok(event)
+}
