@@ -78,14 +78,32 @@ fn refused(workdir: &Workdir, arguments: &str, message: &str) {
     assert_eq!(output.status.code(), Some(2));
 }
 
+/// A process that has a file open, and does nothing. Not this one: a child that another test of it
+/// starts would have the file open too, for a moment.
+struct Holder(std::process::Child);
+
+impl Holder {
+    fn of(file: File) -> Self {
+        let mut command = std::process::Command::new("sleep");
+        Self(command.arg("600").stdin(file).spawn().unwrap())
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 #[test]
 fn a_log_that_somebody_uses_is_refused() {
     let workdir = Workdir::plain(&[5000, 5000, 5000]);
     let last = "binlog.000003 is refused: it is the last entry of binlog.index, which its server writes as long as it runs; if that server is stopped, --allow-in-use takes it";
     refused(&workdir, "binlog.000003", last);
     refused(&workdir, "binlog.000003 --dry-run", last);
-    let pid = std::process::id();
-    let reader = File::open(workdir.log("binlog.000002")).unwrap();
+    let reader = Holder::of(File::open(workdir.log("binlog.000002")).unwrap());
+    let pid = reader.0.id();
     let open = format!(
         "binlog.000002 is refused: it is open in process {pid}; --allow-in-use takes it, and they go on with the old file"
     );
@@ -94,6 +112,8 @@ fn a_log_that_somebody_uses_is_refused() {
         .append(true)
         .open(workdir.log("binlog.000001"))
         .unwrap();
+    let writer = Holder::of(writer);
+    let pid = writer.0.id();
     let writing =
         format!("binlog.000001 is refused: process {pid} may write it; stop the server first");
     refused(&workdir, "binlog.000001", &writing);
