@@ -14,7 +14,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, SystemTime};
 
 use binlogsec::keyring::Keyring;
-use common::workdir::{Workdir, instants, is_root};
+use common::workdir::{Holder, Workdir, instants, is_root};
 use common::{mixed_keyring, names, openssl};
 use rustix::fs::XattrFlags;
 use serde_json::Value;
@@ -78,24 +78,6 @@ fn refused(workdir: &Workdir, arguments: &str, message: &str) {
     assert_eq!(output.status.code(), Some(2));
 }
 
-/// A process that has a file open, and does nothing. Not this one: a child that another test of it
-/// starts would have the file open too, for a moment.
-struct Holder(std::process::Child);
-
-impl Holder {
-    fn of(file: File) -> Self {
-        let mut command = std::process::Command::new("sleep");
-        Self(command.arg("600").stdin(file).spawn().unwrap())
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
 #[test]
 fn a_log_that_somebody_uses_is_refused() {
     let workdir = Workdir::plain(&[5000, 5000, 5000]);
@@ -103,7 +85,7 @@ fn a_log_that_somebody_uses_is_refused() {
     refused(&workdir, "binlog.000003", last);
     refused(&workdir, "binlog.000003 --dry-run", last);
     let reader = Holder::of(File::open(workdir.log("binlog.000002")).unwrap());
-    let pid = reader.0.id();
+    let pid = reader.id();
     let open = format!(
         "binlog.000002 is refused: it is open in process {pid}; --allow-in-use takes it, and they go on with the old file"
     );
@@ -113,7 +95,7 @@ fn a_log_that_somebody_uses_is_refused() {
         .open(workdir.log("binlog.000001"))
         .unwrap();
     let writer = Holder::of(writer);
-    let pid = writer.0.id();
+    let pid = writer.id();
     let writing =
         format!("binlog.000001 is refused: process {pid} may write it; stop the server first");
     refused(&workdir, "binlog.000001", &writing);

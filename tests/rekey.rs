@@ -14,7 +14,7 @@ use std::process::Command;
 
 use binlogsec::keyring::Keyring;
 use binlogsec::log::header::EncryptionHeader;
-use common::workdir::{Workdir, instants, is_root};
+use common::workdir::{Holder, Workdir, instants, is_root};
 use common::{fixture, names, openssl};
 use serde_json::Value;
 
@@ -136,7 +136,8 @@ fn refusals_say_why_and_change_nothing() {
         .append(true)
         .open(workdir.log("binlog.000001"))
         .unwrap();
-    let pid = std::process::id();
+    let writer = Holder::of(writer);
+    let pid = writer.id();
     let message =
         format!("binlog.000001 is refused: process {pid} may write it; stop the server first");
     fails(
