@@ -28,6 +28,7 @@ fn main() {
     let options = SinkOptions {
         force: true,
         sync: false,
+        ..SinkOptions::default()
     };
     let sink = AtomicFile::create(Path::new(output), options).unwrap();
     let copy = |_: u64, source: &[u8], target: &mut [u8]| target.copy_from_slice(source);

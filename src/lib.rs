@@ -59,6 +59,9 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 pub mod bytes;
+#[cfg(feature = "check")]
+pub mod check;
+pub mod config;
 pub mod crypto;
 pub mod error;
 pub mod event;

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use binlogsec::crypto::password;
 use binlogsec::io::pipeline::NoProgress;
 use binlogsec::io::sink::SinkOptions;
 use binlogsec::keyring::Keyring;
@@ -22,6 +23,7 @@ use binlogsec::log::key_id::KeyId;
 use binlogsec::ops::decrypt::{DecryptOptions, decrypt};
 use binlogsec::ops::encrypt::{EncryptOptions, encrypt};
 use binlogsec::ops::transfer::{Input as From, Output as To};
+use binlogsec::secret::Secret32;
 use common::{binlogsec, fixture, mixed, mixed_keyring, names, openssl, plaintexts, said};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -338,5 +340,30 @@ proptest! {
         let from = From::Stream(Box::new(std::io::Cursor::new(streamed)), "in".into());
         decrypt(from, To::Stream(&mut back, Path::new("-")), &keys, DecryptOptions::default(), &NoProgress).unwrap();
         prop_assert!(back == plain);
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_wrapped_comes_out_again(
+        key in any::<[u8; 32]>(),
+        iv in any::<[u8; 16]>(),
+        password in any::<[u8; 32]>(),
+    ) {
+        let [key, password] = [key, password].map(|mut bytes| Secret32::take(&mut bytes));
+        let wrapped = password::wrap(&key, &iv, &password);
+        prop_assert_ne!(&wrapped, password.expose());
+        prop_assert_eq!(password::unwrap(&key, &iv, &wrapped), password);
+    }
+
+    #[test]
+    fn a_header_that_is_written_is_read(
+        id in prop::collection::vec(any::<u8>(), 0..=255),
+        wrapped_password in any::<[u8; 32]>(),
+        iv in any::<[u8; 16]>(),
+    ) {
+        let header = EncryptionHeader { key_id: KeyId::new(&id), wrapped_password, iv };
+        let bytes = header.serialize().unwrap();
+        prop_assert_eq!(EncryptionHeader::parse(&bytes), Ok(header));
     }
 }

@@ -14,7 +14,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, SystemTime};
 
 use binlogsec::keyring::Keyring;
-use common::workdir::{Workdir, instants, is_root};
+use common::workdir::{Holder, Workdir, instants, is_root};
 use common::{mixed_keyring, names, openssl};
 use rustix::fs::XattrFlags;
 use serde_json::Value;
@@ -84,8 +84,8 @@ fn a_log_that_somebody_uses_is_refused() {
     let last = "binlog.000003 is refused: it is the last entry of binlog.index, which its server writes as long as it runs; if that server is stopped, --allow-in-use takes it";
     refused(&workdir, "binlog.000003", last);
     refused(&workdir, "binlog.000003 --dry-run", last);
-    let pid = std::process::id();
-    let reader = File::open(workdir.log("binlog.000002")).unwrap();
+    let reader = Holder::of(File::open(workdir.log("binlog.000002")).unwrap());
+    let pid = reader.id();
     let open = format!(
         "binlog.000002 is refused: it is open in process {pid}; --allow-in-use takes it, and they go on with the old file"
     );
@@ -94,6 +94,8 @@ fn a_log_that_somebody_uses_is_refused() {
         .append(true)
         .open(workdir.log("binlog.000001"))
         .unwrap();
+    let writer = Holder::of(writer);
+    let pid = writer.id();
     let writing =
         format!("binlog.000001 is refused: process {pid} may write it; stop the server first");
     refused(&workdir, "binlog.000001", &writing);

@@ -34,9 +34,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "open", "error",
         ],
     ),
+    ("config", &["io", "error"]),
+    (
+        "check",
+        &[
+            "event", "log", "crypto", "keyring", "io", "open", "ops", "config", "error",
+        ],
+    ),
     (
         "report",
-        &["event", "log", "keyring", "open", "ops", "error"],
+        &["event", "log", "keyring", "open", "ops", "check", "error"],
     ),
 ];
 

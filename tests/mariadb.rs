@@ -84,6 +84,7 @@ fn to_file(path: &Path, target: &Path, keys: &Keyring) -> Result<Decrypted, Erro
     let options = SinkOptions {
         force: true,
         sync: false,
+        ..SinkOptions::default()
     };
     let input = Input::File(FileSource::open(path)?);
     let output = Output::File(target, options);

@@ -14,7 +14,7 @@ use std::process::Command;
 
 use binlogsec::keyring::Keyring;
 use binlogsec::log::header::EncryptionHeader;
-use common::workdir::{Workdir, instants, is_root};
+use common::workdir::{Holder, Workdir, instants, is_root};
 use common::{fixture, names, openssl};
 use serde_json::Value;
 
@@ -136,7 +136,8 @@ fn refusals_say_why_and_change_nothing() {
         .append(true)
         .open(workdir.log("binlog.000001"))
         .unwrap();
-    let pid = std::process::id();
+    let writer = Holder::of(writer);
+    let pid = writer.id();
     let message =
         format!("binlog.000001 is refused: process {pid} may write it; stop the server first");
     fails(
@@ -241,7 +242,7 @@ fn a_torn_header_is_recovered() {
         std::fs::write(&log, [&new[..cut], &old[cut..]].concat()).unwrap();
         if new[..cut] != old[..cut] {
             let torn = "binlog.000001 is refused: a change of its header was interrupted and left it half written; --recover puts back the old one, which .binlogsec-header-binlog.000001 has";
-            fails(&workdir, TO_OTHER_ONE, 2, torn);
+            fails(&workdir, TO_OTHER_ONE, 4, torn);
         }
         let output = workdir.run("rekey binlog.000001 --recover");
         assert!(output.status.success(), "{}", workdir.said(&output));
@@ -255,7 +256,7 @@ fn a_torn_header_is_recovered() {
     fails(&workdir, "rekey binlog.000001 --recover", 2, foreign);
     std::fs::write(&backup, &saved[..1000]).unwrap();
     let damaged = "binlog.000001 is refused: .binlogsec-header-binlog.000001 is no whole header backup; if the log is readable, remove that file";
-    fails(&workdir, "rekey binlog.000001 --recover", 2, damaged);
+    fails(&workdir, "rekey binlog.000001 --recover", 4, damaged);
 }
 
 const TO_OTHER_ONE: &str = "rekey binlog.000001 --keyring keyring --new-keyring other";

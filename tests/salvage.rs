@@ -221,7 +221,8 @@ fn a_lost_format_description_is_taken_from_another_log_when_one_is_named() {
     let original = plaintext(&mixed().join("binlog.000003"), &mixed_keyring());
     bytes[512..1024].fill(0);
     let error = salvage_bytes(&bytes, &keys, &options(16)).unwrap_err();
-    assert!(error.to_string().contains("--description-from"), "{error}");
+    let message = binlogsec::error::describe(&error);
+    assert!(message.contains("--description-from"), "{message}");
     let other = plaintext(&mixed().join("binlog.000004"), &mixed_keyring());
     let with_other = SalvageOptions {
         description: Some(other[4..4 + 123].to_vec()),

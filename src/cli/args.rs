@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use binlogsec::log::key_id::KeyId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::check::CheckArgs;
 use super::decrypt::DecryptArgs;
 use super::encrypt::EncryptArgs;
 use super::events::EventsArgs;
+use super::explain::ExplainArgs;
 use super::header::HeaderArgs;
 use super::inspect::InspectArgs;
 use super::keyring::KeyringArgs;
@@ -25,6 +27,9 @@ Examples:
 
   One log as plaintext for mysqlbinlog, without a file in between
     binlogsec decrypt binlog.000042 -o - --keyring component_keyring_file | mysqlbinlog -
+
+  Is there a plaintext log anywhere on this disk?
+    binlogsec check /var/lib/mysql /backup
 
 Exit codes: 0 done; 1 findings; 2 usage or I/O; 3 key missing or wrong; 4 log or keyring damaged.";
 
@@ -84,6 +89,8 @@ pub(crate) enum Command {
     Events(EventsArgs),
     Verify(VerifyArgs),
     Salvage(SalvageArgs),
+    Check(CheckArgs),
+    Explain(ExplainArgs),
     Keyring(KeyringArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),

@@ -60,10 +60,11 @@ pub(crate) struct DecryptArgs {
 }
 
 impl DecryptArgs {
-    pub(crate) const fn sink_options(&self) -> SinkOptions {
+    pub(crate) fn sink_options(&self) -> SinkOptions {
         SinkOptions {
             force: self.force,
             sync: self.sync,
+            ..SinkOptions::default()
         }
     }
 }

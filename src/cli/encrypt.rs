@@ -88,6 +88,7 @@ pub(crate) fn run(args: &EncryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let sink = SinkOptions {
         force: args.force,
         sync: args.sync,
+        ..SinkOptions::default()
     };
     let mut leftovers = Vec::new();
     let results = match (&args.output, &args.output_dir) {
@@ -127,6 +128,7 @@ fn run_mariadb(args: &EncryptArgs, keys: &Keyring, terminal: &Terminal) -> anyho
     let sink = SinkOptions {
         force: args.force,
         sync: args.sync,
+        ..SinkOptions::default()
     };
     let results = match (&args.output, &args.output_dir) {
         (Some(output), _) => transfer::one(&args.inputs, output, sink, terminal, |i, o, bar| {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use binlogsec::error::{Error, ErrorClass};
+use binlogsec::error::{Error, ErrorClass, describe};
 use binlogsec::event::event_type;
 use binlogsec::event::gtid_set::GtidSet;
 use binlogsec::io::TransferError;
@@ -138,9 +138,9 @@ fn judge(log: &OpenLog, listed: &Listed, terminal: &Terminal) -> Option<ErrorCla
     let path = log.source().path().display();
     if let Some(error) = &listed.stopped {
         if listed.cut_tail {
-            terminal.warning(&format!("{path}: {error}; it was never closed"));
+            terminal.warning(&format!("{path}: {}; it was never closed", describe(error)));
         } else {
-            terminal.error(&format!("{path}: {error}"));
+            terminal.error(&format!("{path}: {}", describe(error)));
         }
     }
     if listed.damaged > 0 {

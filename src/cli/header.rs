@@ -78,7 +78,11 @@ fn dump(log: &Path, output: &Path, force: bool) -> anyhow::Result<Exit> {
         let mut stdout = io::stdout().lock();
         header::dump(log, Output::Stream(&mut stdout, Path::new(STDOUT)))?;
     } else {
-        let options = SinkOptions { force, sync: true };
+        let options = SinkOptions {
+            force,
+            sync: true,
+            ..SinkOptions::default()
+        };
         header::dump(log, Output::File(output, options))?;
     }
     Ok(Exit::Done)

@@ -1,10 +1,12 @@
 //! The command line over the library. Nothing imports this, and nothing of it is public.
 
 pub(crate) mod args;
+pub(crate) mod check;
 pub(crate) mod decrypt;
 pub(crate) mod encrypt;
 pub(crate) mod events;
 pub(crate) mod exit;
+pub(crate) mod explain;
 pub(crate) mod header;
 pub(crate) mod inspect;
 pub(crate) mod keyring;
@@ -39,6 +41,8 @@ pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> an
         Command::Events(args) => events::run(args, terminal),
         Command::Salvage(args) => salvage::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
+        Command::Check(args) => check::run(args, terminal),
+        Command::Explain(args) => explain::run(args, terminal),
         Command::Keyring(args) => keyring::run(args, terminal),
         Command::Completions(args) => manual::completions(args),
         Command::Man(args) => manual::man(args),

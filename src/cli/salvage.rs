@@ -87,6 +87,7 @@ pub(crate) fn run(args: &SalvageArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let sink_options = SinkOptions {
         force: args.force,
         sync: args.sync,
+        ..SinkOptions::default()
     };
     let bar = Bar::new(Some(source.length()), terminal);
     let salvaged = salvage::salvage(

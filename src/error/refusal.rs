@@ -118,6 +118,7 @@ impl Refusal {
     pub const fn class(&self) -> ErrorClass {
         match self {
             Self::Unreadable(error) => error.class(),
+            Self::HeaderTorn { .. } | Self::BackupDamaged { .. } => ErrorClass::Damage,
             _ => ErrorClass::Work,
         }
     }

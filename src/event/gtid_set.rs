@@ -164,16 +164,16 @@ impl GtidSet {
 
     /// Puts one GTID in; `false` if it was there.
     pub fn insert(&mut self, gtid: &Gtid) -> bool {
-        if self.contains(gtid) {
-            return false;
-        }
         let end = gtid.number.saturating_add(1);
         // Without a copy of the key where it is there already, as it nearly always is.
-        if let Some(intervals) = self.0.get_mut(&gtid.tsid) {
-            add(intervals, gtid.number, end);
-        } else {
+        let Some(intervals) = self.0.get_mut(&gtid.tsid) else {
             self.0.insert(gtid.tsid.clone(), vec![(gtid.number, end)]);
+            return true;
+        };
+        if holds(intervals, gtid.number, end) {
+            return false;
         }
+        add(intervals, gtid.number, end);
         true
     }
 

@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, Read};
 
+use ruzstd::decoding::StreamingDecoder;
+
 use super::checksum::ChecksumAlgorithm;
 use super::event_type;
 use super::gtid::packed_length;
@@ -14,9 +16,9 @@ use crate::bytes::{Cursor, OutOfBytes};
 pub const MAX_UNCOMPRESSED: u64 = 16 << 30;
 /// An inner event of more bytes is given by its first so many alone.
 pub const MAX_HELD: usize = 16 << 20;
-/// The largest window that a frame may ask for, as a power of two: that of zstd's highest level,
-/// and the most memory that unfolding takes.
-const WINDOW_LOG_MAX: u32 = 27;
+/// The largest window that a frame may ask for: that of zstd's highest level, and the most memory
+/// that unfolding takes.
+const WINDOW_MAX: u64 = 1 << 27;
 
 /// Why a payload cannot be unfolded.
 #[derive(Debug, thiserror::Error)]
@@ -106,11 +108,10 @@ impl<'a> Payload<'a> {
         const ZSTD: u64 = 0;
         const NONE: u64 = 255;
         let reader: Box<dyn Read + 'r> = match self.compression {
-            ZSTD => {
-                let mut decoder = zstd::stream::read::Decoder::with_buffer(data)?.single_frame();
-                decoder.window_log_max(WINDOW_LOG_MAX)?;
-                Box::new(decoder)
-            }
+            ZSTD => Box::new(
+                StreamingDecoder::new_with_max_window_size(data, WINDOW_MAX)
+                    .map_err(std::io::Error::other)?,
+            ),
             NONE => Box::new(data),
             found => return Err(PayloadError::UnknownCompression { found }),
         };

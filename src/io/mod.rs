@@ -5,6 +5,7 @@ pub mod openers;
 pub mod pipeline;
 pub mod sink;
 pub mod source;
+pub mod tree;
 
 use std::path::{Path, PathBuf};
 

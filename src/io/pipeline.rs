@@ -20,7 +20,8 @@ const CHUNKS_IN_FLIGHT: usize = 4;
 
 /// Is told how the work gets on, from several threads.
 pub trait Progress: Sync {
-    /// So many more bytes are done. [`ControlFlow::Break`] cancels the work.
+    /// So many more bytes, or files where the work is counted in files, are done.
+    /// [`ControlFlow::Break`] cancels the work.
     fn advance(&self, bytes: u64) -> ControlFlow<()>;
 }
 

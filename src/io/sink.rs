@@ -6,9 +6,9 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, Permissions};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -22,16 +22,33 @@ use super::TransferError;
 pub const TEMPORARY_PREFIX: &str = ".binlogsec-";
 
 /// How an output is made.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct SinkOptions {
     /// Replace a regular file that is there.
     pub force: bool,
     /// Write file and directory through to the disk before [`AtomicFile::commit`] returns.
     pub sync: bool,
+    /// Permissions of the finished file. More than its owner needs only where nothing in it is
+    /// secret and somebody else has to read it.
+    pub mode: u32,
 }
 
-/// A file in the making: mode 0600, in the target's directory, given its name by
-/// [`AtomicFile::commit`] alone.
+/// Nothing is replaced, and the output is its owner's alone.
+impl Default for SinkOptions {
+    fn default() -> Self {
+        Self {
+            force: false,
+            sync: false,
+            mode: PRIVATE,
+        }
+    }
+}
+
+/// Read and written by the owner alone.
+pub const PRIVATE: u32 = 0o600;
+
+/// A file in the making: mode 0600 until it is finished, in the target's directory, given its name
+/// by [`AtomicFile::commit`] alone.
 #[derive(Debug)]
 pub struct AtomicFile {
     file: File,
@@ -124,6 +141,10 @@ impl AtomicFile {
             name,
             options,
         } = self;
+        if options.mode != PRIVATE {
+            file.set_permissions(Permissions::from_mode(options.mode))
+                .map_err(TransferError::at(&target, "set the permissions of"))?;
+        }
         if options.sync {
             file.sync_all()
                 .map_err(TransferError::at(&target, "write through to the disk"))?;
@@ -341,7 +362,6 @@ pub fn sync_directory(directory: &Path) -> Result<(), TransferError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     fn entries(directory: &Path) -> Vec<String> {
         let mut names: Vec<_> = std::fs::read_dir(directory)
@@ -370,6 +390,21 @@ mod tests {
     }
 
     #[test]
+    fn a_file_for_others_gets_its_mode_at_the_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("out");
+        let options = SinkOptions {
+            mode: 0o644,
+            ..SinkOptions::default()
+        };
+        let sink = AtomicFile::create(&target, options).unwrap();
+        let mode = |metadata: Metadata| metadata.permissions().mode() & 0o777;
+        assert_eq!(mode(sink.file().metadata().unwrap()), 0o600);
+        sink.commit().unwrap();
+        assert_eq!(mode(target.metadata().unwrap()), 0o644);
+    }
+
+    #[test]
     fn a_dropped_output_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("out");
@@ -389,6 +424,7 @@ mod tests {
         let options = SinkOptions {
             force: true,
             sync: true,
+            ..SinkOptions::default()
         };
         let sink = AtomicFile::create(&target, options).unwrap();
         sink.write_at(0, b"new").unwrap();
@@ -435,6 +471,7 @@ mod tests {
                 SinkOptions {
                     force: true,
                     sync: false,
+                    ..SinkOptions::default()
                 },
             )
             .unwrap();
@@ -478,6 +515,7 @@ mod tests {
         let force = SinkOptions {
             force: true,
             sync: false,
+            ..SinkOptions::default()
         };
         for target in ["/dev/null", "/tmp"] {
             let refused = AtomicFile::create(Path::new(target), force).unwrap_err();

@@ -131,6 +131,7 @@ pub(super) fn replace(log: &FileSource, old: Header, new: Header) -> Result<(), 
     let options = SinkOptions {
         force: false,
         sync: true,
+        ..SinkOptions::default()
     };
     let backup_path = backup_path(path);
     let sink = AtomicFile::create(&backup_path, options)?;

@@ -146,6 +146,7 @@ impl Job<'_> {
         let options = SinkOptions {
             force: true,
             sync: true,
+            ..SinkOptions::default()
         };
         let sink = AtomicFile::create(path, options)?;
         log.seal(&sink, &Envelope::fresh(self.key)?, self.progress)?;

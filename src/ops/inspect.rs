@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::targets::{Origin, Target, Targets};
+use super::targets::{Origin, Target, Targets, has_log_extension};
 use crate::error::{Error, ErrorClass};
 use crate::event::format_description::FormatDescription;
 use crate::io::TransferError;
@@ -135,14 +135,6 @@ pub fn inspect_file(path: &Path, keys: &Keyring) -> Result<Inspected, Error> {
 /// In a directory: logs, and what has a log's name but not (any more) a log's content.
 fn is_of_interest(file: &Inspected) -> bool {
     file.kind.is_log() || (!matches!(file.kind, LogKind::Unknown) && has_log_extension(&file.path))
-}
-
-/// Whether the extension is a sequence number as servers write it: six digits or more.
-fn has_log_extension(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| {
-        let digits = extension.as_encoded_bytes();
-        digits.len() >= 6 && digits.iter().all(u8::is_ascii_digit)
-    })
 }
 
 /// Looks at a log that comes as a stream; reads it to its end for its size.

@@ -150,7 +150,14 @@ impl Writer {
         let bytes = format
             .write(entries)
             .map_err(|error| Error::keyring_edit(path, error))?;
-        let sink = AtomicFile::create(path, SinkOptions { force, sync: true })?;
+        let sink = AtomicFile::create(
+            path,
+            SinkOptions {
+                force,
+                sync: true,
+                ..SinkOptions::default()
+            },
+        )?;
         sink.write_at(0, &bytes)?;
         Ok(Self {
             sink,

@@ -212,7 +212,14 @@ pub(super) fn write_header(
     header: &Header,
     force: bool,
 ) -> Result<(), TransferError> {
-    let sink = AtomicFile::create(target, SinkOptions { force, sync: true })?;
+    let sink = AtomicFile::create(
+        target,
+        SinkOptions {
+            force,
+            sync: true,
+            ..SinkOptions::default()
+        },
+    )?;
     sink.write_at(0, header)?;
     sink.commit()
 }

@@ -96,6 +96,15 @@ pub fn is_index(path: &Path) -> bool {
         .is_some_and(|extension| extension == "index")
 }
 
+/// Whether the extension is a sequence number as servers write it: six digits or more.
+#[must_use]
+pub fn has_log_extension(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| {
+        let digits = extension.as_encoded_bytes();
+        digits.len() >= 6 && digits.iter().all(u8::is_ascii_digit)
+    })
+}
+
 /// The logs that an index lists; relative ones are taken from the index's own directory.
 ///
 /// # Errors

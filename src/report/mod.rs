@@ -2,8 +2,18 @@
 
 #[cfg(feature = "cli")]
 pub mod csv;
+#[cfg(feature = "check")]
+pub mod github;
 #[cfg(feature = "cli")]
 pub mod human;
+#[cfg(feature = "check")]
+pub mod junit;
+#[cfg(feature = "check")]
+pub mod markdown;
 pub mod model;
+#[cfg(feature = "check")]
+pub mod prometheus;
+#[cfg(feature = "check")]
+pub mod sarif;
 #[cfg(feature = "cli")]
 mod table;

@@ -138,3 +138,25 @@ pub(crate) fn is_root() -> bool {
     }
     root
 }
+
+/// A process that has a file open, and does nothing. Not this one: a child that another test of it
+/// starts would have the file open too, for a moment.
+pub(crate) struct Holder(std::process::Child);
+
+impl Holder {
+    pub(crate) fn of(file: std::fs::File) -> Self {
+        let mut command = Command::new("sleep");
+        Self(command.arg("600").stdin(file).spawn().unwrap())
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}

@@ -1,5 +1,6 @@
 //! Reports for people: tables, and a line that sums up. A module for each command.
 
+mod check;
 mod decrypt;
 mod encrypt;
 mod events;
@@ -17,6 +18,7 @@ use anstyle::{AnsiColor, Style};
 use super::model::LogEntry;
 use super::table;
 
+pub use check::{check, explain};
 pub use decrypt::decrypt;
 pub use encrypt::encrypt;
 pub use events::{event, events_head, stats};

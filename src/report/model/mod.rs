@@ -1,5 +1,7 @@
 //! What reports say, as data: a module for each command. Its JSON is a contract: docs/json.md.
 
+#[cfg(feature = "check")]
+mod check;
 mod decrypt;
 mod encrypt;
 mod events;
@@ -14,6 +16,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+#[cfg(feature = "check")]
+pub use check::{CheckReport, CheckSummary, FindingEntry, Verdict};
 pub use decrypt::{DecryptEntry, DecryptReport};
 pub use encrypt::{EncryptEntry, EncryptReport};
 pub use events::{

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Failure;
-use crate::error::Error;
+use crate::error::{Error, describe};
 use crate::event::event_type;
 use crate::ops::verify::{Damage, Gap, Note, Verified};
 
@@ -182,7 +182,7 @@ impl NoteEntry {
     fn new(note: &Note) -> Self {
         let (id, message) = match note {
             Note::InUse => ("in-use", "in use, or its server crashed: not closed".to_owned()),
-            Note::CutTail(error) => ("cut-tail", error.to_string()),
+            Note::CutTail(error) => ("cut-tail", describe(error)),
             Note::UnfinishedTransaction => (
                 "unfinished-transaction",
                 "ends within a transaction".to_owned(),

@@ -1,0 +1,339 @@
+//! The rules that take more than one file, judged from facts alone.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use super::facts::{EncryptionFacts, Facts, FilePath, IndexFacts, LogFacts, Mark};
+use super::findings::Finding;
+use super::path_text;
+use super::policy::Policy;
+use super::rules::{RuleId, Severity};
+use crate::log::header;
+
+/// Different bodies under one key that are kept apart; beyond, the first stands for all.
+const MOST_BODIES: usize = 8;
+/// Other files that one finding names.
+const MOST_RELATED: usize = 20;
+
+/// What follows from the facts of one scan, or of several together.
+///
+/// The logs must be sorted by path.
+#[must_use]
+pub fn judge(facts: &Facts, policy: &Policy) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    old_generations(facts, policy, &mut findings);
+    shared_keys(facts, &mut findings);
+    not_indexed(facts, &mut findings);
+    open_logs(facts, policy, &mut findings);
+    foreign_servers(facts, policy, &mut findings);
+    findings
+}
+
+fn encrypted(facts: &Facts) -> impl Iterator<Item = (&LogFacts, &EncryptionFacts)> {
+    facts
+        .logs
+        .iter()
+        .filter_map(|log| log.encryption.as_ref().map(|encryption| (log, encryption)))
+}
+
+/// BLS005.
+fn old_generations(facts: &Facts, policy: &Policy, findings: &mut Vec<Finding>) {
+    let mut current: HashMap<&str, (u32, &str)> = HashMap::new();
+    let mut last = None;
+    for (_, encryption) in encrypted(facts) {
+        if let (Some(uuid), Some(number)) = (&encryption.server_uuid, encryption.key_seqno) {
+            // Most logs are under the key of the one before.
+            if last.replace((uuid, number)) == Some((uuid, number)) {
+                continue;
+            }
+            let newest = current.entry(uuid).or_default();
+            *newest = (*newest).max((number, "by the newest log"));
+        }
+    }
+    // What a keyring says outweighs what the logs at hand suggest.
+    for keyring in facts.keyrings.iter().filter(|keyring| keyring.used) {
+        for (uuid, number) in &keyring.current {
+            current.insert(uuid, (*number, "by the keyring"));
+        }
+    }
+    let mut up_to_date = None;
+    for (log, encryption) in encrypted(facts) {
+        let (Some(uuid), Some(number)) = (&encryption.server_uuid, encryption.key_seqno) else {
+            continue;
+        };
+        if up_to_date == Some((uuid, number)) {
+            continue;
+        }
+        let &(newest, source) = current.get(&**uuid).unwrap_or(&(number, ""));
+        let behind = newest.saturating_sub(number);
+        let severity = match policy.max_generations_behind {
+            _ if behind == 0 => {
+                up_to_date = Some((uuid, number));
+                continue;
+            }
+            Some(allowed) if behind <= allowed => continue,
+            Some(_) => Severity::Warning,
+            None => RuleId::Bls005.rule().severity,
+        };
+        let message = format!(
+            "under key generation {number} of server {uuid}; {source}, {newest} is current"
+        );
+        let finding = Finding::new(RuleId::Bls005, &log.path.join(), message)
+            .weighing(severity)
+            .seen_at(
+                7,
+                key_id_length(encryption),
+                "the key id in the encryption header",
+            );
+        findings.push(finding);
+    }
+}
+
+fn key_id_length(encryption: &EncryptionFacts) -> u64 {
+    u64::try_from(encryption.key_id.len()).unwrap_or(0)
+}
+
+/// BLS006.
+fn shared_keys(facts: &Facts, findings: &mut Vec<Finding>) {
+    let mut reported = BTreeSet::new();
+    let by_header: &MarkOf = &|encryption| Some(encryption.wrapping);
+    let by_key: &MarkOf = &|encryption| encryption.file_key;
+    for (mark, how) in [
+        (
+            by_header,
+            "the same wrapped password and IV in its header as",
+        ),
+        (
+            by_key,
+            "the same file key and nonce, behind another wrapping, as",
+        ),
+    ] {
+        let mut marked: Vec<(Mark, usize)> = facts
+            .logs
+            .iter()
+            .enumerate()
+            .filter_map(|(index, log)| Some((mark(log.encryption.as_ref()?)?, index)))
+            .collect();
+        marked.sort_unstable();
+        for group in marked.chunk_by(|one, other| one.0 == other.0) {
+            let logs = group.iter().filter_map(|(_, index)| facts.logs.get(*index));
+            for (log, other) in of_different_bodies(logs) {
+                if reported.insert(&log.path) {
+                    findings.push(shared_key(log, other, how));
+                }
+            }
+        }
+    }
+}
+
+type MarkOf = dyn Fn(&EncryptionFacts) -> Option<Mark>;
+
+/// Those logs of a group that differ from another one, each with that one.
+fn of_different_bodies<'a>(
+    logs: impl Iterator<Item = &'a LogFacts>,
+) -> Vec<(&'a LogFacts, &'a LogFacts)> {
+    let logs: Vec<_> = logs.collect();
+    let body = |log: &LogFacts| {
+        log.encryption
+            .as_ref()
+            .map(|encryption| encryption.body)
+            .unwrap_or_default()
+    };
+    let differ = |one: &LogFacts, other: &LogFacts| body(one).differ(body(other)) == Some(true);
+    let mut bodies: Vec<&LogFacts> = Vec::new();
+    for log in &logs {
+        if bodies.len() < MOST_BODIES && bodies.iter().all(|known| differ(known, log)) {
+            bodies.push(log);
+        }
+    }
+    logs.into_iter()
+        .filter_map(|log| {
+            let other = bodies.iter().find(|known| differ(known, log))?;
+            Some((log, *other))
+        })
+        .collect()
+}
+
+fn shared_key(log: &LogFacts, other: &LogFacts, how: &str) -> Finding {
+    let other_path = other.path.join();
+    let message = format!("{how} {}, and other contents", path_text::text(&other_path));
+    Finding::new(RuleId::Bls006, &log.path.join(), message)
+        .seen_at(
+            5,
+            507,
+            "wrapped file password and its IV, in the encryption header",
+        )
+        .seen_at(
+            header::BODY_OFFSET,
+            128,
+            "the ciphertext, which differs from the other log's",
+        )
+        .related_to([other_path])
+}
+
+/// BLS008.
+fn not_indexed(facts: &Facts, findings: &mut Vec<Finding>) {
+    let mut by_directory: HashMap<&str, Vec<&IndexFacts>> = HashMap::new();
+    for index in &facts.indexes {
+        by_directory
+            .entry(&index.directory)
+            .or_default()
+            .push(index);
+    }
+    if by_directory.is_empty() {
+        return;
+    }
+    let mut last: Option<(&Path, Option<&Vec<&IndexFacts>>)> = None;
+    for log in facts.logs.iter().filter(|log| log.compression.is_none()) {
+        let directory = log.path.directory();
+        let indexes = match last {
+            Some((known, indexes)) if known == directory => indexes,
+            _ => by_directory.get(&*path_text::text(directory)),
+        };
+        last = Some((directory, indexes));
+        let name = path_text::text(Path::new(log.path.name()));
+        let Some((base, indexes)) = series(&name).zip(indexes) else {
+            continue;
+        };
+        let is_listed = |index: &&&IndexFacts| index.logs.binary_search(&name).is_ok();
+        let of_series = indexes.iter().find(|index| has_series(index, base));
+        if let Some(index) = of_series.filter(|_| !indexes.iter().any(|index| is_listed(&index))) {
+            let index_path = index.path.join();
+            let message = format!("not listed in {}", path_text::text(&index_path));
+            findings.push(
+                Finding::new(RuleId::Bls008, &log.path.join(), message).related_to([index_path]),
+            );
+        }
+    }
+}
+
+/// What stands before the sequence number.
+fn series(name: &str) -> Option<&str> {
+    let (base, digits) = name.rsplit_once('.')?;
+    let is_number = digits.len() >= 6 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then_some(base)
+}
+
+fn has_series(index: &IndexFacts, base: &str) -> bool {
+    Path::new(index.path.name())
+        .file_stem()
+        .is_some_and(|stem| stem == base)
+        || index.logs.iter().any(|log| series(log) == Some(base))
+}
+
+/// BLS010 of logs: one finding for all logs of a directory that have the same mode.
+fn open_logs(facts: &Facts, policy: &Policy, findings: &mut Vec<Finding>) {
+    let allowed = policy.max_log_mode;
+    for logs in by_directory(facts) {
+        let mut modes: BTreeMap<u32, Vec<&LogFacts>> = BTreeMap::new();
+        for log in logs.iter().filter(|log| exceeds(log.mode, allowed)) {
+            modes.entry(log.mode).or_default().push(log);
+        }
+        for (mode, logs) in modes {
+            let mut paths = logs.iter().map(|log| log.path.join());
+            let Some(first) = paths.next() else { continue };
+            let others: Vec<_> = paths.take(MOST_RELATED).collect();
+            let mut message = mode_message("log", mode, allowed);
+            match logs.len().saturating_sub(1) {
+                0 => {}
+                1 => message.push_str("; so has 1 other log of this directory"),
+                more => message = format!("{message}; so have {more} other logs of this directory"),
+            }
+            findings.push(Finding::new(RuleId::Bls010, &first, message).related_to(others));
+        }
+    }
+}
+
+/// Logs of one directory after those of another; the facts are sorted.
+fn by_directory(facts: &Facts) -> impl Iterator<Item = &[LogFacts]> {
+    facts.logs.chunk_by(|one, other| {
+        one.path.directory().as_os_str() == other.path.directory().as_os_str()
+    })
+}
+
+/// Whether a mode gives group or others more than another one does.
+pub(super) const fn exceeds(mode: u32, allowed: u32) -> bool {
+    mode & !allowed & 0o077 != 0
+}
+
+pub(super) fn mode_message(what: &str, mode: u32, allowed: u32) -> String {
+    let mode = mode & 0o777;
+    format!("a {what} of mode {mode:04o}; at most {allowed:04o} is allowed")
+}
+
+/// BLS012.
+fn foreign_servers(facts: &Facts, policy: &Policy, findings: &mut Vec<Finding>) {
+    for logs in by_directory(facts) {
+        let logs: Vec<(&FilePath, &str)> = logs
+            .iter()
+            .filter_map(|log| Some((&log.path, &**log.encryption.as_ref()?.server_uuid.as_ref()?)))
+            .collect();
+        let Some((path, _)) = logs.first() else {
+            continue;
+        };
+        let directory = path.directory();
+        let home = Home::of(directory, &logs, facts, policy);
+        for (path, uuid) in logs {
+            if let Some(reason) = home.refuses(uuid) {
+                let message = format!("under a key of server {uuid}; {reason}");
+                let finding = Finding::new(RuleId::Bls012, &path.join(), message).seen_at(
+                    27,
+                    36,
+                    "the server UUID in the key id of the encryption header",
+                );
+                findings.push(finding);
+            }
+        }
+    }
+}
+
+/// Whose directory it is.
+enum Home<'a> {
+    Allowed(&'a BTreeSet<String>),
+    Server(&'a str),
+    Most(&'a str),
+}
+
+impl<'a> Home<'a> {
+    fn of(
+        directory: &Path,
+        logs: &[(&FilePath, &'a str)],
+        facts: &'a Facts,
+        policy: &'a Policy,
+    ) -> Self {
+        if !policy.allowed_server_uuids.is_empty() {
+            return Self::Allowed(&policy.allowed_server_uuids);
+        }
+        let directory = PathBuf::from(path_text::text(directory));
+        let servers = facts
+            .servers
+            .iter()
+            .filter(|server| directory.starts_with(&server.directory));
+        if let Some(server) = servers.max_by_key(|server| server.directory.len()) {
+            return Self::Server(&server.server_uuid);
+        }
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for run in logs.chunk_by(|one, other| one.1 == other.1) {
+            let uuid = run.first().map_or("", |(_, uuid)| uuid);
+            let count = counts.entry(uuid).or_default();
+            *count = count.saturating_add(run.len());
+        }
+        let most = counts.into_iter().max_by_key(|(_, count)| *count);
+        Self::Most(most.map_or("", |(uuid, _)| uuid))
+    }
+
+    fn refuses(&self, uuid: &str) -> Option<String> {
+        match self {
+            Self::Allowed(allowed) if !allowed.contains(&uuid.to_ascii_lowercase()) => {
+                Some("the policy does not allow it".to_owned())
+            }
+            Self::Server(home) if !home.eq_ignore_ascii_case(uuid) => {
+                Some(format!("auto.cnf names server {home}"))
+            }
+            Self::Most(home) if *home != uuid => {
+                Some(format!("most logs of this directory are of server {home}"))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,560 @@
+//! Looks at every file once: its first bytes, and its metadata where that matters.
+
+use std::collections::HashSet;
+use std::ffi::{CStr, OsStr};
+use std::fs::{File, Metadata};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::compressed;
+use super::facts::{Facts, FilePath, IndexFacts, KeyringFacts, ServerFacts};
+use super::findings::Finding;
+use super::judge::{exceeds, mode_message};
+use super::log_rules::{self, KeyTexts};
+use super::path_text;
+use super::rules::RuleId;
+use super::targets::{Roots, real};
+use super::{CheckOptions, Counts};
+use crate::config::option_file::OptionFile;
+use crate::error::Error;
+use crate::io::TransferError;
+use crate::io::pipeline::Progress;
+use crate::io::source::{FileSource, describe};
+use crate::io::tree::{Batch, Directory, Visitor};
+use crate::keyring::{Keyring, KeyringFile, rotation};
+use crate::log::key_id::{PREFIX, is_uuid};
+use crate::log::{LogKind, PROBE_LENGTH, header};
+use crate::ops::targets::{has_log_extension, is_index, read_index};
+
+/// What a scan brings.
+#[derive(Debug, Default)]
+pub(super) struct Collected {
+    pub(super) facts: Facts,
+    pub(super) findings: Vec<Finding>,
+    pub(super) counts: Counts,
+    pub(super) failures: Vec<Error>,
+}
+
+impl Collected {
+    fn append(&mut self, mut other: Self) {
+        self.facts.append(other.facts);
+        self.findings.append(&mut other.findings);
+        self.counts.add(&other.counts);
+        self.failures.append(&mut other.failures);
+    }
+}
+
+/// What one worker fills, batch by batch.
+pub(super) struct Local {
+    pub(super) collected: Collected,
+    /// The key id of the last log: that of the next one, as a rule.
+    pub(super) last_key: Option<KeyTexts>,
+    buffer: Vec<u8>,
+}
+
+impl Local {
+    fn new() -> Self {
+        Self {
+            collected: Collected::default(),
+            last_key: None,
+            buffer: vec![0; PROBE_LENGTH],
+        }
+    }
+
+    pub(super) fn find(&mut self, finding: Finding) {
+        self.collected.findings.push(finding);
+    }
+}
+
+/// Why a file is looked at, which decides what is expected of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    /// It lies in a directory.
+    Found,
+    /// It was named, or an index lists it: it should be a log.
+    Named,
+    /// The same, and it lies in a directory that is walked: what the walk says is not said again.
+    NamedAndFound,
+}
+
+/// One file, open.
+pub(super) struct Opened<'a> {
+    pub(super) directory: &'a Arc<Path>,
+    pub(super) name: &'a OsStr,
+    pub(super) file: &'a File,
+}
+
+impl Opened<'_> {
+    pub(super) fn path(&self) -> PathBuf {
+        self.directory.join(self.name)
+    }
+
+    pub(super) fn file_path(&self) -> FilePath {
+        FilePath::new(self.directory, self.name)
+    }
+}
+
+/// One run over all targets.
+pub(super) struct Scan<'a> {
+    pub(super) keys: &'a Keyring,
+    pub(super) options: &'a CheckOptions,
+    progress: &'a dyn Progress,
+    roots: &'a Roots,
+    cancelled: AtomicBool,
+    collected: Mutex<Collected>,
+    /// Indexes that were read, so that a named one is not read again in its directory.
+    indexes: Mutex<HashSet<PathBuf>>,
+    /// Device and inode of the keyrings in use.
+    keyrings: HashSet<(u64, u64)>,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(
+        keys: &'a Keyring,
+        options: &'a CheckOptions,
+        roots: &'a Roots,
+        progress: &'a dyn Progress,
+    ) -> Self {
+        let identity =
+            |file: &KeyringFile| file.path().metadata().ok().map(|it| (it.dev(), it.ino()));
+        Self {
+            keys,
+            options,
+            progress,
+            roots,
+            cancelled: AtomicBool::new(false),
+            collected: Mutex::default(),
+            indexes: Mutex::default(),
+            keyrings: keys.files().iter().filter_map(identity).collect(),
+        }
+    }
+
+    pub(super) fn into_collected(self) -> Collected {
+        self.collected
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with_local(&self, work: impl FnOnce(&mut Local)) {
+        let mut local = Local::new();
+        work(&mut local);
+        self.gather(local);
+    }
+
+    fn gather(&self, local: Local) {
+        self.collected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .append(local.collected);
+    }
+
+    fn advance(&self, files: usize) {
+        if self
+            .progress
+            .advance(u64::try_from(files).unwrap_or(u64::MAX))
+            .is_break()
+        {
+            self.cancelled.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Files that the user named.
+    pub(super) fn named_files(&self) {
+        self.with_local(|local| {
+            for file in &self.roots.files {
+                self.named(local, file);
+            }
+        });
+    }
+
+    /// Index files that the user named, and what they list.
+    pub(super) fn named_indexes(&self) {
+        self.with_local(|local| {
+            for index in &self.roots.indexes {
+                match self.index(local, index) {
+                    Ok(logs) => logs.iter().for_each(|log| self.named(local, log)),
+                    Err(error) => self.unreadable(local, index, &error),
+                }
+            }
+        });
+    }
+
+    fn named(&self, local: &mut Local, path: &Path) {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return;
+        }
+        let reason = if self.roots.covers(&real(path)) {
+            Reason::NamedAndFound
+        } else {
+            Reason::Named
+        };
+        let at = FilePath::of(path);
+        let directory = Arc::from(at.directory());
+        match FileSource::open(path) {
+            Ok(source) => {
+                let opened = Opened {
+                    directory: &directory,
+                    name: at.name(),
+                    file: source.file(),
+                };
+                self.look(local, &opened, reason);
+            }
+            Err(error) => self.unreadable(local, path, &error),
+        }
+        self.advance(1);
+    }
+
+    fn unreadable(&self, local: &mut Local, path: &Path, error: &TransferError) {
+        local.collected.counts.count_file();
+        let count = &mut local.collected.counts.unreadable;
+        *count = count.saturating_add(1);
+        local.find(Finding::new(
+            RuleId::Bls009,
+            path,
+            crate::error::describe(error),
+        ));
+    }
+
+    /// One file of a batch.
+    fn found(&self, local: &mut Local, directory: &Directory, path: &Arc<Path>, name: &CStr) {
+        let os_name = OsStr::from_bytes(name.to_bytes());
+        let whole = || path.join(os_name);
+        let selection = &self.options.selection;
+        if !selection.is_everything() && !selection.has_file(&whole()) {
+            return;
+        }
+        match directory.open(name) {
+            Ok(file) => {
+                let opened = Opened {
+                    directory: path,
+                    name: os_name,
+                    file: &file,
+                };
+                self.look(local, &opened, Reason::Found);
+            }
+            // Servers purge logs while somebody looks.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                local.collected.counts.vanished = local.collected.counts.vanished.saturating_add(1);
+            }
+            Err(error) => {
+                let path = whole();
+                self.unreadable(local, &path, &TransferError::at(&path, "open")(error));
+            }
+        }
+    }
+
+    /// Reads the first bytes of a file and judges them.
+    fn look(&self, local: &mut Local, opened: &Opened<'_>, reason: Reason) {
+        let mut buffer = std::mem::take(&mut local.buffer);
+        match read_start(opened.file, &mut buffer) {
+            Ok(read) => {
+                local.collected.counts.count_read(read);
+                let start = buffer.get(..read).unwrap_or_default();
+                self.judge(local, opened, start, reason);
+            }
+            Err(error) => {
+                let path = opened.path();
+                self.unreadable(local, &path, &TransferError::at(&path, "read")(error));
+            }
+        }
+        local.buffer = buffer;
+    }
+
+    fn judge(&self, local: &mut Local, opened: &Opened<'_>, start: &[u8], reason: Reason) {
+        let is_log = starts_a_log(start);
+        let compression = compressed::detect(start).filter(|_| !is_log);
+        if let Some(compression) = compression {
+            let inner = compressed::start(compression, At::start(opened.file), PROBE_LENGTH);
+            if starts_a_log(&inner) && reason != Reason::NamedAndFound {
+                local.collected.counts.count_file();
+                return log_rules::apply(self, local, opened, &inner, Some(compression));
+            }
+            if starts_a_log(&inner) {
+                return;
+            }
+        }
+        let expected = is_log || is_worth_a_word(opened.name, start);
+        match reason {
+            Reason::NamedAndFound if expected => return,
+            _ => local.collected.counts.count_file(),
+        }
+        if expected || reason != Reason::Found {
+            log_rules::apply(self, local, opened, start, None);
+        } else {
+            self.other(local, opened, start);
+        }
+    }
+
+    /// What is no log may still say something of the logs beside it.
+    fn other(&self, local: &mut Local, opened: &Opened<'_>, start: &[u8]) {
+        local.collected.counts.other_files = local.collected.counts.other_files.saturating_add(1);
+        let path = || opened.path();
+        if opened.name == "auto.cnf" {
+            let server = server_uuid(start, &path()).map(|server_uuid| ServerFacts {
+                directory: path_text::text(opened.directory),
+                server_uuid,
+            });
+            local.collected.facts.servers.extend(server);
+        } else if is_index(Path::new(opened.name)) && lists_logs(start) {
+            if let Err(error) = self.index(local, &path()) {
+                self.unreadable(local, &path(), &error);
+            }
+        } else if looks_like_a_keyring(start) {
+            self.keyring_in_the_tree(local, opened);
+        }
+    }
+
+    /// Reads an index; its logs that are there.
+    fn index(&self, local: &mut Local, path: &Path) -> Result<Vec<PathBuf>, TransferError> {
+        let is_new = self
+            .indexes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(real(path));
+        if !is_new {
+            return Ok(Vec::new());
+        }
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let (mut there, mut names) = (Vec::new(), Vec::new());
+        let mut seen = HashSet::new();
+        for entry in read_index(path)? {
+            if !seen.insert(entry.clone()) {
+                continue;
+            }
+            let name = entry.file_name().unwrap_or_default();
+            names.push(path_text::text(Path::new(name)));
+            let beside = directory.join(name);
+            // The index may have been copied together with its logs.
+            match [entry.clone(), beside]
+                .into_iter()
+                .find(|log| log.symlink_metadata().is_ok())
+            {
+                Some(log) => there.push(log),
+                None => local.find(missing(path, &entry)),
+            }
+        }
+        let logs_directory = there
+            .first()
+            .and_then(|log| log.parent())
+            .unwrap_or(directory);
+        names.sort();
+        local.collected.facts.indexes.push(IndexFacts {
+            path: FilePath::of(path),
+            directory: path_text::text(logs_directory),
+            logs: names,
+        });
+        Ok(there)
+    }
+
+    fn keyring_in_the_tree(&self, local: &mut Local, opened: &Opened<'_>) {
+        let Ok(metadata) = opened.file.metadata() else {
+            return;
+        };
+        if self.keyrings.contains(&(metadata.dev(), metadata.ino())) {
+            return;
+        }
+        let path = opened.path();
+        local.find(self.keyring_beside_logs(&path));
+        self.check_keyring_mode(local, &path, &metadata);
+        local.collected.facts.keyrings.push(KeyringFacts {
+            path: opened.file_path(),
+            used: false,
+            current: Vec::new(),
+        });
+    }
+
+    fn keyring_beside_logs(&self, path: &Path) -> Finding {
+        let roots = || {
+            self.roots
+                .directories
+                .iter()
+                .zip(&self.roots.real_directories)
+        };
+        let tree = roots().find(|(_, root)| real(path).starts_with(root));
+        let message = match tree {
+            Some((root, _)) => format!("a keyring in the tree {}", path_text::text(root)),
+            None => "a keyring in the directory of logs that were checked".to_owned(),
+        };
+        Finding::new(RuleId::Bls011, path, message)
+    }
+
+    fn check_keyring_mode(&self, local: &mut Local, path: &Path, metadata: &Metadata) {
+        let (mode, allowed) = (metadata.mode(), self.options.policy.max_keyring_mode);
+        if exceeds(mode, allowed) {
+            local.find(Finding::new(
+                RuleId::Bls010,
+                path,
+                mode_message("keyring", mode, allowed),
+            ));
+        }
+    }
+
+    /// The keyrings that were given.
+    pub(super) fn keyrings(&self) {
+        self.with_local(|local| {
+            for keyring in self.keys.files() {
+                self.keyring(local, keyring);
+            }
+        });
+    }
+
+    fn keyring(&self, local: &mut Local, keyring: &KeyringFile) {
+        let path = keyring.path();
+        let message = format!("keys lie in this file: {}", keyring.format());
+        local.find(Finding::new(RuleId::Bls013, path, message));
+        if let Ok(metadata) = path.metadata() {
+            self.check_keyring_mode(local, path, &metadata);
+        }
+        let real_path = real(path);
+        let named = self.roots.files.iter().chain(&self.roots.indexes);
+        let is_beside = |log: &PathBuf| real(log).parent() == real_path.parent();
+        if self.roots.covers(&real_path) || named.into_iter().any(is_beside) {
+            local.find(self.keyring_beside_logs(path));
+        }
+        let servers = rotation::survey(keyring.entries());
+        for server in &servers {
+            local
+                .collected
+                .findings
+                .extend(log_rules::rotation(path, server));
+        }
+        let current = servers
+            .into_iter()
+            .filter_map(|server| Some((server.server_uuid, server.current?)));
+        local.collected.facts.keyrings.push(KeyringFacts {
+            path: FilePath::of(path),
+            used: true,
+            current: current.collect(),
+        });
+    }
+}
+
+impl Visitor for Scan<'_> {
+    fn enters(&self, path: &Path) -> bool {
+        !self.cancelled.load(Ordering::Relaxed) && self.options.selection.enters(path)
+    }
+
+    fn files(&self, batch: &Batch) {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return;
+        }
+        // Of its own, so that threads do not share a count of references.
+        let path = Arc::from(&**batch.directory().path());
+        self.with_local(|local| {
+            for name in batch.names() {
+                self.found(local, batch.directory(), &path, name);
+            }
+        });
+        self.advance(batch.count());
+    }
+
+    fn link(&self, _path: &Path) {
+        self.with_local(|local| {
+            local.collected.counts.links = local.collected.counts.links.saturating_add(1);
+        });
+    }
+
+    fn special(&self, _path: &Path) {
+        self.with_local(|local| {
+            local.collected.counts.special_files =
+                local.collected.counts.special_files.saturating_add(1);
+        });
+    }
+
+    fn failed(&self, path: &Path, error: TransferError) {
+        self.with_local(|local| self.unreadable(local, path, &error));
+    }
+}
+
+/// Reads a file from its beginning without moving its position.
+struct At<'a> {
+    file: &'a File,
+    offset: u64,
+}
+
+impl<'a> At<'a> {
+    const fn start(file: &'a File) -> Self {
+        Self { file, offset: 0 }
+    }
+}
+
+impl std::io::Read for At<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read_at(buffer, self.offset)?;
+        self.offset = self
+            .offset
+            .saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+        Ok(read)
+    }
+}
+
+/// One read: a regular file gives what it has. What it has become meanwhile, if it is none any
+/// more, gives an error.
+fn read_start(file: &File, buffer: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match file.read_at(buffer, 0) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) if error.raw_os_error() == Some(libc::ESPIPE) => {
+                let file_type = file.metadata()?.file_type();
+                return Err(std::io::Error::other(format!(
+                    "it is {}",
+                    describe(file_type)
+                )));
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Whether bytes start like a log of any kind, with a byte of the magic changed or without.
+fn starts_a_log(start: &[u8]) -> bool {
+    start.starts_with(&header::MAGIC)
+        || start.starts_with(&crate::event::MAGIC)
+        || log_rules::is_plain_but_for_magic(start)
+        || log_rules::is_encrypted_but_for_magic(start)
+}
+
+/// A file that is named like a log and does not start like one. Of content that is not known, six
+/// digits are asked for: eight are a date.
+fn is_worth_a_word(name: &OsStr, start: &[u8]) -> bool {
+    let name = Path::new(name);
+    let six = || name.extension().is_some_and(|digits| digits.len() == 6);
+    has_log_extension(name) && (six() || !matches!(LogKind::classify(start), LogKind::Unknown))
+}
+
+fn lists_logs(start: &[u8]) -> bool {
+    let Some(first) = crate::log::index::entries(start).next() else {
+        return false;
+    };
+    has_log_extension(Path::new(OsStr::from_bytes(first)))
+}
+
+fn looks_like_a_keyring(start: &[u8]) -> bool {
+    let has = |text: &[u8]| memchr_find(start, text);
+    start.starts_with(b"Keyring file version:")
+        || (start.trim_ascii_start().starts_with(b"{")
+            && has(b"\"data_id\"")
+            && (has(PREFIX.as_bytes()) || has(b"\"data_type\"")))
+}
+
+fn memchr_find(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|window| window == text)
+}
+
+fn server_uuid(start: &[u8], path: &Path) -> Option<String> {
+    let options = OptionFile::parse(start, path).ok()?;
+    let setting = options
+        .settings
+        .iter()
+        .rfind(|setting| setting.group == "auto" && setting.name == "server_uuid")?;
+    let uuid = String::from_utf8(setting.value.clone()?).ok()?;
+    is_uuid(&uuid).then_some(uuid)
+}
+
+fn missing(index: &Path, entry: &Path) -> Finding {
+    let message = format!("lists {}, which is not there", path_text::text(entry));
+    Finding::new(RuleId::Bls007, index, message).related_to([entry.to_owned()])
+}

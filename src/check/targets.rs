@@ -1,0 +1,190 @@
+//! From what a user names to what is scanned.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+
+use crate::config::server::LogLocations;
+use crate::error::Error;
+use crate::io::TransferError;
+use crate::ops::targets::is_index;
+
+/// What to check.
+#[derive(Debug, Clone, Default)]
+pub struct CheckTargets {
+    /// Files, directories, index files.
+    pub paths: Vec<PathBuf>,
+    /// Where a server has its logs.
+    pub locations: Option<LogLocations>,
+}
+
+/// Which files of directories are looked at. Files that are named are always looked at.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    include: Option<GlobSet>,
+    exclude: GlobSet,
+}
+
+impl Selection {
+    /// From glob patterns: one without `/` is for names at any depth, another one for whole paths.
+    ///
+    /// # Errors
+    /// [`globset::Error`] names the pattern that is none.
+    pub fn new(include: &[String], exclude: &[String]) -> Result<Self, globset::Error> {
+        let include = if include.is_empty() {
+            None
+        } else {
+            Some(glob_set(include)?)
+        };
+        Ok(Self {
+            include,
+            exclude: glob_set(exclude)?,
+        })
+    }
+
+    pub(super) fn is_everything(&self) -> bool {
+        self.include.is_none() && self.exclude.is_empty()
+    }
+
+    pub(super) fn has_file(&self, path: &Path) -> bool {
+        self.include
+            .as_ref()
+            .is_none_or(|include| include.is_match(path))
+            && !self.exclude.is_match(path)
+    }
+
+    pub(super) fn enters(&self, directory: &Path) -> bool {
+        self.exclude.is_empty() || !self.exclude.is_match(directory)
+    }
+}
+
+fn glob_set(patterns: &[String]) -> Result<GlobSet, globset::Error> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        set.add(Glob::new(pattern)?);
+        if !pattern.contains('/') {
+            set.add(Glob::new(&format!("**/{pattern}"))?);
+        }
+    }
+    set.build()
+}
+
+/// What the names come to.
+#[derive(Debug, Default)]
+pub(super) struct Roots {
+    /// To be walked; none lies in another.
+    pub(super) directories: Vec<PathBuf>,
+    /// The same without links and dots.
+    pub(super) real_directories: Vec<PathBuf>,
+    /// Index files that are named.
+    pub(super) indexes: Vec<PathBuf>,
+    /// Files that are named.
+    pub(super) files: Vec<PathBuf>,
+    /// Names that cannot be looked at.
+    pub(super) failures: Vec<Error>,
+}
+
+impl Roots {
+    pub(super) fn new(targets: &CheckTargets) -> Self {
+        let mut roots = Self::default();
+        let mut directories = Vec::new();
+        for path in &targets.paths {
+            match path.metadata() {
+                Ok(metadata) if metadata.is_dir() => directories.push(path.clone()),
+                Ok(_) if is_index(path) => roots.indexes.push(path.clone()),
+                Ok(_) => roots.files.push(path.clone()),
+                Err(error) => roots.fail(path, error),
+            }
+        }
+        if let Some(locations) = &targets.locations {
+            for path in locations.directories() {
+                match path.metadata() {
+                    Ok(_) => directories.push(path),
+                    Err(error) => roots.fail(&path, error),
+                }
+            }
+            // An option may name an index before its server has made it.
+            let indexes = locations.indexes.iter().filter(|index| index.exists());
+            roots.indexes.extend(indexes.cloned());
+        }
+        roots.add_directories(directories);
+        let mut seen = HashSet::new();
+        roots.files.retain(|file| seen.insert(real(file)));
+        roots
+    }
+
+    fn fail(&mut self, path: &Path, error: std::io::Error) {
+        self.failures
+            .push(TransferError::at(path, "examine")(error).into());
+    }
+
+    fn add_directories(&mut self, directories: Vec<PathBuf>) {
+        let mut named: Vec<_> = directories
+            .into_iter()
+            .map(|path| (real(&path), path))
+            .collect();
+        named.sort();
+        for (real_path, path) in named {
+            // Sorted: what a directory lies in comes before it.
+            if !self.covers(&real_path) {
+                self.real_directories.push(real_path);
+                self.directories.push(path);
+            }
+        }
+    }
+
+    /// Whether a path without links lies in a directory that is walked.
+    pub(super) fn covers(&self, real_path: &Path) -> bool {
+        self.real_directories
+            .iter()
+            .any(|directory| real_path.starts_with(directory))
+    }
+}
+
+/// The path without links and dots, or as it is where that cannot be told.
+pub(super) fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_within_others_are_walked_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        std::fs::create_dir(root.join("ab")).unwrap();
+        std::os::unix::fs::symlink("a", root.join("link")).unwrap();
+        let paths = ["a/b", "link", "ab", "a", "./a/"].map(|name| root.join(name));
+        let roots = Roots::new(&CheckTargets {
+            paths: paths.to_vec(),
+            locations: None,
+        });
+        let names: Vec<_> = roots
+            .real_directories
+            .iter()
+            .map(|path| path.file_name().unwrap())
+            .collect();
+        assert_eq!(names, ["a", "ab"]);
+    }
+
+    #[test]
+    fn patterns_are_for_names_or_for_paths() {
+        let all = |include: &[&str], exclude: &[&str]| {
+            let owned =
+                |patterns: &[&str]| patterns.iter().map(|&p| p.to_owned()).collect::<Vec<_>>();
+            Selection::new(&owned(include), &owned(exclude)).unwrap()
+        };
+        let path = Path::new("/data/sub/binlog.000001");
+        assert!(all(&[], &[]).has_file(path) && all(&[], &[]).is_everything());
+        assert!(all(&["binlog.*"], &[]).has_file(path));
+        assert!(!all(&["relay.*"], &[]).has_file(path));
+        assert!(!all(&[], &["*.000001"]).has_file(path));
+        assert!(!all(&["binlog.*"], &["/data/**"]).has_file(path));
+        assert!(!all(&[], &["sub"]).enters(Path::new("/data/sub")));
+        assert!(Selection::new(&["[".to_owned()], &[]).is_err());
+    }
+}

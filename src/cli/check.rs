@@ -1,0 +1,253 @@
+//! `binlogsec check`.
+
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use binlogsec::check::{
+    Baseline, CheckOptions, CheckOutcome, CheckTargets, Policy, Selection, check,
+};
+use binlogsec::config::option_file::OptionFile;
+use binlogsec::config::server::LogLocations;
+use binlogsec::error::Error;
+use binlogsec::io::sink::{AtomicFile, SinkOptions};
+use binlogsec::keyring::Keyring;
+use binlogsec::report::model::{CheckReport, Verdict};
+use binlogsec::report::prometheus::{self, Times};
+use binlogsec::report::{github, human, junit, sarif};
+use clap::{Args, ValueEnum};
+
+use super::args::KeyArgs;
+use super::exit::Exit;
+use super::progress::Counter;
+use super::terminal::{Terminal, write_json};
+use super::{keys, process};
+
+/// Reports are for others: a collector, a server of continuous integration.
+const REPORT_MODE: u32 = 0o644;
+/// Failures of one kind that are told one by one.
+const TOLD_FAILURES: usize = 10;
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  Is there one plaintext log on these disks?
+    binlogsec check /var/lib/mysql /backup
+
+  The same, wherever the server is configured to keep its logs, and proven with its keys
+    binlogsec check --defaults-file /etc/mysql/my.cnf --keyring /var/lib/mysql-keyring/component_keyring_file
+
+  In cron, for Prometheus and for an auditor
+    binlogsec check /var/lib/mysql --report prometheus=/var/lib/node_exporter/binlogsec.prom --report json=/var/log/binlogsec.json
+
+Exit codes: 0 nothing found that counts; 1 errors or warnings (notes do not count); 2 something
+could not be checked, or no file was there; 3 and 4 a keyring that cannot be used.";
+
+/// Check that every log is encrypted, from the bytes on disk
+///
+/// Reads the first bytes of every file, whatever its name, and changes nothing. Without keys, the
+/// headers are believed and the report says so; with keys, the beginning of each log must decrypt.
+/// `binlogsec explain` tells what each finding means.
+#[derive(Debug, Args)]
+#[command(after_help = CHECK_EXAMPLES)]
+pub(crate) struct CheckArgs {
+    /// Logs, directories (searched at every depth), index files
+    #[arg(value_name = "PATH", required_unless_present_any = ["defaults_file", "datadir"])]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Option file of a server; its logs are looked for where it says
+    #[arg(long, value_name = "FILE")]
+    pub(crate) defaults_file: Option<PathBuf>,
+    /// Data directory of a server; outweighs that of the option file
+    #[arg(long, value_name = "DIR")]
+    pub(crate) datadir: Option<PathBuf>,
+    /// Of files in directories, look only at those that match; repeatable. A pattern without `/`
+    /// is for names, another one for whole paths
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) include: Vec<String>,
+    /// Leave out files and directories that match; repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+    /// Follow symbolic links in directories, out of the tree as well
+    #[arg(long)]
+    pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    /// What this site demands, see docs/check.md
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Findings that are known, with reason and expiry date, see docs/check.md
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// How to report on standard output
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: CheckFormat,
+    /// Write a report into a file as well, replacing it as a whole; repeatable
+    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report)]
+    pub(crate) reports: Vec<FileReport>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// Findings for people, with a verdict as the last line
+    Text,
+    /// One JSON document, see docs/json/check.md
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// JUnit XML, for continuous integration
+    Junit,
+    /// Annotations of a GitHub workflow
+    Github,
+    /// Metrics for the textfile collector
+    Prometheus,
+}
+
+/// A report that goes into a file.
+#[derive(Debug, Clone)]
+pub(crate) struct FileReport {
+    format: CheckFormat,
+    path: PathBuf,
+}
+
+fn file_report(text: &str) -> Result<FileReport, String> {
+    let (format, path) = text
+        .split_once('=')
+        .filter(|(_, path)| !path.is_empty())
+        .ok_or("FORMAT=FILE is expected, such as sarif=check.sarif")?;
+    Ok(FileReport {
+        format: CheckFormat::from_str(format, false)?,
+        path: path.into(),
+    })
+}
+
+pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let targets = targets(args)?;
+    let options = options(args)?;
+    let keyring = keys::open(&args.keys, terminal)?;
+    if options.policy.require_proof && keyring.is_empty() {
+        bail!("the policy demands proof of encryption: name the keys by --keyring FILE");
+    }
+    process::clean_up_on_signals()?;
+    let outcome = scan(&targets, &keyring, &options, terminal);
+    let report = CheckReport::new(&outcome);
+    for file in &args.reports {
+        write_file(file, &report)?;
+    }
+    if !(terminal.is_quiet() && args.format == CheckFormat::Text) {
+        let mut out = BufWriter::new(terminal.out());
+        let last_success = None;
+        write(&mut out, args.format, &report, last_success)?;
+        out.flush()?;
+    }
+    for entry in options.baseline.unused() {
+        terminal.warning(&format!(
+            "the baseline's entry {entry} fits nothing any more"
+        ));
+    }
+    tell_failures(&outcome, terminal);
+    let exit = exit(&outcome, report.summary.verdict);
+    // The process ends here: to free millions of small pieces first would take its time.
+    Box::leak(Box::new(outcome));
+    Ok(exit)
+}
+
+fn targets(args: &CheckArgs) -> anyhow::Result<CheckTargets> {
+    let locations = match (&args.defaults_file, &args.datadir) {
+        (Some(file), directory) => Some(LogLocations::new(
+            &OptionFile::open(file)?,
+            directory.as_deref(),
+        )),
+        (None, Some(directory)) => Some(LogLocations::in_directory(directory.clone())),
+        (None, None) => None,
+    };
+    Ok(CheckTargets {
+        paths: args.paths.clone(),
+        locations,
+    })
+}
+
+fn options(args: &CheckArgs) -> anyhow::Result<CheckOptions> {
+    let policy = args.policy.as_deref().map(Policy::open).transpose()?;
+    let baseline = args.baseline.as_deref().map(Baseline::open).transpose()?;
+    Ok(CheckOptions {
+        follow: args.follow,
+        selection: Selection::new(&args.include, &args.exclude).context("--include, --exclude")?,
+        policy: policy.unwrap_or_default(),
+        baseline: baseline.unwrap_or_default(),
+        ..CheckOptions::default()
+    })
+}
+
+fn scan(
+    targets: &CheckTargets,
+    keyring: &Keyring,
+    options: &CheckOptions,
+    terminal: &Terminal,
+) -> CheckOutcome {
+    let started = Instant::now();
+    let outcome = check(targets, keyring, options, &Counter::new(terminal));
+    let (files, seconds) = (outcome.counts.files, started.elapsed().as_secs_f64());
+    terminal.detail(&format!("{files} files in {seconds:.3} s"));
+    outcome
+}
+
+fn write_file(file: &FileReport, report: &CheckReport<'_>) -> anyhow::Result<()> {
+    let earlier = std::fs::read_to_string(&file.path).ok();
+    let last_success = earlier.as_deref().and_then(prometheus::last_success);
+    let options = SinkOptions {
+        force: true,
+        mode: REPORT_MODE,
+        ..SinkOptions::default()
+    };
+    let sink = AtomicFile::create(&file.path, options).map_err(Error::from)?;
+    // A file has no colours.
+    let mut out = BufWriter::new(anstream::StripStream::new(sink.file().try_clone()?));
+    write(&mut out, file.format, report, last_success)
+        .and_then(|()| out.flush())
+        .with_context(|| format!("cannot write {}", file.path.display()))?;
+    drop(out);
+    sink.commit().map_err(Error::from)?;
+    Ok(())
+}
+
+fn write(
+    out: &mut dyn Write,
+    format: CheckFormat,
+    report: &CheckReport<'_>,
+    last_success: Option<i64>,
+) -> std::io::Result<()> {
+    match format {
+        CheckFormat::Text => human::check(out, report),
+        CheckFormat::Json => write_json(out, report),
+        CheckFormat::Sarif => sarif::check(out, report),
+        CheckFormat::Junit => junit::check(out, report),
+        CheckFormat::Github => github::check(out, report),
+        CheckFormat::Prometheus => {
+            let now = jiff::Timestamp::now().as_second();
+            prometheus::check(out, report, Times { now, last_success })
+        }
+    }
+}
+
+fn tell_failures(outcome: &CheckOutcome, terminal: &Terminal) {
+    for failure in outcome.failures.iter().take(TOLD_FAILURES) {
+        terminal.error(&failure.to_string());
+    }
+    let more = outcome.failures.len().saturating_sub(TOLD_FAILURES);
+    if more > 0 {
+        terminal.error(&format!("and {more} more failures"));
+    }
+    if outcome.is_empty() && outcome.failures.is_empty() {
+        terminal.error("no file was there to check");
+    }
+}
+
+fn exit(outcome: &CheckOutcome, verdict: Verdict) -> Exit {
+    let failures = Exit::worst(outcome.failures.iter().map(Error::class));
+    let findings = match verdict {
+        Verdict::NothingScanned => Exit::Work,
+        Verdict::Fail => Exit::Findings,
+        Verdict::Pass | Verdict::Incomplete => Exit::Done,
+    };
+    failures.max(findings)
+}

@@ -1,0 +1,72 @@
+//! Annotations of a GitHub workflow run.
+
+use std::io::{self, Write};
+
+use super::model::CheckReport;
+
+/// Workflow commands, one for each finding that no baseline accepts, and the verdict.
+///
+/// # Errors
+/// What the writer answers.
+pub fn check(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
+    for finding in report
+        .findings
+        .iter()
+        .filter(|finding| finding.accepted.is_none())
+    {
+        let command = match finding.severity {
+            "error" => "error",
+            "warning" => "warning",
+            _ => "notice",
+        };
+        let file = property(&finding.path);
+        let title = property(&format!("{} {}", finding.id, finding.title));
+        let message = data(&format!("{}\nRemedy: {}", finding.message, finding.remedy));
+        writeln!(out, "::{command} file={file},title={title}::{message}")?;
+    }
+    for failure in &report.failures {
+        writeln!(
+            out,
+            "::error title=binlogsec check::{}",
+            data(&failure.message)
+        )?;
+    }
+    writeln!(
+        out,
+        "::notice title=binlogsec check::{}",
+        data(&report.summary.text)
+    )
+}
+
+/// What a workflow command takes for its end, and other characters that a log viewer would obey.
+fn data(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '%' => escaped.push_str("%25"),
+            '\r' => escaped.push_str("%0D"),
+            '\n' => escaped.push_str("%0A"),
+            control if control.is_control() => escaped.extend(control.escape_default()),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_can_forge_a_command() {
+        assert_eq!(
+            property("a,b:c\n::error::x%"),
+            "a%2Cb%3Ac%0A%3A%3Aerror%3A%3Ax%25"
+        );
+        assert_eq!(data("\x1b[31m"), "\\u{1b}[31m");
+    }
+}

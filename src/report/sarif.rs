@@ -1,0 +1,147 @@
+//! SARIF 2.1.0, as code scanning services read it.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::model::{CheckReport, FindingEntry};
+use crate::check::{RULES, Rule, Severity};
+
+const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
+
+/// One run with all findings; those that a baseline accepts are suppressed.
+///
+/// # Errors
+/// What the writer answers.
+pub fn check(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
+    let notifications: Vec<_> = report
+        .failures
+        .iter()
+        .map(|failure| json!({"level": "error", "message": {"text": failure.message}}))
+        .collect();
+    let document = json!({
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {
+                "name": "binlogsec",
+                "version": env!("CARGO_PKG_VERSION"),
+                "semanticVersion": env!("CARGO_PKG_VERSION"),
+                "rules": RULES.iter().map(rule).collect::<Vec<_>>(),
+            }},
+            "invocations": [{
+                "executionSuccessful": report.failures.is_empty(),
+                "toolExecutionNotifications": notifications,
+            }],
+            "results": report.findings.iter().map(result).collect::<Vec<_>>(),
+            "properties": {"summary": report.summary.text},
+        }],
+    });
+    serde_json::to_writer_pretty(&mut *out, &document)?;
+    writeln!(out)
+}
+
+fn rule(rule: &Rule) -> Value {
+    let controls: Vec<_> = rule
+        .controls
+        .iter()
+        .map(|control| format!("{} {}", control.catalogue, control.number))
+        .collect();
+    // What GitHub sorts security findings by.
+    let score = match rule.severity {
+        Severity::Error => "8.0",
+        Severity::Warning => "5.0",
+        Severity::Note => "2.0",
+    };
+    json!({
+        "id": rule.code,
+        "name": rule.name,
+        "shortDescription": {"text": rule.title},
+        "fullDescription": {"text": rule.meaning},
+        "help": {"text": format!("{} {} {}", rule.risk, rule.advice, rule.remedy)},
+        "defaultConfiguration": {"level": rule.severity.name()},
+        "properties": {
+            "tags": ["security", "mysql", "encryption"],
+            "security-severity": score,
+            "controls": controls,
+        },
+    })
+}
+
+fn result(finding: &FindingEntry<'_>) -> Value {
+    let physical = |path: &Path, evidence: Option<(u64, u64)>| {
+        let mut location = json!({"artifactLocation": {"uri": uri(path)}});
+        if let (Some((offset, length)), Some(object)) = (evidence, location.as_object_mut()) {
+            object.insert(
+                "region".to_owned(),
+                json!({"byteOffset": offset, "byteLength": length}),
+            );
+        }
+        location
+    };
+    let evidence = finding.evidence.first().map(|it| (it.offset, it.length));
+    let related: Vec<_> = finding
+        .source
+        .related
+        .iter()
+        .map(|path| json!({"physicalLocation": physical(path, None)}))
+        .collect();
+    let mut result = json!({
+        "ruleId": finding.id,
+        "ruleIndex": finding.source.rule as usize,
+        "level": finding.severity,
+        "message": {"text": format!("{}: {}", finding.title, finding.message)},
+        "locations": [{"physicalLocation": physical(finding.exact_path(), evidence)}],
+        "relatedLocations": related,
+        // The same finding of the same file is the same alert, run after run.
+        "partialFingerprints": {"binlogsec/v1": format!("{}:{}", finding.id, finding.path)},
+        "properties": {"evidence": finding.evidence, "remedy": finding.remedy},
+    });
+    if let (Some(accepted), Some(object)) = (finding.accepted, result.as_object_mut()) {
+        let suppression = json!([{"kind": "external", "justification": accepted.reason}]);
+        object.insert("suppressions".to_owned(), suppression);
+    }
+    result
+}
+
+/// A path as a URI reference: every byte that is not plain is escaped (RFC 3986).
+fn uri(path: &Path) -> String {
+    let mut uri = String::new();
+    if path.is_absolute() {
+        uri.push_str("file://");
+    }
+    for (position, &byte) in path.as_os_str().as_bytes().iter().enumerate() {
+        match byte {
+            // Two slashes at the start would name a host.
+            b'/' if position == 1 && uri.ends_with("///") => {}
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                uri.push(char::from(byte));
+            }
+            other => {
+                let _ = write!(uri, "%{other:02X}");
+            }
+        }
+    }
+    uri
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn any_path_is_a_uri() {
+        for (path, expected) in [
+            (&b"/var/lib/b.000001"[..], "file:///var/lib/b.000001"),
+            (b"//host/b", "file:///host/b"),
+            (b"a b/\xff\n", "a%20b/%FF%0A"),
+            (b"http://x?y#z", "http%3A//x%3Fy%23z"),
+        ] {
+            assert_eq!(uri(Path::new(OsStr::from_bytes(path))), expected);
+        }
+    }
+}
