@@ -29,6 +29,7 @@ use binlogsec::ops::decrypt::{self, DecryptOptions, Decrypted};
 use binlogsec::ops::encrypt::EncryptOptions;
 use binlogsec::ops::encrypt_mariadb;
 use binlogsec::ops::inspect::inspect_file;
+use binlogsec::ops::salvage::{SalvageOptions, salvage};
 use binlogsec::ops::transfer::{Input, Output};
 use binlogsec::ops::verify::verify;
 use serde_json::Value;
@@ -627,4 +628,27 @@ fn long_events_are_enciphered_piece_by_piece() {
             assert_eq!(error.class(), ErrorClass::Damage, "{length} {cut}");
         }
     }
+}
+
+#[test]
+fn what_is_whole_of_a_damaged_log_is_salvaged() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (mut bytes, keys) = crc_log();
+    let whole = to_stream(from_pipe(bytes.clone()), &keys).unwrap().0;
+    let (path, target) = (scratch.path().join("log"), scratch.path().join("saved"));
+    // One event in the middle, and the end.
+    bytes[2000] ^= 1;
+    bytes.truncate(4400);
+    std::fs::write(&path, &bytes).unwrap();
+    let source = FileSource::open(&path).unwrap();
+    let sink = SinkOptions::default();
+    let options = SalvageOptions::default();
+    let salvaged = salvage(&source, &target, sink, &keys, &options, &NoProgress).unwrap();
+    let saved = std::fs::read(&target).unwrap();
+    let ((count, bad), all) = (walk(&saved), walk(&whole).0);
+    assert!(!salvaged.is_whole() && bad.is_none(), "{salvaged:?}");
+    assert!(
+        count + 4 >= all && count < all,
+        "{count} of {all}: {salvaged:?}"
+    );
 }

@@ -30,8 +30,9 @@ use crate::io::pipeline::{CHUNK, Progress};
 use crate::io::sink::{AtomicFile, SinkOptions};
 use crate::io::source::FileSource;
 use crate::keyring::Keyring;
+use crate::log::LogKind;
 use crate::log::header::{BODY_OFFSET, EncryptionHeader};
-use crate::open::LogError;
+use crate::open::{LogError, OpenLog};
 use crate::secret::Secret32;
 
 /// So many lost transactions are named; more are counted.
@@ -113,6 +114,8 @@ struct Piece {
 struct Body<'a> {
     source: &'a FileSource,
     stream: Option<CtrStream>,
+    /// A log that MariaDB encrypted event by event.
+    events: Option<Box<OpenLog>>,
     /// Where the stream starts in the file; 0 of a plaintext log.
     start: u64,
 }
@@ -131,6 +134,13 @@ impl Body<'_> {
         shift: i64,
         buffer: &mut [u8],
     ) -> Result<usize, TransferError> {
+        if let Some(log) = &self.events {
+            // What has moved has another IV than it was enciphered with: it cannot be read.
+            return match shift {
+                0 => log.read_at(file_offset, buffer),
+                _ => Ok(0),
+            };
+        }
         let read = self.source.read_at(file_offset, buffer)?;
         self.decipher(
             file_offset,
@@ -192,6 +202,9 @@ fn open<'a>(
     options: &SalvageOptions,
 ) -> Result<(Body<'a>, String, Start), Error> {
     let start_bytes = crate::open::read_start(source)?;
+    if let LogKind::MariadbEncrypted(..) = LogKind::classify(&start_bytes) {
+        return open_events(source, keys, options);
+    }
     let own_header = EncryptionHeader::parse(&start_bytes);
     let damaged_header = start_bytes.starts_with(&crate::log::header::MAGIC);
     let header = options.header.as_ref().or(own_header.as_ref().ok());
@@ -216,6 +229,7 @@ fn open<'a>(
         let body = Body {
             source,
             stream,
+            events: None,
             start,
         };
         if let Some(first) = first_event(&body, options)? {
@@ -230,6 +244,34 @@ fn open<'a>(
         _ => LogError::NothingToSalvage,
     };
     Err(Error::log(source.path(), error))
+}
+
+/// A log that MariaDB encrypted: events can be told from each other as far as their lengths, which
+/// are in clear, lead from one to the next.
+fn open_events<'a>(
+    source: &'a FileSource,
+    keys: &Keyring,
+    options: &SalvageOptions,
+) -> Result<(Body<'a>, String, Start), Error> {
+    let path = source.path();
+    let copy = source.file().try_clone();
+    let copy = copy.map_err(TransferError::at(path, "open"))?;
+    let log = OpenLog::new(FileSource::from_file(copy, path)?, keys)?;
+    let name = match log.probe().mariadb_key() {
+        Some((cipher, Some(id))) => format!("key {id}, {cipher}"),
+        Some((cipher, None)) => format!("a bare key, {cipher}"),
+        None => "plaintext".to_owned(),
+    };
+    let body = Body {
+        source,
+        stream: None,
+        events: Some(Box::new(log)),
+        start: 0,
+    };
+    match first_event(&body, options)? {
+        Some(first) => Ok((body, name, first)),
+        None => Err(Error::log(path, LogError::NothingToSalvage)),
+    }
 }
 
 /// Where the events start: where they should; or at the start of the file, if the header has been
