@@ -27,6 +27,7 @@ pub struct Finding {
 
 /// Bytes that show a finding: where they are and what they mean, never what they are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Evidence {
     /// File offset of the first one.
     pub offset: u64,
@@ -38,10 +39,12 @@ pub struct Evidence {
 
 /// A finding that a baseline knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Acceptance {
     /// Why it is accepted.
     pub reason: String,
     /// Until when, that day included.
+    #[cfg_attr(test, schemars(with = "String", extend("format" = "date")))]
     pub expires: jiff::civil::Date,
 }
 

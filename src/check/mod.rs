@@ -82,6 +82,7 @@ impl Default for CheckOptions {
 
 /// What was seen, in figures.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Counts {
     /// Files that were looked at.
     pub files: u64,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// How much a finding weighs. Errors and warnings count for the exit code, notes do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing.
@@ -86,6 +87,7 @@ pub struct Rule {
 
 /// A number in a catalogue of controls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Control {
     /// Which catalogue.
     pub catalogue: &'static str,

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use binlogsec::check::{RULES, RuleId};
+use binlogsec::report::model::ExplainReport;
 use binlogsec::report::{human, markdown};
 use clap::Args;
-use serde::Serialize;
 
 use super::args::Format;
 use super::exit::Exit;
@@ -30,25 +30,6 @@ pub(crate) struct ExplainArgs {
     /// Print docs/checks.md
     #[arg(long, conflicts_with_all = ["ids", "format"])]
     pub(crate) markdown: bool,
-}
-
-#[derive(Serialize)]
-struct Rules {
-    schema: &'static str,
-    rules: Vec<RuleEntry>,
-}
-
-#[derive(Serialize)]
-struct RuleEntry {
-    id: &'static str,
-    name: &'static str,
-    title: &'static str,
-    severity: &'static str,
-    meaning: &'static str,
-    risk: &'static str,
-    remedy: &'static str,
-    advice: &'static str,
-    controls: &'static [binlogsec::check::rules::Control],
 }
 
 pub(crate) fn run(args: &ExplainArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -76,26 +57,9 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &Terminal) -> anyhow::Result<Exi
             }
         }
         Format::Json => {
-            let rules = ids.into_iter().map(entry).collect();
-            let schema = "binlogsec.explain/1";
-            write_json(&mut out, &Rules { schema, rules })?;
+            write_json(&mut out, &ExplainReport::new(&ids))?;
         }
     }
     out.flush()?;
     Ok(Exit::Done)
-}
-
-fn entry(id: RuleId) -> RuleEntry {
-    let rule = id.rule();
-    RuleEntry {
-        id: rule.code,
-        name: rule.name,
-        title: rule.title,
-        severity: rule.severity.name(),
-        meaning: rule.meaning,
-        risk: rule.risk,
-        remedy: rule.remedy,
-        advice: rule.advice,
-        controls: rule.controls,
-    }
 }

@@ -6,6 +6,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Failure;
+#[cfg(test)]
+use super::schema;
 use crate::check::facts::{Facts, LogFacts, LogStatus};
 use crate::check::findings::{Acceptance, Evidence, Finding};
 use crate::check::rules::Control;
@@ -13,6 +15,7 @@ use crate::check::{CheckOutcome, Counts, path_text};
 
 /// `binlogsec check --format json`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckReport<'a> {
     /// `binlogsec.check/1`.
     pub schema: &'static str,
@@ -29,14 +32,18 @@ pub struct CheckReport<'a> {
 
 /// One finding.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FindingEntry<'a> {
     /// `BLS001` …
+    #[cfg_attr(test, schemars(extend("enum" = schema::rule_codes())))]
     pub id: &'static str,
     /// `plaintext-log` …
+    #[cfg_attr(test, schemars(extend("enum" = schema::rule_names())))]
     pub name: &'static str,
     /// What was found, in words that are the same for every finding of this id.
     pub title: &'static str,
     /// `error`, `warning` or `note`.
+    #[cfg_attr(test, schemars(with = "crate::check::Severity"))]
     pub severity: &'static str,
     /// Whether it counts for the exit code.
     pub counts: bool,
@@ -60,6 +67,7 @@ pub struct FindingEntry<'a> {
 
 /// Counts, and what they come to.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckSummary {
     /// `pass`, `fail`, `nothing-scanned` or `incomplete`.
     pub verdict: Verdict,
@@ -88,6 +96,7 @@ pub struct CheckSummary {
 
 /// What a check comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// No finding that counts.
