@@ -30,6 +30,7 @@ pub mod path_text;
 pub mod policy;
 pub mod rules;
 mod scan;
+mod settle;
 pub mod targets;
 
 pub use baseline::Baseline;
@@ -180,6 +181,8 @@ pub fn check(
     tree::walk(&roots.directories, walk, &scan);
     scan.keyrings();
     let mut collected = scan.into_collected();
+    let purged = settle::settle(&mut collected.facts);
+    collected.counts.vanished = collected.counts.vanished.saturating_add(purged);
     collected.failures.splice(0..0, failures);
     spread_server(targets, &mut collected.facts);
     finish(collected, keys, options)
