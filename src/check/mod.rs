@@ -25,6 +25,7 @@ pub mod facts;
 mod judge;
 mod log_rules;
 mod scan;
+mod settle;
 pub mod targets;
 
 pub use facts::Facts;
@@ -172,6 +173,8 @@ pub fn check(
     tree::walk(&roots.directories, walk, &scan);
     scan.keyrings();
     let mut collected = scan.into_collected();
+    let purged = settle::settle(&mut collected.facts);
+    collected.counts.vanished = collected.counts.vanished.saturating_add(purged);
     collected.failures.splice(0..0, failures);
     spread_server(targets, &mut collected.facts);
     finish(collected, keys, options)
