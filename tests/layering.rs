@@ -35,15 +35,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("config", &["io", "error"]),
+    ("finding", &["io", "log"]),
     (
         "check",
         &[
-            "event", "log", "crypto", "keyring", "io", "open", "ops", "config", "error",
+            "event", "log", "crypto", "keyring", "io", "open", "ops", "config", "finding", "error",
         ],
     ),
     (
         "report",
-        &["event", "log", "keyring", "open", "ops", "check", "error"],
+        &[
+            "event", "log", "keyring", "open", "ops", "finding", "check", "error",
+        ],
     ),
 ];
 

@@ -7,10 +7,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
 use super::facts::{EncryptionFacts, Facts, FilePath, IndexFacts, LogFacts, Mark};
-use super::findings::Finding;
-use super::path_text;
-use super::policy::Policy;
-use super::rules::{RuleId, Severity};
+use crate::finding::{Finding, Policy, RuleId, Severity, path_text};
 use crate::log::header;
 
 /// Different bodies under one key that are kept apart; beyond, the first stands for all.
@@ -183,7 +180,16 @@ fn shared_key(log: &LogFacts, other: &LogFacts, how: &str) -> Finding {
 
 /// BLS008.
 fn not_indexed(facts: &Facts, _: &Policy) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let found = unlisted(facts).map(|(log, index)| {
+        let index_path = index.path.join();
+        let message = format!("not listed in {}", path_text::text(&index_path));
+        Finding::new(RuleId::Bls008, &log.path.join(), message).related_to([index_path])
+    });
+    found.collect()
+}
+
+/// Logs beside an index of their series that none of the indexes there lists, each with one.
+pub(super) fn unlisted(facts: &Facts) -> impl Iterator<Item = (&LogFacts, &IndexFacts)> {
     let mut by_directory: HashMap<&str, Vec<&IndexFacts>> = HashMap::new();
     for index in &facts.indexes {
         by_directory
@@ -191,32 +197,35 @@ fn not_indexed(facts: &Facts, _: &Policy) -> Vec<Finding> {
             .or_default()
             .push(index);
     }
-    if by_directory.is_empty() {
-        return findings;
-    }
-    let mut last: Option<(&Path, Option<&Vec<&IndexFacts>>)> = None;
-    for log in facts.logs.iter().filter(|log| log.compression.is_none()) {
-        let directory = log.path.directory();
-        let indexes = match last {
-            Some((known, indexes)) if known.as_os_str() == directory.as_os_str() => indexes,
-            _ => by_directory.get(&*path_text::text(directory)),
-        };
-        last = Some((directory, indexes));
-        let name = path_text::text(Path::new(log.path.name()));
-        let Some((base, indexes)) = series(&name).zip(indexes) else {
-            continue;
-        };
-        let is_listed = |index: &&&IndexFacts| index.logs.binary_search(&name).is_ok();
-        let of_series = indexes.iter().find(|index| has_series(index, base));
-        if let Some(index) = of_series.filter(|_| !indexes.iter().any(|index| is_listed(&index))) {
-            let index_path = index.path.join();
-            let message = format!("not listed in {}", path_text::text(&index_path));
-            findings.push(
-                Finding::new(RuleId::Bls008, &log.path.join(), message).related_to([index_path]),
-            );
-        }
-    }
-    findings
+    let mut last: Option<(&Path, Vec<&IndexFacts>)> = None;
+    let is_of_interest = !by_directory.is_empty();
+    let logs = facts.logs.iter().filter(move |_| is_of_interest);
+    logs.filter(|log| log.compression.is_none())
+        .filter_map(move |log| {
+            let directory = log.path.directory();
+            if last
+                .as_ref()
+                .is_none_or(|(known, _)| known.as_os_str() != directory.as_os_str())
+            {
+                let indexes = by_directory.get(&*path_text::text(directory));
+                last = Some((directory, indexes.cloned().unwrap_or_default()));
+            }
+            let (_, indexes) = last.as_ref()?;
+            if indexes.is_empty() {
+                return None;
+            }
+            let name = path_text::text(Path::new(log.path.name()));
+            let base = series(&name)?;
+            let of_series = indexes.iter().find(|index| has_series(index, base));
+            let index = of_series.filter(|_| !is_listed(indexes, &name));
+            index.map(|index| (log, *index))
+        })
+}
+
+fn is_listed(indexes: &[&IndexFacts], name: &String) -> bool {
+    indexes
+        .iter()
+        .any(|index| index.logs.binary_search(name).is_ok())
 }
 
 /// What stands before the sequence number.

@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use binlogsec::check::{
-    Baseline, CheckOptions, CheckOutcome, CheckTargets, Policy, Selection, check,
-};
+use binlogsec::check::{CheckOptions, CheckOutcome, CheckTargets, Selection, check};
 use binlogsec::config::option_file::OptionFile;
 use binlogsec::config::server::LogLocations;
 use binlogsec::error::Error;
+use binlogsec::finding::{Baseline, Policy};
 use binlogsec::io::sink::{AtomicFile, SinkOptions};
 use binlogsec::keyring::Keyring;
 use binlogsec::report::model::{CheckReport, Verdict};
@@ -219,9 +218,9 @@ fn write(
     match format {
         CheckFormat::Text => human::check(out, report),
         CheckFormat::Json => write_json(out, report),
-        CheckFormat::Sarif => sarif::check(out, report),
-        CheckFormat::Junit => junit::check(out, report),
-        CheckFormat::Github => github::check(out, report),
+        CheckFormat::Sarif => sarif::findings(out, &report.view()),
+        CheckFormat::Junit => junit::findings(out, &report.view()),
+        CheckFormat::Github => github::findings(out, &report.view()),
         CheckFormat::Prometheus => {
             let now = jiff::Timestamp::now().as_second();
             prometheus::check(out, report, Times { now, last_success })

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use binlogsec::check::{RULES, RuleId};
+use binlogsec::finding::{RuleId, rules};
 use binlogsec::report::model::ExplainReport;
 use binlogsec::report::{human, markdown};
 use clap::Args;
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &Terminal) -> anyhow::Result<Exi
         return Ok(Exit::Done);
     }
     let ids: Vec<RuleId> = if args.ids.is_empty() {
-        RULES.iter().map(|rule| rule.id).collect()
+        rules::all().map(|rule| rule.id).collect()
     } else {
         args.ids
             .iter()
@@ -56,9 +56,7 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &Terminal) -> anyhow::Result<Exi
                 human::explain(&mut out, id.rule())?;
             }
         }
-        Format::Json => {
-            write_json(&mut out, &ExplainReport::new(&ids))?;
-        }
+        Format::Json => write_json(&mut out, &ExplainReport::new(&ids))?,
     }
     out.flush()?;
     Ok(Exit::Done)

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::check::RuleId;
-use crate::check::rules::Control;
+use crate::finding::RuleId;
+use crate::finding::rules::{Control, Language};
 
 /// `binlogsec explain --format json`.
 #[derive(Debug, Serialize)]
@@ -26,14 +26,16 @@ pub struct RuleEntry {
     /// What was found, in one line.
     pub title: &'static str,
     /// `error`, `warning` or `note`, unless a policy says otherwise.
-    #[cfg_attr(test, schemars(with = "crate::check::Severity"))]
+    #[cfg_attr(test, schemars(with = "crate::finding::Severity"))]
     pub severity: &'static str,
     /// What it means, and how it is found.
     pub meaning: &'static str,
     /// Why it matters.
     pub risk: &'static str,
-    /// A command that helps, with `{path}` or `{directory}` for the place.
+    /// What helps, with `{path}` or `{directory}` for the place.
     pub remedy: &'static str,
+    /// What the remedy is written in: `shell`, `sql` or `options`.
+    pub remedy_language: Language,
     /// What to know about the remedy.
     pub advice: &'static str,
     /// The controls it bears on.
@@ -62,6 +64,7 @@ impl RuleEntry {
             meaning: rule.meaning,
             risk: rule.risk,
             remedy: rule.remedy,
+            remedy_language: rule.language,
             advice: rule.advice,
             controls: rule.controls,
         }

@@ -7,6 +7,8 @@ mod encrypt;
 mod events;
 #[cfg(feature = "check")]
 mod explain;
+#[cfg(feature = "check")]
+mod finding;
 mod inspect;
 mod keyring;
 mod keyring_change;
@@ -21,7 +23,7 @@ use std::path::Path;
 use serde::Serialize;
 
 #[cfg(feature = "check")]
-pub use check::{CheckReport, CheckSummary, FindingEntry, Verdict};
+pub use check::{CheckReport, CheckSummary};
 pub use decrypt::{DecryptEntry, DecryptReport};
 pub use encrypt::{EncryptEntry, EncryptReport};
 pub use events::{
@@ -30,6 +32,8 @@ pub use events::{
 };
 #[cfg(feature = "check")]
 pub use explain::{ExplainReport, RuleEntry};
+#[cfg(feature = "check")]
+pub use finding::{FindingCounts, FindingEntry, FindingsView, SubjectEntry, Verdict};
 pub use inspect::{InspectReport, InspectSummary};
 pub use keyring::{KeyEntry, KeyringEntry, KeyringReport, ServerEntry};
 pub use keyring_change::KeyringChangeReport;

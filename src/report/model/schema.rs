@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::check::RULES;
+use crate::finding::rules;
 
 /// Every name that [`LogKind::name`] gives.
 pub(crate) const KINDS: [&str; 11] = [
@@ -34,16 +34,15 @@ pub(super) fn kinds_or_null() -> Vec<Value> {
 }
 
 pub(super) fn rule_codes() -> Vec<&'static str> {
-    RULES.iter().map(|rule| rule.code).collect()
+    rules::all().map(|rule| rule.code).collect()
 }
 
 pub(super) fn rule_names() -> Vec<&'static str> {
-    RULES.iter().map(|rule| rule.name).collect()
+    rules::all().map(|rule| rule.name).collect()
 }
 
 /// `binlogsec events --format json`, which the command writes piece by piece.
 #[derive(Serialize, JsonSchema)]
-#[expect(dead_code, reason = "its shape alone is wanted")]
 struct EventsReport {
     /// `binlogsec.events/1`.
     schema: &'static str,
@@ -55,7 +54,6 @@ struct EventsReport {
 
 /// One log.
 #[derive(Serialize, JsonSchema)]
-#[expect(dead_code, reason = "its shape alone is wanted")]
 struct EventsFile {
     /// As given, or as found.
     path: String,
