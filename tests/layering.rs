@@ -42,8 +42,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "audit",
+        &[
+            "secret", "event", "log", "keyring", "io", "open", "ops", "config", "check", "error",
+        ],
+    ),
+    (
         "report",
-        &["event", "log", "keyring", "open", "ops", "check", "error"],
+        &[
+            "event", "log", "keyring", "open", "ops", "check", "audit", "error",
+        ],
     ),
 ];
 
