@@ -4,4 +4,6 @@
 //! servers to who replicates from whom.
 
 pub mod facts;
+pub mod live;
+pub mod sql;
 pub mod topology;
