@@ -1,0 +1,62 @@
+//! From facts to findings.
+
+use std::collections::BTreeSet;
+
+use crate::finding::{Evidence, Finding, Remedy, RuleId, Subject};
+
+/// What judges come to.
+#[derive(Debug, Default)]
+pub(super) struct Judgement {
+    /// What is not as it should be.
+    pub(super) findings: Vec<Finding>,
+    /// The rules that something was held against, with or without a finding.
+    pub(super) applied: BTreeSet<RuleId>,
+}
+
+impl Judgement {
+    /// Holds something against a rule: `finding` is asked for where it does not fit.
+    pub(super) fn hold(&mut self, rule: RuleId, fits: bool, finding: impl FnOnce() -> Found) {
+        self.applied.insert(rule);
+        if !fits {
+            self.findings.push(finding().into_finding(rule));
+        }
+    }
+}
+
+/// A finding but for its rule.
+#[derive(Debug)]
+pub(super) struct Found {
+    subject: Subject,
+    message: String,
+    evidence: Vec<Evidence>,
+    remedy: Option<Remedy>,
+}
+
+impl Found {
+    pub(super) fn about(subject: Subject, message: impl Into<String>) -> Self {
+        Self {
+            subject,
+            message: message.into(),
+            evidence: Vec::new(),
+            remedy: None,
+        }
+    }
+
+    pub(super) fn seen(mut self, evidence: Evidence) -> Self {
+        self.evidence.push(evidence);
+        self
+    }
+
+    /// In place of the rule's remedy.
+    pub(super) fn remedied(mut self, remedy: Remedy) -> Self {
+        self.remedy = Some(remedy);
+        self
+    }
+
+    fn into_finding(self, rule: RuleId) -> Finding {
+        let mut finding = Finding::about(rule, self.subject, self.message);
+        finding.evidence = self.evidence;
+        finding.own_remedy = self.remedy;
+        finding
+    }
+}
