@@ -4,8 +4,13 @@
 //! from live servers. [`topology`] joins the servers to who replicates from whom. Judges turn facts
 //! into findings; the same rule is used whether a fact came from a file or from a server.
 
+mod certificates;
+mod data_directory;
 pub mod facts;
+mod files;
 mod judge;
+mod offline;
+mod options;
 pub mod topology;
 
 use std::collections::BTreeSet;
@@ -14,8 +19,11 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::config::option_file::OptionFile;
 use crate::error::Error;
 use crate::finding::{self, Baseline, Finding, Policy, RuleId};
+use crate::io::pipeline::Progress;
+use crate::keyring::Keyring;
 use facts::AuditFacts;
 use facts::settings::Product;
 use judge::Judgement;
@@ -25,15 +33,24 @@ use topology::Topology;
 #[derive(Debug, Clone, Default)]
 pub struct AuditTargets {
     /// Option file of a server, with what it includes.
-    pub defaults_file: Option<PathBuf>,
+    pub options: Option<NamedOptions>,
     /// Its data directory; outweighs that of the option file.
     pub data_directory: Option<PathBuf>,
+}
+
+/// Option files that were read.
+#[derive(Debug, Clone)]
+pub struct NamedOptions {
+    /// The first of them.
+    pub path: PathBuf,
+    /// What they say.
+    pub file: OptionFile,
 }
 
 /// How to audit.
 #[derive(Debug)]
 pub struct AuditOptions {
-    /// The server that the option files are for, where they do not say.
+    /// The server that the option files are for, where it does not say itself.
     pub product: Option<Product>,
     /// What the site demands.
     pub policy: Policy,
@@ -55,7 +72,7 @@ impl Default for AuditOptions {
 }
 
 /// What an audit found.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct AuditOutcome {
     /// The worst first, then by rule and subject.
     pub findings: Vec<Finding>,
@@ -69,19 +86,36 @@ pub struct AuditOutcome {
     pub failures: Vec<Error>,
 }
 
-/// Audits everything that `targets` stand for.
+/// What was collected and judged so far.
+#[derive(Debug, Default)]
+struct Work {
+    facts: AuditFacts,
+    judgement: Judgement,
+    failures: Vec<Error>,
+}
+
+/// Audits everything that `targets` stand for; `keys` prove that logs are encrypted.
 #[must_use]
-pub fn audit(targets: &AuditTargets, options: &AuditOptions) -> AuditOutcome {
-    let _ = targets;
-    let facts = AuditFacts::default();
-    let judgement = Judgement::default();
-    let Judgement { findings, applied } = judgement;
+pub fn audit(
+    targets: &AuditTargets,
+    keys: &Keyring,
+    options: &AuditOptions,
+    progress: &dyn Progress,
+) -> AuditOutcome {
+    let mut work = Work::default();
+    offline::collect(&mut work, targets, keys, options, progress);
+    offline::judge(&mut work, targets, options);
+    let Work {
+        facts,
+        judgement: Judgement { findings, applied },
+        failures,
+    } = work;
     let today = options.now.to_zoned(TimeZone::UTC).date();
     AuditOutcome {
         findings: finding::weigh(findings, &options.policy, &options.baseline, today),
         applied,
+        topology: topology::of_files(&facts),
         facts,
-        topology: Topology::default(),
-        failures: Vec::new(),
+        failures,
     }
 }

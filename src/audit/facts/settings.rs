@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
@@ -125,6 +125,16 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Of a data directory without option files.
+    #[must_use]
+    pub fn empty(directory: &Path, product: Option<Product>) -> Self {
+        Self {
+            subject: Subject::file(directory),
+            product,
+            values: BTreeMap::new(),
+        }
+    }
+
     /// A value, set or default; `None` where it is neither set nor known to this version.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {

@@ -1,5 +1,9 @@
 //! From facts to findings.
 
+pub(super) mod at_rest;
+pub(super) mod certificates;
+pub(super) mod options;
+
 use std::collections::BTreeSet;
 
 use crate::finding::{Evidence, Finding, Remedy, RuleId, Subject};

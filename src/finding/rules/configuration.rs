@@ -181,7 +181,7 @@ pub(super) static RULES: &[Rule] = &[
         title: "a password stands in a file that group or others may read",
         severity: Severity::Warning,
         meaning: "An option file has a `password` option, or master.info is there, with a mode \
-                  beyond 0600 (0640 for master.info, which is what servers set).",
+                  beyond 0600 (0660 for master.info, which is what servers set).",
         risk: "Every account of the machine, or every one of the group, has that password.",
         remedy: "chmod go-rwx {path}",
         language: Language::Shell,
