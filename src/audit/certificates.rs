@@ -78,23 +78,26 @@ pub(super) fn read(files: Files<'_>) -> CertificateFacts {
     let bundle = Bundle::open(files.certificate);
     let authorities = files.authorities.and_then(|path| Bundle::open(path).ok());
     let first = bundle.as_ref().ok().and_then(|it| it.certificates().next());
-    let certificate = match (&bundle, &first) {
-        (Err(problem), _) => Err(problem.clone()),
-        (Ok(_), None) => Err("the certificate in it is damaged".to_owned()),
-        (Ok(bundle), Some(certificate)) => {
-            let mut facts = facts(certificate);
-            facts.chain = match (files.role, &authorities) {
-                (CertificateRole::Authority, _) | (_, None) => None,
-                (_, Some(authorities)) => chain(certificate, bundle, authorities),
-            };
-            Ok(facts)
-        }
+    let problem = match (&bundle, &first) {
+        (Err(problem), _) => Some(problem.clone()),
+        (Ok(_), None) => Some("the certificate in it is damaged".to_owned()),
+        _ => None,
     };
+    let certificate = first.as_ref().zip(bundle.as_ref().ok());
+    let certificate = certificate.map(|(certificate, bundle)| {
+        let mut facts = facts(certificate);
+        facts.chain = match (files.role, &authorities) {
+            (CertificateRole::Authority, _) | (_, None) => None,
+            (_, Some(authorities)) => chain(certificate, bundle, authorities),
+        };
+        facts
+    });
     let public_key = first.as_ref().map(|it| it.public_key());
     CertificateFacts {
         path: files.certificate.to_owned(),
         role: files.role,
         certificate,
+        problem,
         key: files.key.map(|key| private_key(key, public_key)),
     }
 }

@@ -18,7 +18,7 @@ pub enum CertificateRole {
     Client,
 }
 
-/// One certificate, or why there is none.
+/// A file with a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CertificateFacts {
     /// Which file.
@@ -26,8 +26,10 @@ pub struct CertificateFacts {
     pub path: PathBuf,
     /// What it is for.
     pub role: CertificateRole,
-    /// What it says.
-    pub certificate: Result<Certificate, String>,
+    /// What it says; `None` where it cannot be read.
+    pub certificate: Option<Certificate>,
+    /// Why it cannot.
+    pub problem: Option<String>,
     /// Its private key, where one is named.
     pub key: Option<PrivateKeyFacts>,
 }

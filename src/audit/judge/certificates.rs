@@ -26,11 +26,10 @@ pub(in crate::audit) fn judge(
     judgement: &mut Judgement,
 ) {
     let subject = Subject::file(&facts.path);
-    let problem = facts.certificate.as_ref().err();
-    judgement.hold(RuleId::Blr039, problem.is_none(), || {
-        Found::about(subject.clone(), problem.cloned().unwrap_or_default())
+    judgement.hold(RuleId::Blr039, facts.problem.is_none(), || {
+        Found::about(subject.clone(), facts.problem.clone().unwrap_or_default())
     });
-    if let Ok(certificate) = &facts.certificate {
+    if let Some(certificate) = &facts.certificate {
         validity(&subject, certificate, now, judgement);
         strength(&subject, facts.role, certificate, judgement);
         if facts.role != CertificateRole::Authority {
