@@ -67,6 +67,8 @@ pub mod config;
 pub mod crypto;
 pub mod error;
 pub mod event;
+#[cfg(feature = "check")]
+pub mod finding;
 pub mod io;
 pub mod keyring;
 pub mod log;

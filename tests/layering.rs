@@ -35,22 +35,24 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("config", &["io", "error"]),
+    ("finding", &["io", "log"]),
     (
         "check",
         &[
-            "event", "log", "crypto", "keyring", "io", "open", "ops", "config", "error",
+            "event", "log", "crypto", "keyring", "io", "open", "ops", "config", "finding", "error",
         ],
     ),
     (
         "audit",
         &[
-            "secret", "event", "log", "keyring", "io", "open", "ops", "config", "check", "error",
+            "secret", "event", "log", "keyring", "io", "open", "ops", "config", "finding", "check",
+            "error",
         ],
     ),
     (
         "report",
         &[
-            "event", "log", "keyring", "open", "ops", "check", "audit", "error",
+            "event", "log", "keyring", "open", "ops", "finding", "check", "audit", "error",
         ],
     ),
 ];

@@ -1,14 +1,12 @@
 //! Names and texts as statements have them.
 
 /// A text in quotes.
-#[must_use]
-pub fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 /// An account's name: `'repl'@'10.0.0.%'`.
-#[must_use]
-pub fn account(user: &str, host: &str) -> String {
+pub(super) fn account(user: &str, host: &str) -> String {
     format!("{}@{}", quoted(user), quoted(host))
 }
 

@@ -1,6 +1,13 @@
 //! Who replicates from whom, and how private each way is.
 
+pub(super) mod live;
+
 use serde::Serialize;
+
+use super::facts::AuditFacts;
+use super::judge::options::encrypts_logs;
+use crate::check::facts::LogStatus;
+use crate::finding::path_text;
 
 /// All servers of an audit and the ways between them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -73,6 +80,12 @@ impl Edge {
 }
 
 impl State {
+    /// `Yes` or `No`.
+    #[must_use]
+    pub const fn of(holds: bool) -> Self {
+        if holds { Self::Yes } else { Self::No }
+    }
+
     /// Both hold.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
@@ -92,4 +105,62 @@ impl State {
             Self::Unknown => "unknown",
         }
     }
+}
+
+/// Of live servers where some were asked, else of files.
+pub(super) fn of(facts: &AuditFacts) -> Topology {
+    if facts.servers.is_empty() {
+        of_files(facts)
+    } else {
+        live::of_servers(&facts.servers)
+    }
+}
+
+/// What files show: the server whose they are, and the sources in its master.info.
+fn of_files(facts: &AuditFacts) -> Topology {
+    let Some(directory) = &facts.data_directory else {
+        return Topology::default();
+    };
+    let setting = facts.options.as_ref().and_then(encrypts_logs);
+    let logs = directory.logs.logs.iter();
+    let at_rest = logs
+        .map(|log| match log.status {
+            LogStatus::Proven | LogStatus::Unproven => State::Yes,
+            LogStatus::Plain | LogStatus::Refuted => State::No,
+            LogStatus::Undetermined => State::Unknown,
+        })
+        .fold(setting.map_or(State::Unknown, State::of), State::and);
+    let mut topology = Topology {
+        nodes: vec![Node {
+            label: path_text::text(&directory.path),
+            server: None,
+            at_rest,
+        }],
+        edges: Vec::new(),
+    };
+    for file in &directory.replica_files {
+        let channel = &file.channel;
+        topology.nodes.push(Node {
+            label: format!("{}:{}", channel.source_host, channel.source_port),
+            server: None,
+            at_rest: State::Unknown,
+        });
+        let mut reasons = vec!["the source was not audited".to_owned()];
+        if !channel.ssl {
+            reasons.push("no TLS on the channel".to_owned());
+        } else if !channel.verify_server_cert {
+            reasons.push("the source's certificate is not verified".to_owned());
+        }
+        topology.edges.push(Edge {
+            source: topology.nodes.len().saturating_sub(1),
+            replica: 0,
+            channel: channel.name.clone(),
+            in_transit: State::of(channel.ssl),
+            verified: State::of(channel.ssl && channel.verify_server_cert),
+            source_at_rest: State::Unknown,
+            replica_at_rest: at_rest,
+            reasons,
+        });
+    }
+    topology
 }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use super::path_text;
 use crate::crypto::stream::CtrStream;
+use crate::finding::path_text;
 use crate::log::header::{self, EncryptionHeader};
 
 /// Everything that rules over more than one file need.

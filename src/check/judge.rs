@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::facts::{EncryptionFacts, Facts, FilePath, IndexFacts, LogFacts, Mark};
-use super::findings::Finding;
-use super::path_text;
-use super::policy::Policy;
-use super::rules::{RuleId, Severity};
+use crate::finding::{Finding, Policy, RuleId, Severity, path_text};
 use crate::log::header;
 
 /// Different bodies under one key that are kept apart; beyond, the first stands for all.

@@ -4,13 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::facts::{BodyMarks, Compression, EncryptionFacts, LogFacts, LogStatus, Mark};
-use super::findings::Finding;
-use super::path_text;
-use super::rules::{RuleId, Severity};
 use super::scan::{Local, Opened, Scan};
 use crate::error::describe;
 use crate::event;
 use crate::event::format_description::FormatDescription;
+use crate::finding::{Evidence, Finding, RuleId, Severity, path_text};
 use crate::keyring::KeyringError;
 use crate::keyring::rotation::{RotationState, ServerKeys};
 use crate::log::header::{self, EncryptionHeader};
@@ -96,7 +94,9 @@ fn within(mut finding: Finding, compression: Option<Compression>) -> Finding {
     }
     finding.message = format!("{name}-compressed: {}", finding.message);
     for evidence in &mut finding.evidence {
-        evidence.meaning = format!("{} (decompressed)", evidence.meaning);
+        if let Evidence::Bytes { meaning, .. } = evidence {
+            meaning.push_str(" (decompressed)");
+        }
     }
     finding
 }

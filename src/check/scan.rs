@@ -11,15 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::compressed;
 use super::facts::{Facts, FilePath, IndexFacts, KeyringFacts, ServerFacts};
-use super::findings::Finding;
 use super::judge::{exceeds, mode_message};
 use super::log_rules::{self, KeyTexts};
-use super::path_text;
-use super::rules::RuleId;
 use super::targets::{Roots, real};
 use super::{CheckOptions, Counts};
 use crate::config::option_file::OptionFile;
 use crate::error::Error;
+use crate::finding::{Finding, RuleId, path_text};
 use crate::io::TransferError;
 use crate::io::pipeline::Progress;
 use crate::io::source::{FileSource, describe};

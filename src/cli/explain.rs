@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use binlogsec::check::{RULES, RuleId};
+use binlogsec::finding::{RuleId, rules};
 use binlogsec::report::{human, markdown};
 use clap::Args;
 use serde::Serialize;
@@ -47,8 +47,9 @@ struct RuleEntry {
     meaning: &'static str,
     risk: &'static str,
     remedy: &'static str,
+    remedy_language: rules::Language,
     advice: &'static str,
-    controls: &'static [binlogsec::check::rules::Control],
+    controls: &'static [rules::Control],
 }
 
 pub(crate) fn run(args: &ExplainArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -59,7 +60,7 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &Terminal) -> anyhow::Result<Exi
         return Ok(Exit::Done);
     }
     let ids: Vec<RuleId> = if args.ids.is_empty() {
-        RULES.iter().map(|rule| rule.id).collect()
+        rules::all().map(|rule| rule.id).collect()
     } else {
         args.ids
             .iter()
@@ -95,6 +96,7 @@ fn entry(id: RuleId) -> RuleEntry {
         meaning: rule.meaning,
         risk: rule.risk,
         remedy: rule.remedy,
+        remedy_language: rule.language,
         advice: rule.advice,
         controls: rule.controls,
     }

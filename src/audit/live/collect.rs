@@ -10,6 +10,7 @@ use super::session::Session;
 use crate::audit::facts::server::{
     BinaryLogFacts, Flavour, KeyringFacts, KeyringKind, ServerFacts,
 };
+use crate::audit::sql;
 
 /// The variables that say something about privacy, durability of the keys, or where things are.
 const VARIABLES: &[&str] = &[
@@ -71,6 +72,8 @@ const VARIABLES: &[&str] = &[
     "version_comment",
 ];
 
+/// Each takes a statement: of thousands, the newest will do.
+const MOST_LOOKED_INTO: usize = 500;
 const STATUS_TABLE: &str = "performance_schema.keyring_component_status";
 const PLUGINS: &str = "SELECT PLUGIN_NAME, PLUGIN_STATUS, LOAD_OPTION, PLUGIN_TYPE \
                        FROM information_schema.plugins";
@@ -133,14 +136,36 @@ fn binary_logs(
         privilege,
         statement: "SHOW BINARY LOGS",
     })?;
-    Ok(answer.map(|answer| {
-        let logs = answer.records().map(|row| BinaryLogFacts {
-            name: row.text(&["Log_name"]),
-            size: row.number(&["File_size"]).unwrap_or(0),
-            encrypted: row.get(&["Encrypted"]).map(|_| row.flag(&["Encrypted"])),
-        });
-        logs.collect()
-    }))
+    let Some(answer) = answer else {
+        return Ok(None);
+    };
+    let logs = answer.records().map(|row| BinaryLogFacts {
+        name: row.text(&["Log_name"]),
+        size: row.number(&["File_size"]).unwrap_or(0),
+        encrypted: row.get(&["Encrypted"]).map(|_| row.flag(&["Encrypted"])),
+    });
+    let mut logs: Vec<_> = logs.collect();
+    if asker.flavour == Flavour::Mariadb {
+        for log in logs.iter_mut().rev().take(MOST_LOOKED_INTO) {
+            log.encrypted = starts_encryption(asker, &log.name)?;
+        }
+    }
+    Ok(Some(logs))
+}
+
+/// MariaDB's list does not say which logs are encrypted; their first events do.
+fn starts_encryption(asker: &mut Asker, log: &str) -> Result<Option<bool>, Problem> {
+    let statement = format!("SHOW BINLOG EVENTS IN {} LIMIT 3", sql::quoted(log));
+    let answer = match asker.session.query(&statement) {
+        Ok(answer) => answer,
+        // Purged meanwhile, or with a damage of its own.
+        Err(Problem::Server { .. }) => return Ok(None),
+        Err(problem) => return Err(problem),
+    };
+    let mut events = answer.records();
+    Ok(Some(events.any(|event| {
+        event.get(&["Event_type"]) == Some("Start_encryption")
+    })))
 }
 
 fn plugins(asker: &mut Asker, facts: &mut ServerFacts) -> Result<(), Problem> {

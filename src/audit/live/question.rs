@@ -64,19 +64,23 @@ impl Asker {
         match self.session.query(question.statement) {
             Ok(answer) => Ok(Some(answer)),
             Err(problem) if problem.is_denial() => {
-                let (privilege, _) = question
-                    .privilege
-                    .rsplit_once(" ON ")
-                    .unwrap_or((question.privilege, ""));
                 self.missing.push(MissingPrivilege {
                     what: question.what.to_owned(),
-                    privilege: privilege.to_owned(),
+                    privilege: without_columns(question.privilege),
                     grant: format!("GRANT {} TO {};", question.privilege, self.account),
                 });
                 Ok(None)
             }
             Err(problem) => Err(problem),
         }
+    }
+}
+
+/// `SELECT (a, b) ON t` -> `SELECT on columns of t`
+fn without_columns(privilege: &str) -> String {
+    match (privilege.split_once(" ("), privilege.rsplit_once(") ON ")) {
+        (Some((verb, _)), Some((_, table))) => format!("{verb} on columns of {table}"),
+        _ => privilege.replace(" ON ", " on "),
     }
 }
 
@@ -144,6 +148,15 @@ impl<'a> Record<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn privileges_are_told_without_their_columns() {
+        assert_eq!(
+            without_columns("SELECT (a, b) ON mysql.user"),
+            "SELECT on columns of mysql.user"
+        );
+        assert_eq!(without_columns("PROCESS ON *.*"), "PROCESS on *.*");
+    }
 
     #[test]
     fn versions_are_numbers() {

@@ -1,10 +1,14 @@
 //! What reports say, as data: a module for each command. Its JSON is a contract: docs/json.md.
 
+#[cfg(feature = "audit")]
+mod audit;
 #[cfg(feature = "check")]
 mod check;
 mod decrypt;
 mod encrypt;
 mod events;
+#[cfg(feature = "check")]
+mod finding;
 mod inspect;
 mod keyring;
 mod keyring_change;
@@ -16,14 +20,18 @@ use std::path::Path;
 
 use serde::Serialize;
 
+#[cfg(feature = "audit")]
+pub use audit::{AuditReport, AuditSummary};
 #[cfg(feature = "check")]
-pub use check::{CheckReport, CheckSummary, FindingEntry, Verdict};
+pub use check::{CheckReport, CheckSummary};
 pub use decrypt::{DecryptEntry, DecryptReport};
 pub use encrypt::{EncryptEntry, EncryptReport};
 pub use events::{
     EVENTS_SCHEMA, EventEntry, EventsEnd, MinuteEntry, StatsReport, TableEntry, TransactionEntry,
     TypeEntry,
 };
+#[cfg(feature = "check")]
+pub use finding::{FindingCounts, FindingEntry, FindingsView, SubjectEntry, Verdict};
 pub use inspect::{InspectReport, InspectSummary};
 pub use keyring::{KeyEntry, KeyringEntry, KeyringReport, ServerEntry};
 pub use keyring_change::KeyringChangeReport;

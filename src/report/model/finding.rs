@@ -1,0 +1,210 @@
+//! Findings, as every report that has some shows them.
+
+use serde::Serialize;
+
+use super::Failure;
+use crate::finding::rules::{Control, Language, Rule};
+use crate::finding::{Acceptance, Evidence, Finding, Severity, path_text};
+
+/// One finding.
+#[derive(Debug, Serialize)]
+pub struct FindingEntry<'a> {
+    /// `BLS001` …
+    pub id: &'static str,
+    /// `plaintext-log` …
+    pub name: &'static str,
+    /// What was found, in words that are the same for every finding of this id.
+    pub title: &'static str,
+    /// `error`, `warning` or `note`.
+    pub severity: &'static str,
+    /// Whether it counts for the exit code.
+    pub counts: bool,
+    /// What it is about.
+    #[serde(flatten)]
+    pub subject: SubjectEntry<'a>,
+    /// What is the case with it.
+    pub message: &'a str,
+    /// Where that can be seen.
+    pub evidence: &'a [Evidence],
+    /// What helps.
+    pub remedy: String,
+    /// What the remedy is written in: `shell`, `sql` or `options`.
+    pub remedy_language: Language,
+    /// The controls it bears on.
+    pub controls: &'static [Control],
+    /// Other files that it takes to see it.
+    pub related: Vec<String>,
+    /// Why it does not count, if a baseline accepts it.
+    pub accepted: Option<&'a Acceptance>,
+    #[serde(skip)]
+    pub(crate) source: &'a Finding,
+}
+
+/// What a finding is about: a file or directory, or a server and something of it.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum SubjectEntry<'a> {
+    /// A file or directory.
+    File {
+        /// Which; bytes that are not UTF-8 as `\xNN`.
+        path: String,
+        /// Which line of it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        line: Option<usize>,
+    },
+    /// A server.
+    Server {
+        /// Host and port, or socket.
+        server: &'a str,
+        /// An account, a channel, a connection.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        object: Option<&'a str>,
+    },
+}
+
+impl<'a> SubjectEntry<'a> {
+    fn new(subject: &'a crate::finding::Subject) -> Self {
+        use crate::finding::Subject;
+        match subject {
+            Subject::File { path, line } => Self::File {
+                path: path_text::text(path),
+                line: *line,
+            },
+            Subject::Server { server, object } => Self::Server {
+                server,
+                object: object.as_deref(),
+            },
+        }
+    }
+}
+
+/// What a subject is called in reports: `path`, `path:line`, `server`, `server object`.
+impl std::fmt::Display for SubjectEntry<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File { path, line: None } => f.write_str(path),
+            Self::File {
+                path,
+                line: Some(line),
+            } => write!(f, "{path}:{line}"),
+            Self::Server {
+                server,
+                object: None,
+            } => f.write_str(server),
+            Self::Server {
+                server,
+                object: Some(object),
+            } => write!(f, "{server} {object}"),
+        }
+    }
+}
+
+impl<'a> FindingEntry<'a> {
+    pub(super) fn new(finding: &'a Finding) -> Self {
+        let rule = finding.rule();
+        let remedy = finding.remedy();
+        Self {
+            id: rule.code,
+            name: rule.name,
+            title: rule.title,
+            severity: finding.severity.name(),
+            counts: finding.counts(),
+            subject: SubjectEntry::new(&finding.subject),
+            message: &finding.message,
+            evidence: &finding.evidence,
+            remedy: remedy.text,
+            remedy_language: remedy.language,
+            controls: rule.controls,
+            related: finding
+                .related
+                .iter()
+                .map(|path| path_text::text(path))
+                .collect(),
+            accepted: finding.accepted.as_ref(),
+            source: finding,
+        }
+    }
+}
+
+/// What a run with findings comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// No finding that counts.
+    Pass,
+    /// Findings that count.
+    Fail,
+    /// Nothing was there to look at.
+    NothingScanned,
+    /// Something that was named could not be looked at.
+    Incomplete,
+}
+
+/// Findings by weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct FindingCounts {
+    /// Findings of each weight that no baseline accepts.
+    pub errors: usize,
+    /// See `errors`.
+    pub warnings: usize,
+    /// See `errors`.
+    pub notes: usize,
+    /// Findings that a baseline accepts.
+    pub accepted: usize,
+}
+
+impl FindingCounts {
+    pub(super) fn new(findings: &[Finding]) -> Self {
+        let of = |severity| {
+            let is_meant =
+                |finding: &&Finding| finding.accepted.is_none() && finding.severity == severity;
+            findings.iter().filter(is_meant).count()
+        };
+        Self {
+            errors: of(Severity::Error),
+            warnings: of(Severity::Warning),
+            notes: of(Severity::Note),
+            accepted: findings
+                .iter()
+                .filter(|finding| finding.accepted.is_some())
+                .count(),
+        }
+    }
+
+    pub(super) fn sentence(&self) -> String {
+        let parts: Vec<_> = [
+            (self.errors, "error"),
+            (self.warnings, "warning"),
+            (self.notes, "note"),
+        ]
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, noun)| count(number as u64, noun))
+        .chain((self.accepted > 0).then(|| format!("{} accepted by the baseline", self.accepted)))
+        .collect();
+        if parts.is_empty() {
+            "nothing found".to_owned()
+        } else {
+            parts.join(", ")
+        }
+    }
+}
+
+pub(super) fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// What renderers of findings need, whichever command made them.
+#[derive(Debug)]
+pub struct FindingsView<'a> {
+    /// `check` or `audit`.
+    pub command: &'static str,
+    /// The rules that were applied.
+    pub rules: Vec<&'static Rule>,
+    /// The worst first.
+    pub findings: &'a [FindingEntry<'a>],
+    /// What could not be done at all.
+    pub failures: &'a [Failure],
+    /// The verdict as a sentence.
+    pub summary: &'a str,
+}
