@@ -1,5 +1,7 @@
 //! What reports say, as data: a module for each command. Its JSON is a contract: docs/json.md.
 
+#[cfg(feature = "audit")]
+mod audit;
 #[cfg(feature = "check")]
 mod check;
 mod decrypt;
@@ -22,6 +24,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+#[cfg(feature = "audit")]
+pub use audit::{AuditReport, AuditSummary};
 #[cfg(feature = "check")]
 pub use check::{CheckReport, CheckSummary};
 pub use decrypt::{DecryptEntry, DecryptReport};
