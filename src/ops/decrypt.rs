@@ -192,7 +192,9 @@ fn next_piece(
         return Ok(0);
     }
     let offset = log.probe().body_offset().saturating_add(done);
-    apply(done, view.bytes(offset, length)?, buffer);
+    // The rest of the buffer is of another piece.
+    let target = buffer.get_mut(..length).unwrap_or_default();
+    apply(done, view.bytes(offset, length)?, target);
     view.confirm()?;
     Ok(length)
 }
