@@ -38,7 +38,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "check",
         &[
-            "event", "log", "crypto", "keyring", "io", "open", "ops", "config", "error",
+            "event", "mariadb", "log", "crypto", "keyring", "io", "open", "ops", "config", "error",
         ],
     ),
     (
