@@ -25,6 +25,7 @@ pub mod facts;
 mod judge;
 mod log_rules;
 mod scan;
+mod settle;
 pub mod targets;
 
 pub use facts::Facts;
@@ -74,6 +75,7 @@ impl Default for CheckOptions {
 
 /// What was seen, in figures.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Counts {
     /// Files that were looked at.
     pub files: u64,
@@ -172,6 +174,8 @@ pub fn check(
     tree::walk(&roots.directories, walk, &scan);
     scan.keyrings();
     let mut collected = scan.into_collected();
+    let purged = settle::settle(&mut collected.facts);
+    collected.counts.vanished = collected.counts.vanished.saturating_add(purged);
     collected.failures.splice(0..0, failures);
     spread_server(targets, &mut collected.facts);
     finish(collected, keys, options)

@@ -316,7 +316,7 @@ impl<'a> Scan<'a> {
             return Ok(Vec::new());
         }
         let directory = path.parent().unwrap_or(Path::new(""));
-        let (mut there, mut names) = (Vec::new(), Vec::new());
+        let (mut there, mut names, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         let mut seen = HashSet::new();
         for entry in read_index(path)? {
             if !seen.insert(entry.clone()) {
@@ -331,9 +331,10 @@ impl<'a> Scan<'a> {
                 .find(|log| log.symlink_metadata().is_ok())
             {
                 Some(log) => there.push(log),
-                None => local.find(missing(path, &entry)),
+                None => gone.push(entry),
             }
         }
+        local.collected.findings.extend(missing(path, gone)?);
         let logs_directory = there
             .first()
             .and_then(|log| log.parent())
@@ -552,7 +553,18 @@ fn server_uuid(start: &[u8], path: &Path) -> Option<String> {
     is_uuid(&uuid).then_some(uuid)
 }
 
-fn missing(index: &Path, entry: &Path) -> Finding {
-    let message = format!("lists {}, which is not there", path_text::text(entry));
-    Finding::new(RuleId::Bls007, index, message).related_to([entry.to_owned()])
+/// What an index lists and is not there. A server that purges logs takes them out of its index
+/// first: so what the index lists no longer was not missing, only purged meanwhile.
+fn missing(index: &Path, gone: Vec<PathBuf>) -> Result<Vec<Finding>, TransferError> {
+    if gone.is_empty() {
+        return Ok(Vec::new());
+    }
+    let listed: HashSet<_> = read_index(index)?.into_iter().collect();
+    let still = gone.into_iter().filter(|entry| listed.contains(entry));
+    Ok(still
+        .map(|entry| {
+            let message = format!("lists {}, which is not there", path_text::text(&entry));
+            Finding::new(RuleId::Bls007, index, message).related_to([entry])
+        })
+        .collect())
 }

@@ -1,11 +1,12 @@
 //! Replication channels, and the connections of replicas.
 
 use super::server::sql_remedy;
-use super::{Judgement, of_server, seen};
+use super::{Found, Judgement, of_server, seen};
+use crate::audit::facts::replica_files::ReplicaFileFacts;
 use crate::audit::facts::server::{ChannelFacts, DumpConnection, Flavour, ServerFacts};
 use crate::audit::facts::settings::Settings;
 use crate::audit::sql;
-use crate::finding::{Remedy, RuleId};
+use crate::finding::{Remedy, RuleId, Subject};
 
 /// Where nobody says where the authority's certificate is.
 const USUAL_CA: &str = "/etc/mysql/ca.pem";
@@ -15,25 +16,66 @@ const GOOD_TLS: &str = "TLSv1.2,TLSv1.3";
 /// Judges what a server replicates from and who replicates from it.
 pub(in crate::audit) fn judge(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) {
     for channel in &facts.channels {
-        judge_channel(facts, channel, settings, judgement);
+        let subject = Subject::Server {
+            server: facts.address.clone(),
+            object: Some(object(channel)),
+        };
+        judge_channel(
+            facts,
+            channel,
+            settings,
+            (&subject, status(facts)),
+            judgement,
+        );
     }
     for connection in &facts.replicas {
         judge_connection(facts, connection, settings, judgement);
     }
 }
 
-/// BLR060, BLR061, BLR062.
+/// Judges a channel that a replica wrote down in master.info.
+pub(in crate::audit) fn judge_file(
+    file: &ReplicaFileFacts,
+    settings: &Settings,
+    judgement: &mut Judgement,
+) {
+    // What remedies look at, of a server that was not asked.
+    let of_options = ["ssl_ca", "datadir"].iter().filter_map(|name| {
+        let value = settings.given(name)?;
+        Some(((*name).to_owned(), value.to_owned()))
+    });
+    let facts = ServerFacts {
+        flavour: if settings.is_mariadb() {
+            Flavour::Mariadb
+        } else {
+            Flavour::Mysql
+        },
+        variables: of_options.collect(),
+        ..ServerFacts::default()
+    };
+    let subject = Subject::file(&file.path);
+    judge_channel(
+        &facts,
+        &file.channel,
+        settings,
+        (&subject, "master.info"),
+        judgement,
+    );
+}
+
+/// BLR060, BLR061, BLR062, about a subject that something showed.
 fn judge_channel(
     facts: &ServerFacts,
     channel: &ChannelFacts,
     settings: &Settings,
+    (subject, shown_by): (&Subject, &str),
     judgement: &mut Judgement,
 ) {
-    let about = |message: String| of_server(facts, Some(object(channel)), message);
+    let about = |message: String| Found::about(subject.clone(), message);
     let source = format!("{}:{}", channel.source_host, channel.source_port);
     judgement.hold(RuleId::Blr060, channel.ssl, || {
         about(format!("replicates from {source} in the clear"))
-            .seen(seen(&column(facts, "SSL_Allowed"), "No", status(facts)))
+            .seen(seen(&column(facts, "SSL_Allowed"), "No", shown_by))
             .remedied(change(
                 facts,
                 channel,
@@ -50,7 +92,7 @@ fn judge_channel(
             .seen(seen(
                 &column(facts, "SSL_Verify_Server_Cert"),
                 "No",
-                status(facts),
+                shown_by,
             ))
             .remedied(change(
                 facts,

@@ -3,19 +3,25 @@
 use serde::Serialize;
 
 use super::Failure;
+#[cfg(test)]
+use super::schema;
 use crate::finding::rules::{Control, Language, Rule};
-use crate::finding::{Acceptance, Evidence, Finding, Severity, path_text};
+use crate::finding::{Acceptance, Evidence, Finding, Severity, Subject, path_text};
 
 /// One finding.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FindingEntry<'a> {
     /// `BLS001` …
+    #[cfg_attr(test, schemars(extend("enum" = schema::rule_codes())))]
     pub id: &'static str,
     /// `plaintext-log` …
+    #[cfg_attr(test, schemars(extend("enum" = schema::rule_names())))]
     pub name: &'static str,
     /// What was found, in words that are the same for every finding of this id.
     pub title: &'static str,
     /// `error`, `warning` or `note`.
+    #[cfg_attr(test, schemars(with = "Severity"))]
     pub severity: &'static str,
     /// Whether it counts for the exit code.
     pub counts: bool,
@@ -41,38 +47,35 @@ pub struct FindingEntry<'a> {
 }
 
 /// What a finding is about: a file or directory, or a server and something of it.
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-pub enum SubjectEntry<'a> {
-    /// A file or directory.
-    File {
-        /// Which; bytes that are not UTF-8 as `\xNN`.
-        path: String,
-        /// Which line of it.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        line: Option<usize>,
-    },
-    /// A server.
-    Server {
-        /// Host and port, or socket.
-        server: &'a str,
-        /// An account, a channel, a connection.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        object: Option<&'a str>,
-    },
+#[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SubjectEntry<'a> {
+    /// Which file or directory; bytes that are not UTF-8 as `\xNN`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Which line of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// Which server: host and port, or socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<&'a str>,
+    /// What of it: an account, a channel, a connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<&'a str>,
 }
 
 impl<'a> SubjectEntry<'a> {
-    fn new(subject: &'a crate::finding::Subject) -> Self {
-        use crate::finding::Subject;
+    fn new(subject: &'a Subject) -> Self {
         match subject {
-            Subject::File { path, line } => Self::File {
-                path: path_text::text(path),
+            Subject::File { path, line } => Self {
+                path: Some(path_text::text(path)),
                 line: *line,
+                ..Self::default()
             },
-            Subject::Server { server, object } => Self::Server {
-                server,
+            Subject::Server { server, object } => Self {
+                server: Some(server),
                 object: object.as_deref(),
+                ..Self::default()
             },
         }
     }
@@ -81,21 +84,15 @@ impl<'a> SubjectEntry<'a> {
 /// What a subject is called in reports: `path`, `path:line`, `server`, `server object`.
 impl std::fmt::Display for SubjectEntry<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File { path, line: None } => f.write_str(path),
-            Self::File {
-                path,
-                line: Some(line),
-            } => write!(f, "{path}:{line}"),
-            Self::Server {
-                server,
-                object: None,
-            } => f.write_str(server),
-            Self::Server {
-                server,
-                object: Some(object),
-            } => write!(f, "{server} {object}"),
+        let name = self.path.as_deref().or(self.server);
+        f.write_str(name.unwrap_or_default())?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
         }
+        if let Some(object) = self.object {
+            write!(f, " {object}")?;
+        }
+        Ok(())
     }
 }
 
@@ -128,6 +125,7 @@ impl<'a> FindingEntry<'a> {
 
 /// What a run with findings comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// No finding that counts.
@@ -142,6 +140,7 @@ pub enum Verdict {
 
 /// Findings by weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FindingCounts {
     /// Findings of each weight that no baseline accepts.
     pub errors: usize,
