@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::targets::{Origin, Target};
 use crate::error::Error;
-use crate::io::TransferError;
+use crate::io::{TransferError, location};
 
 /// One file of many.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub(super) fn for_all<T: Send, R: Send>(
     work: impl Fn(&Path) -> Result<(PathBuf, T), Error> + Sync,
     no_matter: impl Fn(Error) -> Result<R, Error> + Sync,
 ) -> Vec<FileResult<T, R>> {
-    let one = |Target { path, origin }| {
+    let one = |Target { path, origin, .. }| {
         let result = match work(&path) {
             Ok((output, done)) => Ok(FileOutcome::Done(output, done)),
             Err(error) if origin == Origin::Named => Err(error),
@@ -65,7 +65,7 @@ impl<'a> OutputDirectory<'a> {
     /// # Errors
     /// [`TransferError::File`].
     pub(super) fn create(path: &'a Path) -> Result<Self, TransferError> {
-        if !path.is_dir() {
+        if !location::is_url(path) && !path.is_dir() {
             std::fs::DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)

@@ -130,6 +130,7 @@ fn stream(
         plain_length: encoder.at,
         encrypted_length: written?,
         written: true,
+        kept: false,
         notes: encoder.notes(),
     })
 }

@@ -55,7 +55,9 @@ pub fn encrypt_in_place(
     options: InPlaceOptions,
     progress: &dyn Progress,
 ) -> InPlaceOutcome {
-    let Targets { files, failures } = Targets::expand(names);
+    let Targets {
+        files, failures, ..
+    } = Targets::expand(names);
     let (mut targets, directories) = each_once(files);
     let leftovers: Vec<PathBuf> = directories
         .iter()
@@ -114,13 +116,14 @@ impl Job<'_> {
     fn encrypt(&self, path: &Path) -> Result<Encrypted, Error> {
         let options = EncryptOptions {
             allow_in_use: self.options.allow_in_use,
+            ..EncryptOptions::default()
         };
         let log = PlainLog::new(FileSource::open(path)?, options)?;
         if !self.options.allow_in_use {
             self.last_entries.check(path)?;
         }
         lock(&log.source)?;
-        let metadata = examine(log.source.file(), path)?;
+        let metadata = examine(log.source.file()?, path)?;
         let unseen = check_openers(path, &metadata, self.options.allow_in_use)?;
         let length = log.source.length();
         let mut done = Encrypted::new(log.description.clone(), self.key, length);
@@ -152,7 +155,7 @@ impl Job<'_> {
         log.seal(&sink, &Envelope::fresh(self.key)?, self.progress)?;
         sink.sync()?;
         self.verify(log, &sink)?;
-        metadata::keep(log.source.file(), sink.file(), path)?;
+        metadata::keep(log.source.file()?, sink.file()?, path)?;
         // As late as can be: what has changed since the work began would be lost.
         let now = std::fs::symlink_metadata(path).map_err(TransferError::at(path, "examine"))?;
         if FileState::new(&now) != state {
@@ -166,9 +169,9 @@ impl Job<'_> {
     fn verify(&self, log: &PlainLog, sink: &AtomicFile) -> Result<(), Error> {
         let path = log.source.path();
         // From the disk and not from memory, where the system follows the advice.
-        let _ = rustix::fs::fadvise(sink.file(), 0, None, Advice::DontNeed);
+        let _ = rustix::fs::fadvise(sink.file()?, 0, None, Advice::DontNeed);
         let descriptor = sink
-            .file()
+            .file()?
             .try_clone()
             .map_err(TransferError::at(path, "read back"))?;
         let copy = FileSource::from_file(descriptor, path)?;

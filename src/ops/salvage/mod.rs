@@ -182,7 +182,7 @@ pub fn salvage(
         mut outcome,
         ..
     } = salvager;
-    outcome.written = write(&body, &head, &pieces, &mut sink.file(), target)?;
+    outcome.written = write(&body, &head, &pieces, &mut sink.writer(), target)?;
     source.check_size()?;
     sink.commit()?;
     Ok(outcome)
@@ -254,7 +254,7 @@ fn open_events<'a>(
     options: &SalvageOptions,
 ) -> Result<(Body<'a>, String, Start), Error> {
     let path = source.path();
-    let copy = source.file().try_clone();
+    let copy = source.file()?.try_clone();
     let copy = copy.map_err(TransferError::at(path, "open"))?;
     let log = OpenLog::new(FileSource::from_file(copy, path)?, keys)?;
     let name = match log.probe().mariadb_key() {
