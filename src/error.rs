@@ -58,6 +58,14 @@ pub enum Error {
         /// Why.
         source: EditError,
     },
+    /// A server cannot be asked.
+    #[error("server {server}")]
+    Server {
+        /// Its address, without secrets.
+        server: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// No key can be made.
     #[error(transparent)]
     Random(#[from] RandomError),
@@ -84,6 +92,7 @@ pub fn describe(error: &dyn std::error::Error) -> String {
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ErrorClass {
     /// Wrong input, or the operating system refused.
@@ -120,7 +129,10 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Transfer(_) | Self::Random(_) | Self::KeyringEdit { .. } => ErrorClass::Work,
+            Self::Transfer(_)
+            | Self::Random(_)
+            | Self::Server { .. }
+            | Self::KeyringEdit { .. } => ErrorClass::Work,
             Self::Keyring(error) | Self::Choice(ChoiceError::Source(error)) => error.class(),
             Self::Log { source, .. } => source.class(),
             Self::Choice(ChoiceError::SeveralServers { .. } | ChoiceError::IdTooLong { .. }) => {

@@ -43,9 +43,16 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "audit",
+        &[
+            "secret", "event", "log", "keyring", "io", "open", "ops", "config", "finding", "check",
+            "error",
+        ],
+    ),
+    (
         "report",
         &[
-            "event", "log", "keyring", "open", "ops", "finding", "check", "error",
+            "event", "log", "keyring", "open", "ops", "finding", "check", "audit", "error",
         ],
     ),
 ];

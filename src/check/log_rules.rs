@@ -276,19 +276,19 @@ fn key_failed(
     }
 }
 
-fn encryption(local: &mut Local, probe: &Probe, start: &[u8]) -> Option<EncryptionFacts> {
+fn encryption(local: &mut Local, probe: &Probe, start: &[u8]) -> Option<Box<EncryptionFacts>> {
     let LogKind::MysqlEncrypted(header) = probe.kind() else {
         return None;
     };
     let texts = key_texts(local, header);
-    Some(EncryptionFacts {
+    Some(Box::new(EncryptionFacts {
         key_id: Arc::clone(&texts.text),
         server_uuid: texts.server_uuid.clone(),
         key_seqno: texts.sequence_number,
         wrapping: Mark::of_wrapping(header),
         file_key: probe.stream().map(Mark::of_stream),
         body: BodyMarks::new(start),
-    })
+    }))
 }
 
 fn key_texts<'a>(local: &'a mut Local, header: &EncryptionHeader) -> &'a KeyTexts {

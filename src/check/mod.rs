@@ -26,6 +26,7 @@ mod judge;
 mod log_rules;
 mod objects;
 mod scan;
+mod settle;
 pub mod targets;
 
 pub use facts::Facts;
@@ -80,6 +81,7 @@ impl Default for CheckOptions {
 
 /// What was seen, in figures.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Counts {
     /// Files that were looked at.
     pub files: u64,
@@ -181,6 +183,8 @@ pub fn check(
     scan.prefixes();
     scan.keyrings();
     let mut collected = scan.into_collected();
+    let purged = settle::settle(&mut collected.facts);
+    collected.counts.vanished = collected.counts.vanished.saturating_add(purged);
     collected.failures.splice(0..0, failures);
     spread_server(targets, &mut collected.facts);
     finish(collected, !keys.is_empty(), options)

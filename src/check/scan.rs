@@ -363,7 +363,7 @@ impl<'a> Scan<'a> {
         }
         let directory = path.parent().unwrap_or(Path::new(""));
         let is_owner = self.owns(path);
-        let (mut there, mut names) = (Vec::new(), Vec::new());
+        let (mut there, mut names, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         let mut seen = HashSet::new();
         for entry in read_index(path)? {
             if !seen.insert(entry.clone()) {
@@ -380,10 +380,11 @@ impl<'a> Scan<'a> {
                 .find(|log| listing::exists(log))
             {
                 Some(log) => there.push(log),
-                None if is_owner => local.find(missing(path, &entry)),
+                None if is_owner => gone.push(entry),
                 None => {}
             }
         }
+        local.collected.findings.extend(missing(path, gone)?);
         let logs_directory = there
             .first()
             .and_then(|log| log.parent())
@@ -618,7 +619,18 @@ fn server_uuid(start: &[u8], path: &Path) -> Option<String> {
     is_uuid(&uuid).then_some(uuid)
 }
 
-fn missing(index: &Path, entry: &Path) -> Finding {
-    let message = format!("lists {}, which is not there", path_text::text(entry));
-    Finding::new(RuleId::Bls007, index, message).related_to([entry.to_owned()])
+/// What an index lists and is not there. A server that purges logs takes them out of its index
+/// first: so what the index lists no longer was not missing, only purged meanwhile.
+fn missing(index: &Path, gone: Vec<PathBuf>) -> Result<Vec<Finding>, TransferError> {
+    if gone.is_empty() {
+        return Ok(Vec::new());
+    }
+    let listed: HashSet<_> = read_index(index)?.into_iter().collect();
+    let still = gone.into_iter().filter(|entry| listed.contains(entry));
+    Ok(still
+        .map(|entry| {
+            let message = format!("lists {}, which is not there", path_text::text(&entry));
+            Finding::new(RuleId::Bls007, index, message).related_to([entry])
+        })
+        .collect())
 }

@@ -19,13 +19,10 @@ use clap::{Args, ValueEnum};
 use super::args::KeyArgs;
 use super::exit::Exit;
 use super::progress::Counter;
-use super::report_file::{self, FileReport};
+use super::reports::{self, FileReport, file_report};
 use super::shard::{self, RunMark, ShardArgs};
 use super::terminal::{Terminal, write_json};
 use super::{keys, process};
-
-/// Failures of one kind that are told one by one.
-const TOLD_FAILURES: usize = 10;
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -83,7 +80,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: CheckFormat,
     /// Write a report into a file as well, replacing it as a whole; repeatable
-    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = report_file::parse::<CheckFormat>)]
+    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report::<CheckFormat>)]
     pub(crate) reports: Vec<FileReport<CheckFormat>>,
     #[command(flatten)]
     pub(crate) shard: ShardArgs,
@@ -117,7 +114,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let entry = args
         .shard
         .entry(&run_mark(args, !keyring.is_empty()), policy);
-    let json = report_file::of_format(&args.reports, CheckFormat::Json);
+    let json = reports::of_format(&args.reports, CheckFormat::Json);
     let earlier = args.shard.earlier(entry.as_ref(), json)?;
     let outcome = match earlier.and_then(Saved::into_check) {
         Some(outcome) => outcome,
@@ -148,11 +145,7 @@ pub(crate) fn publish(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     for file in files {
-        let earlier = std::fs::read_to_string(&file.path).ok();
-        let last_success = earlier.as_deref().and_then(prometheus::last_success);
-        report_file::write(&file.path, |out| {
-            write(out, file.format, report, last_success)
-        })?;
+        write_file(file, report)?;
     }
     if !(terminal.is_quiet() && format == CheckFormat::Text) {
         let mut out = BufWriter::new(terminal.out());
@@ -230,6 +223,12 @@ fn scan(
     outcome
 }
 
+fn write_file(file: &FileReport<CheckFormat>, report: &CheckReport<'_>) -> anyhow::Result<()> {
+    let earlier = std::fs::read_to_string(&file.path).ok();
+    let last_success = earlier.as_deref().and_then(prometheus::last_success);
+    file.write(|out| write(out, file.format, report, last_success))
+}
+
 fn write(
     out: &mut dyn Write,
     format: CheckFormat,
@@ -250,13 +249,7 @@ fn write(
 }
 
 pub(crate) fn tell_failures(outcome: &CheckOutcome, terminal: &Terminal) {
-    for failure in outcome.failures.iter().take(TOLD_FAILURES) {
-        terminal.error(&failure.to_string());
-    }
-    let more = outcome.failures.len().saturating_sub(TOLD_FAILURES);
-    if more > 0 {
-        terminal.error(&format!("and {more} more failures"));
-    }
+    reports::tell_failures(&outcome.failures, terminal);
     if outcome.is_empty() && outcome.failures.is_empty() && outcome.shard.is_none() {
         terminal.error("no file was there to check");
     }

@@ -16,7 +16,7 @@ use clap::{Args, Subcommand};
 use super::args::Format;
 use super::check::CheckFormat;
 use super::exit::Exit;
-use super::report_file::{self, FileReport};
+use super::reports::{FileReport, file_report};
 use super::terminal::Terminal;
 use super::{inspect, shard, verify};
 
@@ -63,7 +63,7 @@ struct MergeArgs {
     #[arg(long, value_enum, default_value = "text")]
     format: CheckFormat,
     /// Write a report into a file as well, replacing it as a whole; repeatable
-    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = report_file::parse::<CheckFormat>)]
+    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report::<CheckFormat>)]
     reports: Vec<FileReport<CheckFormat>>,
 }
 

@@ -16,7 +16,7 @@ use clap::Args;
 use super::args::{Format, KeyArgs};
 use super::exit::Exit;
 use super::progress::Bar;
-use super::report_file::{self, FileReport};
+use super::reports::{self, FileReport, file_report};
 use super::shard::{RunMark, ShardArgs};
 use super::terminal::{Terminal, write_json};
 use super::transfer::is_dash;
@@ -47,7 +47,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
     /// Write a report into a file as well, replacing it as a whole; repeatable
-    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = report_file::parse::<Format>)]
+    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report::<Format>)]
     pub(crate) reports: Vec<FileReport<Format>>,
     #[command(flatten)]
     pub(crate) shard: ShardArgs,
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &VerifyArgs, terminal: &Terminal) -> anyhow::Result<Exit
     if entry.is_some() && args.logs.iter().any(|path| is_dash(path)) {
         bail!("standard input has no name, by which it could belong to a shard");
     }
-    let json = report_file::of_format(&args.reports, Format::Json);
+    let json = reports::of_format(&args.reports, Format::Json);
     let earlier = args.shard.earlier(entry.as_ref(), json)?;
     let report = match earlier.and_then(Saved::into_verify) {
         Some(report) => report,
@@ -118,7 +118,7 @@ pub(crate) fn publish(
         Format::Json => write_json(out, report),
     };
     for file in files {
-        report_file::write(&file.path, |out| write(out, file.format))?;
+        file.write(|out| write(out, file.format))?;
     }
     let mut out = terminal.out();
     write(&mut out, format)?;

@@ -95,6 +95,7 @@ impl Subject {
 
 /// What shows a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Evidence {
     /// Bytes: where they are and what they mean, never what they are.
@@ -145,10 +146,12 @@ pub struct Remedy {
 
 /// A finding that a baseline knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Acceptance {
     /// Why it is accepted.
     pub reason: String,
     /// Until when, that day included.
+    #[cfg_attr(test, schemars(with = "String", extend("format" = "date")))]
     pub expires: jiff::civil::Date,
 }
 

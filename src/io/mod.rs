@@ -119,7 +119,7 @@ impl TransferError {
         }
     }
 
-    /// Whether there is nothing under the name.
+    /// Whether the file is not there.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::File { source, .. }

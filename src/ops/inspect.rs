@@ -107,17 +107,15 @@ pub fn inspect(names: &[PathBuf], keys: &Keyring, options: &InspectOptions) -> I
             position: target.position,
             ..file
         });
-        (target.origin, file)
+        (file, target)
     };
     let looked_at: Vec<_> = files.into_par_iter().map(one).collect();
     let (mut files, mut other_files) = (Vec::new(), 0_usize);
-    for (origin, result) in looked_at {
+    for (result, target) in looked_at {
+        let everything = options.all_files || target.origin != Origin::Directory;
         match result {
-            Ok(file)
-                if options.all_files || origin != Origin::Directory || is_of_interest(&file) =>
-            {
-                files.push(file);
-            }
+            Ok(file) if everything || is_of_interest(&file) => files.push(file),
+            Err(error) if target.has_vanished(&error) => {}
             Ok(_) => other_files = other_files.saturating_add(1),
             Err(error) => failures.push(error),
         }

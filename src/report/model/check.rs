@@ -15,6 +15,7 @@ use crate::finding::rules::{self, Family};
 
 /// `binlogsec check --format json`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckReport<'a> {
     /// `binlogsec.check/1`.
     pub schema: &'static str,
@@ -34,6 +35,7 @@ pub struct CheckReport<'a> {
 
 /// Counts, and what they come to.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckSummary {
     /// `pass`, `fail`, `nothing-scanned` or `incomplete`.
     pub verdict: Verdict,

@@ -3,19 +3,25 @@
 use serde::Serialize;
 
 use super::Failure;
+#[cfg(test)]
+use super::schema;
 use crate::finding::rules::{Control, Language, Rule};
 use crate::finding::{Acceptance, Evidence, Finding, Severity, path_text};
 
 /// One finding.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FindingEntry<'a> {
     /// `BLS001` …
+    #[cfg_attr(test, schemars(extend("enum" = schema::rule_codes())))]
     pub id: &'static str,
     /// `plaintext-log` …
+    #[cfg_attr(test, schemars(extend("enum" = schema::rule_names())))]
     pub name: &'static str,
     /// What was found, in words that are the same for every finding of this id.
     pub title: &'static str,
     /// `error`, `warning` or `note`.
+    #[cfg_attr(test, schemars(with = "Severity"))]
     pub severity: &'static str,
     /// Whether it counts for the exit code.
     pub counts: bool,
@@ -42,6 +48,7 @@ pub struct FindingEntry<'a> {
 
 /// What a finding is about: a file or directory, or a server and something of it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum SubjectEntry<'a> {
     /// A file or directory.
@@ -128,6 +135,7 @@ impl<'a> FindingEntry<'a> {
 
 /// What a run with findings comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// No finding that counts.
@@ -142,6 +150,7 @@ pub enum Verdict {
 
 /// Findings by weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FindingCounts {
     /// Findings of each weight that no baseline accepts.
     pub errors: usize,

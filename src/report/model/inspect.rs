@@ -12,6 +12,7 @@ use crate::ops::inspect::InspectOutcome;
 
 /// `binlogsec inspect --format json`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InspectReport {
     /// `binlogsec.inspect/1`.
     pub schema: Cow<'static, str>,
@@ -28,6 +29,7 @@ pub struct InspectReport {
 
 /// Counts over all files.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InspectSummary {
     /// Files in the report.
     pub files: usize,

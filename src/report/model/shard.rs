@@ -7,6 +7,7 @@ use crate::error::Error;
 
 /// In the report of one shard: which one, and of which run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ShardEntry {
     /// Its number, from 0.
     pub index: u32,

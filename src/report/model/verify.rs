@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(all(test, feature = "check"))]
+use super::schema;
 use super::shard::{ShardEntry, failures, in_order};
 use super::{Failure, role};
 use crate::error::{Error, ErrorClass, describe};
@@ -14,6 +16,7 @@ use crate::ops::verify::{Damage, Gap, Link, Note, Verified, check_continuity};
 
 /// `binlogsec verify --format json`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VerifyReport {
     /// `binlogsec.verify/1`.
     pub schema: Cow<'static, str>,
@@ -32,6 +35,7 @@ pub struct VerifyReport {
 
 /// Counts over all logs.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VerifySummary {
     /// Logs that were read.
     pub files: usize,
@@ -49,15 +53,19 @@ pub struct VerifySummary {
 
 /// One log.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VerifyEntry {
     /// As given, or as found.
     pub path: String,
     /// `whole`, `cut` (an unfinished event at the end of a log that was never closed) or
     /// `damaged`.
+    #[cfg_attr(test, schemars(extend("enum" = ["whole", "cut", "damaged"])))]
     pub status: Cow<'static, str>,
     /// See [`LogKind::name`](crate::log::LogKind::name).
+    #[cfg_attr(all(test, feature = "check"), schemars(extend("enum" = schema::kinds_or_null())))]
     pub kind: Option<Cow<'static, str>>,
     /// `binlog` or `relaylog`, where the log says.
+    #[cfg_attr(test, schemars(extend("enum" = ["binlog", "relaylog", null])))]
     pub role: Option<Cow<'static, str>>,
     /// Size of the file in bytes.
     pub size: u64,
@@ -92,6 +100,7 @@ pub struct VerifyEntry {
 
 /// One damage.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DamageEntry {
     /// Where the event starts in the plaintext.
     pub plain_offset: u64,
@@ -108,9 +117,11 @@ pub struct DamageEntry {
 
 /// One note.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NoteEntry {
     /// Which one: `in-use`, `cut-tail`, `unfinished-transaction`, `no-last-event`, `moved`,
     /// `source-jumps`, `no-checksums`.
+    #[cfg_attr(test, schemars(extend("enum" = ["in-use", "cut-tail", "unfinished-transaction", "no-last-event", "moved", "source-jumps", "no-checksums"])))]
     pub id: Cow<'static, str>,
     /// In words.
     pub message: String,
@@ -118,6 +129,7 @@ pub struct NoteEntry {
 
 /// One gap.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GapEntry {
     /// The log before.
     pub before: String,
