@@ -49,14 +49,7 @@ pub(super) fn apply(
     start: &[u8],
     compression: Option<Compression>,
 ) {
-    // By fstat, which costs less than the statx behind `File::metadata`.
-    let status = rustix::fs::fstat(opened.file);
-    let (size, mode) = status.map_or((0, 0), |status| {
-        (
-            u64::try_from(status.st_size).unwrap_or(0),
-            status.st_mode & 0o7777,
-        )
-    });
+    let (size, mode) = opened.content.size_and_mode();
     let mut facts = LogFacts {
         path: opened.file_path(),
         kind: "".into(),
