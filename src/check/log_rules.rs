@@ -4,13 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::facts::{BodyMarks, Compression, EncryptionFacts, LogFacts, LogStatus, Mark};
-use super::findings::Finding;
-use super::path_text;
-use super::rules::{RuleId, Severity};
 use super::scan::{Local, Opened, Scan};
 use crate::error::describe;
 use crate::event;
 use crate::event::format_description::FormatDescription;
+use crate::finding::{Evidence, Finding, RuleId, Severity, path_text};
 use crate::keyring::KeyringError;
 use crate::keyring::rotation::{RotationState, ServerKeys};
 use crate::log::header::{self, EncryptionHeader};
@@ -97,7 +95,9 @@ fn within(mut finding: Finding, compression: Option<Compression>) -> Finding {
     }
     finding.message = format!("{name}-compressed: {}", finding.message);
     for evidence in &mut finding.evidence {
-        evidence.meaning = format!("{} (decompressed)", evidence.meaning);
+        if let Evidence::Bytes { meaning, .. } = evidence {
+            meaning.push_str(" (decompressed)");
+        }
     }
     finding
 }
@@ -324,19 +324,19 @@ fn key_failed(
     }
 }
 
-fn encryption(local: &mut Local, probe: &Probe, start: &[u8]) -> Option<EncryptionFacts> {
+fn encryption(local: &mut Local, probe: &Probe, start: &[u8]) -> Option<Box<EncryptionFacts>> {
     let LogKind::MysqlEncrypted(header) = probe.kind() else {
         return None;
     };
     let texts = key_texts(local, header);
-    Some(EncryptionFacts {
+    Some(Box::new(EncryptionFacts {
         key_id: Arc::clone(&texts.text),
         server_uuid: texts.server_uuid.clone(),
         key_seqno: texts.sequence_number,
         wrapping: Mark::of_wrapping(header),
         file_key: probe.stream().map(Mark::of_stream),
         body: BodyMarks::new(start),
-    })
+    }))
 }
 
 fn key_texts<'a>(local: &'a mut Local, header: &EncryptionHeader) -> &'a KeyTexts {

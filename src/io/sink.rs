@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
 use tempfile::{Builder, TempPath};
 
@@ -43,6 +43,12 @@ impl Default for SinkOptions {
         }
     }
 }
+
+/// For less than this, laying out room costs more than it saves.
+const RESERVED: u64 = 1 << 20;
+
+/// `TMPFS_MAGIC` of `linux/magic.h`.
+const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
 
 /// Read and written by the owner alone.
 pub const PRIVATE: u32 = 0o600;
@@ -117,6 +123,29 @@ impl AtomicFile {
         self.file
             .write_all_at(bytes, offset)
             .map_err(TransferError::at(&self.target, "write"))
+    }
+
+    /// Takes the room for `length` bytes on the disk at once, and makes the file that long. Writes
+    /// into room that is there are cheaper, and a disk that is too small says so before the work.
+    /// Where the file system knows nothing of the kind, nothing happens.
+    ///
+    /// # Errors
+    /// [`TransferError::File`] when there is not that much room.
+    pub fn reserve(&self, length: u64) -> Result<(), TransferError> {
+        // In memory there is no room to be laid out: its pages would be taken twice.
+        let in_memory = rustix::fs::fstatfs(&self.file).is_ok_and(|at| at.f_type == TMPFS_MAGIC);
+        if length < RESERVED || in_memory {
+            return Ok(());
+        }
+        match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, length) {
+            Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => {
+                Err(TransferError::at(&self.target, "make room for")(
+                    error.into(),
+                ))
+            }
+            // Without it the writes do the same, one by one.
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Writes the file, which has no name yet, through to the disk.
@@ -387,6 +416,20 @@ mod tests {
             0o600
         );
         assert_eq!(entries(directory.path()), ["out"]);
+    }
+
+    #[test]
+    fn room_that_is_not_there_is_an_error_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("out");
+        let sink = AtomicFile::create(&target, SinkOptions::default()).unwrap();
+        sink.reserve(RESERVED - 1).unwrap();
+        assert_eq!(sink.file().metadata().unwrap().len(), 0);
+        // No file system has it; those that cannot reserve find out later.
+        match sink.reserve(1 << 62) {
+            Err(error) => assert!(error.to_string().starts_with("cannot make room for ")),
+            Ok(()) => assert_eq!(sink.file().metadata().unwrap().len(), 0),
+        }
     }
 
     #[test]

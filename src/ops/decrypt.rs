@@ -14,7 +14,7 @@ use crate::event::format_description::FormatDescription;
 use crate::io::TransferError;
 use crate::io::pipeline::{self, NoProgress, Progress, Transform, read_full};
 use crate::io::sink::{AtomicFile, SinkOptions};
-use crate::io::source::{FileSource, View};
+use crate::io::source::FileSource;
 use crate::keyring::Keyring;
 use crate::log::LogKind;
 use crate::mariadb::error::MariadbError;
@@ -150,12 +150,12 @@ fn write(
     progress: &dyn Progress,
 ) -> Result<(), Error> {
     let source = log.source();
+    let start = log.probe().body_offset();
+    let range = start..start.saturating_add(log.plain_length());
     match output {
         Output::File(target, options) => {
             check_not_itself(source, target)?;
             let sink = AtomicFile::create(target, options)?;
-            let start = log.probe().body_offset();
-            let range = start..start.saturating_add(log.plain_length());
             pipeline::file_to_file(source, range, &sink, 0, apply, progress)?;
             checks.apply(&sink, source.path())?;
             sink.commit()?;
@@ -164,39 +164,10 @@ fn write(
             if checks.verify {
                 verify_open(log)?;
             }
-            let mut view = source.view();
-            let mut done = 0_u64;
-            let mut produce = |buffer: &mut [u8]| {
-                let length = next_piece(log, done, buffer, &mut view, apply)?;
-                done = done.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
-                Ok(length)
-            };
-            pipeline::stream(&mut produce, writer, name, progress)?;
-            source.check_size()?;
+            pipeline::file_to_stream(source, range, writer, name, apply, progress)?;
         }
     }
     Ok(())
-}
-
-/// The next piece of plaintext from plain offset `done` on.
-fn next_piece(
-    log: &OpenLog,
-    done: u64,
-    buffer: &mut [u8],
-    view: &mut View<'_>,
-    apply: &Transform<'_>,
-) -> Result<usize, TransferError> {
-    let left = usize::try_from(log.plain_length().saturating_sub(done)).unwrap_or(usize::MAX);
-    let length = buffer.len().min(left);
-    if length == 0 {
-        return Ok(0);
-    }
-    let offset = log.probe().body_offset().saturating_add(done);
-    // The rest of the buffer is of another piece.
-    let target = buffer.get_mut(..length).unwrap_or_default();
-    apply(done, view.bytes(offset, length)?, target);
-    view.confirm()?;
-    Ok(length)
 }
 
 fn stream(

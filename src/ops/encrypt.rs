@@ -13,7 +13,7 @@ use crate::event::format_description::FormatDescription;
 use crate::io::TransferError;
 use crate::io::pipeline::{self, Progress, read_full};
 use crate::io::sink::{AtomicFile, SinkOptions};
-use crate::io::source::{Access, FileSource, SourceReader};
+use crate::io::source::{Access, FileSource};
 use crate::keyring::NamedKey;
 use crate::log::LogKind;
 use crate::log::header::BODY_OFFSET;
@@ -207,23 +207,21 @@ fn file(
             let sink = AtomicFile::create(target, options)?;
             log.seal(&sink, &Envelope::fresh(key)?, progress)?;
             sink.commit()?;
-            let description = log.description.clone();
-            Ok(Encrypted::new(description, key, source.length()))
         }
-        to_stream @ Output::Stream(..) => {
-            let (reader, name) = (SourceReader::new(source), source.path());
-            let encrypted = stream(
-                reader,
-                name,
-                to_stream,
-                key,
-                log.description.clone(),
-                progress,
-            )?;
-            source.check_size()?;
-            Ok(encrypted)
+        Output::Stream(writer, name) => {
+            let envelope = Envelope::fresh(key)?;
+            writer
+                .write_all(&envelope.header)
+                .map_err(TransferError::at(name, "write"))?;
+            let apply = |offset, source: &[u8], target: &mut [u8]| {
+                envelope.stream.apply_to(offset, source, target);
+            };
+            let range = 0..source.length();
+            pipeline::file_to_stream(source, range, writer, name, &apply, progress)?;
         }
     }
+    let description = log.description.clone();
+    Ok(Encrypted::new(description, key, source.length()))
 }
 
 fn stream(
