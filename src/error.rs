@@ -58,6 +58,14 @@ pub enum Error {
         /// Why.
         source: EditError,
     },
+    /// A server cannot be asked.
+    #[error("server {server}")]
+    Server {
+        /// Its address, without secrets.
+        server: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// No key can be made.
     #[error(transparent)]
     Random(#[from] RandomError),
@@ -109,7 +117,10 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Transfer(_) | Self::Random(_) | Self::KeyringEdit { .. } => ErrorClass::Work,
+            Self::Transfer(_)
+            | Self::Random(_)
+            | Self::Server { .. }
+            | Self::KeyringEdit { .. } => ErrorClass::Work,
             Self::Keyring(error) | Self::Choice(ChoiceError::Source(error)) => error.class(),
             Self::Log { source, .. } => source.class(),
             Self::Choice(ChoiceError::SeveralServers { .. } | ChoiceError::IdTooLong { .. }) => {

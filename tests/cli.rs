@@ -45,6 +45,7 @@ fn log_3() -> PathBuf {
 
 #[test]
 fn golden_output() {
+    mixed(); // closes the keyrings of all fixtures
     trycmd::TestCases::new()
         .case("README.md")
         .case("tests/cli/*.trycmd")

@@ -20,24 +20,16 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-pub mod baseline;
 mod compressed;
 pub mod facts;
-pub mod findings;
 mod judge;
 mod log_rules;
-pub mod path_text;
-pub mod policy;
-pub mod rules;
 mod scan;
+mod settle;
 pub mod targets;
 
-pub use baseline::Baseline;
 pub use facts::Facts;
-pub use findings::Finding;
 pub use judge::judge;
-pub use policy::{Policy, PolicyError};
-pub use rules::{RULES, Rule, RuleId, Severity};
 pub use targets::{CheckTargets, Selection};
 
 use jiff::civil::Date;
@@ -46,6 +38,7 @@ use rayon::slice::ParallelSliceMut;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::finding::{self, Baseline, Finding, Policy, path_text};
 use crate::io::pipeline::Progress;
 use crate::io::tree::{self, WalkOptions};
 use crate::keyring::Keyring;
@@ -82,6 +75,7 @@ impl Default for CheckOptions {
 
 /// What was seen, in figures.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Counts {
     /// Files that were looked at.
     pub files: u64,
@@ -180,6 +174,8 @@ pub fn check(
     tree::walk(&roots.directories, walk, &scan);
     scan.keyrings();
     let mut collected = scan.into_collected();
+    let purged = settle::settle(&mut collected.facts);
+    collected.counts.vanished = collected.counts.vanished.saturating_add(purged);
     collected.failures.splice(0..0, failures);
     spread_server(targets, &mut collected.facts);
     finish(collected, keys, options)
@@ -224,20 +220,7 @@ fn finish(collected: Collected, keys: &Keyring, options: &CheckOptions) -> Check
         .sort_by(|one, other| one.directory.cmp(&other.directory));
     facts.servers.dedup();
     findings.extend(judge(&facts, &options.policy));
-    let mut findings: Vec<_> = findings
-        .into_iter()
-        .filter_map(|finding| options.policy.weigh(finding))
-        .collect();
-    for finding in &mut findings {
-        options.baseline.apply(finding, options.today);
-    }
-    findings.sort_by(|one, other| {
-        let weight = |finding: &Finding| (std::cmp::Reverse(finding.severity), finding.rule);
-        weight(one)
-            .cmp(&weight(other))
-            .then_with(|| one.path.as_os_str().cmp(other.path.as_os_str()))
-            .then_with(|| one.message.cmp(&other.message))
-    });
+    let findings = finding::weigh(findings, &options.policy, &options.baseline, options.today);
     CheckOutcome {
         findings,
         facts,

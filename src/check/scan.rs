@@ -11,15 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::compressed;
 use super::facts::{Facts, FilePath, IndexFacts, KeyringFacts, ServerFacts};
-use super::findings::Finding;
 use super::judge::{exceeds, mode_message};
 use super::log_rules::{self, KeyTexts};
-use super::path_text;
-use super::rules::RuleId;
 use super::targets::{Roots, real};
 use super::{CheckOptions, Counts};
 use crate::config::option_file::OptionFile;
 use crate::error::Error;
+use crate::finding::{Finding, RuleId, path_text};
 use crate::io::TransferError;
 use crate::io::pipeline::Progress;
 use crate::io::source::{FileSource, describe};
@@ -318,7 +316,7 @@ impl<'a> Scan<'a> {
             return Ok(Vec::new());
         }
         let directory = path.parent().unwrap_or(Path::new(""));
-        let (mut there, mut names) = (Vec::new(), Vec::new());
+        let (mut there, mut names, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         let mut seen = HashSet::new();
         for entry in read_index(path)? {
             if !seen.insert(entry.clone()) {
@@ -333,9 +331,10 @@ impl<'a> Scan<'a> {
                 .find(|log| log.symlink_metadata().is_ok())
             {
                 Some(log) => there.push(log),
-                None => local.find(missing(path, &entry)),
+                None => gone.push(entry),
             }
         }
+        local.collected.findings.extend(missing(path, gone)?);
         let logs_directory = there
             .first()
             .and_then(|log| log.parent())
@@ -554,7 +553,18 @@ fn server_uuid(start: &[u8], path: &Path) -> Option<String> {
     is_uuid(&uuid).then_some(uuid)
 }
 
-fn missing(index: &Path, entry: &Path) -> Finding {
-    let message = format!("lists {}, which is not there", path_text::text(entry));
-    Finding::new(RuleId::Bls007, index, message).related_to([entry.to_owned()])
+/// What an index lists and is not there. A server that purges logs takes them out of its index
+/// first: so what the index lists no longer was not missing, only purged meanwhile.
+fn missing(index: &Path, gone: Vec<PathBuf>) -> Result<Vec<Finding>, TransferError> {
+    if gone.is_empty() {
+        return Ok(Vec::new());
+    }
+    let listed: HashSet<_> = read_index(index)?.into_iter().collect();
+    let still = gone.into_iter().filter(|entry| listed.contains(entry));
+    Ok(still
+        .map(|entry| {
+            let message = format!("lists {}, which is not there", path_text::text(&entry));
+            Finding::new(RuleId::Bls007, index, message).related_to([entry])
+        })
+        .collect())
 }

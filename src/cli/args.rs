@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use binlogsec::log::key_id::KeyId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::audit::AuditArgs;
 use super::check::CheckArgs;
 use super::decrypt::DecryptArgs;
 use super::encrypt::EncryptArgs;
@@ -90,6 +91,7 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     Salvage(SalvageArgs),
     Check(CheckArgs),
+    Audit(AuditArgs),
     Explain(ExplainArgs),
     Keyring(KeyringArgs),
     Completions(CompletionsArgs),

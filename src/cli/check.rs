@@ -5,13 +5,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use binlogsec::check::{
-    Baseline, CheckOptions, CheckOutcome, CheckTargets, Policy, Selection, check,
-};
+use binlogsec::check::{CheckOptions, CheckOutcome, CheckTargets, Selection, check};
 use binlogsec::config::option_file::OptionFile;
 use binlogsec::config::server::LogLocations;
 use binlogsec::error::Error;
-use binlogsec::io::sink::{AtomicFile, SinkOptions};
+use binlogsec::finding::{Baseline, Policy};
 use binlogsec::keyring::Keyring;
 use binlogsec::report::model::{CheckReport, Verdict};
 use binlogsec::report::prometheus::{self, Times};
@@ -21,13 +19,9 @@ use clap::{Args, ValueEnum};
 use super::args::KeyArgs;
 use super::exit::Exit;
 use super::progress::Counter;
+use super::reports::{self, FileReport, file_report};
 use super::terminal::{Terminal, write_json};
 use super::{keys, process};
-
-/// Reports are for others: a collector, a server of continuous integration.
-const REPORT_MODE: u32 = 0o644;
-/// Failures of one kind that are told one by one.
-const TOLD_FAILURES: usize = 10;
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -82,8 +76,8 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: CheckFormat,
     /// Write a report into a file as well, replacing it as a whole; repeatable
-    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report)]
-    pub(crate) reports: Vec<FileReport>,
+    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report::<CheckFormat>)]
+    pub(crate) reports: Vec<FileReport<CheckFormat>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -100,24 +94,6 @@ pub(crate) enum CheckFormat {
     Github,
     /// Metrics for the textfile collector
     Prometheus,
-}
-
-/// A report that goes into a file.
-#[derive(Debug, Clone)]
-pub(crate) struct FileReport {
-    format: CheckFormat,
-    path: PathBuf,
-}
-
-fn file_report(text: &str) -> Result<FileReport, String> {
-    let (format, path) = text
-        .split_once('=')
-        .filter(|(_, path)| !path.is_empty())
-        .ok_or("FORMAT=FILE is expected, such as sarif=check.sarif")?;
-    Ok(FileReport {
-        format: CheckFormat::from_str(format, false)?,
-        path: path.into(),
-    })
 }
 
 pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -191,23 +167,10 @@ fn scan(
     outcome
 }
 
-fn write_file(file: &FileReport, report: &CheckReport<'_>) -> anyhow::Result<()> {
+fn write_file(file: &FileReport<CheckFormat>, report: &CheckReport<'_>) -> anyhow::Result<()> {
     let earlier = std::fs::read_to_string(&file.path).ok();
     let last_success = earlier.as_deref().and_then(prometheus::last_success);
-    let options = SinkOptions {
-        force: true,
-        mode: REPORT_MODE,
-        ..SinkOptions::default()
-    };
-    let sink = AtomicFile::create(&file.path, options).map_err(Error::from)?;
-    // A file has no colours.
-    let mut out = BufWriter::new(anstream::StripStream::new(sink.file().try_clone()?));
-    write(&mut out, file.format, report, last_success)
-        .and_then(|()| out.flush())
-        .with_context(|| format!("cannot write {}", file.path.display()))?;
-    drop(out);
-    sink.commit().map_err(Error::from)?;
-    Ok(())
+    file.write(|out| write(out, file.format, report, last_success))
 }
 
 fn write(
@@ -219,9 +182,9 @@ fn write(
     match format {
         CheckFormat::Text => human::check(out, report),
         CheckFormat::Json => write_json(out, report),
-        CheckFormat::Sarif => sarif::check(out, report),
-        CheckFormat::Junit => junit::check(out, report),
-        CheckFormat::Github => github::check(out, report),
+        CheckFormat::Sarif => sarif::findings(out, &report.view()),
+        CheckFormat::Junit => junit::findings(out, &report.view()),
+        CheckFormat::Github => github::findings(out, &report.view()),
         CheckFormat::Prometheus => {
             let now = jiff::Timestamp::now().as_second();
             prometheus::check(out, report, Times { now, last_success })
@@ -230,13 +193,7 @@ fn write(
 }
 
 fn tell_failures(outcome: &CheckOutcome, terminal: &Terminal) {
-    for failure in outcome.failures.iter().take(TOLD_FAILURES) {
-        terminal.error(&failure.to_string());
-    }
-    let more = outcome.failures.len().saturating_sub(TOLD_FAILURES);
-    if more > 0 {
-        terminal.error(&format!("and {more} more failures"));
-    }
+    reports::tell_failures(&outcome.failures, terminal);
     if outcome.is_empty() && outcome.failures.is_empty() {
         terminal.error("no file was there to check");
     }

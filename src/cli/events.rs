@@ -153,7 +153,7 @@ fn judge(log: &OpenLog, listed: &Listed, terminal: &Terminal) -> Option<ErrorCla
     (stopped || listed.damaged > 0).then_some(ErrorClass::Damage)
 }
 
-/// `None` for what came with a directory and is no log.
+/// `None` for what came with a directory and is no log, or is not there any more.
 pub(crate) fn open(target: &Target, keyring: &Keyring) -> Result<Option<OpenLog>, Error> {
     let opened =
         transfer::open_source(&target.path).and_then(|source| OpenLog::new(source, keyring));
@@ -163,6 +163,7 @@ pub(crate) fn open(target: &Target, keyring: &Keyring) -> Result<Option<OpenLog>
             source: LogError::NotALog | LogError::Empty,
             ..
         }) if target.origin == Origin::Directory => Ok(None),
+        Err(error) if target.has_vanished(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -15,7 +15,7 @@ use super::args::{Format, UnlockArgs};
 use super::exit::Exit;
 use super::mariadb;
 use super::terminal::{Terminal, write_json};
-use super::{process, transfer};
+use super::{keys, process, transfer};
 
 const KEYRING_EXAMPLES: &str = "\
 Examples:
@@ -191,6 +191,9 @@ fn list(args: &ListArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     for note in keyrings.iter().flat_map(KeyringFile::notes) {
         terminal.warning(&note.to_string());
     }
+    keyrings
+        .iter()
+        .for_each(|keyring| keys::warn_if_open(keyring.path(), terminal));
     failures
         .iter()
         .for_each(|failure| terminal.error(&describe(failure)));

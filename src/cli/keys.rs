@@ -1,9 +1,10 @@
 //! From the key options to a keyring.
 
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use binlogsec::error::Error;
-use binlogsec::keyring::Keyring;
+use binlogsec::keyring::{KeyFile, Keyring, KeyringFile};
 
 use super::args::KeyArgs;
 use super::mariadb;
@@ -37,7 +38,29 @@ pub(crate) fn open(args: &KeyArgs, terminal: &Terminal) -> Result<Keyring, Error
     if let Some(command) = &args.key_command {
         keyring.set_key_command(command)?;
     }
+    let files = keyring.files().iter().map(KeyringFile::path);
+    let key_files = keyring.key_files().iter().map(KeyFile::path);
+    files
+        .chain(key_files)
+        .for_each(|path| warn_if_open(path, terminal));
     Ok(keyring)
+}
+
+/// Warns of a file of keys that others than its owner can change, or that everybody can read.
+/// Servers write theirs with mode 0640.
+pub(crate) fn warn_if_open(path: &Path, terminal: &Terminal) {
+    const BEYOND: u32 = 0o027;
+    let Ok(metadata) = path.metadata() else {
+        return;
+    };
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & BEYOND != 0 {
+        let path = path.display();
+        terminal.warning(&format!(
+            "{path} holds keys and is open to more users than it should be (mode {mode:03o}); \
+             chmod 600 keeps it to its owner"
+        ));
+    }
 }
 
 fn keyring_paths(args: &KeyArgs) -> Vec<PathBuf> {

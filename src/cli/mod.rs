@@ -1,6 +1,7 @@
 //! The command line over the library. Nothing imports this, and nothing of it is public.
 
 pub(crate) mod args;
+pub(crate) mod audit;
 pub(crate) mod check;
 pub(crate) mod decrypt;
 pub(crate) mod encrypt;
@@ -16,7 +17,9 @@ pub(crate) mod mariadb;
 pub(crate) mod process;
 pub(crate) mod progress;
 pub(crate) mod rekey;
+pub(crate) mod reports;
 pub(crate) mod salvage;
+pub(crate) mod servers;
 pub(crate) mod slice;
 pub(crate) mod terminal;
 pub(crate) mod time;
@@ -42,6 +45,7 @@ pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> an
         Command::Salvage(args) => salvage::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
         Command::Check(args) => check::run(args, terminal),
+        Command::Audit(args) => audit::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),
         Command::Keyring(args) => keyring::run(args, terminal),
         Command::Completions(args) => manual::completions(args),

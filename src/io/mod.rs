@@ -89,6 +89,13 @@ impl TransferError {
         }
     }
 
+    /// Whether the file is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::File { source, .. }
+            if source.kind() == std::io::ErrorKind::NotFound)
+    }
+
     /// Whether the reader at the other end of an output pipe has gone.
     #[must_use]
     pub fn is_broken_pipe(&self) -> bool {

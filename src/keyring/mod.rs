@@ -224,6 +224,12 @@ impl Keyring {
         &self.files
     }
 
+    /// The files with a bare key, in order.
+    #[must_use]
+    pub fn key_files(&self) -> &[KeyFile] {
+        &self.key_files
+    }
+
     /// Whether there is no source at all. A keyring file without a key is a source.
     #[must_use]
     pub fn is_empty(&self) -> bool {

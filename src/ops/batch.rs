@@ -31,24 +31,26 @@ pub enum FileOutcome<T, R> {
 }
 
 /// Does the same work for many files, in parallel. For a file that came with an index or a
-/// directory, `no_matter` says whether an error only means that there was nothing to do.
+/// directory, `no_matter` says whether an error only means that there was nothing to do. One that
+/// has vanished from its directory meanwhile has no result.
 pub(super) fn for_all<T: Send, R: Send>(
     targets: Vec<Target>,
     work: impl Fn(&Path) -> Result<(PathBuf, T), Error> + Sync,
     no_matter: impl Fn(Error) -> Result<R, Error> + Sync,
 ) -> Vec<FileResult<T, R>> {
-    let one = |Target { path, origin }| {
-        let result = match work(&path) {
+    let one = |target: Target| {
+        let result = match work(&target.path) {
             Ok((output, done)) => Ok(FileOutcome::Done(output, done)),
-            Err(error) if origin == Origin::Named => Err(error),
+            Err(error) if target.has_vanished(&error) => return None,
+            Err(error) if target.origin == Origin::Named => Err(error),
             Err(error) => no_matter(error).map(FileOutcome::LeftOut),
         };
-        FileResult {
-            input: path,
+        Some(FileResult {
+            input: target.path,
             result,
-        }
+        })
     };
-    targets.into_par_iter().map(one).collect()
+    targets.into_par_iter().filter_map(one).collect()
 }
 
 /// A directory for results, each under its input's name.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::targets::{Origin, Target, Targets, has_log_extension};
+use super::targets::{Origin, Targets, has_log_extension};
 use crate::error::{Error, ErrorClass};
 use crate::event::format_description::FormatDescription;
 use crate::io::TransferError;
@@ -97,16 +97,14 @@ pub fn inspect(names: &[PathBuf], keys: &Keyring, options: &InspectOptions) -> I
     } = Targets::expand(names);
     let looked_at: Vec<_> = files
         .into_par_iter()
-        .map(|Target { path, origin }| (origin, inspect_file(&path, keys)))
+        .map(|target| (inspect_file(&target.path, keys), target))
         .collect();
     let (mut files, mut other_files) = (Vec::new(), 0_usize);
-    for (origin, result) in looked_at {
+    for (result, target) in looked_at {
+        let everything = options.all_files || target.origin != Origin::Directory;
         match result {
-            Ok(file)
-                if options.all_files || origin != Origin::Directory || is_of_interest(&file) =>
-            {
-                files.push(file);
-            }
+            Ok(file) if everything || is_of_interest(&file) => files.push(file),
+            Err(error) if target.has_vanished(&error) => {}
             Ok(_) => other_files = other_files.saturating_add(1),
             Err(error) => failures.push(error),
         }

@@ -21,6 +21,17 @@ pub struct Target {
     pub origin: Origin,
 }
 
+impl Target {
+    /// Whether an error only says that a file which nobody named is not there any more. Servers
+    /// purge logs, and write their indexes anew, while somebody looks.
+    #[must_use]
+    pub fn has_vanished(&self, error: &Error) -> bool {
+        let is_gone = matches!(error, Error::Transfer(TransferError::File { source, .. })
+            if source.kind() == std::io::ErrorKind::NotFound);
+        self.origin == Origin::Directory && is_gone && self.path.symlink_metadata().is_err()
+    }
+}
+
 /// How a file came to be looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Origin {
@@ -70,6 +81,8 @@ impl Targets {
                     self.add(entry.into_path(), Origin::Directory);
                 }
                 Ok(_) => {}
+                // A directory below, removed since its parent was listed.
+                Err(error) if error.depth() > 0 && is_not_found(&error) => {}
                 Err(error) => {
                     let path = error.path().unwrap_or(directory).to_owned();
                     let failure = TransferError::at(&path, "list")(error.into());
@@ -87,6 +100,12 @@ impl Targets {
             Err(error) => self.failures.push(error.into()),
         }
     }
+}
+
+fn is_not_found(error: &walkdir::Error) -> bool {
+    error
+        .io_error()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// Whether a name is that of an index file, by its extension as the server gives it.

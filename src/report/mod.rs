@@ -4,6 +4,8 @@
 pub mod csv;
 #[cfg(feature = "check")]
 pub mod github;
+#[cfg(feature = "audit")]
+pub mod html;
 #[cfg(feature = "cli")]
 pub mod human;
 #[cfg(feature = "check")]

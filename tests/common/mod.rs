@@ -11,6 +11,7 @@
 
 pub(crate) mod logs;
 pub(crate) mod openssl;
+pub(crate) mod tls;
 pub(crate) mod workdir;
 
 use std::fmt::Write as _;
@@ -21,9 +22,25 @@ use sha2::{Digest, Sha256};
 
 /// A path below `fixtures/`.
 pub(crate) fn fixture(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures")
-        .join(path)
+    static KEYS_CLOSED: std::sync::Once = std::sync::Once::new();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    KEYS_CLOSED.call_once(|| close_keys(&fixtures));
+    fixtures.join(path)
+}
+
+/// Makes files of keys their owner's alone, as a checkout does not: the command warns of others.
+fn close_keys(directory: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            close_keys(&path);
+        } else if name.contains("key") && !name.contains("binlog.") {
+            // Somebody else's checkout stays as it is.
+            let _ = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600));
+        }
+    }
 }
 
 /// The directory of fixtures that most tests work on: two plaintext logs and four encrypted ones.

@@ -9,6 +9,7 @@ use crate::ops::inspect::InspectOutcome;
 
 /// `binlogsec inspect --format json`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InspectReport {
     /// `binlogsec.inspect/1`.
     pub schema: &'static str,
@@ -22,6 +23,7 @@ pub struct InspectReport {
 
 /// Counts over all files.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InspectSummary {
     /// Files in the report.
     pub files: usize,

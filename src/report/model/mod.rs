@@ -1,29 +1,43 @@
 //! What reports say, as data: a module for each command. Its JSON is a contract: docs/json.md.
 
+#[cfg(feature = "audit")]
+mod audit;
 #[cfg(feature = "check")]
 mod check;
 mod decrypt;
 mod encrypt;
 mod events;
+#[cfg(feature = "check")]
+mod explain;
+#[cfg(feature = "check")]
+mod finding;
 mod inspect;
 mod keyring;
 mod keyring_change;
 mod rekey;
 mod salvage;
+#[cfg(all(test, feature = "check"))]
+pub(crate) mod schema;
 mod verify;
 
 use std::path::Path;
 
 use serde::Serialize;
 
+#[cfg(feature = "audit")]
+pub use audit::{AuditReport, AuditSummary};
 #[cfg(feature = "check")]
-pub use check::{CheckReport, CheckSummary, FindingEntry, Verdict};
+pub use check::{CheckReport, CheckSummary};
 pub use decrypt::{DecryptEntry, DecryptReport};
 pub use encrypt::{EncryptEntry, EncryptReport};
 pub use events::{
     EVENTS_SCHEMA, EventEntry, EventsEnd, MinuteEntry, StatsReport, TableEntry, TransactionEntry,
     TypeEntry,
 };
+#[cfg(feature = "check")]
+pub use explain::{ExplainReport, RuleEntry};
+#[cfg(feature = "check")]
+pub use finding::{FindingCounts, FindingEntry, FindingsView, SubjectEntry, Verdict};
 pub use inspect::{InspectReport, InspectSummary};
 pub use keyring::{KeyEntry, KeyringEntry, KeyringReport, ServerEntry};
 pub use keyring_change::KeyringChangeReport;
@@ -40,14 +54,17 @@ use crate::ops::inspect::Inspected;
 
 /// One file and what it says of itself.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LogEntry {
     /// As given, or as found; bytes that are not UTF-8 are replaced.
     pub path: String,
     /// Size in bytes.
     pub size: u64,
     /// See [`LogKind::name`].
+    #[cfg_attr(all(test, feature = "check"), schemars(extend("enum" = schema::KINDS)))]
     pub kind: &'static str,
     /// `binlog` or `relaylog`, where the log says.
+    #[cfg_attr(test, schemars(extend("enum" = ["binlog", "relaylog", null])))]
     pub role: Option<&'static str>,
     /// Key id in the header, unprintable bytes escaped.
     pub key_id: Option<String>,
@@ -56,6 +73,7 @@ pub struct LogEntry {
     /// Sequence number in the key id: the generation of the key.
     pub key_seqno: Option<u32>,
     /// See [`KeyStatus::name`](crate::open::KeyStatus::name).
+    #[cfg_attr(test, schemars(extend("enum" = ["present", "missing", "wrong", "unchecked", null])))]
     pub key_status: Option<&'static str>,
     /// Cipher of a log that MariaDB encrypted, once a key proved it.
     pub cipher: Option<String>,
@@ -64,6 +82,7 @@ pub struct LogEntry {
     /// Its server id.
     pub server_id: Option<u32>,
     /// When the log was begun (RFC 3339, UTC).
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     pub created: Option<String>,
     /// `CRC32`, `NONE` …
     pub checksum: Option<String>,
@@ -78,6 +97,7 @@ pub struct LogEntry {
 
 /// Something that could not be read at all.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Failure {
     /// Which, why, and what to do.
     pub message: String,

@@ -3,12 +3,15 @@
 use serde::Serialize;
 
 use super::Failure;
+#[cfg(all(test, feature = "check"))]
+use super::schema;
 use crate::error::{Error, describe};
 use crate::event::event_type;
 use crate::ops::verify::{Damage, Gap, Note, Verified};
 
 /// `binlogsec verify --format json`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VerifyReport {
     /// `binlogsec.verify/1`.
     pub schema: &'static str,
@@ -24,6 +27,7 @@ pub struct VerifyReport {
 
 /// Counts over all logs.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VerifySummary {
     /// Logs that were read.
     pub files: usize,
@@ -41,13 +45,16 @@ pub struct VerifySummary {
 
 /// One log.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VerifyEntry {
     /// As given, or as found.
     pub path: String,
     /// `whole`, `cut` (an unfinished event at the end of a log that was never closed) or
     /// `damaged`.
+    #[cfg_attr(test, schemars(extend("enum" = ["whole", "cut", "damaged"])))]
     pub status: &'static str,
     /// See [`LogKind::name`](crate::log::LogKind::name).
+    #[cfg_attr(all(test, feature = "check"), schemars(extend("enum" = schema::kinds_or_null())))]
     pub kind: Option<&'static str>,
     /// Size of the file in bytes.
     pub size: u64,
@@ -79,6 +86,7 @@ pub struct VerifyEntry {
 
 /// One damage.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DamageEntry {
     /// Where the event starts in the plaintext.
     pub plain_offset: u64,
@@ -95,9 +103,11 @@ pub struct DamageEntry {
 
 /// One note.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NoteEntry {
     /// Which one: `in-use`, `cut-tail`, `unfinished-transaction`, `no-last-event`, `moved`,
     /// `source-jumps`, `no-checksums`.
+    #[cfg_attr(test, schemars(extend("enum" = ["in-use", "cut-tail", "unfinished-transaction", "no-last-event", "moved", "source-jumps", "no-checksums"])))]
     pub id: &'static str,
     /// In words.
     pub message: String,
@@ -105,6 +115,7 @@ pub struct NoteEntry {
 
 /// One gap.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GapEntry {
     /// The log before.
     pub before: String,

@@ -7,10 +7,9 @@ use globset::{GlobBuilder, GlobMatcher};
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use super::findings::{Acceptance, Finding};
-use super::path_text;
 use super::policy::{PolicyError, bad_value, from_toml, read_text};
 use super::rules::RuleId;
+use super::{Acceptance, Finding};
 
 /// What is known and accepted.
 #[derive(Debug, Default)]
@@ -73,7 +72,7 @@ impl Baseline {
         if self.entries.is_empty() {
             return;
         }
-        let text = PathBuf::from(path_text::text(&finding.path));
+        let text = PathBuf::from(finding.subject.name());
         let fitting = |entry: &&Entry| {
             entry.rule == finding.rule
                 && (entry.matcher.is_match(&text) || Path::new(&entry.path) == text)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::findings::Finding;
+use super::Finding;
 use super::rules::{RuleId, Severity};
 use crate::io::TransferError;
 use crate::io::source::FileSource;

@@ -1,122 +1,10 @@
-//! The rules: what each finding means, and what to do. `explain`, docs/checks.md and every report
-//! take their words from here.
+//! What `binlogsec check` finds: BLS.
 
-use std::fmt;
-use std::path::Path;
-use std::str::FromStr;
+use super::controls::*;
+use super::{Language, Rule, RuleId, Severity};
 
-use serde::{Deserialize, Serialize};
-
-/// How much a finding weighs. Errors and warnings count for the exit code, notes do not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Worth knowing.
-    Note,
-    /// Something is out of order.
-    Warning,
-    /// Plaintext, or what may be plaintext, or a log that can no longer be read.
-    Error,
-}
-
-impl Severity {
-    /// Its name in reports. Stable.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Note => "note",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// The ids, stable for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-#[expect(missing_docs, reason = "each is documented once, in its Rule")]
-pub enum RuleId {
-    Bls001,
-    Bls002,
-    Bls003,
-    Bls004,
-    Bls005,
-    Bls006,
-    Bls007,
-    Bls008,
-    Bls009,
-    Bls010,
-    Bls011,
-    Bls012,
-    Bls013,
-    Bls014,
-}
-
-/// What one id stands for.
-#[derive(Debug, Clone, Copy)]
-pub struct Rule {
-    /// The id.
-    pub id: RuleId,
-    /// `BLS001`
-    pub code: &'static str,
-    /// A name for machines and for those who remember words.
-    pub name: &'static str,
-    /// What was found, in one line.
-    pub title: &'static str,
-    /// Unless a policy says otherwise.
-    pub severity: Severity,
-    /// What it means, and how it is found.
-    pub meaning: &'static str,
-    /// Why it matters.
-    pub risk: &'static str,
-    /// A command for the user; `{path}` stands for the file, quoted for a shell, and `{directory}`
-    /// for its directory.
-    pub remedy: &'static str,
-    /// What to know about the remedy.
-    pub advice: &'static str,
-    /// The controls it bears on, by number.
-    pub controls: &'static [Control],
-}
-
-/// A number in a catalogue of controls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Control {
-    /// Which catalogue.
-    pub catalogue: &'static str,
-    /// Which of its controls.
-    pub number: &'static str,
-}
-
-const fn control(catalogue: &'static str, number: &'static str) -> Control {
-    Control { catalogue, number }
-}
-
-const CIS: Control = control("CIS MySQL", "2.2.1");
-const NIST_REST: Control = control("NIST SP 800-53", "SC-28");
-const NIST_KEYS: Control = control("NIST SP 800-53", "SC-12");
-const NIST_ACCESS: Control = control("NIST SP 800-53", "AC-6");
-const NIST_INTEGRITY: Control = control("NIST SP 800-53", "SI-7");
-const NIST_INVENTORY: Control = control("NIST SP 800-53", "CM-8");
-const PCI_REST: Control = control("PCI DSS v4", "3.5.1");
-const PCI_KEYS: Control = control("PCI DSS v4", "3.6.1");
-const PCI_ROTATION: Control = control("PCI DSS v4", "3.7.4");
-const PCI_ACCESS: Control = control("PCI DSS v4", "7.2.1");
-const HIPAA: Control = control("HIPAA", "164.312(a)(2)(iv)");
-
-const AT_REST: &[Control] = &[CIS, NIST_REST, PCI_REST, HIPAA];
-const KEYS: &[Control] = &[NIST_KEYS, PCI_KEYS, HIPAA];
-const ROTATION: &[Control] = &[NIST_KEYS, PCI_ROTATION];
-const ACCESS: &[Control] = &[NIST_ACCESS, PCI_ACCESS];
-const INVENTORY: &[Control] = &[NIST_INVENTORY, NIST_INTEGRITY];
-
-/// Every rule, by its id.
-pub const RULES: [Rule; 14] = [
+/// Every rule over logs, by its id.
+pub(super) static RULES: [Rule; 14] = [
     Rule {
         id: RuleId::Bls001,
         code: "BLS001",
@@ -130,6 +18,7 @@ pub const RULES: [Rule; 14] = [
                only: logs from before, relay logs of a replica that was not restarted, and copies \
                in backups stay as they were.",
         remedy: "mysql -e \"SET PERSIST binlog_encryption = ON; FLUSH BINARY LOGS\" && binlogsec check {directory}",
+        language: Language::Shell,
         advice: "That starts an encrypted log; the old ones go when they are purged (`PURGE BINARY \
                  LOGS TO 'first-encrypted-log'`, after every replica has read them). Encrypt \
                  (`binlogsec encrypt`) or destroy copies that no server manages.",
@@ -147,6 +36,7 @@ pub const RULES: [Rule; 14] = [
         risk: "Compression hides the log from tools that look for its magic, and hides nothing \
                from a reader. Encrypted logs do not compress: a small copy is a plaintext one.",
         remedy: "shred -u {path}",
+        language: Language::Shell,
         advice: "Destroy the copy, after a new one was made from encrypted logs, or encrypt it as \
                  your other backups are.",
         controls: AT_REST,
@@ -163,9 +53,10 @@ pub const RULES: [Rule; 14] = [
         risk: "The data may lie open under an encrypted log's header, or the log can be read by \
                nobody: its wrapped password is damaged, or another key has that name.",
         remedy: "binlogsec inspect {path} --keyring FILE",
+        language: Language::Shell,
         advice: "If the body is plaintext, treat it as BLS001. Otherwise look for another copy of \
                  the log, and for the keyring that it was written with.",
-        controls: &[CIS, NIST_REST, NIST_INTEGRITY, PCI_REST, HIPAA],
+        controls: &[CIS_LOGS, NIST_REST, NIST_INTEGRITY, PCI_REST, HIPAA],
     },
     Rule {
         id: RuleId::Bls004,
@@ -179,6 +70,7 @@ pub const RULES: [Rule; 14] = [
                it. A rotation removes older keys, so copies from before it need a copy of the \
                keyring from before it.",
         remedy: "binlogsec inspect {path} --keyring OLDER-COPY-OF-THE-KEYRING",
+        language: Language::Shell,
         advice: "Keep a copy of the keyring with each generation of backups, apart from them.",
         controls: KEYS,
     },
@@ -195,6 +87,7 @@ pub const RULES: [Rule; 14] = [
         risk: "A rotation re-encrypts the headers of all logs. One that was left out comes from \
                before it, or the rotation was interrupted, and a key that leaked still opens it.",
         remedy: "mysql -e \"ALTER INSTANCE ROTATE BINLOG MASTER KEY\"",
+        language: Language::Shell,
         advice: "Several generations are normal where keys are rotated at startup \
                  (binlog_rotate_encryption_master_key_at_startup) and in backups.",
         controls: ROTATION,
@@ -212,6 +105,7 @@ pub const RULES: [Rule; 14] = [
                the plaintexts, and from there, without any key, most of both. No server does \
                this: a header was copied, or a tool is broken.",
         remedy: "binlogsec inspect {path} --keyring FILE",
+        language: Language::Shell,
         advice: "Find out which of the two the header belongs to and destroy the other, or encrypt \
                  it again under a key of its own.",
         controls: &[NIST_REST, NIST_KEYS, PCI_REST, HIPAA],
@@ -227,6 +121,7 @@ pub const RULES: [Rule; 14] = [
         risk: "Nobody can say whether it was encrypted, or where it is now. The server does not \
                start, or stops at the gap.",
         remedy: "mysql -e \"SHOW BINARY LOGS\"",
+        language: Language::Shell,
         advice: "Find the log, or take its line out of the index with the server stopped.",
         controls: INVENTORY,
     },
@@ -241,6 +136,7 @@ pub const RULES: [Rule; 14] = [
         risk: "The server neither shows it, rotates its key, nor purges it: it stays for ever, \
                under whatever key it has.",
         remedy: "cat {directory}/*.index",
+        language: Language::Shell,
         advice: "Remove the log if it is a leftover, or put it into the index with the server \
                  stopped.",
         controls: INVENTORY,
@@ -256,6 +152,7 @@ pub const RULES: [Rule; 14] = [
                   encrypted.",
         risk: "It may be a plaintext log.",
         remedy: "binlogsec inspect {path}",
+        language: Language::Shell,
         advice: "Give this user the right to read it, look at what it is, and remove what is no \
                  log.",
         controls: AT_REST,
@@ -272,6 +169,7 @@ pub const RULES: [Rule; 14] = [
         risk: "Whoever can read a keyring and the logs can read everything in them. Whoever can \
                write them can put something else in their place.",
         remedy: "chmod go-rwx {path}",
+        language: Language::Shell,
         advice: "The server's user must keep the right to read and write.",
         controls: ACCESS,
     },
@@ -285,6 +183,7 @@ pub const RULES: [Rule; 14] = [
                   so that one copy of the tree has both. Keyrings are told by content.",
         risk: "A stolen disk, backup or volume snapshot comes with its key.",
         remedy: "ls -l {path}",
+        language: Language::Shell,
         advice: "Move it to another volume, out of the reach of the backup, and set \
                  keyring_file_data, or path in component_keyring_file.cnf, to it.",
         controls: KEYS,
@@ -301,6 +200,7 @@ pub const RULES: [Rule; 14] = [
         risk: "Its key is in another server's keyring, which may be gone tomorrow; a log of \
                another server that gets into the index changes this one's history.",
         remedy: "binlogsec inspect {path}",
+        language: Language::Shell,
         advice: "Normal after a clone or a changed server_uuid: allow the old UUID in the policy. \
                  A replica's relay logs are under its own key.",
         controls: &[NIST_KEYS, NIST_INVENTORY],
@@ -316,6 +216,7 @@ pub const RULES: [Rule; 14] = [
         risk: "Who can read the file has the keys. Auditors ask for keys that are kept apart and \
                protected themselves.",
         remedy: "mysql -e \"SELECT * FROM performance_schema.keyring_component_status\"",
+        language: Language::Shell,
         advice: "Use a keyring component for a key management service or for an encrypted file, \
                  where your edition has one.",
         controls: KEYS,
@@ -331,93 +232,9 @@ pub const RULES: [Rule; 14] = [
                   would not start).",
         risk: "Some logs may still be under the old key, which was to be retired.",
         remedy: "mysql -e \"ALTER INSTANCE ROTATE BINLOG MASTER KEY\"",
+        language: Language::Shell,
         advice: "A restart removes the marks, but only the next rotation re-encrypts the headers \
                  that are left.",
         controls: ROTATION,
     },
 ];
-
-impl RuleId {
-    /// What it stands for.
-    #[must_use]
-    pub fn rule(self) -> &'static Rule {
-        // The table has a rule for each id, in order: a test holds it to that.
-        let index = self as usize;
-        RULES.get(index).unwrap_or(&RULES[0])
-    }
-}
-
-impl fmt::Display for RuleId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.rule().code)
-    }
-}
-
-/// There is no such id.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no check has the id {found:?}; there are BLS001 to BLS014")]
-pub struct UnknownRule {
-    /// What was asked for.
-    pub found: String,
-}
-
-/// By id in either case (`BLS001`, `bls001`), or by name (`plaintext-log`).
-impl FromStr for RuleId {
-    type Err = UnknownRule;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        RULES
-            .iter()
-            .find(|rule| rule.code.eq_ignore_ascii_case(text) || rule.name == text)
-            .map(|rule| rule.id)
-            .ok_or_else(|| UnknownRule {
-                found: text.to_owned(),
-            })
-    }
-}
-
-impl Rule {
-    /// The command for one file.
-    #[must_use]
-    pub fn remedy_for(&self, path: &Path) -> String {
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        // One kind of place in each template: what is put in is not looked at again.
-        if self.remedy.contains("{path}") {
-            self.remedy
-                .replace("{path}", &super::path_text::quoted(path))
-        } else {
-            self.remedy
-                .replace("{directory}", &super::path_text::quoted(directory))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_id_finds_its_own_rule() {
-        for (number, rule) in RULES.iter().enumerate() {
-            assert_eq!(rule.id.rule().code, rule.code);
-            assert_eq!(rule.code, format!("BLS{:03}", number + 1));
-            assert_eq!(rule.code.to_lowercase().parse(), Ok(rule.id));
-            assert_eq!(rule.name.parse(), Ok(rule.id));
-            assert!(!rule.controls.is_empty() && !rule.remedy.is_empty());
-        }
-        assert!("BLS015".parse::<RuleId>().is_err());
-    }
-
-    #[test]
-    fn remedies_survive_a_shell() {
-        let rule = RuleId::Bls002.rule();
-        assert_eq!(
-            rule.remedy_for(Path::new("/a/b c'd")),
-            "shred -u \"/a/b c'd\""
-        );
-        assert_eq!(rule.remedy_for(Path::new("-rf")), "shred -u ./-rf");
-    }
-}

@@ -1,0 +1,76 @@
+//! What each fuzz target does with its input. The ordinary test `fuzz_seeds` includes this too and
+//! replays the seeds, so that no fuzzer is needed to see them pass.
+//!
+//! A body panics where a promise is broken: not on damage, which every input may be.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
+
+mod damaged;
+mod event_chain;
+mod keyrings;
+mod lists;
+mod log_file;
+mod per_event;
+
+pub(crate) use damaged::salvage;
+pub(crate) use event_chain::{events, payload};
+pub(crate) use keyrings::{keyring_component, keyring_plugin};
+pub(crate) use lists::{index_file, option_file};
+pub(crate) use log_file::log_start;
+pub(crate) use per_event::mariadb;
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use binlogsec::io::source::FileSource;
+
+/// A target's name, which is that of its folder of seeds, and its body.
+pub(crate) type Target = (&'static str, fn(&[u8]));
+
+pub(crate) const ALL: [Target; 9] = [
+    ("log_start", log_start),
+    ("keyring_plugin", keyring_plugin),
+    ("keyring_component", keyring_component),
+    ("events", events),
+    ("payload", payload),
+    ("index_file", index_file),
+    ("option_file", option_file),
+    ("mariadb", mariadb),
+    ("salvage", salvage),
+];
+
+/// A path below `fixtures/`, from either package.
+fn fixture(path: &str) -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let own = package.join("fixtures");
+    let fixtures = if own.is_dir() {
+        own
+    } else {
+        package.join("../fixtures")
+    };
+    fixtures.join(path)
+}
+
+/// A file in memory that holds these bytes.
+fn in_memory(bytes: &[u8]) -> File {
+    let descriptor = rustix::fs::memfd_create("fuzz", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+    let mut file = File::from(descriptor);
+    file.write_all(bytes).unwrap();
+    file
+}
+
+fn source(bytes: &[u8]) -> FileSource {
+    FileSource::from_file(in_memory(bytes), Path::new("input")).unwrap()
+}
+
+/// The first byte, as switches, and the rest.
+fn switches(data: &[u8]) -> Option<(u8, &[u8])> {
+    data.split_first().map(|(&first, rest)| (first, rest))
+}

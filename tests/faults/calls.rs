@@ -1,0 +1,319 @@
+//! System calls that fail, give less than was asked for, or are interrupted.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use crate::common::mixed_keyring;
+use crate::lab::{Lab, finish, has, said};
+
+/// What is run, and which file it makes or replaces.
+const COMMANDS: [(&str, Option<&str>); 8] = [
+    ("decrypt log -o out --keyring keyring", Some("out")),
+    ("decrypt log -o out --force --keyring keyring", Some("out")),
+    ("inspect log plain --keyring keyring", None),
+    ("check log plain --keyring keyring", None),
+    ("verify log --keyring keyring", None),
+    ("events plain", None),
+    ("salvage log -o out --keyring keyring", Some("out")),
+    ("header dump log -o out", Some("out")),
+];
+
+struct Injected {
+    output: Output,
+    /// Whether the fault was met at all.
+    met: bool,
+    /// The loader or the runtime failed before the command began.
+    before_main: bool,
+}
+
+fn inject(lab: &Lab, arguments: &str, calls: &str, fault: &str, time: usize) -> Injected {
+    let trace = tempfile::NamedTempFile::new().unwrap();
+    let expression = format!("inject={calls}:{fault}:when={time}");
+    let trace_path = trace.path().to_str().unwrap();
+    let program = ["strace", "-f", "-qq", "-o", trace_path, "-e", &expression];
+    let output = finish(lab.under(&program, arguments));
+    let traced = std::fs::read_to_string(trace.path()).unwrap();
+    let before_main = output.status.code() == Some(127) || said(&output).contains("shared lib");
+    Injected {
+        output,
+        met: traced.contains("(INJECTED)"),
+        before_main,
+    }
+}
+
+/// What a command gives when nothing fails.
+struct Reference {
+    code: Option<i32>,
+    stdout: Vec<u8>,
+    made: Option<Vec<u8>>,
+}
+
+fn reference(arguments: &str, made: Option<&str>) -> Reference {
+    let lab = Lab::new();
+    let output = lab.run(arguments);
+    Reference {
+        code: output.status.code(),
+        stdout: output.stdout,
+        made: made.map(|name| lab.read(name)),
+    }
+}
+
+/// Every call of these kinds fails once.
+fn sweep(calls: &str, errno: &str) -> BTreeMap<&'static str, usize> {
+    let mut met = BTreeMap::new();
+    for (arguments, made) in COMMANDS {
+        let right = reference(arguments, made);
+        for time in 1.. {
+            let lab = Lab::new();
+            let injected = inject(&lab, arguments, calls, &format!("error={errno}"), time);
+            if !injected.met {
+                break;
+            }
+            *met.entry(arguments).or_default() += 1;
+            if !injected.before_main {
+                holds(&lab, &injected.output, &right, made);
+            }
+        }
+    }
+    met
+}
+
+/// Success means the right result; failure means none.
+fn holds(lab: &Lab, output: &Output, right: &Reference, made: Option<&str>) {
+    let (code, message) = (output.status.code(), said(output));
+    if code == right.code {
+        assert_eq!(made.map(|name| lab.read(name)), right.made, "{message}");
+        assert!(output.stdout == right.stdout, "{message}");
+        lab.holds_only(made.as_slice());
+    } else {
+        assert!(matches!(code, Some(1..=4)), "{code:?}: {message}");
+        assert!(
+            !message.is_empty() || !output.stdout.is_empty(),
+            "says nothing"
+        );
+        lab.holds_only(&[]);
+    }
+}
+
+#[test]
+fn every_read_and_open_that_fails_once_is_told_or_made_good() {
+    if !has("strace", "-V") {
+        return;
+    }
+    for calls in ["openat,open", "read,pread64", "statx,newfstatat,fstat"] {
+        let met = sweep(calls, "EIO");
+        println!("{calls}: {met:?}");
+        assert_eq!(met.len(), COMMANDS.len(), "every command was met");
+    }
+}
+
+#[test]
+fn every_write_that_fails_once_leaves_nothing() {
+    if !has("strace", "-V") {
+        return;
+    }
+    for (calls, errno) in [
+        ("pwrite64", "ENOSPC"),
+        ("pwrite64,write", "EDQUOT"),
+        ("linkat,renameat,renameat2,rename", "EIO"),
+    ] {
+        let met = sweep(calls, errno);
+        println!("{calls} {errno}: {met:?}");
+        assert!(!met.is_empty());
+    }
+}
+
+#[test]
+fn a_full_disk_and_a_spent_quota_are_named() {
+    if !has("strace", "-V") {
+        return;
+    }
+    for (errno, text) in [
+        ("ENOSPC", "No space left on device"),
+        ("EDQUOT", "quota exceeded"),
+        ("EIO", "Input/output error"),
+        ("EROFS", "Read-only file system"),
+    ] {
+        let lab = Lab::new();
+        let arguments = "decrypt log -o out --keyring keyring";
+        let injected = inject(&lab, arguments, "pwrite64", &format!("error={errno}"), 1);
+        let message = said(&injected.output);
+        assert!(message.contains(text), "{message}");
+        assert_eq!(injected.output.status.code(), Some(2), "{message}");
+        lab.holds_only(&[]);
+    }
+}
+
+#[test]
+fn an_interrupted_call_is_made_again() {
+    if !has("strace", "-V") {
+        return;
+    }
+    let arguments = "decrypt log -o out --sync --keyring keyring";
+    let right = reference(arguments, Some("out"));
+    for calls in ["openat", "read", "pread64", "pwrite64", "fsync"] {
+        let mut times = 0;
+        for time in 1.. {
+            let lab = Lab::new();
+            let injected = inject(&lab, arguments, calls, "error=EINTR", time);
+            if !injected.met {
+                break;
+            }
+            if !injected.before_main {
+                times += 1;
+                let message = said(&injected.output);
+                assert_eq!(
+                    injected.output.status.code(),
+                    Some(0),
+                    "{calls} {time}: {message}"
+                );
+                holds(&lab, &injected.output, &right, Some("out"));
+            }
+        }
+        println!("{calls}: {times} times");
+        assert!(times > 0, "{calls} was never met");
+    }
+}
+
+/// The library that shortens reads and writes, if there is a compiler to make it with.
+fn shim() -> Option<(tempfile::TempDir, PathBuf)> {
+    let directory = tempfile::tempdir().unwrap();
+    let library = directory.path().join("shim.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/shim.c");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]);
+    let made = compiler.arg(&library).arg(source).arg("-ldl").output();
+    match made {
+        Ok(output) if output.status.success() => Some((directory, library)),
+        Ok(output) => panic!("{}", said(&output)),
+        Err(_) => {
+            println!("skipped: no cc");
+            None
+        }
+    }
+}
+
+const REPORTS: [&str; 9] = [
+    "decrypt log -o - --keyring keyring",
+    "decrypt log -o out --force --keyring keyring -v",
+    "decrypt log -o out --force --stop-position 9000 --keyring keyring",
+    "inspect log plain --keyring keyring --format json",
+    "check . --keyring keyring --format json",
+    "verify log plain --keyring keyring --format json",
+    "events log --keyring keyring --stats",
+    "salvage log -o out --force --keyring keyring --format json",
+    "keyring keyring --format json",
+];
+
+fn through_shim(faults: &str) {
+    let Some((_directory, library)) = shim() else {
+        return;
+    };
+    for arguments in REPORTS {
+        let lab = Lab::new();
+        let right = lab.run(arguments);
+        let made = std::fs::read(lab.path("out")).ok();
+        for _ in 0..3 {
+            let mut command = lab.command(arguments);
+            command.env("LD_PRELOAD", &library).env("FAULTS", faults);
+            let output = finish(command);
+            let message = said(&output);
+            assert_eq!(
+                output.status.code(),
+                right.status.code(),
+                "{arguments}: {message}"
+            );
+            assert!(output.stdout == right.stdout, "{arguments}: {message}");
+            assert_eq!(std::fs::read(lab.path("out")).ok(), made, "{arguments}");
+        }
+    }
+}
+
+#[test]
+fn short_and_interrupted_reads_and_writes_change_nothing() {
+    through_shim("short");
+}
+
+#[test]
+fn a_clock_that_jumps_changes_nothing() {
+    through_shim("clock");
+}
+
+#[test]
+fn a_shortened_pipe_gives_the_same_bytes() {
+    let Some((_directory, library)) = shim() else {
+        return;
+    };
+    let lab = Lab::new();
+    let right = lab.run("decrypt log -o - --keyring keyring").stdout;
+    let mut command = lab.under(
+        &["sh", "-c", "cat log | \"$0\" \"$@\" | cat"],
+        "decrypt - -o - --keyring keyring",
+    );
+    command.env("LD_PRELOAD", &library).env("FAULTS", "short");
+    let output = finish(command);
+    assert!(output.stdout == right, "{}", said(&output));
+}
+
+#[test]
+fn no_descriptor_left_is_an_error_and_no_omission() {
+    let lab = Lab::new();
+    let tree = lab.path("tree");
+    std::fs::create_dir(&tree).unwrap();
+    for number in 1..=20 {
+        std::fs::copy(lab.path("plain"), tree.join(format!("binlog.{number:06}"))).unwrap();
+    }
+    std::fs::copy(mixed_keyring(), tree.join("keyring")).unwrap();
+    let mut refused = 0;
+    for limit in 3..24 {
+        for arguments in [
+            "decrypt log -o out --force --keyring keyring",
+            "check tree --keyring keyring",
+            "verify tree --keyring keyring",
+            "decrypt tree --output-dir plains --force --keyring keyring",
+        ] {
+            let whole = lab.run(arguments).status.code();
+            let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+            let output = finish(lab.under(&["sh", "-c", &script], arguments));
+            let message = said(&output);
+            if output.status.code() == Some(127) || message.contains("shared lib") {
+                continue;
+            }
+            if output.status.code() != whole {
+                refused += 1;
+                assert!(
+                    matches!(output.status.code(), Some(1 | 2)),
+                    "{limit} {arguments}: {message}"
+                );
+            } else if arguments.starts_with("check") {
+                let findings = String::from_utf8_lossy(&output.stdout)
+                    .matches("BLS")
+                    .count();
+                assert!(findings >= 20, "{limit}: a plaintext log was passed over");
+            }
+            let names = crate::common::names(lab.at());
+            assert!(!names.iter().any(|name| name.starts_with('.')), "{names:?}");
+        }
+    }
+    assert!(refused > 0, "the limit was felt");
+}
+
+#[test]
+fn a_reader_of_any_report_that_goes_away_is_no_error() {
+    let lab = Lab::new();
+    let tree: String = (0..3000).map(|n| format!("./no.{n:06}\n")).collect();
+    std::fs::write(lab.path("b.index"), tree).unwrap();
+    for arguments in [
+        "events plain",
+        "events plain --format json",
+        "check b.index",
+        "inspect b.index --format json",
+        "decrypt log -o - --keyring keyring",
+    ] {
+        let script = "\"$0\" \"$@\" | true; exit ${PIPESTATUS[0]}";
+        let output = finish(lab.under(&["bash", "-c", script], arguments));
+        assert_eq!(said(&output), "", "{arguments}");
+        assert_eq!(output.status.code(), Some(141), "{arguments}");
+    }
+}

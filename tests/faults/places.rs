@@ -1,0 +1,205 @@
+//! Where outputs go: directories that vanish, that may not be written or that are full, and what a
+//! signal leaves there.
+
+use std::io::Write;
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::common::names;
+use crate::common::workdir::is_root;
+use crate::lab::{Lab, finish, no_panic, said, wait, wait_until_open};
+
+/// A decryption from a pipe, which has read a log and waits for more of it.
+fn waiting(lab: &Lab, mut command: Command) -> Child {
+    command.stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let log = lab.read("log");
+    child.stdin.as_mut().unwrap().write_all(&log).unwrap();
+    child
+}
+
+const FROM_PIPE: &str = "decrypt - -o outs/out --keyring keyring";
+
+#[test]
+fn a_directory_that_vanishes_is_an_error() {
+    if !is_root() {
+        return;
+    }
+    let lab = Lab::new();
+    let outs = lab.path("outs");
+    std::fs::create_dir(&outs).unwrap();
+    let child = waiting(&lab, lab.command(FROM_PIPE));
+    wait_until_open(child.id(), &outs);
+    std::fs::remove_dir(&outs).unwrap();
+    let output = child.wait_with_output().unwrap();
+    no_panic(&output, FROM_PIPE);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("outs/out"), "{}", said(&output));
+    lab.holds_only(&[]);
+}
+
+#[test]
+fn a_name_that_is_taken_meanwhile_is_not_overwritten() {
+    if !is_root() {
+        return;
+    }
+    let lab = Lab::new();
+    let outs = lab.path("outs");
+    std::fs::create_dir(&outs).unwrap();
+    let child = waiting(&lab, lab.command(FROM_PIPE));
+    wait_until_open(child.id(), &outs);
+    std::fs::write(outs.join("out"), "somebody's").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert_eq!(std::fs::read(outs.join("out")).unwrap(), b"somebody's");
+    assert_eq!(names(&outs), ["out"]);
+}
+
+/// Without `/proc` an unnamed file cannot be given its name: as on file systems that have none, the
+/// output then has a hidden name, which a signal must remove.
+#[test]
+fn a_signal_removes_a_temporary_that_has_a_name() {
+    if !is_root() {
+        return;
+    }
+    let hidden = [
+        "unshare",
+        "-m",
+        "sh",
+        "-c",
+        "mount -t tmpfs none /proc && exec \"$0\" \"$@\" || exit 77",
+    ];
+    for (signal, code) in [
+        (Signal::INT, Some(130)),
+        (Signal::TERM, Some(143)),
+        (Signal::HUP, Some(129)),
+        (Signal::KILL, None),
+    ] {
+        let lab = Lab::new();
+        let outs = lab.path("outs");
+        std::fs::create_dir(&outs).unwrap();
+        let mut child = waiting(&lab, lab.under(&hidden, FROM_PIPE));
+        let started = std::time::Instant::now();
+        while names(&outs).is_empty() {
+            if child.try_wait().unwrap().is_some() {
+                println!("skipped: nothing can be mounted here");
+                return;
+            }
+            assert!(started.elapsed().as_secs() < 60, "no temporary appears");
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        assert!(names(&outs)[0].starts_with(".binlogsec-"));
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(wait(&mut child).code(), code);
+        let left = names(&outs);
+        if code.is_some() {
+            assert_eq!(left, [""; 0]);
+        } else {
+            assert!(
+                !left.contains(&"out".to_owned()),
+                "nothing under the final name"
+            );
+        }
+    }
+}
+
+/// A script in a mount namespace of its own; `None` where nothing can be mounted.
+fn in_namespace(lab: &Lab, script: &str) -> Option<Output> {
+    let mut command = lab.under(&["unshare", "-m", "sh", "-c", script], "");
+    command.env("LAB", lab.at());
+    let output = finish(command);
+    if output.status.code() == Some(77) {
+        println!("skipped: nothing can be mounted here: {}", said(&output));
+        return None;
+    }
+    Some(output)
+}
+
+#[test]
+fn a_read_only_file_system_is_read_and_not_written() {
+    if !is_root() {
+        return;
+    }
+    let lab = Lab::new();
+    let script = "mkdir \"$LAB/fs\" && mount -t tmpfs none \"$LAB/fs\" || exit 77
+        cp log plain keyring fs/ && mount -o remount,ro \"$LAB/fs\" || exit 77
+        cd fs
+        for arguments in 'inspect log' 'verify log' 'decrypt log -o -' 'check log' 'events log'; do
+            \"$0\" $arguments --keyring keyring >/dev/null || exit 10
+        done
+        for arguments in 'decrypt log -o out' 'encrypt --in-place plain' 'salvage log -o out' \
+            'rekey log' 'header dump log -o out' 'encrypt plain -o out'; do
+            \"$0\" $arguments --keyring keyring >/dev/null; code=$?
+            test $code = 2 || { echo \"$arguments: $code\" >&2; exit 11; }
+        done
+        cmp log ../log && cmp plain ../plain && ls -A";
+    if let Some(output) = in_namespace(&lab, script) {
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        assert_eq!(output.stdout, b"keyring\nlog\nplain\n");
+        assert!(
+            said(&output).contains("Read-only file system"),
+            "{}",
+            said(&output)
+        );
+    }
+}
+
+#[test]
+fn a_full_file_system_gets_no_part_of_an_output() {
+    if !is_root() {
+        return;
+    }
+    let lab = Lab::new();
+    let script = "mkdir \"$LAB/fs\" && mount -t tmpfs -o size=64k none \"$LAB/fs\" || exit 77
+        for arguments in 'decrypt log -o fs/out' 'salvage log -o fs/out' 'encrypt plain -o fs/out'; do
+            \"$0\" $arguments --keyring keyring >/dev/null; code=$?
+            test $code = 2 || { echo \"$arguments: $code\" >&2; exit 11; }
+        done
+        \"$0\" decrypt log -o - --keyring keyring > fs/redirected; code=$?
+        test $code = 2 && rm fs/redirected && ls -A fs";
+    if let Some(output) = in_namespace(&lab, script) {
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        assert_eq!(output.stdout, b"");
+        assert!(
+            said(&output).contains("No space left on device"),
+            "{}",
+            said(&output)
+        );
+    }
+}
+
+#[test]
+fn what_may_not_be_read_or_written_is_said() {
+    if !is_root() {
+        return;
+    }
+    let lab = Lab::new();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(lab.at(), open).unwrap();
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(lab.path("log"), closed).unwrap();
+    let nobody = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+    ];
+    for (arguments, code) in [
+        ("inspect log", 2),
+        ("verify log --keyring keyring", 2),
+        ("decrypt log -o - --keyring keyring", 2),
+        ("decrypt plain -o out", 2),
+        ("salvage plain -o out", 2),
+        ("check log plain", 1),
+    ] {
+        let output = finish(lab.under(&nobody, arguments));
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{arguments}: {}",
+            said(&output)
+        );
+        lab.holds_only(&[]);
+    }
+}
