@@ -10,7 +10,7 @@ use std::fs::{File, Metadata, Permissions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -435,13 +435,19 @@ fn open_unnamed(directory: &Path) -> std::io::Result<Option<File>> {
     match rustix::fs::openat(CWD, directory, flags, Mode::RUSR | Mode::WUSR) {
         Ok(descriptor) => {
             let file = File::from(descriptor);
-            let can_be_linked = descriptor_path(&file).symlink_metadata().is_ok();
-            Ok(can_be_linked.then_some(file))
+            Ok(can_be_linked(&file).then_some(file))
         }
         // How kernels without the flag answer: as if the directory were to be written.
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether the system shows descriptors as paths. It is asked once: thousands of small outputs
+/// would feel it.
+fn can_be_linked(file: &File) -> bool {
+    static SHOWN: OnceLock<bool> = OnceLock::new();
+    *SHOWN.get_or_init(|| descriptor_path(file).symlink_metadata().is_ok())
 }
 
 fn descriptor_path(file: &File) -> PathBuf {
