@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use binlogsec::check::{CheckOptions, CheckOutcome, CheckTargets, Selection, check};
 use binlogsec::config::option_file::OptionFile;
 use binlogsec::config::server::LogLocations;
-use binlogsec::error::Error;
+use binlogsec::error::{Error, describe};
 use binlogsec::finding::{Baseline, Policy};
 use binlogsec::io::sink::{AtomicFile, SinkOptions};
 use binlogsec::keyring::Keyring;
@@ -230,7 +230,7 @@ fn write(
 
 fn tell_failures(outcome: &CheckOutcome, terminal: &Terminal) {
     for failure in outcome.failures.iter().take(TOLD_FAILURES) {
-        terminal.error(&failure.to_string());
+        terminal.error(&describe(failure));
     }
     let more = outcome.failures.len().saturating_sub(TOLD_FAILURES);
     if more > 0 {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::bail;
-use binlogsec::error::Error;
+use binlogsec::error::{Error, describe};
 use binlogsec::keyring::Keyring;
 use binlogsec::ops::targets::{Target, Targets};
 use binlogsec::ops::verify::{self, Verified};
@@ -75,7 +75,7 @@ pub(crate) fn run(args: &VerifyArgs, terminal: &Terminal) -> anyhow::Result<Exit
     }
     out.flush()?;
     for failure in &failures {
-        terminal.error(&failure.to_string());
+        terminal.error(&describe(failure));
     }
     let findings = if gaps.is_empty() {
         Exit::Done
