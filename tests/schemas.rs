@@ -80,7 +80,7 @@ const COMMANDS: &[(&str, i32, &str)] = &[
     (
         "rekey",
         2,
-        "rekey . nowhere --keyring keyring --new-keyring other --allow-in-use",
+        "rekey . nowhere --keyring keyring --new-keyring other",
     ),
     (
         "header",
