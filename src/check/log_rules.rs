@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::facts::{BodyMarks, Compression, EncryptionFacts, LogFacts, LogStatus, Mark};
+use super::judge::inspection;
 use super::scan::{Local, Opened, Scan};
 use crate::error::describe;
 use crate::event;
@@ -192,11 +193,15 @@ fn encrypted(
             finding: None,
         },
         Some(error @ LogError::WrongKey { .. }) => {
-            let finding = Finding::new(RuleId::Bls003, &path(), describe(error)).seen_at(
-                header::BODY_OFFSET,
-                23,
-                "magic and first event, which do not come out",
-            );
+            let keyrings = scan.keys.files().iter().map(|file| file.path().to_owned());
+            let keyrings: Vec<_> = keyrings.collect();
+            let finding = Finding::new(RuleId::Bls003, &path(), describe(error))
+                .seen_at(
+                    header::BODY_OFFSET,
+                    23,
+                    "magic and first event, which do not come out",
+                )
+                .remedied_by(inspection(&path(), &keyrings));
             Verdict::found(LogStatus::Refuted, finding)
         }
         Some(error @ LogError::KeyMissing { .. }) => {

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use anyhow::bail;
 use binlogsec::error::Error;
-use binlogsec::io::sink::SinkOptions;
 use binlogsec::keyring::Keyring;
 use binlogsec::log::key_id::KeyId;
 use binlogsec::ops::encrypt::{self, EncryptOptions};
@@ -15,7 +14,7 @@ use binlogsec::report::human;
 use binlogsec::report::model::EncryptReport;
 use clap::Args;
 
-use super::args::{Format, KeyArgs, key_id};
+use super::args::{Format, KeyArgs, WriteArgs, key_id};
 use super::exit::Exit;
 use super::shard::ShardArgs;
 use super::terminal::Terminal;
@@ -63,12 +62,8 @@ pub(crate) struct EncryptArgs {
     /// in their index, or open for reading. One that is open for writing is refused all the same
     #[arg(long)]
     pub(crate) allow_in_use: bool,
-    /// Replace outputs that are there
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// Write outputs through to the disk before saying that they are done
-    #[arg(long)]
-    pub(crate) sync: bool,
+    #[command(flatten)]
+    pub(crate) write: WriteArgs,
     #[command(flatten)]
     pub(crate) shard: ShardArgs,
     /// How to report; the report goes to standard error when the log goes to standard output
@@ -90,11 +85,7 @@ pub(crate) fn run(args: &EncryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
         allow_in_use: args.allow_in_use,
         resume: args.shard.resume,
     };
-    let sink = SinkOptions {
-        force: args.force,
-        sync: args.sync,
-        ..SinkOptions::default()
-    };
+    let sink = args.write.sink_options();
     let mut leftovers = Vec::new();
     let results = match (&args.output, &args.output_dir) {
         _ if args.in_place => transfer::in_place(&args.inputs, terminal, |bar| {
@@ -135,11 +126,7 @@ fn run_mariadb(args: &EncryptArgs, keys: &Keyring, terminal: &Terminal) -> anyho
         allow_in_use: args.allow_in_use,
         ..EncryptOptions::default()
     };
-    let sink = SinkOptions {
-        force: args.force,
-        sync: args.sync,
-        ..SinkOptions::default()
-    };
+    let sink = args.write.sink_options();
     let mut leftovers = Vec::new();
     let results = match (&args.output, &args.output_dir) {
         _ if args.in_place => transfer::in_place(&args.inputs, terminal, |bar| {
