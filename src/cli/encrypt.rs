@@ -10,7 +10,7 @@ use binlogsec::keyring::Keyring;
 use binlogsec::log::key_id::KeyId;
 use binlogsec::ops::encrypt::{self, EncryptOptions};
 use binlogsec::ops::encrypt_mariadb;
-use binlogsec::ops::in_place::{self, InPlaceOptions};
+use binlogsec::ops::in_place::{self, InPlaceKeys, InPlaceOptions};
 use binlogsec::report::human;
 use binlogsec::report::model::EncryptReport;
 use clap::Args;
@@ -93,11 +93,9 @@ pub(crate) fn run(args: &EncryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let mut leftovers = Vec::new();
     let results = match (&args.output, &args.output_dir) {
         _ if args.in_place => transfer::in_place(&args.inputs, terminal, |bar| {
-            let options = InPlaceOptions {
-                allow_in_use: args.allow_in_use,
-                dry_run: args.dry_run,
-            };
-            let outcome = in_place::encrypt_in_place(&args.inputs, &key, options, bar);
+            let keys = InPlaceKeys::Mysql(&key);
+            let outcome =
+                in_place::encrypt_in_place(&args.inputs, keys, in_place_options(args), bar);
             leftovers = outcome.leftovers;
             (outcome.files, outcome.failures)
         })?,
@@ -130,7 +128,15 @@ fn run_mariadb(args: &EncryptArgs, keys: &Keyring, terminal: &Terminal) -> anyho
         sync: args.sync,
         ..SinkOptions::default()
     };
+    let mut leftovers = Vec::new();
     let results = match (&args.output, &args.output_dir) {
+        _ if args.in_place => transfer::in_place(&args.inputs, terminal, |bar| {
+            let keys = InPlaceKeys::Mariadb(keys);
+            let outcome =
+                in_place::encrypt_in_place(&args.inputs, keys, in_place_options(args), bar);
+            leftovers = outcome.leftovers;
+            (outcome.files, outcome.failures)
+        })?,
         (Some(output), _) => transfer::one(&args.inputs, output, sink, terminal, |i, o, bar| {
             encrypt_mariadb::encrypt(i, o, keys, options, bar)
         })?,
@@ -139,13 +145,18 @@ fn run_mariadb(args: &EncryptArgs, keys: &Keyring, terminal: &Terminal) -> anyho
                 encrypt_mariadb::encrypt_all(files, directory, sink, keys, options, bar)
             })?
         }
-        (None, None) => bail!(
-            "logs of MariaDB are encrypted into another file: name it by -o FILE, or --output-dir DIR"
-        ),
+        (None, None) => bail!("name an output: -o FILE, --output-dir DIR or --in-place"),
     };
     transfer::speak_of_speed(&results, |done| done.plain_length, started, terminal);
-    let model = EncryptReport::new(&results.0, &results.1, &[]);
+    let model = EncryptReport::new(&results.0, &results.1, &leftovers);
     let output = args.output.as_deref();
     transfer::report(&model, args.format, output, terminal, human::encrypt)?;
     transfer::conclude(&results, "encrypt", terminal)
+}
+
+const fn in_place_options(args: &EncryptArgs) -> InPlaceOptions {
+    InPlaceOptions {
+        allow_in_use: args.allow_in_use,
+        dry_run: args.dry_run,
+    }
 }

@@ -75,7 +75,7 @@ fn judge_channel(
     let source = format!("{}:{}", channel.source_host, channel.source_port);
     judgement.hold(RuleId::Blr060, channel.ssl, || {
         about(format!("replicates from {source} in the clear"))
-            .seen(seen("Source_SSL_Allowed", "No", shown_by))
+            .seen(seen(&column(facts, "SSL_Allowed"), "No", shown_by))
             .remedied(change(
                 facts,
                 channel,
@@ -89,7 +89,11 @@ fn judge_channel(
     judgement.hold(RuleId::Blr061, channel.verify_server_cert, || {
         let ca = ca(facts, channel);
         about(format!("takes any certificate for that of {source}"))
-            .seen(seen("Source_SSL_Verify_Server_Cert", "No", shown_by))
+            .seen(seen(
+                &column(facts, "SSL_Verify_Server_Cert"),
+                "No",
+                shown_by,
+            ))
             .remedied(change(
                 facts,
                 channel,
@@ -147,7 +151,7 @@ fn judge_connection(
         )
         .seen(seen(
             "Ssl_version",
-            "",
+            "empty",
             "performance_schema.status_by_thread",
         ))
         .remedied(sql_remedy(statements.join("\n")))
@@ -190,21 +194,21 @@ fn status(facts: &ServerFacts) -> &'static str {
     }
 }
 
-/// The channel's own CA file, else the one that this server's clients are verified by.
-fn ca(facts: &ServerFacts, channel: &ChannelFacts) -> String {
-    let of_server = || {
-        let file = facts
-            .variables
-            .get("ssl_ca")
-            .filter(|file| !file.is_empty())?;
-        let directory = facts.variables.get("datadir").map_or("", String::as_str);
-        Some(if file.starts_with('/') {
-            file.clone()
-        } else {
-            format!("{directory}{file}")
-        })
+/// As the server calls it.
+fn column(facts: &ServerFacts, name: &str) -> String {
+    let prefix = match facts.flavour {
+        Flavour::Mariadb => "Master",
+        _ => "Source",
     };
-    let file = channel.ssl_ca.clone().or_else(of_server);
+    format!("{prefix}_{name}")
+}
+
+/// The channel's own CA file, else the one that this server's clients are verified by. One in the
+/// data directory was made by the server itself, and knows no other server.
+fn ca(facts: &ServerFacts, channel: &ChannelFacts) -> String {
+    let of_server = facts.variables.get("ssl_ca");
+    let of_server = of_server.filter(|file| file.starts_with('/')).cloned();
+    let file = channel.ssl_ca.clone().or(of_server);
     format!(
         "SSL_CA = {}",
         sql::quoted(file.as_deref().unwrap_or(USUAL_CA))
