@@ -24,7 +24,7 @@ use super::tls::{self, TlsStream};
 use crate::audit::facts::server::{ConnectionFacts, Verification};
 
 /// The answers of an audit are small; a server that sends more is none.
-const LARGEST_PACKET: usize = 16 << 20;
+const LARGEST_PACKET: u32 = 16 << 20;
 /// Of one statement: lists of logs and accounts are the longest.
 const MOST_ROWS: usize = 1_000_000;
 const UTF8MB4: u8 = 45;
@@ -193,7 +193,7 @@ impl Session {
         }
         let flags = capabilities(greeting.capabilities()) | CapabilityFlags::CLIENT_SSL;
         let mut request = Vec::new();
-        SslRequest::new(flags, LARGEST_PACKET as u32, UTF8MB4).serialize(&mut request);
+        SslRequest::new(flags, LARGEST_PACKET, UTF8MB4).serialize(&mut request);
         self.send(&request)?;
         let Stream::Plain(socket) = &self.stream else {
             return Err(Problem::NoTls);
@@ -231,7 +231,7 @@ impl Session {
             Some(plugin),
             flags,
             None,
-            LARGEST_PACKET as u32,
+            LARGEST_PACKET,
         )
         .serialize(&mut response);
         self.send(&response)?;
@@ -299,12 +299,13 @@ impl Session {
             self.sequence = sequence.wrapping_add(1);
             let length = u32::from_le_bytes([low, middle, high, 0]);
             let more = length == 0xff_ffff;
-            let length = usize::try_from(length).unwrap_or(usize::MAX);
-            if payload.len().saturating_add(length) > LARGEST_PACKET {
+            let so_far = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+            if so_far.saturating_add(length) > LARGEST_PACKET {
                 return Err(Problem::Protocol {
                     problem: "a packet larger than 16 MiB",
                 });
             }
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
             let wanted = u64::try_from(length).unwrap_or(u64::MAX);
             let read = Read::by_ref(&mut self.stream)
                 .take(wanted)
