@@ -103,6 +103,11 @@ impl Session {
         };
         let greeting = session.receive("reading its greeting")?;
         refused(&greeting, "connecting")?;
+        if !has_usual_challenge(&greeting) {
+            return Err(Problem::Protocol {
+                problem: "no greeting of version 10",
+            });
+        }
         let greeting: HandshakePacket<'_> = parsed(&greeting, (), "no greeting of version 10")?;
         session.version = greeting.server_version_str().into_owned();
         let capabilities = capabilities(greeting.capabilities());
@@ -465,6 +470,18 @@ impl Context for Conversation<'_> {
     fn server_key_pem(&self) -> Option<&[u8]> {
         None
     }
+}
+
+/// Whether a greeting is whole up to the length of its challenge, and that is one. `mysql_common`
+/// computes with it before it looks.
+fn has_usual_challenge(greeting: &[u8]) -> bool {
+    const FIXED_PART: usize = 4 + 8 + 1 + 2 + 1 + 2 + 2;
+    let end = greeting.iter().position(|&byte| byte == 0);
+    let length = end.and_then(|end| {
+        let fields = greeting.get(end..)?.get(1..)?;
+        fields.get(FIXED_PART)
+    });
+    greeting.first() == Some(&10) && length.is_some_and(|length| *length < 0x80)
 }
 
 fn refused(packet: &[u8], doing: &str) -> Result<(), Problem> {
