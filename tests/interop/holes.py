@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -111,22 +112,23 @@ def close(auditor: Auditor, before: Found, *more: str | Path) -> Found:
         auditor.setup.settle()
 
 
-def certificate(folder: Path, name: str, days: tuple[str, str] | None = None) -> None:
-    """A new certificate for a server; `days` are begin and end as YYYYMMDDHHMMSSZ."""
+def certificate(folder: Path, name: str, seconds: int | None = None) -> None:
+    """A new certificate for a server, good for a year, or for so many seconds."""
     (folder / "one.ext").write_text(f"subjectAltName=IP:{ADDRESSES[name]}\n")
-    if days is None:
+    if seconds is None:
         command = ["x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca-key.pem"]
         command += ["-CAcreateserial", "-days", "365", "-extfile", "one.ext", "-out", f"{name}-cert.pem"]
     else:
         (folder / "index.txt").write_text("")
         (folder / "ca.cnf").write_text(
-            "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\nnew_certs_dir=.\nserial=expired.srl\n"
+            "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\nnew_certs_dir=.\nserial=short.srl\n"
             "default_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n"
         )
-        (folder / "expired.srl").write_text("7777\n")
+        (folder / "short.srl").write_text("7777\n")
+        end = datetime.now(UTC) + timedelta(seconds=seconds)
         command = ["ca", "-batch", "-config", "ca.cnf", "-cert", "ca.pem", "-keyfile", "ca-key.pem"]
-        command += ["-startdate", days[0], "-enddate", days[1], "-extfile", "one.ext"]
-        command += ["-in", f"{name}.csr", "-out", f"{name}-cert.pem", "-notext"]
+        command += ["-startdate", "20200101000000Z", "-enddate", end.strftime("%Y%m%d%H%M%SZ")]
+        command += ["-extfile", "one.ext", "-in", f"{name}.csr", "-out", f"{name}-cert.pem", "-notext"]
     done = subprocess.run(["openssl", *command], cwd=folder, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(done.stderr)
