@@ -7,7 +7,7 @@ use anyhow::bail;
 use binlogsec::error::Error;
 use binlogsec::keyring::Keyring;
 use binlogsec::ops::targets::{Target, Targets};
-use binlogsec::ops::verify::{self, Verified};
+use binlogsec::ops::verify::{self, GapKind, Verified};
 use binlogsec::report::human;
 use binlogsec::report::model::VerifyReport;
 use clap::Args;
@@ -66,7 +66,13 @@ pub(crate) fn run(args: &VerifyArgs, terminal: &Terminal) -> anyhow::Result<Exit
     if verified.is_empty() && failures.is_empty() {
         bail!("nothing to verify");
     }
-    let gaps = verify::check_continuity(&verified.iter().collect::<Vec<_>>());
+    let mut gaps = verify::check_continuity(&verified.iter().collect::<Vec<_>>());
+    // A server purges the oldest logs first: if what is missing was purged while others were read,
+    // so was the log before it.
+    gaps.retain(|gap| {
+        let are_missing = matches!(gap.kind, GapKind::NumbersMissing { .. });
+        !are_missing || gap.before.symlink_metadata().is_ok()
+    });
     let report = VerifyReport::new(&verified, &gaps, &failures);
     let mut out = terminal.out();
     match args.format {
