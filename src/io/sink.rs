@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use tempfile::{Builder, TempPath};
 
 use super::TransferError;
@@ -356,7 +356,8 @@ fn is_temporary_name(name: &OsStr) -> bool {
 /// Whether a regular file, reached without following links, has nobody's lock.
 fn is_abandoned(path: &Path) -> bool {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let Ok(descriptor) = rustix::fs::openat(CWD, path, flags, Mode::empty()) else {
+    let open = || rustix::fs::openat(CWD, path, flags, Mode::empty());
+    let Ok(descriptor) = retry_on_intr(open) else {
         return false;
     };
     let file = File::from(descriptor);
@@ -432,7 +433,8 @@ fn forget(path: &Path) {
 /// it could not be given its name later.
 fn open_unnamed(directory: &Path) -> std::io::Result<Option<File>> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    match rustix::fs::openat(CWD, directory, flags, Mode::RUSR | Mode::WUSR) {
+    let mode = Mode::RUSR | Mode::WUSR;
+    match retry_on_intr(|| rustix::fs::openat(CWD, directory, flags, mode)) {
         Ok(descriptor) => {
             let file = File::from(descriptor);
             Ok(can_be_linked(&file).then_some(file))
