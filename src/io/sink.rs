@@ -234,12 +234,16 @@ impl AtomicFile {
     /// # Errors
     /// [`TransferError::File`] when there is not that much room.
     pub fn reserve(&self, length: u64) -> Result<(), TransferError> {
+        // A store has no room that could be laid out.
+        let Ok(file) = self.file() else {
+            return Ok(());
+        };
         // In memory there is no room to be laid out: its pages would be taken twice.
-        let in_memory = rustix::fs::fstatfs(&self.file).is_ok_and(|at| at.f_type == TMPFS_MAGIC);
+        let in_memory = rustix::fs::fstatfs(file).is_ok_and(|at| at.f_type == TMPFS_MAGIC);
         if length < RESERVED || in_memory {
             return Ok(());
         }
-        match rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, length) {
+        match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length) {
             Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => {
                 Err(TransferError::at(&self.target, "make room for")(
                     error.into(),
@@ -564,11 +568,11 @@ mod tests {
         let target = directory.path().join("out");
         let sink = AtomicFile::create(&target, SinkOptions::default()).unwrap();
         sink.reserve(RESERVED - 1).unwrap();
-        assert_eq!(sink.file().metadata().unwrap().len(), 0);
+        assert_eq!(sink.file().unwrap().metadata().unwrap().len(), 0);
         // No file system has it; those that cannot reserve find out later.
         match sink.reserve(1 << 62) {
             Err(error) => assert!(error.to_string().starts_with("cannot make room for ")),
-            Ok(()) => assert_eq!(sink.file().metadata().unwrap().len(), 0),
+            Ok(()) => assert_eq!(sink.file().unwrap().metadata().unwrap().len(), 0),
         }
     }
 

@@ -65,6 +65,8 @@ struct State {
     sent: JoinSet<Result<(usize, PartId), object_store::Error>>,
     /// Parts that the store has.
     done: BTreeMap<usize, PartId>,
+    /// Nothing may begin any more.
+    is_ended: bool,
 }
 
 impl State {
@@ -234,6 +236,9 @@ impl Shared {
         let runtime = runtime().map_err(TransferError::at(&self.path, "write"))?;
         let room = runtime.block_on(Arc::clone(&self.room).acquire_owned());
         let mut state = self.state();
+        if state.is_ended {
+            return Err(TransferError::Cancelled);
+        }
         while let Some(done) = state.sent.try_join_next() {
             let kept = state.keep(done);
             kept.map_err(|error| refused(&self.path, "write", error))?;
@@ -309,6 +314,7 @@ impl Shared {
     fn abort(&self) {
         let (id, mut sent) = {
             let mut state = self.state();
+            state.is_ended = true;
             (state.id.take(), std::mem::take(&mut state.sent))
         };
         let Some(id) = id else { return };
