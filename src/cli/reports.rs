@@ -3,6 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use anstream::adapter::StripBytes;
 use anyhow::Context;
 use binlogsec::error::{Error, describe};
 use binlogsec::io::sink::{AtomicFile, SinkOptions};
@@ -46,14 +47,35 @@ impl<F> FileReport<F> {
             ..SinkOptions::default()
         };
         let sink = AtomicFile::create(&self.path, options).map_err(Error::from)?;
-        // A file has no colours.
-        let mut out = BufWriter::new(anstream::StripStream::new(sink.writer()));
+        let mut out = BufWriter::new(Colourless {
+            out: sink.writer(),
+            state: StripBytes::new(),
+        });
         write(&mut out)
             .and_then(|()| out.flush())
             .with_context(|| format!("cannot write {}", self.path.display()))?;
         drop(out);
         sink.commit().map_err(Error::from)?;
         Ok(())
+    }
+}
+
+/// Leaves colours out: a file has none.
+struct Colourless<W> {
+    out: W,
+    state: StripBytes,
+}
+
+impl<W: Write> Write for Colourless<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        for printable in self.state.strip_next(bytes) {
+            self.out.write_all(printable)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
     }
 }
 
