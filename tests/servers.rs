@@ -103,6 +103,17 @@ fn who_does_not_answer_or_speaks_otherwise_is_told() {
 }
 
 #[test]
+fn silence_is_told() {
+    // The system takes the connection; nobody ever reads from it.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let done = audit(&format!("mysql://audit@127.0.0.1:{port}/?timeout=1"), &[]);
+    assert_eq!(done.status.code(), Some(2));
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(said.contains("no answer in time"), "{said}");
+}
+
+#[test]
 fn nothing_is_sent_to_a_server_that_offers_no_tls() {
     let packet = greeting(CAPABILITIES, 21, "caching_sha2_password");
     let (said, sent) = against(&[packet], "ssl-mode=REQUIRED");

@@ -116,7 +116,7 @@ def blocks(heading: str) -> Iterator[Block]:
 
 def follow(heading: str, setup: Setup) -> Iterator[Check]:
     """Every block in its order. A step that fails ends the walk: the next would mean nothing."""
-    printed = ""
+    printed, status = "", -1
     for block in blocks(heading):
         title = f"{heading}: block {block.number}, {block.language} {block.place}".rstrip()
         if block.language == "text":
@@ -124,7 +124,7 @@ def follow(heading: str, setup: Setup) -> Iterator[Check]:
             continue
         done = step(block, setup)
         if block.place == "audit":
-            printed = setup.as_printed(done.stdout)
+            printed, status = setup.as_printed(done.stdout), done.returncode
             expected = [0, 1]
         else:
             expected = [0]
@@ -132,6 +132,7 @@ def follow(heading: str, setup: Setup) -> Iterator[Check]:
         yield true(title, holds, f"exit {expected}", f"exit {done.returncode}: {done.stderr}")
         if not holds:
             raise LabError(f"the guide cannot be followed from {title} on")
+    yield equal(f"{heading}: the last report finds nothing that counts", 0, status)
     if os.environ.get(WRITE):
         write(setup.reports)
 

@@ -330,7 +330,7 @@ mod tests {
         );
         settings.product = "5.7.30".parse().ok();
         assert!(text(&settings).starts_with("SET GLOBAL "));
-        settings.subject = Subject::file(std::path::Path::new("my.cnf"));
+        settings.subject = Subject::file(Path::new("my.cnf"));
         assert_eq!(text(&settings), "[mysqld]\ntls_version = TLSv1.2,TLSv1.3");
     }
 }

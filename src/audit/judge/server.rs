@@ -15,6 +15,9 @@ const CLEAR_KEYRINGS: [&str; 3] = [
     "keyring_file",
     "file_key_management",
 ];
+/// Which plugins a server has for its keys.
+const ENCRYPTION_PLUGINS: &str = "SELECT PLUGIN_NAME, PLUGIN_STATUS FROM information_schema.PLUGINS \
+                                  WHERE PLUGIN_TYPE = 'ENCRYPTION';";
 /// Keyring plugins are deprecated from here on.
 const PLUGINS_DEPRECATED: (u16, u16, u16) = (8, 0, 34);
 
@@ -129,7 +132,12 @@ fn keyring(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) 
         if CLEAR_KEYRINGS.contains(&&*keyring.name) {
             judgement.hold(RuleId::Bls013, false, || {
                 let message = format!("the keys of this server lie in a file, by {}", keyring.name);
-                of_server(facts, None, message)
+                let found = of_server(facts, None, message);
+                if facts.flavour == Flavour::Mariadb {
+                    found.remedied(sql_remedy(ENCRYPTION_PLUGINS.to_owned()))
+                } else {
+                    found
+                }
             });
         }
     }
