@@ -238,7 +238,7 @@ fn killed_before_any_step_every_log_is_whole() {
 #[test]
 fn killed_before_any_step_every_log_of_mariadb_is_whole() {
     let make = || Workdir::plain_mariadb(&[40_000, 700]);
-    survive_steps(&make, ("write", 2), MARIADB, &mariadb_keys());
+    survive_steps(&make, ("write", 1), MARIADB, &mariadb_keys());
 }
 
 /// The instants that chance may not hit: before every system call that changes something.

@@ -300,7 +300,7 @@ fn a_log_of_percona_server_5_7_is_recognised_and_not_guessed_at() {
         ]);
         assert_eq!(
             output.status.code(),
-            Some(4),
+            Some(2),
             "{command}: {}",
             error(&output)
         );

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::facts::{BodyMarks, Compression, EncryptionFacts, LogFacts, LogStatus, Mark};
+use super::judge::inspection;
 use super::scan::{Local, Opened, Scan};
 use crate::error::describe;
 use crate::event;
@@ -49,14 +50,7 @@ pub(super) fn apply(
     start: &[u8],
     compression: Option<Compression>,
 ) {
-    // By fstat, which costs less than the statx behind `File::metadata`.
-    let status = rustix::fs::fstat(opened.file);
-    let (size, mode) = status.map_or((0, 0), |status| {
-        (
-            u64::try_from(status.st_size).unwrap_or(0),
-            status.st_mode & 0o7777,
-        )
-    });
+    let (size, mode) = opened.content.size_and_mode();
     let mut facts = LogFacts {
         path: opened.file_path(),
         kind: "".into(),
@@ -199,11 +193,15 @@ fn encrypted(
             finding: None,
         },
         Some(error @ LogError::WrongKey { .. }) => {
-            let finding = Finding::new(RuleId::Bls003, &path(), describe(error)).seen_at(
-                header::BODY_OFFSET,
-                23,
-                "magic and first event, which do not come out",
-            );
+            let keyrings = scan.keys.files().iter().map(|file| file.path().to_owned());
+            let keyrings: Vec<_> = keyrings.collect();
+            let finding = Finding::new(RuleId::Bls003, &path(), describe(error))
+                .seen_at(
+                    header::BODY_OFFSET,
+                    23,
+                    "magic and first event, which do not come out",
+                )
+                .remedied_by(inspection(&path(), &keyrings));
             Verdict::found(LogStatus::Refuted, finding)
         }
         Some(error @ LogError::KeyMissing { .. }) => {

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 
+use binlogsec::io::sink::SinkOptions;
 use binlogsec::log::key_id::KeyId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -18,6 +19,7 @@ use super::inspect::InspectArgs;
 use super::keyring::KeyringArgs;
 use super::manual::{CompletionsArgs, ManArgs};
 use super::rekey::RekeyArgs;
+use super::report::ReportArgs;
 use super::salvage::SalvageArgs;
 use super::verify::VerifyArgs;
 
@@ -60,6 +62,9 @@ pub(crate) struct Global {
     /// Threads to use [default: one for each core]
     #[arg(short, long, value_name = "N", global = true, value_parser = at_least_one)]
     pub(crate) jobs: Option<usize>,
+    /// Objects of stores that are worked on at once
+    #[arg(long, value_name = "N", global = true, value_parser = at_least_one, default_value = "64")]
+    pub(crate) concurrency: usize,
     /// No progress bar
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
@@ -91,6 +96,7 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     Salvage(SalvageArgs),
     Check(CheckArgs),
+    Report(ReportArgs),
     Audit(AuditArgs),
     Explain(ExplainArgs),
     Keyring(KeyringArgs),
@@ -178,6 +184,27 @@ pub(crate) enum MariadbDigest {
 /// A key id on the command line: any text, as a keyring may have any.
 pub(crate) fn key_id(text: &str) -> Result<KeyId, Infallible> {
     Ok(KeyId::new(text.as_bytes()))
+}
+
+/// How outputs are written.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct WriteArgs {
+    /// Replace outputs that are there
+    #[arg(long)]
+    force: bool,
+    /// Write outputs through to the disk before saying that they are done
+    #[arg(long)]
+    sync: bool,
+}
+
+impl WriteArgs {
+    pub(crate) fn sink_options(self) -> SinkOptions {
+        SinkOptions {
+            force: self.force,
+            sync: self.sync,
+            ..SinkOptions::default()
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use anyhow::bail;
 use binlogsec::error::Error;
-use binlogsec::io::sink::SinkOptions;
 use binlogsec::keyring::Keyring;
 use binlogsec::log::key_id::KeyId;
 use binlogsec::ops::encrypt::{self, EncryptOptions};
@@ -15,8 +14,9 @@ use binlogsec::report::human;
 use binlogsec::report::model::EncryptReport;
 use clap::Args;
 
-use super::args::{Format, KeyArgs, key_id};
+use super::args::{Format, KeyArgs, WriteArgs, key_id};
 use super::exit::Exit;
+use super::shard::ShardArgs;
 use super::terminal::Terminal;
 use super::{keys, process, transfer};
 
@@ -62,18 +62,17 @@ pub(crate) struct EncryptArgs {
     /// in their index, or open for reading. One that is open for writing is refused all the same
     #[arg(long)]
     pub(crate) allow_in_use: bool,
-    /// Replace outputs that are there
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// Write outputs through to the disk before saying that they are done
-    #[arg(long)]
-    pub(crate) sync: bool,
+    #[command(flatten)]
+    pub(crate) write: WriteArgs,
+    #[command(flatten)]
+    pub(crate) shard: ShardArgs,
     /// How to report; the report goes to standard error when the log goes to standard output
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
 }
 
 pub(crate) fn run(args: &EncryptArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    args.shard.check_target(args.output_dir.is_some())?;
     let keyring = keys::open(&args.keys, terminal)?;
     if keyring.is_of_mariadb() {
         return run_mariadb(args, &keyring, terminal);
@@ -84,12 +83,9 @@ pub(crate) fn run(args: &EncryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let started = Instant::now();
     let options = EncryptOptions {
         allow_in_use: args.allow_in_use,
+        resume: args.shard.resume,
     };
-    let sink = SinkOptions {
-        force: args.force,
-        sync: args.sync,
-        ..SinkOptions::default()
-    };
+    let sink = args.write.sink_options();
     let mut leftovers = Vec::new();
     let results = match (&args.output, &args.output_dir) {
         _ if args.in_place => transfer::in_place(&args.inputs, terminal, |bar| {
@@ -103,7 +99,8 @@ pub(crate) fn run(args: &EncryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
             encrypt::encrypt(i, o, &key, options, bar)
         })?,
         (None, Some(directory)) => {
-            transfer::many(&args.inputs, "--output-dir", terminal, |files, bar| {
+            let inputs = (&*args.inputs, args.shard.shard);
+            transfer::many(inputs, "--output-dir", terminal, |files, bar| {
                 encrypt::encrypt_all(files, directory, sink, &key, options, bar)
             })?
         }
@@ -113,21 +110,23 @@ pub(crate) fn run(args: &EncryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let model = EncryptReport::new(&results.0, &results.1, &leftovers);
     let output = args.output.as_deref();
     transfer::report(&model, args.format, output, terminal, human::encrypt)?;
-    transfer::conclude(&results, "encrypt", terminal)
+    transfer::conclude(&results, "encrypt", args.shard.shard.is_some(), terminal)
 }
 
 /// The same with key files of MariaDB: for logs of such a server.
 fn run_mariadb(args: &EncryptArgs, keys: &Keyring, terminal: &Terminal) -> anyhow::Result<Exit> {
     process::clean_up_on_signals()?;
+    if args.shard.resume {
+        bail!(
+            "--resume is for logs of MySQL: what encrypts one of MariaDB stands in the log itself"
+        );
+    }
     let started = Instant::now();
     let options = EncryptOptions {
         allow_in_use: args.allow_in_use,
+        ..EncryptOptions::default()
     };
-    let sink = SinkOptions {
-        force: args.force,
-        sync: args.sync,
-        ..SinkOptions::default()
-    };
+    let sink = args.write.sink_options();
     let mut leftovers = Vec::new();
     let results = match (&args.output, &args.output_dir) {
         _ if args.in_place => transfer::in_place(&args.inputs, terminal, |bar| {
@@ -141,7 +140,8 @@ fn run_mariadb(args: &EncryptArgs, keys: &Keyring, terminal: &Terminal) -> anyho
             encrypt_mariadb::encrypt(i, o, keys, options, bar)
         })?,
         (None, Some(directory)) => {
-            transfer::many(&args.inputs, "--output-dir", terminal, |files, bar| {
+            let inputs = (&*args.inputs, args.shard.shard);
+            transfer::many(inputs, "--output-dir", terminal, |files, bar| {
                 encrypt_mariadb::encrypt_all(files, directory, sink, keys, options, bar)
             })?
         }
@@ -151,7 +151,7 @@ fn run_mariadb(args: &EncryptArgs, keys: &Keyring, terminal: &Terminal) -> anyho
     let model = EncryptReport::new(&results.0, &results.1, &leftovers);
     let output = args.output.as_deref();
     transfer::report(&model, args.format, output, terminal, human::encrypt)?;
-    transfer::conclude(&results, "encrypt", terminal)
+    transfer::conclude(&results, "encrypt", args.shard.shard.is_some(), terminal)
 }
 
 const fn in_place_options(args: &EncryptArgs) -> InPlaceOptions {

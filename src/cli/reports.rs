@@ -1,7 +1,7 @@
 //! Reports of findings: into files, and what could not be done at all.
 
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use binlogsec::error::{Error, describe};
@@ -47,7 +47,7 @@ impl<F> FileReport<F> {
         };
         let sink = AtomicFile::create(&self.path, options).map_err(Error::from)?;
         // A file has no colours.
-        let mut out = BufWriter::new(anstream::StripStream::new(sink.file().try_clone()?));
+        let mut out = BufWriter::new(anstream::StripStream::new(sink.writer()));
         write(&mut out)
             .and_then(|()| out.flush())
             .with_context(|| format!("cannot write {}", self.path.display()))?;
@@ -55,6 +55,12 @@ impl<F> FileReport<F> {
         sink.commit().map_err(Error::from)?;
         Ok(())
     }
+}
+
+/// The first file that gets this format.
+pub(crate) fn of_format<F: PartialEq>(reports: &[FileReport<F>], format: F) -> Option<&Path> {
+    let found = reports.iter().find(|report| report.format == format)?;
+    Some(&found.path)
 }
 
 /// Says what could not be done at all, up to a number.

@@ -12,7 +12,7 @@ pub use rules::{Rule, RuleId, Severity};
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use rules::Language;
 
@@ -94,7 +94,7 @@ impl Subject {
 }
 
 /// What shows a finding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Evidence {
@@ -189,6 +189,15 @@ impl Finding {
 
     pub(crate) fn related_to(mut self, paths: impl IntoIterator<Item = PathBuf>) -> Self {
         self.related.extend(paths);
+        self
+    }
+
+    /// Helped by a command of its own.
+    pub(crate) fn remedied_by(mut self, command: String) -> Self {
+        self.own_remedy = Some(Remedy {
+            language: Language::Shell,
+            text: command,
+        });
         self
     }
 

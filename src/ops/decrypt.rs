@@ -6,6 +6,7 @@ use std::path::Path;
 use super::batch::{self, OutputDirectory};
 use super::guard::Guard;
 use super::per_event;
+use super::resume;
 use super::targets::Target;
 use super::transfer::{Input, Output, check_not_itself, read_stream_start, write_in_order};
 use super::verify;
@@ -38,6 +39,8 @@ pub struct Decrypted {
     pub damage: Option<Box<LogError>>,
     /// Cipher and key id of a log that MariaDB encrypted: `AES-256-CBC`, 1.
     pub mariadb_key: Option<Box<(String, Option<u32>)>>,
+    /// Whether an earlier run had written it, and it was left as it is.
+    pub kept: bool,
 }
 
 /// Decrypts one log.
@@ -70,6 +73,9 @@ pub struct DecryptOptions {
     /// from a file to a stream is verified before the first byte is written. From a stream to a
     /// stream nothing can be.
     pub verify: bool,
+    /// Of many logs: keep an output that is there, if it is this log's plaintext by its length and
+    /// both ends.
+    pub resume: bool,
 }
 
 impl DecryptOptions {
@@ -84,7 +90,7 @@ impl DecryptOptions {
 }
 
 fn verify_written(sink: &AtomicFile, input: &Path) -> Result<(), Error> {
-    let copy = sink.file().try_clone();
+    let copy = sink.file()?.try_clone();
     let copy = copy.map_err(TransferError::at(sink.target(), "read"))?;
     let source = FileSource::from_file(copy, input)?;
     verify_open(&OpenLog::new(source, &Keyring::new())?)
@@ -133,13 +139,20 @@ fn file(
         return Err(error);
     }
     written?;
-    Ok(Decrypted {
-        kind: log.kind().clone(),
-        description: log.probe().description().cloned(),
-        plain_length: log.plain_length(),
-        damage: log.tail_damage().map(Box::new),
-        mariadb_key: log.probe().mariadb_key().map(Box::new),
-    })
+    Ok(Decrypted::of(log))
+}
+
+impl Decrypted {
+    fn of(log: &OpenLog) -> Self {
+        Self {
+            kind: log.kind().clone(),
+            description: log.probe().description().cloned(),
+            plain_length: log.plain_length(),
+            damage: log.tail_damage().map(Box::new),
+            mariadb_key: log.probe().mariadb_key().map(Box::new),
+            kept: false,
+        }
+    }
 }
 
 fn write(
@@ -156,6 +169,13 @@ fn write(
         Output::File(target, options) => {
             check_not_itself(source, target)?;
             let sink = AtomicFile::create(target, options)?;
+            // What goes to a store must be known to be good before it goes.
+            let checks = if checks.verify && !sink.can_be_read_back() {
+                verify_open(log)?;
+                DecryptOptions::default()
+            } else {
+                checks
+            };
             pipeline::file_to_file(source, range, &sink, 0, apply, progress)?;
             checks.apply(&sink, source.path())?;
             sink.commit()?;
@@ -193,6 +213,7 @@ fn stream(
             plain_length,
             damage,
             mariadb_key: probe.mariadb_key().map(Box::new),
+            kept: false,
         });
     }
     let body_offset = usize::try_from(probe.body_offset()).unwrap_or(usize::MAX);
@@ -214,6 +235,7 @@ fn stream(
         plain_length,
         damage: None,
         mariadb_key: None,
+        kept: false,
     })
 }
 
@@ -235,6 +257,14 @@ pub fn decrypt_all(
         let log = OpenLog::open(path, keys)?;
         check_encrypted(log.kind(), path)?;
         let target = directory.claim(path)?;
+        if checks.resume && resume::is_plaintext_of(&target, &log)? {
+            let _ = progress.advance(log.plain_length());
+            let kept = Decrypted {
+                kept: true,
+                ..Decrypted::of(&log)
+            };
+            return Ok((target, kept));
+        }
         let decrypted = file(&log, Output::File(&target, options), checks, progress)?;
         Ok((target, decrypted))
     };

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::batch::{self, OutputDirectory};
 use super::encrypt_mariadb;
 use super::envelope::Envelope;
+use super::resume;
 use super::targets::Target;
 use super::transfer::{Input, Output, check_not_itself, read_stream_start, write_in_order};
 use crate::error::{Error, Refusal};
@@ -30,6 +31,9 @@ pub type FileOutcome = batch::FileOutcome<Encrypted, Refusal>;
 pub struct EncryptOptions {
     /// Take a log whose in-use flag is set. The flag stays as it is in the encrypted log.
     pub allow_in_use: bool,
+    /// Of many logs: keep an output that is there, if it is this log under this key, by its length
+    /// and both ends.
+    pub resume: bool,
 }
 
 /// What was encrypted.
@@ -45,6 +49,8 @@ pub struct Encrypted {
     pub encrypted_length: u64,
     /// Whether it was written, and not only found to be possible.
     pub written: bool,
+    /// Whether an earlier run had written it, and it was left as it is.
+    pub kept: bool,
     /// What the user should know.
     pub notes: Vec<String>,
 }
@@ -57,6 +63,7 @@ impl Encrypted {
             plain_length,
             encrypted_length: plain_length.saturating_add(BODY_OFFSET),
             written: true,
+            kept: false,
             notes: Vec::new(),
         }
     }
@@ -103,6 +110,15 @@ pub fn encrypt_all(
     let work = |path: &Path| {
         let log = PlainLog::new(FileSource::open(path)?, options)?;
         let target = directory.claim(path)?;
+        if options.resume && resume::is_encrypted_form_of(&target, &log.source, key)? {
+            let length = log.source.length();
+            let _ = progress.advance(length);
+            let kept = Encrypted {
+                kept: true,
+                ..Encrypted::new(log.description, key, length)
+            };
+            return Ok((target, kept));
+        }
         let encrypted = file(&log, Output::File(&target, sink), key, progress)?;
         Ok((target, encrypted))
     };

@@ -173,6 +173,7 @@ impl Plan {
             plain_length,
             encrypted_length: plain_length.saturating_add(u64::from(shift)),
             written: true,
+            kept: false,
             notes,
         }
     }

@@ -68,7 +68,9 @@ pub fn encrypt_in_place(
     options: InPlaceOptions,
     progress: &dyn Progress,
 ) -> InPlaceOutcome {
-    let Targets { files, failures } = Targets::expand(names);
+    let Targets {
+        files, failures, ..
+    } = Targets::expand(names);
     let (mut targets, directories) = each_once(files);
     let leftovers: Vec<PathBuf> = directories
         .iter()
@@ -127,6 +129,7 @@ impl Job<'_> {
     fn encrypt(&self, path: &Path) -> Result<Encrypted, Error> {
         let options = EncryptOptions {
             allow_in_use: self.options.allow_in_use,
+            ..EncryptOptions::default()
         };
         let source = FileSource::open(path)?;
         let log = match self.keys {
@@ -137,7 +140,7 @@ impl Job<'_> {
             self.last_entries.check(path)?;
         }
         lock(&log.source)?;
-        let metadata = examine(log.source.file(), path)?;
+        let metadata = examine(log.source.file()?, path)?;
         let unseen = check_openers(path, &metadata, self.options.allow_in_use)?;
         let (mut done, method) = self.prepare(&log)?;
         done.written = !self.options.dry_run;
@@ -184,14 +187,14 @@ impl Job<'_> {
             Method::Envelope(key) => log.seal(&sink, &Envelope::fresh(key)?, self.progress)?,
             Method::PerEvent(plan) => {
                 let reader = SourceReader::new(&log.source);
-                let output = Output::Stream(&mut sink.file(), path);
+                let output = Output::Stream(&mut sink.file()?, path);
                 plan.write((reader, path), output, self.progress)?;
                 log.source.check_size()?;
             }
         }
         sink.sync()?;
         verify(log, method, &sink)?;
-        metadata::keep(log.source.file(), sink.file(), path)?;
+        metadata::keep(log.source.file()?, sink.file()?, path)?;
         // As late as can be: what has changed since the work began would be lost.
         let now = std::fs::symlink_metadata(path).map_err(TransferError::at(path, "examine"))?;
         if FileState::new(&now) != state {
@@ -214,9 +217,9 @@ enum Method<'a> {
 fn verify(log: &PlainLog, method: Method<'_>, sink: &AtomicFile) -> Result<(), Error> {
     let path = log.source.path();
     // From the disk and not from memory, where the system follows the advice.
-    let _ = rustix::fs::fadvise(sink.file(), 0, None, Advice::DontNeed);
+    let _ = rustix::fs::fadvise(sink.file()?, 0, None, Advice::DontNeed);
     let descriptor = sink
-        .file()
+        .file()?
         .try_clone()
         .map_err(TransferError::at(path, "read back"))?;
     let copy = FileSource::from_file(descriptor, path)?;

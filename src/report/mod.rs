@@ -12,6 +12,8 @@ pub mod human;
 pub mod junit;
 #[cfg(feature = "check")]
 pub mod markdown;
+#[cfg(feature = "check")]
+pub mod merge;
 pub mod model;
 #[cfg(feature = "check")]
 pub mod prometheus;

@@ -217,7 +217,7 @@ pub fn salvage(
         mut outcome,
         ..
     } = salvager;
-    outcome.written = write(&body, &head, &pieces, &mut sink.file(), target)?;
+    outcome.written = write(&body, &head, &pieces, &mut sink.writer(), target)?;
     source.check_size()?;
     sink.commit()?;
     Ok(outcome)

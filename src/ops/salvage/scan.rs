@@ -20,6 +20,8 @@ use crate::mariadb::cipher::{HEAD, Stored};
 const NEAR: u64 = 1 << 20;
 /// Windows behind a damage in which other alignments are tried, one after the other.
 const WINDOWS: [usize; 2] = [16 << 10, 128 << 10];
+/// Bytes behind a damage that are searched at first for an event that is encrypted by itself.
+const FIRST_PIECE: usize = 4 << 10;
 /// Blocks that files lose whole.
 const BLOCK: u64 = 512;
 /// Alignments tried at once, the nearest first.
@@ -189,13 +191,13 @@ impl<'a> Scanner<'a> {
         let mut from = at
             .saturating_add(1)
             .max(starts.into_iter().max().unwrap_or(0));
-        let mut bytes = vec![0; CHUNK.saturating_add(HEAD)];
+        // The next event is near, most of the time.
+        let mut piece = FIRST_PIECE;
         while from < length {
+            let mut bytes = vec![0; piece.saturating_add(HEAD)];
             let read = source.read_at(from, &mut bytes)?;
-            let available = bytes.get(..read).unwrap_or_default();
-            let (body, trail) = available
-                .split_at_checked(CHUNK.min(read))
-                .unwrap_or_default();
+            bytes.truncate(read);
+            let (body, trail) = bytes.split_at_checked(piece.min(read)).unwrap_or_default();
             let stored = Stored {
                 offset: from,
                 lead: &[],
@@ -208,6 +210,7 @@ impl<'a> Scanner<'a> {
                 }
             }
             from = stored.end();
+            piece = piece.saturating_mul(2).min(CHUNK);
         }
         Ok(None)
     }
