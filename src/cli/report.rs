@@ -1,6 +1,5 @@
 //! `binlogsec report merge`.
 
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;

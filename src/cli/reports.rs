@@ -3,6 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use anstream::adapter::StripBytes;
 use anyhow::Context;
 use binlogsec::error::{Error, describe};
 use binlogsec::io::sink::{AtomicFile, SinkOptions};
@@ -47,13 +48,35 @@ impl<F> FileReport<F> {
         };
         let sink = AtomicFile::create(&self.path, options).map_err(Error::from)?;
         // A file has no colours.
-        let mut out = BufWriter::new(anstream::StripStream::new(sink.writer()));
+        let mut out = BufWriter::new(Colourless {
+            inner: sink.writer(),
+            state: StripBytes::new(),
+        });
         write(&mut out)
             .and_then(|()| out.flush())
             .with_context(|| format!("cannot write {}", self.path.display()))?;
         drop(out);
         sink.commit().map_err(Error::from)?;
         Ok(())
+    }
+}
+
+/// Takes terminals' escape sequences away.
+struct Colourless<W> {
+    inner: W,
+    state: StripBytes,
+}
+
+impl<W: Write> Write for Colourless<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        for piece in self.state.strip_next(bytes) {
+            self.inner.write_all(piece)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
     }
 }
 
