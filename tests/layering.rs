@@ -39,7 +39,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "check",
         &[
-            "event", "log", "crypto", "keyring", "io", "open", "ops", "config", "finding", "error",
+            "event", "mariadb", "log", "crypto", "keyring", "io", "open", "ops", "config",
+            "finding", "error",
         ],
     ),
     (

@@ -21,6 +21,9 @@ const UUID: &str = "2bc92730-e533-11f1-b7bc-02fc00000001";
 /// Every report once in each of its forms: the exit code, and the command in a directory that has
 /// a real server's logs, `keyring` and `other` (an older generation), `damaged` and `nothing`.
 const COMMANDS: &[(&str, i32, &str)] = &[
+    ("audit", 1, "audit --defaults-file my.cnf --datadir ."),
+    ("audit", 1, "audit --datadir . --keyring keyring"),
+    ("audit", 2, "audit --datadir nowhere"),
     ("check", 1, "check ."),
     (
         "check",
@@ -45,7 +48,7 @@ const COMMANDS: &[(&str, i32, &str)] = &[
     ),
     (
         "encrypt",
-        4,
+        2,
         "encrypt binlog.index damaged --output-dir out2 --keyring keyring",
     ),
     (
@@ -64,13 +67,13 @@ const COMMANDS: &[(&str, i32, &str)] = &[
     (
         "keyring-change",
         0,
-        "keyring new plugin --server-uuid UUID --as new",
+        "keyring new made --server-uuid UUID --as plugin",
     ),
     ("keyring-change", 0, "keyring add-key keyring"),
     (
         "keyring-change",
         0,
-        "keyring convert plugin --to component --as converted",
+        "keyring convert plugin converted --as component",
     ),
     (
         "rekey",
@@ -79,8 +82,8 @@ const COMMANDS: &[(&str, i32, &str)] = &[
     ),
     (
         "rekey",
-        2,
-        "rekey . nowhere --keyring keyring --new-keyring other --allow-in-use",
+        4,
+        "rekey . nowhere --keyring keyring --new-keyring other",
     ),
     (
         "header",
@@ -98,7 +101,7 @@ const COMMANDS: &[(&str, i32, &str)] = &[
         "salvage damaged -o saved --keyring keyring --keyring other",
     ),
     ("verify", 0, "verify binlog.000001"),
-    ("verify", 1, "verify . --keyring keyring --keyring other"),
+    ("verify", 4, "verify . --keyring keyring --keyring other"),
 ];
 
 fn directory() -> TempDir {
@@ -121,6 +124,7 @@ fn directory() -> TempDir {
     log[5000] ^= 1;
     std::fs::write(at("damaged"), log).unwrap();
     std::fs::write(at("nothing"), "").unwrap();
+    std::fs::write(at("my.cnf"), "[mysqld]\nssl_ca=header\nssl_cert=header\n").unwrap();
     let baseline = "[[finding]]\nid = 'BLS001'\npath = '**/binlog.000001'\nreason = 'known'\nexpires = 2999-01-01\n";
     std::fs::write(at("baseline.toml"), baseline).unwrap();
     directory

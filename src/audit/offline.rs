@@ -168,11 +168,11 @@ pub(super) fn judge(work: &mut Work, targets: &AuditTargets, options: &AuditOpti
             }
         }
         let opens_keys = settings.given("file_key_management_filekey");
-        if let Some(path) = opens_keys.and_then(|value| value.strip_prefix("FILE:")) {
-            if let Some((mode, _)) = files::mode(Path::new(path)) {
-                let path = Path::new(path);
-                at_rest::judge_secret_file(RuleId::Blr007, path, None, mode, judgement);
-            }
+        let opens_keys = opens_keys.and_then(|value| value.strip_prefix("FILE:"));
+        if let Some((path, (mode, _))) =
+            opens_keys.and_then(|path| Some((path, files::mode(Path::new(path))?)))
+        {
+            at_rest::judge_secret_file(RuleId::Blr007, Path::new(path), None, mode, judgement);
         }
     }
     if let Some(data_directory) = &facts.data_directory {

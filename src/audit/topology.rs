@@ -11,6 +11,7 @@ use crate::finding::path_text;
 
 /// All servers of an audit and the ways between them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Topology {
     /// Audited servers first, in the order in which they were named, then those that are only
     /// known from others.
@@ -21,6 +22,7 @@ pub struct Topology {
 
 /// A server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Node {
     /// What it is called in reports.
     pub label: String,
@@ -32,6 +34,7 @@ pub struct Node {
 
 /// A replication channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Edge {
     /// Index of the source in `nodes`.
     pub source: usize,
@@ -53,6 +56,7 @@ pub struct Edge {
 
 /// Whether something holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// It holds.

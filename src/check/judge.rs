@@ -100,6 +100,8 @@ fn key_id_length(encryption: &EncryptionFacts) -> u64 {
 /// BLS006.
 fn shared_keys(facts: &Facts, _: &Policy) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let used = facts.keyrings.iter().filter(|keyring| keyring.used);
+    let keyrings: Vec<_> = used.map(|keyring| keyring.path.join()).collect();
     let mut reported = BTreeSet::new();
     let by_header: &MarkOf = &|encryption| Some(encryption.wrapping);
     let by_key: &MarkOf = &|encryption| encryption.file_key;
@@ -125,7 +127,8 @@ fn shared_keys(facts: &Facts, _: &Policy) -> Vec<Finding> {
             let logs = group.iter().filter_map(|(_, index)| facts.logs.get(*index));
             for (log, other) in of_different_bodies(logs) {
                 if reported.insert(&log.path) {
-                    findings.push(shared_key(log, other, how));
+                    let finding = shared_key(log, other, how);
+                    findings.push(finding.remedied_by(inspection(&log.path.join(), &keyrings)));
                 }
             }
         }
@@ -176,6 +179,16 @@ fn shared_key(log: &LogFacts, other: &LogFacts, how: &str) -> Finding {
             "the ciphertext, which differs from the other log's",
         )
         .related_to([other_path])
+}
+
+/// The command that shows a log, and whether a key of these keyrings opens it.
+pub(super) fn inspection(log: &Path, keyrings: &[PathBuf]) -> String {
+    let mut command = format!("binlogsec inspect {}", path_text::quoted(log));
+    for keyring in keyrings {
+        command.push_str(" --keyring ");
+        command.push_str(&path_text::quoted(keyring));
+    }
+    command
 }
 
 /// BLS008.
@@ -261,10 +274,38 @@ fn open_logs(facts: &Facts, policy: &Policy) -> Vec<Finding> {
                 1 => message.push_str("; so has 1 other log of this directory"),
                 more => message = format!("{message}; so have {more} other logs of this directory"),
             }
-            findings.push(Finding::new(RuleId::Bls010, &first, message).related_to(others));
+            let others_named = others.len().saturating_add(1) == logs.len();
+            let remedy = narrowing(mode, allowed, &first, others_named.then_some(&*others));
+            findings.push(
+                Finding::new(RuleId::Bls010, &first, message)
+                    .related_to(others)
+                    .remedied_by(remedy),
+            );
         }
     }
     findings
+}
+
+/// The command that takes from group and others what is not allowed: from these files, or from all
+/// of that mode in the directory where they are too many to name.
+fn narrowing(mode: u32, allowed: u32, first: &Path, others: Option<&[PathBuf]>) -> String {
+    let narrow = mode & (allowed | 0o7700);
+    let Some(others) = others else {
+        let directory = match first.parent() {
+            Some(directory) if directory != Path::new("") => directory,
+            _ => Path::new("."),
+        };
+        let directory = path_text::quoted(directory);
+        return format!(
+            "find {directory} -maxdepth 1 -type f -perm {mode:04o} -exec chmod {narrow:04o} {{}} +"
+        );
+    };
+    let mut command = format!("chmod {narrow:04o} {}", path_text::quoted(first));
+    for path in others {
+        command.push(' ');
+        command.push_str(&path_text::quoted(path));
+    }
+    command
 }
 
 /// Logs of one directory after those of another; the facts are sorted.

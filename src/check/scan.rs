@@ -563,11 +563,16 @@ impl std::io::Read for At<'_> {
     }
 }
 
-/// One read: a regular file gives what it has. What it has become meanwhile, if it is none any
+/// The first bytes, as many as there are. What the file has become meanwhile, if it is none any
 /// more, gives an error.
 fn read_start(file: &dyn Content, buffer: &mut [u8]) -> std::io::Result<usize> {
-    loop {
-        match file.read_at(buffer, 0) {
+    let mut filled = 0_usize;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        let offset = u64::try_from(filled).unwrap_or(u64::MAX);
+        match file.read_at(rest, offset) {
+            Ok(0) => break,
+            // Less than was asked for is not the end: network file systems give what they have.
+            Ok(read) => filled = filled.saturating_add(read),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) if error.raw_os_error() == Some(libc::ESPIPE) => {
                 let file_type = file.metadata().map(|metadata| metadata.file_type());
@@ -576,9 +581,10 @@ fn read_start(file: &dyn Content, buffer: &mut [u8]) -> std::io::Result<usize> {
                     file_type.map_or("no regular file", describe)
                 )));
             }
-            result => return result,
+            Err(error) => return Err(error),
         }
     }
+    Ok(filled)
 }
 
 /// Whether bytes start like a log of any kind, with a byte of the magic changed or without.

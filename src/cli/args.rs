@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 
+use binlogsec::io::sink::SinkOptions;
 use binlogsec::log::key_id::KeyId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -183,6 +184,27 @@ pub(crate) enum MariadbDigest {
 /// A key id on the command line: any text, as a keyring may have any.
 pub(crate) fn key_id(text: &str) -> Result<KeyId, Infallible> {
     Ok(KeyId::new(text.as_bytes()))
+}
+
+/// How outputs are written.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct WriteArgs {
+    /// Replace outputs that are there
+    #[arg(long)]
+    force: bool,
+    /// Write outputs through to the disk before saying that they are done
+    #[arg(long)]
+    sync: bool,
+}
+
+impl WriteArgs {
+    pub(crate) fn sink_options(self) -> SinkOptions {
+        SinkOptions {
+            force: self.force,
+            sync: self.sync,
+            ..SinkOptions::default()
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

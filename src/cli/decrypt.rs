@@ -4,13 +4,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::bail;
-use binlogsec::io::sink::SinkOptions;
 use binlogsec::ops::decrypt::{self, DecryptOptions};
 use binlogsec::report::human;
 use binlogsec::report::model::DecryptReport;
 use clap::Args;
 
-use super::args::{Format, KeyArgs};
+use super::args::{Format, KeyArgs, WriteArgs};
 use super::exit::Exit;
 use super::shard::ShardArgs;
 use super::slice::{self, SliceArgs};
@@ -43,12 +42,8 @@ pub(crate) struct DecryptArgs {
     pub(crate) output_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
-    /// Replace outputs that are there
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// Write outputs through to the disk before saying that they are done
-    #[arg(long)]
-    pub(crate) sync: bool,
+    #[command(flatten)]
+    pub(crate) write: WriteArgs,
     /// Check every event before the plaintext appears under its name; a damaged log gives no output
     /// and exit code 4
     #[arg(long)]
@@ -62,21 +57,11 @@ pub(crate) struct DecryptArgs {
     pub(crate) format: Format,
 }
 
-impl DecryptArgs {
-    pub(crate) fn sink_options(&self) -> SinkOptions {
-        SinkOptions {
-            force: self.force,
-            sync: self.sync,
-            ..SinkOptions::default()
-        }
-    }
-}
-
 pub(crate) fn run(args: &DecryptArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let keyring = keys::open(&args.keys, terminal)?;
     process::clean_up_on_signals()?;
     let started = Instant::now();
-    let (sink, slice) = (args.sink_options(), args.slice.options());
+    let (sink, slice) = (args.write.sink_options(), args.slice.options());
     let checks = DecryptOptions {
         verify: args.verify,
         resume: args.shard.resume,

@@ -5,17 +5,16 @@ use std::time::Instant;
 
 use anyhow::bail;
 use binlogsec::error::Error;
-use binlogsec::io::sink::SinkOptions;
 use binlogsec::keyring::Keyring;
 use binlogsec::log::key_id::KeyId;
 use binlogsec::ops::encrypt::{self, EncryptOptions};
 use binlogsec::ops::encrypt_mariadb;
-use binlogsec::ops::in_place::{self, InPlaceOptions};
+use binlogsec::ops::in_place::{self, InPlaceKeys, InPlaceOptions};
 use binlogsec::report::human;
 use binlogsec::report::model::EncryptReport;
 use clap::Args;
 
-use super::args::{Format, KeyArgs, key_id};
+use super::args::{Format, KeyArgs, WriteArgs, key_id};
 use super::exit::Exit;
 use super::shard::ShardArgs;
 use super::terminal::Terminal;
@@ -63,12 +62,8 @@ pub(crate) struct EncryptArgs {
     /// in their index, or open for reading. One that is open for writing is refused all the same
     #[arg(long)]
     pub(crate) allow_in_use: bool,
-    /// Replace outputs that are there
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// Write outputs through to the disk before saying that they are done
-    #[arg(long)]
-    pub(crate) sync: bool,
+    #[command(flatten)]
+    pub(crate) write: WriteArgs,
     #[command(flatten)]
     pub(crate) shard: ShardArgs,
     /// How to report; the report goes to standard error when the log goes to standard output
@@ -90,19 +85,13 @@ pub(crate) fn run(args: &EncryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
         allow_in_use: args.allow_in_use,
         resume: args.shard.resume,
     };
-    let sink = SinkOptions {
-        force: args.force,
-        sync: args.sync,
-        ..SinkOptions::default()
-    };
+    let sink = args.write.sink_options();
     let mut leftovers = Vec::new();
     let results = match (&args.output, &args.output_dir) {
         _ if args.in_place => transfer::in_place(&args.inputs, terminal, |bar| {
-            let options = InPlaceOptions {
-                allow_in_use: args.allow_in_use,
-                dry_run: args.dry_run,
-            };
-            let outcome = in_place::encrypt_in_place(&args.inputs, &key, options, bar);
+            let keys = InPlaceKeys::Mysql(&key);
+            let outcome =
+                in_place::encrypt_in_place(&args.inputs, keys, in_place_options(args), bar);
             leftovers = outcome.leftovers;
             (outcome.files, outcome.failures)
         })?,
@@ -137,12 +126,16 @@ fn run_mariadb(args: &EncryptArgs, keys: &Keyring, terminal: &Terminal) -> anyho
         allow_in_use: args.allow_in_use,
         ..EncryptOptions::default()
     };
-    let sink = SinkOptions {
-        force: args.force,
-        sync: args.sync,
-        ..SinkOptions::default()
-    };
+    let sink = args.write.sink_options();
+    let mut leftovers = Vec::new();
     let results = match (&args.output, &args.output_dir) {
+        _ if args.in_place => transfer::in_place(&args.inputs, terminal, |bar| {
+            let keys = InPlaceKeys::Mariadb(keys);
+            let outcome =
+                in_place::encrypt_in_place(&args.inputs, keys, in_place_options(args), bar);
+            leftovers = outcome.leftovers;
+            (outcome.files, outcome.failures)
+        })?,
         (Some(output), _) => transfer::one(&args.inputs, output, sink, terminal, |i, o, bar| {
             encrypt_mariadb::encrypt(i, o, keys, options, bar)
         })?,
@@ -152,13 +145,18 @@ fn run_mariadb(args: &EncryptArgs, keys: &Keyring, terminal: &Terminal) -> anyho
                 encrypt_mariadb::encrypt_all(files, directory, sink, keys, options, bar)
             })?
         }
-        (None, None) => bail!(
-            "logs of MariaDB are encrypted into another file: name it by -o FILE, or --output-dir DIR"
-        ),
+        (None, None) => bail!("name an output: -o FILE, --output-dir DIR or --in-place"),
     };
     transfer::speak_of_speed(&results, |done| done.plain_length, started, terminal);
-    let model = EncryptReport::new(&results.0, &results.1, &[]);
+    let model = EncryptReport::new(&results.0, &results.1, &leftovers);
     let output = args.output.as_deref();
     transfer::report(&model, args.format, output, terminal, human::encrypt)?;
     transfer::conclude(&results, "encrypt", args.shard.shard.is_some(), terminal)
+}
+
+const fn in_place_options(args: &EncryptArgs) -> InPlaceOptions {
+    InPlaceOptions {
+        allow_in_use: args.allow_in_use,
+        dry_run: args.dry_run,
+    }
 }

@@ -125,7 +125,7 @@ pub(crate) fn run(args: &EventsArgs, terminal: &Terminal) -> anyhow::Result<Exit
     }
     listing.end(&failures)?;
     for failure in &failures {
-        terminal.error(&failure.to_string());
+        terminal.error(&describe(failure));
     }
     if logs == 0 && failures.is_empty() {
         bail!("nothing to list");

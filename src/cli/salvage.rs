@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use binlogsec::error::Error;
-use binlogsec::io::sink::SinkOptions;
 use binlogsec::io::source::FileSource;
 use binlogsec::keyring::{Keyring, raw};
 use binlogsec::log::header::{self, EncryptionHeader};
@@ -16,7 +15,7 @@ use binlogsec::report::model::SalvageReport;
 use binlogsec::secret::Secret32;
 use clap::Args;
 
-use super::args::{Format, KeyArgs};
+use super::args::{Format, KeyArgs, WriteArgs};
 use super::exit::Exit;
 use super::progress::Bar;
 use super::terminal::{Terminal, write_json};
@@ -63,12 +62,8 @@ pub(crate) struct SalvageArgs {
     /// blocks of 512 are tried
     #[arg(long, value_name = "BYTES", default_value_t = 65_536, value_parser = clap::value_parser!(u64).range(0..=16_777_216))]
     max_shift: u64,
-    /// Replace an output that is there
-    #[arg(long)]
-    force: bool,
-    /// Write the output through to the disk before saying that it is done
-    #[arg(long)]
-    sync: bool,
+    #[command(flatten)]
+    pub(crate) write: WriteArgs,
     /// How to report
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -84,11 +79,7 @@ pub(crate) fn run(args: &SalvageArgs, terminal: &Terminal) -> anyhow::Result<Exi
     process::clean_up_on_signals()?;
     let source = transfer::open_source(&args.log)?;
     let options = options(args, &keyring)?;
-    let sink_options = SinkOptions {
-        force: args.force,
-        sync: args.sync,
-        ..SinkOptions::default()
-    };
+    let sink_options = args.write.sink_options();
     let bar = Bar::new(Some(source.length()), terminal);
     let salvaged = salvage::salvage(
         &source,

@@ -98,7 +98,7 @@ fn write_slice(
         let target = SliceOutput::Stream(&mut stdout, Path::new(STDOUT));
         slice::write(log, &plan, target, &bar)?;
     } else {
-        let target = SliceOutput::File(output, args.sink_options());
+        let target = SliceOutput::File(output, args.write.sink_options());
         slice::write(log, &plan, target, &bar)?;
     }
     drop(bar);

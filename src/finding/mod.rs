@@ -192,6 +192,15 @@ impl Finding {
         self
     }
 
+    /// Helped by a command of its own.
+    pub(crate) fn remedied_by(mut self, command: String) -> Self {
+        self.own_remedy = Some(Remedy {
+            language: Language::Shell,
+            text: command,
+        });
+        self
+    }
+
     /// The rule behind it.
     #[must_use]
     pub fn rule(&self) -> &'static Rule {

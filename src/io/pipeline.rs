@@ -86,6 +86,7 @@ pub fn each_chunk(
         next: AtomicU64::new(0),
         failure: Mutex::new(None),
     };
+    source.expect_reading();
     let segments = job
         .range
         .end
@@ -219,6 +220,7 @@ pub fn file_to_stream(
     progress: &dyn Progress,
 ) -> Result<u64, TransferError> {
     const BYTES: u64 = CHUNK as u64;
+    source.expect_reading();
     let length = range.end.saturating_sub(range.start);
     let threads = u64::try_from(rayon::current_num_threads()).unwrap_or(1);
     let threads = threads.min(length.div_ceil(BYTES)).max(1);

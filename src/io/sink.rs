@@ -10,10 +10,10 @@ use std::fs::{File, Metadata, Permissions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use tempfile::{Builder, TempPath};
 
 use super::TransferError;
@@ -360,7 +360,8 @@ fn is_temporary_name(name: &OsStr) -> bool {
 /// Whether a regular file, reached without following links, has nobody's lock.
 fn is_abandoned(path: &Path) -> bool {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let Ok(descriptor) = rustix::fs::openat(CWD, path, flags, Mode::empty()) else {
+    let open = || rustix::fs::openat(CWD, path, flags, Mode::empty());
+    let Ok(descriptor) = retry_on_intr(open) else {
         return false;
     };
     let file = File::from(descriptor);
@@ -436,16 +437,23 @@ fn forget(path: &Path) {
 /// it could not be given its name later.
 fn open_unnamed(directory: &Path) -> std::io::Result<Option<File>> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    match rustix::fs::openat(CWD, directory, flags, Mode::RUSR | Mode::WUSR) {
+    let mode = Mode::RUSR | Mode::WUSR;
+    match retry_on_intr(|| rustix::fs::openat(CWD, directory, flags, mode)) {
         Ok(descriptor) => {
             let file = File::from(descriptor);
-            let can_be_linked = descriptor_path(&file).symlink_metadata().is_ok();
-            Ok(can_be_linked.then_some(file))
+            Ok(can_be_linked(&file).then_some(file))
         }
         // How kernels without the flag answer: as if the directory were to be written.
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether the system shows descriptors as paths. It is asked once: thousands of small outputs
+/// would feel it.
+fn can_be_linked(file: &File) -> bool {
+    static SHOWN: OnceLock<bool> = OnceLock::new();
+    *SHOWN.get_or_init(|| descriptor_path(file).symlink_metadata().is_ok())
 }
 
 fn descriptor_path(file: &File) -> PathBuf {

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::batch::{self, OutputDirectory};
+use super::encrypt_mariadb;
 use super::envelope::Envelope;
 use super::resume;
 use super::targets::Target;
@@ -138,7 +139,7 @@ pub(super) fn no_matter(error: Error) -> Result<Refusal, Error> {
     }
 }
 
-/// An open file that is a plaintext log of a MySQL server.
+/// An open file that is a plaintext log.
 #[derive(Debug)]
 pub(super) struct PlainLog {
     pub(super) source: FileSource,
@@ -146,16 +147,27 @@ pub(super) struct PlainLog {
 }
 
 impl PlainLog {
-    pub(super) fn new(mut source: FileSource, options: EncryptOptions) -> Result<Self, Error> {
+    pub(super) fn new(source: FileSource, options: EncryptOptions) -> Result<Self, Error> {
         let description = check_plain(&read_start(&source)?, source.path(), options)?;
+        Ok(Self::described(source, description))
+    }
+
+    /// The same of a MariaDB server.
+    pub(super) fn of_mariadb(source: FileSource, options: EncryptOptions) -> Result<Self, Error> {
+        let start = read_start(&source)?;
+        let description = encrypt_mariadb::check_plain(&start, source.path(), options)?;
+        Ok(Self::described(source, description))
+    }
+
+    fn described(mut source: FileSource, description: FormatDescription) -> Self {
         // A log that a server may be writing is not mapped.
         if !description.in_use() {
             source.set_access(Access::Mapped);
         }
-        Ok(Self {
+        Self {
             source,
             description,
-        })
+        }
     }
 
     /// Writes header and body into a file in the making.

@@ -8,6 +8,7 @@ use crate::finding::path_text;
 
 /// What a certificate is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum CertificateRole {
     /// The server shows it (`ssl_cert`).
@@ -20,9 +21,11 @@ pub enum CertificateRole {
 
 /// A file with a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CertificateFacts {
     /// Which file.
     #[serde(serialize_with = "path")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub path: PathBuf,
     /// What it is for.
     pub role: CertificateRole,
@@ -36,6 +39,7 @@ pub struct CertificateFacts {
 
 /// What a certificate says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Certificate {
     /// Whose it is, as a distinguished name.
     pub subject: String,
@@ -68,9 +72,11 @@ pub struct Certificate {
 
 /// A file with a private key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PrivateKeyFacts {
     /// Which file.
     #[serde(serialize_with = "path")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub path: PathBuf,
     /// Its permission bits.
     pub mode: u32,

@@ -10,9 +10,11 @@ use crate::check;
 
 /// A data directory and what belongs to it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DataDirectoryFacts {
     /// Where it is.
     #[serde(serialize_with = "path")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub path: PathBuf,
     /// Components that its manifest (mysqld.my) names; `None` without one.
     pub components: Option<Vec<String>>,
@@ -22,6 +24,7 @@ pub struct DataDirectoryFacts {
     pub keyrings: Vec<KeyringFile>,
     /// Private keys of authorities.
     #[serde(serialize_with = "paths")]
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub authority_keys: Vec<PathBuf>,
     /// master.info, and what belongs to other channels.
     pub replica_files: Vec<ReplicaFileFacts>,
@@ -31,9 +34,11 @@ pub struct DataDirectoryFacts {
 
 /// A component's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ComponentConfiguration {
     /// Which file.
     #[serde(serialize_with = "path")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub path: PathBuf,
     /// Its permission bits.
     pub mode: u32,
@@ -43,9 +48,11 @@ pub struct ComponentConfiguration {
 
 /// A file that a configuration names as keyring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KeyringFile {
     /// Which file.
     #[serde(serialize_with = "path")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub path: PathBuf,
     /// Its permission bits; `None` where it is not there (yet).
     pub mode: Option<u32>,

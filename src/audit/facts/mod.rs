@@ -14,8 +14,10 @@ use settings::Settings;
 
 /// Everything that was collected.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AuditFacts {
     /// What option files say.
+    #[cfg_attr(test, schemars(with = "Option<settings::SettingsEntry>"))]
     pub options: Option<Settings>,
     /// What a data directory has.
     pub data_directory: Option<DataDirectoryFacts>,

@@ -12,9 +12,11 @@ use super::server::ChannelFacts;
 
 /// One such file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ReplicaFileFacts {
     /// Which file.
     #[serde(serialize_with = "path")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub path: PathBuf,
     /// Its permission bits.
     pub mode: u32,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// One live server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServerFacts {
     /// How the user named it, without user and parameters: `host:port`, or a socket's path.
     pub address: String,
@@ -47,6 +48,7 @@ pub struct ServerFacts {
 
 /// Whose server it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Flavour {
     /// MySQL, and its rebuilds.
@@ -72,6 +74,7 @@ impl Flavour {
 
 /// The audit's own connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ConnectionFacts {
     /// Through a socket, which nobody can listen on.
     pub socket: bool,
@@ -85,6 +88,7 @@ pub struct ConnectionFacts {
 
 /// What a client verifies of a certificate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Verification {
     /// Nothing.
@@ -98,6 +102,7 @@ pub enum Verification {
 
 /// A row of `SHOW BINARY LOGS`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BinaryLogFacts {
     /// Its file name.
     pub name: String,
@@ -109,6 +114,7 @@ pub struct BinaryLogFacts {
 
 /// A keyring that the server has loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KeyringFacts {
     /// `component_keyring_file`, `keyring_file`, `file_key_management` …
     pub name: String,
@@ -125,6 +131,7 @@ pub struct KeyringFacts {
 
 /// How a keyring is built into a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum KeyringKind {
     /// Named by the manifest `mysqld.my`.
@@ -143,6 +150,7 @@ impl KeyringFacts {
 
 /// A replication channel, from its replica's side.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ChannelFacts {
     /// Its name; empty for the default one.
     pub name: String,
@@ -182,6 +190,7 @@ pub struct ChannelFacts {
 
 /// A connection that reads the binary logs now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DumpConnection {
     /// Its id in the process list.
     pub id: u64,
@@ -207,6 +216,7 @@ impl DumpConnection {
 
 /// An account that may read the binary logs (`REPLICATION SLAVE`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AccountFacts {
     /// Its name.
     pub user: String,
@@ -226,6 +236,7 @@ pub struct AccountFacts {
 
 /// What an account must show (`REQUIRE`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum TlsRequirement {
     /// Nothing: it may connect without TLS.
@@ -241,6 +252,7 @@ pub enum TlsRequirement {
 
 /// Something that was not looked at, and what would allow it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MissingPrivilege {
     /// What could not be asked.
     pub what: String,

@@ -36,12 +36,6 @@ impl fmt::Display for Product {
     }
 }
 
-impl Serialize for Product {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
 /// No version of a server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{found:?} is no version such as 8.4.3, 5.7.44 or 10.11.6-MariaDB")]
@@ -261,19 +255,24 @@ pub fn is_on(value: &str) -> bool {
         .any(|on| value.eq_ignore_ascii_case(on))
 }
 
+/// Settings in reports.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SettingsEntry {
+    /// The option file, or the data directory.
+    subject: String,
+    /// Which server, where that is known.
+    product: Option<String>,
+    /// What is set or default, without secrets.
+    values: Vec<Evidence>,
+}
+
 impl Serialize for Settings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Entry {
-            subject: String,
-            product: Option<Product>,
-            values: Vec<Evidence>,
-        }
-        // Options that are no variables may hold passwords: what judges look at is told, no more.
         let values = self.values.keys().filter(|name| !is_secret(name));
-        Entry {
+        SettingsEntry {
             subject: self.subject.name(),
-            product: self.product,
+            product: self.product.map(|product| product.to_string()),
             values: values.map(|name| self.evidence(name)).collect(),
         }
         .serialize(serializer)
@@ -331,7 +330,7 @@ mod tests {
         );
         settings.product = "5.7.30".parse().ok();
         assert!(text(&settings).starts_with("SET GLOBAL "));
-        settings.subject = Subject::file(std::path::Path::new("my.cnf"));
+        settings.subject = Subject::file(Path::new("my.cnf"));
         assert_eq!(text(&settings), "[mysqld]\ntls_version = TLSv1.2,TLSv1.3");
     }
 }

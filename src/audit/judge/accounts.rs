@@ -12,6 +12,7 @@ use crate::finding::RuleId;
 const ADMINISTRATIVE: [&str; 3] = ["SUPER", "CREATE USER", "SYSTEM_USER"];
 /// Reached through a socket, or from the machine itself.
 const LOCAL: &str = "localhost";
+const LOOPBACK: [&str; 2] = ["127.0.0.1", "::1"];
 const OUTDATED: [&str; 2] = ["mysql_native_password", "sha256_password"];
 /// An address from the range that is for documentation.
 const SOMEWHERE: &str = "192.0.2.10";
@@ -19,11 +20,28 @@ const SOMEWHERE: &str = "192.0.2.10";
 /// Judges the accounts of one server.
 pub(in crate::audit) fn judge(facts: &ServerFacts, judgement: &mut Judgement) {
     for account in facts.accounts.iter().flatten() {
-        // Nobody can use a locked one; nobody on the way can read a socket.
-        if !account.locked && account.host != LOCAL {
+        if !account.locked && !is_local(facts, account) {
             judge_account(facts, account, judgement);
         }
     }
+}
+
+/// Nobody on the way can read a socket, or what an administrator says to the machine itself. A
+/// replication account of that address is for a tunnel, whose other end is not known.
+fn is_local(facts: &ServerFacts, account: &AccountFacts) -> bool {
+    let host = &account.host;
+    let of_machine = LOOPBACK.contains(&&**host) || facts.hostname.as_ref() == Some(host);
+    host == LOCAL || of_machine && is_administrator(facts, account)
+}
+
+/// Whether it is an account for people, not for replication.
+fn is_administrator(facts: &ServerFacts, account: &AccountFacts) -> bool {
+    let mut others = account.other_privileges.iter();
+    let is_in_use = facts
+        .replicas
+        .iter()
+        .any(|replica| replica.user == account.user);
+    others.any(|it| ADMINISTRATIVE.contains(&&**it)) && !is_in_use
 }
 
 fn judge_account(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Judgement) {
@@ -35,7 +53,7 @@ fn judge_account(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Ju
         account.require != TlsRequirement::None,
         || {
             about("may replicate without TLS")
-                .seen(shown("ssl_type", ""))
+                .seen(shown("ssl_type", "empty"))
                 .remedied(sql_remedy(format!("ALTER USER {name} REQUIRE SSL;")))
         },
     );
@@ -83,12 +101,7 @@ fn judge_account(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Ju
 /// BLR053.
 fn privileges(facts: &ServerFacts, account: &AccountFacts, name: &str, judgement: &mut Judgement) {
     let others = &account.other_privileges;
-    let is_in_use = facts
-        .replicas
-        .iter()
-        .any(|replica| replica.user == account.user);
-    let is_administrator = others.iter().any(|it| ADMINISTRATIVE.contains(&&**it));
-    if is_administrator && !is_in_use {
+    if is_administrator(facts, account) {
         return;
     }
     let fits = others.is_empty() && !account.grant_option;

@@ -2,11 +2,13 @@
 //! authorities.
 
 use super::options::encrypts_logs;
-use super::{Found, Judgement};
+use super::server::sql_remedy;
+use super::{Found, Judgement, channel};
 use crate::audit::facts::data_directory::{DataDirectoryFacts, KeyringFile};
 use crate::audit::facts::replica_files::ReplicaFileFacts;
 use crate::audit::facts::settings::Settings;
-use crate::finding::{Policy, RuleId, Subject, path_text};
+use crate::finding::rules::Language;
+use crate::finding::{Policy, Remedy, RuleId, Severity, Subject, path_text};
 
 /// What servers give master.info.
 const REPLICA_FILE_MODE: u32 = 0o660;
@@ -38,7 +40,7 @@ pub(in crate::audit) fn judge(
         });
     }
     for file in &facts.replica_files {
-        replica_file(file, judgement);
+        replica_file(file, settings, judgement);
     }
 }
 
@@ -139,13 +141,33 @@ fn keyring_file(
     );
 }
 
-/// BLR011, BLR012.
-fn replica_file(file: &ReplicaFileFacts, judgement: &mut Judgement) {
+/// BLR011, BLR012, and the rules over channels.
+fn replica_file(file: &ReplicaFileFacts, settings: Option<&Settings>, judgement: &mut Judgement) {
     let subject = || Subject::file(&file.path);
+    if let Some(settings) = settings {
+        channel::judge_file(file, settings, judgement);
+    }
+    let is_mariadb = settings.is_some_and(Settings::is_mariadb);
     judgement.hold(RuleId::Blr011, !file.has_password, || {
         let (user, host) = (&file.channel.source_user, &file.channel.source_host);
-        let message = format!("holds the password of {user} at {host}");
-        Found::about(subject(), message)
+        let found = Found::about(subject(), format!("holds the password of {user} at {host}"));
+        let has_repository = settings.is_none_or(|it| !it.since((8, 3, 0)));
+        match (is_mariadb, has_repository) {
+            // Its replicas know no other place.
+            (true, _) => found.weighing(Severity::Note).remedied(sql_remedy(format!(
+                "-- at {host}\nALTER USER {} REQUIRE X509;",
+                crate::audit::sql::account(user, "%")
+            ))),
+            (false, true) => found.remedied(sql_remedy(
+                "STOP SLAVE;\nSET GLOBAL master_info_repository = 'TABLE';\nSTART SLAVE;"
+                    .to_owned(),
+            )),
+            // What an upgrade left behind: the server reads its tables alone.
+            (false, false) => found.remedied(Remedy {
+                language: Language::Shell,
+                text: format!("shred -u {}", path_text::quoted(&file.path)),
+            }),
+        }
     });
     if file.has_password {
         let mode = file.mode & 0o777;

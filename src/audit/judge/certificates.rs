@@ -60,7 +60,7 @@ pub(in crate::audit) fn judge_absence(
     });
 }
 
-fn value(name: &str, value: impl ToString, subject: &Subject) -> Evidence {
+fn value(name: &str, value: &dyn std::fmt::Display, subject: &Subject) -> Evidence {
     Evidence::Value {
         name: name.to_owned(),
         value: value.to_string(),
@@ -88,13 +88,13 @@ fn validity(
     };
     let is_valid = (begin..=end).contains(&now);
     judgement.hold(RuleId::Blr030, is_valid, || {
-        Found::about(subject.clone(), message).seen(value(name, time(seconds), subject))
+        Found::about(subject.clone(), message).seen(value(name, &time(seconds), subject))
     });
     if is_valid {
         let days = end.saturating_sub(now) / SECONDS_OF_A_DAY;
         judgement.hold(RuleId::Blr031, days >= SOON_DAYS, || {
             let message = format!("expires in {days} days, on {}", time(end));
-            Found::about(subject.clone(), message).seen(value("notAfter", time(end), subject))
+            Found::about(subject.clone(), message).seen(value("notAfter", &time(end), subject))
         });
     }
 }
@@ -114,7 +114,7 @@ fn strength(
     };
     judgement.hold(RuleId::Blr032, bits >= least, || {
         let message = format!("a key of {bits} bits ({algorithm}); {least} are the least");
-        Found::about(subject.clone(), message).seen(value("key", bits, subject))
+        Found::about(subject.clone(), message).seen(value("key", &bits, subject))
     });
     // Nobody relies on the signature of a root: it is trusted as it is.
     let is_root = role == CertificateRole::Authority && certificate.self_signed;
@@ -199,7 +199,7 @@ fn host_names(
             };
             Found::about(subject.clone(), message).seen(value(
                 "subjectAltName",
-                names.join(", "),
+                &names.join(", "),
                 subject,
             ))
         },
@@ -231,7 +231,7 @@ fn private_key(certificate: &Subject, key: &PrivateKeyFacts, judgement: &mut Jud
     let mode = key.mode & 0o777;
     judgement.hold(RuleId::Blr037, mode & !allowed & 0o077 == 0, || {
         let message = format!("a private key of mode {mode:04o}; at most {allowed:04o} is allowed");
-        Found::about(subject.clone(), message).seen(value("mode", format!("{mode:04o}"), &subject))
+        Found::about(subject.clone(), message).seen(value("mode", &format!("{mode:04o}"), &subject))
     });
     if let Some(matches) = key.matches {
         judgement.hold(RuleId::Blr038, matches, || {

@@ -1,11 +1,12 @@
 //! Replication channels, and the connections of replicas.
 
 use super::server::sql_remedy;
-use super::{Judgement, of_server, seen};
+use super::{Found, Judgement, of_server, seen};
+use crate::audit::facts::replica_files::ReplicaFileFacts;
 use crate::audit::facts::server::{ChannelFacts, DumpConnection, Flavour, ServerFacts};
 use crate::audit::facts::settings::Settings;
 use crate::audit::sql;
-use crate::finding::{Remedy, RuleId};
+use crate::finding::{Remedy, RuleId, Subject};
 
 /// Where nobody says where the authority's certificate is.
 const USUAL_CA: &str = "/etc/mysql/ca.pem";
@@ -15,25 +16,66 @@ const GOOD_TLS: &str = "TLSv1.2,TLSv1.3";
 /// Judges what a server replicates from and who replicates from it.
 pub(in crate::audit) fn judge(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) {
     for channel in &facts.channels {
-        judge_channel(facts, channel, settings, judgement);
+        let subject = Subject::Server {
+            server: facts.address.clone(),
+            object: Some(object(channel)),
+        };
+        judge_channel(
+            facts,
+            channel,
+            settings,
+            (&subject, status(facts)),
+            judgement,
+        );
     }
     for connection in &facts.replicas {
         judge_connection(facts, connection, settings, judgement);
     }
 }
 
-/// BLR060, BLR061, BLR062.
+/// Judges a channel that a replica wrote down in master.info.
+pub(in crate::audit) fn judge_file(
+    file: &ReplicaFileFacts,
+    settings: &Settings,
+    judgement: &mut Judgement,
+) {
+    // What remedies look at, of a server that was not asked.
+    let of_options = ["ssl_ca", "datadir"].iter().filter_map(|name| {
+        let value = settings.given(name)?;
+        Some(((*name).to_owned(), value.to_owned()))
+    });
+    let facts = ServerFacts {
+        flavour: if settings.is_mariadb() {
+            Flavour::Mariadb
+        } else {
+            Flavour::Mysql
+        },
+        variables: of_options.collect(),
+        ..ServerFacts::default()
+    };
+    let subject = Subject::file(&file.path);
+    judge_channel(
+        &facts,
+        &file.channel,
+        settings,
+        (&subject, "master.info"),
+        judgement,
+    );
+}
+
+/// BLR060, BLR061, BLR062, about a subject that something showed.
 fn judge_channel(
     facts: &ServerFacts,
     channel: &ChannelFacts,
     settings: &Settings,
+    (subject, shown_by): (&Subject, &str),
     judgement: &mut Judgement,
 ) {
-    let about = |message: String| of_server(facts, Some(object(channel)), message);
+    let about = |message: String| Found::about(subject.clone(), message);
     let source = format!("{}:{}", channel.source_host, channel.source_port);
     judgement.hold(RuleId::Blr060, channel.ssl, || {
         about(format!("replicates from {source} in the clear"))
-            .seen(seen("Source_SSL_Allowed", "No", status(facts)))
+            .seen(seen(&column(facts, "SSL_Allowed"), "No", shown_by))
             .remedied(change(
                 facts,
                 channel,
@@ -47,7 +89,11 @@ fn judge_channel(
     judgement.hold(RuleId::Blr061, channel.verify_server_cert, || {
         let ca = ca(facts, channel);
         about(format!("takes any certificate for that of {source}"))
-            .seen(seen("Source_SSL_Verify_Server_Cert", "No", status(facts)))
+            .seen(seen(
+                &column(facts, "SSL_Verify_Server_Cert"),
+                "No",
+                shown_by,
+            ))
             .remedied(change(
                 facts,
                 channel,
@@ -105,7 +151,7 @@ fn judge_connection(
         )
         .seen(seen(
             "Ssl_version",
-            "",
+            "empty",
             "performance_schema.status_by_thread",
         ))
         .remedied(sql_remedy(statements.join("\n")))
@@ -148,21 +194,21 @@ fn status(facts: &ServerFacts) -> &'static str {
     }
 }
 
-/// The channel's own CA file, else the one that this server's clients are verified by.
-fn ca(facts: &ServerFacts, channel: &ChannelFacts) -> String {
-    let of_server = || {
-        let file = facts
-            .variables
-            .get("ssl_ca")
-            .filter(|file| !file.is_empty())?;
-        let directory = facts.variables.get("datadir").map_or("", String::as_str);
-        Some(if file.starts_with('/') {
-            file.clone()
-        } else {
-            format!("{directory}{file}")
-        })
+/// As the server calls it.
+fn column(facts: &ServerFacts, name: &str) -> String {
+    let prefix = match facts.flavour {
+        Flavour::Mariadb => "Master",
+        _ => "Source",
     };
-    let file = channel.ssl_ca.clone().or_else(of_server);
+    format!("{prefix}_{name}")
+}
+
+/// The channel's own CA file, else the one that this server's clients are verified by. One in the
+/// data directory was made by the server itself, and knows no other server.
+fn ca(facts: &ServerFacts, channel: &ChannelFacts) -> String {
+    let of_server = facts.variables.get("ssl_ca");
+    let of_server = of_server.filter(|file| file.starts_with('/')).cloned();
+    let file = channel.ssl_ca.clone().or(of_server);
     format!(
         "SSL_CA = {}",
         sql::quoted(file.as_deref().unwrap_or(USUAL_CA))

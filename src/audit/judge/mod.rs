@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use super::facts::server::ServerFacts;
 use super::facts::settings::{Origin, Product, Setting, Settings};
-use crate::finding::{Evidence, Finding, Remedy, RuleId, Subject};
+use crate::finding::{Evidence, Finding, Remedy, RuleId, Severity, Subject};
 
 /// What judges come to.
 #[derive(Debug, Default)]
@@ -39,6 +39,7 @@ pub(super) struct Found {
     message: String,
     evidence: Vec<Evidence>,
     remedy: Option<Remedy>,
+    severity: Option<Severity>,
 }
 
 impl Found {
@@ -48,7 +49,14 @@ impl Found {
             message: message.into(),
             evidence: Vec::new(),
             remedy: None,
+            severity: None,
         }
+    }
+
+    /// In place of the rule's weight.
+    pub(super) const fn weighing(mut self, severity: Severity) -> Self {
+        self.severity = Some(severity);
+        self
     }
 
     pub(super) fn seen(mut self, evidence: Evidence) -> Self {
@@ -66,6 +74,7 @@ impl Found {
         let mut finding = Finding::about(rule, self.subject, self.message);
         finding.evidence = self.evidence;
         finding.own_remedy = self.remedy;
+        finding.severity = self.severity.unwrap_or(finding.severity);
         finding
     }
 }

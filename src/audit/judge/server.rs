@@ -15,13 +15,16 @@ const CLEAR_KEYRINGS: [&str; 3] = [
     "keyring_file",
     "file_key_management",
 ];
+/// Which plugins a server has for its keys.
+const ENCRYPTION_PLUGINS: &str = "SELECT PLUGIN_NAME, PLUGIN_STATUS FROM information_schema.PLUGINS \
+                                  WHERE PLUGIN_TYPE = 'ENCRYPTION';";
 /// Keyring plugins are deprecated from here on.
 const PLUGINS_DEPRECATED: (u16, u16, u16) = (8, 0, 34);
 
 /// Judges one server; `settings` are its variables.
 pub(in crate::audit) fn judge(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) {
     options::judge(settings, judgement);
-    plaintext_logs(facts, judgement);
+    plaintext_logs(facts, settings, judgement);
     keyring(facts, settings, judgement);
     own_connection(facts, judgement);
     for missing in &facts.missing_privileges {
@@ -44,7 +47,7 @@ pub(super) const fn sql_remedy(text: String) -> Remedy {
 }
 
 /// BLS001, of a server that says which of its logs are encrypted.
-fn plaintext_logs(facts: &ServerFacts, judgement: &mut Judgement) {
+fn plaintext_logs(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) {
     let logs = facts.binary_logs.as_deref().unwrap_or_default();
     if !logs.iter().any(|log| log.encrypted.is_some()) {
         return;
@@ -68,13 +71,17 @@ fn plaintext_logs(facts: &ServerFacts, judgement: &mut Judgement) {
             ),
         };
         let next = last.and_then(|(at, _)| logs.get(at.saturating_add(1)));
-        let remedy = match next {
+        let mut remedy = match next {
             Some(next) => format!("PURGE BINARY LOGS TO {};", sql::quoted(&next.name)),
             None => format!(
                 "FLUSH BINARY LOGS;\nPURGE BINARY LOGS TO {};",
                 sql::quoted(&successor(&name(last)))
             ),
         };
+        // Otherwise the log that takes the place of the last one would be plain as well.
+        if options::encrypts_logs(settings) == Some(false) && !settings.is_mariadb() {
+            remedy.insert_str(0, "SET PERSIST binlog_encryption = ON;\n");
+        }
         of_server(facts, None, message)
             .seen(seen("Encrypted", "No", "SHOW BINARY LOGS"))
             .remedied(sql_remedy(remedy))
@@ -125,7 +132,12 @@ fn keyring(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) 
         if CLEAR_KEYRINGS.contains(&&*keyring.name) {
             judgement.hold(RuleId::Bls013, false, || {
                 let message = format!("the keys of this server lie in a file, by {}", keyring.name);
-                of_server(facts, None, message)
+                let found = of_server(facts, None, message);
+                if facts.flavour == Flavour::Mariadb {
+                    found.remedied(sql_remedy(ENCRYPTION_PLUGINS.to_owned()))
+                } else {
+                    found
+                }
             });
         }
     }

@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use crate::audit::facts::server::Verification;
 
 const DEFAULT_PORT: u16 = 3306;
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const PARAMETERS: &str = "ssl-mode, ssl-ca, ssl-cert, ssl-key, socket, password-file, login-path, \
                           defaults-file, timeout";
 

@@ -220,7 +220,7 @@ fn late_plugins(asker: &mut Asker, facts: &mut ServerFacts) -> Result<(), Proble
 fn components(asker: &mut Asker, facts: &mut ServerFacts) -> Result<(), Problem> {
     let answer = asker.ask(&Question {
         what: "the status of the keyring component",
-        privilege: "SELECT ON performance_schema.keyring_component_status",
+        privilege: "SELECT ON performance_schema.*",
         statement: &format!("SELECT STATUS_KEY, STATUS_VALUE FROM {STATUS_TABLE}"),
     })?;
     let Some(answer) = answer else {
@@ -248,7 +248,7 @@ fn components(asker: &mut Asker, facts: &mut ServerFacts) -> Result<(), Problem>
 fn binlog_keys(asker: &mut Asker) -> Result<Option<Vec<String>>, Problem> {
     let answer = asker.ask(&Question {
         what: "which binary log keys the keyring has",
-        privilege: "SELECT ON performance_schema.keyring_keys",
+        privilege: "SELECT ON performance_schema.*",
         statement: "SELECT KEY_ID FROM performance_schema.keyring_keys",
     })?;
     Ok(answer.map(|answer| {

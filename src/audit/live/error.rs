@@ -34,6 +34,12 @@ pub enum Problem {
         /// How.
         source: io::Error,
     },
+    /// No answer in time.
+    #[error("no answer in time while {doing} (?timeout=SECONDS allows more)")]
+    Silence {
+        /// What was being done.
+        doing: &'static str,
+    },
     /// A file that the address or the options name.
     #[error("{} ({what})", path.display())]
     File {
@@ -118,7 +124,10 @@ const DENIED: [u16; 6] = [
 
 impl Problem {
     pub(super) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Io { doing, source }
+        move |source| match source.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::Silence { doing },
+            _ => Self::Io { doing, source },
+        }
     }
 
     pub(super) fn file(

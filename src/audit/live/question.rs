@@ -59,16 +59,25 @@ impl Asker {
         self.version >= (major, minor, patch)
     }
 
+    /// One entry for each privilege, whatever it is needed for.
+    fn note(&mut self, question: &Question<'_>) {
+        let grant = format!("GRANT {} TO {};", question.privilege, self.account);
+        match self.missing.iter_mut().find(|known| known.grant == grant) {
+            Some(known) => known.what = format!("{}; {}", known.what, question.what),
+            None => self.missing.push(MissingPrivilege {
+                what: question.what.to_owned(),
+                privilege: without_columns(question.privilege),
+                grant,
+            }),
+        }
+    }
+
     /// The answer, or `None` where a privilege is missing, which is noted.
     pub(super) fn ask(&mut self, question: &Question<'_>) -> Result<Option<Answer>, Problem> {
         match self.session.query(question.statement) {
             Ok(answer) => Ok(Some(answer)),
             Err(problem) if problem.is_denial() => {
-                self.missing.push(MissingPrivilege {
-                    what: question.what.to_owned(),
-                    privilege: without_columns(question.privilege),
-                    grant: format!("GRANT {} TO {};", question.privilege, self.account),
-                });
+                self.note(question);
                 Ok(None)
             }
             Err(problem) => Err(problem),

@@ -24,7 +24,7 @@ use super::tls::{self, TlsStream};
 use crate::audit::facts::server::{ConnectionFacts, Verification};
 
 /// The answers of an audit are small; a server that sends more is none.
-const LARGEST_PACKET: usize = 16 << 20;
+const LARGEST_PACKET: u32 = 16 << 20;
 /// Of one statement: lists of logs and accounts are the longest.
 const MOST_ROWS: usize = 1_000_000;
 const UTF8MB4: u8 = 45;
@@ -103,6 +103,11 @@ impl Session {
         };
         let greeting = session.receive("reading its greeting")?;
         refused(&greeting, "connecting")?;
+        if !has_usual_challenge(&greeting) {
+            return Err(Problem::Protocol {
+                problem: "no greeting of version 10",
+            });
+        }
         let greeting: HandshakePacket<'_> = parsed(&greeting, (), "no greeting of version 10")?;
         session.version = greeting.server_version_str().into_owned();
         let capabilities = capabilities(greeting.capabilities());
@@ -193,7 +198,7 @@ impl Session {
         }
         let flags = capabilities(greeting.capabilities()) | CapabilityFlags::CLIENT_SSL;
         let mut request = Vec::new();
-        SslRequest::new(flags, LARGEST_PACKET as u32, UTF8MB4).serialize(&mut request);
+        SslRequest::new(flags, LARGEST_PACKET, UTF8MB4).serialize(&mut request);
         self.send(&request)?;
         let Stream::Plain(socket) = &self.stream else {
             return Err(Problem::NoTls);
@@ -231,7 +236,7 @@ impl Session {
             Some(plugin),
             flags,
             None,
-            LARGEST_PACKET as u32,
+            LARGEST_PACKET,
         )
         .serialize(&mut response);
         self.send(&response)?;
@@ -299,12 +304,13 @@ impl Session {
             self.sequence = sequence.wrapping_add(1);
             let length = u32::from_le_bytes([low, middle, high, 0]);
             let more = length == 0xff_ffff;
-            let length = usize::try_from(length).unwrap_or(usize::MAX);
-            if payload.len().saturating_add(length) > LARGEST_PACKET {
+            let so_far = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+            if so_far.saturating_add(length) > LARGEST_PACKET {
                 return Err(Problem::Protocol {
                     problem: "a packet larger than 16 MiB",
                 });
             }
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
             let wanted = u64::try_from(length).unwrap_or(u64::MAX);
             let read = Read::by_ref(&mut self.stream)
                 .take(wanted)
@@ -464,6 +470,18 @@ impl Context for Conversation<'_> {
     fn server_key_pem(&self) -> Option<&[u8]> {
         None
     }
+}
+
+/// Whether a greeting is whole up to the length of its challenge, and that is one. `mysql_common`
+/// computes with it before it looks.
+fn has_usual_challenge(greeting: &[u8]) -> bool {
+    const FIXED_PART: usize = 4 + 8 + 1 + 2 + 1 + 2 + 2;
+    let end = greeting.iter().position(|&byte| byte == 0);
+    let length = end.and_then(|end| {
+        let fields = greeting.get(end..)?.get(1..)?;
+        fields.get(FIXED_PART)
+    });
+    greeting.first() == Some(&10) && length.is_some_and(|length| *length < 0x80)
 }
 
 fn refused(packet: &[u8], doing: &str) -> Result<(), Problem> {

@@ -167,7 +167,7 @@ pub(super) static RULES: &[Rule] = &[
                   there.",
         risk: "Whoever gets the data directory or its backup can log in to the source and \
                   read every log, decrypted.",
-        remedy: "STOP REPLICA; SET PERSIST master_info_repository = TABLE; START REPLICA;",
+        remedy: "STOP SLAVE;\nSET GLOBAL master_info_repository = 'TABLE';\nSTART SLAVE;",
         language: Language::Sql,
         advice: "Or give user and password with START REPLICA and keep them out of the \
                   server. On MariaDB the file cannot be avoided: use an account that must show \
@@ -238,7 +238,7 @@ pub(super) static RULES: &[Rule] = &[
         title: "outdated TLS versions are accepted",
         severity: Severity::Warning,
         meaning: "`tls_version` has TLSv1 or TLSv1.1 in it, or the version's default has \
-                  (MySQL before 8.0.28, MariaDB before 10.11 or so).",
+                  (MySQL before 8.0.28, MariaDB before 11.4).",
         risk: "Both have been retired (RFC 8996): their ciphers and hashes are breakable.",
         remedy: "SET PERSIST tls_version = 'TLSv1.2,TLSv1.3';\nALTER INSTANCE RELOAD TLS;",
         language: Language::Sql,

@@ -52,7 +52,7 @@ pub(super) static RULES: [Rule; 14] = [
                   zeros. The server, which looks at the magic alone, lists such a log as encrypted.",
         risk: "The data may lie open under an encrypted log's header, or the log can be read by \
                nobody: its wrapped password is damaged, or another key has that name.",
-        remedy: "binlogsec inspect {path} --keyring FILE",
+        remedy: "binlogsec inspect {path}",
         language: Language::Shell,
         advice: "If the body is plaintext, treat it as BLS001. Otherwise look for another copy of \
                  the log, and for the keyring that it was written with.",
@@ -69,9 +69,11 @@ pub(super) static RULES: [Rule; 14] = [
         risk: "The log is as good as deleted: no recovery to a point in time, no new replica from \
                it. A rotation removes older keys, so copies from before it need a copy of the \
                keyring from before it.",
-        remedy: "binlogsec inspect {path} --keyring OLDER-COPY-OF-THE-KEYRING",
+        remedy: "binlogsec inspect {path}",
         language: Language::Shell,
-        advice: "Keep a copy of the keyring with each generation of backups, apart from them.",
+        advice: "That shows which key it takes; `binlogsec keyring FILE` tells whether an older copy \
+                 of the keyring has it. Keep such a copy with each generation of backups, apart \
+                 from them.",
         controls: KEYS,
     },
     Rule {
@@ -104,7 +106,7 @@ pub(super) static RULES: [Rule; 14] = [
         risk: "Both are encrypted with the same key stream. Who has the two files has the XOR of \
                the plaintexts, and from there, without any key, most of both. No server does \
                this: a header was copied, or a tool is broken.",
-        remedy: "binlogsec inspect {path} --keyring FILE",
+        remedy: "binlogsec inspect {path}",
         language: Language::Shell,
         advice: "Find out which of the two the header belongs to and destroy the other, or encrypt \
                  it again under a key of its own.",
@@ -170,7 +172,8 @@ pub(super) static RULES: [Rule; 14] = [
                write them can put something else in their place.",
         remedy: "chmod go-rwx {path}",
         language: Language::Shell,
-        advice: "The server's user must keep the right to read and write.",
+        advice: "The server's user must keep the right to read and write. For logs a report names \
+                 the mode that is allowed and every log of the directory.",
         controls: ACCESS,
     },
     Rule {

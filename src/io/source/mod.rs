@@ -4,11 +4,14 @@
 mod map;
 
 use std::fs::{File, FileType, OpenOptions};
+use std::io::IoSliceMut;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use map::Mapping;
+use rustix::fs::Advice;
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::TransferError;
 use super::location::{self, ObjectUrl};
@@ -19,10 +22,16 @@ use super::objects::Object;
 /// workers bounds the memory, whatever the file's size.
 pub const WINDOW: u64 = 4 << 20;
 
+/// Smaller files are read: to map one and unmap it again takes longer. Measured in
+/// docs/performance.md.
+const SMALLEST_MAPPED: u64 = 128 << 10;
+
 /// How a file's bytes are reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Through memory-mapped windows: no copy, for files that nobody writes.
+    /// Through memory-mapped windows, without a copy, for files that nobody writes. Windows that
+    /// are not in the page cache are read by position: the kernel reads further ahead for reads
+    /// than for maps.
     Mapped,
     /// By positioned reads: for files that a server may be writing.
     Positioned,
@@ -178,9 +187,21 @@ impl FileSource {
         View {
             source: self,
             window: None,
+            uncached: None,
             buffer: Vec::new(),
             held: 0..0,
         }
+    }
+
+    /// Says to the system that all of the file will be read, from its beginning to its end.
+    pub fn expect_reading(&self) {
+        if let Ok(file) = self.file() {
+            let _ = rustix::fs::fadvise(file, 0, None, Advice::Sequential);
+        }
+    }
+
+    fn is_mapped(&self) -> bool {
+        self.access == Access::Mapped && self.length >= SMALLEST_MAPPED && !self.is_object()
     }
 
     /// Whether the file still has the bytes that it had when it was opened.
@@ -214,11 +235,22 @@ impl FileSource {
     }
 }
 
+/// Whether the byte at `offset` can be had without a wait for the disk. Where the system does not
+/// tell, it counts as cached.
+fn is_cached(file: &File, offset: u64) -> bool {
+    let mut byte = [0];
+    let mut buffers = [IoSliceMut::new(&mut byte)];
+    let read = preadv2(file, &mut buffers, offset, ReadWriteFlags::NOWAIT);
+    !matches!(read, Err(Errno::AGAIN))
+}
+
 /// One worker's way to the bytes: a mapped window that moves along, or a buffer.
 #[derive(Debug)]
 pub struct View<'a> {
     source: &'a FileSource,
     window: Option<Mapping>,
+    /// Where the window starts that was not in the page cache when it was come to.
+    uncached: Option<u64>,
     buffer: Vec<u8>,
     /// Which bytes of an object the buffer has.
     held: Range<u64>,
@@ -234,10 +266,7 @@ impl View<'_> {
     /// As [`FileSource::read_at`].
     pub fn bytes(&mut self, offset: u64, length: usize) -> Result<&[u8], TransferError> {
         // Decided first, so that no borrow of the window outlives the decision.
-        if self.source.access == Access::Mapped
-            && !self.source.is_object()
-            && self.map_window(offset, length)
-        {
+        if self.source.is_mapped() && self.map_window(offset, length) {
             let window = self
                 .window
                 .as_ref()
@@ -298,13 +327,19 @@ impl View<'_> {
         }
         let start = (offset / WINDOW).saturating_mul(WINDOW);
         let end = start.saturating_add(WINDOW).min(self.source.length);
+        if self.uncached == Some(start) {
+            return false;
+        }
         // The old window goes before the new one comes.
         self.window = None;
-        self.window = match &self.source.backing {
-            Backing::File(file) => Mapping::new(file, start..end),
-            #[cfg(feature = "objects")]
-            Backing::Object(_) => None,
+        let Ok(file) = self.source.file() else {
+            return false;
         };
+        if !is_cached(file, start) {
+            self.uncached = Some(start);
+            return false;
+        }
+        self.window = Mapping::new(file, start..end);
         self.window
             .as_ref()
             .is_some_and(|window| window.get(offset, length).is_some())
@@ -354,5 +389,40 @@ pub fn describe(file_type: FileType) -> &'static str {
         "a character device"
     } else {
         "no regular file"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_what_the_file_has_there_cached_or_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let content: Vec<u8> = (0..3 * WINDOW).map(|n| (n % 251) as u8).collect();
+        std::fs::write(&path, &content).unwrap();
+        let mut source = FileSource::open(&path).unwrap();
+        source.set_access(Access::Mapped);
+        let mut view = source.view();
+        let mut compare = |offset: u64| {
+            let start = usize::try_from(offset).unwrap();
+            let found = view.bytes(offset, 1000).unwrap();
+            assert!(found == &content[start..start + 1000], "{offset}");
+            view.confirm().unwrap();
+            view.uncached
+        };
+        assert_eq!(compare(5), None);
+        source.file().unwrap().sync_all().unwrap();
+        source.expect_reading();
+        rustix::fs::fadvise(source.file().unwrap(), 0, None, Advice::DontNeed).unwrap();
+        // Not so on tmpfs.
+        let is_evicted = !is_cached(source.file().unwrap(), 2 * WINDOW);
+        let uncached = compare(2 * WINDOW + 7);
+        assert_eq!(uncached.is_some(), is_evicted);
+        assert_eq!(compare(2 * WINDOW + 9000), uncached);
+        // Pages of the first window are held by the map.
+        compare(6);
+        compare(WINDOW + 3);
     }
 }

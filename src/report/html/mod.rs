@@ -227,6 +227,10 @@ fn remedy(page: &mut String, finding: &FindingEntry<'_>) -> fmt::Result {
     writeln!(page, "<pre><code>{}</code></pre>", escaped(&finding.remedy))
 }
 
+fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Text of a rule: what stands in backticks is code.
 fn prose(text: &str) -> String {
     let mut html = String::new();

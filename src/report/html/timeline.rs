@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write};
+use std::path::Path;
 
 use super::markup::{escaped, shortened};
 use crate::check::Facts;
@@ -92,24 +93,22 @@ pub(super) fn figures(page: &mut String, facts: &Facts) -> fmt::Result {
     Ok(())
 }
 
-fn series_of(log: &LogFacts) -> (&std::path::Path, String) {
-    let name = path_text::text(std::path::Path::new(log.path.name()));
+fn series_of(log: &LogFacts) -> (&Path, String) {
+    let name = name_of(log);
     let base = name.split_once('.').map_or(&*name, |(base, _)| base);
     (log.path.directory(), base.to_owned())
 }
 
 fn figure(page: &mut String, logs: &[LogFacts]) -> fmt::Result {
-    let name = |log: Option<&LogFacts>| {
-        log.map(|log| path_text::text(std::path::Path::new(log.path.name())))
-            .unwrap_or_default()
-    };
+    let name = |log: Option<&LogFacts>| log.map(name_of).unwrap_or_default();
     let lanes: Vec<_> = logs.iter().map(Lane::of).collect();
-    let mut rows: Vec<_> = lanes.iter().collect::<BTreeSet<_>>().into_iter().collect();
     // The newest key on top, plaintext at the bottom.
-    rows.reverse();
-    let columns = logs.len().min(MOST_COLUMNS);
-    let room = WIDTH.saturating_sub(LABELS);
-    let step = (room / columns.max(1)).clamp(1, WIDEST);
+    let rows: Vec<_> = lanes
+        .iter()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .rev()
+        .collect();
     let height = rows.len().saturating_mul(LANE).saturating_add(24);
     let (first, last) = (name(logs.first()), name(logs.last()));
     let counts: Vec<_> = rows
@@ -139,9 +138,37 @@ fn figure(page: &mut String, logs: &[LogFacts]) -> fmt::Result {
             text = y.saturating_add(LANE / 2 + 4),
         )?;
     }
+    cells(page, logs, &lanes, &rows)?;
+    let directory = logs
+        .first()
+        .map(|log| path_text::text(log.path.directory()));
+    writeln!(
+        page,
+        "<text class=\"small\" x=\"{LABELS}\" y=\"{y}\">{start}</text></svg>\n</div>\n\
+         <figcaption>{directory}: {first} to {last}, {count} ({words})</figcaption>\n</figure>",
+        y = height.saturating_sub(6),
+        start = escaped(&shortened(&first, 30)),
+        directory = escaped(&directory.unwrap_or_default()),
+        first = escaped(&first),
+        last = escaped(&last),
+        count = super::plural(logs.len(), "log"),
+        words = escaped(&words),
+    )
+}
+
+fn name_of(log: &LogFacts) -> String {
+    path_text::text(Path::new(log.path.name()))
+}
+
+/// A cell for each log, or for several where there are too many.
+fn cells(page: &mut String, logs: &[LogFacts], lanes: &[Lane], rows: &[&Lane]) -> fmt::Result {
+    let columns = logs.len().clamp(1, MOST_COLUMNS);
+    let room = WIDTH.saturating_sub(LABELS);
+    let step = room.checked_div(columns).unwrap_or(1).clamp(1, WIDEST);
     let mut drawn = BTreeSet::new();
     for (index, (lane, log)) in lanes.iter().zip(logs).enumerate() {
-        let column = index.saturating_mul(columns) / logs.len().max(1);
+        let column = index.saturating_mul(columns).checked_div(logs.len());
+        let column = column.unwrap_or(0);
         let row = rows.iter().position(|row| *row == lane).unwrap_or(0);
         if !drawn.insert((row, column)) {
             continue;
@@ -154,22 +181,8 @@ fn figure(page: &mut String, logs: &[LogFacts]) -> fmt::Result {
             row.saturating_mul(LANE).saturating_add(4),
             step.saturating_sub(1).max(1),
             LANE.saturating_sub(9),
-            escaped(&name(Some(log))),
+            escaped(&name_of(log)),
         )?;
     }
-    writeln!(
-        page,
-        "<text class=\"small\" x=\"{LABELS}\" y=\"{y}\">{}</text></svg>\n</div>\n<figcaption>{}/: {} to {}, {} logs ({})</figcaption>\n</figure>",
-        escaped(&shortened(&first, 30)),
-        escaped(&path_text::text(
-            logs.first()
-                .map_or(std::path::Path::new(""), |log| log.path.directory())
-        )),
-        escaped(&first),
-        escaped(&last),
-        logs.len(),
-        escaped(&words),
-        y = height.saturating_sub(6),
-    )?;
     Ok(())
 }

@@ -79,10 +79,9 @@ fn places(topology: &Topology) -> Vec<Place> {
                 .copied()
                 .unwrap_or(0)
                 .saturating_add(1);
-            if let Some(depth) = depths.get_mut(edge.replica) {
-                if *depth < deeper && deeper < count {
-                    *depth = deeper;
-                }
+            match depths.get_mut(edge.replica) {
+                Some(depth) if *depth < deeper && deeper < count => *depth = deeper,
+                _ => {}
             }
         }
     }

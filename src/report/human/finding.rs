@@ -51,9 +51,7 @@ fn kind(out: &mut dyn Write, group: &[&FindingEntry<'_>]) -> io::Result<()> {
     } else {
         group.len()
     };
-    let same_remedy = group
-        .iter()
-        .all(|finding| finding.remedy == first.remedy || severity == "note");
+    let same_remedy = group.iter().all(|finding| finding.remedy == first.remedy);
     for finding in group.iter().take(shown) {
         one(out, finding)?;
         if !same_remedy {

@@ -13,6 +13,7 @@ use crate::finding::Finding;
 
 /// `binlogsec audit --format json`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AuditReport<'a> {
     /// `binlogsec.audit/1`.
     pub schema: &'static str,
@@ -36,6 +37,7 @@ pub struct AuditReport<'a> {
 
 /// Counts, and what they come to.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AuditSummary {
     /// `pass`, `fail`, `nothing-scanned` or `incomplete`.
     pub verdict: Verdict,
