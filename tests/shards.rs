@@ -71,6 +71,14 @@ fn tree() -> TempDir {
     other[700] ^= 1;
     std::fs::write(root.join("two/binlog.000004"), &other).unwrap();
     std::fs::write(root.join("one/binlog.000099"), &log).unwrap();
+    let mut older = log.clone();
+    let at = log.windows(2).position(|two| two == b"_3").unwrap();
+    older[at + 1] = b'1';
+    std::fs::write(root.join("two/binlog.000001"), &older).unwrap();
+    // Another server's: a digit of the UUID in its key id.
+    let digit = &mut older[at - 1];
+    *digit = if *digit == b'2' { b'3' } else { b'2' };
+    std::fs::write(root.join("one/binlog.000098"), &older).unwrap();
     let odd = [&b"binlog-\xff.000001"[..], b"binlog-\\xff.000001"];
     for name in odd {
         std::fs::write(root.join(OsStr::from_bytes(name)), &other).unwrap();
@@ -269,7 +277,7 @@ fn policy_and_baseline_weigh_the_whole() {
     let baseline = files.path().join("baseline.toml");
     let accept = |date| {
         format!(
-            "[[accept]]\nid = \"BLS009\"\npath = \"**\"\nreason = \"known\"\nexpires = {date}\n"
+            "[[finding]]\nid = \"BLS009\"\npath = \"**\"\nreason = \"known\"\nexpires = {date}\n"
         )
     };
     for date in ["2001-01-01", "2999-01-01"] {

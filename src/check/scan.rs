@@ -427,8 +427,15 @@ impl<'a> Scan<'a> {
                 .zip(&self.roots.real_directories)
         };
         let tree = roots().find(|(_, root)| real(path).starts_with(root));
-        let message = match tree {
-            Some((root, _)) => format!("a keyring in the tree {}", path_text::text(root)),
+        let prefix = || {
+            let bases = self.roots.prefixes.iter().map(|url| location::base(url));
+            bases.into_iter().find(|base| path.starts_with(base))
+        };
+        let message = match tree.map(|(root, _)| root.clone()).or_else(prefix) {
+            Some(root) => {
+                let root = path_text::text(&root);
+                format!("a keyring in the tree {}", root.trim_end_matches('/'))
+            }
             None => "a keyring in the directory of logs that were checked".to_owned(),
         };
         Finding::new(RuleId::Bls011, path, message)

@@ -47,8 +47,9 @@ impl<F> FileReport<F> {
             ..SinkOptions::default()
         };
         let sink = AtomicFile::create(&self.path, options).map_err(Error::from)?;
+        // A file has no colours.
         let mut out = BufWriter::new(Colourless {
-            out: sink.writer(),
+            inner: sink.writer(),
             state: StripBytes::new(),
         });
         write(&mut out)
@@ -60,22 +61,22 @@ impl<F> FileReport<F> {
     }
 }
 
-/// Leaves colours out: a file has none.
+/// Takes terminals' escape sequences away.
 struct Colourless<W> {
-    out: W,
+    inner: W,
     state: StripBytes,
 }
 
 impl<W: Write> Write for Colourless<W> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        for printable in self.state.strip_next(bytes) {
-            self.out.write_all(printable)?;
+        for piece in self.state.strip_next(bytes) {
+            self.inner.write_all(piece)?;
         }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.out.flush()
+        self.inner.flush()
     }
 }
 

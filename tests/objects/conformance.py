@@ -63,13 +63,14 @@ def reading(tool: Binlogsec, store: Store, local: Path, home: Path) -> Iterator[
         got = tool.report(command, store.url("tree/"), "--keyring", KEYRING)
         got = same_names(got, store, local)
         yield equal(f"{command} says what it says of the disk", same_names(expected, store, local), got)
-        yield Check(f"{command} finds logs", len(got["files"]) > 8, str(len(got["files"])))
+        yield Check(f"{command} finds logs", len(got["files"]) > 5, str(len(got["files"])))
     one = f"{MIXED.name}/binlog.000004"
     for command in ("events", "events --stats"):
         words = command.split()
         expected_text = tool.run(*words, local / one, "--keyring", KEYRING).stdout
         done = tool.run(*words, store.url(f"tree/{one}"), "--keyring", KEYRING)
-        got_text = done.stdout.replace(store.url("tree").encode(), str(local).encode())
+        name = store.url("tree").removeprefix("file://")
+        got_text = done.stdout.replace(name.encode(), str(local).encode())
         yield equal(f"{command} reads by ranges", expected_text, got_text)
         yield said(f"{command} ends well", done, 0)
 
@@ -87,11 +88,11 @@ def checking(tool: Binlogsec, store: Store, local: Path, home: Path) -> Iterator
 def patterns(tool: Binlogsec, store: Store, local: Path, home: Path) -> Iterator[Check]:
     if store.name == "disk":
         return
-    for pattern, count in (("tree/*/binlog.00000[34]", 4), ("tree/mixed-key3*/binlog.*4", 1)):
-        found = tool.report("inspect", store.url(pattern), "--keyring", KEYRING)["files"]
-        yield equal(f"{pattern} is a pattern", count, len(found))
+    for pattern in ("*/binlog.00000[34]", "mixed-key3*/binlog.*4", "**/binlog.000001"):
+        found = tool.report("inspect", store.url(f"tree/{pattern}"), "--keyring", KEYRING)["files"]
+        yield equal(f"{pattern} is a pattern", len(list(local.glob(pattern))), len(found))
     report = tool.report("check", store.url("tree/"), "--include", "binlog.000004")
-    yield equal("--include is for names", 2, len(report["files"]))
+    yield equal("--include is for names", len(list(local.rglob("binlog.000004"))), len(report["files"]))
     report = tool.report("check", store.url("tree/"), "--exclude", "**/mixed-key3-running/**")
     paths = [entry["path"] for entry in report["files"]]
     yield equal("--exclude is for keys", [], [path for path in paths if "key3" in path])

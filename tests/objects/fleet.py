@@ -74,7 +74,7 @@ class Fleet:
         body = content[start:end]
         return (
             f"HTTP/1.1 {status}\r\nETag: {tag}\r\n{more}"
-            "Last-Modified: Fri, 21 Nov 2026 12:00:00 GMT\r\n"
+            "Last-Modified: Sat, 21 Nov 2026 12:00:00 GMT\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         ).encode() + (b"" if method == "HEAD" else body)
 
