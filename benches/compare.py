@@ -80,7 +80,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenario", help=f"of {', '.join(s.name for s in ALL)}; disk-8g")
     parser.add_argument("--runs", type=int, help="rounds; by default 7 or more")
-    parser.add_argument("--only", help="contenders whose name contains this, beside the first one")
+    parser.add_argument("--only", help="contenders whose name contains this (--only=-j2), beside the first one; no targets")
     parser.add_argument("--dir", type=Path, default=ROOT / "target", help="where to work, on a disk")
     parser.add_argument("--tmpfs", type=Path, default=Path("/dev/shm"), help="where to work, in memory")
     parser.add_argument("--logs", type=Path, help="keep the logs that are made here, on the same disk, and take them from here")
@@ -110,8 +110,10 @@ def main() -> None:
                 print(report.scene_text(data["scenarios"][scenario.name]), flush=True)
         if held:
             held.close()
-    text, met = report.targets_text(data["scenarios"], data["machine"]["threads"])
-    print(text)
+    met = True
+    if not options.only:
+        text, met = report.targets_text(data["scenarios"], data["machine"]["threads"])
+        print(text)
     if options.json:
         options.json.write_text(as_json(data))
     if options.all or options.update:
