@@ -28,7 +28,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from comparison import plot, report  # noqa: E402
+from comparison import memory, plot, report  # noqa: E402
 from comparison.logs import ROOT, size_of  # noqa: E402
 from comparison.measure import rounds, threads  # noqa: E402
 from comparison.scenarios import ALL, Field, Scenario, named  # noqa: E402
@@ -48,10 +48,10 @@ def machine() -> dict[str, object]:
             "kernel": platform.release().split("-")[0], "openssl": " ".join(openssl.split()[:2])}
 
 
-def measure(scenario: Scenario, options: argparse.Namespace) -> dict[str, object]:
+def measure(scenario: Scenario, made: Path, options: argparse.Namespace) -> dict[str, object]:
     place = options.tmpfs if scenario.in_memory else options.dir
     with tempfile.TemporaryDirectory(prefix="compare-", dir=place) as work:
-        contenders = scenario.make(Field(options.binary.resolve(), Path(work), scenario))
+        contenders = scenario.make(Field(options.binary.resolve(), Path(work), made, scenario))
         if options.only:
             contenders = contenders[:1] + [c for c in contenders[1:] if options.only in c.name]
         runs = options.runs or scenario.runs
@@ -80,9 +80,10 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenario", help=f"of {', '.join(s.name for s in ALL)}; disk-8g")
     parser.add_argument("--runs", type=int, help="rounds; by default 7 or more")
-    parser.add_argument("--only", help="contenders whose name contains this, beside the first one")
+    parser.add_argument("--only", help="contenders whose name contains this (--only=-j2), beside the first one; no targets")
     parser.add_argument("--dir", type=Path, default=ROOT / "target", help="where to work, on a disk")
     parser.add_argument("--tmpfs", type=Path, default=Path("/dev/shm"), help="where to work, in memory")
+    parser.add_argument("--logs", type=Path, help="keep the logs that are made here, on the same disk, and take them from here")
     parser.add_argument("--binary", type=Path, default=ROOT / "target/release/binlogsec")
     parser.add_argument("--json", type=Path, help="write the results here")
     parser.add_argument("--update", action="store_true", help="put the results into docs/performance.json")
@@ -100,11 +101,19 @@ def main() -> None:
     else:
         if options.update and DATA.exists():
             data["scenarios"] = json.loads(DATA.read_text())["scenarios"]
-        for scenario in list(named(options.scenario.split(","))) if options.scenario else ALL:
-            data["scenarios"][scenario.name] = measure(scenario, options)
-            print(report.scene_text(data["scenarios"][scenario.name]), flush=True)
-    text, met = report.targets_text(data["scenarios"], data["machine"]["threads"])
-    print(text)
+        chosen = list(named(options.scenario.split(","))) if options.scenario else ALL
+        held = memory.hold()
+        with tempfile.TemporaryDirectory(prefix="compare-", dir=options.dir) as made:
+            for scenario in chosen:
+                made_logs = options.logs or Path(made)
+                data["scenarios"][scenario.name] = measure(scenario, made_logs, options)
+                print(report.scene_text(data["scenarios"][scenario.name]), flush=True)
+        if held:
+            held.close()
+    met = True
+    if not options.only:
+        text, met = report.targets_text(data["scenarios"], data["machine"]["threads"])
+        print(text)
     if options.json:
         options.json.write_text(as_json(data))
     if options.all or options.update:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from . import logs
+from . import logs, memory
 from .logs import EXAMPLES, KEYRING, SMALL_LOG, TINY_LOG, size_of
 from .measure import Contender, remove, threads
 
@@ -47,6 +48,8 @@ class Field:
 
     binary: Path
     work: Path
+    made: Path
+    """Where large logs are kept from scenario to scenario."""
     scenario: Scenario
 
     @property
@@ -65,7 +68,7 @@ class Field:
 
         def prepare() -> None:
             remove(self.out)
-            logs.fill_memory(self.out, source.stat().st_size)
+            memory.touch()
             if self.scenario.cold:
                 logs.evict(source)
 
@@ -78,8 +81,14 @@ def jobs() -> list[int]:
 
 
 def make_log(field: Field) -> None:
-    logs.make_log(field.log, size_of(field.scenario.size))
-    logs.check_plaintext(field.binary, field.log, field.out)
+    made = field.made / field.scenario.size
+    if not made.exists():
+        logs.make_log(made, size_of(field.scenario.size))
+        logs.check_plaintext(field.binary, made, field.made / "plain")
+    if field.scenario.in_memory:
+        shutil.copyfile(made, field.log)
+    else:
+        field.log.hardlink_to(made)
 
 
 def copies(field: Field) -> list[Contender]:
@@ -123,7 +132,6 @@ def streams(field: Field) -> list[Contender]:
     """Through pipes, and without any output."""
     make_log(field)
     log, binary = field.log, field.binary
-    remove(field.out)
     openssl = logs.decrypting_openssl()
     decrypt = f"{binary} decrypt - -o - --keyring {KEYRING} -q"
     floor = EXAMPLES / "floor"
@@ -151,8 +159,8 @@ def many(field: Field) -> list[Contender]:
         # seeks for another one as long as it takes, for whoever comes next.
         if field.out.exists():
             field.out.rename(field.work / f"old-{next(numbers)}")
-        logs.fill_memory(field.out, 2000 * SMALL_LOG.stat().st_size)
         os.sync()
+        memory.touch()
 
     to_out = partial(Contender, prepare=prepare)
     return [

@@ -63,7 +63,9 @@ pub fn file_to_file(
         transform(within, bytes, target);
         sink.write_at(sink_offset.saturating_add(within), target)
     };
-    each_chunk(source, range, &visit, progress)
+    // Chunks end where the sink's pages do: a page that two writes share costs both of them.
+    let lead = sink_offset.wrapping_sub(range.start) % WINDOW;
+    each_chunk_after(lead, source, range, &visit, progress)
 }
 
 /// Shows every chunk of a range of a file to `visit`, in no order, on all threads of the current
@@ -78,9 +80,21 @@ pub fn each_chunk(
     visit: &Visit<'_>,
     progress: &dyn Progress,
 ) -> Result<(), TransferError> {
+    each_chunk_after(0, source, range, visit, progress)
+}
+
+/// The same with chunks that end `lead` bytes before multiples of [`CHUNK`] in the source.
+fn each_chunk_after(
+    lead: u64,
+    source: &FileSource,
+    range: Range<u64>,
+    visit: &Visit<'_>,
+    progress: &dyn Progress,
+) -> Result<(), TransferError> {
     let job = Job {
         source,
         range,
+        lead,
         visit,
         progress,
         next: AtomicU64::new(0),
@@ -114,6 +128,7 @@ pub fn each_chunk(
 struct Job<'a> {
     source: &'a FileSource,
     range: Range<u64>,
+    lead: u64,
     visit: &'a Visit<'a>,
     progress: &'a dyn Progress,
     /// The next segment that nobody has taken: in order, so that the disk sees one front.
@@ -136,15 +151,16 @@ impl Job<'_> {
         let mut buffer = Vec::new();
         loop {
             let segment = self.next.fetch_add(1, Ordering::Relaxed);
-            // Segments end where the source's windows do.
-            let first = self.range.start / WINDOW;
+            // Segments end where chunks do, and are a window long.
+            let first = self.range.start.saturating_add(self.lead) / WINDOW;
             let window = first.saturating_add(segment).saturating_mul(WINDOW);
-            let start = window.max(self.range.start);
-            let end = window.saturating_add(WINDOW).min(self.range.end);
+            let before = |offset: u64| offset.saturating_sub(self.lead);
+            let start = before(window).max(self.range.start);
+            let end = before(window.saturating_add(WINDOW)).min(self.range.end);
             if start >= end {
                 return Ok(());
             }
-            for (offset, length) in chunks(start..end) {
+            for (offset, length) in chunks(start..end, self.lead) {
                 self.visit_chunk(&mut view, offset, length, &mut buffer)?;
             }
         }
@@ -170,14 +186,13 @@ impl Job<'_> {
     }
 }
 
-/// Offset and length of each chunk of a range; they end at multiples of [`CHUNK`], so that none
-/// crosses a window and writes are aligned.
-fn chunks(range: Range<u64>) -> impl Iterator<Item = (u64, usize)> {
+/// Offset and length of each chunk of a range; they end `lead` bytes before multiples of [`CHUNK`].
+fn chunks(range: Range<u64>, lead: u64) -> impl Iterator<Item = (u64, usize)> {
     const BYTES: u64 = CHUNK as u64;
     let mut offset = range.start;
     std::iter::from_fn(move || {
         let left = range.end.checked_sub(offset).filter(|&left| left > 0)?;
-        let to_boundary = BYTES.saturating_sub(offset % BYTES);
+        let to_boundary = BYTES.saturating_sub(offset.saturating_add(lead) % BYTES);
         let length = left.min(to_boundary);
         let start = offset;
         offset = offset.saturating_add(length);
@@ -385,6 +400,26 @@ mod tests {
                     assert!(output == expected, "{start} {access:?} {threads}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn writes_end_where_pages_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let input = directory.path().join("in");
+        std::fs::write(&input, vec![1; (WINDOW * 2 + 1000) as usize]).unwrap();
+        let source = FileSource::open(&input).unwrap();
+        for (start, sink_offset) in [(0_u64, 0_u64), (0, 512), (512, 0)] {
+            let starts = Mutex::new(Vec::new());
+            let note = |within: u64, _: &[u8], _: &mut [u8]| starts.lock().unwrap().push(within);
+            let target = directory.path().join(format!("{start}-{sink_offset}"));
+            let sink = AtomicFile::create(&target, SinkOptions::default()).unwrap();
+            let range = start..source.length();
+            file_to_file(&source, range, &sink, sink_offset, &note, &NoProgress).unwrap();
+            let starts = starts.into_inner().unwrap();
+            assert!(starts.len() > 30);
+            let mut inner = starts.into_iter().filter(|&within| within > 0);
+            assert!(inner.all(|within| (within + sink_offset) % CHUNK as u64 == 0));
         }
     }
 

@@ -26,6 +26,9 @@ pub const WINDOW: u64 = 4 << 20;
 /// docs/performance.md.
 const SMALLEST_MAPPED: u64 = 128 << 10;
 
+/// Windows start at multiples of this, which is one of every system's page size.
+const LARGEST_PAGE: u64 = 64 << 10;
+
 /// How a file's bytes are reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -257,8 +260,8 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
-    /// `length` bytes from `offset` on, which must lie within the size at open. A piece that
-    /// crosses a multiple of [`WINDOW`] is read by position.
+    /// `length` bytes from `offset` on, which must lie within the size at open. A piece that is
+    /// longer than a [`WINDOW`] is read by position.
     ///
     /// What is made of them may be believed after [`View::confirm`] only.
     ///
@@ -325,9 +328,11 @@ impl View<'_> {
         {
             return true;
         }
-        let start = (offset / WINDOW).saturating_mul(WINDOW);
-        let end = start.saturating_add(WINDOW).min(self.source.length);
-        if self.uncached == Some(start) {
+        let start = offset.saturating_sub(offset % LARGEST_PAGE);
+        let end = start.saturating_add(WINDOW).saturating_add(LARGEST_PAGE);
+        let end = end.min(self.source.length);
+        let is_uncached = |window: u64| (window..window.saturating_add(WINDOW)).contains(&offset);
+        if self.uncached.is_some_and(is_uncached) {
             return false;
         }
         // The old window goes before the new one comes.
