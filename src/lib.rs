@@ -58,6 +58,8 @@
 // Parsers compute with lengths from hostile files. Tests may overflow and so fail.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+#[cfg(feature = "audit")]
+pub mod audit;
 pub mod bytes;
 #[cfg(feature = "check")]
 pub mod check;
@@ -65,6 +67,8 @@ pub mod config;
 pub mod crypto;
 pub mod error;
 pub mod event;
+#[cfg(feature = "check")]
+pub mod finding;
 pub mod io;
 pub mod keyring;
 pub mod log;

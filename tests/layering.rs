@@ -35,15 +35,26 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("config", &["io", "error"]),
+    ("finding", &["io", "log"]),
     (
         "check",
         &[
-            "event", "log", "crypto", "keyring", "io", "open", "ops", "config", "error",
+            "event", "mariadb", "log", "crypto", "keyring", "io", "open", "ops", "config",
+            "finding", "error",
+        ],
+    ),
+    (
+        "audit",
+        &[
+            "secret", "event", "log", "keyring", "io", "open", "ops", "config", "finding", "check",
+            "error",
         ],
     ),
     (
         "report",
-        &["event", "log", "keyring", "open", "ops", "check", "error"],
+        &[
+            "event", "log", "keyring", "open", "ops", "finding", "check", "audit", "error",
+        ],
     ),
 ];
 

@@ -4,19 +4,20 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fmt;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use super::path_text;
 use crate::crypto::stream::CtrStream;
+use crate::finding::path_text;
 use crate::log::header::{self, EncryptionHeader};
 
 /// Everything that rules over more than one file need.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Facts {
     /// Every log.
     #[serde(rename = "files")]
@@ -40,10 +41,13 @@ impl Facts {
 
 /// One log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LogFacts {
     /// Where it is.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub path: FilePath,
     /// See [`LogKind::name`](crate::log::LogKind::name).
+    #[cfg_attr(test, schemars(extend("enum" = crate::report::model::schema::KINDS)))]
     pub kind: Cow<'static, str>,
     /// Whether what is in it is readable by everybody.
     pub status: LogStatus,
@@ -56,11 +60,12 @@ pub struct LogFacts {
     pub compression: Option<Compression>,
     /// What its header says, for a log that MySQL encrypted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub encryption: Option<EncryptionFacts>,
+    pub encryption: Option<Box<EncryptionFacts>>,
 }
 
 /// What is known of a log's protection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LogStatus {
     /// Encrypted, and its beginning decrypts with its key.
@@ -100,6 +105,7 @@ impl LogStatus {
 
 /// A compression format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "their names say it")]
 pub enum Compression {
@@ -126,6 +132,7 @@ impl Compression {
 
 /// What identifies the keys of a log without giving them away.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EncryptionFacts {
     /// The key id in the header, unprintable bytes escaped.
     pub key_id: Arc<str>,
@@ -134,8 +141,10 @@ pub struct EncryptionFacts {
     /// The generation in it.
     pub key_seqno: Option<u32>,
     /// Of wrapped password and IV.
+    #[cfg_attr(test, schemars(with = "String", extend("pattern" = "^[0-9a-f]{32}$")))]
     pub wrapping: Mark,
     /// Of file key and nonce, where a keyring gave them.
+    #[cfg_attr(test, schemars(with = "Option<String>", extend("pattern" = "^[0-9a-f]{32}$")))]
     pub file_key: Option<Mark>,
     /// Of the beginning of the ciphertext, at several lengths: tells copies of one log, the
     /// shorter ones too, from logs that share a key.
@@ -167,7 +176,8 @@ impl Mark {
     }
 
     pub(super) fn of_wrapping(header: &EncryptionHeader) -> Self {
-        Self::of(b"wrapping", &[&header.wrapped_password, &header.iv])
+        // Short, so that all of it is one block of the hash.
+        Self::of(b"wrap", &[&header.wrapped_password, &header.iv])
     }
 }
 
@@ -200,6 +210,7 @@ impl<'de> Deserialize<'de> for Mark {
 /// CRC-32 of the first 128, 256 and 512 bytes of a body, as far as it goes, without the byte in
 /// which a server marks a log as closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BodyMarks([Option<u32>; 3]);
 
 const BODY_LENGTHS: [usize; 3] = [128, 256, 512];
@@ -234,8 +245,10 @@ impl BodyMarks {
 
 /// An index that was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct IndexFacts {
     /// Where it is.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub path: FilePath,
     /// Where its logs are: the directory of the first one it lists.
     pub directory: String,
@@ -245,6 +258,7 @@ pub struct IndexFacts {
 
 /// A directory and the server it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServerFacts {
     /// The directory of its logs.
     pub directory: String,
@@ -254,8 +268,10 @@ pub struct ServerFacts {
 
 /// A keyring that was given or found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KeyringFacts {
     /// Where it is.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub path: FilePath,
     /// Whether its keys were used.
     pub used: bool,
@@ -323,7 +339,12 @@ impl FilePath {
 
 impl Ord for FilePath {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.directory.as_os_str(), &self.name).cmp(&(other.directory.as_os_str(), &other.name))
+        let directories = if Arc::ptr_eq(&self.directory, &other.directory) {
+            std::cmp::Ordering::Equal
+        } else {
+            self.directory.as_os_str().cmp(other.directory.as_os_str())
+        };
+        directories.then_with(|| self.name.cmp(&other.name))
     }
 }
 
@@ -348,8 +369,7 @@ impl Serialize for FilePath {
 impl<'de> Deserialize<'de> for FilePath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let path = std::ffi::OsString::from_vec(text.into_bytes());
-        Ok(Self::of(Path::new(&path)))
+        Ok(Self::of(&path_text::parse(&text)))
     }
 }
 
@@ -395,14 +415,14 @@ mod tests {
             size: 700,
             mode: 0o640,
             compression: Some(Compression::Zstd),
-            encryption: Some(EncryptionFacts {
+            encryption: Some(Box::new(EncryptionFacts {
                 key_id: "k".into(),
                 server_uuid: None,
                 key_seqno: Some(3),
                 wrapping: Mark([0xAB; 16]),
                 file_key: Some(Mark([0; 16])),
                 body: BodyMarks([Some(1), None, None]),
-            }),
+            })),
         };
         let text = serde_json::to_string(&log).unwrap();
         assert_eq!(serde_json::from_str::<LogFacts>(&text).unwrap(), log);

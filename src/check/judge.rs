@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::slice::ParallelSliceMut;
+
 use super::facts::{EncryptionFacts, Facts, FilePath, IndexFacts, LogFacts, Mark};
-use super::findings::Finding;
-use super::path_text;
-use super::policy::Policy;
-use super::rules::{RuleId, Severity};
+use crate::finding::{Finding, Policy, RuleId, Severity, path_text};
 use crate::log::header;
 
 /// Different bodies under one key that are kept apart; beyond, the first stands for all.
@@ -20,24 +20,27 @@ const MOST_RELATED: usize = 20;
 /// The logs must be sorted by path.
 #[must_use]
 pub fn judge(facts: &Facts, policy: &Policy) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    old_generations(facts, policy, &mut findings);
-    shared_keys(facts, &mut findings);
-    not_indexed(facts, &mut findings);
-    open_logs(facts, policy, &mut findings);
-    foreign_servers(facts, policy, &mut findings);
-    findings
+    let rules = [
+        old_generations,
+        shared_keys,
+        not_indexed,
+        open_logs,
+        foreign_servers,
+    ];
+    let found = rules.into_par_iter().map(|rule| rule(facts, policy));
+    found.flatten_iter().collect()
 }
 
 fn encrypted(facts: &Facts) -> impl Iterator<Item = (&LogFacts, &EncryptionFacts)> {
     facts
         .logs
         .iter()
-        .filter_map(|log| log.encryption.as_ref().map(|encryption| (log, encryption)))
+        .filter_map(|log| Some((log, log.encryption.as_deref()?)))
 }
 
 /// BLS005.
-fn old_generations(facts: &Facts, policy: &Policy, findings: &mut Vec<Finding>) {
+fn old_generations(facts: &Facts, policy: &Policy) -> Vec<Finding> {
+    let mut findings = Vec::new();
     let mut current: HashMap<&str, (u32, &str)> = HashMap::new();
     let mut last = None;
     for (_, encryption) in encrypted(facts) {
@@ -87,6 +90,7 @@ fn old_generations(facts: &Facts, policy: &Policy, findings: &mut Vec<Finding>) 
             );
         findings.push(finding);
     }
+    findings
 }
 
 fn key_id_length(encryption: &EncryptionFacts) -> u64 {
@@ -94,7 +98,8 @@ fn key_id_length(encryption: &EncryptionFacts) -> u64 {
 }
 
 /// BLS006.
-fn shared_keys(facts: &Facts, findings: &mut Vec<Finding>) {
+fn shared_keys(facts: &Facts, _: &Policy) -> Vec<Finding> {
+    let mut findings = Vec::new();
     let mut reported = BTreeSet::new();
     let by_header: &MarkOf = &|encryption| Some(encryption.wrapping);
     let by_key: &MarkOf = &|encryption| encryption.file_key;
@@ -112,10 +117,11 @@ fn shared_keys(facts: &Facts, findings: &mut Vec<Finding>) {
             .logs
             .iter()
             .enumerate()
-            .filter_map(|(index, log)| Some((mark(log.encryption.as_ref()?)?, index)))
+            .filter_map(|(index, log)| Some((mark(log.encryption.as_deref()?)?, index)))
             .collect();
-        marked.sort_unstable();
-        for group in marked.chunk_by(|one, other| one.0 == other.0) {
+        marked.par_sort_unstable();
+        let groups = marked.chunk_by(|one, other| one.0 == other.0);
+        for group in groups.filter(|group| group.len() > 1) {
             let logs = group.iter().filter_map(|(_, index)| facts.logs.get(*index));
             for (log, other) in of_different_bodies(logs) {
                 if reported.insert(&log.path) {
@@ -124,6 +130,7 @@ fn shared_keys(facts: &Facts, findings: &mut Vec<Finding>) {
             }
         }
     }
+    findings
 }
 
 type MarkOf = dyn Fn(&EncryptionFacts) -> Option<Mark>;
@@ -172,12 +179,13 @@ fn shared_key(log: &LogFacts, other: &LogFacts, how: &str) -> Finding {
 }
 
 /// BLS008.
-fn not_indexed(facts: &Facts, findings: &mut Vec<Finding>) {
-    findings.extend(unlisted(facts).map(|(log, index)| {
+fn not_indexed(facts: &Facts, _: &Policy) -> Vec<Finding> {
+    let found = unlisted(facts).map(|(log, index)| {
         let index_path = index.path.join();
         let message = format!("not listed in {}", path_text::text(&index_path));
         Finding::new(RuleId::Bls008, &log.path.join(), message).related_to([index_path])
-    }));
+    });
+    found.collect()
 }
 
 /// Logs beside an index of their series that none of the indexes there lists, each with one.
@@ -195,7 +203,10 @@ pub(super) fn unlisted(facts: &Facts) -> impl Iterator<Item = (&LogFacts, &Index
     logs.filter(|log| log.compression.is_none())
         .filter_map(move |log| {
             let directory = log.path.directory();
-            if last.as_ref().is_none_or(|(known, _)| *known != directory) {
+            if last
+                .as_ref()
+                .is_none_or(|(known, _)| known.as_os_str() != directory.as_os_str())
+            {
                 let indexes = by_directory.get(&*path_text::text(directory));
                 last = Some((directory, indexes.cloned().unwrap_or_default()));
             }
@@ -232,7 +243,8 @@ fn has_series(index: &IndexFacts, base: &str) -> bool {
 }
 
 /// BLS010 of logs: one finding for all logs of a directory that have the same mode.
-fn open_logs(facts: &Facts, policy: &Policy, findings: &mut Vec<Finding>) {
+fn open_logs(facts: &Facts, policy: &Policy) -> Vec<Finding> {
+    let mut findings = Vec::new();
     let allowed = policy.max_log_mode;
     for logs in by_directory(facts) {
         let mut modes: BTreeMap<u32, Vec<&LogFacts>> = BTreeMap::new();
@@ -252,6 +264,7 @@ fn open_logs(facts: &Facts, policy: &Policy, findings: &mut Vec<Finding>) {
             findings.push(Finding::new(RuleId::Bls010, &first, message).related_to(others));
         }
     }
+    findings
 }
 
 /// Logs of one directory after those of another; the facts are sorted.
@@ -272,7 +285,8 @@ pub(super) fn mode_message(what: &str, mode: u32, allowed: u32) -> String {
 }
 
 /// BLS012.
-fn foreign_servers(facts: &Facts, policy: &Policy, findings: &mut Vec<Finding>) {
+fn foreign_servers(facts: &Facts, policy: &Policy) -> Vec<Finding> {
+    let mut findings = Vec::new();
     for logs in by_directory(facts) {
         let logs: Vec<(&FilePath, &str)> = logs
             .iter()
@@ -295,6 +309,7 @@ fn foreign_servers(facts: &Facts, policy: &Policy, findings: &mut Vec<Finding>) 
             }
         }
     }
+    findings
 }
 
 /// Whose directory it is.

@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use binlogsec::check::{RULES, RuleId};
+use binlogsec::finding::{RuleId, rules};
+use binlogsec::report::model::ExplainReport;
 use binlogsec::report::{human, markdown};
 use clap::Args;
-use serde::Serialize;
 
 use super::args::Format;
 use super::exit::Exit;
@@ -32,25 +32,6 @@ pub(crate) struct ExplainArgs {
     pub(crate) markdown: bool,
 }
 
-#[derive(Serialize)]
-struct Rules {
-    schema: &'static str,
-    rules: Vec<RuleEntry>,
-}
-
-#[derive(Serialize)]
-struct RuleEntry {
-    id: &'static str,
-    name: &'static str,
-    title: &'static str,
-    severity: &'static str,
-    meaning: &'static str,
-    risk: &'static str,
-    remedy: &'static str,
-    advice: &'static str,
-    controls: &'static [binlogsec::check::rules::Control],
-}
-
 pub(crate) fn run(args: &ExplainArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let mut out = terminal.out();
     if args.markdown {
@@ -59,7 +40,7 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &Terminal) -> anyhow::Result<Exi
         return Ok(Exit::Done);
     }
     let ids: Vec<RuleId> = if args.ids.is_empty() {
-        RULES.iter().map(|rule| rule.id).collect()
+        rules::all().map(|rule| rule.id).collect()
     } else {
         args.ids
             .iter()
@@ -75,27 +56,8 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &Terminal) -> anyhow::Result<Exi
                 human::explain(&mut out, id.rule())?;
             }
         }
-        Format::Json => {
-            let rules = ids.into_iter().map(entry).collect();
-            let schema = "binlogsec.explain/1";
-            write_json(&mut out, &Rules { schema, rules })?;
-        }
+        Format::Json => write_json(&mut out, &ExplainReport::new(&ids))?,
     }
     out.flush()?;
     Ok(Exit::Done)
-}
-
-fn entry(id: RuleId) -> RuleEntry {
-    let rule = id.rule();
-    RuleEntry {
-        id: rule.code,
-        name: rule.name,
-        title: rule.title,
-        severity: rule.severity.name(),
-        meaning: rule.meaning,
-        risk: rule.risk,
-        remedy: rule.remedy,
-        advice: rule.advice,
-        controls: rule.controls,
-    }
 }

@@ -56,6 +56,8 @@ pub fn file_to_file(
     transform: &Transform<'_>,
     progress: &dyn Progress,
 ) -> Result<(), TransferError> {
+    let length = range.end.saturating_sub(range.start);
+    sink.reserve(sink_offset.saturating_add(length))?;
     let visit = |within: u64, bytes: &[u8], target: &mut Vec<u8>| {
         target.resize(bytes.len(), 0);
         transform(within, bytes, target);
@@ -196,15 +198,102 @@ pub fn stream(
     name: &Path,
     progress: &dyn Progress,
 ) -> Result<u64, TransferError> {
+    in_turns(vec![Box::new(producer)], writer, name, progress)
+}
+
+/// Transforms a range of a file and writes it in order. As many threads transform as the current
+/// rayon pool has, each in its turn; they are others than the pool's, which may have but one.
+/// Returns the bytes written.
+///
+/// The file is read by position: neighbouring chunks are different threads', so that each would
+/// have to map all of it.
+///
+/// # Errors
+/// The first [`TransferError`] in the order of the output.
+pub fn file_to_stream(
+    source: &FileSource,
+    range: Range<u64>,
+    writer: &mut dyn Write,
+    name: &Path,
+    transform: &Transform<'_>,
+    progress: &dyn Progress,
+) -> Result<u64, TransferError> {
+    const BYTES: u64 = CHUNK as u64;
+    let length = range.end.saturating_sub(range.start);
+    let threads = u64::try_from(rayon::current_num_threads()).unwrap_or(1);
+    let threads = threads.min(length.div_ceil(BYTES)).max(1);
+    let worker = |first: u64| -> Box<Producer<'_>> {
+        let mut within = first.saturating_mul(BYTES);
+        let mut stored = Vec::new();
+        Box::new(move |buffer: &mut [u8]| {
+            let left = usize::try_from(length.saturating_sub(within)).unwrap_or(usize::MAX);
+            stored.resize(left.min(buffer.len()), 0);
+            let read = source.read_at(range.start.saturating_add(within), &mut stored)?;
+            transform(within, &stored, buffer.get_mut(..read).unwrap_or_default());
+            within = within.saturating_add(threads.saturating_mul(BYTES));
+            Ok(read)
+        })
+    };
+    let workers = (0..threads).map(worker).collect();
+    let written = in_turns(workers, writer, name, progress)?;
+    source.check_size()?;
+    Ok(written)
+}
+
+/// Writes the pieces that several producers give in turn, each in a thread of its own.
+fn in_turns(
+    producers: Vec<Box<Producer<'_>>>,
+    writer: &mut dyn Write,
+    name: &Path,
+    progress: &dyn Progress,
+) -> Result<u64, TransferError> {
     std::thread::scope(|scope| {
+        let start = |producer| Turn::start(scope, producer);
+        let turns: Vec<Turn> = producers.into_iter().map(start).collect();
+        let mut written = 0_u64;
+        for turn in turns.iter().cycle() {
+            // A producer that has come to its end, or failed, has said so before it went.
+            let Ok(produced) = turn.filled.recv() else {
+                break;
+            };
+            let buffer = produced?;
+            writer
+                .write_all(&buffer)
+                .map_err(TransferError::at(name, "write"))?;
+            let length = u64::try_from(buffer.len()).unwrap_or(u64::MAX);
+            written = written.saturating_add(length);
+            if progress.advance(length).is_break() {
+                return Err(TransferError::Cancelled);
+            }
+            if buffer.len() < CHUNK {
+                break;
+            }
+            let _ = turn.empty.send(buffer);
+        }
+        writer.flush().map_err(TransferError::at(name, "write"))?;
+        Ok(written)
+    })
+}
+
+/// The writer's end of a producer's thread: full buffers come, empty ones go back.
+struct Turn {
+    filled: mpsc::Receiver<Result<Vec<u8>, TransferError>>,
+    empty: mpsc::Sender<Vec<u8>>,
+}
+
+impl Turn {
+    fn start<'scope>(
+        scope: &'scope std::thread::Scope<'scope, '_>,
+        mut producer: Box<Producer<'scope>>,
+    ) -> Self {
         let (filled_sender, filled) = mpsc::sync_channel(CHUNKS_IN_FLIGHT);
-        let (empty_sender, empty) = mpsc::channel();
+        let (empty, given_back) = mpsc::channel();
         for _ in 0..CHUNKS_IN_FLIGHT {
-            let _ = empty_sender.send(Vec::new());
+            let _ = empty.send(Vec::new());
         }
         scope.spawn(move || {
             // Ends when the writer gives no buffer back any more.
-            while let Ok(mut buffer) = empty.recv() {
+            while let Ok(mut buffer) = given_back.recv() {
                 buffer.resize(CHUNK, 0);
                 let produced = producer(&mut buffer).map(|length| {
                     buffer.truncate(length);
@@ -216,22 +305,8 @@ pub fn stream(
                 }
             }
         });
-        let mut written = 0_u64;
-        while let Ok(produced) = filled.recv() {
-            let buffer: Vec<u8> = produced?;
-            writer
-                .write_all(&buffer)
-                .map_err(TransferError::at(name, "write"))?;
-            let length = u64::try_from(buffer.len()).unwrap_or(u64::MAX);
-            written = written.saturating_add(length);
-            if progress.advance(length).is_break() {
-                return Err(TransferError::Cancelled);
-            }
-            let _ = empty_sender.send(buffer);
-        }
-        writer.flush().map_err(TransferError::at(name, "write"))?;
-        Ok(written)
-    })
+        Self { filled, empty }
+    }
 }
 
 /// Gives a pipe the room for a few buffers, so that its two ends wait for each other less often.
@@ -296,6 +371,17 @@ mod tests {
                     std::fs::read(&target).unwrap() == expected,
                     "{start} {access:?}"
                 );
+                for threads in [1, 3] {
+                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                    let mut output = Vec::new();
+                    let range = start..source.length();
+                    let written = pool.unwrap().install(|| {
+                        let name = Path::new("-");
+                        file_to_stream(&source, range, &mut output, name, &mark, &NoProgress)
+                    });
+                    assert_eq!(written.unwrap(), expected.len() as u64);
+                    assert!(output == expected, "{start} {access:?} {threads}");
+                }
             }
         }
     }
@@ -332,6 +418,12 @@ mod tests {
                 "{access:?}: {error}"
             );
         }
+        writer.set_len(12 << 20).unwrap();
+        let source = FileSource::open(&input).unwrap();
+        let (range, name) = (0..source.length(), Path::new("-"));
+        let mut output = std::io::sink();
+        let error = file_to_stream(&source, range, &mut output, name, &mark, &Cut(&writer));
+        assert!(matches!(error, Err(TransferError::Shrank { .. })));
     }
 
     #[test]

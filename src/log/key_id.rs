@@ -1,6 +1,7 @@
 //! The key id: the name under which a keyring holds a replication encryption key.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// What the server puts before the UUID (server source:
 /// `Rpl_encryption::get_key_id_with_suffix`).
@@ -13,7 +14,7 @@ const UUID_LENGTH: usize = 36;
 /// The server writes `MySQLReplicationKey_<server uuid>_<sequence number>` and accepts any bytes,
 /// so any bytes are kept; [`KeyId::parts`] is there when they have the server's form.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyId(Box<[u8]>);
+pub struct KeyId(Arc<[u8]>);
 
 /// The two parts of a key id of the server's form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::targets::{Origin, Target};
 use crate::error::Error;
-use crate::io::TransferError;
+use crate::io::{TransferError, location};
 
 /// One file of many.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl<'a> OutputDirectory<'a> {
     /// # Errors
     /// [`TransferError::File`].
     pub(super) fn create(path: &'a Path) -> Result<Self, TransferError> {
-        if !path.is_dir() {
+        if !location::is_url(path) && !path.is_dir() {
             std::fs::DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)

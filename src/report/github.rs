@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 
-use super::model::CheckReport;
+use super::model::{FindingsView, SubjectEntry};
 
 /// Workflow commands, one for each finding that no baseline accepts, and the verdict.
 ///
 /// # Errors
 /// What the writer answers.
-pub fn check(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
+pub fn findings(out: &mut dyn Write, report: &FindingsView<'_>) -> io::Result<()> {
+    let command_name = report.command;
     for finding in report
         .findings
         .iter()
@@ -19,23 +20,33 @@ pub fn check(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
             "warning" => "warning",
             _ => "notice",
         };
-        let file = property(&finding.path);
         let title = property(&format!("{} {}", finding.id, finding.title));
-        let message = data(&format!("{}\nRemedy: {}", finding.message, finding.remedy));
-        writeln!(out, "::{command} file={file},title={title}::{message}")?;
+        let (place, about) = place(&finding.subject);
+        let message = format!("{about}{}\nRemedy: {}", finding.message, finding.remedy);
+        writeln!(out, "::{command} {place}title={title}::{}", data(&message))?;
     }
-    for failure in &report.failures {
+    for failure in report.failures {
         writeln!(
             out,
-            "::error title=binlogsec check::{}",
+            "::error title=binlogsec {command_name}::{}",
             data(&failure.message)
         )?;
     }
     writeln!(
         out,
-        "::notice title=binlogsec check::{}",
-        data(&report.summary.text)
+        "::notice title=binlogsec {command_name}::{}",
+        data(report.summary)
     )
+}
+
+/// The properties that name a file; what is no file is named in the message.
+fn place(subject: &SubjectEntry<'_>) -> (String, String) {
+    let Some(path) = &subject.path else {
+        return (String::new(), format!("{subject}: "));
+    };
+    let line = subject.line.map(|line| format!("line={line},"));
+    let line = line.unwrap_or_default();
+    (format!("file={},{line}", property(path)), String::new())
 }
 
 /// What a workflow command takes for its end, and other characters that a log viewer would obey.

@@ -2,16 +2,17 @@
 
 use std::io::{self, Write};
 
-use super::model::{CheckReport, FindingEntry};
-use crate::check::RULES;
+use super::model::{FindingEntry, FindingsView};
 
 /// A test case for each finding, and one that passes for each rule without any. Findings that do
 /// not count are skipped cases.
 ///
 /// # Errors
 /// What the writer answers.
-pub fn check(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
-    let clean: Vec<_> = RULES
+pub fn findings(out: &mut dyn Write, report: &FindingsView<'_>) -> io::Result<()> {
+    let command = report.command;
+    let clean: Vec<_> = report
+        .rules
         .iter()
         .filter(|rule| {
             report
@@ -34,15 +35,15 @@ pub fn check(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
     writeln!(out, "<testsuites name=\"binlogsec\" {totals}>")?;
     writeln!(
         out,
-        "  <testsuite name=\"binlogsec.check\" {totals} skipped=\"{skipped}\">"
+        "  <testsuite name=\"binlogsec.{command}\" {totals} skipped=\"{skipped}\">"
     )?;
-    for finding in &report.findings {
+    for finding in report.findings {
         case(out, finding)?;
     }
-    for failure in &report.failures {
+    for failure in report.failures {
         writeln!(
             out,
-            "    <testcase classname=\"binlogsec.check\" name=\"target\">"
+            "    <testcase classname=\"binlogsec.{command}\" name=\"target\">"
         )?;
         writeln!(
             out,
@@ -61,13 +62,13 @@ pub fn check(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
     writeln!(
         out,
         "    <system-out>{}</system-out>",
-        escaped(&report.summary.text)
+        escaped(report.summary)
     )?;
     writeln!(out, "  </testsuite>\n</testsuites>")
 }
 
 fn case(out: &mut dyn Write, finding: &FindingEntry<'_>) -> io::Result<()> {
-    let (id, name) = (finding.id, escaped(&finding.path));
+    let (id, name) = (finding.id, escaped(&finding.subject.to_string()));
     let message = escaped(finding.message);
     writeln!(
         out,
@@ -76,10 +77,7 @@ fn case(out: &mut dyn Write, finding: &FindingEntry<'_>) -> io::Result<()> {
     if finding.counts {
         let mut details = format!("{}: {}\n", finding.title, finding.message);
         for evidence in finding.evidence {
-            details.push_str(&format!(
-                "offset {}: {}\n",
-                evidence.offset, evidence.meaning
-            ));
+            details.push_str(&format!("{}\n", evidence.text()));
         }
         details.push_str(&format!("remedy: {}", finding.remedy));
         let severity = finding.severity;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::check::RULES;
+use crate::finding::rules;
 
 /// Writes the page.
 ///
@@ -11,12 +11,12 @@ use crate::check::RULES;
 pub fn checks(out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
-        "# Checks\n\nWhat `binlogsec check` finds. `binlogsec explain ID` prints the same; this page is made \
+        "# Checks\n\nWhat `binlogsec check` (BLS) and `binlogsec audit` (BLS and BLR) find. `binlogsec explain ID` prints the same; this page is made \
          by\n`binlogsec explain --markdown`. Ids are stable for ever. Errors and warnings count for the \
          exit code,\nnotes do not; a policy changes the weight of each (see [check.md](check.md)).\n"
     )?;
     writeln!(out, "| id | severity | finding |\n|---|---|---|")?;
-    for rule in &RULES {
+    for rule in rules::all() {
         let (code, severity, title) = (rule.code, rule.severity, rule.title);
         writeln!(
             out,
@@ -24,7 +24,7 @@ pub fn checks(out: &mut dyn Write) -> io::Result<()> {
             code.to_lowercase()
         )?;
     }
-    for rule in &RULES {
+    for rule in rules::all() {
         writeln!(
             out,
             "\n## {}\n\n`{}`: {}\n",
@@ -44,8 +44,10 @@ pub fn checks(out: &mut dyn Write) -> io::Result<()> {
         )?;
         writeln!(
             out,
-            "**What to do.** {}\n\n```sh\n{}\n```",
-            rule.advice, rule.remedy
+            "**What to do.** {}\n\n```{}\n{}\n```",
+            rule.advice,
+            rule.language.code_block(),
+            rule.remedy
         )?;
     }
     Ok(())

@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use super::model::{CheckReport, Verdict};
-use crate::check::{RULES, Severity};
+use crate::finding::Severity;
+use crate::finding::rules::{self, Family};
 
 const LAST_SUCCESS: &str = "binlogsec_check_last_success_timestamp_seconds";
 
@@ -91,7 +92,7 @@ fn findings(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
         name,
         "Findings by id and weight, without accepted ones.",
     )?;
-    for rule in &RULES {
+    for rule in rules::of_family(Family::Logs) {
         for severity in [Severity::Error, Severity::Warning, Severity::Note] {
             let is_meant = |finding: &&super::model::FindingEntry<'_>| {
                 finding.id == rule.code
@@ -116,7 +117,7 @@ fn findings(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
     writeln!(
         out,
         "binlogsec_check_findings_accepted {}",
-        report.summary.accepted
+        report.summary.findings.accepted
     )
 }
 

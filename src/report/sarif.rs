@@ -7,8 +7,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::model::{CheckReport, FindingEntry};
-use crate::check::{RULES, Rule, Severity};
+use super::model::{FindingEntry, FindingsView};
+use crate::finding::{Evidence, Rule, RuleId, Severity, Subject};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
@@ -16,7 +16,8 @@ const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 ///
 /// # Errors
 /// What the writer answers.
-pub fn check(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
+pub fn findings(out: &mut dyn Write, report: &FindingsView<'_>) -> io::Result<()> {
+    let index = |id: RuleId| report.rules.iter().position(|rule| rule.id == id);
     let notifications: Vec<_> = report
         .failures
         .iter()
@@ -30,14 +31,14 @@ pub fn check(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
                 "name": "binlogsec",
                 "version": env!("CARGO_PKG_VERSION"),
                 "semanticVersion": env!("CARGO_PKG_VERSION"),
-                "rules": RULES.iter().map(rule).collect::<Vec<_>>(),
+                "rules": report.rules.iter().map(|it| rule(it)).collect::<Vec<_>>(),
             }},
             "invocations": [{
                 "executionSuccessful": report.failures.is_empty(),
                 "toolExecutionNotifications": notifications,
             }],
-            "results": report.findings.iter().map(result).collect::<Vec<_>>(),
-            "properties": {"summary": report.summary.text},
+            "results": report.findings.iter().map(|it| result(it, index(it.source.rule))).collect::<Vec<_>>(),
+            "properties": {"summary": report.summary},
         }],
     });
     serde_json::to_writer_pretty(&mut *out, &document)?;
@@ -71,18 +72,33 @@ fn rule(rule: &Rule) -> Value {
     })
 }
 
-fn result(finding: &FindingEntry<'_>) -> Value {
-    let physical = |path: &Path, evidence: Option<(u64, u64)>| {
-        let mut location = json!({"artifactLocation": {"uri": uri(path)}});
-        if let (Some((offset, length)), Some(object)) = (evidence, location.as_object_mut()) {
-            object.insert(
-                "region".to_owned(),
-                json!({"byteOffset": offset, "byteLength": length}),
-            );
+fn physical(path: &Path, region: Option<Value>) -> Value {
+    let mut location = json!({"artifactLocation": {"uri": uri(path)}});
+    if let (Some(region), Some(object)) = (region, location.as_object_mut()) {
+        object.insert("region".to_owned(), region);
+    }
+    location
+}
+
+fn location(finding: &FindingEntry<'_>) -> Value {
+    let bytes = finding.evidence.iter().find_map(|it| match it {
+        Evidence::Bytes { offset, length, .. } => {
+            Some(json!({"byteOffset": offset, "byteLength": length}))
         }
-        location
-    };
-    let evidence = finding.evidence.first().map(|it| (it.offset, it.length));
+        Evidence::Value { .. } => None,
+    });
+    match &finding.source.subject {
+        Subject::File { path, line } => {
+            let region = line.map(|line| json!({"startLine": line})).or(bytes);
+            json!({"physicalLocation": physical(path, region)})
+        }
+        server @ Subject::Server { .. } => {
+            json!({"logicalLocations": [{"fullyQualifiedName": server.name(), "kind": "resource"}]})
+        }
+    }
+}
+
+fn result(finding: &FindingEntry<'_>, rule_index: Option<usize>) -> Value {
     let related: Vec<_> = finding
         .source
         .related
@@ -91,18 +107,20 @@ fn result(finding: &FindingEntry<'_>) -> Value {
         .collect();
     let mut result = json!({
         "ruleId": finding.id,
-        "ruleIndex": finding.source.rule as usize,
         "level": finding.severity,
         "message": {"text": format!("{}: {}", finding.title, finding.message)},
-        "locations": [{"physicalLocation": physical(finding.exact_path(), evidence)}],
+        "locations": [location(finding)],
         "relatedLocations": related,
-        // The same finding of the same file is the same alert, run after run.
-        "partialFingerprints": {"binlogsec/v1": format!("{}:{}", finding.id, finding.path)},
+        // The same finding of the same subject is the same alert, run after run.
+        "partialFingerprints": {"binlogsec/v1": format!("{}:{}", finding.id, finding.source.subject.name())},
         "properties": {"evidence": finding.evidence, "remedy": finding.remedy},
     });
     if let (Some(accepted), Some(object)) = (finding.accepted, result.as_object_mut()) {
         let suppression = json!([{"kind": "external", "justification": accepted.reason}]);
         object.insert("suppressions".to_owned(), suppression);
+    }
+    if let (Some(index), Some(object)) = (rule_index, result.as_object_mut()) {
+        object.insert("ruleIndex".to_owned(), json!(index));
     }
     result
 }

@@ -1,14 +1,19 @@
-//! A log file as a source of bytes: mapped in windows, or read by position.
+//! A log as a source of bytes: a file, mapped in windows or read by position, or an object that is
+//! read by ranges.
 
 mod map;
 
 use std::fs::{File, FileType, OpenOptions};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use map::Mapping;
 
 use super::TransferError;
+use super::location::{self, ObjectUrl};
+#[cfg(feature = "objects")]
+use super::objects::Object;
 
 /// How much is mapped at a time. Pages are unmapped behind the work, so this times the number of
 /// workers bounds the memory, whatever the file's size.
@@ -23,22 +28,34 @@ pub enum Access {
     Positioned,
 }
 
-/// A regular file, open for reading, with the size it had at that moment.
+/// A regular file, or an object, open for reading, with the size it had at that moment.
 #[derive(Debug)]
 pub struct FileSource {
-    file: File,
+    backing: Backing,
     path: PathBuf,
     length: u64,
     access: Access,
 }
 
+#[derive(Debug)]
+enum Backing {
+    File(File),
+    #[cfg(feature = "objects")]
+    Object(Box<Object>),
+}
+
 impl FileSource {
-    /// Opens a regular file. Reads are positioned until [`FileSource::set_access`] says otherwise.
+    /// Opens a regular file, or an object by its URL. Reads of a file are positioned until
+    /// [`FileSource::set_access`] says otherwise.
     ///
     /// # Errors
     /// [`TransferError::File`] when it cannot be opened, [`TransferError::NotAFile`] for anything
     /// else than a file; neither blocks.
     pub fn open(path: &Path) -> Result<Self, TransferError> {
+        if let Some(url) = ObjectUrl::of(path) {
+            return Self::open_object(path, &url);
+        }
+        let path = &*location::local(path);
         let file = OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_NONBLOCK)
@@ -64,10 +81,28 @@ impl FileSource {
         }
         let length = metadata.len();
         Ok(Self {
-            file,
+            backing: Backing::File(file),
             path: path.to_owned(),
             length,
             access: Access::Positioned,
+        })
+    }
+
+    #[cfg(feature = "objects")]
+    fn open_object(path: &Path, url: &ObjectUrl) -> Result<Self, TransferError> {
+        let object = Object::open(path, url)?;
+        Ok(Self {
+            length: object.length(),
+            backing: Backing::Object(Box::new(object)),
+            path: path.to_owned(),
+            access: Access::Positioned,
+        })
+    }
+
+    #[cfg(not(feature = "objects"))]
+    fn open_object(path: &Path, _url: &ObjectUrl) -> Result<Self, TransferError> {
+        Err(TransferError::NoObjects {
+            path: path.to_owned(),
         })
     }
 
@@ -88,10 +123,31 @@ impl FileSource {
         &self.path
     }
 
-    /// The open file.
-    #[must_use]
-    pub const fn file(&self) -> &File {
-        &self.file
+    /// The open file, for what is more than reading.
+    ///
+    /// # Errors
+    /// [`TransferError::NotLocal`] when it is an object.
+    pub fn file(&self) -> Result<&File, TransferError> {
+        match &self.backing {
+            Backing::File(file) => Ok(file),
+            #[cfg(feature = "objects")]
+            Backing::Object(_) => Err(TransferError::NotLocal {
+                path: self.path.clone(),
+            }),
+        }
+    }
+
+    /// What the store calls the version of the object that was opened; `None` for a file.
+    #[cfg(feature = "objects")]
+    pub(super) fn object_version(&self) -> Option<Option<String>> {
+        match &self.backing {
+            Backing::File(_) => None,
+            Backing::Object(object) => Some(object.tag().map(str::to_owned)),
+        }
+    }
+
+    fn is_object(&self) -> bool {
+        !matches!(self.backing, Backing::File(_))
     }
 
     /// Fills `buffer` from `offset` on, up to the size at open. Returns how much there was.
@@ -102,13 +158,17 @@ impl FileSource {
         let available = usize::try_from(self.length.saturating_sub(offset)).unwrap_or(usize::MAX);
         let wanted = available.min(buffer.len());
         let target = buffer.get_mut(..wanted).unwrap_or_default();
-        self.file.read_exact_at(target, offset).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::UnexpectedEof {
-                self.shrank()
-            } else {
-                TransferError::at(&self.path, "read")(error)
-            }
-        })?;
+        match &self.backing {
+            Backing::File(file) => file.read_exact_at(target, offset).map_err(|error| {
+                if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                    self.shrank()
+                } else {
+                    TransferError::at(&self.path, "read")(error)
+                }
+            })?,
+            #[cfg(feature = "objects")]
+            Backing::Object(object) => object.read_exact_at(offset, target)?,
+        }
         Ok(wanted)
     }
 
@@ -119,6 +179,7 @@ impl FileSource {
             source: self,
             window: None,
             buffer: Vec::new(),
+            held: 0..0,
         }
     }
 
@@ -144,7 +205,12 @@ impl FileSource {
     }
 
     fn size_now(&self) -> u64 {
-        self.file.metadata().map_or(0, |metadata| metadata.len())
+        match &self.backing {
+            Backing::File(file) => file.metadata().map_or(0, |metadata| metadata.len()),
+            // Every read asks for this very version.
+            #[cfg(feature = "objects")]
+            Backing::Object(object) => object.length(),
+        }
     }
 }
 
@@ -154,6 +220,8 @@ pub struct View<'a> {
     source: &'a FileSource,
     window: Option<Mapping>,
     buffer: Vec<u8>,
+    /// Which bytes of an object the buffer has.
+    held: Range<u64>,
 }
 
 impl View<'_> {
@@ -166,12 +234,18 @@ impl View<'_> {
     /// As [`FileSource::read_at`].
     pub fn bytes(&mut self, offset: u64, length: usize) -> Result<&[u8], TransferError> {
         // Decided first, so that no borrow of the window outlives the decision.
-        if self.source.access == Access::Mapped && self.map_window(offset, length) {
+        if self.source.access == Access::Mapped
+            && !self.source.is_object()
+            && self.map_window(offset, length)
+        {
             let window = self
                 .window
                 .as_ref()
                 .and_then(|window| window.get(offset, length));
             return Ok(window.unwrap_or_default());
+        }
+        if self.source.is_object() {
+            return self.held(offset, length);
         }
         self.buffer.resize(length, 0);
         let read = self.source.read_at(offset, &mut self.buffer)?;
@@ -193,6 +267,26 @@ impl View<'_> {
         }
     }
 
+    /// The piece of an object: the rest of its window is read with it, by one request.
+    fn held(&mut self, offset: u64, length: usize) -> Result<&[u8], TransferError> {
+        let end = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+        if offset < self.held.start || end > self.held.end {
+            let window = (offset / WINDOW).saturating_add(1).saturating_mul(WINDOW);
+            let until = window.max(end).min(self.source.length);
+            let wanted = usize::try_from(until.saturating_sub(offset)).unwrap_or(usize::MAX);
+            // What fails leaves nothing that could be taken for the bytes.
+            self.held = 0..0;
+            self.buffer.resize(wanted, 0);
+            if self.source.read_at(offset, &mut self.buffer)? < length {
+                return Err(self.source.shrank());
+            }
+            self.held = offset..until;
+        }
+        let start = usize::try_from(offset.saturating_sub(self.held.start)).unwrap_or(usize::MAX);
+        let piece = self.buffer.get(start..start.saturating_add(length));
+        Ok(piece.unwrap_or_default())
+    }
+
     /// Moves the window so that it holds the piece. `false` where it has to be read instead.
     fn map_window(&mut self, offset: u64, length: usize) -> bool {
         if self
@@ -206,7 +300,11 @@ impl View<'_> {
         let end = start.saturating_add(WINDOW).min(self.source.length);
         // The old window goes before the new one comes.
         self.window = None;
-        self.window = Mapping::new(&self.source.file, start..end);
+        self.window = match &self.source.backing {
+            Backing::File(file) => Mapping::new(file, start..end),
+            #[cfg(feature = "objects")]
+            Backing::Object(_) => None,
+        };
         self.window
             .as_ref()
             .is_some_and(|window| window.get(offset, length).is_some())

@@ -1,9 +1,11 @@
 //! Reports for people: tables, and a line that sums up. A module for each command.
 
+mod audit;
 mod check;
 mod decrypt;
 mod encrypt;
 mod events;
+mod finding;
 mod inspect;
 mod keyring;
 mod keyring_change;
@@ -18,10 +20,12 @@ use anstyle::{AnsiColor, Style};
 use super::model::LogEntry;
 use super::table;
 
-pub use check::{check, explain};
+pub use audit::audit;
+pub use check::check;
 pub use decrypt::decrypt;
 pub use encrypt::encrypt;
 pub use events::{event, events_head, stats};
+pub use finding::explain;
 pub use inspect::inspect;
 pub use keyring::keyring;
 pub use keyring_change::keyring_change;

@@ -1,21 +1,27 @@
 //! The report of `binlogsec check`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use super::Failure;
+use super::finding::{FindingCounts, FindingEntry, FindingsView, Verdict, count};
+use super::shard::{ShardEntry, failures};
 use crate::check::facts::{Facts, LogFacts, LogStatus};
-use crate::check::findings::{Acceptance, Evidence, Finding};
-use crate::check::rules::Control;
-use crate::check::{CheckOutcome, Counts, path_text};
+use crate::check::{CheckOutcome, Counts};
+use crate::finding::Finding;
+use crate::finding::rules::{self, Family};
 
 /// `binlogsec check --format json`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckReport<'a> {
     /// `binlogsec.check/1`.
     pub schema: &'static str,
+    /// Which part of a run this is, if it is one: what takes more than one file is not judged then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardEntry>,
     /// The worst first, and by path.
     pub findings: Vec<FindingEntry<'a>>,
     /// What is known of each log (`files`) and what belongs to it.
@@ -27,39 +33,9 @@ pub struct CheckReport<'a> {
     pub summary: CheckSummary,
 }
 
-/// One finding.
-#[derive(Debug, Serialize)]
-pub struct FindingEntry<'a> {
-    /// `BLS001` …
-    pub id: &'static str,
-    /// `plaintext-log` …
-    pub name: &'static str,
-    /// What was found, in words that are the same for every finding of this id.
-    pub title: &'static str,
-    /// `error`, `warning` or `note`.
-    pub severity: &'static str,
-    /// Whether it counts for the exit code.
-    pub counts: bool,
-    /// Which file or directory; bytes that are not UTF-8 as `\xNN`.
-    pub path: String,
-    /// What is the case with this file.
-    pub message: &'a str,
-    /// Where that can be seen.
-    pub evidence: &'a [Evidence],
-    /// A command that helps.
-    pub remedy: String,
-    /// The controls it bears on.
-    pub controls: &'static [Control],
-    /// Other files that it takes to see it.
-    pub related: Vec<String>,
-    /// Why it does not count, if a baseline accepts it.
-    pub accepted: Option<&'a Acceptance>,
-    #[serde(skip)]
-    pub(crate) source: &'a Finding,
-}
-
 /// Counts, and what they come to.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckSummary {
     /// `pass`, `fail`, `nothing-scanned` or `incomplete`.
     pub verdict: Verdict,
@@ -73,31 +49,12 @@ pub struct CheckSummary {
     pub by_kind: BTreeMap<String, usize>,
     /// Logs by what is known of their protection; every status is there.
     pub by_status: BTreeMap<&'static str, usize>,
-    /// Findings of each weight that no baseline accepts.
-    pub errors: usize,
-    /// See `errors`.
-    pub warnings: usize,
-    /// See `errors`.
-    pub notes: usize,
-    /// Findings that a baseline accepts.
-    pub accepted: usize,
+    /// Findings by weight.
+    #[serde(flatten)]
+    pub findings: FindingCounts,
     /// What was looked at.
     #[serde(flatten)]
     pub counts: Counts,
-}
-
-/// What a check comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// No finding that counts.
-    Pass,
-    /// Findings that count.
-    Fail,
-    /// No file was there to look at.
-    NothingScanned,
-    /// Something that was named could not be looked at.
-    Incomplete,
 }
 
 impl<'a> CheckReport<'a> {
@@ -106,41 +63,33 @@ impl<'a> CheckReport<'a> {
     pub fn new(outcome: &'a CheckOutcome) -> Self {
         Self {
             schema: "binlogsec.check/1",
+            shard: None,
             findings: outcome.findings.iter().map(FindingEntry::new).collect(),
             facts: &outcome.facts,
-            failures: outcome.failures.iter().map(Failure::new).collect(),
+            failures: failures(&outcome.failures),
             summary: CheckSummary::new(outcome),
         }
     }
-}
 
-impl<'a> FindingEntry<'a> {
-    fn new(finding: &'a Finding) -> Self {
-        let rule = finding.rule();
+    /// The report of one shard.
+    #[must_use]
+    pub fn of_shard(outcome: &'a CheckOutcome, shard: ShardEntry) -> Self {
         Self {
-            id: rule.code,
-            name: rule.name,
-            title: rule.title,
-            severity: finding.severity.name(),
-            counts: finding.counts(),
-            path: path_text::text(&finding.path),
-            message: &finding.message,
-            evidence: &finding.evidence,
-            remedy: finding.remedy(),
-            controls: rule.controls,
-            related: finding
-                .related
-                .iter()
-                .map(|path| path_text::text(path))
-                .collect(),
-            accepted: finding.accepted.as_ref(),
-            source: finding,
+            shard: Some(shard),
+            ..Self::new(outcome)
         }
     }
 
-    /// The path, byte for byte.
-    pub(crate) fn exact_path(&self) -> &Path {
-        &self.source.path
+    /// Its findings, for what renders those of any command.
+    #[must_use]
+    pub fn view(&self) -> FindingsView<'_> {
+        FindingsView {
+            command: "check",
+            rules: rules::of_family(Family::Logs).collect(),
+            findings: &self.findings,
+            failures: &self.failures,
+            summary: &self.summary.text,
+        }
     }
 }
 
@@ -168,15 +117,9 @@ impl CheckSummary {
             add(by_kind.entry(kind).or_default(), logs.len());
             add(by_status.entry(status.name()).or_default(), logs.len());
         }
-        let of = |severity: &str| {
-            let findings = outcome.findings.iter();
-            findings
-                .filter(|finding| finding.accepted.is_none() && finding.severity.name() == severity)
-                .count()
-        };
         let verdict = if !outcome.failures.is_empty() {
             Verdict::Incomplete
-        } else if outcome.is_empty() {
+        } else if outcome.is_empty() && outcome.shard.is_none() {
             Verdict::NothingScanned
         } else if outcome.findings.iter().any(Finding::counts) {
             Verdict::Fail
@@ -190,17 +133,16 @@ impl CheckSummary {
             logs: outcome.facts.logs.len(),
             by_kind,
             by_status,
-            errors: of("error"),
-            warnings: of("warning"),
-            notes: of("note"),
-            accepted: outcome
-                .findings
-                .iter()
-                .filter(|finding| finding.accepted.is_some())
-                .count(),
+            findings: FindingCounts::new(&outcome.findings),
             counts: outcome.counts.clone(),
         };
         summary.text = summary.sentence();
+        if let Some(shard) = outcome.shard {
+            let _ = write!(
+                summary.text,
+                " (shard {shard} alone; report merge judges all of them together)"
+            );
+        }
         summary
     }
 
@@ -222,21 +164,7 @@ impl CheckSummary {
         } else {
             self.logs_in_words()
         };
-        let findings: Vec<_> = [
-            (self.errors, "error"),
-            (self.warnings, "warning"),
-            (self.notes, "note"),
-        ]
-        .into_iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, noun)| count(number as u64, noun))
-        .chain((self.accepted > 0).then(|| format!("{} accepted by the baseline", self.accepted)))
-        .collect();
-        let findings = if findings.is_empty() {
-            "nothing found".to_owned()
-        } else {
-            findings.join(", ")
-        };
+        let findings = self.findings.sentence();
         format!("{what}: {logs}; {findings}")
     }
 
@@ -272,8 +200,4 @@ impl CheckSummary {
 
 fn add(number: &mut usize, more: usize) {
     *number = number.saturating_add(more);
-}
-
-fn count(number: u64, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

@@ -13,6 +13,7 @@ use crate::ops::decrypt::{Decrypted, FileOutcome, FileResult};
 
 /// `binlogsec decrypt --format json`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DecryptReport {
     /// `binlogsec.decrypt/1`.
     pub schema: &'static str,
@@ -24,8 +25,10 @@ pub struct DecryptReport {
 
 /// One input and what came of it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DecryptEntry {
     /// `decrypted`, `left-out` or `failed`.
+    #[cfg_attr(test, schemars(extend("enum" = ["decrypted", "left-out", "failed"])))]
     pub status: &'static str,
     /// Where the plaintext is; `-` for standard output.
     pub output: Option<String>,
@@ -80,9 +83,9 @@ impl DecryptEntry {
             log.cipher = Some(cipher.clone());
             log.key_id = key_id.map(|id| id.to_string());
         }
-        log.key_status = KeyStatus::Present.name();
+        log.key_status = KeyStatus::Present.name().map(Into::into);
         Self {
-            status: "decrypted",
+            status: if decrypted.kept { "kept" } else { "decrypted" },
             output: Some(output.to_owned()),
             plain_size: Some(decrypted.plain_length),
             log: Some(log),

@@ -10,6 +10,7 @@ use crate::ops::encrypt::{Encrypted, FileOutcome, FileResult};
 
 /// `binlogsec encrypt --format json`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EncryptReport {
     /// `binlogsec.encrypt/1`.
     pub schema: &'static str,
@@ -24,10 +25,12 @@ pub struct EncryptReport {
 
 /// One input and what came of it.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EncryptEntry {
     /// As given, or as found; bytes that are not UTF-8 are replaced.
     pub path: String,
-    /// `encrypted`, `would-encrypt`, `left-out` or `failed`.
+    /// `encrypted`, `kept`, `would-encrypt`, `left-out` or `failed`.
+    #[cfg_attr(test, schemars(extend("enum" = ["encrypted", "kept", "would-encrypt", "left-out", "failed"])))]
     pub status: &'static str,
     /// Where the encrypted log is; `-` for standard output.
     pub output: Option<String>,
@@ -40,6 +43,7 @@ pub struct EncryptEntry {
     /// Version of the server that wrote the log.
     pub server_version: Option<String>,
     /// When the log was begun (RFC 3339, UTC).
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     pub created: Option<String>,
     /// Whether its in-use flag is set.
     pub in_use: Option<bool>,
@@ -82,10 +86,10 @@ impl EncryptEntry {
         let description = &done.description;
         Self {
             path: path.to_string_lossy().into_owned(),
-            status: if done.written {
-                "encrypted"
-            } else {
-                "would-encrypt"
+            status: match (done.kept, done.written) {
+                (true, _) => "kept",
+                (false, true) => "encrypted",
+                (false, false) => "would-encrypt",
             },
             output: Some(output.to_string_lossy().into_owned()),
             plain_size: Some(done.plain_length),

@@ -12,6 +12,7 @@ pub const EVENTS_SCHEMA: &str = "binlogsec.events/1";
 
 /// One event. What does not apply to it is left out.
 #[derive(Debug, Clone, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EventEntry {
     /// Plain offset of its start; of an inner event, that of its payload.
     pub position: u64,
@@ -27,6 +28,7 @@ pub struct EventEntry {
     /// Seconds since 1970 UTC.
     pub timestamp: u32,
     /// The same (RFC 3339, UTC).
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     pub time: String,
     /// The server that wrote it first.
     pub server_id: u32,
@@ -81,6 +83,7 @@ pub struct EventEntry {
     pub compressed_size: Option<u64>,
     /// `checksum`, or `unreadable`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(extend("enum" = ["checksum", "unreadable"])))]
     pub damaged: Option<&'static str>,
 }
 
@@ -155,6 +158,7 @@ impl EventEntry {
 
 /// What stands behind a file's events.
 #[derive(Debug, Clone, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EventsEnd {
     /// Events that were read.
     pub events: u64,
@@ -170,6 +174,7 @@ pub struct EventsEnd {
 
 /// The figures of one log.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StatsReport {
     /// Events and bytes by type.
     pub by_type: Vec<TypeEntry>,
@@ -185,6 +190,7 @@ pub struct StatsReport {
 
 /// Figures of one type of event.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TypeEntry {
     /// Its name.
     #[serde(rename = "type")]
@@ -199,6 +205,7 @@ pub struct TypeEntry {
 
 /// Figures of one table.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TableEntry {
     /// Its database.
     pub database: String,
@@ -216,8 +223,10 @@ pub struct TableEntry {
 
 /// One minute.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MinuteEntry {
     /// Its beginning (RFC 3339, UTC).
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     pub minute: String,
     /// Transactions that began in it.
     pub transactions: u64,
@@ -225,6 +234,7 @@ pub struct MinuteEntry {
 
 /// One of the biggest transactions.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TransactionEntry {
     /// Its id.
     pub gtid: String,
@@ -233,6 +243,7 @@ pub struct TransactionEntry {
     /// Bytes in the log.
     pub bytes: u64,
     /// When it began (RFC 3339, UTC).
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     pub time: String,
 }
 

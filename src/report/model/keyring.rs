@@ -10,6 +10,7 @@ use crate::keyring::{Entry, KeyringFile};
 
 /// `binlogsec keyring --format json`. Never a key.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KeyringReport {
     /// `binlogsec.keyring/1`.
     pub schema: &'static str,
@@ -21,6 +22,7 @@ pub struct KeyringReport {
 
 /// One keyring file.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KeyringEntry {
     /// As given; bytes that are not UTF-8 are replaced.
     pub path: String,
@@ -36,6 +38,7 @@ pub struct KeyringEntry {
 
 /// One entry of a keyring.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KeyEntry {
     /// Unprintable bytes escaped.
     pub key_id: String,
@@ -56,6 +59,7 @@ pub struct KeyEntry {
 
 /// One server's binary log keys.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServerEntry {
     /// Which server.
     pub server_uuid: String,

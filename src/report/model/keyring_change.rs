@@ -7,10 +7,12 @@ use crate::ops::keyring::KeyringWritten;
 
 /// `binlogsec keyring new|add-key|convert --format json`. Never a key.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KeyringChangeReport {
     /// `binlogsec.keyring-change/1`.
     pub schema: &'static str,
     /// `created`, `key-added` or `converted`.
+    #[cfg_attr(test, schemars(extend("enum" = ["created", "key-added", "converted"])))]
     pub status: &'static str,
     /// The keyring that was written.
     pub path: String,

@@ -12,6 +12,7 @@ use crate::ops::rekey::{Change, FileOutcome, FileResult, OLD_HEADER_NOTE, Recove
 
 /// `binlogsec rekey --format json`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RekeyReport {
     /// `binlogsec.rekey/1`.
     pub schema: &'static str,
@@ -25,10 +26,12 @@ pub struct RekeyReport {
 
 /// One log and what came of it.
 #[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RekeyEntry {
     /// As given, or as found; bytes that are not UTF-8 are replaced.
     pub path: String,
     /// `rekeyed`, `would-rekey`, `unchanged`, `left-out` or `failed`.
+    #[cfg_attr(test, schemars(extend("enum" = ["rekeyed", "would-rekey", "unchanged", "left-out", "failed"])))]
     pub status: &'static str,
     /// The key that the log was under.
     pub old_key_id: Option<String>,
@@ -38,6 +41,7 @@ pub struct RekeyEntry {
     pub server_version: Option<String>,
     /// What an interrupted run had left and was brought to an end: `backup-removed` or
     /// `old-header-restored`.
+    #[cfg_attr(test, schemars(extend("enum" = ["backup-removed", "old-header-restored", null])))]
     pub recovery: Option<&'static str>,
     /// What the user should know.
     pub notes: Vec<String>,
@@ -101,12 +105,14 @@ impl RekeyEntry {
 
 /// `binlogsec header restore --format json`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HeaderReport {
     /// `binlogsec.header/1`.
     pub schema: &'static str,
     /// The log, as given.
     pub path: String,
     /// `restored`, or `unchanged` when the log had this header already.
+    #[cfg_attr(test, schemars(extend("enum" = ["restored", "unchanged"])))]
     pub status: &'static str,
     /// The key that the log is under now.
     pub key_id: String,

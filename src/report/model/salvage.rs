@@ -8,6 +8,7 @@ use crate::ops::salvage::{Gap, Salvaged};
 
 /// `binlogsec salvage --format json`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SalvageReport {
     /// `binlogsec.salvage/1`.
     pub schema: &'static str,
@@ -16,6 +17,7 @@ pub struct SalvageReport {
     /// Where what is whole has been written.
     pub output: String,
     /// `whole` when nothing is missing, else `salvaged`.
+    #[cfg_attr(test, schemars(extend("enum" = ["whole", "salvaged"])))]
     pub status: &'static str,
     /// How the plaintext was had.
     pub access: String,
@@ -43,6 +45,7 @@ pub struct SalvageReport {
 
 /// One gap.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SalvagedGap {
     /// Where it starts in the file.
     pub file_offset: u64,
@@ -51,6 +54,7 @@ pub struct SalvagedGap {
     /// By how many bytes the stream is further on behind it than before it.
     pub shift: i64,
     /// `changed`, `bytes-missing`, `bytes-inserted` or `tail`.
+    #[cfg_attr(test, schemars(extend("enum" = ["changed", "bytes-missing", "bytes-inserted", "tail"])))]
     pub kind: &'static str,
 }
 
