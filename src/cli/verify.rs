@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use binlogsec::error::{Error, describe};
-use binlogsec::io::location::is_url;
+use binlogsec::io::location;
 use binlogsec::keyring::Keyring;
 use binlogsec::ops::targets::{Target, Targets};
-use binlogsec::ops::verify::{self, GapKind, Link, Verified};
+use binlogsec::ops::verify::{self, Gap, GapKind, Link, Verified};
 use binlogsec::report::human;
 use binlogsec::report::merge::Saved;
 use binlogsec::report::model::{ShardEntry, VerifyReport};
@@ -105,13 +105,16 @@ fn look(
     let verified: Vec<_> = verified.into_iter().map(|(_, log)| log).collect();
     let links: Vec<_> = verified.iter().map(Link::from).collect();
     let mut gaps = verify::check_continuity(&links);
-    // A server purges the oldest logs first: if what is missing was purged while others were read,
-    // so was the log before it.
-    gaps.retain(|gap| {
-        let are_missing = matches!(gap.kind, GapKind::NumbersMissing { .. });
-        !are_missing || is_url(&gap.before) || gap.before.symlink_metadata().is_ok()
-    });
+    gaps.retain(|gap| !was_purged(gap));
     VerifyReport::new(&verified, &gaps, &failures)
+}
+
+/// Whether logs are missing because their server purged them while others were read. It purges the
+/// oldest first: so the log before them is not there any more, either.
+fn was_purged(gap: &Gap) -> bool {
+    matches!(gap.kind, GapKind::NumbersMissing { .. })
+        && !location::is_url(&gap.before)
+        && gap.before.symlink_metadata().is_err()
 }
 
 /// Writes the report wherever it is wanted, and gives the exit code that it comes to.

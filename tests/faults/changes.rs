@@ -1,7 +1,8 @@
 //! Logs that somebody cuts, extends, replaces or deletes while they are read.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -183,7 +184,7 @@ fn files_that_come_and_go_in_a_tree_are_no_harm() {
             }
             let name = tree.join(format!("binlog.{:06}", (round * 7 + seed) % 40));
             let length = (round * 131) % 2000;
-            let _ = std::fs::write(&name, &content[..length]);
+            write_if_file(&name, &content[..length]);
             let _ = std::fs::remove_file(tree.join(format!("binlog.{:06}", (round * 3) % 40)));
             make_odd(&tree, round);
         }
@@ -208,6 +209,14 @@ fn files_that_come_and_go_in_a_tree_are_no_harm() {
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
+}
+
+/// Without waiting for a reader where the name has become a pipe.
+fn write_if_file(path: &Path, content: &[u8]) {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    let opened = options.custom_flags(libc::O_NONBLOCK).open(path);
+    let _ = opened.and_then(|mut file| file.write_all(content));
 }
 
 /// Now and then a name becomes something that is no file.
