@@ -86,7 +86,10 @@ pub(super) fn read_stream_start(
 pub(super) fn check_not_itself(source: &FileSource, target: &Path) -> Result<(), TransferError> {
     let is_itself = match source.file() {
         Err(_) => target == source.path(),
-        Ok(file) => match (target.metadata(), file.metadata()) {
+        Ok(file) => match (
+            crate::io::location::local(target).metadata(),
+            file.metadata(),
+        ) {
             (Ok(there), Ok(here)) => (there.dev(), there.ino()) == (here.dev(), here.ino()),
             _ => false,
         },

@@ -135,10 +135,10 @@ def writing(tool: Binlogsec, store: Store, local: Path, home: Path) -> Iterator[
     )
     yield said("--force replaces, --verify verifies first", done, 0)
     done = tool.run(
-        "encrypt", store.url("plain/binlog.000004"), "-o", store.url("sealed/binlog.000004"), *keys
+        "encrypt", store.url("plain/binlog.000004"), "-o", store.url("plain/sealed.000004"), *keys
     )
     yield said("encrypt goes from the store to the store", done, 0)
-    done = tool.run("decrypt", store.url("sealed/binlog.000004"), "-o", home / "again", *keys)
+    done = tool.run("decrypt", store.url("plain/sealed.000004"), "-o", home / "again", *keys)
     yield equal("and it decrypts to what it was", back.read_bytes(), (home / "again").read_bytes())
     url = store.url("plain/binlog.000004")
     done = tool.run("encrypt", url, "-o", url, *keys, "--force")
