@@ -1,27 +1,23 @@
-//! The cipher stream by size and offset, the classification, and the keyring parsers.
+//! The cipher stream by size and offset, beside the counter of 128 bits that other programs use.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use std::hint::black_box;
-use std::path::Path;
+mod common;
 
+use std::hint::black_box;
+
+use aes::Aes256;
+use aes::cipher::{KeyIvInit, StreamCipher};
 use binlogsec::crypto::derive::FileKey;
 use binlogsec::crypto::stream::CtrStream;
-use binlogsec::keyring::{Keyring, component, plugin};
-use binlogsec::open::Probe;
 use binlogsec::secret::Secret32;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
-fn fixture(path: &str) -> Vec<u8> {
-    std::fs::read(
-        Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("fixtures")
-            .join(path),
-    )
-    .unwrap()
+fn stream() -> CtrStream {
+    CtrStream::new(FileKey::derive(&Secret32::from_slice(&[7; 32]).unwrap()))
 }
 
-fn stream(c: &mut Criterion) {
-    let stream = CtrStream::new(FileKey::derive(&Secret32::from_slice(&[7; 32]).unwrap()));
+fn sizes(c: &mut Criterion) {
+    let stream = stream();
     let mut group = c.benchmark_group("stream");
     for size in [16_usize, 512, 16 << 10, 256 << 10, 4 << 20] {
         let source = vec![0xA5; size];
@@ -36,35 +32,22 @@ fn stream(c: &mut Criterion) {
     group.finish();
 }
 
-fn probe(c: &mut Criterion) {
-    let folder = "mysql-9.7/mixed-key3-running";
-    let mut log = fixture(&format!("{folder}/binlog.000003"));
-    log.truncate(4096);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures")
-        .join(folder);
-    let keys = Keyring::open(path.join("component_keyring_file")).unwrap();
-    let none = Keyring::new();
-    c.bench_function("probe/without key", |b| {
-        b.iter(|| Probe::new(black_box(&log), &none));
+fn in_place(c: &mut Criterion) {
+    let stream = stream();
+    let mut bytes = vec![0xA5; 256 << 10];
+    let mut group = c.benchmark_group("256 KiB in place");
+    group.throughput(Throughput::Bytes(bytes.len() as u64));
+    group.bench_function("64-bit counter", |b| {
+        b.iter(|| stream.apply(black_box(0), &mut bytes));
     });
-    c.bench_function("probe/with key", |b| {
-        b.iter(|| Probe::new(black_box(&log), &keys));
-    });
-}
-
-fn keyrings(c: &mut Criterion) {
-    let json = fixture("mysql-9.7/rotation-interrupted/component_keyring_file");
-    c.bench_function("keyring/component", |b| {
-        b.iter(|| component::parse(black_box(&json)));
-    });
-    for kind in ["v1.0-be32", "v2.0-le64"] {
-        let file = fixture(&format!("keyring-plugin/{kind}.keyring"));
-        c.bench_function(&format!("keyring/plugin {kind}"), |b| {
-            b.iter(|| plugin::parse(black_box(&file)));
+    group.bench_function("128-bit counter", |b| {
+        b.iter(|| {
+            let mut stream = ctr::Ctr128BE::<Aes256>::new(&[7; 32].into(), &[1; 16].into());
+            stream.apply_keystream(black_box(&mut bytes));
         });
-    }
+    });
+    group.finish();
 }
 
-criterion_group!(benches, stream, probe, keyrings);
+criterion_group!(name = benches; config = common::short(); targets = sizes, in_place);
 criterion_main!(benches);

@@ -1,9 +1,13 @@
-//! The pipeline from file to file and to a stream, mapped and positioned.
+//! The pipeline from file to file, mapped and positioned, and to a stream.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod common;
+
+use std::path::Path;
 
 use binlogsec::crypto::derive::FileKey;
 use binlogsec::crypto::stream::CtrStream;
-use binlogsec::io::pipeline::{NoProgress, file_to_file};
+use binlogsec::io::pipeline::{NoProgress, file_to_file, file_to_stream};
 use binlogsec::io::sink::{AtomicFile, SinkOptions};
 use binlogsec::io::source::{Access, FileSource};
 use binlogsec::secret::Secret32;
@@ -18,7 +22,7 @@ fn files(c: &mut Criterion) {
     let stream = CtrStream::new(FileKey::derive(&Secret32::from_slice(&[7; 32]).unwrap()));
     let apply = |offset, source: &[u8], target: &mut [u8]| stream.apply_to(offset, source, target);
     let mut group = c.benchmark_group("file to file, 64 MiB");
-    group.throughput(Throughput::Bytes(SIZE)).sample_size(20);
+    group.throughput(Throughput::Bytes(SIZE));
     for access in [Access::Mapped, Access::Positioned] {
         for threads in [1, 2] {
             let pool = rayon::ThreadPoolBuilder::new()
@@ -40,7 +44,26 @@ fn files(c: &mut Criterion) {
         }
     }
     group.finish();
+    let mut group = c.benchmark_group("file to stream, 64 MiB");
+    group.throughput(Throughput::Bytes(SIZE));
+    for threads in [1, 2] {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        let source = FileSource::open(&input).unwrap();
+        group.bench_function(BenchmarkId::from_parameter(threads), |b| {
+            b.iter(|| {
+                let (mut sink, name) = (std::io::sink(), Path::new("-"));
+                pool.install(|| {
+                    file_to_stream(&source, 0..SIZE, &mut sink, name, &apply, &NoProgress)
+                })
+                .unwrap()
+            });
+        });
+    }
+    group.finish();
 }
 
-criterion_group!(benches, files);
+criterion_group!(name = benches; config = common::short(); targets = files);
 criterion_main!(benches);

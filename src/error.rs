@@ -58,9 +58,25 @@ pub enum Error {
         /// Why.
         source: EditError,
     },
+    /// A server cannot be asked.
+    #[error("server {server}")]
+    Server {
+        /// Its address, without secrets.
+        server: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// No key can be made.
     #[error(transparent)]
     Random(#[from] RandomError),
+    /// What another run could not do, as its report says.
+    #[error("{message}")]
+    Reported {
+        /// The whole message.
+        message: String,
+        /// Which kind of failure it was.
+        class: ErrorClass,
+    },
 }
 
 /// An error and its sources in one line: each says its own part only.
@@ -73,7 +89,11 @@ pub fn describe(error: &dyn std::error::Error) -> String {
 }
 
 /// The kinds of failure that a caller treats differently; the command's exit codes follow them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
 pub enum ErrorClass {
     /// Wrong input, or the operating system refused.
     Work,
@@ -109,7 +129,10 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Transfer(_) | Self::Random(_) | Self::KeyringEdit { .. } => ErrorClass::Work,
+            Self::Transfer(_)
+            | Self::Random(_)
+            | Self::Server { .. }
+            | Self::KeyringEdit { .. } => ErrorClass::Work,
             Self::Keyring(error) | Self::Choice(ChoiceError::Source(error)) => error.class(),
             Self::Log { source, .. } => source.class(),
             Self::Choice(ChoiceError::SeveralServers { .. } | ChoiceError::IdTooLong { .. }) => {
@@ -122,6 +145,7 @@ impl Error {
                 ..
             } => ErrorClass::Work,
             Self::Walk { .. } => ErrorClass::Damage,
+            Self::Reported { class, .. } => *class,
         }
     }
 }

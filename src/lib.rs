@@ -58,6 +58,8 @@
 // Parsers compute with lengths from hostile files. Tests may overflow and so fail.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+#[cfg(feature = "audit")]
+pub mod audit;
 pub mod bytes;
 #[cfg(feature = "check")]
 pub mod check;

@@ -8,6 +8,7 @@ use crate::io::TransferError;
 use crate::io::source::{Access, FileSource};
 use crate::keyring::Keyring;
 use crate::log::{LogKind, PROBE_LENGTH};
+use crate::mariadb::cipher::EventCipher;
 use crate::walk::{PlainSource, PlainView};
 
 mod error;
@@ -17,6 +18,7 @@ mod reader;
 mod unlock;
 
 pub use error::LogError;
+pub(crate) use per_event::could_be_event;
 pub use per_event::{PerEvent, ProvenKey};
 pub use probe::{KeyStatus, Probe};
 pub use reader::PlainReader;
@@ -59,6 +61,22 @@ impl OpenLog {
         } else {
             Access::Mapped
         });
+        let events = match probe.per_event() {
+            Some(log) => Some(per_event::Events::find(&source, log)?),
+            None => None,
+        };
+        Ok(Self {
+            source,
+            probe,
+            events,
+        })
+    }
+
+    /// A log that MariaDB encrypted, with a cipher that need not be found out.
+    pub(crate) fn under(source: FileSource, cipher: EventCipher) -> Result<Self, Error> {
+        let probe = Probe::under(&read_start(&source)?, cipher)
+            .and_then(Probe::readable)
+            .map_err(|error| Error::log(source.path(), error))?;
         let events = match probe.per_event() {
             Some(log) => Some(per_event::Events::find(&source, log)?),
             None => None,

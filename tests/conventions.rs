@@ -75,11 +75,12 @@ fn every_dependency_has_its_reason_and_every_reason_its_dependency() {
 
 #[test]
 fn no_dependency_brings_more_than_is_asked_of_it() {
-    // What has no features by default, or is wanted whole.
-    const WHOLE: [&str; 15] = [
+    // What has no features by default, or is wanted whole; bzip2 in Rust is its default.
+    const WHOLE: [&str; 16] = [
         "anstream",
         "anstyle",
         "anyhow",
+        "bzip2",
         "clap",
         "clap_complete",
         "clap_mangen",
@@ -156,28 +157,30 @@ fn no_integer_takes_the_machines_own_width_or_byte_order() {
 /// What works on files has offsets and lengths of 64 bits; `usize` counts bytes in memory.
 #[test]
 fn no_file_offset_is_a_usize() {
+    // In the first 4096 bytes of a log, which are in memory.
+    const IN_MEMORY: [(&str, &str); 1] = [("ops/encrypt_mariadb.rs", "offset")];
     for (path, code) in sources(&root().join("src")) {
         let within = path.strip_prefix(root().join("src")).unwrap();
         let on_files = ["io", "ops", "check", "open", "open.rs", "walk.rs"];
         if !on_files.iter().any(|module| within.starts_with(module)) {
             continue;
         }
-        for line in code.lines().filter(|line| line.contains(": usize")) {
-            let (name, _) = line.split_once(": usize").unwrap();
-            let name = name
+        for declared in code
+            .match_indices(": usize")
+            .map(|(at, _)| code.get(..at).unwrap())
+        {
+            let name = declared
                 .rsplit(|c: char| !c.is_alphanumeric() && c != '_')
                 .next()
                 .unwrap();
-            let is_offset = [
-                "offset",
-                "position",
-                "file_size",
-                "file_length",
-                "end_position",
-            ]
-            .iter()
-            .any(|word| name.ends_with(word));
-            assert!(!is_offset, "{}: {line}", within.display());
+            let is_offset = ["offset", "position", "file_size", "file_length"]
+                .iter()
+                .any(|word| name.ends_with(word));
+            assert!(
+                !is_offset || IN_MEMORY.contains(&(within.to_str().unwrap(), name)),
+                "{}: {name}",
+                within.display()
+            );
         }
     }
 }

@@ -29,7 +29,10 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 const CURRENT: &str = "MySQLReplicationKey_2bc92730-e533-11f1-b7bc-02fc00000001_3";
-const IN_USE: EncryptOptions = EncryptOptions { allow_in_use: true };
+const IN_USE: EncryptOptions = EncryptOptions {
+    allow_in_use: true,
+    resume: false,
+};
 
 /// A plaintext log that is closed.
 fn plain_log() -> PathBuf {

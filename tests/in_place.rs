@@ -20,6 +20,7 @@ use rustix::fs::XattrFlags;
 use serde_json::Value;
 
 const ALL: &str = "encrypt --in-place binlog.index --keyring keyring --allow-in-use";
+const MARIADB: &str = "encrypt --in-place binlog.index --mariadb-keys keyring --allow-in-use";
 const KILLS: usize = 320;
 
 fn keys() -> Keyring {
@@ -171,24 +172,37 @@ fn a_link_is_followed_and_another_name_is_told_of() {
     assert_eq!(workdir.encrypted(&keys()), [true, false]);
 }
 
-/// Random instants of a whole run over several logs.
+const SIZES: [usize; 6] = [40_000, 3_000_000, 500, 90_000, 5_000_000, 70_000];
+
 #[test]
 fn killed_at_any_instant_every_log_is_whole() {
-    let workdir = Workdir::plain(&[40_000, 3_000_000, 500, 90_000, 5_000_000, 70_000]);
-    let restore = || {
-        for (name, plain) in &workdir.logs {
-            let path = workdir.log(name);
-            if std::fs::metadata(&path).unwrap().len() != plain.len() as u64 {
-                std::fs::write(path, plain).unwrap();
-            }
+    survive_kills(&Workdir::plain(&SIZES), ALL, &keys());
+}
+
+#[test]
+fn killed_at_any_instant_every_log_of_mariadb_is_whole() {
+    survive_kills(&Workdir::plain_mariadb(&SIZES), MARIADB, &mariadb_keys());
+}
+
+fn mariadb_keys() -> Keyring {
+    let path = common::fixture("mariadb-10.11/cbc128-crc32-row/keys.txt");
+    Keyring::open(path).unwrap()
+}
+
+/// Random instants of a whole run over several logs.
+fn survive_kills(workdir: &Workdir, arguments: &str, keys: &Keyring) {
+    let restore = |states: &[bool]| {
+        for ((name, plain), _) in workdir.logs.iter().zip(states).filter(|(_, state)| **state) {
+            std::fs::write(workdir.log(name), plain).unwrap();
         }
     };
-    let whole = workdir.time(ALL);
+    let whole = workdir.time(arguments);
+    let mut states = vec![true; SIZES.len()];
     let (mut old, mut new, mut mixed, mut left) = (0, 0, 0, 0);
     for (round, instant) in instants().take(KILLS).enumerate() {
-        restore();
-        workdir.kill_after(ALL, whole.mul_f64(instant * 1.05));
-        let states = workdir.encrypted(&keys());
+        restore(&states);
+        workdir.kill_after(arguments, whole.mul_f64(instant * 1.05));
+        states = workdir.encrypted(keys);
         let done = states.iter().filter(|&&encrypted| encrypted).count();
         new += done;
         old += states.len() - done;
@@ -199,8 +213,9 @@ fn killed_at_any_instant_every_log_is_whole() {
             .filter(|name| name.starts_with(".binlogsec-"))
             .count();
         if round % 20 == 0 {
-            assert!(workdir.run(ALL).status.success());
-            assert_eq!(workdir.encrypted(&keys()), [true; 6]);
+            assert!(workdir.run(arguments).status.success());
+            states = workdir.encrypted(keys);
+            assert_eq!(states, [true; 6]);
             assert_eq!(
                 common::names(workdir.at()).len(),
                 6 + 2,
@@ -214,9 +229,20 @@ fn killed_at_any_instant_every_log_is_whole() {
     assert!(old > 0 && new > 0 && mixed > 0);
 }
 
-/// The instants that chance may not hit: before every system call that changes something.
 #[test]
 fn killed_before_any_step_every_log_is_whole() {
+    let make = || Workdir::plain(&[40_000, 700]);
+    survive_steps(&make, ("pwrite64", 2), ALL, &keys());
+}
+
+#[test]
+fn killed_before_any_step_every_log_of_mariadb_is_whole() {
+    let make = || Workdir::plain_mariadb(&[40_000, 700]);
+    survive_steps(&make, ("write", 1), MARIADB, &mariadb_keys());
+}
+
+/// The instants that chance may not hit: before every system call that changes something.
+fn survive_steps(make: &dyn Fn() -> Workdir, writes: (&str, u32), arguments: &str, keys: &Keyring) {
     if !Command::new("strace")
         .arg("-V")
         .output()
@@ -227,7 +253,7 @@ fn killed_before_any_step_every_log_is_whole() {
     }
     let mut leftovers = 0;
     for (calls, times) in [
-        ("pwrite64", 2),
+        writes,
         ("fsync", 3),
         ("fchown", 1),
         ("fchmod", 1),
@@ -236,15 +262,15 @@ fn killed_before_any_step_every_log_is_whole() {
         ("rename,renameat,renameat2", 1),
     ] {
         for time in 1..=times {
-            let workdir = Workdir::plain(&[40_000, 700]);
+            let workdir = make();
             let inject = format!("inject={calls}:signal=KILL:when={time}");
             let mut command = Command::new("strace");
             command.args(["-f", "-qq", "-o", "/dev/null", "-e", &inject]);
             command
                 .arg(env!("CARGO_BIN_EXE_binlogsec"))
-                .args(ALL.split(' '));
+                .args(arguments.split(' '));
             let output = command.current_dir(workdir.at()).output().unwrap();
-            let states = workdir.encrypted(&keys());
+            let states = workdir.encrypted(keys);
             let names = names(workdir.at());
             leftovers += names
                 .iter()
@@ -254,13 +280,50 @@ fn killed_before_any_step_every_log_is_whole() {
                 assert_eq!(output.status.code(), None, "{calls} {time} was met");
                 assert_ne!(states, [true; 2], "{calls} {time}");
             }
-            assert!(workdir.run(ALL).status.success());
-            assert_eq!(workdir.encrypted(&keys()), [true; 2]);
+            assert!(workdir.run(arguments).status.success());
+            assert_eq!(workdir.encrypted(keys), [true; 2]);
             assert_eq!(common::names(workdir.at()).len(), 4);
         }
     }
     println!("{leftovers} leftovers were met and removed");
     assert!(leftovers > 0);
+}
+
+/// A log that was never encrypted: the event is put in, and a damaged event is not hidden by a new
+/// checksum.
+#[test]
+fn a_log_of_mariadb_with_other_positions_is_replaced_too() {
+    let workdir = Workdir::plain_mariadb(&[700]);
+    let log = workdir.log("binlog.000001");
+    let plain = std::fs::read(common::fixture(
+        "mariadb-10.11/plain-crc32/logs/binlog.000003",
+    ));
+    let plain = plain.unwrap();
+    std::fs::write(&log, &plain).unwrap();
+    let dry = workdir.run(&format!("{MARIADB} --dry-run"));
+    assert!(dry.status.success());
+    assert_eq!(std::fs::read(&log).unwrap(), plain);
+    let output = workdir.run(MARIADB);
+    assert!(output.status.success(), "{}", workdir.said(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("every event stands 40 bytes later"), "{text}");
+    assert_eq!(log.metadata().unwrap().len(), plain.len() as u64 + 40);
+    let verified = workdir.run("verify binlog.000001 --mariadb-keys keyring");
+    assert!(verified.status.success(), "{}", workdir.said(&verified));
+    let again =
+        workdir.run("encrypt --in-place binlog.000001 --mariadb-keys keyring --allow-in-use");
+    assert_eq!(again.status.code(), Some(2), "encrypted already");
+
+    let mut damaged = plain.clone();
+    let last = damaged.len() - 6;
+    damaged[last] ^= 1;
+    std::fs::write(&log, &damaged).unwrap();
+    let output = workdir.run(MARIADB);
+    assert_eq!(output.status.code(), Some(4), "{}", workdir.said(&output));
+    assert!(workdir.said(&output).contains("has a wrong checksum"));
+    assert_eq!(std::fs::read(&log).unwrap(), damaged, "left as it was");
+    let names = names(workdir.at());
+    assert_eq!(names, ["binlog.000001", "binlog.index", "keyring"]);
 }
 
 #[test]

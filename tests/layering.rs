@@ -39,13 +39,21 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "check",
         &[
-            "event", "log", "crypto", "keyring", "io", "open", "ops", "config", "finding", "error",
+            "event", "mariadb", "log", "crypto", "keyring", "io", "open", "ops", "config",
+            "finding", "error",
+        ],
+    ),
+    (
+        "audit",
+        &[
+            "secret", "event", "log", "keyring", "io", "open", "ops", "config", "finding", "check",
+            "error",
         ],
     ),
     (
         "report",
         &[
-            "event", "log", "keyring", "open", "ops", "finding", "check", "error",
+            "event", "log", "keyring", "open", "ops", "finding", "check", "audit", "error",
         ],
     ),
 ];

@@ -524,7 +524,10 @@ fn a_tie_is_told_and_not_guessed() {
 fn encrypt(plain: &[u8], keys: &Keyring) -> Result<Vec<u8>, Error> {
     let mut encrypted = Vec::new();
     let output = Output::Stream(&mut encrypted, Path::new("-"));
-    let options = EncryptOptions { allow_in_use: true };
+    let options = EncryptOptions {
+        allow_in_use: true,
+        ..EncryptOptions::default()
+    };
     let input = from_pipe(plain.to_vec());
     encrypt_mariadb::encrypt(input, output, keys, options, &NoProgress)?;
     Ok(encrypted)

@@ -21,6 +21,9 @@ const UUID: &str = "2bc92730-e533-11f1-b7bc-02fc00000001";
 /// Every report once in each of its forms: the exit code, and the command in a directory that has
 /// a real server's logs, `keyring` and `other` (an older generation), `damaged` and `nothing`.
 const COMMANDS: &[(&str, i32, &str)] = &[
+    ("audit", 1, "audit --defaults-file my.cnf --datadir ."),
+    ("audit", 1, "audit --datadir . --keyring keyring"),
+    ("audit", 2, "audit --datadir nowhere"),
     ("check", 1, "check ."),
     (
         "check",
@@ -121,6 +124,7 @@ fn directory() -> TempDir {
     log[5000] ^= 1;
     std::fs::write(at("damaged"), log).unwrap();
     std::fs::write(at("nothing"), "").unwrap();
+    std::fs::write(at("my.cnf"), "[mysqld]\nssl_ca=header\nssl_cert=header\n").unwrap();
     let baseline = "[[finding]]\nid = 'BLS001'\npath = '**/binlog.000001'\nreason = 'known'\nexpires = 2999-01-01\n";
     std::fs::write(at("baseline.toml"), baseline).unwrap();
     directory

@@ -27,8 +27,8 @@ static TARGET: LazyLock<PathBuf> = LazyLock::new(|| {
 });
 
 /// Bits of the first byte: 1, encrypted; 2, checksums put right first; 4, whole transactions alone.
-/// The second byte: how many bytes are cut out of the encrypted file; the third, where, in steps of
-/// 16 bytes. The rest is a log behind its magic.
+/// The second byte, modulo 32: how many bytes are cut out of the encrypted file; the third, where,
+/// in steps of 16 bytes. The rest is a log behind its magic.
 pub(crate) fn salvage(data: &[u8]) {
     let Some((&[switch, cut, place], rest)) = data.split_first_chunk::<3>() else {
         return;
@@ -44,13 +44,13 @@ pub(crate) fn salvage(data: &[u8]) {
     } else {
         let mut log = ENCRYPTED.log(&plain);
         let start = (512 + usize::from(place) * 16).min(log.len());
-        let end = (start + usize::from(cut)).min(log.len());
+        let end = (start + usize::from(cut % 32)).min(log.len());
         log.drain(start..end);
         log
     };
     let options = SalvageOptions {
         whole_transactions: switch & 4 != 0,
-        max_shift: 256,
+        max_shift: 40,
         ..SalvageOptions::default()
     };
     let sink = SinkOptions {

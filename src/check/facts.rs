@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fmt;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -373,8 +373,7 @@ impl Serialize for FilePath {
 impl<'de> Deserialize<'de> for FilePath {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let path = std::ffi::OsString::from_vec(text.into_bytes());
-        Ok(Self::of(Path::new(&path)))
+        Ok(Self::of(&path_text::parse(&text)))
     }
 }
 

@@ -15,7 +15,8 @@ use crate::keyring::rotation::{RotationState, ServerKeys};
 use crate::log::header::{self, EncryptionHeader};
 use crate::log::key_id::{KeyId, PREFIX};
 use crate::log::{LogKind, Magic};
-use crate::open::{LogError, Probe};
+use crate::mariadb::error::MariadbError;
+use crate::open::{KeyStatus, LogError, Probe};
 
 /// Bytes of a body that are zero in no ciphertext.
 const ZEROS: usize = 64;
@@ -49,14 +50,7 @@ pub(super) fn apply(
     start: &[u8],
     compression: Option<Compression>,
 ) {
-    // By fstat, which costs less than the statx behind `File::metadata`.
-    let status = rustix::fs::fstat(opened.file);
-    let (size, mode) = status.map_or((0, 0), |status| {
-        (
-            u64::try_from(status.st_size).unwrap_or(0),
-            status.st_mode & 0o7777,
-        )
-    });
+    let (size, mode) = opened.content.size_and_mode();
     let mut facts = LogFacts {
         path: opened.file_path(),
         kind: "".into(),
@@ -131,7 +125,8 @@ fn verdict(scan: &Scan<'_>, opened: &Opened<'_>, probe: &Probe, start: &[u8]) ->
             )
         }
         LogKind::MysqlEncrypted(_) => encrypted(scan, &path, probe, start),
-        LogKind::MariadbEncrypted(..) | LogKind::Percona57Encrypted(_) => {
+        LogKind::MariadbEncrypted(..) => encrypted_by_mariadb(scan, &path, probe),
+        LogKind::Percona57Encrypted(_) => {
             unproven(scan, &path, "no proof is possible for logs of its kind")
         }
         LogKind::Unknown if is_plain_but_for_magic(start) => {
@@ -222,6 +217,45 @@ fn encrypted(
             let finding = Finding::new(RuleId::Bls009, &path(), describe(error));
             Verdict::found(LogStatus::Undetermined, finding)
         }
+    }
+}
+
+/// A log says which key version it wants and not which key: a key of another server and damage
+/// cannot be told apart.
+fn encrypted_by_mariadb(
+    scan: &Scan<'_>,
+    path: &dyn Fn() -> std::path::PathBuf,
+    probe: &Probe,
+) -> Verdict {
+    let Some(error) = probe.obstacle() else {
+        return match probe.key_status() {
+            KeyStatus::Present => Verdict {
+                status: LogStatus::Proven,
+                finding: None,
+            },
+            _ => unproven(scan, path, "no event is encrypted yet"),
+        };
+    };
+    let finding = |rule| Finding::new(rule, &path(), describe(error));
+    match error {
+        LogError::Mariadb(MariadbError::NoKeys) => unproven(scan, path, "no key was given"),
+        LogError::Mariadb(MariadbError::Ambiguous { .. }) => {
+            unproven(scan, path, "more than one key or cipher fits")
+        }
+        LogError::Mariadb(MariadbError::NotEncrypted { offset }) => {
+            let meaning = "header of an event, in the clear";
+            let finding = finding(RuleId::Bls003).seen_at(*offset, 19, meaning);
+            Verdict::found(LogStatus::Refuted, finding)
+        }
+        LogError::Mariadb(MariadbError::WrongKey { offset, .. }) => {
+            let meaning = "header of the first encrypted event, which does not come out";
+            let finding = finding(RuleId::Bls003).seen_at(*offset, 19, meaning);
+            Verdict::found(LogStatus::Refuted, finding)
+        }
+        LogError::Mariadb(MariadbError::KeyVersion { .. }) => {
+            Verdict::found(LogStatus::Unproven, finding(RuleId::Bls004))
+        }
+        _ => Verdict::found(LogStatus::Undetermined, finding(RuleId::Bls009)),
     }
 }
 

@@ -24,6 +24,7 @@ mod compressed;
 pub mod facts;
 mod judge;
 mod log_rules;
+mod objects;
 mod scan;
 mod settle;
 pub mod targets;
@@ -37,11 +38,12 @@ use jiff::tz::TimeZone;
 use rayon::slice::ParallelSliceMut;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::error::{Error, describe};
 use crate::finding::{self, Baseline, Finding, Policy, path_text};
 use crate::io::pipeline::Progress;
 use crate::io::tree::{self, WalkOptions};
 use crate::keyring::Keyring;
+use crate::ops::shard::Shard;
 use facts::ServerFacts;
 use scan::{Collected, Scan};
 use targets::Roots;
@@ -59,6 +61,9 @@ pub struct CheckOptions {
     pub baseline: Baseline,
     /// The day on which the baseline is judged.
     pub today: Date,
+    /// Look at the files of one shard alone. What takes more than one file is not judged then:
+    /// [`merge`] does it for all shards together.
+    pub shard: Option<Shard>,
 }
 
 impl Default for CheckOptions {
@@ -69,6 +74,7 @@ impl Default for CheckOptions {
             policy: Policy::default(),
             baseline: Baseline::default(),
             today: jiff::Timestamp::now().to_zoned(TimeZone::UTC).date(),
+            shard: None,
         }
     }
 }
@@ -145,6 +151,8 @@ pub struct CheckOutcome {
     pub failures: Vec<Error>,
     /// Whether a source of keys was given.
     pub with_keys: bool,
+    /// Which shard it was, if it was one.
+    pub shard: Option<Shard>,
 }
 
 impl CheckOutcome {
@@ -172,13 +180,31 @@ pub fn check(
         follow: options.follow,
     };
     tree::walk(&roots.directories, walk, &scan);
+    scan.prefixes();
     scan.keyrings();
     let mut collected = scan.into_collected();
     let purged = settle::settle(&mut collected.facts);
     collected.counts.vanished = collected.counts.vanished.saturating_add(purged);
     collected.failures.splice(0..0, failures);
     spread_server(targets, &mut collected.facts);
-    finish(collected, keys, options)
+    finish(collected, !keys.is_empty(), options)
+}
+
+/// Puts together what the shards of one run found, and judges logs of all of them against each
+/// other.
+#[must_use]
+pub fn merge(shards: Vec<CheckOutcome>, options: &CheckOptions) -> CheckOutcome {
+    let mut all = Collected::default();
+    let with_keys = shards.iter().any(|shard| shard.with_keys);
+    for shard in shards {
+        all.append(Collected {
+            facts: shard.facts,
+            findings: shard.findings,
+            counts: shard.counts,
+            failures: shard.failures,
+        });
+    }
+    finish(all, with_keys, options)
 }
 
 /// What auto.cnf in the data directory says is true of the other directories of that server.
@@ -199,12 +225,12 @@ fn spread_server(targets: &CheckTargets, facts: &mut Facts) {
     }
 }
 
-fn finish(collected: Collected, keys: &Keyring, options: &CheckOptions) -> CheckOutcome {
+fn finish(collected: Collected, with_keys: bool, options: &CheckOptions) -> CheckOutcome {
     let Collected {
         mut facts,
         mut findings,
         counts,
-        failures,
+        mut failures,
     } = collected;
     facts
         .logs
@@ -219,13 +245,19 @@ fn finish(collected: Collected, keys: &Keyring, options: &CheckOptions) -> Check
         .servers
         .sort_by(|one, other| one.directory.cmp(&other.directory));
     facts.servers.dedup();
-    findings.extend(judge(&facts, &options.policy));
+    // Each once: one cause has one message for all logs that it touches.
+    failures.sort_by_cached_key(|failure| describe(failure));
+    failures.dedup_by_key(|failure| describe(failure));
+    if options.shard.is_none() {
+        findings.extend(judge(&facts, &options.policy));
+    }
     let findings = finding::weigh(findings, &options.policy, &options.baseline, options.today);
     CheckOutcome {
         findings,
         facts,
         counts,
         failures,
-        with_keys: !keys.is_empty(),
+        with_keys,
+        shard: options.shard,
     }
 }

@@ -22,9 +22,11 @@ use crate::io::TransferError;
 use crate::io::pipeline::Progress;
 use crate::io::source::{FileSource, describe};
 use crate::io::tree::{Batch, Directory, Visitor};
+use crate::io::{listing, location};
 use crate::keyring::{Keyring, KeyringFile, rotation};
 use crate::log::key_id::{PREFIX, is_uuid};
 use crate::log::{LogKind, PROBE_LENGTH, header};
+use crate::ops::shard::Shard;
 use crate::ops::targets::{has_log_extension, is_index, read_index};
 
 /// What a scan brings.
@@ -37,7 +39,7 @@ pub(super) struct Collected {
 }
 
 impl Collected {
-    fn append(&mut self, mut other: Self) {
+    pub(super) fn append(&mut self, mut other: Self) {
         self.facts.append(other.facts);
         self.findings.append(&mut other.findings);
         self.counts.add(&other.counts);
@@ -69,7 +71,7 @@ impl Local {
 
 /// Why a file is looked at, which decides what is expected of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reason {
+pub(super) enum Reason {
     /// It lies in a directory.
     Found,
     /// It was named, or an index lists it: it should be a log.
@@ -82,7 +84,38 @@ enum Reason {
 pub(super) struct Opened<'a> {
     pub(super) directory: &'a Arc<Path>,
     pub(super) name: &'a OsStr,
-    pub(super) file: &'a File,
+    pub(super) content: &'a dyn Content,
+}
+
+/// What is read of a file, or of an object.
+pub(super) trait Content {
+    /// Some bytes from `offset` on, as [`FileExt::read_at`].
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<usize>;
+    /// Size in bytes and permission bits; an object has none.
+    fn size_and_mode(&self) -> (u64, u32);
+    /// The file's metadata; `None` for an object.
+    fn metadata(&self) -> Option<Metadata>;
+}
+
+impl Content for File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+        FileExt::read_at(self, buffer, offset)
+    }
+
+    fn size_and_mode(&self) -> (u64, u32) {
+        // By fstat, which costs less than the statx behind `File::metadata`.
+        let status = rustix::fs::fstat(self);
+        status.map_or((0, 0), |status| {
+            (
+                u64::try_from(status.st_size).unwrap_or(0),
+                status.st_mode & 0o7777,
+            )
+        })
+    }
+
+    fn metadata(&self) -> Option<Metadata> {
+        Self::metadata(self).ok()
+    }
 }
 
 impl Opened<'_> {
@@ -100,8 +133,8 @@ pub(super) struct Scan<'a> {
     pub(super) keys: &'a Keyring,
     pub(super) options: &'a CheckOptions,
     progress: &'a dyn Progress,
-    roots: &'a Roots,
-    cancelled: AtomicBool,
+    pub(super) roots: &'a Roots,
+    pub(super) cancelled: AtomicBool,
     collected: Mutex<Collected>,
     /// Indexes that were read, so that a named one is not read again in its directory.
     indexes: Mutex<HashSet<PathBuf>>,
@@ -136,7 +169,13 @@ impl<'a> Scan<'a> {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with_local(&self, work: impl FnOnce(&mut Local)) {
+    /// Whether a path belongs to the shard that this run is.
+    pub(super) fn owns(&self, path: &Path) -> bool {
+        let shard = self.options.shard;
+        shard.is_none_or(|shard| shard.has(&self.roots.name(path)))
+    }
+
+    pub(super) fn with_local(&self, work: impl FnOnce(&mut Local)) {
         let mut local = Local::new();
         work(&mut local);
         self.gather(local);
@@ -149,7 +188,7 @@ impl<'a> Scan<'a> {
             .append(local.collected);
     }
 
-    fn advance(&self, files: usize) {
+    pub(super) fn advance(&self, files: usize) {
         if self
             .progress
             .advance(u64::try_from(files).unwrap_or(u64::MAX))
@@ -162,7 +201,7 @@ impl<'a> Scan<'a> {
     /// Files that the user named.
     pub(super) fn named_files(&self) {
         self.with_local(|local| {
-            for file in &self.roots.files {
+            for file in self.roots.files.iter().filter(|file| self.owns(file)) {
                 self.named(local, file);
             }
         });
@@ -173,8 +212,12 @@ impl<'a> Scan<'a> {
         self.with_local(|local| {
             for index in &self.roots.indexes {
                 match self.index(local, index) {
-                    Ok(logs) => logs.iter().for_each(|log| self.named(local, log)),
-                    Err(error) => self.unreadable(local, index, &error),
+                    Ok(logs) => {
+                        let owned = logs.iter().filter(|log| self.owns(log));
+                        owned.for_each(|log| self.named(local, log));
+                    }
+                    Err(error) if self.owns(index) => self.unreadable(local, index, &error),
+                    Err(_) => {}
                 }
             }
         });
@@ -196,7 +239,7 @@ impl<'a> Scan<'a> {
                 let opened = Opened {
                     directory: &directory,
                     name: at.name(),
-                    file: source.file(),
+                    content: source.file().map_or(&source as &dyn Content, |file| file),
                 };
                 self.look(local, &opened, reason);
             }
@@ -205,7 +248,7 @@ impl<'a> Scan<'a> {
         self.advance(1);
     }
 
-    fn unreadable(&self, local: &mut Local, path: &Path, error: &TransferError) {
+    pub(super) fn unreadable(&self, local: &mut Local, path: &Path, error: &TransferError) {
         local.collected.counts.count_file();
         let count = &mut local.collected.counts.unreadable;
         *count = count.saturating_add(1);
@@ -220,6 +263,9 @@ impl<'a> Scan<'a> {
     fn found(&self, local: &mut Local, directory: &Directory, path: &Arc<Path>, name: &CStr) {
         let os_name = OsStr::from_bytes(name.to_bytes());
         let whole = || path.join(os_name);
+        if self.options.shard.is_some() && !self.owns(&whole()) {
+            return;
+        }
         let selection = &self.options.selection;
         if !selection.is_everything() && !selection.has_file(&whole()) {
             return;
@@ -229,7 +275,7 @@ impl<'a> Scan<'a> {
                 let opened = Opened {
                     directory: path,
                     name: os_name,
-                    file: &file,
+                    content: &file,
                 };
                 self.look(local, &opened, Reason::Found);
             }
@@ -245,9 +291,9 @@ impl<'a> Scan<'a> {
     }
 
     /// Reads the first bytes of a file and judges them.
-    fn look(&self, local: &mut Local, opened: &Opened<'_>, reason: Reason) {
+    pub(super) fn look(&self, local: &mut Local, opened: &Opened<'_>, reason: Reason) {
         let mut buffer = std::mem::take(&mut local.buffer);
-        match read_start(opened.file, &mut buffer) {
+        match read_start(opened.content, &mut buffer) {
             Ok(read) => {
                 local.collected.counts.count_read(read);
                 let start = buffer.get(..read).unwrap_or_default();
@@ -265,7 +311,7 @@ impl<'a> Scan<'a> {
         let is_log = starts_a_log(start);
         let compression = compressed::detect(start).filter(|_| !is_log);
         if let Some(compression) = compression {
-            let inner = compressed::start(compression, At::start(opened.file), PROBE_LENGTH);
+            let inner = compressed::start(compression, At::start(opened.content), PROBE_LENGTH);
             if starts_a_log(&inner) && reason != Reason::NamedAndFound {
                 local.collected.counts.count_file();
                 return log_rules::apply(self, local, opened, &inner, Some(compression));
@@ -316,6 +362,7 @@ impl<'a> Scan<'a> {
             return Ok(Vec::new());
         }
         let directory = path.parent().unwrap_or(Path::new(""));
+        let is_owner = self.owns(path);
         let (mut there, mut names, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         let mut seen = HashSet::new();
         for entry in read_index(path)? {
@@ -325,13 +372,16 @@ impl<'a> Scan<'a> {
             let name = entry.file_name().unwrap_or_default();
             names.push(path_text::text(Path::new(name)));
             let beside = directory.join(name);
-            // The index may have been copied together with its logs.
-            match [entry.clone(), beside]
-                .into_iter()
-                .find(|log| log.symlink_metadata().is_ok())
+            // The index may have been copied together with its logs, and into a store it was.
+            let candidates = [entry.clone(), beside].into_iter();
+            let in_store = location::is_url(path);
+            match candidates
+                .skip(usize::from(in_store))
+                .find(|log| listing::exists(log))
             {
                 Some(log) => there.push(log),
-                None => gone.push(entry),
+                None if is_owner => gone.push(entry),
+                None => {}
             }
         }
         local.collected.findings.extend(missing(path, gone)?);
@@ -339,25 +389,29 @@ impl<'a> Scan<'a> {
             .first()
             .and_then(|log| log.parent())
             .unwrap_or(directory);
-        names.sort();
-        local.collected.facts.indexes.push(IndexFacts {
-            path: FilePath::of(path),
-            directory: path_text::text(logs_directory),
-            logs: names,
-        });
+        if is_owner {
+            names.sort();
+            local.collected.facts.indexes.push(IndexFacts {
+                path: FilePath::of(path),
+                directory: path_text::text(logs_directory),
+                logs: names,
+            });
+        }
         Ok(there)
     }
 
     fn keyring_in_the_tree(&self, local: &mut Local, opened: &Opened<'_>) {
-        let Ok(metadata) = opened.file.metadata() else {
-            return;
-        };
-        if self.keyrings.contains(&(metadata.dev(), metadata.ino())) {
+        let metadata = opened.content.metadata();
+        let is_known =
+            |metadata: &Metadata| self.keyrings.contains(&(metadata.dev(), metadata.ino()));
+        if metadata.as_ref().is_some_and(is_known) {
             return;
         }
         let path = opened.path();
         local.find(self.keyring_beside_logs(&path));
-        self.check_keyring_mode(local, &path, &metadata);
+        if let Some(metadata) = &metadata {
+            self.check_keyring_mode(local, &path, metadata);
+        }
         local.collected.facts.keyrings.push(KeyringFacts {
             path: opened.file_path(),
             used: false,
@@ -373,8 +427,15 @@ impl<'a> Scan<'a> {
                 .zip(&self.roots.real_directories)
         };
         let tree = roots().find(|(_, root)| real(path).starts_with(root));
-        let message = match tree {
-            Some((root, _)) => format!("a keyring in the tree {}", path_text::text(root)),
+        let prefix = || {
+            let bases = self.roots.prefixes.iter().map(|url| location::base(url));
+            bases.into_iter().find(|base| path.starts_with(base))
+        };
+        let message = match tree.map(|(root, _)| root.clone()).or_else(prefix) {
+            Some(root) => {
+                let root = path_text::text(&root);
+                format!("a keyring in the tree {}", root.trim_end_matches('/'))
+            }
             None => "a keyring in the directory of logs that were checked".to_owned(),
         };
         Finding::new(RuleId::Bls011, path, message)
@@ -391,8 +452,11 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The keyrings that were given.
+    /// The keyrings that were given: the same ones to every shard.
     pub(super) fn keyrings(&self) {
+        if !self.options.shard.is_none_or(Shard::is_first) {
+            return;
+        }
         self.with_local(|local| {
             for keyring in self.keys.files() {
                 self.keyring(local, keyring);
@@ -450,13 +514,19 @@ impl Visitor for Scan<'_> {
         self.advance(batch.count());
     }
 
-    fn link(&self, _path: &Path) {
+    fn link(&self, path: &Path) {
+        if !self.owns(path) {
+            return;
+        }
         self.with_local(|local| {
             local.collected.counts.links = local.collected.counts.links.saturating_add(1);
         });
     }
 
-    fn special(&self, _path: &Path) {
+    fn special(&self, path: &Path) {
+        if !self.owns(path) {
+            return;
+        }
         self.with_local(|local| {
             local.collected.counts.special_files =
                 local.collected.counts.special_files.saturating_add(1);
@@ -464,18 +534,21 @@ impl Visitor for Scan<'_> {
     }
 
     fn failed(&self, path: &Path, error: TransferError) {
+        if !self.owns(path) {
+            return;
+        }
         self.with_local(|local| self.unreadable(local, path, &error));
     }
 }
 
 /// Reads a file from its beginning without moving its position.
 struct At<'a> {
-    file: &'a File,
+    file: &'a dyn Content,
     offset: u64,
 }
 
 impl<'a> At<'a> {
-    const fn start(file: &'a File) -> Self {
+    const fn start(file: &'a dyn Content) -> Self {
         Self { file, offset: 0 }
     }
 }
@@ -490,22 +563,28 @@ impl std::io::Read for At<'_> {
     }
 }
 
-/// One read: a regular file gives what it has. What it has become meanwhile, if it is none any
+/// The first bytes, as many as there are. What the file has become meanwhile, if it is none any
 /// more, gives an error.
-fn read_start(file: &File, buffer: &mut [u8]) -> std::io::Result<usize> {
-    loop {
-        match file.read_at(buffer, 0) {
+fn read_start(file: &dyn Content, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0_usize;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        let offset = u64::try_from(filled).unwrap_or(u64::MAX);
+        match file.read_at(rest, offset) {
+            Ok(0) => break,
+            // Less than was asked for is not the end: network file systems give what they have.
+            Ok(read) => filled = filled.saturating_add(read),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) if error.raw_os_error() == Some(libc::ESPIPE) => {
-                let file_type = file.metadata()?.file_type();
+                let file_type = file.metadata().map(|metadata| metadata.file_type());
                 return Err(std::io::Error::other(format!(
                     "it is {}",
-                    describe(file_type)
+                    file_type.map_or("no regular file", describe)
                 )));
             }
-            result => return result,
+            Err(error) => return Err(error),
         }
     }
+    Ok(filled)
 }
 
 /// Whether bytes start like a log of any kind, with a byte of the magic changed or without.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::facts::{Facts, IndexFacts};
 use super::judge::unlisted;
-use super::path_text;
+use crate::finding::path_text;
+use crate::io::location;
 use crate::ops::targets::read_index;
 
 /// How long a server has to list a log that it has just made: it does so in the same breath.
@@ -25,7 +26,9 @@ pub(super) fn settle(facts: &mut Facts) -> u64 {
         std::thread::sleep(pause);
         // What either reading lists was listed.
         facts.indexes.iter_mut().for_each(read_again);
-        let gone = |path: &Path| unlisted.contains(path) && path.symlink_metadata().is_err();
+        let gone = |path: &Path| {
+            unlisted.contains(path) && !location::is_url(path) && path.symlink_metadata().is_err()
+        };
         facts.logs.retain(|log| {
             let is_gone = gone(&log.path.join());
             purged = purged.saturating_add(u64::from(is_gone));

@@ -1,5 +1,6 @@
 //! From what a user names to what is scanned.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use crate::config::server::LogLocations;
 use crate::error::Error;
 use crate::io::TransferError;
+use crate::io::location::{self, ObjectUrl};
 use crate::ops::targets::is_index;
 
 /// What to check.
@@ -77,6 +79,8 @@ pub(super) struct Roots {
     pub(super) directories: Vec<PathBuf>,
     /// The same without links and dots.
     pub(super) real_directories: Vec<PathBuf>,
+    /// URLs that stand for many objects.
+    pub(super) prefixes: Vec<PathBuf>,
     /// Index files that are named.
     pub(super) indexes: Vec<PathBuf>,
     /// Files that are named.
@@ -90,10 +94,15 @@ impl Roots {
         let mut roots = Self::default();
         let mut directories = Vec::new();
         for path in &targets.paths {
+            let path = &*location::local(path);
+            if location::is_url(path) {
+                roots.add_url(path);
+                continue;
+            }
             match path.metadata() {
-                Ok(metadata) if metadata.is_dir() => directories.push(path.clone()),
-                Ok(_) if is_index(path) => roots.indexes.push(path.clone()),
-                Ok(_) => roots.files.push(path.clone()),
+                Ok(metadata) if metadata.is_dir() => directories.push(path.to_owned()),
+                Ok(_) if is_index(path) => roots.indexes.push(path.to_owned()),
+                Ok(_) => roots.files.push(path.to_owned()),
                 Err(error) => roots.fail(path, error),
             }
         }
@@ -112,6 +121,16 @@ impl Roots {
         let mut seen = HashSet::new();
         roots.files.retain(|file| seen.insert(real(file)));
         roots
+    }
+
+    fn add_url(&mut self, url: &Path) {
+        if location::is_directory(url) {
+            self.prefixes.push(url.to_owned());
+        } else if is_index(url) {
+            self.indexes.push(url.to_owned());
+        } else {
+            self.files.push(url.to_owned());
+        }
     }
 
     fn fail(&mut self, path: &Path, error: std::io::Error) {
@@ -134,12 +153,41 @@ impl Roots {
         }
     }
 
+    /// What decides to which shard a path belongs: its part below the directory that is walked, or
+    /// all of it.
+    pub(super) fn name<'p>(&self, path: &'p Path) -> Cow<'p, Path> {
+        let below = |root: &PathBuf| path.strip_prefix(root).ok();
+        if let Some(name) = self.directories.iter().find_map(below) {
+            return Cow::Borrowed(name);
+        }
+        if location::is_url(path) {
+            let mut bases = self.prefixes.iter().map(|prefix| location::base(prefix));
+            let name = bases.find_map(|base| path.strip_prefix(base).ok());
+            return Cow::Borrowed(name.unwrap_or(path));
+        }
+        let real_path = real(path);
+        let below = |root: &PathBuf| real_path.strip_prefix(root).ok();
+        let name = self.real_directories.iter().find_map(below);
+        name.map_or(Cow::Borrowed(path), |name| Cow::Owned(name.to_owned()))
+    }
+
     /// Whether a path without links lies in a directory that is walked.
     pub(super) fn covers(&self, real_path: &Path) -> bool {
         self.real_directories
             .iter()
             .any(|directory| real_path.starts_with(directory))
+            || self
+                .prefixes
+                .iter()
+                .any(|prefix| is_listed(prefix, real_path))
     }
+}
+
+/// Whether an object is among those that a URL stands for. Of a pattern that is not known before it
+/// is listed.
+fn is_listed(prefix: &Path, url: &Path) -> bool {
+    let is_pattern = ObjectUrl::of(prefix).is_some_and(|prefix| prefix.is_pattern());
+    !is_pattern && location::is_url(url) && url.starts_with(prefix)
 }
 
 /// The path without links and dots, or as it is where that cannot be told.

@@ -8,6 +8,7 @@ use binlogsec::io::sink::SinkOptions;
 use binlogsec::log::key_id::KeyId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::audit::AuditArgs;
 use super::check::CheckArgs;
 use super::decrypt::DecryptArgs;
 use super::encrypt::EncryptArgs;
@@ -18,6 +19,7 @@ use super::inspect::InspectArgs;
 use super::keyring::KeyringArgs;
 use super::manual::{CompletionsArgs, ManArgs};
 use super::rekey::RekeyArgs;
+use super::report::ReportArgs;
 use super::salvage::SalvageArgs;
 use super::verify::VerifyArgs;
 
@@ -60,6 +62,9 @@ pub(crate) struct Global {
     /// Threads to use [default: one for each core]
     #[arg(short, long, value_name = "N", global = true, value_parser = at_least_one)]
     pub(crate) jobs: Option<usize>,
+    /// Objects of stores that are worked on at once
+    #[arg(long, value_name = "N", global = true, value_parser = at_least_one, default_value = "64")]
+    pub(crate) concurrency: usize,
     /// No progress bar
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
@@ -91,6 +96,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     Salvage(SalvageArgs),
     Check(CheckArgs),
+    Report(ReportArgs),
+    Audit(AuditArgs),
     Explain(ExplainArgs),
     Keyring(KeyringArgs),
     Completions(CompletionsArgs),

@@ -1,17 +1,16 @@
 //! `binlogsec check`.
 
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use binlogsec::check::{CheckOptions, CheckOutcome, CheckTargets, Selection, check};
 use binlogsec::config::option_file::OptionFile;
 use binlogsec::config::server::LogLocations;
-use binlogsec::error::{Error, describe};
 use binlogsec::finding::{Baseline, Policy};
-use binlogsec::io::sink::{AtomicFile, SinkOptions};
 use binlogsec::keyring::Keyring;
+use binlogsec::report::merge::Saved;
 use binlogsec::report::model::{CheckReport, Verdict};
 use binlogsec::report::prometheus::{self, Times};
 use binlogsec::report::{github, human, junit, sarif};
@@ -20,13 +19,10 @@ use clap::{Args, ValueEnum};
 use super::args::KeyArgs;
 use super::exit::Exit;
 use super::progress::Counter;
+use super::reports::{self, FileReport, file_report};
+use super::shard::{self, RunMark, ShardArgs};
 use super::terminal::{Terminal, write_json};
 use super::{keys, process};
-
-/// Reports are for others: a collector, a server of continuous integration.
-const REPORT_MODE: u32 = 0o644;
-/// Failures of one kind that are told one by one.
-const TOLD_FAILURES: usize = 10;
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -39,7 +35,10 @@ Examples:
   In cron, for Prometheus and for an auditor
     binlogsec check /var/lib/mysql --report prometheus=/var/lib/node_exporter/binlogsec.prom --report json=/var/log/binlogsec.json
 
-Exit codes: 0 nothing found that counts; 1 errors or warnings (notes do not count); 2 something
+  A share of the work, for each of eight processes; report merge judges them together
+    binlogsec check /backup --shard 3/8 --report json=shard-3.json
+
+Exit codes: 0 nothing found that counts, or a shard is done; 1 errors or warnings (notes do not count); 2 something
 could not be checked, or no file was there; 3 and 4 a keyring that cannot be used.";
 
 /// Check that every log is encrypted, from the bytes on disk
@@ -75,14 +74,16 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
     /// Findings that are known, with reason and expiry date, see docs/check.md
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "shard")]
     pub(crate) baseline: Option<PathBuf>,
     /// How to report on standard output
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: CheckFormat,
     /// Write a report into a file as well, replacing it as a whole; repeatable
-    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report)]
-    pub(crate) reports: Vec<FileReport>,
+    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report::<CheckFormat>)]
+    pub(crate) reports: Vec<FileReport<CheckFormat>>,
+    #[command(flatten)]
+    pub(crate) shard: ShardArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -101,24 +102,6 @@ pub(crate) enum CheckFormat {
     Prometheus,
 }
 
-/// A report that goes into a file.
-#[derive(Debug, Clone)]
-pub(crate) struct FileReport {
-    format: CheckFormat,
-    path: PathBuf,
-}
-
-fn file_report(text: &str) -> Result<FileReport, String> {
-    let (format, path) = text
-        .split_once('=')
-        .filter(|(_, path)| !path.is_empty())
-        .ok_or("FORMAT=FILE is expected, such as sarif=check.sarif")?;
-    Ok(FileReport {
-        format: CheckFormat::from_str(format, false)?,
-        path: path.into(),
-    })
-}
-
 pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let targets = targets(args)?;
     let options = options(args)?;
@@ -127,27 +110,70 @@ pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
         bail!("the policy demands proof of encryption: name the keys by --keyring FILE");
     }
     process::clean_up_on_signals()?;
-    let outcome = scan(&targets, &keyring, &options, terminal);
-    let report = CheckReport::new(&outcome);
-    for file in &args.reports {
-        write_file(file, &report)?;
+    let policy = shard::policy_mark(args.policy.as_deref())?;
+    let entry = args
+        .shard
+        .entry(&run_mark(args, !keyring.is_empty()), policy);
+    let json = reports::of_format(&args.reports, CheckFormat::Json);
+    let earlier = args.shard.earlier(entry.as_ref(), json)?;
+    let outcome = match earlier.and_then(Saved::into_check) {
+        Some(outcome) => outcome,
+        None => scan(&targets, &keyring, &options, terminal),
+    };
+    let report = match entry {
+        Some(shard) => CheckReport::of_shard(&outcome, shard),
+        None => CheckReport::new(&outcome),
+    };
+    let mut exit = publish(&report, args.format, &args.reports, terminal)?;
+    if report.shard.is_some() && exit == Exit::Findings {
+        // The shard is done. What its findings come to, the merge says.
+        exit = Exit::Done;
     }
-    if !(terminal.is_quiet() && args.format == CheckFormat::Text) {
+    tell_unused(&options.baseline, terminal);
+    tell_failures(&outcome, terminal);
+    drop(report);
+    // The process ends here: to free millions of small pieces first would take its time.
+    Box::leak(Box::new(outcome));
+    Ok(exit)
+}
+
+/// Writes the report wherever it is wanted, and gives the exit code that it comes to.
+pub(crate) fn publish(
+    report: &CheckReport<'_>,
+    format: CheckFormat,
+    files: &[FileReport<CheckFormat>],
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    for file in files {
+        write_file(file, report)?;
+    }
+    if !(terminal.is_quiet() && format == CheckFormat::Text) {
         let mut out = BufWriter::new(terminal.out());
         let last_success = None;
-        write(&mut out, args.format, &report, last_success)?;
+        write(&mut out, format, report, last_success)?;
         out.flush()?;
     }
-    for entry in options.baseline.unused() {
+    Ok(exit(report))
+}
+
+pub(crate) fn tell_unused(baseline: &Baseline, terminal: &Terminal) {
+    for entry in baseline.unused() {
         terminal.warning(&format!(
             "the baseline's entry {entry} fits nothing any more"
         ));
     }
-    tell_failures(&outcome, terminal);
-    let exit = exit(&outcome, report.summary.verdict);
-    // The process ends here: to free millions of small pieces first would take its time.
-    Box::leak(Box::new(outcome));
-    Ok(exit)
+}
+
+/// What must be the same for all shards, the policy aside.
+fn run_mark(args: &CheckArgs, with_keys: bool) -> RunMark {
+    let mut mark = RunMark::new("check");
+    mark.add_paths(&args.paths);
+    mark.add_paths(args.defaults_file.as_slice());
+    mark.add_paths(args.datadir.as_slice());
+    mark.add_all(&args.include);
+    mark.add_all(&args.exclude);
+    mark.add(format!("follow {}, keys {with_keys}", args.follow));
+    mark
 }
 
 fn targets(args: &CheckArgs) -> anyhow::Result<CheckTargets> {
@@ -166,15 +192,22 @@ fn targets(args: &CheckArgs) -> anyhow::Result<CheckTargets> {
 }
 
 fn options(args: &CheckArgs) -> anyhow::Result<CheckOptions> {
-    let policy = args.policy.as_deref().map(Policy::open).transpose()?;
-    let baseline = args.baseline.as_deref().map(Baseline::open).transpose()?;
     Ok(CheckOptions {
         follow: args.follow,
         selection: Selection::new(&args.include, &args.exclude).context("--include, --exclude")?,
-        policy: policy.unwrap_or_default(),
-        baseline: baseline.unwrap_or_default(),
+        policy: policy(args.policy.as_deref())?,
+        baseline: baseline(args.baseline.as_deref())?,
+        shard: args.shard.shard,
         ..CheckOptions::default()
     })
+}
+
+pub(crate) fn policy(path: Option<&Path>) -> anyhow::Result<Policy> {
+    Ok(path.map(Policy::open).transpose()?.unwrap_or_default())
+}
+
+pub(crate) fn baseline(path: Option<&Path>) -> anyhow::Result<Baseline> {
+    Ok(path.map(Baseline::open).transpose()?.unwrap_or_default())
 }
 
 fn scan(
@@ -190,23 +223,10 @@ fn scan(
     outcome
 }
 
-fn write_file(file: &FileReport, report: &CheckReport<'_>) -> anyhow::Result<()> {
+fn write_file(file: &FileReport<CheckFormat>, report: &CheckReport<'_>) -> anyhow::Result<()> {
     let earlier = std::fs::read_to_string(&file.path).ok();
     let last_success = earlier.as_deref().and_then(prometheus::last_success);
-    let options = SinkOptions {
-        force: true,
-        mode: REPORT_MODE,
-        ..SinkOptions::default()
-    };
-    let sink = AtomicFile::create(&file.path, options).map_err(Error::from)?;
-    // A file has no colours.
-    let mut out = BufWriter::new(anstream::StripStream::new(sink.file().try_clone()?));
-    write(&mut out, file.format, report, last_success)
-        .and_then(|()| out.flush())
-        .with_context(|| format!("cannot write {}", file.path.display()))?;
-    drop(out);
-    sink.commit().map_err(Error::from)?;
-    Ok(())
+    file.write(|out| write(out, file.format, report, last_success))
 }
 
 fn write(
@@ -228,22 +248,16 @@ fn write(
     }
 }
 
-fn tell_failures(outcome: &CheckOutcome, terminal: &Terminal) {
-    for failure in outcome.failures.iter().take(TOLD_FAILURES) {
-        terminal.error(&describe(failure));
-    }
-    let more = outcome.failures.len().saturating_sub(TOLD_FAILURES);
-    if more > 0 {
-        terminal.error(&format!("and {more} more failures"));
-    }
-    if outcome.is_empty() && outcome.failures.is_empty() {
+pub(crate) fn tell_failures(outcome: &CheckOutcome, terminal: &Terminal) {
+    reports::tell_failures(&outcome.failures, terminal);
+    if outcome.is_empty() && outcome.failures.is_empty() && outcome.shard.is_none() {
         terminal.error("no file was there to check");
     }
 }
 
-fn exit(outcome: &CheckOutcome, verdict: Verdict) -> Exit {
-    let failures = Exit::worst(outcome.failures.iter().map(Error::class));
-    let findings = match verdict {
+fn exit(report: &CheckReport<'_>) -> Exit {
+    let failures = Exit::worst(report.failures.iter().map(|failure| failure.class));
+    let findings = match report.summary.verdict {
         Verdict::NothingScanned => Exit::Work,
         Verdict::Fail => Exit::Findings,
         Verdict::Pass | Verdict::Incomplete => Exit::Done,

@@ -11,6 +11,7 @@ use clap::Args;
 
 use super::args::{Format, KeyArgs, WriteArgs};
 use super::exit::Exit;
+use super::shard::ShardArgs;
 use super::slice::{self, SliceArgs};
 use super::terminal::Terminal;
 use super::{keys, process, transfer};
@@ -49,6 +50,8 @@ pub(crate) struct DecryptArgs {
     pub(crate) verify: bool,
     #[command(flatten)]
     pub(crate) slice: SliceArgs,
+    #[command(flatten)]
+    pub(crate) shard: ShardArgs,
     /// How to report; the report goes to standard error when the log goes to standard output
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
@@ -61,7 +64,9 @@ pub(crate) fn run(args: &DecryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let (sink, slice) = (args.write.sink_options(), args.slice.options());
     let checks = DecryptOptions {
         verify: args.verify,
+        resume: args.shard.resume,
     };
+    args.shard.check_target(args.output_dir.is_some())?;
     let results = match (&args.output, &args.output_dir) {
         (Some(output), _) if !slice.is_whole_log() => {
             let result = slice::one_slice(args, &slice, output, &keyring, terminal)?;
@@ -74,7 +79,8 @@ pub(crate) fn run(args: &DecryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
             decrypt::decrypt(i, o, &keyring, checks, bar)
         })?,
         (None, Some(directory)) => {
-            transfer::many(&args.inputs, "--output-dir", terminal, |files, bar| {
+            let inputs = (&*args.inputs, args.shard.shard);
+            transfer::many(inputs, "--output-dir", terminal, |files, bar| {
                 decrypt::decrypt_all(files, directory, sink, &keyring, checks, bar)
             })?
         }
@@ -84,5 +90,5 @@ pub(crate) fn run(args: &DecryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let model = DecryptReport::new(&results.0, &results.1);
     let output = args.output.as_deref();
     transfer::report(&model, args.format, output, terminal, human::decrypt)?;
-    transfer::conclude(&results, "decrypt", terminal)
+    transfer::conclude(&results, "decrypt", args.shard.shard.is_some(), terminal)
 }

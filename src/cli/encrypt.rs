@@ -9,13 +9,14 @@ use binlogsec::keyring::Keyring;
 use binlogsec::log::key_id::KeyId;
 use binlogsec::ops::encrypt::{self, EncryptOptions};
 use binlogsec::ops::encrypt_mariadb;
-use binlogsec::ops::in_place::{self, InPlaceOptions};
+use binlogsec::ops::in_place::{self, InPlaceKeys, InPlaceOptions};
 use binlogsec::report::human;
 use binlogsec::report::model::EncryptReport;
 use clap::Args;
 
 use super::args::{Format, KeyArgs, WriteArgs, key_id};
 use super::exit::Exit;
+use super::shard::ShardArgs;
 use super::terminal::Terminal;
 use super::{keys, process, transfer};
 
@@ -63,12 +64,15 @@ pub(crate) struct EncryptArgs {
     pub(crate) allow_in_use: bool,
     #[command(flatten)]
     pub(crate) write: WriteArgs,
+    #[command(flatten)]
+    pub(crate) shard: ShardArgs,
     /// How to report; the report goes to standard error when the log goes to standard output
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
 }
 
 pub(crate) fn run(args: &EncryptArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    args.shard.check_target(args.output_dir.is_some())?;
     let keyring = keys::open(&args.keys, terminal)?;
     if keyring.is_of_mariadb() {
         return run_mariadb(args, &keyring, terminal);
@@ -79,16 +83,15 @@ pub(crate) fn run(args: &EncryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let started = Instant::now();
     let options = EncryptOptions {
         allow_in_use: args.allow_in_use,
+        resume: args.shard.resume,
     };
     let sink = args.write.sink_options();
     let mut leftovers = Vec::new();
     let results = match (&args.output, &args.output_dir) {
         _ if args.in_place => transfer::in_place(&args.inputs, terminal, |bar| {
-            let options = InPlaceOptions {
-                allow_in_use: args.allow_in_use,
-                dry_run: args.dry_run,
-            };
-            let outcome = in_place::encrypt_in_place(&args.inputs, &key, options, bar);
+            let keys = InPlaceKeys::Mysql(&key);
+            let outcome =
+                in_place::encrypt_in_place(&args.inputs, keys, in_place_options(args), bar);
             leftovers = outcome.leftovers;
             (outcome.files, outcome.failures)
         })?,
@@ -96,7 +99,8 @@ pub(crate) fn run(args: &EncryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
             encrypt::encrypt(i, o, &key, options, bar)
         })?,
         (None, Some(directory)) => {
-            transfer::many(&args.inputs, "--output-dir", terminal, |files, bar| {
+            let inputs = (&*args.inputs, args.shard.shard);
+            transfer::many(inputs, "--output-dir", terminal, |files, bar| {
                 encrypt::encrypt_all(files, directory, sink, &key, options, bar)
             })?
         }
@@ -106,33 +110,53 @@ pub(crate) fn run(args: &EncryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let model = EncryptReport::new(&results.0, &results.1, &leftovers);
     let output = args.output.as_deref();
     transfer::report(&model, args.format, output, terminal, human::encrypt)?;
-    transfer::conclude(&results, "encrypt", terminal)
+    transfer::conclude(&results, "encrypt", args.shard.shard.is_some(), terminal)
 }
 
 /// The same with key files of MariaDB: for logs of such a server.
 fn run_mariadb(args: &EncryptArgs, keys: &Keyring, terminal: &Terminal) -> anyhow::Result<Exit> {
     process::clean_up_on_signals()?;
+    if args.shard.resume {
+        bail!(
+            "--resume is for logs of MySQL: what encrypts one of MariaDB stands in the log itself"
+        );
+    }
     let started = Instant::now();
     let options = EncryptOptions {
         allow_in_use: args.allow_in_use,
+        ..EncryptOptions::default()
     };
     let sink = args.write.sink_options();
+    let mut leftovers = Vec::new();
     let results = match (&args.output, &args.output_dir) {
+        _ if args.in_place => transfer::in_place(&args.inputs, terminal, |bar| {
+            let keys = InPlaceKeys::Mariadb(keys);
+            let outcome =
+                in_place::encrypt_in_place(&args.inputs, keys, in_place_options(args), bar);
+            leftovers = outcome.leftovers;
+            (outcome.files, outcome.failures)
+        })?,
         (Some(output), _) => transfer::one(&args.inputs, output, sink, terminal, |i, o, bar| {
             encrypt_mariadb::encrypt(i, o, keys, options, bar)
         })?,
         (None, Some(directory)) => {
-            transfer::many(&args.inputs, "--output-dir", terminal, |files, bar| {
+            let inputs = (&*args.inputs, args.shard.shard);
+            transfer::many(inputs, "--output-dir", terminal, |files, bar| {
                 encrypt_mariadb::encrypt_all(files, directory, sink, keys, options, bar)
             })?
         }
-        (None, None) => bail!(
-            "logs of MariaDB are encrypted into another file: name it by -o FILE, or --output-dir DIR"
-        ),
+        (None, None) => bail!("name an output: -o FILE, --output-dir DIR or --in-place"),
     };
     transfer::speak_of_speed(&results, |done| done.plain_length, started, terminal);
-    let model = EncryptReport::new(&results.0, &results.1, &[]);
+    let model = EncryptReport::new(&results.0, &results.1, &leftovers);
     let output = args.output.as_deref();
     transfer::report(&model, args.format, output, terminal, human::encrypt)?;
-    transfer::conclude(&results, "encrypt", terminal)
+    transfer::conclude(&results, "encrypt", args.shard.shard.is_some(), terminal)
+}
+
+const fn in_place_options(args: &EncryptArgs) -> InPlaceOptions {
+    InPlaceOptions {
+        allow_in_use: args.allow_in_use,
+        dry_run: args.dry_run,
+    }
 }

@@ -101,6 +101,7 @@ pub(crate) fn run(args: &EventsArgs, terminal: &Terminal) -> anyhow::Result<Exit
     let Targets {
         files,
         mut failures,
+        ..
     } = Targets::expand(&args.logs);
     let out = io::BufWriter::with_capacity(64 << 10, terminal.out());
     let mut listing = Listing::begin(out, args)?;

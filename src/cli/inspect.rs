@@ -4,15 +4,19 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::bail;
-use binlogsec::error::{Error, describe};
-use binlogsec::ops::inspect::{self, InspectOptions, Inspected};
+use binlogsec::error::describe;
+use binlogsec::keyring::Keyring;
+use binlogsec::ops::inspect::{self, InspectOptions};
 use binlogsec::report::human;
-use binlogsec::report::model::InspectReport;
+use binlogsec::report::merge::Saved;
+use binlogsec::report::model::{InspectReport, ShardEntry};
 use clap::Args;
 
 use super::args::{Format, KeyArgs};
 use super::exit::Exit;
 use super::keys;
+use super::reports::{self, FileReport, file_report};
+use super::shard::{RunMark, ShardArgs};
 use super::terminal::{Terminal, write_json};
 use super::transfer::is_dash;
 
@@ -40,42 +44,85 @@ pub(crate) struct InspectArgs {
     /// Report files in directories that are no logs, too
     #[arg(long)]
     pub(crate) all: bool,
+    /// Write a report into a file as well, replacing it as a whole; repeatable
+    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report::<Format>)]
+    pub(crate) reports: Vec<FileReport<Format>>,
+    #[command(flatten)]
+    pub(crate) shard: ShardArgs,
 }
 
 pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let keyring = keys::open(&args.keys, terminal)?;
+    let entry = args.shard.entry(&run_mark(args, !keyring.is_empty()), None);
+    if entry.is_some() && args.paths.iter().any(|path| is_dash(path)) {
+        bail!("standard input has no name, by which it could belong to a shard");
+    }
+    let json = reports::of_format(&args.reports, Format::Json);
+    let earlier = args.shard.earlier(entry.as_ref(), json)?;
+    let report = match earlier.and_then(Saved::into_inspect) {
+        Some(report) => report,
+        None => look(args, &keyring, entry, terminal),
+    };
+    if report.files.is_empty() && report.failures.is_empty() && report.shard.is_none() {
+        publish(&report, args.format, &args.reports, terminal)?;
+        bail!("nothing to inspect: no log is there");
+    }
+    publish(&report, args.format, &args.reports, terminal)
+}
+
+fn look(
+    args: &InspectArgs,
+    keyring: &Keyring,
+    entry: Option<ShardEntry>,
+    terminal: &Terminal,
+) -> InspectReport {
     let options = InspectOptions {
         all_files: args.all,
+        shard: args.shard.shard,
     };
     let (stdin, paths): (Vec<_>, Vec<_>) =
         args.paths.iter().cloned().partition(|path| is_dash(path));
-    let mut outcome = inspect::inspect(&paths, &keyring, &options);
+    let mut outcome = inspect::inspect(&paths, keyring, &options);
     if !stdin.is_empty() {
-        let input = inspect::inspect_stream(&mut std::io::stdin(), &keyring);
+        let input = inspect::inspect_stream(&mut std::io::stdin(), keyring);
         match input {
             Ok(file) => outcome.files.push(file),
             Err(error) => outcome.failures.push(error),
         }
     }
-    let report = InspectReport::new(&outcome);
-    let mut out = terminal.out();
-    match args.format {
-        Format::Text => human::inspect(&mut out, &report)?,
-        Format::Json => write_json(&mut out, &report)?,
-    }
-    out.flush()?;
     for failure in &outcome.failures {
         terminal.error(&describe(failure));
     }
-    if outcome.files.is_empty() && outcome.failures.is_empty() {
-        bail!("nothing to inspect: no log is there");
+    match entry {
+        Some(shard) => InspectReport::of_shard(&outcome, shard),
+        None => InspectReport::new(&outcome),
     }
-    let failures = outcome.failures.iter().map(Error::class);
-    Ok(Exit::worst(
-        outcome
-            .files
-            .iter()
-            .filter_map(Inspected::problem)
-            .chain(failures),
-    ))
+}
+
+/// Writes the report wherever it is wanted, and gives the exit code that it comes to.
+pub(crate) fn publish(
+    report: &InspectReport,
+    format: Format,
+    files: &[FileReport<Format>],
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let write = |out: &mut dyn Write, format| match format {
+        Format::Text => human::inspect(out, report),
+        Format::Json => write_json(out, report),
+    };
+    for file in files {
+        file.write(|out| write(out, file.format))?;
+    }
+    let mut out = terminal.out();
+    write(&mut out, format)?;
+    out.flush()?;
+    Ok(Exit::worst(report.problems()))
+}
+
+/// What must be the same for all shards.
+fn run_mark(args: &InspectArgs, with_keys: bool) -> RunMark {
+    let mut mark = RunMark::new("inspect");
+    mark.add_paths(&args.paths);
+    mark.add(format!("all {}, keys {with_keys}", args.all));
+    mark
 }

@@ -60,7 +60,9 @@ pub(crate) struct RekeyArgs {
 
 pub(crate) fn run(args: &RekeyArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let old = keys::open(&args.keys, terminal)?;
-    let Targets { files, failures } = Targets::expand(&args.logs);
+    let Targets {
+        files, failures, ..
+    } = Targets::expand(&args.logs);
     if args.backup_header.is_some() && files.len() != 1 {
         bail!("--backup-header takes one log, {} were named", files.len());
     }
@@ -86,5 +88,5 @@ pub(crate) fn run(args: &RekeyArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let results = (results, failures);
     let model = RekeyReport::new(&results.0, &results.1);
     transfer::report(&model, args.format, None, terminal, human::rekey)?;
-    transfer::conclude(&results, "rekey", terminal)
+    transfer::conclude(&results, "rekey", false, terminal)
 }

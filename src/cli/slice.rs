@@ -118,5 +118,6 @@ fn write_slice(
         plain_length: plan.length(),
         damage: log.tail_damage().map(Box::new),
         mariadb_key: log.probe().mariadb_key().map(Box::new),
+        kept: false,
     })
 }

@@ -39,12 +39,12 @@ impl Terminal {
 
     /// Standard output, for data.
     pub(crate) fn out(&self) -> impl Write + use<> {
-        AutoStream::new(io::stdout(), self.color).lock()
+        stream(io::stdout().lock(), self.color)
     }
 
     /// Standard error, for reports when standard output carries a log.
     pub(crate) fn err(&self) -> impl Write + use<> {
-        AutoStream::new(io::stderr(), self.color).lock()
+        stream(io::stderr().lock(), self.color)
     }
 
     /// Whether a progress bar may be drawn.
@@ -74,6 +74,32 @@ impl Terminal {
         if self.verbose && !self.quiet {
             let _ = writeln!(self.err(), "{message}");
         }
+    }
+}
+
+fn stream<S>(stream: S, color: anstream::ColorChoice) -> AutoStream<Box<dyn Write>>
+where
+    S: anstream::stream::RawStream + 'static,
+{
+    let color = match color {
+        anstream::ColorChoice::Auto => AutoStream::choice(&stream),
+        other => other,
+    };
+    AutoStream::new(Box::new(Whole(stream)), color)
+}
+
+/// Takes all that it is given, or fails. A stream that strips colours, and is told in the middle of
+/// a text that it was interrupted, would be given what is written already once more.
+struct Whole<W>(W);
+
+impl<W: Write> Write for Whole<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 

@@ -13,6 +13,7 @@ use binlogsec::io::sink::SinkOptions;
 use binlogsec::io::source::FileSource;
 use binlogsec::io::{TransferError, pipeline};
 use binlogsec::ops::batch::{FileOutcome, FileResult};
+use binlogsec::ops::shard::Shard;
 use binlogsec::ops::targets::{Target, Targets};
 use binlogsec::ops::transfer::{Input, Output};
 use serde::Serialize;
@@ -72,12 +73,14 @@ pub(crate) fn one<T, R>(
 /// Takes many inputs through `work`, which has a progress bar over the bytes of all of them;
 /// `option` is what says where they go.
 pub(crate) fn many<T, R>(
-    inputs: &[PathBuf],
+    (inputs, shard): (&[PathBuf], Option<Shard>),
     option: &str,
     terminal: &Terminal,
     work: impl FnOnce(Vec<Target>, &Bar) -> Result<Vec<FileResult<T, R>>, Error>,
 ) -> anyhow::Result<Results<T, R>> {
-    let Targets { files, failures } = expand(inputs, option)?;
+    let Targets {
+        files, failures, ..
+    } = expand(inputs, option, shard)?;
     let bar = bar_over(&files, terminal);
     Ok((work(files, &bar)?, failures))
 }
@@ -88,15 +91,15 @@ pub(crate) fn in_place<T, R>(
     terminal: &Terminal,
     work: impl FnOnce(&Bar) -> Results<T, R>,
 ) -> anyhow::Result<Results<T, R>> {
-    let bar = bar_over(&expand(inputs, "--in-place")?.files, terminal);
+    let bar = bar_over(&expand(inputs, "--in-place", None)?.files, terminal);
     Ok(work(&bar))
 }
 
-fn expand(inputs: &[PathBuf], option: &str) -> anyhow::Result<Targets> {
+fn expand(inputs: &[PathBuf], option: &str, shard: Option<Shard>) -> anyhow::Result<Targets> {
     if inputs.iter().any(|input| is_dash(input)) {
         bail!("standard input has no name for {option}; use -o FILE");
     }
-    Ok(Targets::expand(inputs))
+    Ok(Targets::expand_shard(inputs, shard))
 }
 
 fn bar_over(files: &[Target], terminal: &Terminal) -> Bar {
@@ -128,10 +131,12 @@ pub(crate) fn report<M: Serialize>(
     Ok(out.flush()?)
 }
 
-/// Says what went wrong with which file, and gives the code for all of them.
+/// Says what went wrong with which file, and gives the code for all of them. Nothing to do is an
+/// error, but for a shard, in which `may_be_nothing`.
 pub(crate) fn conclude<T, R>(
     (results, failures): &Results<T, R>,
     what: &str,
+    may_be_nothing: bool,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let errors = || {
@@ -141,7 +146,7 @@ pub(crate) fn conclude<T, R>(
             .chain(failures)
     };
     errors().for_each(|error| terminal.error(&describe(error)));
-    if results.is_empty() && failures.is_empty() {
+    if results.is_empty() && failures.is_empty() && !may_be_nothing {
         bail!("nothing to {what}");
     }
     Ok(Exit::worst(errors().map(Error::class)))

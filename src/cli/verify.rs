@@ -5,17 +5,22 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use binlogsec::error::{Error, describe};
+use binlogsec::io::location;
 use binlogsec::keyring::Keyring;
 use binlogsec::ops::targets::{Target, Targets};
-use binlogsec::ops::verify::{self, Verified};
+use binlogsec::ops::verify::{self, Gap, GapKind, Link, Verified};
 use binlogsec::report::human;
-use binlogsec::report::model::VerifyReport;
+use binlogsec::report::merge::Saved;
+use binlogsec::report::model::{ShardEntry, VerifyReport};
 use clap::Args;
 
 use super::args::{Format, KeyArgs};
 use super::exit::Exit;
 use super::progress::Bar;
+use super::reports::{self, FileReport, file_report};
+use super::shard::{RunMark, ShardArgs};
 use super::terminal::{Terminal, write_json};
+use super::transfer::is_dash;
 use super::{events, keys};
 
 const VERIFY_EXAMPLES: &str = "\
@@ -42,49 +47,106 @@ pub(crate) struct VerifyArgs {
     /// How to report
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
+    /// Write a report into a file as well, replacing it as a whole; repeatable
+    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report::<Format>)]
+    pub(crate) reports: Vec<FileReport<Format>>,
+    #[command(flatten)]
+    pub(crate) shard: ShardArgs,
 }
 
 pub(crate) fn run(args: &VerifyArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let keyring = keys::open(&args.keys, terminal)?;
+    let entry = args.shard.entry(&run_mark(args), None);
+    if entry.is_some() && args.logs.iter().any(|path| is_dash(path)) {
+        bail!("standard input has no name, by which it could belong to a shard");
+    }
+    let json = reports::of_format(&args.reports, Format::Json);
+    let earlier = args.shard.earlier(entry.as_ref(), json)?;
+    let report = match earlier.and_then(Saved::into_verify) {
+        Some(report) => report,
+        None => look(args, &keyring, entry, terminal),
+    };
+    if report.files.is_empty() && report.failures.is_empty() && report.shard.is_none() {
+        bail!("nothing to verify");
+    }
+    publish(&report, args.format, &args.reports, terminal)
+}
+
+fn look(
+    args: &VerifyArgs,
+    keyring: &Keyring,
+    entry: Option<ShardEntry>,
+    terminal: &Terminal,
+) -> VerifyReport {
     let Targets {
         files,
         mut failures,
-    } = Targets::expand(&args.logs);
+        ..
+    } = Targets::expand_shard(&args.logs, args.shard.shard);
     let size = |target: &Target| target.path.metadata().map_or(0, |metadata| metadata.len());
     let total = files.iter().map(size).fold(0, u64::saturating_add);
     let bar = Bar::new(Some(total), terminal);
     let mut verified = Vec::new();
     // One after the other: each is checked on all threads.
     for target in &files {
-        match one(target, &keyring, &bar) {
-            Ok(Some(log)) => verified.push(log),
+        match one(target, keyring, &bar) {
+            Ok(Some(log)) => verified.push((target.position, log)),
             Ok(None) => {}
             Err(error) => failures.push(error),
         }
     }
     drop(bar);
-    if verified.is_empty() && failures.is_empty() {
-        bail!("nothing to verify");
-    }
-    let gaps = verify::check_continuity(&verified.iter().collect::<Vec<_>>());
-    let report = VerifyReport::new(&verified, &gaps, &failures);
-    let mut out = terminal.out();
-    match args.format {
-        Format::Text => human::verify(&mut out, &report)?,
-        Format::Json => write_json(&mut out, &report)?,
-    }
-    out.flush()?;
     for failure in &failures {
         terminal.error(&describe(failure));
     }
-    let findings = if gaps.is_empty() {
+    if let Some(shard) = entry {
+        return VerifyReport::of_shard(&verified, &failures, shard);
+    }
+    let verified: Vec<_> = verified.into_iter().map(|(_, log)| log).collect();
+    let links: Vec<_> = verified.iter().map(Link::from).collect();
+    let mut gaps = verify::check_continuity(&links);
+    gaps.retain(|gap| !was_purged(gap));
+    VerifyReport::new(&verified, &gaps, &failures)
+}
+
+/// Whether logs are missing because their server purged them while others were read. It purges the
+/// oldest first: so the log before them is not there any more, either.
+fn was_purged(gap: &Gap) -> bool {
+    matches!(gap.kind, GapKind::NumbersMissing { .. })
+        && !location::is_url(&gap.before)
+        && gap.before.symlink_metadata().is_err()
+}
+
+/// Writes the report wherever it is wanted, and gives the exit code that it comes to.
+pub(crate) fn publish(
+    report: &VerifyReport,
+    format: Format,
+    files: &[FileReport<Format>],
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let write = |out: &mut dyn Write, format| match format {
+        Format::Text => human::verify(out, report),
+        Format::Json => write_json(out, report),
+    };
+    for file in files {
+        file.write(|out| write(out, file.format))?;
+    }
+    let mut out = terminal.out();
+    write(&mut out, format)?;
+    out.flush()?;
+    let findings = if report.gaps.is_empty() {
         Exit::Done
     } else {
         Exit::Findings
     };
-    let problems = verified.iter().filter_map(Verified::problem);
-    let classes = problems.chain(failures.iter().map(Error::class));
-    Ok(Exit::worst(classes).max(findings))
+    Ok(Exit::worst(report.problems()).max(findings))
+}
+
+/// What must be the same for all shards.
+fn run_mark(args: &VerifyArgs) -> RunMark {
+    let mut mark = RunMark::new("verify");
+    mark.add_paths(&args.logs);
+    mark
 }
 
 /// `None` for what came with a directory and is no log.

@@ -12,7 +12,7 @@ pub use rules::{Rule, RuleId, Severity};
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use rules::Language;
 
@@ -94,7 +94,7 @@ impl Subject {
 }
 
 /// What shows a finding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Evidence {

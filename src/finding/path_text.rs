@@ -1,12 +1,13 @@
 //! Paths as text. A file name may hold any byte but two; reports must show every name, each in its
-//! own way, and none may act on a terminal.
+//! own way, and none may act on a terminal. The text gives the path back, byte for byte.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
-/// A path as text: what is UTF-8 stays, other bytes become `\xNN`.
+/// A path as text: what is UTF-8 stays, other bytes become `\xNN`, and so does a backslash that
+/// could be taken for the first sign of such a one.
 #[must_use]
 pub fn text(path: &Path) -> String {
     bytes_text(path.as_os_str().as_bytes())
@@ -15,12 +16,53 @@ pub fn text(path: &Path) -> String {
 fn bytes_text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
+        push_valid(&mut text, chunk.valid());
         for byte in chunk.invalid() {
             let _ = write!(text, "\\x{byte:02x}");
         }
     }
     text
+}
+
+fn push_valid(text: &mut String, valid: &str) {
+    let mut pieces = valid.split('\\');
+    text.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let is_escape = escaped(piece.as_bytes()).is_some();
+        text.push_str(if is_escape { "\\x5c" } else { "\\" });
+        text.push_str(piece);
+    }
+}
+
+/// The byte of `xNN`, what stands behind a backslash.
+fn escaped(after: &[u8]) -> Option<u8> {
+    let [
+        b'x',
+        high @ (b'0'..=b'9' | b'a'..=b'f'),
+        low @ (b'0'..=b'9' | b'a'..=b'f'),
+        ..,
+    ] = after
+    else {
+        return None;
+    };
+    let digits = [*high, *low];
+    u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()
+}
+
+/// The path of which this is the [`text`].
+#[must_use]
+pub fn parse(text: &str) -> PathBuf {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let byte = if first == b'\\' { escaped(after) } else { None };
+        bytes.push(byte.unwrap_or(first));
+        rest = match byte {
+            Some(_) => after.get(3..).unwrap_or_default(),
+            None => after,
+        };
+    }
+    PathBuf::from(std::ffi::OsString::from_vec(bytes))
 }
 
 /// A path for a shell: quoted, and never taken for an option.
@@ -69,6 +111,27 @@ mod tests {
     fn any_bytes_have_a_text() {
         let path = Path::new(OsStr::from_bytes(b"/a/\xff\xfe\xc3\xa9 b"));
         assert_eq!(text(path), "/a/\\xff\\xfeé b");
+    }
+
+    #[test]
+    fn no_two_paths_have_one_text_and_each_text_gives_its_path() {
+        let mut texts = std::collections::HashSet::new();
+        for name in [
+            &b"plain"[..],
+            b"\xff",
+            b"\\xff",
+            b"\\x5cxff",
+            b"\\\\xff",
+            b"\\\xff",
+            b"\\xf",
+            b"\\",
+            b"a\\b\xc3\xa9",
+            b"\\xFF",
+        ] {
+            let path = Path::new(OsStr::from_bytes(name));
+            assert_eq!(parse(&text(path)), path);
+            assert!(texts.insert(text(path)), "{}", text(path));
+        }
     }
 
     #[test]

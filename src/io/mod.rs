@@ -1,6 +1,10 @@
 //! Bytes in, bytes out, without a thought for what they mean.
 
+pub mod listing;
+pub mod location;
 pub mod metadata;
+#[cfg(feature = "objects")]
+mod objects;
 pub mod openers;
 pub mod pipeline;
 pub mod sink;
@@ -70,6 +74,24 @@ pub enum TransferError {
         /// Plain offset of the first piece that differs.
         offset: u64,
     },
+    /// Another object has taken the place of the one that is read or was to be replaced.
+    #[error("{} was replaced while it was worked on; what was read is of two versions, so start again", path.display())]
+    Replaced {
+        /// Which object.
+        path: PathBuf,
+    },
+    /// Something that stores of objects cannot do.
+    #[error("{} is an object in a store; this works on files alone, so copy it to a disk first", path.display())]
+    NotLocal {
+        /// Which object.
+        path: PathBuf,
+    },
+    /// Built without the feature `objects`.
+    #[error("{} is an object in a store, and this program was built without what reads those (feature objects)", path.display())]
+    NoObjects {
+        /// Which object.
+        path: PathBuf,
+    },
     /// The caller asked to stop, see [`pipeline::Progress`].
     #[error("cancelled")]
     Cancelled,
@@ -87,6 +109,21 @@ impl TransferError {
             operation,
             source,
         }
+    }
+
+    /// The operating system's answer alone, for those who say themselves what it was about.
+    pub(crate) fn into_io(self) -> std::io::Error {
+        match self {
+            Self::File { source, .. } => source,
+            other => std::io::Error::other(other),
+        }
+    }
+
+    /// Whether the file is not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::File { source, .. }
+            if source.kind() == std::io::ErrorKind::NotFound)
     }
 
     /// Whether the reader at the other end of an output pipe has gone.

@@ -56,12 +56,16 @@ pub fn file_to_file(
     transform: &Transform<'_>,
     progress: &dyn Progress,
 ) -> Result<(), TransferError> {
+    let length = range.end.saturating_sub(range.start);
+    sink.reserve(sink_offset.saturating_add(length))?;
     let visit = |within: u64, bytes: &[u8], target: &mut Vec<u8>| {
         target.resize(bytes.len(), 0);
         transform(within, bytes, target);
         sink.write_at(sink_offset.saturating_add(within), target)
     };
-    each_chunk(source, range, &visit, progress)
+    // Chunks end where the sink's pages do: a page that two writes share costs both of them.
+    let lead = sink_offset.wrapping_sub(range.start) % WINDOW;
+    each_chunk_after(lead, source, range, &visit, progress)
 }
 
 /// Shows every chunk of a range of a file to `visit`, in no order, on all threads of the current
@@ -76,14 +80,27 @@ pub fn each_chunk(
     visit: &Visit<'_>,
     progress: &dyn Progress,
 ) -> Result<(), TransferError> {
+    each_chunk_after(0, source, range, visit, progress)
+}
+
+/// The same with chunks that end `lead` bytes before multiples of [`CHUNK`] in the source.
+fn each_chunk_after(
+    lead: u64,
+    source: &FileSource,
+    range: Range<u64>,
+    visit: &Visit<'_>,
+    progress: &dyn Progress,
+) -> Result<(), TransferError> {
     let job = Job {
         source,
         range,
+        lead,
         visit,
         progress,
         next: AtomicU64::new(0),
         failure: Mutex::new(None),
     };
+    source.expect_reading();
     let segments = job
         .range
         .end
@@ -111,6 +128,7 @@ pub fn each_chunk(
 struct Job<'a> {
     source: &'a FileSource,
     range: Range<u64>,
+    lead: u64,
     visit: &'a Visit<'a>,
     progress: &'a dyn Progress,
     /// The next segment that nobody has taken: in order, so that the disk sees one front.
@@ -133,15 +151,16 @@ impl Job<'_> {
         let mut buffer = Vec::new();
         loop {
             let segment = self.next.fetch_add(1, Ordering::Relaxed);
-            // Segments end where the source's windows do.
-            let first = self.range.start / WINDOW;
+            // Segments end where chunks do, and are a window long.
+            let first = self.range.start.saturating_add(self.lead) / WINDOW;
             let window = first.saturating_add(segment).saturating_mul(WINDOW);
-            let start = window.max(self.range.start);
-            let end = window.saturating_add(WINDOW).min(self.range.end);
+            let before = |offset: u64| offset.saturating_sub(self.lead);
+            let start = before(window).max(self.range.start);
+            let end = before(window.saturating_add(WINDOW)).min(self.range.end);
             if start >= end {
                 return Ok(());
             }
-            for (offset, length) in chunks(start..end) {
+            for (offset, length) in chunks(start..end, self.lead) {
                 self.visit_chunk(&mut view, offset, length, &mut buffer)?;
             }
         }
@@ -167,14 +186,13 @@ impl Job<'_> {
     }
 }
 
-/// Offset and length of each chunk of a range; they end at multiples of [`CHUNK`], so that none
-/// crosses a window and writes are aligned.
-fn chunks(range: Range<u64>) -> impl Iterator<Item = (u64, usize)> {
+/// Offset and length of each chunk of a range; they end `lead` bytes before multiples of [`CHUNK`].
+fn chunks(range: Range<u64>, lead: u64) -> impl Iterator<Item = (u64, usize)> {
     const BYTES: u64 = CHUNK as u64;
     let mut offset = range.start;
     std::iter::from_fn(move || {
         let left = range.end.checked_sub(offset).filter(|&left| left > 0)?;
-        let to_boundary = BYTES.saturating_sub(offset % BYTES);
+        let to_boundary = BYTES.saturating_sub(offset.saturating_add(lead) % BYTES);
         let length = left.min(to_boundary);
         let start = offset;
         offset = offset.saturating_add(length);
@@ -196,15 +214,103 @@ pub fn stream(
     name: &Path,
     progress: &dyn Progress,
 ) -> Result<u64, TransferError> {
+    in_turns(vec![Box::new(producer)], writer, name, progress)
+}
+
+/// Transforms a range of a file and writes it in order. As many threads transform as the current
+/// rayon pool has, each in its turn; they are others than the pool's, which may have but one.
+/// Returns the bytes written.
+///
+/// The file is read by position: neighbouring chunks are different threads', so that each would
+/// have to map all of it.
+///
+/// # Errors
+/// The first [`TransferError`] in the order of the output.
+pub fn file_to_stream(
+    source: &FileSource,
+    range: Range<u64>,
+    writer: &mut dyn Write,
+    name: &Path,
+    transform: &Transform<'_>,
+    progress: &dyn Progress,
+) -> Result<u64, TransferError> {
+    const BYTES: u64 = CHUNK as u64;
+    source.expect_reading();
+    let length = range.end.saturating_sub(range.start);
+    let threads = u64::try_from(rayon::current_num_threads()).unwrap_or(1);
+    let threads = threads.min(length.div_ceil(BYTES)).max(1);
+    let worker = |first: u64| -> Box<Producer<'_>> {
+        let mut within = first.saturating_mul(BYTES);
+        let mut stored = Vec::new();
+        Box::new(move |buffer: &mut [u8]| {
+            let left = usize::try_from(length.saturating_sub(within)).unwrap_or(usize::MAX);
+            stored.resize(left.min(buffer.len()), 0);
+            let read = source.read_at(range.start.saturating_add(within), &mut stored)?;
+            transform(within, &stored, buffer.get_mut(..read).unwrap_or_default());
+            within = within.saturating_add(threads.saturating_mul(BYTES));
+            Ok(read)
+        })
+    };
+    let workers = (0..threads).map(worker).collect();
+    let written = in_turns(workers, writer, name, progress)?;
+    source.check_size()?;
+    Ok(written)
+}
+
+/// Writes the pieces that several producers give in turn, each in a thread of its own.
+fn in_turns(
+    producers: Vec<Box<Producer<'_>>>,
+    writer: &mut dyn Write,
+    name: &Path,
+    progress: &dyn Progress,
+) -> Result<u64, TransferError> {
     std::thread::scope(|scope| {
+        let start = |producer| Turn::start(scope, producer);
+        let turns: Vec<Turn> = producers.into_iter().map(start).collect();
+        let mut written = 0_u64;
+        for turn in turns.iter().cycle() {
+            // A producer that has come to its end, or failed, has said so before it went.
+            let Ok(produced) = turn.filled.recv() else {
+                break;
+            };
+            let buffer = produced?;
+            writer
+                .write_all(&buffer)
+                .map_err(TransferError::at(name, "write"))?;
+            let length = u64::try_from(buffer.len()).unwrap_or(u64::MAX);
+            written = written.saturating_add(length);
+            if progress.advance(length).is_break() {
+                return Err(TransferError::Cancelled);
+            }
+            if buffer.len() < CHUNK {
+                break;
+            }
+            let _ = turn.empty.send(buffer);
+        }
+        writer.flush().map_err(TransferError::at(name, "write"))?;
+        Ok(written)
+    })
+}
+
+/// The writer's end of a producer's thread: full buffers come, empty ones go back.
+struct Turn {
+    filled: mpsc::Receiver<Result<Vec<u8>, TransferError>>,
+    empty: mpsc::Sender<Vec<u8>>,
+}
+
+impl Turn {
+    fn start<'scope>(
+        scope: &'scope std::thread::Scope<'scope, '_>,
+        mut producer: Box<Producer<'scope>>,
+    ) -> Self {
         let (filled_sender, filled) = mpsc::sync_channel(CHUNKS_IN_FLIGHT);
-        let (empty_sender, empty) = mpsc::channel();
+        let (empty, given_back) = mpsc::channel();
         for _ in 0..CHUNKS_IN_FLIGHT {
-            let _ = empty_sender.send(Vec::new());
+            let _ = empty.send(Vec::new());
         }
         scope.spawn(move || {
             // Ends when the writer gives no buffer back any more.
-            while let Ok(mut buffer) = empty.recv() {
+            while let Ok(mut buffer) = given_back.recv() {
                 buffer.resize(CHUNK, 0);
                 let produced = producer(&mut buffer).map(|length| {
                     buffer.truncate(length);
@@ -216,22 +322,8 @@ pub fn stream(
                 }
             }
         });
-        let mut written = 0_u64;
-        while let Ok(produced) = filled.recv() {
-            let buffer: Vec<u8> = produced?;
-            writer
-                .write_all(&buffer)
-                .map_err(TransferError::at(name, "write"))?;
-            let length = u64::try_from(buffer.len()).unwrap_or(u64::MAX);
-            written = written.saturating_add(length);
-            if progress.advance(length).is_break() {
-                return Err(TransferError::Cancelled);
-            }
-            let _ = empty_sender.send(buffer);
-        }
-        writer.flush().map_err(TransferError::at(name, "write"))?;
-        Ok(written)
-    })
+        Self { filled, empty }
+    }
 }
 
 /// Gives a pipe the room for a few buffers, so that its two ends wait for each other less often.
@@ -296,7 +388,38 @@ mod tests {
                     std::fs::read(&target).unwrap() == expected,
                     "{start} {access:?}"
                 );
+                for threads in [1, 3] {
+                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                    let mut output = Vec::new();
+                    let range = start..source.length();
+                    let written = pool.unwrap().install(|| {
+                        let name = Path::new("-");
+                        file_to_stream(&source, range, &mut output, name, &mark, &NoProgress)
+                    });
+                    assert_eq!(written.unwrap(), expected.len() as u64);
+                    assert!(output == expected, "{start} {access:?} {threads}");
+                }
             }
+        }
+    }
+
+    #[test]
+    fn writes_end_where_pages_do() {
+        let directory = tempfile::tempdir().unwrap();
+        let input = directory.path().join("in");
+        std::fs::write(&input, vec![1; (WINDOW * 2 + 1000) as usize]).unwrap();
+        let source = FileSource::open(&input).unwrap();
+        for (start, sink_offset) in [(0_u64, 0_u64), (0, 512), (512, 0)] {
+            let starts = Mutex::new(Vec::new());
+            let note = |within: u64, _: &[u8], _: &mut [u8]| starts.lock().unwrap().push(within);
+            let target = directory.path().join(format!("{start}-{sink_offset}"));
+            let sink = AtomicFile::create(&target, SinkOptions::default()).unwrap();
+            let range = start..source.length();
+            file_to_file(&source, range, &sink, sink_offset, &note, &NoProgress).unwrap();
+            let starts = starts.into_inner().unwrap();
+            assert!(starts.len() > 30);
+            let mut inner = starts.into_iter().filter(|&within| within > 0);
+            assert!(inner.all(|within| (within + sink_offset) % CHUNK as u64 == 0));
         }
     }
 
@@ -332,6 +455,12 @@ mod tests {
                 "{access:?}: {error}"
             );
         }
+        writer.set_len(12 << 20).unwrap();
+        let source = FileSource::open(&input).unwrap();
+        let (range, name) = (0..source.length(), Path::new("-"));
+        let mut output = std::io::sink();
+        let error = file_to_stream(&source, range, &mut output, name, &mark, &Cut(&writer));
+        assert!(matches!(error, Err(TransferError::Shrank { .. })));
     }
 
     #[test]

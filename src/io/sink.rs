@@ -10,13 +10,20 @@ use std::fs::{File, Metadata, Permissions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags};
+use rustix::io::{Errno, retry_on_intr};
 use tempfile::{Builder, TempPath};
 
 use super::TransferError;
+use super::location;
+use super::source::FileSource;
+#[cfg(feature = "objects")]
+use super::{
+    location::ObjectUrl,
+    objects::{self, Condition, Upload},
+};
 
 /// What the names of temporaries start with.
 pub const TEMPORARY_PREFIX: &str = ".binlogsec-";
@@ -44,18 +51,33 @@ impl Default for SinkOptions {
     }
 }
 
+/// For less than this, laying out room costs more than it saves.
+const RESERVED: u64 = 1 << 20;
+
+/// `TMPFS_MAGIC` of `linux/magic.h`.
+const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
+
 /// Read and written by the owner alone.
 pub const PRIVATE: u32 = 0o600;
 
 /// A file in the making: mode 0600 until it is finished, in the target's directory, given its name
-/// by [`AtomicFile::commit`] alone.
+/// by [`AtomicFile::commit`] alone. Or, where the target is a URL, an object in the making.
 #[derive(Debug)]
 pub struct AtomicFile {
-    file: File,
+    body: Body,
     target: PathBuf,
-    /// `None` while the temporary has no name.
-    name: Option<NamedTemporary>,
     options: SinkOptions,
+}
+
+#[derive(Debug)]
+enum Body {
+    File {
+        file: File,
+        /// `None` while the temporary has no name.
+        name: Option<NamedTemporary>,
+    },
+    #[cfg(feature = "objects")]
+    Object(Upload),
 }
 
 impl AtomicFile {
@@ -66,6 +88,10 @@ impl AtomicFile {
     /// something that a file must not replace; [`TransferError::File`] when the directory is not
     /// there or not writable.
     pub fn create(target: &Path, options: SinkOptions) -> Result<Self, TransferError> {
+        if location::is_url(target) {
+            return Self::create_object(target, options);
+        }
+        let target = &*location::local(target);
         if let Ok(metadata) = std::fs::symlink_metadata(target) {
             check_replaceable(target, &metadata, options)?;
         }
@@ -74,13 +100,8 @@ impl AtomicFile {
             open_unnamed(directory).map_err(TransferError::at(directory, "create a file in"))?;
         if let Some(file) = unnamed {
             claim(&file);
-            let target = target.to_owned();
-            return Ok(Self {
-                file,
-                target,
-                name: None,
-                options,
-            });
+            let body = Body::File { file, name: None };
+            return Ok(Self::new(body, target, options));
         }
         let (file, path) = Builder::new()
             .prefix(TEMPORARY_PREFIX)
@@ -89,18 +110,101 @@ impl AtomicFile {
             .into_parts();
         claim(&file);
         let name = Some(NamedTemporary::new(path));
-        Ok(Self {
-            file,
+        Ok(Self::new(Body::File { file, name }, target, options))
+    }
+
+    fn new(body: Body, target: &Path, options: SinkOptions) -> Self {
+        Self {
+            body,
             target: target.to_owned(),
-            name,
             options,
+        }
+    }
+
+    #[cfg(feature = "objects")]
+    fn create_object(target: &Path, options: SinkOptions) -> Result<Self, TransferError> {
+        let url = ObjectUrl::of(target).filter(|url| !url.is_prefix());
+        let url = url.ok_or_else(|| TransferError::NotAFile {
+            path: target.to_owned(),
+            found: "a prefix",
+        })?;
+        let condition = if options.force {
+            Condition::None
+        } else {
+            Condition::Absent
+        };
+        let upload = Upload::create(target, &url, condition)?;
+        Ok(Self::new(Body::Object(upload), target, options))
+    }
+
+    /// Starts what is to take the place of the object that was opened, and of no other one: what
+    /// somebody else has put there meanwhile stays.
+    ///
+    /// # Errors
+    /// [`TransferError::Replaced`] when that has happened already, [`TransferError::File`];
+    /// [`TransferError::NotAFile`] when the source is no object.
+    #[cfg(feature = "objects")]
+    pub fn replace_object(source: &FileSource) -> Result<Self, TransferError> {
+        let target = source.path();
+        let condition = source.object_version().map(Condition::Version);
+        let url = ObjectUrl::of(target).zip(condition);
+        let (url, condition) = url.ok_or_else(|| TransferError::NotAFile {
+            path: target.to_owned(),
+            found: "no object",
+        })?;
+        let upload = Upload::create(target, &url, condition)?;
+        Ok(Self::new(
+            Body::Object(upload),
+            target,
+            SinkOptions::default(),
+        ))
+    }
+
+    /// Built without the feature `objects`, there are none to replace.
+    ///
+    /// # Errors
+    /// [`TransferError::NoObjects`].
+    #[cfg(not(feature = "objects"))]
+    pub fn replace_object(source: &FileSource) -> Result<Self, TransferError> {
+        Err(TransferError::NoObjects {
+            path: source.path().to_owned(),
+        })
+    }
+
+    #[cfg(not(feature = "objects"))]
+    fn create_object(target: &Path, _options: SinkOptions) -> Result<Self, TransferError> {
+        Err(TransferError::NoObjects {
+            path: target.to_owned(),
         })
     }
 
     /// The file as it is being written.
+    ///
+    /// # Errors
+    /// [`TransferError::NotLocal`] when it is an object, of which nothing can be read back.
+    pub fn file(&self) -> Result<&File, TransferError> {
+        match &self.body {
+            Body::File { file, .. } => Ok(file),
+            #[cfg(feature = "objects")]
+            Body::Object(_) => Err(TransferError::NotLocal {
+                path: self.target.clone(),
+            }),
+        }
+    }
+
+    /// Whether what has been written can be read before it has its name.
     #[must_use]
-    pub const fn file(&self) -> &File {
-        &self.file
+    pub const fn can_be_read_back(&self) -> bool {
+        matches!(self.body, Body::File { .. })
+    }
+
+    /// Writes in order, from the first byte on.
+    #[must_use]
+    pub const fn writer(&self) -> SinkWriter<'_> {
+        SinkWriter {
+            sink: self,
+            offset: 0,
+        }
     }
 
     /// The name it will have.
@@ -114,9 +218,40 @@ impl AtomicFile {
     /// # Errors
     /// [`TransferError::File`], a full disk for one.
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), TransferError> {
-        self.file
-            .write_all_at(bytes, offset)
-            .map_err(TransferError::at(&self.target, "write"))
+        match &self.body {
+            Body::File { file, .. } => file
+                .write_all_at(bytes, offset)
+                .map_err(TransferError::at(&self.target, "write")),
+            #[cfg(feature = "objects")]
+            Body::Object(upload) => upload.write_at(offset, bytes),
+        }
+    }
+
+    /// Takes the room for `length` bytes on the disk at once, and makes the file that long. Writes
+    /// into room that is there are cheaper, and a disk that is too small says so before the work.
+    /// Where the file system knows nothing of the kind, nothing happens.
+    ///
+    /// # Errors
+    /// [`TransferError::File`] when there is not that much room.
+    pub fn reserve(&self, length: u64) -> Result<(), TransferError> {
+        // A store has no room that could be laid out.
+        let Ok(file) = self.file() else {
+            return Ok(());
+        };
+        // In memory there is no room to be laid out: its pages would be taken twice.
+        let in_memory = rustix::fs::fstatfs(file).is_ok_and(|at| at.f_type == TMPFS_MAGIC);
+        if length < RESERVED || in_memory {
+            return Ok(());
+        }
+        match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length) {
+            Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => {
+                Err(TransferError::at(&self.target, "make room for")(
+                    error.into(),
+                ))
+            }
+            // Without it the writes do the same, one by one.
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Writes the file, which has no name yet, through to the disk.
@@ -124,7 +259,7 @@ impl AtomicFile {
     /// # Errors
     /// [`TransferError::File`].
     pub fn sync(&self) -> Result<(), TransferError> {
-        self.file
+        self.file()?
             .sync_all()
             .map_err(TransferError::at(&self.target, "write through to the disk"))
     }
@@ -136,11 +271,16 @@ impl AtomicFile {
     /// in both cases the temporary is gone and what was there before is untouched.
     pub fn commit(self) -> Result<(), TransferError> {
         let Self {
-            file,
+            body,
             target,
-            name,
             options,
         } = self;
+        let (file, name) = match body {
+            Body::File { file, name } => (file, name),
+            // A store keeps what it has said it has.
+            #[cfg(feature = "objects")]
+            Body::Object(upload) => return upload.commit(),
+        };
         if options.mode != PRIVATE {
             file.set_permissions(Permissions::from_mode(options.mode))
                 .map_err(TransferError::at(&target, "set the permissions of"))?;
@@ -159,6 +299,28 @@ impl AtomicFile {
         };
         name.persist(&target, options)?;
         finish(&target, options)
+    }
+}
+
+/// See [`AtomicFile::writer`].
+#[derive(Debug)]
+pub struct SinkWriter<'a> {
+    sink: &'a AtomicFile,
+    offset: u64,
+}
+
+impl std::io::Write for SinkWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.sink
+            .write_at(self.offset, bytes)
+            .map_err(TransferError::into_io)?;
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.offset = self.offset.saturating_add(length);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -198,7 +360,8 @@ fn is_temporary_name(name: &OsStr) -> bool {
 /// Whether a regular file, reached without following links, has nobody's lock.
 fn is_abandoned(path: &Path) -> bool {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let Ok(descriptor) = rustix::fs::openat(CWD, path, flags, Mode::empty()) else {
+    let open = || rustix::fs::openat(CWD, path, flags, Mode::empty());
+    let Ok(descriptor) = retry_on_intr(open) else {
         return false;
     };
     let file = File::from(descriptor);
@@ -220,8 +383,11 @@ struct NamedTemporary(Option<TempPath>);
 /// Those that a signal would leave behind.
 static NAMED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// Removes every temporary of this process; for the moment before a signal ends it.
+/// Removes every temporary of this process, and ends its uploads; for the moment before a signal
+/// ends it.
 pub fn remove_temporaries() {
+    #[cfg(feature = "objects")]
+    objects::abort_all();
     let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
     for path in std::mem::take(&mut *named) {
         let _ = std::fs::remove_file(path);
@@ -271,16 +437,23 @@ fn forget(path: &Path) {
 /// it could not be given its name later.
 fn open_unnamed(directory: &Path) -> std::io::Result<Option<File>> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    match rustix::fs::openat(CWD, directory, flags, Mode::RUSR | Mode::WUSR) {
+    let mode = Mode::RUSR | Mode::WUSR;
+    match retry_on_intr(|| rustix::fs::openat(CWD, directory, flags, mode)) {
         Ok(descriptor) => {
             let file = File::from(descriptor);
-            let can_be_linked = descriptor_path(&file).symlink_metadata().is_ok();
-            Ok(can_be_linked.then_some(file))
+            Ok(can_be_linked(&file).then_some(file))
         }
         // How kernels without the flag answer: as if the directory were to be written.
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether the system shows descriptors as paths. It is asked once: thousands of small outputs
+/// would feel it.
+fn can_be_linked(file: &File) -> bool {
+    static SHOWN: OnceLock<bool> = OnceLock::new();
+    *SHOWN.get_or_init(|| descriptor_path(file).symlink_metadata().is_ok())
 }
 
 fn descriptor_path(file: &File) -> PathBuf {
@@ -390,6 +563,20 @@ mod tests {
     }
 
     #[test]
+    fn room_that_is_not_there_is_an_error_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("out");
+        let sink = AtomicFile::create(&target, SinkOptions::default()).unwrap();
+        sink.reserve(RESERVED - 1).unwrap();
+        assert_eq!(sink.file().unwrap().metadata().unwrap().len(), 0);
+        // No file system has it; those that cannot reserve find out later.
+        match sink.reserve(1 << 62) {
+            Err(error) => assert!(error.to_string().starts_with("cannot make room for ")),
+            Ok(()) => assert_eq!(sink.file().unwrap().metadata().unwrap().len(), 0),
+        }
+    }
+
+    #[test]
     fn a_file_for_others_gets_its_mode_at_the_end() {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("out");
@@ -399,7 +586,7 @@ mod tests {
         };
         let sink = AtomicFile::create(&target, options).unwrap();
         let mode = |metadata: Metadata| metadata.permissions().mode() & 0o777;
-        assert_eq!(mode(sink.file().metadata().unwrap()), 0o600);
+        assert_eq!(mode(sink.file().unwrap().metadata().unwrap()), 0o600);
         sink.commit().unwrap();
         assert_eq!(mode(target.metadata().unwrap()), 0o644);
     }

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, fstat, openat, statat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::TransferError;
 
@@ -69,7 +69,8 @@ impl Directory {
     /// # Errors
     /// What the operating system answers; `ELOOP` when the name has become a link.
     pub fn open(&self, name: &CStr) -> std::io::Result<File> {
-        Ok(openat(&self.fd, name, self.open_flags, Mode::empty())?.into())
+        let open = || openat(&self.fd, name, self.open_flags, Mode::empty());
+        Ok(retry_on_intr(open)?.into())
     }
 }
 
@@ -185,7 +186,7 @@ impl<'a> Walker<'a> {
             OFlags::NOFOLLOW
         };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | links;
-        let fd = openat(CWD, &**path, flags, Mode::empty())?;
+        let fd = retry_on_intr(|| openat(CWD, &**path, flags, Mode::empty()))?;
         if self.options.follow {
             let status = fstat(&fd)?;
             let mut entered = self.entered.lock().unwrap_or_else(PoisonError::into_inner);

@@ -22,6 +22,7 @@ use aes::cipher::Array;
 
 use crate::event::header::LENGTH as HEADER;
 
+mod batch;
 mod block;
 mod decrypt;
 mod encrypt;

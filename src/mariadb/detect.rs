@@ -70,6 +70,9 @@ pub enum Detection {
         candidate: usize,
         /// With its key.
         cipher: EventCipher,
+        /// Whether end positions are those of another file although checksums are right: so they
+        /// are in relay logs, and in copies that MariaDB MaxScale encrypts (its source).
+        has_foreign_positions: bool,
     },
     /// There are too few bytes to tell.
     Unprovable,
@@ -143,7 +146,11 @@ fn decide(
         return Detection::Ambiguous(all.collect());
     }
     match best.drain(..).next() {
-        Some((_, candidate, cipher)) => Detection::Found { candidate, cipher },
+        Some((trial, candidate, cipher)) => Detection::Found {
+            candidate,
+            cipher,
+            has_foreign_positions: trial.proven > 1 && trial.own_ends == 0,
+        },
         None if events_seen => Detection::None,
         None => Detection::Unprovable,
     }
@@ -156,6 +163,7 @@ struct Trial {
     /// By a checksum, an end position, or a format description event.
     proven: usize,
     plausible: usize,
+    own_ends: usize,
     plain: Vec<u8>,
 }
 
@@ -201,9 +209,9 @@ impl Trial {
         };
         let is_description = header.event_type == event_type::FORMAT_DESCRIPTION;
         let has_checksum = checksums == Some(ChecksumAlgorithm::Crc32);
-        if (has_checksum && checksum::verify(plain, is_description).is_ok())
-            || has_own_end(&header, event)
-        {
+        let has_own_end = has_own_end(&header, event);
+        self.own_ends = self.own_ends.saturating_add(usize::from(has_own_end));
+        if (has_checksum && checksum::verify(plain, is_description).is_ok()) || has_own_end {
             self.proven = self.proven.saturating_add(1);
         }
         if is_plausible(&header, event, beginning.description.is_relay_log()) {

@@ -82,6 +82,14 @@ pub enum MariadbError {
         /// Where the event starts.
         offset: u64,
     },
+    /// A plaintext event that has to be summed anew, and is damaged.
+    #[error(
+        "the event at offset {offset} has a wrong checksum, which a new one would hide: salvage the log first"
+    )]
+    BadChecksum {
+        /// Where the event starts.
+        offset: u64,
+    },
     /// The last event is not all there.
     #[error("the log ends within the event at offset {offset}: {available} bytes of {}", needed.map_or("unknown length".to_owned(), |needed| needed.to_string()))]
     Cut {

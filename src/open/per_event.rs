@@ -3,11 +3,11 @@
 
 use crate::event::checksum::{self, ChecksumAlgorithm};
 use crate::event::format_description::FormatDescription;
-use crate::event::header::{EventHeader, event_type};
+use crate::event::header::{self, EventHeader, event_type};
 use crate::io::TransferError;
 use crate::io::source::{FileSource, WINDOW};
 use crate::keyring::Keyring;
-use crate::log::PROBE_LENGTH;
+use crate::log::{LogKind, PROBE_LENGTH};
 use crate::mariadb::chain::{Chain, LENGTH_KNOWN, STRIDE, Tail};
 use crate::mariadb::cipher::{EventCipher, EventSpan, HEAD, LEAD, Mode, Stored, TRAIL};
 use crate::mariadb::detect::{self, Beginning, Detection};
@@ -36,6 +36,8 @@ pub struct ProvenKey {
     pub id: Option<u32>,
     /// Deciphers the log's events.
     pub cipher: EventCipher,
+    /// Whether the first events have right checksums, and end positions of another file.
+    pub has_foreign_positions: bool,
 }
 
 impl PerEvent {
@@ -70,6 +72,61 @@ impl PerEvent {
         })
     }
 
+    /// With a key that is known to be the right one.
+    pub(super) fn under(
+        file_start: &[u8],
+        description: &FormatDescription,
+        key: ProvenKey,
+    ) -> Result<Self, LogError> {
+        Ok(Self {
+            layout: Layout::parse(file_start, description.checksum)?,
+            is_relay_log: description.is_relay_log(),
+            has_checksums: description.checksum == ChecksumAlgorithm::Crc32,
+            key: Some(key),
+        })
+    }
+
+    /// Of a log whose first encrypted events may be damaged: the key is proven by the first events
+    /// that are whole, wherever in `file_start` they begin.
+    pub(crate) fn of_damaged(file_start: &[u8], keys: &Keyring) -> Result<Self, LogError> {
+        let probed = file_start
+            .get(..PROBE_LENGTH.min(file_start.len()))
+            .unwrap_or_default();
+        let LogKind::MariadbEncrypted(description, start) = LogKind::classify(probed) else {
+            return Err(LogError::NotALog);
+        };
+        let error = match Self::new(probed, (&description, &start), Some(keys)) {
+            Ok(log) => return Ok(log),
+            Err(error) => error,
+        };
+        let may_be_damage = matches!(
+            error,
+            LogError::Truncated { .. } | LogError::Mariadb(MariadbError::WrongKey { .. })
+        );
+        if !may_be_damage {
+            return Err(error);
+        }
+        let stored = Stored::alone(0, file_start);
+        let end = stored.end();
+        let first = Layout::parse(probed, description.checksum)?.first_event;
+        let found = (first..end)
+            .filter(|&offset| could_be_event(stored.event_at(offset), end))
+            .find_map(|first_event| {
+                let beginning = Beginning {
+                    file_start,
+                    is_whole: false,
+                    first_event,
+                    description: &description,
+                    start: &start,
+                };
+                find_key(&beginning, Some(keys)).ok()
+            });
+        match found {
+            Some(key) => Self::under(probed, &description, key),
+            None => Err(error),
+        }
+    }
+
     /// The key by which it opens; `None` where no event is encrypted yet.
     #[must_use]
     pub const fn key(&self) -> Option<&ProvenKey> {
@@ -82,10 +139,14 @@ impl PerEvent {
         &self.layout
     }
 
-    /// Whether the log is a replica's relay log.
+    /// Whether end positions are those of another file, as in a replica's relay log.
     #[must_use]
-    pub const fn is_relay_log(&self) -> bool {
-        self.is_relay_log
+    pub const fn has_foreign_positions(&self) -> bool {
+        let by_key = match &self.key {
+            Some(key) => key.has_foreign_positions,
+            None => false,
+        };
+        self.is_relay_log || by_key
     }
 
     /// Deciphers `stored.body` into `target`, which is as long. `event` is the one that has its
@@ -94,31 +155,19 @@ impl PerEvent {
     pub fn decipher(&self, event: EventSpan, stored: &Stored<'_>, target: &mut [u8]) -> EventSpan {
         let clear = usize::try_from(self.layout.first_event.saturating_sub(stored.offset));
         let clear = clear.unwrap_or(usize::MAX).min(stored.body.len());
-        let (in_clear, mut rest) = target.split_at_mut_checked(clear).unwrap_or_default();
+        let (in_clear, rest) = target.split_at_mut_checked(clear).unwrap_or_default();
         in_clear
             .iter_mut()
             .zip(stored.body)
             .for_each(|(target, byte)| *target = *byte);
         self.layout.neutralise(stored.offset, in_clear);
-        let mut event = event;
-        let mut at = stored.offset.max(self.layout.first_event);
-        while let (false, Some(key)) = (rest.is_empty(), &self.key) {
-            let left = usize::try_from(event.end().saturating_sub(at)).unwrap_or(usize::MAX);
-            let (piece, later) = rest
-                .split_at_mut_checked(left.min(rest.len()))
-                .unwrap_or_default();
-            // Of hostile input: an event that does not reach to where it is wanted.
-            if piece.is_empty() {
-                break;
+        match &self.key {
+            Some(key) if !rest.is_empty() => {
+                let at = stored.offset.max(self.layout.first_event);
+                key.cipher.decrypt_run(event, stored, at, rest)
             }
-            key.cipher.decrypt(event, stored, at, piece);
-            rest = later;
-            at = event.end();
-            if !rest.is_empty() {
-                event = stored.event_at(at);
-            }
+            _ => event,
         }
-        event
     }
 
     /// Whether an event is all there and has a checksum that is right.
@@ -143,8 +192,9 @@ impl PerEvent {
                 let at = usize::try_from(event.offset.saturating_sub(offset)).ok()?;
                 let bytes = plain.get(at..)?;
                 let header = EventHeader::parse(bytes).ok()?;
-                let is_impossible = detect::is_impossible(&header, event, self.is_relay_log)
-                    && !self.has_right_checksum(&header, bytes);
+                let is_impossible =
+                    detect::is_impossible(&header, event, self.has_foreign_positions())
+                        && !self.has_right_checksum(&header, bytes);
                 if is_impossible || is_no_description(&header, bytes) {
                     let offset = event.offset;
                     return Some(MariadbError::Implausible { offset });
@@ -175,6 +225,11 @@ fn is_no_description(header: &EventHeader, bytes: &[u8]) -> bool {
             .map_or(true, |description| description.own_checksum.is_err())
 }
 
+/// Whether an event of this length can be all there.
+pub(crate) const fn could_be_event(event: EventSpan, file_end: u64) -> bool {
+    event.length as usize >= header::LENGTH && event.end() <= file_end
+}
+
 fn find_key(beginning: &Beginning<'_>, keys: Option<&Keyring>) -> Result<ProvenKey, LogError> {
     let Some(keys) = keys.filter(|keys| keys.has_mariadb_keys()) else {
         return Err(MariadbError::NoKeys.into());
@@ -189,9 +244,14 @@ fn find_key(beginning: &Beginning<'_>, keys: Option<&Keyring>) -> Result<ProvenK
     let chosen = keys.mariadb_options().mode;
     let modes = chosen.as_ref().map_or(&Mode::ALL[..], std::slice::from_ref);
     match detect::detect(beginning, &candidates, modes) {
-        Detection::Found { candidate, cipher } => Ok(ProvenKey {
+        Detection::Found {
+            candidate,
+            cipher,
+            has_foreign_positions,
+        } => Ok(ProvenKey {
             id: candidates.get(candidate).and_then(|found| found.id),
             cipher,
+            has_foreign_positions,
         }),
         Detection::Unprovable => Err(LogError::Truncated {
             available: beginning.file_start.len(),
@@ -262,7 +322,7 @@ impl Events {
                     .key()
                     .map_or(0, |key| key.cipher.decipherable(event, available));
                 self.plain_length = event.offset.saturating_add(readable);
-                if !log.is_relay_log
+                if !log.has_foreign_positions()
                     && readable >= HEAD as u64
                     && has_bad_length(source, log, event)?
                 {

@@ -1,12 +1,13 @@
 //! What a log's first bytes and the keys at hand tell.
 
 use super::unlock::{unlock, without_key};
-use super::{LogError, PerEvent};
+use super::{LogError, PerEvent, ProvenKey};
 use crate::crypto::stream::CtrStream;
 use crate::event::format_description::FormatDescription;
 use crate::keyring::{Keyring, KeyringError};
 use crate::log::header;
 use crate::log::{LogKind, Magic};
+use crate::mariadb::cipher::EventCipher;
 use crate::mariadb::error::MariadbError;
 
 /// What is known of a log's key.
@@ -96,6 +97,26 @@ impl Probe {
             }
             _ => Self::of_kind(kind, file_start, None),
         }
+    }
+
+    /// Of a log that MariaDB encrypted, with a cipher that need not be found out.
+    pub(super) fn under(file_start: &[u8], cipher: EventCipher) -> Result<Self, LogError> {
+        let kind = LogKind::classify(file_start);
+        let LogKind::MariadbEncrypted(description, _) = &kind else {
+            return Err(LogError::NotALog);
+        };
+        let key = ProvenKey {
+            id: None,
+            cipher,
+            has_foreign_positions: false,
+        };
+        let log = PerEvent::under(file_start, description, key)?;
+        let description = kind.plain_description().cloned();
+        Ok(Self {
+            kind,
+            body: Body::PerEvent(Box::new(log)),
+            description,
+        })
     }
 
     /// Of a kind that needs no key, or that no key helps, or that tries all of them.

@@ -1,5 +1,6 @@
 //! Many logs in one run: each has its own result, and none hides another's.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::fs::DirBuilderExt;
@@ -10,7 +11,7 @@ use rayon::prelude::*;
 
 use super::targets::{Origin, Target};
 use crate::error::Error;
-use crate::io::TransferError;
+use crate::io::{TransferError, location};
 
 /// One file of many.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ pub(super) fn for_all<T: Send, R: Send>(
 /// A directory for results, each under its input's name.
 #[derive(Debug)]
 pub(super) struct OutputDirectory<'a> {
-    path: &'a Path,
+    path: Cow<'a, Path>,
     /// Names given to outputs, with the input that took each.
     names: Mutex<BTreeMap<OsString, PathBuf>>,
 }
@@ -67,12 +68,13 @@ impl<'a> OutputDirectory<'a> {
     /// # Errors
     /// [`TransferError::File`].
     pub(super) fn create(path: &'a Path) -> Result<Self, TransferError> {
-        if !path.is_dir() {
+        let path = location::local(path);
+        if !location::is_url(&path) && !path.is_dir() {
             std::fs::DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
-                .create(path)
-                .map_err(TransferError::at(path, "create the directory"))?;
+                .create(&path)
+                .map_err(TransferError::at(&path, "create the directory"))?;
         }
         Ok(Self {
             path,

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::batch::{self, OutputDirectory};
 use super::guard::Guard;
 use super::per_event;
+use super::resume;
 use super::targets::Target;
 use super::transfer::{Input, Output, check_not_itself, read_stream_start, write_in_order};
 use super::verify;
@@ -14,7 +15,7 @@ use crate::event::format_description::FormatDescription;
 use crate::io::TransferError;
 use crate::io::pipeline::{self, NoProgress, Progress, Transform, read_full};
 use crate::io::sink::{AtomicFile, SinkOptions};
-use crate::io::source::{FileSource, View};
+use crate::io::source::FileSource;
 use crate::keyring::Keyring;
 use crate::log::LogKind;
 use crate::mariadb::error::MariadbError;
@@ -38,6 +39,8 @@ pub struct Decrypted {
     pub damage: Option<Box<LogError>>,
     /// Cipher and key id of a log that MariaDB encrypted: `AES-256-CBC`, 1.
     pub mariadb_key: Option<Box<(String, Option<u32>)>>,
+    /// Whether an earlier run had written it, and it was left as it is.
+    pub kept: bool,
 }
 
 /// Decrypts one log.
@@ -70,6 +73,9 @@ pub struct DecryptOptions {
     /// from a file to a stream is verified before the first byte is written. From a stream to a
     /// stream nothing can be.
     pub verify: bool,
+    /// Of many logs: keep an output that is there, if it is this log's plaintext by its length and
+    /// both ends.
+    pub resume: bool,
 }
 
 impl DecryptOptions {
@@ -84,7 +90,7 @@ impl DecryptOptions {
 }
 
 fn verify_written(sink: &AtomicFile, input: &Path) -> Result<(), Error> {
-    let copy = sink.file().try_clone();
+    let copy = sink.file()?.try_clone();
     let copy = copy.map_err(TransferError::at(sink.target(), "read"))?;
     let source = FileSource::from_file(copy, input)?;
     verify_open(&OpenLog::new(source, &Keyring::new())?)
@@ -133,13 +139,20 @@ fn file(
         return Err(error);
     }
     written?;
-    Ok(Decrypted {
-        kind: log.kind().clone(),
-        description: log.probe().description().cloned(),
-        plain_length: log.plain_length(),
-        damage: log.tail_damage().map(Box::new),
-        mariadb_key: log.probe().mariadb_key().map(Box::new),
-    })
+    Ok(Decrypted::of(log))
+}
+
+impl Decrypted {
+    fn of(log: &OpenLog) -> Self {
+        Self {
+            kind: log.kind().clone(),
+            description: log.probe().description().cloned(),
+            plain_length: log.plain_length(),
+            damage: log.tail_damage().map(Box::new),
+            mariadb_key: log.probe().mariadb_key().map(Box::new),
+            kept: false,
+        }
+    }
 }
 
 fn write(
@@ -150,12 +163,19 @@ fn write(
     progress: &dyn Progress,
 ) -> Result<(), Error> {
     let source = log.source();
+    let start = log.probe().body_offset();
+    let range = start..start.saturating_add(log.plain_length());
     match output {
         Output::File(target, options) => {
             check_not_itself(source, target)?;
             let sink = AtomicFile::create(target, options)?;
-            let start = log.probe().body_offset();
-            let range = start..start.saturating_add(log.plain_length());
+            // What goes to a store must be known to be good before it goes.
+            let checks = if checks.verify && !sink.can_be_read_back() {
+                verify_open(log)?;
+                DecryptOptions::default()
+            } else {
+                checks
+            };
             pipeline::file_to_file(source, range, &sink, 0, apply, progress)?;
             checks.apply(&sink, source.path())?;
             sink.commit()?;
@@ -164,37 +184,10 @@ fn write(
             if checks.verify {
                 verify_open(log)?;
             }
-            let mut view = source.view();
-            let mut done = 0_u64;
-            let mut produce = |buffer: &mut [u8]| {
-                let length = next_piece(log, done, buffer, &mut view, apply)?;
-                done = done.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
-                Ok(length)
-            };
-            pipeline::stream(&mut produce, writer, name, progress)?;
-            source.check_size()?;
+            pipeline::file_to_stream(source, range, writer, name, apply, progress)?;
         }
     }
     Ok(())
-}
-
-/// The next piece of plaintext from plain offset `done` on.
-fn next_piece(
-    log: &OpenLog,
-    done: u64,
-    buffer: &mut [u8],
-    view: &mut View<'_>,
-    apply: &Transform<'_>,
-) -> Result<usize, TransferError> {
-    let left = usize::try_from(log.plain_length().saturating_sub(done)).unwrap_or(usize::MAX);
-    let length = buffer.len().min(left);
-    if length == 0 {
-        return Ok(0);
-    }
-    let offset = log.probe().body_offset().saturating_add(done);
-    apply(done, view.bytes(offset, length)?, buffer);
-    view.confirm()?;
-    Ok(length)
 }
 
 fn stream(
@@ -220,6 +213,7 @@ fn stream(
             plain_length,
             damage,
             mariadb_key: probe.mariadb_key().map(Box::new),
+            kept: false,
         });
     }
     let body_offset = usize::try_from(probe.body_offset()).unwrap_or(usize::MAX);
@@ -241,6 +235,7 @@ fn stream(
         plain_length,
         damage: None,
         mariadb_key: None,
+        kept: false,
     })
 }
 
@@ -262,6 +257,14 @@ pub fn decrypt_all(
         let log = OpenLog::open(path, keys)?;
         check_encrypted(log.kind(), path)?;
         let target = directory.claim(path)?;
+        if checks.resume && resume::is_plaintext_of(&target, &log)? {
+            let _ = progress.advance(log.plain_length());
+            let kept = Decrypted {
+                kept: true,
+                ..Decrypted::of(&log)
+            };
+            return Ok((target, kept));
+        }
         let decrypted = file(&log, Output::File(&target, options), checks, progress)?;
         Ok((target, decrypted))
     };

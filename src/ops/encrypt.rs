@@ -4,7 +4,9 @@ use std::io::Read;
 use std::path::Path;
 
 use super::batch::{self, OutputDirectory};
+use super::encrypt_mariadb;
 use super::envelope::Envelope;
+use super::resume;
 use super::targets::Target;
 use super::transfer::{Input, Output, check_not_itself, read_stream_start, write_in_order};
 use crate::error::{Error, Refusal};
@@ -12,7 +14,7 @@ use crate::event::format_description::FormatDescription;
 use crate::io::TransferError;
 use crate::io::pipeline::{self, Progress, read_full};
 use crate::io::sink::{AtomicFile, SinkOptions};
-use crate::io::source::{Access, FileSource, SourceReader};
+use crate::io::source::{Access, FileSource};
 use crate::keyring::NamedKey;
 use crate::log::LogKind;
 use crate::log::header::BODY_OFFSET;
@@ -29,6 +31,9 @@ pub type FileOutcome = batch::FileOutcome<Encrypted, Refusal>;
 pub struct EncryptOptions {
     /// Take a log whose in-use flag is set. The flag stays as it is in the encrypted log.
     pub allow_in_use: bool,
+    /// Of many logs: keep an output that is there, if it is this log under this key, by its length
+    /// and both ends.
+    pub resume: bool,
 }
 
 /// What was encrypted.
@@ -44,6 +49,8 @@ pub struct Encrypted {
     pub encrypted_length: u64,
     /// Whether it was written, and not only found to be possible.
     pub written: bool,
+    /// Whether an earlier run had written it, and it was left as it is.
+    pub kept: bool,
     /// What the user should know.
     pub notes: Vec<String>,
 }
@@ -56,6 +63,7 @@ impl Encrypted {
             plain_length,
             encrypted_length: plain_length.saturating_add(BODY_OFFSET),
             written: true,
+            kept: false,
             notes: Vec::new(),
         }
     }
@@ -102,6 +110,15 @@ pub fn encrypt_all(
     let work = |path: &Path| {
         let log = PlainLog::new(FileSource::open(path)?, options)?;
         let target = directory.claim(path)?;
+        if options.resume && resume::is_encrypted_form_of(&target, &log.source, key)? {
+            let length = log.source.length();
+            let _ = progress.advance(length);
+            let kept = Encrypted {
+                kept: true,
+                ..Encrypted::new(log.description, key, length)
+            };
+            return Ok((target, kept));
+        }
         let encrypted = file(&log, Output::File(&target, sink), key, progress)?;
         Ok((target, encrypted))
     };
@@ -122,7 +139,7 @@ pub(super) fn no_matter(error: Error) -> Result<Refusal, Error> {
     }
 }
 
-/// An open file that is a plaintext log of a MySQL server.
+/// An open file that is a plaintext log.
 #[derive(Debug)]
 pub(super) struct PlainLog {
     pub(super) source: FileSource,
@@ -130,16 +147,27 @@ pub(super) struct PlainLog {
 }
 
 impl PlainLog {
-    pub(super) fn new(mut source: FileSource, options: EncryptOptions) -> Result<Self, Error> {
+    pub(super) fn new(source: FileSource, options: EncryptOptions) -> Result<Self, Error> {
         let description = check_plain(&read_start(&source)?, source.path(), options)?;
+        Ok(Self::described(source, description))
+    }
+
+    /// The same of a MariaDB server.
+    pub(super) fn of_mariadb(source: FileSource, options: EncryptOptions) -> Result<Self, Error> {
+        let start = read_start(&source)?;
+        let description = encrypt_mariadb::check_plain(&start, source.path(), options)?;
+        Ok(Self::described(source, description))
+    }
+
+    fn described(mut source: FileSource, description: FormatDescription) -> Self {
         // A log that a server may be writing is not mapped.
         if !description.in_use() {
             source.set_access(Access::Mapped);
         }
-        Ok(Self {
+        Self {
             source,
             description,
-        })
+        }
     }
 
     /// Writes header and body into a file in the making.
@@ -195,23 +223,21 @@ fn file(
             let sink = AtomicFile::create(target, options)?;
             log.seal(&sink, &Envelope::fresh(key)?, progress)?;
             sink.commit()?;
-            let description = log.description.clone();
-            Ok(Encrypted::new(description, key, source.length()))
         }
-        to_stream @ Output::Stream(..) => {
-            let (reader, name) = (SourceReader::new(source), source.path());
-            let encrypted = stream(
-                reader,
-                name,
-                to_stream,
-                key,
-                log.description.clone(),
-                progress,
-            )?;
-            source.check_size()?;
-            Ok(encrypted)
+        Output::Stream(writer, name) => {
+            let envelope = Envelope::fresh(key)?;
+            writer
+                .write_all(&envelope.header)
+                .map_err(TransferError::at(name, "write"))?;
+            let apply = |offset, source: &[u8], target: &mut [u8]| {
+                envelope.stream.apply_to(offset, source, target);
+            };
+            let range = 0..source.length();
+            pipeline::file_to_stream(source, range, writer, name, &apply, progress)?;
         }
     }
+    let description = log.description.clone();
+    Ok(Encrypted::new(description, key, source.length()))
 }
 
 fn stream(

@@ -11,27 +11,21 @@ use super::targets::Target;
 use super::transfer::{Input, Output, check_not_itself, read_stream_start, write_in_order};
 use crate::crypto::random;
 use crate::error::{Error, Refusal};
-use crate::event::checksum::ChecksumAlgorithm;
 use crate::event::format_description::FormatDescription;
-use crate::event::header::{self, EventHeader, event_type};
 use crate::io::TransferError;
-use crate::io::pipeline::{Progress, read_full};
+use crate::io::pipeline::{CHUNK, Progress, read_full};
 use crate::io::sink::{AtomicFile, SinkOptions};
 use crate::io::source::{FileSource, SourceReader};
 use crate::keyring::{ChoiceError, Keyring};
 use crate::log::LogKind;
 use crate::log::key_id::KeyId;
-use crate::mariadb::chain::Tail;
-use crate::mariadb::cipher::{EventCipher, EventEncryptor, EventSpan, HEAD, Mode};
-use crate::mariadb::error::MariadbError;
+use crate::mariadb::cipher::{EventCipher, Mode};
 use crate::mariadb::key_file::LOG_KEY_ID;
-use crate::mariadb::start_encryption::{self, SCHEME};
-use crate::open::{LogError, Probe};
+use crate::open::{LogError, OpenLog, Probe};
 
-/// Bytes of an event that are enciphered at a time: whole blocks.
-const PIECE: usize = 64 << 10;
-/// Where the end position stands in the common header.
-const END_POSITION: usize = 13;
+mod encoder;
+
+use encoder::{Beginning, Encoder};
 
 /// Encrypts one log under the key 1 of the keyring's MariaDB key files (or the id that
 /// [`MariadbOptions`](crate::keyring::MariadbOptions) names), with the mode that is named there,
@@ -101,41 +95,142 @@ fn stream(
 ) -> Result<Encrypted, Error> {
     let start = read_stream_start(&mut reader, name)?;
     let description = check_plain(&start, name, options)?;
-    let nonce = random::bytes()?;
-    let (cipher, key_id) = cipher(keys, nonce)?;
-    let beginning = Beginning::new(&start, &description, nonce);
-    let reader = start
-        .get(beginning.consumed..)
-        .unwrap_or_default()
-        .chain(reader);
-    let mut encoder = Encoder::new((&cipher, &description), beginning, reader, name);
-    let guard = Guard::new(progress);
-    let mut produce = |buffer: &mut [u8]| {
-        encoder.fill(buffer).map_err(|error| match error {
-            Error::Transfer(error) => error,
-            other => {
-                guard.fail(other);
-                TransferError::Cancelled
-            }
+    let plan = Plan::new(&start, description, keys)?;
+    let reader = start.chain(reader);
+    let (plain_length, written) = plan.write((reader, name), output, progress)?;
+    let mut encrypted = plan.outcome(plain_length);
+    encrypted.encrypted_length = written;
+    Ok(encrypted)
+}
+
+/// How one log will be encrypted.
+pub(super) struct Plan {
+    description: FormatDescription,
+    cipher: EventCipher,
+    key_id: KeyId,
+    beginning: Beginning,
+}
+
+impl Plan {
+    /// With a fresh nonce from the operating system, under the key that the server would take.
+    pub(super) fn new(
+        file_start: &[u8],
+        description: FormatDescription,
+        keys: &Keyring,
+    ) -> Result<Self, Error> {
+        let nonce = random::bytes()?;
+        let (cipher, key_id) = cipher(keys, nonce)?;
+        let beginning = Beginning::new(file_start, &description, nonce);
+        Ok(Self {
+            description,
+            cipher,
+            key_id,
+            beginning,
         })
-    };
-    let no_check = |_: &AtomicFile| Ok(());
-    let written = write_in_order(&mut produce, output, &no_check, progress);
-    if let Some(error) = guard.failure() {
-        return Err(error);
     }
-    Ok(Encrypted {
-        description,
-        key_id,
-        plain_length: encoder.at,
-        encrypted_length: written?,
-        written: true,
-        notes: encoder.notes(),
-    })
+
+    /// Writes the encrypted log of what the reader has from its start on. Returns the lengths of
+    /// plaintext and encrypted log.
+    pub(super) fn write(
+        &self,
+        (reader, name): (impl Read + Send, &Path),
+        output: Output<'_>,
+        progress: &dyn Progress,
+    ) -> Result<(u64, u64), Error> {
+        let beginning = self.beginning.clone();
+        let how = (Some(&self.cipher), &self.description);
+        let mut encoder = encoder(how, beginning, (reader, name))?;
+        let guard = Guard::new(progress);
+        let mut produce = |buffer: &mut [u8]| {
+            encoder.fill(buffer).map_err(|error| match error {
+                Error::Transfer(error) => error,
+                other => {
+                    guard.fail(other);
+                    TransferError::Cancelled
+                }
+            })
+        };
+        let no_check = |_: &AtomicFile| Ok(());
+        let written = write_in_order(&mut produce, output, &no_check, progress);
+        if let Some(error) = guard.failure() {
+            return Err(error);
+        }
+        Ok((encoder.at, written?))
+    }
+
+    /// What there will be to say of a log of this length.
+    pub(super) fn outcome(&self, plain_length: u64) -> Encrypted {
+        let shift = self.beginning.shift();
+        let mut notes = Vec::new();
+        if shift > 0 {
+            notes.push(format!(
+                "every event stands {shift} bytes later than in the plaintext: replicas that remember a position in this log by its offset, and not by GTID, must be told"
+            ));
+        }
+        Encrypted {
+            description: self.description.clone(),
+            key_id: self.key_id.clone(),
+            plain_length,
+            encrypted_length: plain_length.saturating_add(u64::from(shift)),
+            written: true,
+            kept: false,
+            notes,
+        }
+    }
+
+    /// Reads what was written back, and compares its plaintext with the log, byte for byte but for
+    /// what must differ: the event that starts encryption, and where events have moved, their
+    /// positions and checksums.
+    pub(super) fn verify(self, log: &FileSource, written: FileSource) -> Result<(), Error> {
+        let differs = |offset| TransferError::Differs {
+            path: log.path().to_owned(),
+            offset,
+        };
+        let Self {
+            cipher,
+            description,
+            beginning,
+            ..
+        } = self;
+        let shift = u64::from(beginning.shift());
+        if written.length() != log.length().saturating_add(shift) {
+            return Err(differs(log.length()).into());
+        }
+        let reader = SourceReader::new(log);
+        let mut expected = encoder((None, &description), beginning, (reader, log.path()))?;
+        let copy = OpenLog::under(written, cipher)?;
+        let (mut offset, mut wanted, mut found) = (0_u64, vec![0; CHUNK], vec![0; CHUNK]);
+        loop {
+            let length = expected.fill(&mut wanted)?;
+            let wanted = wanted.get_mut(..length).unwrap_or_default();
+            let found = found.get_mut(..length).unwrap_or_default();
+            if let Some(log) = copy.probe().per_event() {
+                log.layout().neutralise(offset, wanted);
+            }
+            if copy.read_at(offset, found)? != length || wanted != found {
+                return Err(differs(offset).into());
+            }
+            if length < CHUNK {
+                return Ok(());
+            }
+            offset = offset.saturating_add(CHUNK as u64);
+        }
+    }
+}
+
+/// Stands behind the plaintext that the beginning is for.
+fn encoder<'a, R: Read>(
+    (cipher, description): (Option<&'a EventCipher>, &FormatDescription),
+    beginning: Beginning,
+    (mut reader, name): (R, &'a Path),
+) -> Result<Encoder<'a, R>, TransferError> {
+    let mut consumed = vec![0; beginning.consumed];
+    read_full(&mut reader, &mut consumed).map_err(TransferError::at(name, "read"))?;
+    Ok(Encoder::new((cipher, description), beginning, reader, name))
 }
 
 /// The format description event of a log that may be encrypted.
-fn check_plain(
+pub(super) fn check_plain(
     file_start: &[u8],
     name: &Path,
     options: EncryptOptions,
@@ -180,283 +275,4 @@ fn cipher(keys: &Keyring, nonce: [u8; 12]) -> Result<(EventCipher, KeyId), Error
             let searched = keys.describe_sources();
             ChoiceError::Missing { id, searched }.into()
         })
-}
-
-/// What stands in clear before the first encrypted event.
-struct Beginning {
-    bytes: Vec<u8>,
-    /// How many bytes of the plaintext it stands for.
-    consumed: usize,
-}
-
-impl Beginning {
-    fn new(file_start: &[u8], description: &FormatDescription, nonce: [u8; 12]) -> Self {
-        let after_description = crate::event::MAGIC
-            .len()
-            .saturating_add(description.header.byte_length().unwrap_or(0));
-        let has_checksum = description.checksum == ChecksumAlgorithm::Crc32;
-        let old = start_encryption::find(file_start)
-            .filter(|(offset, _)| *offset == after_description)
-            .and_then(|(_, old)| EventHeader::parse(old).ok());
-        // Of one that is there, time and server stay.
-        let by = old.as_ref().unwrap_or(&description.header);
-        let event = start_event(by, after_description, nonce, has_checksum);
-        let consumed = match old {
-            Some(_) => after_description.saturating_add(event.len()),
-            None => after_description,
-        };
-        let clear = file_start.get(..after_description).unwrap_or_default();
-        Self {
-            bytes: [clear, &event].concat(),
-            consumed,
-        }
-    }
-}
-
-/// A START_ENCRYPTION_EVENT as the server writes it.
-fn start_event(by: &EventHeader, offset: usize, nonce: [u8; 12], has_checksum: bool) -> Vec<u8> {
-    let length = start_encryption::LENGTH.saturating_add(if has_checksum { 4 } else { 0 });
-    let end = offset.saturating_add(length);
-    let to_u32 = |value: usize| u32::try_from(value).unwrap_or(u32::MAX).to_le_bytes();
-    let mut event = Vec::with_capacity(length);
-    event.extend(by.timestamp.to_le_bytes());
-    event.push(event_type::MARIADB_START_ENCRYPTION);
-    event.extend(by.server_id.to_le_bytes());
-    event.extend(to_u32(length));
-    event.extend(to_u32(end));
-    event.extend([0, 0, SCHEME]);
-    event.extend(1_u32.to_le_bytes());
-    event.extend(nonce);
-    event.resize(length, 0);
-    start_encryption::with_flags(&event, 0, has_checksum)
-}
-
-/// One event on its way.
-struct InEvent<'a> {
-    encryptor: EventEncryptor<'a>,
-    /// Bytes that have not been read.
-    left: usize,
-    /// The checksum so far, where it will be another one.
-    hasher: Option<crc32fast::Hasher>,
-}
-
-/// Turns plaintext events into encrypted ones as they come.
-struct Encoder<'a, R> {
-    cipher: &'a EventCipher,
-    reader: R,
-    name: &'a Path,
-    /// How many bytes later each event starts than in the plaintext.
-    shift: u32,
-    has_checksum: bool,
-    is_relay_log: bool,
-    /// How many bytes of the plaintext have been read.
-    at: u64,
-    event: Option<InEvent<'a>>,
-    ready: Vec<u8>,
-    given: usize,
-}
-
-impl<'a, R: Read> Encoder<'a, R> {
-    fn new(
-        (cipher, description): (&'a EventCipher, &FormatDescription),
-        beginning: Beginning,
-        reader: R,
-        name: &'a Path,
-    ) -> Self {
-        let shift = beginning.bytes.len().saturating_sub(beginning.consumed);
-        Self {
-            cipher,
-            reader,
-            name,
-            shift: u32::try_from(shift).unwrap_or(0),
-            has_checksum: description.checksum == ChecksumAlgorithm::Crc32,
-            is_relay_log: description.is_relay_log(),
-            at: u64::try_from(beginning.consumed).unwrap_or(u64::MAX),
-            event: None,
-            ready: beginning.bytes,
-            given: 0,
-        }
-    }
-
-    fn notes(&self) -> Vec<String> {
-        match self.shift {
-            0 => Vec::new(),
-            shift => vec![format!(
-                "every event stands {shift} bytes later than in the plaintext: replicas that remember a position in this log by its offset, and not by GTID, must be told"
-            )],
-        }
-    }
-
-    /// Fills the buffer, but at the end.
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        let mut filled = 0_usize;
-        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            let ready = self.ready.get(self.given..).unwrap_or_default();
-            if ready.is_empty() {
-                self.given = 0;
-                self.ready.clear();
-                if !self.advance()? {
-                    break;
-                }
-                continue;
-            }
-            let length = ready.len().min(rest.len());
-            rest.iter_mut()
-                .zip(ready)
-                .for_each(|(target, byte)| *target = *byte);
-            self.given = self.given.saturating_add(length);
-            filled = filled.saturating_add(length);
-        }
-        Ok(filled)
-    }
-
-    /// Makes more bytes ready; `false` at the end.
-    fn advance(&mut self) -> Result<bool, Error> {
-        match self.event.take() {
-            Some(event) => self.go_on(event),
-            None => self.begin(),
-        }
-    }
-
-    /// Reads the start of an event: all of it, if it is not a long one.
-    fn begin(&mut self) -> Result<bool, Error> {
-        let offset = self.at;
-        let mut bytes = vec![0; header::LENGTH];
-        let read = self.read(&mut bytes)?;
-        if read == 0 {
-            return Ok(false);
-        }
-        let event = EventHeader::parse(bytes.get(..read).unwrap_or_default());
-        let Ok(event) = event else {
-            return Err(self.damaged(Tail::CutHeader {
-                offset,
-                available: u64::try_from(read).unwrap_or(u64::MAX),
-            }));
-        };
-        let span = EventSpan {
-            offset,
-            length: event.length,
-        };
-        let Some(length) = event.byte_length() else {
-            return Err(self.damaged(Tail::BadLength(span)));
-        };
-        let first = length.min(HEAD.saturating_add(piece(length.saturating_sub(HEAD))));
-        bytes.resize(first, 0);
-        self.read_all(bytes.get_mut(header::LENGTH..).unwrap_or_default(), span)?;
-        let left = length.saturating_sub(first);
-        let hasher = self.move_positions(&mut bytes, &event, left == 0);
-        let stored = EventSpan {
-            offset: offset.saturating_add(u64::from(self.shift)),
-            length: event.length,
-        };
-        let (head, rest) = bytes
-            .split_at_mut_checked(HEAD.min(first))
-            .unwrap_or_default();
-        let mut encryptor = self.cipher.encryptor(stored, head);
-        encryptor.encrypt(rest);
-        self.ready = bytes;
-        if left > 0 {
-            self.event = Some(InEvent {
-                encryptor,
-                left,
-                hasher,
-            });
-        }
-        Ok(true)
-    }
-
-    /// Where events move, so does the end position; and the checksum with it.
-    fn move_positions(
-        &self,
-        bytes: &mut [u8],
-        event: &EventHeader,
-        is_whole: bool,
-    ) -> Option<crc32fast::Hasher> {
-        // A relay log has the positions of its source, and 0 stands for none.
-        if self.shift == 0 || self.is_relay_log || event.end_position == 0 {
-            return None;
-        }
-        let moved = event.end_position.wrapping_add(self.shift).to_le_bytes();
-        for (target, byte) in bytes.iter_mut().skip(END_POSITION).zip(moved) {
-            *target = byte;
-        }
-        if !self.has_checksum {
-            return None;
-        }
-        let mut hasher = crc32fast::Hasher::new();
-        if !is_whole {
-            hasher.update(bytes);
-            return Some(hasher);
-        }
-        if let Some((summed, stored)) = bytes.split_last_chunk_mut::<4>() {
-            hasher.update(summed);
-            *stored = hasher.finalize().to_le_bytes();
-        }
-        None
-    }
-
-    fn go_on(&mut self, mut event: InEvent<'a>) -> Result<bool, Error> {
-        let length = piece(event.left);
-        let mut bytes = vec![0; length];
-        let offset = self.at;
-        self.read_all(
-            &mut bytes,
-            EventSpan {
-                offset,
-                length: u32::MAX,
-            },
-        )?;
-        event.left = event.left.saturating_sub(length);
-        if let Some(mut hasher) = event.hasher.take() {
-            match bytes.split_last_chunk_mut::<4>() {
-                Some((summed, stored)) if event.left == 0 => {
-                    hasher.update(summed);
-                    *stored = hasher.finalize().to_le_bytes();
-                }
-                _ => {
-                    hasher.update(&bytes);
-                    event.hasher = Some(hasher);
-                }
-            }
-        }
-        event.encryptor.encrypt(&mut bytes);
-        self.ready = bytes;
-        if event.left > 0 {
-            self.event = Some(event);
-        }
-        Ok(true)
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, TransferError> {
-        let read =
-            read_full(&mut self.reader, buffer).map_err(TransferError::at(self.name, "read"))?;
-        let count = u64::try_from(read).unwrap_or(u64::MAX);
-        self.at = self.at.saturating_add(count);
-        Ok(read)
-    }
-
-    fn read_all(&mut self, buffer: &mut [u8], event: EventSpan) -> Result<(), Error> {
-        if self.read(buffer)? < buffer.len() {
-            let available = self.at.saturating_sub(event.offset);
-            return Err(self.damaged(Tail::Cut { event, available }));
-        }
-        Ok(())
-    }
-
-    fn damaged(&self, tail: Tail) -> Error {
-        let error = tail
-            .error()
-            .unwrap_or(MariadbError::Implausible { offset: self.at });
-        Error::log(self.name, error.into())
-    }
-}
-
-/// How much of what is left of an event is taken next: whole blocks, or all of it. The last piece
-/// of a long event is never shorter than a checksum.
-const fn piece(left: usize) -> usize {
-    if left <= PIECE.saturating_add(16) {
-        left
-    } else {
-        PIECE
-    }
 }

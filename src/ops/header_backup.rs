@@ -193,7 +193,7 @@ fn body_start(log: &FileSource) -> Result<[u8; BODY_START], TransferError> {
 
 /// One write, and through to the disk.
 fn write(log: &FileSource, header: &Header) -> Result<(), TransferError> {
-    let (file, path) = (log.file(), log.path());
+    let (file, path) = (log.file()?, log.path());
     file.write_all_at(header, 0)
         .map_err(TransferError::at(path, "write the header of"))?;
     file.sync_all()

@@ -14,17 +14,20 @@ use rustix::fs::Advice;
 
 use super::batch;
 use super::encrypt::{EncryptOptions, Encrypted, FileResult, PlainLog, no_matter};
+use super::encrypt_mariadb::Plan;
 use super::envelope::{self, Envelope};
 use super::in_use::{LastEntries, check_openers, lock, real_path};
 use super::targets::{Origin, Target, Targets, is_index};
+use super::transfer::Output;
 use crate::error::{Error, Refusal};
 use crate::io::TransferError;
 use crate::io::metadata::{self, FileState};
 use crate::io::pipeline::{self, NoProgress, Progress};
 use crate::io::sink::{AtomicFile, SinkOptions, directory_of, remove_leftovers};
-use crate::io::source::FileSource;
-use crate::keyring::NamedKey;
+use crate::io::source::{FileSource, SourceReader};
+use crate::keyring::{Keyring, NamedKey};
 use crate::log::header::{BODY_OFFSET, LENGTH};
+use crate::open::read_start;
 
 /// How to work in place.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,6 +37,16 @@ pub struct InPlaceOptions {
     pub allow_in_use: bool,
     /// Find out what would happen, and do nothing.
     pub dry_run: bool,
+}
+
+/// Under what logs are encrypted, and so the server that reads them.
+#[derive(Debug, Clone, Copy)]
+pub enum InPlaceKeys<'a> {
+    /// A MySQL server, by one of its keys.
+    Mysql(&'a NamedKey),
+    /// A MariaDB server, by its key files; key and cipher are chosen as
+    /// [`encrypt_mariadb`](crate::ops::encrypt_mariadb) does.
+    Mariadb(&'a Keyring),
 }
 
 /// What came of a run.
@@ -51,11 +64,13 @@ pub struct InPlaceOutcome {
 #[must_use]
 pub fn encrypt_in_place(
     names: &[PathBuf],
-    key: &NamedKey,
+    keys: InPlaceKeys<'_>,
     options: InPlaceOptions,
     progress: &dyn Progress,
 ) -> InPlaceOutcome {
-    let Targets { files, failures } = Targets::expand(names);
+    let Targets {
+        files, failures, ..
+    } = Targets::expand(names);
     let (mut targets, directories) = each_once(files);
     let leftovers: Vec<PathBuf> = directories
         .iter()
@@ -67,7 +82,7 @@ pub fn encrypt_in_place(
     let indexes: Vec<PathBuf> = indexes.cloned().collect();
     let logs = targets.iter().map(|target| target.path.as_path());
     let job = Job {
-        key,
+        keys,
         options,
         progress,
         last_entries: LastEntries::new(&indexes, logs),
@@ -104,7 +119,7 @@ fn each_once(mut files: Vec<Target>) -> (Vec<Target>, BTreeSet<PathBuf>) {
 
 /// What the logs of one run share.
 struct Job<'a> {
-    key: &'a NamedKey,
+    keys: InPlaceKeys<'a>,
     options: InPlaceOptions,
     progress: &'a dyn Progress,
     last_entries: LastEntries,
@@ -114,16 +129,20 @@ impl Job<'_> {
     fn encrypt(&self, path: &Path) -> Result<Encrypted, Error> {
         let options = EncryptOptions {
             allow_in_use: self.options.allow_in_use,
+            ..EncryptOptions::default()
         };
-        let log = PlainLog::new(FileSource::open(path)?, options)?;
+        let source = FileSource::open(path)?;
+        let log = match self.keys {
+            InPlaceKeys::Mysql(_) => PlainLog::new(source, options)?,
+            InPlaceKeys::Mariadb(_) => PlainLog::of_mariadb(source, options)?,
+        };
         if !self.options.allow_in_use {
             self.last_entries.check(path)?;
         }
         lock(&log.source)?;
-        let metadata = examine(log.source.file(), path)?;
+        let metadata = examine(log.source.file()?, path)?;
         let unseen = check_openers(path, &metadata, self.options.allow_in_use)?;
-        let length = log.source.length();
-        let mut done = Encrypted::new(log.description.clone(), self.key, length);
+        let (mut done, method) = self.prepare(&log)?;
         done.written = !self.options.dry_run;
         if metadata.nlink() > 1 {
             let others = metadata.nlink().saturating_sub(1);
@@ -136,12 +155,27 @@ impl Job<'_> {
             done.notes.push(note.to_owned());
         }
         if !self.options.dry_run {
-            self.replace(&log, FileState::new(&metadata))?;
+            self.replace(&log, method, FileState::new(&metadata))?;
         }
         Ok(done)
     }
 
-    fn replace(&self, log: &PlainLog, state: FileState) -> Result<(), Error> {
+    /// What will be done, and how.
+    fn prepare(&self, log: &PlainLog) -> Result<(Encrypted, Method<'_>), Error> {
+        let (description, length) = (log.description.clone(), log.source.length());
+        match self.keys {
+            InPlaceKeys::Mysql(key) => {
+                let done = Encrypted::new(description, key, length);
+                Ok((done, Method::Envelope(key)))
+            }
+            InPlaceKeys::Mariadb(keys) => {
+                let plan = Plan::new(&read_start(&log.source)?, description, keys)?;
+                Ok((plan.outcome(length), Method::PerEvent(Box::new(plan))))
+            }
+        }
+    }
+
+    fn replace(&self, log: &PlainLog, method: Method<'_>, state: FileState) -> Result<(), Error> {
         let path = log.source.path();
         let options = SinkOptions {
             force: true,
@@ -149,10 +183,18 @@ impl Job<'_> {
             ..SinkOptions::default()
         };
         let sink = AtomicFile::create(path, options)?;
-        log.seal(&sink, &Envelope::fresh(self.key)?, self.progress)?;
+        match &method {
+            Method::Envelope(key) => log.seal(&sink, &Envelope::fresh(key)?, self.progress)?,
+            Method::PerEvent(plan) => {
+                let reader = SourceReader::new(&log.source);
+                let output = Output::Stream(&mut sink.file()?, path);
+                plan.write((reader, path), output, self.progress)?;
+                log.source.check_size()?;
+            }
+        }
         sink.sync()?;
-        self.verify(log, &sink)?;
-        metadata::keep(log.source.file(), sink.file(), path)?;
+        verify(log, method, &sink)?;
+        metadata::keep(log.source.file()?, sink.file()?, path)?;
         // As late as can be: what has changed since the work began would be lost.
         let now = std::fs::symlink_metadata(path).map_err(TransferError::at(path, "examine"))?;
         if FileState::new(&now) != state {
@@ -161,45 +203,61 @@ impl Job<'_> {
         check_openers(path, &now, self.options.allow_in_use)?;
         Ok(sink.commit()?)
     }
+}
 
-    /// Reads the encrypted log back and compares its plaintext with the log, byte for byte.
-    fn verify(&self, log: &PlainLog, sink: &AtomicFile) -> Result<(), Error> {
-        let path = log.source.path();
-        // From the disk and not from memory, where the system follows the advice.
-        let _ = rustix::fs::fadvise(sink.file(), 0, None, Advice::DontNeed);
-        let descriptor = sink
-            .file()
-            .try_clone()
-            .map_err(TransferError::at(path, "read back"))?;
-        let copy = FileSource::from_file(descriptor, path)?;
-        let differs = |offset| TransferError::Differs {
-            path: path.to_owned(),
-            offset,
-        };
-        let mut header = [0; LENGTH];
-        copy.read_at(0, &mut header)?;
-        let stream = envelope::unseal(self.key, &header).map_err(|_| differs(0))?;
-        if copy.length() != log.source.length().saturating_add(BODY_OFFSET) {
-            return Err(differs(log.source.length()).into());
-        }
-        let compare = |offset: u64, plain: &[u8], buffer: &mut Vec<u8>| {
-            buffer.resize(plain.len(), 0);
-            copy.read_at(offset.saturating_add(BODY_OFFSET), buffer)?;
-            stream.apply(offset, buffer);
-            if buffer == plain {
-                Ok(())
-            } else {
-                Err(differs(offset))
-            }
-        };
-        let range = 0..log.source.length();
-        Ok(pipeline::each_chunk(
-            &log.source,
-            range,
-            &compare,
-            &NoProgress,
-        )?)
+/// How one log is encrypted.
+enum Method<'a> {
+    /// In whole, as MySQL does.
+    Envelope(&'a NamedKey),
+    /// Event by event, as MariaDB does.
+    PerEvent(Box<Plan>),
+}
+
+/// Reads the encrypted log back, decrypts it and compares it with the plaintext, byte for byte.
+fn verify(log: &PlainLog, method: Method<'_>, sink: &AtomicFile) -> Result<(), Error> {
+    let path = log.source.path();
+    // From the disk and not from memory, where the system follows the advice.
+    let _ = rustix::fs::fadvise(sink.file()?, 0, None, Advice::DontNeed);
+    let descriptor = sink
+        .file()?
+        .try_clone()
+        .map_err(TransferError::at(path, "read back"))?;
+    let copy = FileSource::from_file(descriptor, path)?;
+    match method {
+        Method::Envelope(key) => verify_envelope(log, key, &copy),
+        Method::PerEvent(plan) => plan.verify(&log.source, copy),
     }
+}
+
+fn verify_envelope(log: &PlainLog, key: &NamedKey, copy: &FileSource) -> Result<(), Error> {
+    let path = log.source.path();
+    let differs = |offset| TransferError::Differs {
+        path: path.to_owned(),
+        offset,
+    };
+    let mut header = [0; LENGTH];
+    copy.read_at(0, &mut header)?;
+    let stream = envelope::unseal(key, &header).map_err(|_| differs(0))?;
+    if copy.length() != log.source.length().saturating_add(BODY_OFFSET) {
+        return Err(differs(log.source.length()).into());
+    }
+    let compare = |offset: u64, plain: &[u8], buffer: &mut Vec<u8>| {
+        buffer.resize(plain.len(), 0);
+        copy.read_at(offset.saturating_add(BODY_OFFSET), buffer)?;
+        stream.apply(offset, buffer);
+        if buffer == plain {
+            Ok(())
+        } else {
+            Err(differs(offset))
+        }
+    };
+    let range = 0..log.source.length();
+    Ok(pipeline::each_chunk(
+        &log.source,
+        range,
+        &compare,
+        &NoProgress,
+    )?)
 }
 
 fn examine(file: &File, path: &Path) -> Result<std::fs::Metadata, TransferError> {

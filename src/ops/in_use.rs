@@ -77,7 +77,7 @@ pub(super) fn check_openers(
 /// Keeps other processes of this toolkit away from a file for as long as it is open. A file system
 /// without locks is no reason not to work.
 pub(super) fn lock(source: &FileSource) -> Result<(), Error> {
-    match source.file().try_lock() {
+    match source.file()?.try_lock() {
         Err(TryLockError::WouldBlock) => Err(Error::refused(source.path(), Refusal::Busy)),
         Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
     }

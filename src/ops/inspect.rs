@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::targets::{Origin, Targets, has_log_extension};
+use super::shard::Shard;
+use super::targets::{Origin, Target, Targets, has_log_extension};
 use crate::error::{Error, ErrorClass};
 use crate::event::format_description::FormatDescription;
 use crate::io::TransferError;
@@ -20,6 +21,8 @@ use crate::open::{KeyStatus, LogError, Probe, read_start};
 pub struct InspectOptions {
     /// Report files in directories that are no logs, too.
     pub all_files: bool,
+    /// Look at the files of one shard alone.
+    pub shard: Option<Shard>,
 }
 
 /// What was found.
@@ -38,6 +41,8 @@ pub struct InspectOutcome {
 pub struct Inspected {
     /// Where it is.
     pub path: PathBuf,
+    /// See [`Target::position`]; the last of all for what was not found by a name.
+    pub position: u64,
     /// Its size in bytes.
     pub size: u64,
     /// What it is.
@@ -63,6 +68,7 @@ impl Inspected {
         };
         Self {
             path: path.to_owned(),
+            position: u64::MAX,
             size,
             kind: probe.kind().clone(),
             key_status: probe.key_status(),
@@ -94,11 +100,16 @@ pub fn inspect(names: &[PathBuf], keys: &Keyring, options: &InspectOptions) -> I
     let Targets {
         files,
         mut failures,
-    } = Targets::expand(names);
-    let looked_at: Vec<_> = files
-        .into_par_iter()
-        .map(|target| (inspect_file(&target.path, keys), target))
-        .collect();
+        ..
+    } = Targets::expand_shard(names, options.shard);
+    let one = |target: Target| {
+        let file = inspect_file(&target.path, keys).map(|file| Inspected {
+            position: target.position,
+            ..file
+        });
+        (file, target)
+    };
+    let looked_at: Vec<_> = files.into_par_iter().map(one).collect();
     let (mut files, mut other_files) = (Vec::new(), 0_usize);
     for (result, target) in looked_at {
         let everything = options.all_files || target.origin != Origin::Directory;

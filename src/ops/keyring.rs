@@ -76,7 +76,7 @@ pub fn add_key(
     let id = add_generation(&mut entries, server_uuid, &random::secret()?)
         .map_err(|error| Error::keyring_edit(path, error))?;
     let writer = Writer::create(path, format, &entries, true)?;
-    keep_owner(&before, writer.sink.file(), path)?;
+    keep_owner(&before, writer.sink.file()?, path)?;
     let now = path.metadata().map_err(&examine)?;
     if FileState::new(&now) != FileState::new(&before) {
         return Err(Error::refused(path, Refusal::Changed));
@@ -112,7 +112,7 @@ pub fn convert(
     let entries = keyring.into_entries();
     let writer = Writer::create(to, KeyringFormat::native(kind), &entries, force)?;
     let note = "it belongs to the user who made it: give it to the server's user";
-    match keep_owner(&metadata, writer.sink.file(), to) {
+    match keep_owner(&metadata, writer.sink.file()?, to) {
         Ok(()) => writer.commit(None, &[]),
         Err(_) => writer.commit(None, &[note]),
     }
@@ -169,7 +169,7 @@ impl Writer {
     fn commit(self, key_id: Option<KeyId>, notes: &[&str]) -> Result<KeyringWritten, Error> {
         let path = self.sink.target().to_owned();
         // Again: a change of owner may have changed it.
-        private(self.sink.file()).map_err(TransferError::at(&path, "set the mode of"))?;
+        private(self.sink.file()?).map_err(TransferError::at(&path, "set the mode of"))?;
         self.sink.commit()?;
         Ok(KeyringWritten {
             path,

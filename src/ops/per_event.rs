@@ -216,7 +216,7 @@ impl<'a, R: Read> Decoder<'a, R> {
             self.log.decipher(event, &whole, &mut head);
             self.head = head;
         }
-        if !self.log.is_relay_log()
+        if !self.log.has_foreign_positions()
             && EventHeader::parse(&self.head).is_ok_and(|header| !has_own_end(&header, event))
         {
             let (offset, length) = (event.offset, event.length);

@@ -10,12 +10,13 @@ use super::in_use::{check_openers, lock, real_path};
 use super::targets::Target;
 use crate::error::{Error, Refusal};
 use crate::event::format_description::FormatDescription;
-use crate::io::TransferError;
+use crate::io::pipeline::{self, NoProgress};
 use crate::io::sink::{AtomicFile, SinkOptions};
 use crate::io::source::FileSource;
+use crate::io::{TransferError, location};
 use crate::keyring::{Keyring, NamedKey};
 use crate::log::LogKind;
-use crate::log::header::EncryptionHeader;
+use crate::log::header::{BODY_OFFSET, EncryptionHeader};
 use crate::log::key_id::KeyId;
 use crate::open::{LogError, Probe, Unlocked, read_start, unlock};
 use crate::secret::Secret32;
@@ -115,10 +116,16 @@ fn no_matter(error: Error) -> Result<Refusal, Error> {
 
 /// Opens a log whose header may be changed: nobody else writes it.
 pub(super) fn open(path: &Path) -> Result<FileSource, Error> {
+    if location::is_url(path) {
+        return Err(TransferError::NotLocal {
+            path: path.to_owned(),
+        }
+        .into());
+    }
     let log = header_backup::open(&real_path(path)?)?;
     lock(&log)?;
     let metadata = log
-        .file()
+        .file()?
         .metadata()
         .map_err(TransferError::at(path, "examine"))?;
     check_openers(path, &metadata, true)?;
@@ -131,8 +138,15 @@ fn rekey_one(
     new: &NamedKey,
     options: &RekeyOptions,
 ) -> Result<Rekeyed, Error> {
-    let log = open(path)?;
-    let recovery = header_backup::recover(&log, options.recover, options.dry_run)?;
+    // What an interrupted run leaves of an object is the object as it was.
+    let is_object = location::is_url(path);
+    let (log, recovery) = if is_object {
+        (FileSource::open(path)?, None)
+    } else {
+        let log = open(path)?;
+        let recovery = header_backup::recover(&log, options.recover, options.dry_run)?;
+        (log, recovery)
+    };
     let start = read_start(&log)?;
     let header = encryption_header(&start, path)?;
     let Unlocked {
@@ -161,10 +175,24 @@ fn rekey_one(
         if let Some(backup) = &options.backup_header {
             write_header(backup, &before, false)?;
         }
-        header_backup::replace(&log, before, rewrapped)?;
+        if is_object {
+            rewrite(&log, &rewrapped)?;
+        } else {
+            header_backup::replace(&log, before, rewrapped)?;
+        }
         done.change = Change::Written;
     }
     Ok(done)
+}
+
+/// Puts header and body in the place of an object: in a store nothing is changed in part.
+fn rewrite(log: &FileSource, header: &Header) -> Result<(), TransferError> {
+    let sink = AtomicFile::replace_object(log)?;
+    sink.write_at(0, header)?;
+    let copy = |_: u64, source: &[u8], target: &mut [u8]| target.copy_from_slice(source);
+    let body = BODY_OFFSET..log.length();
+    pipeline::file_to_file(log, body, &sink, BODY_OFFSET, &copy, &NoProgress)?;
+    sink.commit()
 }
 
 /// The header of an encrypted log, or why there is none.

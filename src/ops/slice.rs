@@ -326,7 +326,7 @@ pub fn write(
         SliceOutput::File(target, options) => {
             super::transfer::check_not_itself(log.source(), target)?;
             let sink = AtomicFile::create(target, options)?;
-            copy(log, &plan.ranges, &mut sink.file(), target, progress)?;
+            copy(log, &plan.ranges, &mut sink.writer(), target, progress)?;
             sink.commit()?;
         }
         SliceOutput::Stream(writer, name) => copy(log, &plan.ranges, writer, name, progress)?,

@@ -4,9 +4,11 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::shard::Shard;
 use crate::error::Error;
 use crate::io::TransferError;
 use crate::io::source::FileSource;
+use crate::io::{listing, location};
 use crate::log::index;
 
 /// An index of more bytes is none: it would list millions of logs.
@@ -19,6 +21,8 @@ pub struct Target {
     pub path: PathBuf,
     /// How it came to be looked at.
     pub origin: Origin,
+    /// Its number among all files that the names stand for, those of other shards included.
+    pub position: u64,
 }
 
 impl Target {
@@ -50,6 +54,8 @@ pub struct Targets {
     pub files: Vec<Target>,
     /// Names and directories that could not be read.
     pub failures: Vec<Error>,
+    shard: Option<Shard>,
+    seen: u64,
 }
 
 impl Targets {
@@ -57,28 +63,50 @@ impl Targets {
     /// directories; anything there that is no regular file is left alone.
     #[must_use]
     pub fn expand(names: &[PathBuf]) -> Self {
-        let mut targets = Self::default();
+        Self::expand_shard(names, None)
+    }
+
+    /// The same, of which the files of one shard are kept. What cannot be read is told to all.
+    #[must_use]
+    pub fn expand_shard(names: &[PathBuf], shard: Option<Shard>) -> Self {
+        let mut targets = Self {
+            shard,
+            ..Self::default()
+        };
         for name in names {
-            if name.is_dir() {
+            let name = &*location::local(name);
+            if location::is_url(name) && location::is_directory(name) {
+                targets.add_prefix(name);
+            } else if name.is_dir() {
                 targets.add_directory(name);
             } else if is_index(name) {
                 targets.add_index(name);
             } else {
-                targets.add(name.clone(), Origin::Named);
+                targets.add(name.to_owned(), Path::new(""), Origin::Named);
             }
         }
         targets
     }
 
-    fn add(&mut self, path: PathBuf, origin: Origin) {
-        self.files.push(Target { path, origin });
+    /// Adds a file that lies in `base`, if it belongs to the shard.
+    fn add(&mut self, path: PathBuf, base: &Path, origin: Origin) {
+        let position = self.seen;
+        self.seen = self.seen.saturating_add(1);
+        let name = path.strip_prefix(base).unwrap_or(&path);
+        if self.shard.is_none_or(|shard| shard.has(name)) {
+            self.files.push(Target {
+                path,
+                origin,
+                position,
+            });
+        }
     }
 
     fn add_directory(&mut self, directory: &Path) {
         for entry in walkdir::WalkDir::new(directory).sort_by_file_name() {
             match entry {
                 Ok(entry) if entry.file_type().is_file() => {
-                    self.add(entry.into_path(), Origin::Directory);
+                    self.add(entry.into_path(), directory, Origin::Directory);
                 }
                 Ok(_) => {}
                 // A directory below, removed since its parent was listed.
@@ -92,11 +120,24 @@ impl Targets {
         }
     }
 
+    fn add_prefix(&mut self, url: &Path) {
+        let base = location::base(url);
+        let listed = listing::list(url, &mut |page| {
+            page.into_iter()
+                .for_each(|entry| self.add(entry.path, &base, Origin::Directory));
+            true
+        });
+        if let Err(error) = listed {
+            self.failures.push(error.into());
+        }
+    }
+
     fn add_index(&mut self, index: &Path) {
+        let directory = index.parent().unwrap_or(Path::new(""));
         match read_index(index) {
             Ok(logs) => logs
                 .into_iter()
-                .for_each(|log| self.add(log, Origin::Index)),
+                .for_each(|log| self.add(log, directory, Origin::Index)),
             Err(error) => self.failures.push(error.into()),
         }
     }

@@ -59,7 +59,7 @@ pub(super) fn write_in_order(
     match output {
         Output::File(target, options) => {
             let sink = AtomicFile::create(target, options)?;
-            let written = pipeline::stream(produce, &mut sink.file(), target, progress)?;
+            let written = pipeline::stream(produce, &mut sink.writer(), target, progress)?;
             check(&sink)?;
             sink.commit()?;
             Ok(written)
@@ -84,10 +84,14 @@ pub(super) fn read_stream_start(
 
 /// Whatever `--force` says: a result never takes the place of its own source.
 pub(super) fn check_not_itself(source: &FileSource, target: &Path) -> Result<(), TransferError> {
-    let (Ok(there), Ok(here)) = (target.metadata(), source.file().metadata()) else {
-        return Ok(());
+    let is_itself = match source.file() {
+        Err(_) => target == source.path(),
+        Ok(file) => match (target.metadata(), file.metadata()) {
+            (Ok(there), Ok(here)) => (there.dev(), there.ino()) == (here.dev(), here.ino()),
+            _ => false,
+        },
     };
-    if (there.dev(), there.ino()) == (here.dev(), here.ino()) {
+    if is_itself {
         return Err(TransferError::SameFile {
             path: target.to_owned(),
         });

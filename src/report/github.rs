@@ -41,13 +41,12 @@ pub fn findings(out: &mut dyn Write, report: &FindingsView<'_>) -> io::Result<()
 
 /// The properties that name a file; what is no file is named in the message.
 fn place(subject: &SubjectEntry<'_>) -> (String, String) {
-    match subject {
-        SubjectEntry::File { path, line } => {
-            let line = line.map_or(String::new(), |line| format!("line={line},"));
-            (format!("file={},{line}", property(path)), String::new())
-        }
-        server @ SubjectEntry::Server { .. } => (String::new(), format!("{server}: ")),
-    }
+    let Some(path) = &subject.path else {
+        return (String::new(), format!("{subject}: "));
+    };
+    let line = subject.line.map(|line| format!("line={line},"));
+    let line = line.unwrap_or_default();
+    (format!("file={},{line}", property(path)), String::new())
 }
 
 /// What a workflow command takes for its end, and other characters that a log viewer would obey.

@@ -11,7 +11,7 @@ use crate::finding::rules;
 pub fn checks(out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
-        "# Checks\n\nWhat `binlogsec check` finds. `binlogsec explain ID` prints the same; this page is made \
+        "# Checks\n\nWhat `binlogsec check` (BLS) and `binlogsec audit` (BLS and BLR) find. `binlogsec explain ID` prints the same; this page is made \
          by\n`binlogsec explain --markdown`. Ids are stable for ever. Errors and warnings count for the \
          exit code,\nnotes do not; a policy changes the weight of each (see [check.md](check.md)).\n"
     )?;

@@ -4,12 +4,16 @@
 pub mod csv;
 #[cfg(feature = "check")]
 pub mod github;
+#[cfg(feature = "audit")]
+pub mod html;
 #[cfg(feature = "cli")]
 pub mod human;
 #[cfg(feature = "check")]
 pub mod junit;
 #[cfg(feature = "check")]
 pub mod markdown;
+#[cfg(feature = "check")]
+pub mod merge;
 pub mod model;
 #[cfg(feature = "check")]
 pub mod prometheus;

@@ -11,6 +11,7 @@
 
 pub(crate) mod logs;
 pub(crate) mod openssl;
+pub(crate) mod tls;
 pub(crate) mod workdir;
 
 use std::fmt::Write as _;

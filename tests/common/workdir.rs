@@ -9,7 +9,10 @@ use binlogsec::keyring::Keyring;
 use binlogsec::open::OpenLog;
 use tempfile::TempDir;
 
-use super::{mixed, mixed_keyring};
+use super::{fixture, mixed, mixed_keyring, plaintext};
+
+/// Where that event is in the logs of the MariaDB fixtures.
+const START_ENCRYPTION: usize = 256;
 
 /// Logs `binlog.000001` and so on, in the order of an index beside them.
 pub(crate) struct Workdir {
@@ -22,15 +25,36 @@ impl Workdir {
     /// Plaintext logs of these sizes or a little less: the beginning of a real log, and its events
     /// again and again. All are closed.
     pub(crate) fn plain(sizes: &[usize]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
         let real = std::fs::read(mixed().join("binlog.000001")).unwrap();
-        let first_event_end = 4 + u32::from_le_bytes(real[13..17].try_into().unwrap()) as usize;
+        let beginning = 4 + u32::from_le_bytes(real[13..17].try_into().unwrap()) as usize;
+        Self::grown(&real, beginning, &mixed_keyring(), sizes)
+    }
+
+    /// The same for a MariaDB server: copies that it sent, which have an event in them that starts
+    /// no encryption.
+    pub(crate) fn plain_mariadb(sizes: &[usize]) -> Self {
+        let directory = fixture("mariadb-10.11/cbc128-crc32-row");
+        let keyring = directory.join("keys.txt");
+        let real = plaintext(&directory.join("logs/binlog.000002"), &keyring);
+        assert_eq!(real[START_ENCRYPTION + 4], 164);
+        Self::grown(&real, START_ENCRYPTION + 40, &keyring, sizes)
+    }
+
+    /// Logs with this beginning, and then the rest of a real one again and again.
+    fn grown(real: &[u8], first_event_end: usize, keyring: &Path, sizes: &[usize]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
         let mut logs = Vec::new();
         for (number, &size) in sizes.iter().enumerate() {
             let mut plain = real[..first_event_end].to_vec();
             while plain.len() < size {
-                let left = (size - plain.len()).min(real.len() - first_event_end);
-                plain.extend(&real[first_event_end..first_event_end + left]);
+                // Whole events only.
+                let mut at = first_event_end;
+                while at < real.len() && plain.len() < size {
+                    let length = real[at + 9..at + 13].try_into().unwrap();
+                    let end = at + u32::from_le_bytes(length) as usize;
+                    plain.extend(&real[at..end]);
+                    at = end;
+                }
             }
             logs.push((format!("binlog.{:06}", number + 1), plain));
         }
@@ -39,7 +63,7 @@ impl Workdir {
             std::fs::write(made.log(name), plain).unwrap();
         }
         std::fs::write(made.at().join("binlog.index"), made.index()).unwrap();
-        std::fs::copy(mixed_keyring(), made.keyring()).unwrap();
+        std::fs::copy(keyring, made.keyring()).unwrap();
         made
     }
 
@@ -86,8 +110,14 @@ impl Workdir {
             let log = OpenLog::open(&self.log(name), keys).unwrap();
             let mut content = Vec::new();
             log.reader().read_to_end(&mut content).unwrap();
+            let is_per_event = log.probe().per_event().is_some();
+            if is_per_event {
+                // The nonce is a fresh one, and the checksum behind it.
+                let nonce = START_ENCRYPTION + 20..START_ENCRYPTION + 40;
+                content[nonce.clone()].copy_from_slice(&plain[nonce]);
+            }
             assert!(content == *plain, "{name} is not what it was");
-            log.probe().stream().is_some()
+            is_per_event || log.probe().stream().is_some()
         };
         let states = self.logs.iter().map(state).collect();
         let index = std::fs::read_to_string(self.at().join("binlog.index")).unwrap();

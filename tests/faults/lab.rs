@@ -1,5 +1,7 @@
 //! A directory to work in, and commands that may not hang.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
@@ -25,7 +27,9 @@ impl Lab {
 
     pub(crate) fn in_directory(directory: TempDir) -> Self {
         let copy = |from: PathBuf, to: &str| {
-            std::fs::copy(from, directory.path().join(to)).unwrap();
+            let to = directory.path().join(to);
+            std::fs::copy(from, &to).unwrap();
+            std::fs::set_permissions(to, Permissions::from_mode(0o600)).unwrap();
         };
         copy(mixed().join("binlog.000003"), "log");
         copy(mixed().join("binlog.000001"), "plain");

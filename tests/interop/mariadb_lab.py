@@ -97,6 +97,16 @@ class MariadbServer:
             self._process.wait()
         self._process = None
 
+    def restart(self, **options: str) -> None:
+        self.stop()
+        self.start(**options)
+
+    def records(self, text: str) -> list[dict[str, str]]:
+        """Rows by the names of their columns."""
+        done = subprocess.run([*self.client("mariadb"), "-B"], input=text.encode(), capture_output=True)
+        head, *rows = [line.split("\t") for line in done.stdout.decode().split("\n")[:-1]] or [[]]
+        return [dict(zip(head, row, strict=True)) for row in rows]
+
     def sql(self, text: str) -> list[list[str]]:
         done = subprocess.run([*self.client("mariadb"), "-BN"], input=text.encode(), capture_output=True)
         if done.returncode != 0:

@@ -76,6 +76,8 @@ class MysqlServer:
         self._options = {**BASE_OPTIONS, "server_id": str(server_id), **spelled(options)}
         self._process: subprocess.Popen[bytes] | None = None
         self._template = template
+        # Without a manifest nothing loads a keyring, and nothing can be encrypted.
+        self.keyring = True
 
     def __enter__(self) -> MysqlServer:
         if not self.home.exists():
@@ -178,6 +180,11 @@ class MysqlServer:
     # -- files --------------------------------------------------------------
 
     @property
+    def keyring_inside(self) -> str:
+        """Where the server itself finds its keyring."""
+        return self.chroot.inside(self.keyring_path)
+
+    @property
     def index_path(self) -> Path:
         return self.datadir / "binlog.index"
 
@@ -214,10 +221,11 @@ class MysqlServer:
         (self.home / "tmp").mkdir()
         self.keyring_path.parent.mkdir(mode=0o750)
         shutil.copytree(self._template, self.datadir)
-        keyring = {"path": self.chroot.inside(self.keyring_path), "read_only": False}
+        keyring = {"path": self.keyring_inside, "read_only": False}
         manifest = {"components": "file://component_keyring_file"}
-        (self.datadir / "component_keyring_file.cnf").write_text(json.dumps(keyring), encoding="utf-8")
-        (self.datadir / "mysqld.my").write_text(json.dumps(manifest), encoding="utf-8")
+        if self.keyring:
+            (self.datadir / "component_keyring_file.cnf").write_text(json.dumps(keyring), encoding="utf-8")
+            (self.datadir / "mysqld.my").write_text(json.dumps(manifest), encoding="utf-8")
         self.chroot.give_to_server(self.home)
 
     def _write_options(self) -> None:

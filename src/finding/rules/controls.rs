@@ -53,3 +53,4 @@ pub(super) const CHANNEL_VERIFIED: &[Control] = &[
     PCI_TRANSIT,
     HIPAA_TRANSIT,
 ];
+pub(super) const CERTIFICATE: &[Control] = &[NIST_TRANSIT, PCI_TRANSIT, HIPAA_TRANSIT];

@@ -1,8 +1,10 @@
 //! The rules: what each finding means, and what to do. `explain`, docs/checks.md and every report
 //! take their words from here.
 
+mod configuration;
 mod controls;
 mod logs;
+mod servers;
 
 use std::fmt;
 use std::path::Path;
@@ -63,6 +65,14 @@ macro_rules! rule_ids {
 rule_ids! {
     Bls001 Bls002 Bls003 Bls004 Bls005 Bls006 Bls007 Bls008 Bls009 Bls010
     Bls011 Bls012 Bls013 Bls014
+
+    Blr001 Blr002 Blr003 Blr004 Blr005 Blr006 Blr007 Blr008 Blr009 Blr010
+    Blr011 Blr012 Blr013 Blr014
+    Blr020 Blr021 Blr022 Blr023 Blr024 Blr025
+    Blr030 Blr031 Blr032 Blr033 Blr034 Blr035 Blr036 Blr037 Blr038 Blr039 Blr040
+    Blr050 Blr051 Blr052 Blr053 Blr054
+    Blr060 Blr061 Blr062 Blr063 Blr064 Blr065
+    Blr070 Blr071
 }
 
 /// What a remedy is written in.
@@ -100,7 +110,11 @@ pub enum Family {
 }
 
 /// The tables, each in the order of its ids.
-static TABLES: [(Family, &[Rule]); 1] = [(Family::Logs, &logs::RULES)];
+static TABLES: &[(Family, &[Rule])] = &[
+    (Family::Logs, &logs::RULES),
+    (Family::Replication, configuration::RULES),
+    (Family::Replication, servers::RULES),
+];
 
 /// Every rule.
 pub fn all() -> impl Iterator<Item = &'static Rule> {

@@ -1,44 +1,73 @@
-//! A log file as a source of bytes: mapped in windows, or read by position.
+//! A log as a source of bytes: a file, mapped in windows or read by position, or an object that is
+//! read by ranges.
 
 mod map;
 
 use std::fs::{File, FileType, OpenOptions};
+use std::io::IoSliceMut;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use map::Mapping;
+use rustix::fs::Advice;
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::TransferError;
+use super::location::{self, ObjectUrl};
+#[cfg(feature = "objects")]
+use super::objects::Object;
 
 /// How much is mapped at a time. Pages are unmapped behind the work, so this times the number of
 /// workers bounds the memory, whatever the file's size.
 pub const WINDOW: u64 = 4 << 20;
 
+/// Smaller files are read: to map one and unmap it again takes longer. Measured in
+/// docs/performance.md.
+const SMALLEST_MAPPED: u64 = 128 << 10;
+
+/// Windows start at multiples of this, which is one of every system's page size.
+const LARGEST_PAGE: u64 = 64 << 10;
+
 /// How a file's bytes are reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Through memory-mapped windows: no copy, for files that nobody writes.
+    /// Through memory-mapped windows, without a copy, for files that nobody writes. Windows that
+    /// are not in the page cache are read by position: the kernel reads further ahead for reads
+    /// than for maps.
     Mapped,
     /// By positioned reads: for files that a server may be writing.
     Positioned,
 }
 
-/// A regular file, open for reading, with the size it had at that moment.
+/// A regular file, or an object, open for reading, with the size it had at that moment.
 #[derive(Debug)]
 pub struct FileSource {
-    file: File,
+    backing: Backing,
     path: PathBuf,
     length: u64,
     access: Access,
 }
 
+#[derive(Debug)]
+enum Backing {
+    File(File),
+    #[cfg(feature = "objects")]
+    Object(Box<Object>),
+}
+
 impl FileSource {
-    /// Opens a regular file. Reads are positioned until [`FileSource::set_access`] says otherwise.
+    /// Opens a regular file, or an object by its URL. Reads of a file are positioned until
+    /// [`FileSource::set_access`] says otherwise.
     ///
     /// # Errors
     /// [`TransferError::File`] when it cannot be opened, [`TransferError::NotAFile`] for anything
     /// else than a file; neither blocks.
     pub fn open(path: &Path) -> Result<Self, TransferError> {
+        if let Some(url) = ObjectUrl::of(path) {
+            return Self::open_object(path, &url);
+        }
+        let path = &*location::local(path);
         let file = OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_NONBLOCK)
@@ -64,10 +93,28 @@ impl FileSource {
         }
         let length = metadata.len();
         Ok(Self {
-            file,
+            backing: Backing::File(file),
             path: path.to_owned(),
             length,
             access: Access::Positioned,
+        })
+    }
+
+    #[cfg(feature = "objects")]
+    fn open_object(path: &Path, url: &ObjectUrl) -> Result<Self, TransferError> {
+        let object = Object::open(path, url)?;
+        Ok(Self {
+            length: object.length(),
+            backing: Backing::Object(Box::new(object)),
+            path: path.to_owned(),
+            access: Access::Positioned,
+        })
+    }
+
+    #[cfg(not(feature = "objects"))]
+    fn open_object(path: &Path, _url: &ObjectUrl) -> Result<Self, TransferError> {
+        Err(TransferError::NoObjects {
+            path: path.to_owned(),
         })
     }
 
@@ -88,10 +135,31 @@ impl FileSource {
         &self.path
     }
 
-    /// The open file.
-    #[must_use]
-    pub const fn file(&self) -> &File {
-        &self.file
+    /// The open file, for what is more than reading.
+    ///
+    /// # Errors
+    /// [`TransferError::NotLocal`] when it is an object.
+    pub fn file(&self) -> Result<&File, TransferError> {
+        match &self.backing {
+            Backing::File(file) => Ok(file),
+            #[cfg(feature = "objects")]
+            Backing::Object(_) => Err(TransferError::NotLocal {
+                path: self.path.clone(),
+            }),
+        }
+    }
+
+    /// What the store calls the version of the object that was opened; `None` for a file.
+    #[cfg(feature = "objects")]
+    pub(super) fn object_version(&self) -> Option<Option<String>> {
+        match &self.backing {
+            Backing::File(_) => None,
+            Backing::Object(object) => Some(object.tag().map(str::to_owned)),
+        }
+    }
+
+    fn is_object(&self) -> bool {
+        !matches!(self.backing, Backing::File(_))
     }
 
     /// Fills `buffer` from `offset` on, up to the size at open. Returns how much there was.
@@ -102,13 +170,17 @@ impl FileSource {
         let available = usize::try_from(self.length.saturating_sub(offset)).unwrap_or(usize::MAX);
         let wanted = available.min(buffer.len());
         let target = buffer.get_mut(..wanted).unwrap_or_default();
-        self.file.read_exact_at(target, offset).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::UnexpectedEof {
-                self.shrank()
-            } else {
-                TransferError::at(&self.path, "read")(error)
-            }
-        })?;
+        match &self.backing {
+            Backing::File(file) => file.read_exact_at(target, offset).map_err(|error| {
+                if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                    self.shrank()
+                } else {
+                    TransferError::at(&self.path, "read")(error)
+                }
+            })?,
+            #[cfg(feature = "objects")]
+            Backing::Object(object) => object.read_exact_at(offset, target)?,
+        }
         Ok(wanted)
     }
 
@@ -118,8 +190,21 @@ impl FileSource {
         View {
             source: self,
             window: None,
+            uncached: None,
             buffer: Vec::new(),
+            held: 0..0,
         }
+    }
+
+    /// Says to the system that all of the file will be read, from its beginning to its end.
+    pub fn expect_reading(&self) {
+        if let Ok(file) = self.file() {
+            let _ = rustix::fs::fadvise(file, 0, None, Advice::Sequential);
+        }
+    }
+
+    fn is_mapped(&self) -> bool {
+        self.access == Access::Mapped && self.length >= SMALLEST_MAPPED && !self.is_object()
     }
 
     /// Whether the file still has the bytes that it had when it was opened.
@@ -144,8 +229,22 @@ impl FileSource {
     }
 
     fn size_now(&self) -> u64 {
-        self.file.metadata().map_or(0, |metadata| metadata.len())
+        match &self.backing {
+            Backing::File(file) => file.metadata().map_or(0, |metadata| metadata.len()),
+            // Every read asks for this very version.
+            #[cfg(feature = "objects")]
+            Backing::Object(object) => object.length(),
+        }
     }
+}
+
+/// Whether the byte at `offset` can be had without a wait for the disk. Where the system does not
+/// tell, it counts as cached.
+fn is_cached(file: &File, offset: u64) -> bool {
+    let mut byte = [0];
+    let mut buffers = [IoSliceMut::new(&mut byte)];
+    let read = preadv2(file, &mut buffers, offset, ReadWriteFlags::NOWAIT);
+    !matches!(read, Err(Errno::AGAIN))
 }
 
 /// One worker's way to the bytes: a mapped window that moves along, or a buffer.
@@ -153,12 +252,16 @@ impl FileSource {
 pub struct View<'a> {
     source: &'a FileSource,
     window: Option<Mapping>,
+    /// Where the window starts that was not in the page cache when it was come to.
+    uncached: Option<u64>,
     buffer: Vec<u8>,
+    /// Which bytes of an object the buffer has.
+    held: Range<u64>,
 }
 
 impl View<'_> {
-    /// `length` bytes from `offset` on, which must lie within the size at open. A piece that
-    /// crosses a multiple of [`WINDOW`] is read by position.
+    /// `length` bytes from `offset` on, which must lie within the size at open. A piece that is
+    /// longer than a [`WINDOW`] is read by position.
     ///
     /// What is made of them may be believed after [`View::confirm`] only.
     ///
@@ -166,12 +269,15 @@ impl View<'_> {
     /// As [`FileSource::read_at`].
     pub fn bytes(&mut self, offset: u64, length: usize) -> Result<&[u8], TransferError> {
         // Decided first, so that no borrow of the window outlives the decision.
-        if self.source.access == Access::Mapped && self.map_window(offset, length) {
+        if self.source.is_mapped() && self.map_window(offset, length) {
             let window = self
                 .window
                 .as_ref()
                 .and_then(|window| window.get(offset, length));
             return Ok(window.unwrap_or_default());
+        }
+        if self.source.is_object() {
+            return self.held(offset, length);
         }
         self.buffer.resize(length, 0);
         let read = self.source.read_at(offset, &mut self.buffer)?;
@@ -193,6 +299,26 @@ impl View<'_> {
         }
     }
 
+    /// The piece of an object: the rest of its window is read with it, by one request.
+    fn held(&mut self, offset: u64, length: usize) -> Result<&[u8], TransferError> {
+        let end = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+        if offset < self.held.start || end > self.held.end {
+            let window = (offset / WINDOW).saturating_add(1).saturating_mul(WINDOW);
+            let until = window.max(end).min(self.source.length);
+            let wanted = usize::try_from(until.saturating_sub(offset)).unwrap_or(usize::MAX);
+            // What fails leaves nothing that could be taken for the bytes.
+            self.held = 0..0;
+            self.buffer.resize(wanted, 0);
+            if self.source.read_at(offset, &mut self.buffer)? < length {
+                return Err(self.source.shrank());
+            }
+            self.held = offset..until;
+        }
+        let start = usize::try_from(offset.saturating_sub(self.held.start)).unwrap_or(usize::MAX);
+        let piece = self.buffer.get(start..start.saturating_add(length));
+        Ok(piece.unwrap_or_default())
+    }
+
     /// Moves the window so that it holds the piece. `false` where it has to be read instead.
     fn map_window(&mut self, offset: u64, length: usize) -> bool {
         if self
@@ -202,11 +328,23 @@ impl View<'_> {
         {
             return true;
         }
-        let start = (offset / WINDOW).saturating_mul(WINDOW);
-        let end = start.saturating_add(WINDOW).min(self.source.length);
+        let start = offset.saturating_sub(offset % LARGEST_PAGE);
+        let end = start.saturating_add(WINDOW).saturating_add(LARGEST_PAGE);
+        let end = end.min(self.source.length);
+        let is_uncached = |window: u64| (window..window.saturating_add(WINDOW)).contains(&offset);
+        if self.uncached.is_some_and(is_uncached) {
+            return false;
+        }
         // The old window goes before the new one comes.
         self.window = None;
-        self.window = Mapping::new(&self.source.file, start..end);
+        let Ok(file) = self.source.file() else {
+            return false;
+        };
+        if !is_cached(file, start) {
+            self.uncached = Some(start);
+            return false;
+        }
+        self.window = Mapping::new(file, start..end);
         self.window
             .as_ref()
             .is_some_and(|window| window.get(offset, length).is_some())
@@ -256,5 +394,40 @@ pub fn describe(file_type: FileType) -> &'static str {
         "a character device"
     } else {
         "no regular file"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_what_the_file_has_there_cached_or_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let content: Vec<u8> = (0..3 * WINDOW).map(|n| (n % 251) as u8).collect();
+        std::fs::write(&path, &content).unwrap();
+        let mut source = FileSource::open(&path).unwrap();
+        source.set_access(Access::Mapped);
+        let mut view = source.view();
+        let mut compare = |offset: u64| {
+            let start = usize::try_from(offset).unwrap();
+            let found = view.bytes(offset, 1000).unwrap();
+            assert!(found == &content[start..start + 1000], "{offset}");
+            view.confirm().unwrap();
+            view.uncached
+        };
+        assert_eq!(compare(5), None);
+        source.file().unwrap().sync_all().unwrap();
+        source.expect_reading();
+        rustix::fs::fadvise(source.file().unwrap(), 0, None, Advice::DontNeed).unwrap();
+        // Not so on tmpfs.
+        let is_evicted = !is_cached(source.file().unwrap(), 2 * WINDOW);
+        let uncached = compare(2 * WINDOW + 7);
+        assert_eq!(uncached.is_some(), is_evicted);
+        assert_eq!(compare(2 * WINDOW + 9000), uncached);
+        // Pages of the first window are held by the map.
+        compare(6);
+        compare(WINDOW + 3);
     }
 }

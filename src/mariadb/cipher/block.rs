@@ -68,25 +68,48 @@ pub(super) fn copy(source: &[u8], target: &mut [u8]) {
         .for_each(|(target, byte)| *target = *byte);
 }
 
-/// The first enciphered block of an event, out of its first 20 bytes.
+/// The first enciphered block of an event, out of its first 20 bytes; what is not there is zero.
 pub(super) fn gather(head: &[u8]) -> [u8; BLOCK] {
-    let mut block = [0; BLOCK];
-    let order = (4..9).chain(0..4).chain(13..HEAD);
-    for (target, index) in block.iter_mut().zip(order) {
-        *target = head.get(index).copied().unwrap_or_default();
-    }
-    block
+    let mut whole = [0; HEAD];
+    let [h0, h1, h2, h3, h4, h5, h6, h7, h8, _, _, _, _, rest @ ..] = match head.first_chunk() {
+        Some(head) => head,
+        None => {
+            copy(head, &mut whole);
+            &whole
+        }
+    };
+    let [r0, r1, r2, r3, r4, r5, r6] = *rest;
+    [
+        *h4, *h5, *h6, *h7, *h8, *h0, *h1, *h2, *h3, r0, r1, r2, r3, r4, r5, r6,
+    ]
 }
 
 /// The reverse: a block and the length to the first bytes of an event.
 pub(super) fn scatter(block: &[u8; BLOCK], length: u32, head: &mut [u8]) {
-    let order = (4..9).chain(0..4).chain(13..HEAD);
-    for (byte, index) in block.iter().zip(order) {
-        if let Some(target) = head.get_mut(index) {
-            *target = *byte;
-        }
-    }
-    for (byte, target) in length.to_le_bytes().iter().zip(head.iter_mut().skip(9)) {
-        *target = *byte;
+    let [
+        p0,
+        p1,
+        p2,
+        p3,
+        p4,
+        p5,
+        p6,
+        p7,
+        p8,
+        q0,
+        q1,
+        q2,
+        q3,
+        q4,
+        q5,
+        q6,
+    ] = *block;
+    let [a, b, c, d] = length.to_le_bytes();
+    let ordered = [
+        p5, p6, p7, p8, p0, p1, p2, p3, p4, a, b, c, d, q0, q1, q2, q3, q4, q5, q6,
+    ];
+    match head.first_chunk_mut::<HEAD>() {
+        Some(head) => *head = ordered,
+        None => copy(&ordered, head),
     }
 }

@@ -53,6 +53,12 @@ impl<'a> Stored<'a> {
         }
     }
 
+    /// Offset of the first byte after `body`.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.offset.saturating_add(length(self.body))
+    }
+
     /// `N` bytes from a file offset on; what is not at hand is zero.
     #[must_use]
     pub fn array<const N: usize>(&self, offset: u64) -> [u8; N] {

@@ -3,14 +3,17 @@
 //! From event to event as long as header, checksum and position agree. Where they do not, the next
 //! whole event is looked for: further on in the same alignment; and in an encrypted log, whose
 //! stream runs on over bytes that are missing or were put in, under other alignments of file and
-//! stream, nearest first. Every byte that is written was in the log.
+//! stream, nearest first. In a log that MariaDB encrypted event by event, every offset is deciphered
+//! as the start of an event. Every byte that is written was in the log.
 
+mod events;
 mod scan;
 
 use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 
+use events::{EventLog, EventReader};
 use scan::Scanner;
 
 use crate::crypto::derive::FileKey;
@@ -32,8 +35,11 @@ use crate::io::source::FileSource;
 use crate::keyring::Keyring;
 use crate::log::LogKind;
 use crate::log::header::{BODY_OFFSET, EncryptionHeader};
-use crate::open::{LogError, OpenLog};
+use crate::open::{LogError, PerEvent, Probe};
 use crate::secret::Secret32;
+
+/// So far, in bytes, a log that MariaDB encrypted is searched for an event that proves its key.
+const SEARCHED_FOR_KEY: usize = 1 << 20;
 
 /// So many lost transactions are named; more are counted.
 const MAX_NAMED: usize = 1000;
@@ -115,7 +121,7 @@ struct Body<'a> {
     source: &'a FileSource,
     stream: Option<CtrStream>,
     /// A log that MariaDB encrypted event by event.
-    events: Option<Box<OpenLog>>,
+    events: Option<EventLog>,
     /// Where the stream starts in the file; 0 of a plaintext log.
     start: u64,
 }
@@ -128,6 +134,7 @@ impl Body<'_> {
             .saturating_sub(self.start)
     }
 
+    /// Of a log that is encrypted event by event, an event must start there.
     fn read(
         &self,
         file_offset: u64,
@@ -135,11 +142,7 @@ impl Body<'_> {
         buffer: &mut [u8],
     ) -> Result<usize, TransferError> {
         if let Some(log) = &self.events {
-            // What has moved has another IV than it was enciphered with: it cannot be read.
-            return match shift {
-                0 => log.read_at(file_offset, buffer),
-                _ => Ok(0),
-            };
+            return log.from(self.source, file_offset).read(buffer);
         }
         let read = self.source.read_at(file_offset, buffer)?;
         self.decipher(
@@ -150,10 +153,42 @@ impl Body<'_> {
         Ok(read)
     }
 
+    /// Plaintext from an event on, in order.
+    fn reader(&self, file_offset: u64, shift: i64) -> BodyReader<'_> {
+        let events = self.events.as_ref();
+        BodyReader {
+            body: self,
+            at: file_offset,
+            shift,
+            events: events.map(|log| log.from(self.source, file_offset)),
+        }
+    }
+
     fn decipher(&self, file_offset: u64, shift: i64, bytes: &mut [u8]) {
         if let Some(stream) = &self.stream {
             stream.apply(self.plain_offset(file_offset, shift), bytes);
         }
+    }
+}
+
+/// See [`Body::reader`].
+struct BodyReader<'a> {
+    body: &'a Body<'a>,
+    at: u64,
+    shift: i64,
+    events: Option<EventReader<'a>>,
+}
+
+impl BodyReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, TransferError> {
+        let read = match &mut self.events {
+            Some(events) => events.read(buffer)?,
+            None => self.body.read(self.at, self.shift, buffer)?,
+        };
+        self.at = self
+            .at
+            .saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+        Ok(read)
     }
 }
 
@@ -182,7 +217,7 @@ pub fn salvage(
         mut outcome,
         ..
     } = salvager;
-    outcome.written = write(&body, &head, &pieces, &mut sink.file(), target)?;
+    outcome.written = write(&body, &head, &pieces, &mut sink.writer(), target)?;
     source.check_size()?;
     sink.commit()?;
     Ok(outcome)
@@ -202,8 +237,15 @@ fn open<'a>(
     options: &SalvageOptions,
 ) -> Result<(Body<'a>, String, Start), Error> {
     let start_bytes = crate::open::read_start(source)?;
-    if let LogKind::MariadbEncrypted(..) = LogKind::classify(&start_bytes) {
-        return open_events(source, keys, options);
+    match LogKind::classify(&start_bytes) {
+        LogKind::MariadbEncrypted(..) => return open_events(source, keys, options),
+        // Its events would pass for damaged plaintext.
+        LogKind::Percona57Encrypted(_) => {
+            let obstacle = Probe::without_keys(&start_bytes).obstacle().cloned();
+            let error = obstacle.unwrap_or(LogError::NothingToSalvage);
+            return Err(Error::log(source.path(), error));
+        }
+        _ => {}
     }
     let own_header = EncryptionHeader::parse(&start_bytes);
     let damaged_header = start_bytes.starts_with(&crate::log::header::MAGIC);
@@ -246,26 +288,26 @@ fn open<'a>(
     Err(Error::log(source.path(), error))
 }
 
-/// A log that MariaDB encrypted: events can be told from each other as far as their lengths, which
-/// are in clear, lead from one to the next.
+/// A log that MariaDB encrypted event by event.
 fn open_events<'a>(
     source: &'a FileSource,
     keys: &Keyring,
     options: &SalvageOptions,
 ) -> Result<(Body<'a>, String, Start), Error> {
     let path = source.path();
-    let copy = source.file().try_clone();
-    let copy = copy.map_err(TransferError::at(path, "open"))?;
-    let log = OpenLog::new(FileSource::from_file(copy, path)?, keys)?;
-    let name = match log.probe().mariadb_key() {
-        Some((cipher, Some(id))) => format!("key {id}, {cipher}"),
-        Some((cipher, None)) => format!("a bare key, {cipher}"),
+    let mut start = vec![0; SEARCHED_FOR_KEY];
+    let read = source.read_at(0, &mut start)?;
+    start.truncate(read);
+    let log = PerEvent::of_damaged(&start, keys).map_err(|error| Error::log(path, error))?;
+    let name = match log.key().map(|key| (key.id, key.cipher.name())) {
+        Some((Some(id), cipher)) => format!("key {id}, {cipher}"),
+        Some((None, cipher)) => format!("a bare key, {cipher}"),
         None => "plaintext".to_owned(),
     };
     let body = Body {
         source,
         stream: None,
-        events: Some(Box::new(log)),
+        events: Some(EventLog::new(log)),
         start: 0,
     };
     match first_event(&body, options)? {
@@ -508,10 +550,11 @@ fn write(
     let mut buffer = vec![0; CHUNK];
     for piece in pieces {
         let mut at = piece.file.start;
+        let mut reader = body.reader(at, piece.shift);
         while at < piece.file.end {
             let left = usize::try_from(piece.file.end.saturating_sub(at)).unwrap_or(CHUNK);
             let target = buffer.get_mut(..left.min(CHUNK)).unwrap_or_default();
-            let read = body.read(at, piece.shift, target)?;
+            let read = reader.read(target)?;
             let bytes = target.get(..read).unwrap_or_default();
             writer.write_all(bytes).map_err(failed())?;
             let count = u64::try_from(read.max(1)).unwrap_or(1);

@@ -14,11 +14,14 @@ use crate::event::walker::{
 };
 use crate::io::TransferError;
 use crate::io::pipeline::CHUNK;
+use crate::mariadb::cipher::{HEAD, Stored};
 
 /// So far the alignment that was right before is tried first.
 const NEAR: u64 = 1 << 20;
 /// Windows behind a damage in which other alignments are tried, one after the other.
 const WINDOWS: [usize; 2] = [16 << 10, 128 << 10];
+/// Bytes behind a damage that are searched at first for an event that is encrypted by itself.
+const FIRST_PIECE: usize = 4 << 10;
 /// Blocks that files lose whole.
 const BLOCK: u64 = 512;
 /// Alignments tried at once, the nearest first.
@@ -128,16 +131,17 @@ impl<'a> Scanner<'a> {
         let end = at.saturating_add(u64::from(header.length));
         let summed_end = end.saturating_sub(checksum::LENGTH as u64);
         let (mut hasher, mut from) = (crc32fast::Hasher::new(), at);
+        let mut reader = self.body.reader(at, shift);
         let mut piece = vec![0; CHUNK];
         while from < summed_end {
             let left = usize::try_from(summed_end.saturating_sub(from)).unwrap_or(CHUNK);
             let target = piece.get_mut(..left.min(CHUNK)).unwrap_or_default();
-            self.body.read(from, shift, target)?;
+            reader.read(target)?;
             hasher.update(target);
             from = from.saturating_add(u64::try_from(target.len()).unwrap_or(u64::MAX));
         }
         let mut stored = [0; checksum::LENGTH];
-        self.body.read(summed_end, shift, &mut stored)?;
+        reader.read(&mut stored)?;
         Ok(u32::from_le_bytes(stored) == hasher.finalize())
     }
 
@@ -147,6 +151,12 @@ impl<'a> Scanner<'a> {
         at: u64,
         shift: i64,
     ) -> Result<Option<(u64, i64)>, TransferError> {
+        if self.body.events.is_some() {
+            let found = self.find_event(at)?;
+            // What is held may be what a damaged length led to.
+            self.buffered = None;
+            return Ok(found.map(|found| (found, 0)));
+        }
         let length = self.body.source.length();
         let from = at.saturating_add(1);
         let near = from.saturating_add(NEAR).min(length);
@@ -159,6 +169,60 @@ impl<'a> Scanner<'a> {
             return Ok(Some(found));
         }
         Ok(self.find(near, length, shift)?.map(|found| (found, shift)))
+    }
+
+    /// The next whole event of a log that is encrypted event by event. Each offset costs a block at
+    /// most, unless it looks like an event.
+    fn find_event(&mut self, at: u64) -> Result<Option<u64>, TransferError> {
+        let Some(log) = &self.body.events else {
+            return Ok(None);
+        };
+        let (source, length) = (self.body.source, self.body.source.length());
+        let starts = log.known_starts();
+        let known = starts
+            .into_iter()
+            .filter(|&start| start > at && start < length);
+        let sure: Vec<u64> = known.chain(log.confirmed_end(source, at)?).collect();
+        for next in sure {
+            if self.is_event_here(next)? {
+                return Ok(Some(next));
+            }
+        }
+        let mut from = at
+            .saturating_add(1)
+            .max(starts.into_iter().max().unwrap_or(0));
+        // The next event is near, most of the time.
+        let mut piece = FIRST_PIECE;
+        while from < length {
+            let mut bytes = vec![0; piece.saturating_add(HEAD)];
+            let read = source.read_at(from, &mut bytes)?;
+            bytes.truncate(read);
+            let (body, trail) = bytes.split_at_checked(piece.min(read)).unwrap_or_default();
+            let stored = Stored {
+                offset: from,
+                lead: &[],
+                body,
+                trail,
+            };
+            for offset in log.likely(&stored, length) {
+                if self.is_event_here(offset)? {
+                    return Ok(Some(offset));
+                }
+            }
+            from = stored.end();
+            piece = piece.saturating_mul(2).min(CHUNK);
+        }
+        Ok(None)
+    }
+
+    fn is_event_here(&mut self, at: u64) -> Result<bool, TransferError> {
+        let Some(log) = &self.body.events else {
+            return Ok(false);
+        };
+        // What is held was read by the lengths of another event.
+        self.buffered = None;
+        Ok(self.event_at(at, 0)?.is_some()
+            && log.is_believable(self.body.source, at, self.checksum)?)
     }
 
     /// The first whole event that starts within a range.

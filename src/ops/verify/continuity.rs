@@ -49,11 +49,44 @@ pub enum GapKind {
     },
 }
 
+/// What a log says of those before and after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether a replica wrote it, of what it received.
+    pub is_relay: bool,
+    /// Whether nothing in it is damaged.
+    pub is_whole: bool,
+    /// The set in PREVIOUS_GTIDS.
+    pub previous_gtids: Option<GtidSet>,
+    /// GTIDs of the log's own transactions.
+    pub gtids: GtidSet,
+    /// The log that ROTATE names.
+    pub next_log: Option<String>,
+}
+
+impl From<&Verified> for Link {
+    fn from(log: &Verified) -> Self {
+        Self {
+            path: log.path.clone(),
+            is_relay: log
+                .description
+                .as_ref()
+                .is_some_and(FormatDescription::is_relay_log),
+            is_whole: log.is_whole(),
+            previous_gtids: log.previous_gtids.clone(),
+            gtids: log.gtids.clone(),
+            next_log: log.next_log.clone(),
+        }
+    }
+}
+
 /// Joins logs of one directory and one base name in the order of their numbers. Logs that cannot
 /// be read are left out, and show as numbers missing.
 #[must_use]
-pub fn check(logs: &[&Verified]) -> Vec<Gap> {
-    let mut series: BTreeMap<(PathBuf, OsString), BTreeMap<u64, &Verified>> = BTreeMap::new();
+pub fn check(logs: &[Link]) -> Vec<Gap> {
+    let mut series: BTreeMap<(PathBuf, OsString), BTreeMap<u64, &Link>> = BTreeMap::new();
     for log in logs {
         if let Some((directory, base, number)) = parts(&log.path) {
             series
@@ -84,7 +117,7 @@ pub fn check(logs: &[&Verified]) -> Vec<Gap> {
 }
 
 /// Two logs, the later of which has the next number.
-fn pair(before: &Verified, after: &Verified, mut add: impl FnMut(GapKind)) {
+fn pair(before: &Link, after: &Link, mut add: impl FnMut(GapKind)) {
     if let Some(named) = &before.next_log
         && Path::new(named).file_name() != after.path.file_name()
     {
@@ -92,12 +125,7 @@ fn pair(before: &Verified, after: &Verified, mut add: impl FnMut(GapKind)) {
         add(GapKind::OtherNext { named });
     }
     // A relay log's PREVIOUS_GTIDS is what its replica has received, by whatever way.
-    let is_relay = |log: &Verified| {
-        log.description
-            .as_ref()
-            .is_some_and(FormatDescription::is_relay_log)
-    };
-    if !before.is_whole() || is_relay(before) {
+    if !before.is_whole || before.is_relay {
         return;
     }
     let (Some(previous), Some(next)) = (&before.previous_gtids, &after.previous_gtids) else {

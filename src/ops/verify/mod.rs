@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-pub use continuity::{Gap, GapKind, check as check_continuity};
+pub use continuity::{Gap, GapKind, Link, check as check_continuity};
 use segment::{Basis, Segment};
 
 use crate::error::{Error, ErrorClass};

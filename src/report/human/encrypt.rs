@@ -40,7 +40,7 @@ pub fn encrypt(out: &mut dyn Write, report: &EncryptReport) -> io::Result<()> {
 
 fn row(file: &EncryptEntry) -> Option<Vec<Cell>> {
     let output = file.output.as_deref()?;
-    let style = if file.status == "encrypted" {
+    let style = if matches!(file.status, "encrypted" | "kept") {
         GOOD
     } else {
         WARN

@@ -121,7 +121,8 @@ pub fn explain(out: &mut dyn Write, rule: &Rule) -> io::Result<()> {
     for (heading, text) in [("What", rule.meaning), ("Why it matters", rule.risk)] {
         writeln!(out, "{bold}{heading}{bold:#}\n{}\n", wrapped(text, "  "))?;
     }
-    writeln!(out, "{bold}What to do{bold:#}\n    {}\n", rule.remedy)?;
+    let remedy = rule.remedy.replace('\n', "\n    ");
+    writeln!(out, "{bold}What to do{bold:#}\n    {remedy}\n")?;
     writeln!(out, "{}\n", wrapped(rule.advice, "  "))?;
     let controls: Vec<_> = rule
         .controls

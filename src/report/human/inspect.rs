@@ -44,11 +44,12 @@ fn inspect_row(file: &LogEntry) -> Vec<Cell> {
     let in_use = file.in_use.unwrap_or(false);
     vec![
         Cell::new(&file.path),
-        Cell::new(file.kind).styled(kind_style(file.kind)),
-        Cell::or_dash(file.role),
+        Cell::new(&*file.kind).styled(kind_style(&file.kind)),
+        Cell::or_dash(file.role.as_deref()),
         Cell::new(size(file.size)).right(),
         Cell::or_dash(key(file)).right(),
-        Cell::or_dash(file.key_status).styled(file.key_status.map_or(DIM, key_status_style)),
+        Cell::or_dash(file.key_status.as_deref())
+            .styled(file.key_status.as_deref().map_or(DIM, key_status_style)),
         Cell::or_dash(file.server_version.as_deref()),
         Cell::or_dash(file.server_id.map(|id| id.to_string())).right(),
         Cell::or_dash(file.created.as_deref().map(time)),
@@ -63,7 +64,7 @@ fn keys(out: &mut dyn Write, files: &[LogEntry]) -> io::Result<()> {
     for file in files {
         // A MariaDB server's is short, and stands in the table.
         let key_id = file.key_id.as_ref().filter(|_| file.cipher.is_none());
-        if let (Some(key_id), Some(status)) = (key_id, file.key_status) {
+        if let (Some(key_id), Some(status)) = (key_id, file.key_status.as_deref()) {
             let count = counts.entry((key_id, status)).or_default();
             *count = count.saturating_add(1);
         }
@@ -111,7 +112,7 @@ fn problems(out: &mut dyn Write, files: &[LogEntry]) -> io::Result<()> {
 
 /// What is no log needs no sentence, and a key that nobody offered is seen in the table.
 fn is_worth_saying(file: &LogEntry) -> bool {
-    !matches!(file.kind, "unknown" | "empty") && !file.key_not_offered
+    !matches!(&*file.kind, "unknown" | "empty") && !file.lacks_only_a_key()
 }
 
 fn inspect_summary(summary: &InspectSummary) -> String {

@@ -1,5 +1,6 @@
 //! Reports for people: tables, and a line that sums up. A module for each command.
 
+mod audit;
 mod check;
 mod decrypt;
 mod encrypt;
@@ -19,6 +20,7 @@ use anstyle::{AnsiColor, Style};
 use super::model::LogEntry;
 use super::table;
 
+pub use audit::audit;
 pub use check::check;
 pub use decrypt::decrypt;
 pub use encrypt::encrypt;

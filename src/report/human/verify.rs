@@ -39,7 +39,7 @@ pub fn verify(out: &mut dyn Write, report: &VerifyReport) -> io::Result<()> {
 }
 
 fn row(file: &VerifyEntry) -> Vec<Cell> {
-    let style = match file.status {
+    let style = match &*file.status {
         "whole" => GOOD,
         "cut" => WARN,
         _ => BAD,
@@ -51,7 +51,7 @@ fn row(file: &VerifyEntry) -> Vec<Cell> {
         .collect();
     vec![
         Cell::new(&file.path),
-        Cell::new(file.status).styled(style),
+        Cell::new(&*file.status).styled(style),
         Cell::new(file.events.to_string()).right(),
         Cell::new(file.good_events.to_string()).right(),
         Cell::new(file.checksums.to_string()).right(),

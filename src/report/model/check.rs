@@ -1,11 +1,13 @@
 //! The report of `binlogsec check`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use super::Failure;
 use super::finding::{FindingCounts, FindingEntry, FindingsView, Verdict, count};
+use super::shard::{ShardEntry, failures};
 use crate::check::facts::{Facts, LogFacts, LogStatus};
 use crate::check::{CheckOutcome, Counts};
 use crate::finding::Finding;
@@ -17,6 +19,9 @@ use crate::finding::rules::{self, Family};
 pub struct CheckReport<'a> {
     /// `binlogsec.check/1`.
     pub schema: &'static str,
+    /// Which part of a run this is, if it is one: what takes more than one file is not judged then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardEntry>,
     /// The worst first, and by path.
     pub findings: Vec<FindingEntry<'a>>,
     /// What is known of each log (`files`) and what belongs to it.
@@ -58,10 +63,20 @@ impl<'a> CheckReport<'a> {
     pub fn new(outcome: &'a CheckOutcome) -> Self {
         Self {
             schema: "binlogsec.check/1",
+            shard: None,
             findings: outcome.findings.iter().map(FindingEntry::new).collect(),
             facts: &outcome.facts,
-            failures: outcome.failures.iter().map(Failure::new).collect(),
+            failures: failures(&outcome.failures),
             summary: CheckSummary::new(outcome),
+        }
+    }
+
+    /// The report of one shard.
+    #[must_use]
+    pub fn of_shard(outcome: &'a CheckOutcome, shard: ShardEntry) -> Self {
+        Self {
+            shard: Some(shard),
+            ..Self::new(outcome)
         }
     }
 
@@ -104,7 +119,7 @@ impl CheckSummary {
         }
         let verdict = if !outcome.failures.is_empty() {
             Verdict::Incomplete
-        } else if outcome.is_empty() {
+        } else if outcome.is_empty() && outcome.shard.is_none() {
             Verdict::NothingScanned
         } else if outcome.findings.iter().any(Finding::counts) {
             Verdict::Fail
@@ -122,6 +137,12 @@ impl CheckSummary {
             counts: outcome.counts.clone(),
         };
         summary.text = summary.sentence();
+        if let Some(shard) = outcome.shard {
+            let _ = write!(
+                summary.text,
+                " (shard {shard} alone; report merge judges all of them together)"
+            );
+        }
         summary
     }
 

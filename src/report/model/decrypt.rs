@@ -83,9 +83,9 @@ impl DecryptEntry {
             log.cipher = Some(cipher.clone());
             log.key_id = key_id.map(|id| id.to_string());
         }
-        log.key_status = KeyStatus::Present.name();
+        log.key_status = KeyStatus::Present.name().map(Into::into);
         Self {
-            status: "decrypted",
+            status: if decrypted.kept { "kept" } else { "decrypted" },
             output: Some(output.to_owned()),
             plain_size: Some(decrypted.plain_length),
             log: Some(log),

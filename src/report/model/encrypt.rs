@@ -29,8 +29,8 @@ pub struct EncryptReport {
 pub struct EncryptEntry {
     /// As given, or as found; bytes that are not UTF-8 are replaced.
     pub path: String,
-    /// `encrypted`, `would-encrypt`, `left-out` or `failed`.
-    #[cfg_attr(test, schemars(extend("enum" = ["encrypted", "would-encrypt", "left-out", "failed"])))]
+    /// `encrypted`, `kept`, `would-encrypt`, `left-out` or `failed`.
+    #[cfg_attr(test, schemars(extend("enum" = ["encrypted", "kept", "would-encrypt", "left-out", "failed"])))]
     pub status: &'static str,
     /// Where the encrypted log is; `-` for standard output.
     pub output: Option<String>,
@@ -86,10 +86,10 @@ impl EncryptEntry {
         let description = &done.description;
         Self {
             path: path.to_string_lossy().into_owned(),
-            status: if done.written {
-                "encrypted"
-            } else {
-                "would-encrypt"
+            status: match (done.kept, done.written) {
+                (true, _) => "kept",
+                (false, true) => "encrypted",
+                (false, false) => "would-encrypt",
             },
             output: Some(output.to_string_lossy().into_owned()),
             plain_size: Some(done.plain_length),

@@ -6,7 +6,7 @@ use super::Failure;
 #[cfg(test)]
 use super::schema;
 use crate::finding::rules::{Control, Language, Rule};
-use crate::finding::{Acceptance, Evidence, Finding, Severity, path_text};
+use crate::finding::{Acceptance, Evidence, Finding, Severity, Subject, path_text};
 
 /// One finding.
 #[derive(Debug, Serialize)]
@@ -47,39 +47,35 @@ pub struct FindingEntry<'a> {
 }
 
 /// What a finding is about: a file or directory, or a server and something of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(untagged)]
-pub enum SubjectEntry<'a> {
-    /// A file or directory.
-    File {
-        /// Which; bytes that are not UTF-8 as `\xNN`.
-        path: String,
-        /// Which line of it.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        line: Option<usize>,
-    },
-    /// A server.
-    Server {
-        /// Host and port, or socket.
-        server: &'a str,
-        /// An account, a channel, a connection.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        object: Option<&'a str>,
-    },
+pub struct SubjectEntry<'a> {
+    /// Which file or directory; bytes that are not UTF-8 as `\xNN`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Which line of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// Which server: host and port, or socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<&'a str>,
+    /// What of it: an account, a channel, a connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<&'a str>,
 }
 
 impl<'a> SubjectEntry<'a> {
-    fn new(subject: &'a crate::finding::Subject) -> Self {
-        use crate::finding::Subject;
+    fn new(subject: &'a Subject) -> Self {
         match subject {
-            Subject::File { path, line } => Self::File {
-                path: path_text::text(path),
+            Subject::File { path, line } => Self {
+                path: Some(path_text::text(path)),
                 line: *line,
+                ..Self::default()
             },
-            Subject::Server { server, object } => Self::Server {
-                server,
+            Subject::Server { server, object } => Self {
+                server: Some(server),
                 object: object.as_deref(),
+                ..Self::default()
             },
         }
     }
@@ -88,21 +84,15 @@ impl<'a> SubjectEntry<'a> {
 /// What a subject is called in reports: `path`, `path:line`, `server`, `server object`.
 impl std::fmt::Display for SubjectEntry<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File { path, line: None } => f.write_str(path),
-            Self::File {
-                path,
-                line: Some(line),
-            } => write!(f, "{path}:{line}"),
-            Self::Server {
-                server,
-                object: None,
-            } => f.write_str(server),
-            Self::Server {
-                server,
-                object: Some(object),
-            } => write!(f, "{server} {object}"),
+        let name = self.path.as_deref().or(self.server);
+        f.write_str(name.unwrap_or_default())?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
         }
+        if let Some(object) = self.object {
+            write!(f, " {object}")?;
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! What reports say, as data: a module for each command. Its JSON is a contract: docs/json.md.
 
+#[cfg(feature = "audit")]
+mod audit;
 #[cfg(feature = "check")]
 mod check;
 mod decrypt;
@@ -16,12 +18,17 @@ mod rekey;
 mod salvage;
 #[cfg(all(test, feature = "check"))]
 pub(crate) mod schema;
+mod shard;
 mod verify;
 
 use std::path::Path;
 
-use serde::Serialize;
+use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "audit")]
+pub use audit::{AuditReport, AuditSummary};
 #[cfg(feature = "check")]
 pub use check::{CheckReport, CheckSummary};
 pub use decrypt::{DecryptEntry, DecryptReport};
@@ -39,17 +46,17 @@ pub use keyring::{KeyEntry, KeyringEntry, KeyringReport, ServerEntry};
 pub use keyring_change::KeyringChangeReport;
 pub use rekey::{HeaderReport, RekeyEntry, RekeyReport};
 pub use salvage::{SalvageReport, SalvagedGap};
+pub use shard::ShardEntry;
 pub use verify::{DamageEntry, GapEntry, VerifyEntry, VerifyReport, VerifySummary};
 
-use crate::error::{Error, describe};
+use crate::error::{Error, ErrorClass, describe};
 use crate::event::format_description::FormatDescription;
 use crate::log::LogKind;
 use crate::log::key_id::KeyId;
-use crate::open::LogError;
 use crate::ops::inspect::Inspected;
 
 /// One file and what it says of itself.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LogEntry {
     /// As given, or as found; bytes that are not UTF-8 are replaced.
@@ -58,10 +65,10 @@ pub struct LogEntry {
     pub size: u64,
     /// See [`LogKind::name`].
     #[cfg_attr(test, schemars(extend("enum" = crate::log::KINDS)))]
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// `binlog` or `relaylog`, where the log says.
     #[cfg_attr(test, schemars(extend("enum" = ["binlog", "relaylog", null])))]
-    pub role: Option<&'static str>,
+    pub role: Option<Cow<'static, str>>,
     /// Key id in the header, unprintable bytes escaped.
     pub key_id: Option<String>,
     /// Server UUID in the key id.
@@ -70,7 +77,7 @@ pub struct LogEntry {
     pub key_seqno: Option<u32>,
     /// See [`KeyStatus::name`](crate::open::KeyStatus::name).
     #[cfg_attr(test, schemars(extend("enum" = ["present", "missing", "wrong", "unchecked", null])))]
-    pub key_status: Option<&'static str>,
+    pub key_status: Option<Cow<'static, str>>,
     /// Cipher of a log that MariaDB encrypted, once a key proved it.
     pub cipher: Option<String>,
     /// Version of the server that wrote the log.
@@ -86,29 +93,31 @@ pub struct LogEntry {
     pub in_use: Option<bool>,
     /// What is wrong with it, or why it cannot be read.
     pub error: Option<String>,
-    /// Whether that is nothing but that no key was named.
-    #[serde(skip)]
-    pub(crate) key_not_offered: bool,
+    /// How much that weighs, if it does: what is no log, or lacks nothing but a key that was not
+    /// named, is no problem.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub problem: Option<ErrorClass>,
+    /// In the report of a shard: its number among all files, those of the other shards included.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub position: Option<u64>,
 }
 
 /// Something that could not be read at all.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Failure {
     /// Which, why, and what to do.
     pub message: String,
+    /// `work`, `key` or `damage`.
+    pub class: ErrorClass,
 }
 
 impl LogEntry {
     fn new(file: &Inspected) -> Self {
         let mut entry = Self::of_log(&file.path, &file.kind, file.description.as_ref());
         entry.size = file.size;
-        entry.key_status = file.key_status.name();
-        entry.key_not_offered = file
-            .obstacle
-            .as_ref()
-            .is_some_and(LogError::is_no_key_offered)
-            && file.key_failure.is_none();
+        entry.key_status = file.key_status.name().map(Cow::Borrowed);
+        entry.problem = file.problem();
         if let Some((cipher, key_id)) = &file.mariadb_key {
             entry.cipher = Some(cipher.clone());
             entry.key_id = key_id.map(|id| id.to_string());
@@ -126,17 +135,10 @@ impl LogEntry {
             _ => None,
         };
         let parts = key_id.and_then(KeyId::parts);
-        let role = |description: &FormatDescription| {
-            if description.is_relay_log() {
-                "relaylog"
-            } else {
-                "binlog"
-            }
-        };
         Self {
             path: path.to_string_lossy().into_owned(),
             size: 0,
-            kind: kind.name(),
+            kind: kind.name().into(),
             role: description.map(role),
             key_id: key_id.map(ToString::to_string),
             server_uuid: parts.map(|parts| parts.server_uuid.to_owned()),
@@ -149,8 +151,24 @@ impl LogEntry {
             checksum: description.map(|description| description.checksum.to_string()),
             in_use: description.map(FormatDescription::in_use),
             error: None,
-            key_not_offered: false,
+            problem: None,
+            position: None,
         }
+    }
+
+    /// Whether there is nothing wrong but that no key was named.
+    pub(crate) fn lacks_only_a_key(&self) -> bool {
+        self.error.is_some()
+            && self.problem.is_none()
+            && matches!(&*self.kind, "mysql-encrypted" | "mariadb-encrypted")
+    }
+}
+
+fn role(description: &FormatDescription) -> Cow<'static, str> {
+    if description.is_relay_log() {
+        "relaylog".into()
+    } else {
+        "binlog".into()
     }
 }
 
@@ -160,6 +178,7 @@ impl Failure {
     pub fn new(error: &Error) -> Self {
         Self {
             message: describe(error),
+            class: error.class(),
         }
     }
 }

@@ -110,6 +110,7 @@ fn schema_of<T: JsonSchema>(report: &str) -> Value {
 fn published_schemas_are_those_of_the_model() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema");
     let schemas = [
+        ("audit", schema_of::<AuditReport<'_>>("audit")),
         ("check", schema_of::<CheckReport<'_>>("check")),
         ("decrypt", schema_of::<DecryptReport>("decrypt")),
         ("encrypt", schema_of::<EncryptReport>("encrypt")),

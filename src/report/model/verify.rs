@@ -1,20 +1,28 @@
 //! The report of `binlogsec verify`.
 
-use serde::Serialize;
+use std::borrow::Cow;
+use std::path::PathBuf;
 
-use super::Failure;
+use serde::{Deserialize, Serialize};
+
 #[cfg(all(test, feature = "check"))]
 use super::schema;
-use crate::error::{Error, describe};
+use super::shard::{ShardEntry, failures, in_order};
+use super::{Failure, role};
+use crate::error::{Error, ErrorClass, describe};
 use crate::event::event_type;
-use crate::ops::verify::{Damage, Gap, Note, Verified};
+use crate::event::gtid_set::GtidError;
+use crate::ops::verify::{Damage, Gap, Link, Note, Verified, check_continuity};
 
 /// `binlogsec verify --format json`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VerifyReport {
     /// `binlogsec.verify/1`.
-    pub schema: &'static str,
+    pub schema: Cow<'static, str>,
+    /// Which part of a run this is, if it is one: gaps are looked for when all are merged.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub shard: Option<ShardEntry>,
     /// Every log that could be opened.
     pub files: Vec<VerifyEntry>,
     /// What does not join one log to the next.
@@ -26,7 +34,7 @@ pub struct VerifyReport {
 }
 
 /// Counts over all logs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VerifySummary {
     /// Logs that were read.
@@ -44,7 +52,7 @@ pub struct VerifySummary {
 }
 
 /// One log.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VerifyEntry {
     /// As given, or as found.
@@ -52,10 +60,13 @@ pub struct VerifyEntry {
     /// `whole`, `cut` (an unfinished event at the end of a log that was never closed) or
     /// `damaged`.
     #[cfg_attr(test, schemars(extend("enum" = ["whole", "cut", "damaged"])))]
-    pub status: &'static str,
+    pub status: Cow<'static, str>,
     /// See [`LogKind::name`](crate::log::LogKind::name).
     #[cfg_attr(all(test, feature = "check"), schemars(extend("enum" = schema::kinds_or_null())))]
-    pub kind: Option<&'static str>,
+    pub kind: Option<Cow<'static, str>>,
+    /// `binlog` or `relaylog`, where the log says.
+    #[cfg_attr(test, schemars(extend("enum" = ["binlog", "relaylog", null])))]
+    pub role: Option<Cow<'static, str>>,
     /// Size of the file in bytes.
     pub size: u64,
     /// Events, good and bad.
@@ -82,10 +93,13 @@ pub struct VerifyEntry {
     pub previous_gtids: Option<String>,
     /// The log that ROTATE names.
     pub next_log: Option<String>,
+    /// In the report of a shard: its number among all files, those of the other shards included.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub position: Option<u64>,
 }
 
 /// One damage.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DamageEntry {
     /// Where the event starts in the plaintext.
@@ -102,19 +116,19 @@ pub struct DamageEntry {
 }
 
 /// One note.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NoteEntry {
     /// Which one: `in-use`, `cut-tail`, `unfinished-transaction`, `no-last-event`, `moved`,
     /// `source-jumps`, `no-checksums`.
     #[cfg_attr(test, schemars(extend("enum" = ["in-use", "cut-tail", "unfinished-transaction", "no-last-event", "moved", "source-jumps", "no-checksums"])))]
-    pub id: &'static str,
+    pub id: Cow<'static, str>,
     /// In words.
     pub message: String,
 }
 
 /// One gap.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GapEntry {
     /// The log before.
@@ -128,14 +142,58 @@ pub struct GapEntry {
 impl VerifyReport {
     /// From the outcomes of one run.
     #[must_use]
-    pub fn new(files: &[Verified], gaps: &[Gap], failures: &[Error]) -> Self {
-        let whole = files.iter().filter(|file| file.is_whole()).count();
+    pub fn new(files: &[Verified], gaps: &[Gap], errors: &[Error]) -> Self {
+        let files = files.iter().map(VerifyEntry::new).collect();
+        Self::of_files(files, gaps, failures(errors))
+    }
+
+    /// The report of one shard; each log with its number among all.
+    #[must_use]
+    pub fn of_shard(files: &[(u64, Verified)], errors: &[Error], shard: ShardEntry) -> Self {
+        let entry = |(position, file): &(u64, Verified)| VerifyEntry {
+            position: Some(*position),
+            ..VerifyEntry::new(file)
+        };
+        Self {
+            shard: Some(shard),
+            ..Self::of_files(files.iter().map(entry).collect(), &[], failures(errors))
+        }
+    }
+
+    /// One report of those of all shards of a run, with the gaps between all of their logs.
+    ///
+    /// # Errors
+    /// [`GtidError`] when a report has a GTID set that is none.
+    pub fn merged(shards: Vec<Self>) -> Result<Self, GtidError> {
+        let (mut files, mut failures) = (Vec::new(), Vec::new());
+        for shard in shards {
+            files.extend(shard.files);
+            failures.extend(shard.failures);
+        }
+        files.sort_by(|one, other| {
+            let key = |file: &VerifyEntry| file.position;
+            key(one)
+                .cmp(&key(other))
+                .then_with(|| one.path.cmp(&other.path))
+        });
+        files.iter_mut().for_each(|file| file.position = None);
+        let links: Vec<_> = files
+            .iter()
+            .map(VerifyEntry::link)
+            .collect::<Result<_, _>>()?;
+        Ok(Self::of_files(
+            files,
+            &check_continuity(&links),
+            in_order(failures),
+        ))
+    }
+
+    fn of_files(files: Vec<VerifyEntry>, gaps: &[Gap], failures: Vec<Failure>) -> Self {
+        let whole = files.iter().filter(|file| file.damage_count == 0).count();
         let events = files.iter().map(|file| file.events);
         Self {
-            schema: "binlogsec.verify/1",
-            files: files.iter().map(VerifyEntry::new).collect(),
-            gaps: gaps.iter().map(GapEntry::new).collect(),
-            failures: failures.iter().map(Failure::new).collect(),
+            schema: "binlogsec.verify/1".into(),
+            shard: None,
             summary: VerifySummary {
                 files: files.len(),
                 whole,
@@ -144,7 +202,17 @@ impl VerifyReport {
                 gaps: gaps.len(),
                 failures: failures.len(),
             },
+            files,
+            gaps: gaps.iter().map(GapEntry::new).collect(),
+            failures,
         }
+    }
+
+    /// Damage, and what could not be read.
+    pub fn problems(&self) -> impl Iterator<Item = ErrorClass> {
+        let damaged = self.files.iter().filter(|file| file.damage_count > 0);
+        let failures = self.failures.iter().map(|failure| failure.class);
+        damaged.map(|_| ErrorClass::Damage).chain(failures)
     }
 }
 
@@ -157,8 +225,9 @@ impl VerifyEntry {
         };
         Self {
             path: file.path.to_string_lossy().into_owned(),
-            status,
-            kind: file.kind.as_ref().map(crate::log::LogKind::name),
+            status: status.into(),
+            kind: file.kind.as_ref().map(|kind| kind.name().into()),
+            role: file.description.as_ref().map(role),
             size: file.size,
             events: file.events,
             good_events: file.good_events,
@@ -172,7 +241,20 @@ impl VerifyEntry {
             repeated_gtids: file.repeated_gtids.to_string(),
             previous_gtids: file.previous_gtids.as_ref().map(ToString::to_string),
             next_log: file.next_log.clone(),
+            position: None,
         }
+    }
+
+    fn link(&self) -> Result<Link, GtidError> {
+        let previous = self.previous_gtids.as_deref().map(str::parse);
+        Ok(Link {
+            path: PathBuf::from(&self.path),
+            is_relay: self.role.as_deref() == Some("relaylog"),
+            is_whole: self.damage_count == 0,
+            previous_gtids: previous.transpose()?,
+            gtids: self.gtids.parse()?,
+            next_log: self.next_log.clone(),
+        })
     }
 }
 
@@ -218,7 +300,10 @@ impl NoteEntry {
                 "without checksums, at least in parts: lengths and positions alone were checked there".to_owned(),
             ),
         };
-        Self { id, message }
+        Self {
+            id: id.into(),
+            message,
+        }
     }
 }
 

@@ -28,6 +28,7 @@ from tool import Binlogsec
 SECONDS = float(os.environ.get("BINLOGSEC_SOAK_SECONDS", "20"))
 KEPT_LOGS = 12
 ROTATE_SECONDS = 0.05
+PAUSE_SECONDS = 0.05
 # True of every server with a file keyring that writes logs readable by its group.
 TRUE_NOTES = {"BLS010", "BLS013"}
 GONE = re.compile(r"cannot open (\S+): No such file or directory")
@@ -102,6 +103,7 @@ def watch(server: MysqlServer, binlogsec: Binlogsec) -> Tally:
     while time.monotonic() < end:
         judge_check(server, binlogsec, tally)
         judge_verify(server, binlogsec, tally)
+        time.sleep(PAUSE_SECONDS)
     return tally
 
 

@@ -1,0 +1,189 @@
+//! The part of an audit that takes files alone: option files, a data directory, certificates.
+
+use std::path::{Path, PathBuf};
+
+use super::certificates::{self, Files};
+use super::facts::AuditFacts;
+use super::facts::certificate::{CertificateFacts, CertificateRole};
+use super::facts::settings::Settings;
+use super::judge::{self, at_rest};
+use super::{AuditOptions, AuditTargets, Work, data_directory, files, options as option_settings};
+use crate::check::{self, CheckOptions, CheckTargets};
+use crate::config::server::LogLocations;
+use crate::finding::RuleId;
+use crate::finding::rules::{self, Family};
+use crate::io::TransferError;
+use crate::io::pipeline::Progress;
+use crate::keyring::Keyring;
+
+/// What MySQL calls the certificates that it makes itself, in the data directory.
+const OWN_CERTIFICATE: &str = "server-cert.pem";
+const OWN_KEY: &str = "server-key.pem";
+const OWN_AUTHORITY: &str = "ca.pem";
+
+/// Collects what files say.
+pub(super) fn collect(
+    work: &mut Work,
+    targets: &AuditTargets,
+    keys: &Keyring,
+    options: &AuditOptions,
+    progress: &dyn Progress,
+) {
+    if targets.options.is_none() && targets.data_directory.is_none() {
+        return;
+    }
+    let locations = match &targets.options {
+        Some(named) => LogLocations::new(&named.file, targets.data_directory.as_deref()),
+        None => LogLocations::in_directory(targets.data_directory.clone().unwrap_or_default()),
+    };
+    let directory = locations.data_directory.clone();
+    let is_there = directory.is_dir();
+    settings(work, targets, options, &directory);
+    // Option files may be audited far from their server; a directory that is named must be there.
+    if is_there {
+        let logs = check_logs(work, locations, keys, options, progress);
+        let settings = work.facts.options.as_ref();
+        work.facts.data_directory = Some(data_directory::read(&directory, settings, logs));
+    } else if let Some(named) = &targets.data_directory {
+        let error = std::io::Error::from(std::io::ErrorKind::NotADirectory);
+        work.failures
+            .push(TransferError::at(named, "examine")(error).into());
+    }
+    work.facts.certificates = all_certificates(&work.facts, &directory);
+}
+
+fn settings(work: &mut Work, targets: &AuditTargets, options: &AuditOptions, directory: &Path) {
+    let product = options
+        .product
+        .or_else(|| data_directory::product(directory));
+    let mut settings = match &targets.options {
+        Some(named) => option_settings::settings(&named.file, &named.path, product),
+        None => Settings::empty(directory, product),
+    };
+    if let Err(error) = option_settings::add_persisted(&mut settings, directory) {
+        work.failures.push(error);
+    }
+    // Of a data directory alone nobody knows what is set elsewhere: nothing is taken for default.
+    if targets.options.is_some() {
+        option_settings::add_defaults(&mut settings);
+    }
+    work.facts.options = Some(settings);
+}
+
+/// The logs, through `check`; the baseline is held against all findings at the end.
+fn check_logs(
+    work: &mut Work,
+    locations: LogLocations,
+    keys: &Keyring,
+    options: &AuditOptions,
+    progress: &dyn Progress,
+) -> check::Facts {
+    let targets = CheckTargets {
+        paths: Vec::new(),
+        locations: Some(locations),
+    };
+    let check_options = CheckOptions {
+        policy: options.policy.clone(),
+        ..CheckOptions::default()
+    };
+    let outcome = check::check(&targets, keys, &check_options, progress);
+    work.failures.extend(outcome.failures);
+    work.judgement.findings.extend(outcome.findings);
+    let applied = rules::of_family(Family::Logs).map(|rule| rule.id);
+    work.judgement.applied.extend(applied);
+    outcome.facts
+}
+
+/// The server's certificate and its authority, by its options or where it makes its own; those
+/// that channels show to their sources.
+fn all_certificates(facts: &AuditFacts, directory: &Path) -> Vec<CertificateFacts> {
+    let mut found = Vec::new();
+    let Some(settings) = &facts.options else {
+        return found;
+    };
+    let named = |name: &str| settings.given(name).map(|path| directory.join(path));
+    let own = |name: &str| {
+        let path = directory.join(name);
+        (!settings.is_mariadb() && path.is_file()).then_some(path)
+    };
+    let certificate = named("ssl_cert").or_else(|| own(OWN_CERTIFICATE));
+    let key = named("ssl_key").or_else(|| own(OWN_KEY));
+    let authority = named("ssl_ca").or_else(|| own(OWN_AUTHORITY));
+    if let Some(certificate) = &certificate {
+        found.push(certificates::read(Files {
+            role: CertificateRole::Server,
+            certificate,
+            key: key.as_deref(),
+            authorities: authority.as_deref(),
+        }));
+    }
+    if let Some(authority) = &authority {
+        found.push(authority_certificate(authority));
+    }
+    let channels = facts.data_directory.iter().flat_map(|it| &it.replica_files);
+    for file in channels {
+        let path = |name: &Option<String>| name.as_ref().map(|name| directory.join(name));
+        let authorities = path(&file.channel.ssl_ca);
+        let known = |path: &PathBuf, found: &[CertificateFacts]| {
+            found.iter().any(|known| known.path == *path)
+        };
+        if let Some(certificate) = path(&file.channel.ssl_cert).filter(|it| !known(it, &found)) {
+            found.push(certificates::read(Files {
+                role: CertificateRole::Client,
+                certificate: &certificate,
+                key: path(&file.channel.ssl_key).as_deref(),
+                authorities: None,
+            }));
+        }
+        if let Some(authority) = authorities.filter(|it| !known(it, &found)) {
+            found.push(authority_certificate(&authority));
+        }
+    }
+    found
+}
+
+fn authority_certificate(path: &Path) -> CertificateFacts {
+    certificates::read(Files {
+        role: CertificateRole::Authority,
+        certificate: path,
+        key: None,
+        authorities: None,
+    })
+}
+
+/// Judges what files said.
+pub(super) fn judge(work: &mut Work, targets: &AuditTargets, options: &AuditOptions) {
+    let Work {
+        facts, judgement, ..
+    } = work;
+    let settings = facts.options.as_ref();
+    if let (Some(settings), Some(named)) = (settings, &targets.options) {
+        judge::options::judge(settings, judgement);
+        let has_certificate = !facts.certificates.is_empty();
+        judge::certificates::judge_absence(settings, has_certificate, judgement);
+        for password in option_settings::passwords(&named.file) {
+            if let Some((mode, _)) = files::mode(&password.path) {
+                let (rule, line) = (RuleId::Blr012, Some(password.line));
+                at_rest::judge_secret_file(rule, &password.path, line, mode, judgement);
+            }
+        }
+        let opens_keys = settings.given("file_key_management_filekey");
+        let opens_keys = opens_keys.and_then(|value| value.strip_prefix("FILE:"));
+        if let Some((path, (mode, _))) =
+            opens_keys.and_then(|path| Some((path, files::mode(Path::new(path))?)))
+        {
+            at_rest::judge_secret_file(RuleId::Blr007, Path::new(path), None, mode, judgement);
+        }
+    }
+    if let Some(data_directory) = &facts.data_directory {
+        at_rest::judge(data_directory, settings, &options.policy, judgement);
+    }
+    let hosts: Vec<_> = settings
+        .and_then(|settings| settings.given("report_host"))
+        .map(str::to_owned)
+        .into_iter()
+        .collect();
+    for certificate in &facts.certificates {
+        judge::certificates::judge(certificate, &hosts, options.now, judgement);
+    }
+}

@@ -1,0 +1,98 @@
+//! Reports of findings: into files, and what could not be done at all.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anstream::adapter::StripBytes;
+use anyhow::Context;
+use binlogsec::error::{Error, describe};
+use binlogsec::io::sink::{AtomicFile, SinkOptions};
+use clap::ValueEnum;
+
+use super::terminal::Terminal;
+
+/// Reports are for others: a collector, a server of continuous integration.
+const REPORT_MODE: u32 = 0o644;
+/// Failures of one kind that are told one by one.
+const TOLD_FAILURES: usize = 10;
+
+/// A report that goes into a file.
+#[derive(Debug, Clone)]
+pub(crate) struct FileReport<F> {
+    pub(crate) format: F,
+    pub(crate) path: PathBuf,
+}
+
+/// Reads `FORMAT=FILE`.
+pub(crate) fn file_report<F: ValueEnum>(text: &str) -> Result<FileReport<F>, String> {
+    let (format, path) = text
+        .split_once('=')
+        .filter(|(_, path)| !path.is_empty())
+        .ok_or("FORMAT=FILE is expected, such as sarif=report.sarif")?;
+    Ok(FileReport {
+        format: F::from_str(format, false)?,
+        path: path.into(),
+    })
+}
+
+impl<F> FileReport<F> {
+    /// Replaces the file as a whole by what `write` writes.
+    pub(crate) fn write(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+    ) -> anyhow::Result<()> {
+        let options = SinkOptions {
+            force: true,
+            mode: REPORT_MODE,
+            ..SinkOptions::default()
+        };
+        let sink = AtomicFile::create(&self.path, options).map_err(Error::from)?;
+        // A file has no colours.
+        let mut out = BufWriter::new(Colourless {
+            inner: sink.writer(),
+            state: StripBytes::new(),
+        });
+        write(&mut out)
+            .and_then(|()| out.flush())
+            .with_context(|| format!("cannot write {}", self.path.display()))?;
+        drop(out);
+        sink.commit().map_err(Error::from)?;
+        Ok(())
+    }
+}
+
+/// Takes terminals' escape sequences away.
+struct Colourless<W> {
+    inner: W,
+    state: StripBytes,
+}
+
+impl<W: Write> Write for Colourless<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        for piece in self.state.strip_next(bytes) {
+            self.inner.write_all(piece)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// The first file that gets this format.
+pub(crate) fn of_format<F: PartialEq>(reports: &[FileReport<F>], format: F) -> Option<&Path> {
+    let found = reports.iter().find(|report| report.format == format)?;
+    Some(&found.path)
+}
+
+/// Says what could not be done at all, up to a number.
+pub(crate) fn tell_failures(failures: &[Error], terminal: &Terminal) {
+    for failure in failures.iter().take(TOLD_FAILURES) {
+        terminal.error(&describe(failure));
+    }
+    let more = failures.len().saturating_sub(TOLD_FAILURES);
+    if more > 0 {
+        terminal.error(&format!("and {more} more failures"));
+    }
+}

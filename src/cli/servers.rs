@@ -1,0 +1,90 @@
+//! The options for live servers, and where their passwords come from.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use binlogsec::audit::LiveTarget;
+use binlogsec::audit::live::credentials::password_file;
+use binlogsec::audit::live::{Credentials, LiveError, ServerAddress};
+use binlogsec::secret::SecretBytes;
+use clap::Args;
+
+/// Has the password itself, for every server that has none of its own.
+const VARIABLE: &str = "BINLOGSEC_SERVER_PASSWORD";
+
+/// Live servers. None of these takes a password: arguments are seen by every user.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Live servers")]
+pub(crate) struct ServerArgs {
+    /// Live server as mysql://USER@HOST:PORT/?PARAMETER=VALUE&…; repeatable. Parameters: ssl-mode
+    /// (VERIFY_IDENTITY unless said otherwise), ssl-ca, ssl-cert, ssl-key, socket, password-file,
+    /// login-path, defaults-file, timeout
+    // As text: what clap refuses, it repeats, and somebody may have put a password into it.
+    #[arg(long = "server", value_name = "URL")]
+    pub(crate) servers: Vec<String>,
+    /// File whose first line is the password; else a login path or an option file of the URL has
+    /// it, or the environment variable BINLOGSEC_SERVER_PASSWORD, or a terminal is asked
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Certificates (PEM) of the authority that signed the servers' certificates
+    #[arg(long, value_name = "FILE")]
+    pub(crate) server_ca: Option<PathBuf>,
+    /// Certificate (PEM) to show to servers, for accounts that need one
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub(crate) client_cert: Option<PathBuf>,
+    /// Private key (PEM) of that certificate
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub(crate) client_key: Option<PathBuf>,
+}
+
+/// The servers that were named, each with an account to ask it as.
+pub(crate) fn targets(args: &ServerArgs) -> anyhow::Result<Vec<LiveTarget>> {
+    args.servers.iter().map(|text| target(text, args)).collect()
+}
+
+fn target(text: &str, args: &ServerArgs) -> anyhow::Result<LiveTarget> {
+    let mut address: ServerAddress = text.parse().context("--server")?;
+    let or = |own: &mut Option<PathBuf>, common: &Option<PathBuf>| {
+        if own.is_none() {
+            own.clone_from(common);
+        }
+    };
+    or(&mut address.ssl_ca, &args.server_ca);
+    or(&mut address.ssl_cert, &args.client_cert);
+    or(&mut address.ssl_key, &args.client_key);
+    let failed = |problem| LiveError {
+        server: address.to_string(),
+        problem,
+    };
+    let mut credentials = Credentials::of(&address).map_err(failed)?;
+    if credentials.password.is_none() {
+        credentials.password = match &args.password_file {
+            Some(path) => Some(password_file(path).map_err(failed)?),
+            None => from_environment_or_terminal(&address, &credentials.user)?,
+        };
+    }
+    Ok(LiveTarget {
+        address,
+        credentials: Arc::new(credentials),
+    })
+}
+
+/// Nobody is asked for the password to a socket: the server knows who is at its other end.
+fn from_environment_or_terminal(
+    address: &ServerAddress,
+    user: &str,
+) -> anyhow::Result<Option<SecretBytes>> {
+    if let Some(value) = std::env::var_os(VARIABLE) {
+        use std::os::unix::ffi::OsStringExt;
+        return Ok(Some(SecretBytes::new(value.into_vec())));
+    }
+    let asks = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    if address.socket.is_some() || !asks {
+        return Ok(None);
+    }
+    let typed = rpassword::prompt_password(format!("Password of {user} at {address}: "));
+    let typed = typed.context("no password can be read from the terminal")?;
+    Ok(Some(SecretBytes::new(typed.into_bytes())))
+}

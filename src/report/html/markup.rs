@@ -1,0 +1,59 @@
+//! Text within markup.
+
+/// For text and attributes alike. Characters that a page would obey or cannot hold are shown as
+/// escapes; so are those that change the direction of text.
+pub(super) fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            '\n' => escaped.push('\n'),
+            unseen if unseen.is_control() || turns_text(unseen) => {
+                escaped.extend(unseen.escape_unicode());
+            }
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+const fn turns_text(character: char) -> bool {
+    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// At most so many characters, with the middle left out.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    if characters.len() <= most {
+        return text.to_owned();
+    }
+    let half = most.saturating_sub(1) / 2;
+    let start = characters.iter().take(half);
+    let end = characters
+        .iter()
+        .skip(characters.len().saturating_sub(half));
+    start.chain(&['…']).chain(end).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_gets_out_of_its_text() {
+        assert_eq!(
+            escaped("<script>'\"&\u{0}\u{202e}é"),
+            "&lt;script&gt;&#39;&quot;&amp;\\u{0}\\u{202e}é"
+        );
+    }
+
+    #[test]
+    fn the_ends_of_a_long_name_stay() {
+        assert_eq!(shortened("abcdefghij", 5), "ab…ij");
+        assert_eq!(shortened("abc", 5), "abc");
+    }
+}

@@ -1,0 +1,140 @@
+"""Opens holes in a set-up that is private from end to end, one at a time.
+
+Each must make the audit find exactly what is expected; then the remedies that the
+report prints are applied as they are, and everything must be as before.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from checks import Check, equal, true
+from guide import ADDRESSES, Setup, options
+from tool import Binlogsec
+
+SETTLE_SECONDS = 30
+Found = set[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Hole:
+    """What opens it, and what is found: rule and server, with what of it."""
+
+    what: str
+    open: Callable[[], object]
+    found: Found
+
+
+@dataclass
+class Auditor:
+    setup: Setup
+    tool: Binlogsec
+    authority: Path
+    password: Path
+
+    def run(self, *more: str | Path) -> subprocess.CompletedProcess[bytes]:
+        servers = [f"--server=mysql://audit@{address}/" for address in self.setup.addresses.values()]
+        given = ["--server-ca", self.authority, "--password-file", self.password, *more]
+        return self.tool.run("audit", "--format", "json", *servers, *given)
+
+    def findings(self, *more: str | Path) -> list[dict[str, Any]]:
+        done = self.run(*more)
+        try:
+            findings: list[dict[str, Any]] = json.loads(done.stdout)["findings"]
+        except ValueError:
+            raise RuntimeError(f"no report: {done.stderr.decode(errors='replace')}") from None
+        return findings
+
+    def ids(self, findings: list[dict[str, Any]]) -> Found:
+        """Rule, and server by its name in the guide with what of it."""
+        return {(finding["id"], self.subject(finding)) for finding in findings}
+
+    def subject(self, finding: dict[str, Any]) -> str:
+        if "path" in finding:
+            return Path(finding["path"]).name
+        names = {address: name for name, address in self.setup.addresses.items()}
+        name = names.get(finding["server"], finding["server"])
+        thing = self.setup.as_printed(finding.get("object") or "")
+        return f"{name} {thing}".strip()
+
+    def apply(self, finding: dict[str, Any]) -> None:
+        """The remedy as it is printed, where it belongs."""
+        language, text = finding["remedy_language"], finding["remedy"]
+        if language == "shell":
+            subprocess.run(["sh", "-euc", text], check=True)
+            return
+        [server] = [s for name, s in self.setup.servers.items() if finding["server"] == self.setup.addresses[name]]
+        if language == "sql":
+            server.sql(text)
+        else:
+            server.restart(**options(text))
+
+
+def open_and_close(auditor: Auditor, holes: list[Hole], *more: str | Path) -> Iterator[Check]:
+    auditor.setup.settle()
+    before = auditor.ids(auditor.findings(*more))
+    for hole in holes:
+        hole.open()
+        yield from found(auditor, hole, before, *more)
+        closed = close(auditor, before, *more)
+        yield equal(f"{hole.what}: the remedy as printed closes it", set(), closed)
+
+
+def found(auditor: Auditor, hole: Hole, before: Found, *more: str | Path) -> Iterator[Check]:
+    """Connections come and go: what was opened may take a moment to be seen."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    new = auditor.ids(auditor.findings(*more)) - before
+    while new != hole.found and time.monotonic() < deadline:
+        time.sleep(0.5)
+        new = auditor.ids(auditor.findings(*more)) - before
+    yield equal(f"{hole.what}: found, and nothing else", sorted(hole.found), sorted(new))
+
+
+def close(auditor: Auditor, before: Found, *more: str | Path) -> Found:
+    """Applies what is printed, one by one, as a remedy may close more than its own finding: what is
+    done at the source is done again at its replicas. Restarts come first: statements may need what
+    they bring."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        findings = auditor.findings(*more)
+        new = [f for f in findings if (f["id"], auditor.subject(f)) not in before]
+        if not new or time.monotonic() > deadline:
+            return auditor.ids(new)
+        restarts = [f for f in new if f["remedy_language"] == "options"]
+        auditor.apply((restarts or new)[0])
+        auditor.setup.settle()
+
+
+def certificate(folder: Path, name: str, seconds: int | None = None) -> None:
+    """A new certificate for a server, good for a year, or for so many seconds."""
+    (folder / "one.ext").write_text(f"subjectAltName=IP:{ADDRESSES[name]}\n")
+    if seconds is None:
+        command = ["x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca-key.pem"]
+        command += ["-CAcreateserial", "-days", "365", "-extfile", "one.ext", "-out", f"{name}-cert.pem"]
+    else:
+        (folder / "index.txt").write_text("")
+        (folder / "ca.cnf").write_text(
+            "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\nnew_certs_dir=.\nserial=short.srl\n"
+            "default_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n"
+        )
+        (folder / "short.srl").write_text("7777\n")
+        end = datetime.now(UTC) + timedelta(seconds=seconds)
+        command = ["ca", "-batch", "-config", "ca.cnf", "-cert", "ca.pem", "-keyfile", "ca-key.pem"]
+        command += ["-startdate", "20200101000000Z", "-enddate", end.strftime("%Y%m%d%H%M%SZ")]
+        command += ["-extfile", "one.ext", "-in", f"{name}.csr", "-out", f"{name}-cert.pem", "-notext"]
+    done = subprocess.run(["openssl", *command], cwd=folder, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr)
+
+
+def expired(done: subprocess.CompletedProcess[bytes]) -> Iterator[Check]:
+    said = done.stderr.decode(errors="replace")
+    yield equal("an expired certificate: nothing is asked of that server", 2, done.returncode)
+    yield true("an expired certificate: the error says so", "expired" in said, "expired", said)

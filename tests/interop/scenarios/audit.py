@@ -1,0 +1,281 @@
+"""`audit` on live servers: the guide is followed as it is printed, from replication
+without any protection to a report without findings. Then holes are opened in what it
+has built, one by one: each must be found, and nothing else, and its remedy must close it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from checks import Check, each, equal, true
+from guide import ADDRESSES, Setup, follow
+from holes import Auditor, Hole, certificate, expired, open_and_close
+from lab import Lab
+from mariadb_lab import MariadbServer
+from server import MysqlServer
+from sysroot import LabError
+from tool import Binlogsec
+
+SETTLE_SECONDS = 30
+SECRET = "change-me-audit"
+# A certificate that has expired already cannot be loaded: it expires under the running server.
+SHORT_LIFE = 5
+SQL_OF_CHANNEL = "STOP REPLICA IO_THREAD; CHANGE REPLICATION SOURCE TO {}; START REPLICA IO_THREAD"
+
+
+def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
+    yield from each(partial(mysql, lab, binlogsec), partial(mariadb, lab, binlogsec))
+
+
+def until(what: str, holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while not holds():
+        if time.monotonic() > deadline:
+            raise LabError(f"{what} in {SETTLE_SECONDS} s")
+        time.sleep(0.1)
+
+
+# -- MySQL -------------------------------------------------------------------
+
+
+def mysql(lab: Lab, binlogsec: Path) -> Iterator[Check]:
+    tls = lab.scratch("tls")
+    tls.chmod(0o755)
+    private = lab.scratch("monitor")
+    common = {"skip_replica_start": "OFF", "skip_name_resolve": "ON"}
+    source = lab.server("db1", bind_address=ADDRESSES["db1"], **common)
+    replica = lab.server("db2", bind_address=ADDRESSES["db2"], **common)
+    for server in (source, replica):
+        server.keyring = False
+    with source, replica:
+        setup = Setup(
+            servers={"db1": source, "db2": replica},
+            binlogsec=binlogsec,
+            owner="990:990",
+            host_paths={"/etc/mysql/tls": tls, "/etc/binlogsec": private},
+            server_paths={"/etc/mysql/tls": lab.chroot.inside(tls)},
+            settle=partial(settle_mysql, lab, source, replica),
+        )
+        yield from follow("MySQL", setup)
+        auditor = Auditor(setup, Binlogsec(binlogsec), tls / "ca.pem", private / "audit.password")
+        yield from secrets_stay_secret(auditor)
+        yield from open_and_close(auditor, mysql_holes(source, replica))
+        yield from keyring_open_to_all(auditor, source)
+        yield from certificate_expired(auditor, source, tls)
+
+
+def settle_mysql(lab: Lab, source: MysqlServer, replica: MysqlServer) -> None:
+    if not replica.sql("SELECT 1 FROM performance_schema.replication_connection_configuration"):
+        return
+    status = "SELECT SERVICE_STATE FROM performance_schema.replication_connection_status"
+    # A source that was restarted is looked for once a minute only.
+    if replica.sql(status) != [["ON"]]:
+        replica.sql("STOP REPLICA IO_THREAD; START REPLICA IO_THREAD")
+    until("the replica is not connected", lambda: replica.sql(status) == [["ON"]])
+    lab.catch_up(source, replica)
+
+
+def mysql_holes(source: MysqlServer, replica: MysqlServer) -> list[Hole]:
+    repl = "'repl'@'127.0.0.1'"
+    repl_printed = "'repl'@'db2.example'"
+    quiet = "SET sql_log_bin = 0; "
+
+    def channel(options: str) -> None:
+        replica.sql(SQL_OF_CHANNEL.format(options))
+
+    def everything_plain() -> None:
+        source.sql(f"SET GLOBAL require_secure_transport = OFF; {quiet}ALTER USER {repl} REQUIRE NONE")
+        channel("SOURCE_SSL = 0, GET_SOURCE_PUBLIC_KEY = 1")
+
+    def old_plain_log() -> None:
+        source.sql("SET GLOBAL binlog_encryption = OFF; FLUSH BINARY LOGS")
+
+    def only_old_plain_log() -> None:
+        old_plain_log()
+        source.sql("SET GLOBAL binlog_encryption = ON; FLUSH BINARY LOGS")
+
+    return [
+        Hole("TLS off on the channel", lambda: channel("SOURCE_SSL = 0"), {("BLR060", "db2 default channel")}),
+        Hole(
+            "verification off on the channel",
+            lambda: channel("SOURCE_SSL_VERIFY_SERVER_CERT = 0"),
+            {("BLR061", "db2 default channel")},
+        ),
+        Hole(
+            "an account without REQUIRE",
+            lambda: source.sql(f"{quiet}ALTER USER {repl} REQUIRE NONE"),
+            {("BLR050", f"db1 {repl_printed}")},
+        ),
+        Hole(
+            "an account that needs no certificate",
+            lambda: source.sql(f"{quiet}ALTER USER {repl} REQUIRE SSL"),
+            {("BLR051", f"db1 {repl_printed}")},
+        ),
+        Hole(
+            "an account from any host",
+            lambda: source.sql(f"RENAME USER {repl} TO 'repl'@'%'"),
+            {("BLR052", "db1 'repl'@'%'"), ("BLR052", "db2 'repl'@'%'")},
+        ),
+        Hole(
+            "an account that may do more",
+            lambda: source.sql(f"{quiet}GRANT SELECT, FILE, BINLOG_ADMIN ON *.* TO {repl} WITH GRANT OPTION"),
+            {("BLR053", f"db1 {repl_printed}")},
+        ),
+        Hole(
+            "connections without TLS let in",
+            lambda: source.sql("SET GLOBAL require_secure_transport = OFF"),
+            {("BLR020", "db1")},
+        ),
+        Hole("encryption off, with a plain log", old_plain_log, {("BLR001", "db1"), ("BLS001", "db1")}),
+        Hole("an old plain log", only_old_plain_log, {("BLS001", "db1")}),
+        Hole(
+            "a replica that reads in the clear",
+            everything_plain,
+            {
+                ("BLR020", "db1"),
+                ("BLR050", f"db1 {repl_printed}"),
+                ("BLR060", "db2 default channel"),
+                ("BLR063", "db1 connection 12 of repl from db2.example"),
+            },
+        ),
+        Hole(
+            "a privilege of the audit revoked",
+            lambda: source.sql(f"{quiet}REVOKE REPLICATION CLIENT ON *.* FROM 'audit'@'127.0.0.1'"),
+            {("BLR071", "db1")},
+        ),
+    ]
+
+
+def secrets_stay_secret(auditor: Auditor) -> Iterator[Check]:
+    good = auditor.run()
+    address = auditor.setup.addresses["db1"]
+    in_address = auditor.tool.run("audit", "--server", f"mysql://audit:{SECRET}@{address}/")
+    yield equal("a password in an address is refused", 2, in_address.returncode)
+    for done in (good, in_address):
+        said = (done.stdout + done.stderr).decode(errors="replace")
+        yield true("no output holds the password", SECRET not in said, "no password", said)
+    wrong = auditor.tool.run("audit", "--server", f"mysql://audit@{address}/", "--password-file", "/dev/null",
+                             "--server-ca", auditor.authority)
+    yield equal("a wrong password is no finding", 2, wrong.returncode)
+    stranger = auditor.tool.run("audit", "--server", f"mysql://audit@{address}/")
+    yield true("without an authority nobody is asked", b"no authority" in stranger.stderr, "no authority",
+               stranger.stderr.decode(errors="replace"))
+
+
+def keyring_open_to_all(auditor: Auditor, source: MysqlServer) -> Iterator[Check]:
+    files = ("--datadir", source.datadir, "--keyring", source.keyring_path)
+    # The server itself lets its group read it.
+    source.keyring_path.chmod(0o600)
+    hole = Hole(
+        "a keyring that all may read",
+        lambda: source.keyring_path.chmod(0o644),
+        {("BLS010", source.keyring_path.name)},
+    )
+    yield from open_and_close(auditor, [hole], *files)
+
+
+def certificate_expired(auditor: Auditor, source: MysqlServer, tls: Path) -> Iterator[Check]:
+    """Found in the files that the server's options name, and by whoever connects."""
+    folder = auditor.password.parent
+    options = folder / "db1.cnf"
+    options.write_text(
+        f"[mysqld]\nbinlog_encryption = ON\nrequire_secure_transport = ON\nssl_ca = {tls}/ca.pem\n"
+        f"ssl_cert = {tls}/db1-cert.pem\nssl_key = {tls}/db1-key.pem\n"
+    )
+
+    def ids() -> set[str]:
+        done = auditor.tool.run("audit", "--format", "json", "--defaults-file", options)
+        return {line.split('"')[3] for line in done.stdout.decode().splitlines() if '"id": "BLR030"' in line}
+
+    yield equal("the certificate is in order", set(), ids())
+    certificate(tls, "db1", SHORT_LIFE)
+    source.sql("ALTER INSTANCE RELOAD TLS")
+    time.sleep(SHORT_LIFE + 1)
+    yield equal("an expired certificate: found in its file", {"BLR030"}, ids())
+    yield from expired(auditor.run())
+    certificate(tls, "db1")
+    source.sql("ALTER INSTANCE RELOAD TLS")
+    yield equal("a new certificate: found no more", set(), ids())
+    yield equal("a new certificate: all is well", 0, auditor.run().returncode)
+
+
+# -- MariaDB -----------------------------------------------------------------
+
+
+def mariadb(lab: Lab, binlogsec: Path) -> Iterator[Check]:
+    tls, keys, private = (lab.scratch(name) for name in ("tls", "keys", "monitor"))
+    common = {"skip-slave-start": "OFF", "skip-name-resolve": "ON"}
+    source = MariadbServer(lab.folder / "m1", 1, {**common, "bind-address": ADDRESSES["db1"]})
+    replica = MariadbServer(lab.folder / "m2", 2, {**common, "bind-address": ADDRESSES["db2"]})
+    with source, replica:
+        paths = {"/etc/mysql/tls": tls, "/etc/mysql/keys": keys}
+        setup = Setup(
+            servers={"db1": source, "db2": replica},
+            binlogsec=binlogsec,
+            owner="0:0",
+            host_paths={**paths, "/etc/binlogsec": private},
+            server_paths={there: str(here) for there, here in paths.items()},
+            settle=partial(settle_mariadb, source, replica),
+        )
+        yield from follow("MariaDB", setup)
+        auditor = Auditor(setup, Binlogsec(binlogsec), tls / "ca.pem", private / "audit.password")
+        yield from open_and_close(auditor, mariadb_holes(source, replica))
+
+
+def settle_mariadb(source: MariadbServer, replica: MariadbServer) -> None:
+    def running() -> bool:
+        [status] = replica.records("SHOW SLAVE STATUS")
+        return status["Slave_IO_Running"] == "Yes" and status["Slave_SQL_Running"] == "Yes"
+
+    if not replica.records("SHOW SLAVE STATUS"):
+        return
+    if not running():
+        replica.sql("STOP SLAVE; START SLAVE")
+    until("the replica is not connected", running)
+    replica.catch_up(source)
+
+
+def mariadb_holes(source: MariadbServer, replica: MariadbServer) -> list[Hole]:
+    repl = "'repl'@'127.0.0.1'"
+    repl_printed = "'repl'@'db2.example'"
+    quiet = "SET sql_log_bin = 0; "
+
+    def channel(options: str) -> None:
+        replica.sql(f"STOP SLAVE; CHANGE MASTER TO {options}; START SLAVE")
+
+    return [
+        Hole("TLS off on the channel", lambda: channel("MASTER_SSL = 0"), {("BLR060", "db2 default channel")}),
+        Hole(
+            "verification off on the channel",
+            lambda: channel("MASTER_SSL_VERIFY_SERVER_CERT = 0"),
+            {("BLR061", "db2 default channel")},
+        ),
+        Hole(
+            "an account without REQUIRE",
+            lambda: source.sql(f"{quiet}ALTER USER {repl} REQUIRE NONE"),
+            {("BLR050", f"db1 {repl_printed}")},
+        ),
+        Hole(
+            "an account from any host",
+            lambda: source.sql(f"RENAME USER {repl} TO 'repl'@'%'"),
+            {("BLR052", "db1 'repl'@'%'"), ("BLR052", "db2 'repl'@'%'")},
+        ),
+        Hole(
+            "old TLS versions accepted",
+            lambda: source.restart(tls_version="TLSv1.1,TLSv1.2"),
+            {("BLR021", "db1")},
+        ),
+        Hole(
+            "encryption off, with a plain log",
+            lambda: source.restart(encrypt_binlog="OFF"),
+            {("BLR001", "db1"), ("BLS001", "db1")},
+        ),
+        Hole(
+            "a privilege of the audit revoked",
+            lambda: source.sql(f"{quiet}REVOKE SLAVE MONITOR ON *.* FROM 'audit'@'127.0.0.1'"),
+            {("BLR071", "db1")},
+        ),
+    ]

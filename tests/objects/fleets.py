@@ -1,0 +1,102 @@
+"""Many objects: how fast, and spread over processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from tool import KEYRING, MIXED, Binlogsec, Check, each, equal, note
+
+OBJECTS = 20_000
+LATENCY_MS = 20
+LATE_OBJECTS = 10_000
+ONE_BY_ONE = 400
+TIMES_FASTER = 30
+SHARDS = 8
+KEYS = ("--keyring", KEYRING)
+
+
+def sections(path: Path, folder: Path) -> Iterator[Check]:
+    home = folder / "fleets"
+    home.mkdir()
+    yield from each(partial(latency, path, home), partial(shards, path, home))
+
+
+@contextmanager
+def fleet(count: int, milliseconds: float) -> Iterator[dict[str, str]]:
+    logs = (MIXED / "binlog.000001", MIXED / "binlog.000004")
+    program = Path(__file__).parent / "fleet.py"
+    command = [sys.executable, "-B", str(program), *map(str, logs), str(count), str(milliseconds)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    try:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        yield {
+            "AWS_ENDPOINT": f"http://127.0.0.1:{port}",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+        }
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def latency(path: Path, home: Path) -> Iterator[Check]:
+    seconds = {}
+    for count, concurrency in ((ONE_BY_ONE, 1), (LATE_OBJECTS, 256)):
+        with fleet(count, LATENCY_MS) as variables:
+            tool = Binlogsec(path, variables)
+            began = time.monotonic()
+            report = tool.report("check", "s3://logs/fleet/", "--concurrency", str(concurrency), *KEYS)
+            seconds[concurrency] = (time.monotonic() - began) / count
+            yield equal(f"{count} objects are seen by {concurrency}", count, report["summary"]["logs"])
+    faster = seconds[1] / seconds[256]
+    note(
+        f"fleets: {LATENCY_MS} ms latency: one by one {seconds[1] * 1000:.2f} ms an object,"
+        f" 256 at once {seconds[256] * 1000:.3f} ms: {faster:.1f} times faster"
+    )
+    yield Check(f"many at once are {TIMES_FASTER} times faster", faster >= TIMES_FASTER, f"{faster:.1f}")
+
+
+def shards(path: Path, home: Path) -> Iterator[Check]:
+    with fleet(OBJECTS, 0) as variables:
+        tool = Binlogsec(path, variables)
+        arguments = ("check", "s3://logs/fleet/", *KEYS)
+        began = time.monotonic()
+        whole = tool.run(*arguments, "--format", "json")
+        took = time.monotonic() - began
+        note(f"fleets: {OBJECTS} objects in {took:.1f} s: {OBJECTS / took:.0f} a second")
+        reports = [home / f"shard-{index}.json" for index in range(SHARDS)]
+
+        def shard(index: int) -> subprocess.Popen[bytes]:
+            report = f"json={reports[index]}"
+            which = f"{index}/{SHARDS}"
+            return tool.start(*arguments, "-q", "--shard", which, "--report", report, "--resume")
+
+        for indices, killed in (((0, 1, 2, 3), 2), ((4, 5, 6, 7), 5)):
+            processes = {index: shard(index) for index in indices}
+            time.sleep(0.5)
+            processes[killed].kill()
+            for process in processes.values():
+                process.communicate()
+        there = [report.exists() for report in reports]
+        yield equal("a killed shard leaves no report", [n not in (2, 5) for n in range(SHARDS)], there)
+        times = [report.stat().st_mtime_ns for report in reports if report.exists()]
+        merged = tool.run("report", "merge", *(report for report in reports if report.exists()))
+        yield equal("and without it nothing is merged", 2, merged.returncode)
+        for index in (2, 5):
+            shard(index).communicate()
+        merged = tool.run("report", "merge", *reports, "--format", "json")
+        yield Check(f"{SHARDS} shards, two of them killed and resumed, are the very report of one run",
+                    merged.stdout == whole.stdout, merged.stderr.decode()[:300])
+        yield equal("with its exit code", whole.returncode, merged.returncode)
+        found = {finding for finding in ("BLS001", "BLS006") if finding.encode() in merged.stdout}
+        yield equal("which finds something across shards", {"BLS001", "BLS006"}, found)
+        yield equal("the others were left alone", len(times), SHARDS - 2)

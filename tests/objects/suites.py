@@ -1,0 +1,38 @@
+"""The suites: the same conformance for every store, faults, and fleets of objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import conformance
+import deploy
+import faults
+import fleets
+import stores
+from tool import Check
+
+
+def run(binlogsec: Path, folder: Path, only: list[str] | None) -> Iterator[tuple[str, Check]]:
+    def wanted(name: str) -> bool:
+        return not only or name in only
+
+    with ExitStack() as stack:
+        disk = stores.Disk(folder / "disk")
+        if wanted("disk"):
+            yield from (("disk", check) for check in conformance.sections(binlogsec, disk, folder))
+        if wanted("s3") or wanted("faults"):
+            s3 = stack.enter_context(stores.s3(folder))
+        if wanted("s3"):
+            yield from (("s3", check) for check in conformance.sections(binlogsec, s3, folder))
+        if wanted("azure"):
+            azure = stack.enter_context(stores.azure(folder))
+            yield from (("azure", check) for check in conformance.sections(binlogsec, azure, folder))
+        if wanted("faults"):
+            yield from (("faults", check) for check in faults.sections(binlogsec, s3, folder))
+        if wanted("deploy"):
+            yield from (("deploy", check) for check in deploy.sections(binlogsec, folder))
+        if wanted("fleets"):
+            yield from (("fleets", check) for check in fleets.sections(binlogsec, folder))
+

@@ -1,0 +1,146 @@
+//! `audit --server` where no server, or no honest one, answers. Real servers: tests/interop.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::Output;
+
+use assert_cmd::Command;
+
+const PASSWORD: &str = "s3cret-of-nobody";
+/// `CLIENT_PROTOCOL_41`, `CLIENT_SECURE_CONNECTION`, `CLIENT_PLUGIN_AUTH`; with `CLIENT_SSL`.
+const CAPABILITIES: u32 = 0x0008_8200;
+const WITH_TLS: u32 = CAPABILITIES | 0x0800;
+
+fn audit(url: &str, more: &[&str]) -> Output {
+    Command::cargo_bin("binlogsec")
+        .unwrap()
+        .args(["audit", "--server", url])
+        .args(more)
+        .env("BINLOGSEC_SERVER_PASSWORD", PASSWORD)
+        .output()
+        .unwrap()
+}
+
+/// What the command says to a server that sends these packets and then listens, and what that
+/// server was sent.
+fn against(packets: &[Vec<u8>], parameters: &str) -> (String, Vec<u8>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let packets = packets.to_vec();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        for (sequence, packet) in packets.iter().enumerate() {
+            let mut head = u32::try_from(packet.len()).unwrap().to_le_bytes();
+            head[3] = u8::try_from(sequence * 2).unwrap();
+            stream.write_all(&[&head, &packet[..]].concat()).unwrap();
+        }
+        let mut sent = Vec::new();
+        // The client may be gone already, with what was sent to it unread.
+        let _ = stream.read_to_end(&mut sent);
+        sent
+    });
+    let url = format!("mysql://audit@127.0.0.1:{port}/?timeout=2&{parameters}");
+    let done = audit(&url, &[]);
+    assert_eq!(done.status.code(), Some(2), "{done:?}");
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(!said.contains(PASSWORD), "{said}");
+    (said, server.join().unwrap())
+}
+
+fn greeting(capabilities: u32, challenge_length: u8, plugin: &str) -> Vec<u8> {
+    let [a, b, c, d] = capabilities.to_le_bytes();
+    let mut packet = vec![10];
+    packet.extend_from_slice(b"9.7.0\0");
+    packet.extend_from_slice(&[1, 0, 0, 0]);
+    packet.extend_from_slice(b"challeng\0");
+    packet.extend_from_slice(&[a, b, 45, 2, 0, c, d, challenge_length]);
+    packet.extend_from_slice(&[0; 10]);
+    packet.extend_from_slice(b"more of it..\0");
+    packet.extend_from_slice(plugin.as_bytes());
+    packet.push(0);
+    packet
+}
+
+fn holds(haystack: &[u8], needle: &str) -> bool {
+    haystack
+        .windows(needle.len())
+        .any(|window| window == needle.as_bytes())
+}
+
+#[test]
+fn a_password_in_an_address_is_refused_and_not_repeated() {
+    for url in [
+        format!("mysql://audit:{PASSWORD}@127.0.0.1/"),
+        format!("mysql://audit@127.0.0.1/?password={PASSWORD}"),
+    ] {
+        let done = audit(&url, &[]);
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(2));
+        assert!(said.contains("no place in a server's address"), "{said}");
+        assert!(!said.contains(PASSWORD), "{said}");
+    }
+}
+
+#[test]
+fn who_does_not_answer_or_speaks_otherwise_is_told() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let done = audit(&format!("mysql://audit@127.0.0.1:{port}/"), &[]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&done.stderr).contains("cannot connect"));
+
+    for packet in [
+        b"HTTP/1.1 400 Bad Request".to_vec(),
+        vec![10],
+        greeting(CAPABILITIES, 0x84, "mysql_native_password"),
+        greeting(CAPABILITIES, 21, "mysql_native_password")[..20].to_vec(),
+    ] {
+        let (said, _) = against(&[packet], "ssl-mode=DISABLED");
+        assert!(said.contains("does not speak the protocol"), "{said}");
+    }
+}
+
+#[test]
+fn silence_is_told() {
+    // The system takes the connection; nobody ever reads from it.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let done = audit(&format!("mysql://audit@127.0.0.1:{port}/?timeout=1"), &[]);
+    assert_eq!(done.status.code(), Some(2));
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert!(said.contains("no answer in time"), "{said}");
+}
+
+#[test]
+fn nothing_is_sent_to_a_server_that_offers_no_tls() {
+    let packet = greeting(CAPABILITIES, 21, "caching_sha2_password");
+    let (said, sent) = against(&[packet], "ssl-mode=REQUIRED");
+    assert!(said.contains("offers no TLS"), "{said}");
+    assert_eq!(sent, b"");
+}
+
+#[test]
+fn the_password_does_not_cross_a_network_in_the_clear() {
+    // The greeting asks for a hash; then the server changes its mind.
+    let hello = greeting(CAPABILITIES, 21, "mysql_native_password");
+    let clear = b"\xfemysql_clear_password\0".to_vec();
+    let (said, sent) = against(&[hello, clear], "ssl-mode=DISABLED");
+    assert!(said.contains("network could read"), "{said}");
+    assert!(!holds(&sent, PASSWORD));
+
+    // "Perform full authentication": the password, wrapped under a key of whoever answers.
+    let hello = greeting(CAPABILITIES, 21, "caching_sha2_password");
+    let (said, sent) = against(&[hello, vec![1, 4]], "ssl-mode=DISABLED");
+    assert!(said.contains("caching_sha2_password"), "{said}");
+    assert!(!holds(&sent, PASSWORD));
+}
+
+#[test]
+fn verification_needs_an_authority() {
+    let packet = greeting(WITH_TLS, 21, "caching_sha2_password");
+    let (said, sent) = against(&[packet], "");
+    assert!(said.contains("no authority is known"), "{said}");
+    assert!(!holds(&sent, "audit"), "not even the user's name");
+}
