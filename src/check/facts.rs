@@ -47,7 +47,7 @@ pub struct LogFacts {
     #[cfg_attr(test, schemars(with = "String"))]
     pub path: FilePath,
     /// See [`LogKind::name`](crate::log::LogKind::name).
-    #[cfg_attr(test, schemars(extend("enum" = crate::report::model::schema::KINDS)))]
+    #[cfg_attr(test, schemars(extend("enum" = crate::log::KINDS)))]
     pub kind: Cow<'static, str>,
     /// Whether what is in it is readable by everybody.
     pub status: LogStatus,
@@ -207,8 +207,11 @@ impl<'de> Deserialize<'de> for Mark {
     }
 }
 
-/// CRC-32 of the first 128, 256 and 512 bytes of a body, as far as it goes, without the byte in
-/// which a server marks a log as closed.
+/// Four bytes of the SHA-256 of the first 128, 256 and 512 bytes of a body, as far as it goes,
+/// without the byte in which a server marks a log as closed.
+///
+/// No CRC-32: events end in one of their own, and under one key stream it makes the CRC-32 of
+/// different logs the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BodyMarks([Option<u32>; 3]);
@@ -220,7 +223,7 @@ const IN_USE_BYTE: usize = 21;
 impl BodyMarks {
     pub(super) fn new(file_start: &[u8]) -> Self {
         let body = file_start.get(header::LENGTH..).unwrap_or_default();
-        let mut hasher = crc32fast::Hasher::new();
+        let mut hash = Sha256::new();
         let mut done = 0;
         Self(BODY_LENGTHS.map(|length| {
             let piece = body.get(done..length)?;
@@ -228,10 +231,11 @@ impl BodyMarks {
                 (0, Some((before, [_, after @ ..]))) => (before, after),
                 _ => (piece, &[][..]),
             };
-            hasher.update(before);
-            hasher.update(after);
+            hash.update(before);
+            hash.update(after);
             done = length;
-            Some(hasher.clone().finalize())
+            let digest = hash.clone().finalize();
+            digest.first_chunk().copied().map(u32::from_be_bytes)
         }))
     }
 

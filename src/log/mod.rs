@@ -64,6 +64,22 @@ pub enum Magic {
     MysqlEncrypted,
 }
 
+/// Every name that [`LogKind::name`] gives.
+#[cfg(test)]
+pub(crate) const KINDS: [&str; 11] = [
+    "empty",
+    "truncated",
+    "mysql-encrypted",
+    "mysql-encrypted-unknown-version",
+    "mysql-encrypted-damaged",
+    "mysql-plain",
+    "mariadb-plain",
+    "mariadb-encrypted",
+    "percona57-encrypted",
+    "plain-damaged",
+    "unknown",
+];
+
 impl LogKind {
     /// Tells a file's kind from its first [`PROBE_LENGTH`] bytes, or from all of a shorter file.
     #[must_use]

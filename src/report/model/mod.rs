@@ -64,7 +64,7 @@ pub struct LogEntry {
     /// Size in bytes.
     pub size: u64,
     /// See [`LogKind::name`].
-    #[cfg_attr(all(test, feature = "check"), schemars(extend("enum" = schema::KINDS)))]
+    #[cfg_attr(test, schemars(extend("enum" = crate::log::KINDS)))]
     pub kind: Cow<'static, str>,
     /// `binlog` or `relaylog`, where the log says.
     #[cfg_attr(test, schemars(extend("enum" = ["binlog", "relaylog", null])))]

@@ -12,24 +12,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::finding::rules;
 
-/// Every name that [`LogKind::name`] gives.
-pub(crate) const KINDS: [&str; 11] = [
-    "empty",
-    "truncated",
-    "mysql-encrypted",
-    "mysql-encrypted-unknown-version",
-    "mysql-encrypted-damaged",
-    "mysql-plain",
-    "mariadb-plain",
-    "mariadb-encrypted",
-    "percona57-encrypted",
-    "plain-damaged",
-    "unknown",
-];
-
-/// The same where a file may have none.
+/// Every kind, and none.
 pub(super) fn kinds_or_null() -> Vec<Value> {
-    let kinds = KINDS.into_iter().map(Value::from);
+    let kinds = crate::log::KINDS.into_iter().map(Value::from);
     kinds.chain([Value::Null]).collect()
 }
 
