@@ -21,9 +21,6 @@ const MAX_SERVER_IDS: usize = 64;
 /// An event that is used to find the alignment is no larger than this.
 const MAX_ANCHOR: u32 = 1 << 20;
 
-/// How much is looked through for a first event, before more is: most are near.
-const FIRST_LOOK: usize = 4 << 10;
-
 /// What is known of a log before a part of it is read.
 #[derive(Debug, Clone)]
 pub(super) struct Basis {
@@ -208,19 +205,17 @@ fn find_start(
     from: u64,
     to: u64,
 ) -> Result<Option<u64>, TransferError> {
-    let mut look = FIRST_LOOK;
+    let step = CHUNK.saturating_sub(header::LENGTH);
     let mut at = from;
     while at < to {
-        let bytes = walker.peek(at, look)?;
+        let bytes = walker.peek(at, CHUNK)?;
         let candidates: Vec<(u64, EventHeader)> = candidates(bytes, at, basis).collect();
         for (offset, header) in candidates.into_iter().filter(|(offset, _)| *offset < to) {
             if is_event(walker, source, basis, offset, &header)? {
                 return Ok(Some(offset));
             }
         }
-        let step = look.saturating_sub(header::LENGTH);
         at = at.saturating_add(u64::try_from(step).unwrap_or(1));
-        look = look.saturating_mul(2).min(CHUNK);
     }
     Ok(None)
 }
