@@ -63,6 +63,7 @@ def markdown(data: dict) -> str:
     machine = data["machine"]
     found = targets(data["scenarios"], machine["threads"])
     parts = [
+        "![Times for 1 GiB as multiples of cp's](performance.svg)",
         f"Measured on {data['date']}: {machine['threads']} threads of an {machine['processor']}, "
         f"{machine['memory_gib']} GiB, Linux {machine['kernel']}, {machine['openssl']}.",
         markdown_table(["", "found", "target", ""], [list(target.line()) for target in found]),
