@@ -41,7 +41,7 @@ fn put(directory: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
 fn run(arguments: &[&dyn AsRef<std::ffi::OsStr>]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_binlogsec"));
     command.env_remove("BINLOGSEC_KEYRING").env("NO_COLOR", "1");
-    command.args(arguments.iter().map(|argument| argument.as_ref()));
+    command.args(arguments.iter().map(AsRef::as_ref));
     command.output().unwrap()
 }
 

@@ -114,7 +114,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let entry = args
         .shard
         .entry(&run_mark(args, !keyring.is_empty()), policy);
-    let json = reports::of_format(&args.reports, CheckFormat::Json);
+    let json = reports::of_format(&args.reports, &CheckFormat::Json);
     let earlier = args.shard.earlier(entry.as_ref(), json)?;
     let outcome = match earlier.and_then(Saved::into_check) {
         Some(outcome) => outcome,

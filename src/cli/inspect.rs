@@ -57,7 +57,7 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> anyhow::Result<Exi
     if entry.is_some() && args.paths.iter().any(|path| is_dash(path)) {
         bail!("standard input has no name, by which it could belong to a shard");
     }
-    let json = reports::of_format(&args.reports, Format::Json);
+    let json = reports::of_format(&args.reports, &Format::Json);
     let earlier = args.shard.earlier(entry.as_ref(), json)?;
     let report = match earlier.and_then(Saved::into_inspect) {
         Some(report) => report,

@@ -81,8 +81,8 @@ impl<W: Write> Write for Colourless<W> {
 }
 
 /// The first file that gets this format.
-pub(crate) fn of_format<F: PartialEq>(reports: &[FileReport<F>], format: F) -> Option<&Path> {
-    let found = reports.iter().find(|report| report.format == format)?;
+pub(crate) fn of_format<F: PartialEq>(reports: &[FileReport<F>], format: &F) -> Option<&Path> {
+    let found = reports.iter().find(|report| report.format == *format)?;
     Some(&found.path)
 }
 

@@ -407,7 +407,7 @@ mod tests {
     fn writes_end_where_pages_do() {
         let directory = tempfile::tempdir().unwrap();
         let input = directory.path().join("in");
-        std::fs::write(&input, vec![1; (WINDOW * 2 + 1000) as usize]).unwrap();
+        std::fs::write(&input, vec![1; usize::try_from(WINDOW * 2 + 1000).unwrap()]).unwrap();
         let source = FileSource::open(&input).unwrap();
         for (start, sink_offset) in [(0_u64, 0_u64), (0, 512), (512, 0)] {
             let starts = Mutex::new(Vec::new());

@@ -93,9 +93,9 @@ impl InspectReport {
             ..InspectSummary::default()
         };
         for file in &files {
-            count(&mut summary.by_kind, &file.kind);
+            count(&mut summary.by_kind, file.kind.clone());
             if let Some(status) = &file.key_status {
-                count(&mut summary.by_key_status, status);
+                count(&mut summary.by_key_status, status.clone());
             }
             let of = |part| usize::from(file.kind.contains(part));
             summary.encrypted = summary.encrypted.saturating_add(of("encrypted"));
@@ -120,7 +120,7 @@ impl InspectReport {
     }
 }
 
-fn count(counts: &mut BTreeMap<Cow<'static, str>, usize>, name: &Cow<'static, str>) {
-    let count = counts.entry(name.clone()).or_default();
+fn count(counts: &mut BTreeMap<Cow<'static, str>, usize>, name: Cow<'static, str>) {
+    let count = counts.entry(name).or_default();
     *count = count.saturating_add(1);
 }

@@ -17,6 +17,7 @@ mod keyring_change;
 mod rekey;
 mod salvage;
 #[cfg(all(test, feature = "check"))]
+#[allow(clippy::unwrap_used)]
 pub(crate) mod schema;
 mod shard;
 mod verify;
