@@ -224,6 +224,7 @@ type Open = fn(&Machine);
 
 /// A hole that an option opens, and the option lines that are printed close again.
 #[test]
+#[allow(clippy::too_many_lines)] // a table of holes
 fn holes_of_options_are_found_and_closed_by_what_is_printed() {
     if !openssl::is_here() {
         return;
@@ -435,6 +436,7 @@ fn channels_in_master_info_are_judged_and_drawn() {
 type Change = fn(&Machine);
 
 #[test]
+#[allow(clippy::too_many_lines)] // a table of certificates
 fn certificates_are_held_against_what_replicas_need() {
     if !openssl::is_here() {
         return;
@@ -445,7 +447,7 @@ fn certificates_are_held_against_what_replicas_need() {
                 it.sign(&Wanted {
                     end: "210101000000Z",
                     ..GOOD
-                })
+                });
             },
             &["BLR030"],
         ),
@@ -455,7 +457,7 @@ fn certificates_are_held_against_what_replicas_need() {
                 it.sign(&Wanted {
                     key: &["rsa:1024"],
                     ..GOOD
-                })
+                });
             },
             &["BLR032"],
         ),
@@ -464,7 +466,7 @@ fn certificates_are_held_against_what_replicas_need() {
                 it.sign(&Wanted {
                     digest: "sha1",
                     ..GOOD
-                })
+                });
             },
             &["BLR033"],
         ),
@@ -473,7 +475,7 @@ fn certificates_are_held_against_what_replicas_need() {
                 it.sign(&Wanted {
                     alternative_name: "",
                     ..GOOD
-                })
+                });
             },
             &["BLR036"],
         ),
@@ -482,7 +484,7 @@ fn certificates_are_held_against_what_replicas_need() {
                 it.sign(&Wanted {
                     alternative_name: "DNS:other.example",
                     ..GOOD
-                })
+                });
             },
             &["BLR036"],
         ),
@@ -491,7 +493,7 @@ fn certificates_are_held_against_what_replicas_need() {
                 it.sign(&Wanted {
                     common_name: "MySQL_Server_8.4.3_Auto_Generated_Server_Certificate",
                     ..GOOD
-                })
+                });
             },
             &["BLR034"],
         ),
@@ -531,7 +533,7 @@ fn certificates_are_held_against_what_replicas_need() {
                 it.sign(&Wanted {
                     key: &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
                     ..GOOD
-                })
+                });
             },
             &[],
         ),
@@ -540,7 +542,7 @@ fn certificates_are_held_against_what_replicas_need() {
                 it.sign(&Wanted {
                     alternative_name: "DNS:*.example",
                     ..GOOD
-                })
+                });
             },
             &[],
         ),

@@ -81,7 +81,10 @@ impl<W: Write> Write for Colourless<W> {
 }
 
 /// The first file that gets this format.
-pub(crate) fn of_format<F: PartialEq>(reports: &[FileReport<F>], format: &F) -> Option<&Path> {
+pub(crate) fn of_format<'a, F: PartialEq>(
+    reports: &'a [FileReport<F>],
+    format: &F,
+) -> Option<&'a Path> {
     let found = reports.iter().find(|report| report.format == *format)?;
     Some(&found.path)
 }
