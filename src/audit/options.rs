@@ -319,7 +319,7 @@ mod tests {
             ("skip_ssl=0", "ssl", "ON"),
             ("disable-log-bin", "log_bin", "OFF"),
             ("enable-ssl", "ssl", "ON"),
-            ("Loose-Binlog_Encryption=1", "binlog_encryption", "1"),
+            ("loose-binlog_encryption=1", "binlog_encryption", "1"),
             ("skip-networking", "skip_networking", "ON"),
             ("slave-load-tmpdir=/t", "replica_load_tmpdir", "/t"),
             ("log-bin=a\nlog_bin=b", "log_bin", "b"),

@@ -305,11 +305,7 @@ mod tests {
             assert_eq!(text.parse::<Product>().unwrap().to_string(), expected);
         }
         for text in ["", "x", "8.x99999", "mysql-99999"] {
-            assert_eq!(
-                text.parse::<Product>().is_ok(),
-                text == "8.x99999",
-                "{text}"
-            );
+            assert!(text.parse::<Product>().is_err(), "{text}");
         }
     }
 
