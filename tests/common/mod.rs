@@ -201,7 +201,7 @@ pub(crate) fn plaintext(path: &Path, keyring: &Path) -> Vec<u8> {
 
 /// The published schema of SARIF has a pattern with a bracket too many, for members that no report
 /// here has.
-pub fn mend_sarif_schema(schema: &mut serde_json::Value) {
+pub(crate) fn mend_sarif_schema(schema: &mut Value) {
     for place in ["run", "toolComponent"] {
         let language = format!("/definitions/{place}/properties/language");
         let language = schema.pointer_mut(&language).unwrap();

@@ -112,7 +112,14 @@ fn problems(out: &mut dyn Write, files: &[LogEntry]) -> io::Result<()> {
 
 /// What is no log needs no sentence, and a key that nobody offered is seen in the table.
 fn is_worth_saying(file: &LogEntry) -> bool {
-    !matches!(&*file.kind, "unknown" | "empty") && !file.lacks_only_a_key()
+    !matches!(&*file.kind, "unknown" | "empty") && !lacks_only_a_key(file)
+}
+
+/// Whether there is nothing wrong but that no key was named.
+fn lacks_only_a_key(file: &LogEntry) -> bool {
+    file.error.is_some()
+        && file.problem.is_none()
+        && matches!(&*file.kind, "mysql-encrypted" | "mariadb-encrypted")
 }
 
 fn inspect_summary(summary: &InspectSummary) -> String {

@@ -156,13 +156,6 @@ impl LogEntry {
             position: None,
         }
     }
-
-    /// Whether there is nothing wrong but that no key was named.
-    pub(crate) fn lacks_only_a_key(&self) -> bool {
-        self.error.is_some()
-            && self.problem.is_none()
-            && matches!(&*self.kind, "mysql-encrypted" | "mariadb-encrypted")
-    }
 }
 
 fn role(description: &FormatDescription) -> Cow<'static, str> {
