@@ -9,7 +9,8 @@ use crate::check::facts::{Facts, IndexFacts, KeyringFacts, LogFacts, ServerFacts
 use crate::check::{CheckOutcome, Counts};
 use crate::error::Error;
 use crate::event::gtid_set::GtidError;
-use crate::finding::{Evidence, Finding, Severity, Subject, path_text};
+use crate::finding::rules::Language;
+use crate::finding::{Evidence, Finding, Remedy, Severity, Subject, path_text};
 use crate::ops::shard::{Shard, ShardError};
 
 /// Missing shards that are named one by one.
@@ -157,6 +158,8 @@ struct SavedFinding {
     path: String,
     message: String,
     evidence: Vec<Evidence>,
+    remedy: String,
+    remedy_language: Language,
     related: Vec<String>,
 }
 
@@ -252,7 +255,7 @@ impl SavedCheck {
 impl SavedFinding {
     fn finding(self) -> Result<Finding, serde_json::Error> {
         let related = self.related.iter().map(|path| path_text::parse(path));
-        Ok(Finding {
+        let mut finding = Finding {
             rule: self.id.parse().map_err(serde::de::Error::custom)?,
             severity: self.severity,
             subject: Subject::file(&path_text::parse(&self.path)),
@@ -261,7 +264,15 @@ impl SavedFinding {
             related: related.collect(),
             own_remedy: None,
             accepted: None,
-        })
+        };
+        let remedy = Remedy {
+            language: self.remedy_language,
+            text: self.remedy,
+        };
+        if finding.remedy() != remedy {
+            finding.own_remedy = Some(remedy);
+        }
+        Ok(finding)
     }
 }
 
