@@ -194,7 +194,7 @@ impl OpenLog {
         Ok(read)
     }
 
-    /// The plaintext as a stream, for parsers that take [`Read`] and [`Seek`].
+    /// The plaintext as a stream, for parsers that take [`Read`](std::io::Read) and [`Seek`](std::io::Seek).
     #[must_use]
     pub const fn reader(&self) -> PlainReader<'_> {
         PlainReader {

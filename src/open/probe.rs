@@ -57,7 +57,7 @@ enum Body {
 }
 
 impl Probe {
-    /// Classifies a file by its first [`PROBE_LENGTH`] bytes (or all of a shorter one) and, if it
+    /// Classifies a file by its first [`PROBE_LENGTH`](crate::log::PROBE_LENGTH) bytes (or all of a shorter one) and, if it
     /// is encrypted, proves the key on them.
     ///
     /// # Errors
