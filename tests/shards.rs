@@ -447,3 +447,17 @@ fn a_scheduler_may_say_which_shard_it_is() {
         "{stderr}"
     );
 }
+
+#[test]
+fn a_report_of_any_claimed_length_is_refused_and_not_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("report.json");
+    let file = std::fs::File::create(&path).unwrap();
+    file.set_len(1 << 40).unwrap();
+    let (code, stdout, stderr) = run(&["report", "merge", path.to_str().unwrap()]);
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    assert!(
+        stderr.contains("cannot read") && stderr.contains("file too large"),
+        "{stderr}"
+    );
+}

@@ -110,10 +110,20 @@ fn read(path: &Path) -> anyhow::Result<Saved> {
     Ok(Saved::parse(&bytes, path.to_owned())?)
 }
 
-/// All of a file or object.
+/// A sparse file can claim any length. What is larger wants more shards.
+const LARGEST_REPORT: u64 = 4 << 30;
+
+/// All of a file or object, up to [`LARGEST_REPORT`] bytes.
 pub(crate) fn read_whole(path: &Path) -> Result<Vec<u8>, TransferError> {
     let source = FileSource::open(path)?;
-    let mut bytes = vec![0; usize::try_from(source.length()).unwrap_or(usize::MAX)];
+    if source.length() > LARGEST_REPORT {
+        return Err(TransferError::File {
+            path: path.to_owned(),
+            operation: "read",
+            source: std::io::ErrorKind::FileTooLarge.into(),
+        });
+    }
+    let mut bytes = vec![0; usize::try_from(source.length()).unwrap_or(0)];
     let read = source.read_at(0, &mut bytes)?;
     bytes.truncate(read);
     Ok(bytes)

@@ -27,6 +27,10 @@ use crate::audit::facts::server::{ConnectionFacts, Verification};
 const LARGEST_PACKET: u32 = 16 << 20;
 /// Of one statement: lists of logs and accounts are the longest.
 const MOST_ROWS: usize = 1_000_000;
+/// What servers allow in a table.
+const MOST_COLUMNS: u64 = 4096;
+/// Of all rows of one statement together.
+const MOST_BYTES: usize = 256 << 20;
 const UTF8MB4: u8 = 45;
 const COM_QUIT: u8 = 0x01;
 const COM_QUERY: u8 = 0x03;
@@ -161,6 +165,11 @@ impl Session {
             }
             Some(_) => length(&mut ParseBuf(&head)).ok_or(CUT)?,
         };
+        if columns > MOST_COLUMNS {
+            return Err(Problem::Protocol {
+                problem: "more columns than a table may have",
+            });
+        }
         let mut answer = Answer::default();
         for _ in 0..columns {
             let packet = self.receive("reading columns")?;
@@ -168,13 +177,15 @@ impl Session {
             answer.columns.push(column.name_str().into_owned());
         }
         self.receive("reading columns")?; // what ends them
+        let mut bytes = 0_usize;
         loop {
             let packet = self.receive("reading rows")?;
             refused(&packet, statement)?;
             if packet.first() == Some(&0xfe) && packet.len() < 9 {
                 return Ok(answer);
             }
-            if answer.rows.len() >= MOST_ROWS {
+            bytes = bytes.saturating_add(packet.len());
+            if answer.rows.len() >= MOST_ROWS || bytes > MOST_BYTES {
                 return Err(Problem::Protocol {
                     problem: "rows without an end",
                 });
