@@ -1,7 +1,11 @@
 //! `audit --server` where no server, or no honest one, answers. Real servers: tests/interop.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
 
-use std::io::{Read, Write};
+use std::io::{BufWriter, Read, Write};
 use std::net::TcpListener;
 use std::process::Output;
 
@@ -25,22 +29,33 @@ fn audit(url: &str, more: &[&str]) -> Output {
 /// What the command says to a server that sends these packets and then listens, and what that
 /// server was sent.
 fn against(packets: &[Vec<u8>], parameters: &str) -> (String, Vec<u8>) {
+    let parameters = format!("timeout=2&{parameters}");
+    against_many(packets.to_vec(), &parameters)
+}
+
+/// The same with packets that are made as they are sent.
+fn against_many<P>(packets: P, parameters: &str) -> (String, Vec<u8>)
+where
+    P: IntoIterator<Item = Vec<u8>> + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let packets = packets.to_vec();
     let server = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        for (sequence, packet) in packets.iter().enumerate() {
+        let (stream, _) = listener.accept().unwrap();
+        let mut stream = BufWriter::with_capacity(1 << 20, stream);
+        let sent = packets.into_iter().enumerate().try_for_each(|(n, packet)| {
             let mut head = u32::try_from(packet.len()).unwrap().to_le_bytes();
-            head[3] = u8::try_from(sequence * 2).unwrap();
-            stream.write_all(&[&head, &packet[..]].concat()).unwrap();
-        }
-        let mut sent = Vec::new();
+            head[3] = (n * 2 % 256) as u8;
+            stream.write_all(&head)?;
+            stream.write_all(&packet)
+        });
         // The client may be gone already, with what was sent to it unread.
-        let _ = stream.read_to_end(&mut sent);
-        sent
+        let _ = sent.and_then(|()| stream.flush());
+        let mut received = Vec::new();
+        let _ = stream.get_mut().read_to_end(&mut received);
+        received
     });
-    let url = format!("mysql://audit@127.0.0.1:{port}/?timeout=2&{parameters}");
+    let url = format!("mysql://audit@127.0.0.1:{port}/?{parameters}");
     let done = audit(&url, &[]);
     assert_eq!(done.status.code(), Some(2), "{done:?}");
     let said = String::from_utf8(done.stderr).unwrap();
@@ -143,4 +158,70 @@ fn verification_needs_an_authority() {
     let (said, sent) = against(&[packet], "");
     assert!(said.contains("no authority is known"), "{said}");
     assert!(!holds(&sent, "audit"), "not even the user's name");
+}
+
+/// The packets of a server that lets everybody in and answers the first statement with so many
+/// columns.
+fn answers_with(columns: u16) -> Vec<Vec<u8>> {
+    let [low, high] = columns.to_le_bytes();
+    vec![
+        greeting(CAPABILITIES, 21, "mysql_native_password"),
+        vec![0, 0, 0, 2, 0, 0, 0],
+        vec![0xfc, low, high],
+    ]
+}
+
+/// A column called `c`, of text.
+fn column() -> Vec<u8> {
+    let text = b"\x03def\0\0\0\x01c\0\x0c\x2d\0\0\x01\0\0\xfd\0\0\0\0\0";
+    text.to_vec()
+}
+
+const END: [u8; 5] = [0xfe, 0, 0, 2, 0];
+/// Enough for a busy machine, as the bounds and not the clock must end these.
+const PATIENT: &str = "timeout=120&ssl-mode=DISABLED";
+
+#[test]
+fn more_columns_than_a_table_may_have_are_refused_unread() {
+    let (said, _) = against(&answers_with(4097), "ssl-mode=DISABLED");
+    assert!(
+        said.contains("more columns than a table may have"),
+        "{said}"
+    );
+    // As many as may be: they are read, and it is a row that is missing in the end.
+    let mut packets = answers_with(4096);
+    packets.extend(std::iter::repeat_n(column(), 4096));
+    packets.extend([END.to_vec(), END.to_vec()]);
+    let read_all = against_many(
+        [packets, answers_with(4097)[2..].to_vec()].concat(),
+        PATIENT,
+    );
+    assert!(
+        read_all.0.contains("more columns than a table may have"),
+        "the next answer is looked at: {}",
+        read_all.0
+    );
+}
+
+#[test]
+fn rows_that_would_fill_the_memory_are_refused() {
+    let head = [answers_with(1), vec![column(), END.to_vec()]].concat();
+    // A few large ones: 15 MiB each, 256 MiB are allowed.
+    let size: u32 = 15 << 20;
+    let [low, middle, high, _] = size.to_le_bytes();
+    let mut large = vec![b'x'; 4 + size as usize];
+    large[..4].copy_from_slice(&[0xfd, low, middle, high]);
+    let rows = std::iter::repeat_n(large, 20);
+    let (said, _) = against_many(head.clone().into_iter().chain(rows), PATIENT);
+    assert!(said.contains("rows without an end"), "{said}");
+    // And many small ones, of which a million are allowed.
+    let rows = std::iter::repeat_n(b"\x01x".to_vec(), 1_000_001);
+    let (said, _) = against_many(head.clone().into_iter().chain(rows), PATIENT);
+    assert!(said.contains("rows without an end"), "{said}");
+    // A server that sends as many and then stops is believed: the next statement is what fails.
+    let rows = std::iter::repeat_n(b"\x01x".to_vec(), 10_000);
+    let refusal = b"\xff\x7a\x04#42S02no such table".to_vec();
+    let whole = head.into_iter().chain(rows).chain([END.to_vec(), refusal]);
+    let (said, _) = against_many(whole, PATIENT);
+    assert!(said.contains("no such table"), "{said}");
 }
