@@ -13,7 +13,7 @@ use binlogsec::ops::salvage::{SalvageOptions, salvage as run};
 
 use super::event_chain::with_right_checksums;
 use super::log_file::ENCRYPTED;
-use super::source;
+use super::{per_event, source};
 
 /// In memory, as a disk would be the bottleneck.
 static TARGET: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -26,41 +26,31 @@ static TARGET: LazyLock<PathBuf> = LazyLock::new(|| {
     directory.join(format!("binlogsec-salvaged-{}", std::process::id()))
 });
 
-/// Bits of the first byte: 1, encrypted; 2, checksums put right first; 4, whole transactions alone.
-/// The second byte, modulo 32: how many bytes are cut out of the encrypted file; the third, where,
-/// in steps of 16 bytes. The rest is a log behind its magic.
+/// Most bytes that are cut out, and the alignments that are tried for them.
+const MAX_CUT: usize = 15;
+
+/// Bits of the first byte: 1, encrypted; 2, checksums put right first; 4, whole transactions alone;
+/// 8, encrypted as MariaDB does, in the mode of the next two bits. The second byte, modulo 16: how
+/// many bytes are cut out of the encrypted file; the third, where, in steps of 16 bytes. The rest
+/// is a log behind its magic, or the events of MariaDB's behind a real beginning.
 pub(crate) fn salvage(data: &[u8]) {
     let Some((&[switch, cut, place], rest)) = data.split_first_chunk::<3>() else {
         return;
     };
-    let events = if switch & 2 == 0 {
-        rest.to_vec()
-    } else {
-        with_right_checksums(rest)
-    };
-    let plain = [&MAGIC[..], &events].concat();
-    let file = if switch & 1 == 0 {
-        plain
-    } else {
-        let mut log = ENCRYPTED.log(&plain);
-        let start = (512 + usize::from(place) * 16).min(log.len());
-        let end = (start + usize::from(cut % 32)).min(log.len());
-        log.drain(start..end);
-        log
-    };
+    let (mut file, clear, keys) = damaged(switch, rest);
+    if clear < file.len() {
+        let start = (clear + usize::from(place) * 16).min(file.len());
+        let end = (start + usize::from(cut) % (MAX_CUT + 1)).min(file.len());
+        file.drain(start..end);
+    }
     let options = SalvageOptions {
         whole_transactions: switch & 4 != 0,
-        max_shift: 40,
+        max_shift: MAX_CUT as u64 + 1,
         ..SalvageOptions::default()
     };
     let sink = SinkOptions {
         force: true,
         ..SinkOptions::default()
-    };
-    let keys = if switch & 1 == 0 {
-        &Keyring::new()
-    } else {
-        &ENCRYPTED.keys
     };
     let salvaged = run(&source(&file), &TARGET, sink, keys, &options, &NoProgress);
     let Ok(salvaged) = salvaged else {
@@ -82,4 +72,26 @@ pub(crate) fn salvage(data: &[u8]) {
         let is_head = event.offset == FIRST_EVENT;
         assert!(is_head || event.verify_checksum().is_ok());
     }
+}
+
+/// A log, where its encrypted part begins, and its keys.
+fn damaged(switch: u8, rest: &[u8]) -> (Vec<u8>, usize, &'static Keyring) {
+    static NO_KEYS: LazyLock<Keyring> = LazyLock::new(Keyring::new);
+    let repair = switch & 2 != 0;
+    if switch & 8 != 0 {
+        let mode = usize::from(switch >> 4);
+        let (_, file) = per_event::encrypted(rest, repair, mode);
+        return (file, per_event::clear_length(), per_event::keys(mode));
+    }
+    let events = if repair {
+        with_right_checksums(rest)
+    } else {
+        rest.to_vec()
+    };
+    let plain = [&MAGIC[..], &events].concat();
+    if switch & 1 == 0 {
+        let length = plain.len();
+        return (plain, length, &NO_KEYS);
+    }
+    (ENCRYPTED.log(&plain), 512, &ENCRYPTED.keys)
 }

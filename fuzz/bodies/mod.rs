@@ -46,6 +46,13 @@ pub(crate) const ALL: [Target; 9] = [
     ("salvage", salvage),
 ];
 
+/// For fuzzers, once: what the library does on many threads happens on this one, since a hand-over
+/// costs more than the work on so small an input.
+pub(crate) fn on_this_thread_alone() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1);
+    pool.use_current_thread().build_global().unwrap();
+}
+
 /// A path below `fixtures/`, from either package.
 fn fixture(path: &str) -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -46,37 +46,57 @@ static KEYS: LazyLock<[Keyring; 4]> = LazyLock::new(|| {
     })
 });
 
+/// Sizes of the pieces in which plaintext is read a second time.
+const PIECES: [usize; 4] = [1, 7, 16, 61];
+
 /// The lowest bit of the first byte: the rest is a whole file; else it is plaintext, which is
-/// enciphered behind a real beginning, in the mode of the next two bits, with right checksums if
-/// the bit after them is set.
+/// enciphered behind a real beginning, with right checksums if bit 8 is set. Bits 2 and 4: the mode;
+/// for whole files, all of them as well. Bits 16 and 32: the size of the pieces.
 pub(crate) fn mariadb(data: &[u8]) {
     let Some((switch, rest)) = switches(data) else {
         return;
     };
-    let mode = usize::from(switch >> 1) % MODES.len();
+    let mode = usize::from(switch >> 1 & 3);
+    let piece = PIECES[usize::from(switch >> 4 & 3)];
     if switch & 1 != 0 {
         let _ = start_encryption::find(rest);
         let _ = Layout::parse(rest, ChecksumAlgorithm::Crc32);
         let _ = Layout::parse(rest, ChecksumAlgorithm::None);
-        read(rest, &KEYS[mode]);
-        read(rest, &KEYS[3]);
+        read(rest, &KEYS[mode], piece);
         return;
     }
-    let plain = if switch & 8 != 0 {
-        with_right_checksums(rest)
-    } else {
-        rest.to_vec()
-    };
-    let start = &BEGINNING.bytes;
-    let file = [&start[..], &encipher(&plain, MODES[mode])].concat();
-    let Some(read) = read(&file, &KEYS[mode]) else {
+    let (plain, file) = encrypted(rest, switch & 8 != 0, mode);
+    let Some(read) = read(&file, keys(mode), piece) else {
         return;
     };
-    let events = &read[start.len()..];
+    let events = &read[BEGINNING.bytes.len()..];
     assert!(
         plain.starts_with(events),
         "deciphers to what was enciphered"
     );
+}
+
+/// The keys with a mode, which counts from 0.
+pub(super) fn keys(mode: usize) -> &'static Keyring {
+    &KEYS[mode % MODES.len()]
+}
+
+/// How many bytes of such a log stand in clear.
+pub(super) fn clear_length() -> usize {
+    BEGINNING.bytes.len()
+}
+
+/// Events, with right checksums if that is wanted, and the log with a real beginning in which they
+/// are enciphered.
+pub(super) fn encrypted(events: &[u8], repair: bool, mode: usize) -> (Vec<u8>, Vec<u8>) {
+    let plain = if repair {
+        with_right_checksums(events)
+    } else {
+        events.to_vec()
+    };
+    let mode = MODES[mode % MODES.len()];
+    let file = [&BEGINNING.bytes[..], &encipher(&plain, mode)].concat();
+    (plain, file)
 }
 
 fn encipher(plain: &[u8], mode: Mode) -> Vec<u8> {
@@ -103,8 +123,8 @@ fn encipher(plain: &[u8], mode: Mode) -> Vec<u8> {
     stored
 }
 
-/// The plaintext, the same however it is read; `None` if there is none.
-fn read(file: &[u8], keys: &Keyring) -> Option<Vec<u8>> {
+/// The plaintext, the same in pieces of any size; `None` if there is none.
+fn read(file: &[u8], keys: &Keyring, piece: usize) -> Option<Vec<u8>> {
     let log = OpenLog::new(source(file), keys).ok()?;
     let length = log.plain_length();
     assert!(length <= file.len() as u64);
@@ -114,13 +134,15 @@ fn read(file: &[u8], keys: &Keyring) -> Option<Vec<u8>> {
     if !whole.is_empty() {
         assert!(whole.starts_with(&MAGIC));
     }
-    for piece in [1, 7, 16, 61] {
-        let pieces = whole.chunks(piece).take(300).enumerate();
-        for (number, expected) in pieces {
-            let mut bytes = vec![0; piece];
-            let read = log.read_at((number * piece) as u64, &mut bytes).unwrap();
-            assert_eq!(&bytes[..read], expected, "piece {number} of {piece} bytes");
-        }
+    // What stands in clear is no matter.
+    let encrypted = log.probe().per_event().map(|log| log.layout().first_event);
+    let from = whole.len().min(encrypted.unwrap_or(0) as usize);
+    let pieces = whole[from..].chunks(piece).take(100);
+    for (number, expected) in pieces.enumerate() {
+        let mut bytes = vec![0; piece];
+        let offset = from + number * piece;
+        let read = log.read_at(offset as u64, &mut bytes).unwrap();
+        assert_eq!(&bytes[..read], expected, "{piece} bytes at {offset}");
     }
     Some(whole)
 }

@@ -3,4 +3,7 @@
 #[path = "../bodies/mod.rs"]
 mod bodies;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::salvage(data));
+libfuzzer_sys::fuzz_target!(
+    init: bodies::on_this_thread_alone(),
+    |data: &[u8]| bodies::salvage(data)
+);

@@ -327,13 +327,19 @@ fn first_event(body: &Body<'_>, options: &SalvageOptions) -> Result<Option<Start
         file_offset: body.start.saturating_add(FIRST_EVENT),
         shift: 0,
     };
-    for start in [regular, header_gone] {
+    // Of a plaintext log they are the same.
+    let starts = if body.start == 0 {
+        vec![regular]
+    } else {
+        vec![regular, header_gone]
+    };
+    for &start in &starts {
         let mut scanner = Scanner::new(body, options.max_shift);
         if scanner.event_at(start.file_offset, start.shift)?.is_some() {
             return Ok(Some(start));
         }
     }
-    for start in [regular, header_gone] {
+    for start in starts {
         let mut scanner = Scanner::new(body, options.max_shift);
         if scanner.resync(start.file_offset, start.shift)?.is_some() {
             return Ok(Some(start));

@@ -38,6 +38,8 @@ pub(super) struct Scanner<'a> {
     pub(super) is_relay: bool,
     pub(super) shifts_tried: u64,
     server_ids: BTreeSet<u32>,
+    /// How many bytes are read at a time.
+    read_ahead: usize,
     buffer: Vec<u8>,
     buffered: Option<(u64, i64)>,
 }
@@ -52,6 +54,7 @@ impl<'a> Scanner<'a> {
             is_relay: false,
             shifts_tried: 0,
             server_ids: BTreeSet::new(),
+            read_ahead: CHUNK,
             buffer: Vec::new(),
             buffered: None,
         }
@@ -221,8 +224,11 @@ impl<'a> Scanner<'a> {
         };
         // What is held was read by the lengths of another event.
         self.buffered = None;
-        Ok(self.event_at(at, 0)?.is_some()
-            && log.is_believable(self.body.source, at, self.checksum)?)
+        // Most places are none: to decipher all that follows would be in vain.
+        self.read_ahead = FIRST_PIECE;
+        let event = self.event_at(at, 0);
+        self.read_ahead = CHUNK;
+        Ok(event?.is_some() && log.is_believable(self.body.source, at, self.checksum)?)
     }
 
     /// The first whole event that starts within a range.
@@ -296,6 +302,9 @@ impl<'a> Scanner<'a> {
                     }
                 }
             }
+            if read < window {
+                break; // a larger one has no more
+            }
         }
         Ok(None)
     }
@@ -312,7 +321,7 @@ impl<'a> Scanner<'a> {
         let skip = if let Some(skip) = skip {
             skip
         } else {
-            self.buffer.resize(length.max(CHUNK), 0);
+            self.buffer.resize(length.max(self.read_ahead).min(left), 0);
             let read = self.body.read(at, shift, &mut self.buffer)?;
             self.buffer.truncate(read);
             self.buffered = Some((at, shift));
@@ -326,7 +335,8 @@ impl<'a> Scanner<'a> {
 /// Alignments around one: every byte up to `max`, whole blocks ten times as far.
 fn nearest_first(max: u64, around: i64) -> impl Iterator<Item = i64> {
     let blocks = max.saturating_mul(10) / BLOCK;
-    let further = (max / BLOCK..=blocks).map(|block| block.saturating_mul(BLOCK));
+    let further =
+        ((max / BLOCK).saturating_add(1)..=blocks).map(|block| block.saturating_mul(BLOCK));
     (1..=max).chain(further).flat_map(move |distance| {
         let distance = i64::try_from(distance).unwrap_or(i64::MAX);
         [
