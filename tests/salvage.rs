@@ -234,6 +234,45 @@ fn a_lost_format_description_is_taken_from_another_log_when_one_is_named() {
 }
 
 #[test]
+fn a_format_description_is_kept_and_counted_wherever_it_stands() {
+    // Behind bytes that somebody put in before it.
+    let original = plaintext(&mixed().join("binlog.000003"), &mixed_keyring());
+    let none = Keyring::new();
+    let grown = [&original[..4], &[0x5A; 3], &original[4..]].concat();
+    let (salvaged, saved) = salvage_bytes(&grown, &none, &options(16)).unwrap();
+    assert!(saved == original);
+    assert_eq!(salvaged.written_events, salvaged.events);
+    assert_eq!((salvaged.gaps.len(), salvaged.lost), (1, 3));
+
+    // With flags that no server sets: it is no event to be found, and no log can be read without.
+    let mut odd = original.clone();
+    odd[4 + 18] |= 0x10;
+    let length = u32::from_le_bytes(odd[13..17].try_into().unwrap()) as usize;
+    let mut summed = odd[4..length].to_vec();
+    summed[17] &= !1;
+    let sum = crc32fast::hash(&summed).to_le_bytes();
+    odd[length..4 + length].copy_from_slice(&sum);
+    let (salvaged, saved) = salvage_bytes(&odd, &none, &options(16)).unwrap();
+    assert!(saved == odd);
+    assert_eq!(salvaged.written_events, salvaged.events);
+    assert_eq!(salvaged.gaps.len(), 1);
+
+    // Of a relay log both: the first is damaged, the source's is not the first.
+    let relay = fixture("mysql-9.7/replica-relay-running");
+    let log = relay.join("replica-relay-bin.000034");
+    let mut bytes = plaintext(&log, &relay.join("component_keyring_file"));
+    let events = logs::events(&bytes);
+    let descriptions =
+        |events: &[(usize, usize, u8)]| events.iter().filter(|(.., kind)| *kind == 15).count();
+    assert_eq!(descriptions(&events), 2);
+    bytes[4 + 60] ^= 1;
+    let (salvaged, saved) = salvage_bytes(&bytes, &none, &options(16)).unwrap();
+    assert!(salvaged.description_damaged);
+    assert_eq!(descriptions(&logs::events(&saved)), 2);
+    assert_eq!(lost(&saved, &bytes), 0);
+}
+
+#[test]
 fn whole_transactions_leave_nothing_behind_that_mysqlbinlog_stumbles_over() {
     let (mut bytes, keys) = (encrypted(), keys());
     let original = plaintext(&mixed().join("binlog.000003"), &mixed_keyring());

@@ -358,8 +358,8 @@ struct Salvager<'a> {
     pending_events: u64,
     progress: TransactionProgress,
     transaction: Option<String>,
-    /// The format description event at the log's start, as it stands in the log.
-    description: Option<Vec<u8>>,
+    /// The format description event at the log's start, as it stands in the log, and where.
+    description: Option<(u64, Vec<u8>)>,
     outcome: Salvaged,
 }
 
@@ -421,27 +421,42 @@ impl<'a> Salvager<'a> {
         let mut bytes = vec![0; 512];
         let read = self.body.read(at, shift, &mut bytes)?;
         bytes.truncate(read);
+        self.keep_description(at, bytes);
+        Ok(())
+    }
+
+    fn keep_description(&mut self, at: u64, mut bytes: Vec<u8>) {
         if let Ok(description) = FormatDescription::parse(&bytes) {
             bytes.truncate(description.header.byte_length().unwrap_or(0));
             self.scanner.checksum = description.checksum;
             self.scanner.is_relay = description.is_relay_log();
             self.outcome.description_damaged = description.own_checksum.is_err();
-            self.description = Some(bytes);
+            self.description = Some((at, bytes));
         }
-        Ok(())
     }
 
     fn take(&mut self, file: Range<u64>, shift: i64) -> Result<(), Error> {
         self.outcome.events = self.outcome.events.saturating_add(1);
         let event = self.scanner.current(file.start, shift)?;
         let kind = event.header.event_type;
-        let is_first = self.outcome.events == 1 && kind == event_type::FORMAT_DESCRIPTION;
         if kind == event_type::FORMAT_DESCRIPTION {
             // In a relay log the source's follows, and with it the source's checksums.
             let description = FormatDescription::parse(event.bytes);
-            self.scanner.checksum = description.map_or(ChecksumAlgorithm::Crc32, |d| d.checksum);
-            if is_first {
-                return Ok(()); // written as the head
+            let checksum = description.map_or(ChecksumAlgorithm::Crc32, |d| d.checksum);
+            let bytes = event.bytes.to_vec();
+            self.scanner.checksum = checksum;
+            // Not where the log's own should be: something was put in before it.
+            if self.outcome.events == 1 && self.description.is_none() {
+                self.keep_description(file.start, bytes);
+            }
+            if self
+                .description
+                .as_ref()
+                .is_some_and(|(at, _)| *at == file.start)
+            {
+                // Written as the head.
+                self.outcome.written_events = self.outcome.written_events.saturating_add(1);
+                return Ok(());
             }
         }
         let event = self.scanner.current(file.start, shift)?;
@@ -514,7 +529,7 @@ impl<'a> Salvager<'a> {
 
     /// Magic and format description event of the output.
     fn head(&mut self, source: &FileSource, options: &SalvageOptions) -> Result<Vec<u8>, Error> {
-        let own = self.description.take();
+        let own = self.description.take().map(|(_, bytes)| bytes);
         if let (None, Some(_)) = (&own, &options.description) {
             self.outcome.description_borrowed = true;
         }
@@ -525,9 +540,6 @@ impl<'a> Salvager<'a> {
         let Some(description) = description else {
             return Err(Error::log(source.path(), LogError::DescriptionLost));
         };
-        if !self.outcome.description_damaged && !self.outcome.description_borrowed {
-            self.outcome.written_events = self.outcome.written_events.saturating_add(1);
-        }
         Ok([MAGIC.as_slice(), &description].concat())
     }
 }
