@@ -110,6 +110,12 @@ pub(crate) fn names(directory: &Path) -> Vec<String> {
     names
 }
 
+/// The command's path. Tests of the library alone build without it.
+pub(crate) fn program() -> &'static str {
+    let built = option_env!("CARGO_BIN_EXE_binlogsec");
+    built.expect("the feature `cli` builds the command")
+}
+
 /// A command that finds nothing of the caller's environment but what it needs to run.
 pub(crate) fn binlogsec() -> assert_cmd::Command {
     let mut command = assert_cmd::Command::cargo_bin("binlogsec").unwrap();

@@ -9,7 +9,7 @@ use binlogsec::keyring::Keyring;
 use binlogsec::open::OpenLog;
 use tempfile::TempDir;
 
-use super::{fixture, mixed, mixed_keyring, plaintext};
+use super::{fixture, mixed, mixed_keyring, plaintext, program};
 
 /// Where that event is in the logs of the MariaDB fixtures.
 const START_ENCRYPTION: usize = 256;
@@ -93,7 +93,7 @@ impl Workdir {
 
     /// The command, to be run here; arguments are split at blanks.
     pub(crate) fn command(&self, arguments: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_binlogsec"));
+        let mut command = Command::new(program());
         command.env_remove("BINLOGSEC_KEYRING").env("NO_COLOR", "1");
         command.current_dir(self.at()).args(arguments.split(' '));
         command
