@@ -262,7 +262,7 @@ fn stream(
         offset = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
         Ok(head.len().saturating_add(length))
     };
-    let written = write_in_order(&mut produce, output, &|_| Ok(()), progress)?;
+    let written = write_in_order(&mut produce, output, None, &|_| Ok(()), progress)?;
     let plain_length = written.saturating_sub(BODY_OFFSET);
     Ok(Encrypted::new(description, key, plain_length))
 }
