@@ -52,7 +52,7 @@ impl OpenLog {
     /// # Errors
     /// As [`OpenLog::open`].
     pub fn new(mut source: FileSource, keys: &Keyring) -> Result<Self, Error> {
-        let probe = Probe::new(&read_start(&source)?, keys)?
+        let probe = Probe::new(&read_enough(&source, keys)?, keys)?
             .readable()
             .map_err(|error| Error::log(source.path(), error))?;
         let in_use = probe.description().is_none_or(FormatDescription::in_use);
@@ -230,6 +230,51 @@ impl PlainSource for OpenLog {
 
     fn check_size(&self) -> Result<(), TransferError> {
         self.source.check_size()
+    }
+}
+
+/// The first bytes of a file: those that are at hand if they are enough, else as many as a probe
+/// wants.
+///
+/// # Errors
+/// [`TransferError`] when they cannot be read.
+pub fn read_enough(source: &FileSource, keys: &Keyring) -> Result<Vec<u8>, TransferError> {
+    let start = source.at_hand();
+    if is_enough(&start, source.length(), keys) {
+        return Ok(start);
+    }
+    read_start(source)
+}
+
+/// Whether a probe of the first [`PROBE_LENGTH`] bytes of a file would tell no more than one of
+/// these.
+#[must_use]
+pub fn is_enough(start: &[u8], file_length: u64, keys: &Keyring) -> bool {
+    if u64::try_from(start.len().min(PROBE_LENGTH)).is_ok_and(|length| length >= file_length)
+        || start.len() >= PROBE_LENGTH
+    {
+        return true;
+    }
+    let (kind, is_sure) = LogKind::classify_part(start);
+    match kind {
+        LogKind::MysqlEncrypted(_) => {
+            let Ok(probe) = Probe::new(start, keys) else {
+                // A source of keys that fails does so for more bytes, too.
+                return true;
+            };
+            match probe.obstacle() {
+                None => probe.description().is_some(),
+                Some(error) => matches!(
+                    error,
+                    LogError::NoKeys { .. }
+                        | LogError::KeyMissing { .. }
+                        | LogError::BodyNotCiphertext
+                ),
+            }
+        }
+        // Its key is proven by as many events as there are.
+        LogKind::MariadbEncrypted(..) => false,
+        _ => is_sure,
     }
 }
 

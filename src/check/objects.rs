@@ -19,6 +19,10 @@ use crate::io::source::FileSource;
 const LISTED_AHEAD: usize = 4096;
 
 impl Content for FileSource {
+    fn at_hand(&self) -> usize {
+        Self::at_hand(self).len()
+    }
+
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         Self::read_at(self, offset, buffer).map_err(TransferError::into_io)
     }

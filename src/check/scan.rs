@@ -25,7 +25,8 @@ use crate::io::tree::{Batch, Directory, Visitor};
 use crate::io::{listing, location};
 use crate::keyring::{Keyring, KeyringFile, rotation};
 use crate::log::key_id::{PREFIX, is_uuid};
-use crate::log::{LogKind, PROBE_LENGTH, header};
+use crate::log::{LogKind, PROBE_LENGTH, ends_in_description, header};
+use crate::open;
 use crate::ops::shard::Shard;
 use crate::ops::targets::{has_log_extension, is_index, read_index};
 
@@ -89,6 +90,10 @@ pub(super) struct Opened<'a> {
 
 /// What is read of a file, or of an object.
 pub(super) trait Content {
+    /// How many of the first bytes cost no further request to a store.
+    fn at_hand(&self) -> usize {
+        PROBE_LENGTH
+    }
     /// Some bytes from `offset` on, as [`FileExt::read_at`].
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<usize>;
     /// Size in bytes and permission bits; an object has none.
@@ -293,7 +298,7 @@ impl<'a> Scan<'a> {
     /// Reads the first bytes of a file and judges them.
     pub(super) fn look(&self, local: &mut Local, opened: &Opened<'_>, reason: Reason) {
         let mut buffer = std::mem::take(&mut local.buffer);
-        match read_start(opened.content, &mut buffer) {
+        match self.read_start(opened, &mut buffer) {
             Ok(read) => {
                 local.collected.counts.count_read(read);
                 let start = buffer.get(..read).unwrap_or_default();
@@ -305,6 +310,21 @@ impl<'a> Scan<'a> {
             }
         }
         local.buffer = buffer;
+    }
+
+    /// As many of the first bytes as it takes to judge a file by them.
+    fn read_start(&self, opened: &Opened<'_>, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let at_hand = opened.content.at_hand().min(buffer.len());
+        if at_hand < buffer.len() {
+            let part = buffer.get_mut(..at_hand).unwrap_or_default();
+            let read = read_start(opened.content, part)?;
+            let (size, _) = opened.content.size_and_mode();
+            let start = part.get(..read).unwrap_or_default();
+            if open::is_enough(start, size, self.keys) && !has_more_to_say(opened.name, start) {
+                return Ok(read);
+            }
+        }
+        read_start(opened.content, buffer)
     }
 
     fn judge(&self, local: &mut Local, opened: &Opened<'_>, start: &[u8], reason: Reason) {
@@ -585,6 +605,20 @@ fn read_start(file: &dyn Content, buffer: &mut [u8]) -> std::io::Result<usize> {
         }
     }
     Ok(filled)
+}
+
+/// Whether the rules look for more in a file than its kind and its key, and further into it.
+fn has_more_to_say(name: &OsStr, start: &[u8]) -> bool {
+    let body = start.get(header::LENGTH..).unwrap_or_default();
+    let may_be_plain = [start, body].iter().any(|bytes| {
+        let behind_magic = bytes.get(crate::event::MAGIC.len()..).unwrap_or_default();
+        ends_in_description(bytes) || ends_in_description(behind_magic)
+    });
+    may_be_plain
+        || (!starts_a_log(start)
+            && (name == "auto.cnf"
+                || is_index(Path::new(name))
+                || start.trim_ascii_start().starts_with(b"{")))
 }
 
 /// Whether bytes start like a log of any kind, with a byte of the magic changed or without.

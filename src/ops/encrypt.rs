@@ -15,11 +15,11 @@ use crate::io::TransferError;
 use crate::io::pipeline::{self, Progress, read_full};
 use crate::io::sink::{AtomicFile, SinkOptions};
 use crate::io::source::{Access, FileSource};
-use crate::keyring::NamedKey;
+use crate::keyring::{Keyring, NamedKey};
 use crate::log::LogKind;
 use crate::log::header::BODY_OFFSET;
 use crate::log::key_id::KeyId;
-use crate::open::{LogError, Probe, read_start};
+use crate::open::{LogError, Probe, read_enough};
 
 /// What came of one log of many.
 pub type FileResult = batch::FileResult<Encrypted, Refusal>;
@@ -148,13 +148,17 @@ pub(super) struct PlainLog {
 
 impl PlainLog {
     pub(super) fn new(source: FileSource, options: EncryptOptions) -> Result<Self, Error> {
-        let description = check_plain(&read_start(&source)?, source.path(), options)?;
+        let description = check_plain(
+            &read_enough(&source, &Keyring::new())?,
+            source.path(),
+            options,
+        )?;
         Ok(Self::described(source, description))
     }
 
     /// The same of a MariaDB server.
     pub(super) fn of_mariadb(source: FileSource, options: EncryptOptions) -> Result<Self, Error> {
-        let start = read_start(&source)?;
+        let start = read_enough(&source, &Keyring::new())?;
         let description = encrypt_mariadb::check_plain(&start, source.path(), options)?;
         Ok(Self::described(source, description))
     }

@@ -10,6 +10,7 @@ import conformance
 import deploy
 import faults
 import fleets
+import races
 import stores
 from tool import Check
 
@@ -22,15 +23,20 @@ def run(binlogsec: Path, folder: Path, only: list[str] | None) -> Iterator[tuple
         disk = stores.Disk(folder / "disk")
         if wanted("disk"):
             yield from (("disk", check) for check in conformance.sections(binlogsec, disk, folder))
-        if wanted("s3") or wanted("faults"):
+        if wanted("s3") or wanted("faults") or wanted("races"):
             s3 = stack.enter_context(stores.s3(folder))
         if wanted("s3"):
             yield from (("s3", check) for check in conformance.sections(binlogsec, s3, folder))
-        if wanted("azure"):
+        if wanted("azure") or wanted("races"):
             azure = stack.enter_context(stores.azure(folder))
+        if wanted("azure"):
             yield from (("azure", check) for check in conformance.sections(binlogsec, azure, folder))
         if wanted("faults"):
             yield from (("faults", check) for check in faults.sections(binlogsec, s3, folder))
+        if wanted("races"):
+            for store in (s3, azure):
+                name = f"races on {store.name}"
+                yield from ((name, check) for check in races.sections(binlogsec, store, folder))
         if wanted("deploy"):
             yield from (("deploy", check) for check in deploy.sections(binlogsec, folder))
         if wanted("fleets"):

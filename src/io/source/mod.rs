@@ -16,7 +16,7 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use super::TransferError;
 use super::location::{self, ObjectUrl};
 #[cfg(feature = "objects")]
-use super::objects::Object;
+use super::objects::{Object, UpdateVersion};
 
 /// How much is mapped at a time. Pages are unmapped behind the work, so this times the number of
 /// workers bounds the memory, whatever the file's size.
@@ -151,10 +151,21 @@ impl FileSource {
 
     /// What the store calls the version of the object that was opened; `None` for a file.
     #[cfg(feature = "objects")]
-    pub(super) fn object_version(&self) -> Option<Option<String>> {
+    pub(super) fn object_version(&self) -> Option<UpdateVersion> {
         match &self.backing {
             Backing::File(_) => None,
-            Backing::Object(object) => Some(object.tag().map(str::to_owned)),
+            Backing::Object(object) => Some(object.version().clone()),
+        }
+    }
+
+    /// The first bytes, as far as they are at hand without one more wait: some, of an object; none,
+    /// of a file.
+    #[must_use]
+    pub fn at_hand(&self) -> Vec<u8> {
+        match &self.backing {
+            Backing::File(_) => Vec::new(),
+            #[cfg(feature = "objects")]
+            Backing::Object(object) => object.head().to_vec(),
         }
     }
 
