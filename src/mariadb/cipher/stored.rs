@@ -84,9 +84,11 @@ impl<'a> Stored<'a> {
     /// The event at a file offset, by the length in its header.
     #[must_use]
     pub fn event_at(&self, offset: u64) -> EventSpan {
+        let at = offset.saturating_add(9);
+        let length = self.body_from(at).first_chunk().copied();
         EventSpan {
             offset,
-            length: u32::from_le_bytes(self.array(offset.saturating_add(9))),
+            length: u32::from_le_bytes(length.unwrap_or_else(|| self.array(at))),
         }
     }
 
