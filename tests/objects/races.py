@@ -34,8 +34,11 @@ def sections(path: Path, store: Store, folder: Path) -> Iterator[Check]:
             tool.run("decrypt", store.url(f"races/{size}-{name}"), "-o", home / f"{size}-{name}", *KEYS)
     for name, uuid in zip(("first", "second"), SERVERS):
         Binlogsec(path, {}).run("keyring", "new", home / f"{name}.keyring", "--server-uuid", uuid)
-    races = (creating, rekeying, foreign)
-    yield from each(*(partial(race, size, path, store, home) for race in races for size in ("small", "large")))
+    races = [(race, size) for race in (creating, rekeying, foreign) for size in ("small", "large")]
+    if store.name == "google":
+        # Whose uploads in parts end without a condition: what is not held back is not raced.
+        races = [(creating, "small"), (rekeying, "small"), (rekeying, "large"), (foreign, "small")]
+    yield from each(*(partial(race, size, path, store, home) for race, size in races))
 
 
 def gives_name(request: Request) -> bool:
