@@ -4,10 +4,11 @@ use std::path::Path;
 
 use crate::error::Error;
 use crate::event::format_description::FormatDescription;
+use crate::event::{MAGIC, format_description};
 use crate::io::TransferError;
 use crate::io::source::{Access, FileSource};
 use crate::keyring::Keyring;
-use crate::log::{LogKind, PROBE_LENGTH};
+use crate::log::{LogKind, PROBE_LENGTH, header};
 use crate::mariadb::cipher::EventCipher;
 use crate::walk::{PlainSource, PlainView};
 
@@ -52,7 +53,7 @@ impl OpenLog {
     /// # Errors
     /// As [`OpenLog::open`].
     pub fn new(mut source: FileSource, keys: &Keyring) -> Result<Self, Error> {
-        let probe = Probe::new(&read_enough(&source, keys)?, keys)?
+        let probe = Probe::new(&read_enough(&source)?, keys)?
             .readable()
             .map_err(|error| Error::log(source.path(), error))?;
         let in_use = probe.description().is_none_or(FormatDescription::in_use);
@@ -238,43 +239,28 @@ impl PlainSource for OpenLog {
 ///
 /// # Errors
 /// [`TransferError`] when they cannot be read.
-pub fn read_enough(source: &FileSource, keys: &Keyring) -> Result<Vec<u8>, TransferError> {
+pub fn read_enough(source: &FileSource) -> Result<Vec<u8>, TransferError> {
     let start = source.at_hand();
-    if is_enough(&start, source.length(), keys) {
+    if is_enough(&start, source.length()) {
         return Ok(start);
     }
     read_start(source)
 }
 
 /// Whether a probe of the first [`PROBE_LENGTH`] bytes of a file would tell no more than one of
-/// these.
+/// these, whatever the keys.
 #[must_use]
-pub fn is_enough(start: &[u8], file_length: u64, keys: &Keyring) -> bool {
-    if u64::try_from(start.len().min(PROBE_LENGTH)).is_ok_and(|length| length >= file_length)
-        || start.len() >= PROBE_LENGTH
-    {
+pub fn is_enough(start: &[u8], file_length: u64) -> bool {
+    /// Of MySQL's encrypted logs: the header, and the first event however long it is.
+    const ENCRYPTED: usize = header::LENGTH + MAGIC.len() + format_description::MAX_LENGTH;
+    if start.len() >= PROBE_LENGTH || u64::try_from(start.len()) == Ok(file_length) {
         return true;
     }
-    let (kind, is_sure) = LogKind::classify_part(start);
-    match kind {
-        LogKind::MysqlEncrypted(_) => {
-            let Ok(probe) = Probe::new(start, keys) else {
-                // A source of keys that fails does so for more bytes, too.
-                return true;
-            };
-            match probe.obstacle() {
-                None => probe.description().is_some(),
-                Some(error) => matches!(
-                    error,
-                    LogError::NoKeys { .. }
-                        | LogError::KeyMissing { .. }
-                        | LogError::BodyNotCiphertext
-                ),
-            }
-        }
+    match LogKind::classify_part(start) {
+        (LogKind::MysqlEncrypted(_), _) => start.len() >= ENCRYPTED,
         // Its key is proven by as many events as there are.
-        LogKind::MariadbEncrypted(..) => false,
-        _ => is_sure,
+        (LogKind::MariadbEncrypted(..), _) => false,
+        (_, is_sure) => is_sure,
     }
 }
 

@@ -65,7 +65,7 @@ fn what_is_enough_tells_all() {
             let expected = told(start, &keys);
             for length in [0, 3, 4, 100, 512, 520, 700, FIRST, 2000, PROBE_LENGTH] {
                 let part = &start[..start.len().min(length)];
-                if is_enough(part, size, &keys) {
+                if is_enough(part, size) {
                     assert_eq!(
                         told(part, &keys),
                         expected,
@@ -80,11 +80,9 @@ fn what_is_enough_tells_all() {
             match LogKind::classify(start) {
                 _ if first.len() < FIRST => {}
                 LogKind::MysqlEncrypted(_) | LogKind::MysqlPlain(_) => {
-                    short += usize::from(is_enough(first, size, &keys))
+                    short += usize::from(is_enough(first, size))
                 }
-                LogKind::MariadbEncrypted(..) => {
-                    long += usize::from(!is_enough(first, size, &keys))
-                }
+                LogKind::MariadbEncrypted(..) => long += usize::from(!is_enough(first, size)),
                 _ => {}
             }
         }
@@ -95,16 +93,11 @@ fn what_is_enough_tells_all() {
 
 #[test]
 fn the_common_logs_are_told_by_the_first_read() {
-    let keys = Keyring::open(mixed_keyring()).unwrap();
-    for number in 1..=6 {
+    for number in [1, 2, 3, 4] {
         let path = mixed().join(format!("binlog.{number:06}"));
-        let Ok(bytes) = std::fs::read(&path) else {
-            continue;
-        };
+        let bytes = std::fs::read(&path).unwrap();
         let size = u64::try_from(bytes.len()).unwrap();
         let first = &bytes[..bytes.len().min(FIRST)];
-        for keys in [&keys, &Keyring::new()] {
-            assert!(is_enough(first, size, keys), "{}", path.display());
-        }
+        assert!(is_enough(first, size), "{}", path.display());
     }
 }

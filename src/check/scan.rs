@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::compressed;
-use super::facts::{Facts, FilePath, IndexFacts, KeyringFacts, ServerFacts};
+use super::facts::{COMPARED, Facts, FilePath, IndexFacts, KeyringFacts, ServerFacts};
 use super::judge::{exceeds, mode_message};
 use super::log_rules::{self, KeyTexts};
 use super::targets::{Roots, real};
@@ -25,7 +25,7 @@ use crate::io::tree::{Batch, Directory, Visitor};
 use crate::io::{listing, location};
 use crate::keyring::{Keyring, KeyringFile, rotation};
 use crate::log::key_id::{PREFIX, is_uuid};
-use crate::log::{LogKind, PROBE_LENGTH, ends_in_description, header};
+use crate::log::{LogKind, PROBE_LENGTH, header};
 use crate::open;
 use crate::ops::shard::Shard;
 use crate::ops::targets::{has_log_extension, is_index, read_index};
@@ -320,7 +320,7 @@ impl<'a> Scan<'a> {
             let read = read_start(opened.content, part)?;
             let (size, _) = opened.content.size_and_mode();
             let start = part.get(..read).unwrap_or_default();
-            if open::is_enough(start, size, self.keys) && !has_more_to_say(opened.name, start) {
+            if open::is_enough(start, size) && !has_more_to_say(opened.name, start) {
                 return Ok(read);
             }
         }
@@ -609,16 +609,14 @@ fn read_start(file: &dyn Content, buffer: &mut [u8]) -> std::io::Result<usize> {
 
 /// Whether the rules look for more in a file than its kind and its key, and further into it.
 fn has_more_to_say(name: &OsStr, start: &[u8]) -> bool {
-    let body = start.get(header::LENGTH..).unwrap_or_default();
-    let may_be_plain = [start, body].iter().any(|bytes| {
-        let behind_magic = bytes.get(crate::event::MAGIC.len()..).unwrap_or_default();
-        ends_in_description(bytes) || ends_in_description(behind_magic)
-    });
-    may_be_plain
-        || (!starts_a_log(start)
-            && (name == "auto.cnf"
-                || is_index(Path::new(name))
-                || start.trim_ascii_start().starts_with(b"{")))
+    if starts_a_log(start) {
+        return start.len() < COMPARED;
+    }
+    // It may have a damaged magic, or say something of the logs beside it.
+    start.len() < COMPARED
+        || name == "auto.cnf"
+        || is_index(Path::new(name))
+        || start.trim_ascii_start().starts_with(b"{")
 }
 
 /// Whether bytes start like a log of any kind, with a byte of the magic changed or without.

@@ -201,15 +201,6 @@ fn classify_plain(description: FormatDescription, events: &[u8]) -> (LogKind, bo
     (kind, is_sure)
 }
 
-/// Whether bytes that may end anywhere start a format description event and end within it.
-#[must_use]
-pub fn ends_in_description(bytes: &[u8]) -> bool {
-    matches!(
-        FormatDescription::parse(bytes),
-        Err(FormatDescriptionError::Truncated(_))
-    )
-}
-
 /// What follows an event; nothing when its length leads out of the bytes at hand.
 fn skip<'a>(bytes: &'a [u8], header: &EventHeader) -> &'a [u8] {
     header

@@ -192,6 +192,7 @@ fn write(
     let source = log.source();
     let start = log.probe().body_offset();
     let range = start..start.saturating_add(log.plain_length());
+    let how = (pipeline::threads_for_one(), progress);
     match output {
         Output::File(target, options) => {
             check_not_itself(source, target)?;
@@ -202,7 +203,7 @@ fn write(
             }
             if let Some(recipients) = checks.recipients {
                 recipients.seal(&mut sink.writer(), target, |writer| {
-                    pipeline::file_to_stream(source, range, writer, target, apply, progress)
+                    pipeline::file_to_stream(source, range, writer, target, apply, how)
                 })?;
             } else {
                 pipeline::file_to_file(source, range, &sink, 0, apply, progress)?;
@@ -217,7 +218,7 @@ fn write(
                 verify_open(log)?;
             }
             seal(checks.recipients, (writer, name), |writer| {
-                pipeline::file_to_stream(source, range, writer, name, apply, progress)
+                pipeline::file_to_stream(source, range, writer, name, apply, how)
             })?;
         }
     }

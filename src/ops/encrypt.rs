@@ -15,7 +15,7 @@ use crate::io::TransferError;
 use crate::io::pipeline::{self, Progress, read_full};
 use crate::io::sink::{AtomicFile, SinkOptions};
 use crate::io::source::{Access, FileSource};
-use crate::keyring::{Keyring, NamedKey};
+use crate::keyring::NamedKey;
 use crate::log::LogKind;
 use crate::log::header::BODY_OFFSET;
 use crate::log::key_id::KeyId;
@@ -148,17 +148,13 @@ pub(super) struct PlainLog {
 
 impl PlainLog {
     pub(super) fn new(source: FileSource, options: EncryptOptions) -> Result<Self, Error> {
-        let description = check_plain(
-            &read_enough(&source, &Keyring::new())?,
-            source.path(),
-            options,
-        )?;
+        let description = check_plain(&read_enough(&source)?, source.path(), options)?;
         Ok(Self::described(source, description))
     }
 
     /// The same of a MariaDB server.
     pub(super) fn of_mariadb(source: FileSource, options: EncryptOptions) -> Result<Self, Error> {
-        let start = read_enough(&source, &Keyring::new())?;
+        let start = read_enough(&source)?;
         let description = encrypt_mariadb::check_plain(&start, source.path(), options)?;
         Ok(Self::described(source, description))
     }
@@ -237,7 +233,8 @@ fn file(
                 envelope.stream.apply_to(offset, source, target);
             };
             let range = 0..source.length();
-            pipeline::file_to_stream(source, range, writer, name, &apply, progress)?;
+            let how = (pipeline::threads_for_one(), progress);
+            pipeline::file_to_stream(source, range, writer, name, &apply, how)?;
         }
     }
     let description = log.description.clone();

@@ -136,7 +136,7 @@ pub fn inspect_file(path: &Path, keys: &Keyring) -> Result<Inspected, Error> {
     Ok(Inspected::new(
         path,
         source.length(),
-        &read_enough(&source, keys)?,
+        &read_enough(&source)?,
         keys,
     ))
 }

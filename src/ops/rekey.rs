@@ -147,7 +147,7 @@ fn rekey_one(
         let recovery = header_backup::recover(&log, options.recover, options.dry_run)?;
         (log, recovery)
     };
-    let start = read_enough(&log, old)?;
+    let start = read_enough(&log)?;
     let header = encryption_header(&start, path)?;
     let Unlocked {
         password,

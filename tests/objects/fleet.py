@@ -1,7 +1,8 @@
 """A store of many objects that answers fast, or after a fixed time: what S3 says to a reader.
 
-Run as a program it prints its port. The objects are made from their numbers. What is written is
-counted, and not kept. `/counts` tells how many requests of each kind there were.
+Run as a program it prints its port. The objects are made from their numbers: of two logs, so that
+rules have something to find, or of the logs in a folder, as they are. What is written is counted, and
+not kept. `/counts` tells how many requests of each kind there were.
 """
 
 from __future__ import annotations
@@ -21,15 +22,12 @@ XML = '<?xml version="1.0" encoding="UTF-8"?>'
 
 
 class Fleet:
-    """So many logs, of which some are in plaintext and some share a file key."""
+    """So many logs; of two logs, some are in plaintext and some share a file key."""
 
-    def __init__(
-        self, plain: bytes, encrypted: bytes, count: int, milliseconds: float, length: int
-    ) -> None:
-        # Behind its first kilobyte a log here is a hole: what it decrypts to is as much work.
+    def __init__(self, logs: list[bytes], count: int, milliseconds: float, length: int) -> None:
         self.length = length
-        self.plain = plain[:LENGTH]
-        self.encrypted = encrypted[:LENGTH]
+        self.logs = [log[:length] for log in logs]
+        self.plain, self.encrypted = self.logs[:2]
         self.seconds = milliseconds / 1000
         self.keys = [f"fleet/host{n % 40:02}/binlog.{n:06}" for n in range(count)]
         self.keys.sort()
@@ -37,6 +35,8 @@ class Fleet:
 
     def content(self, key: str) -> bytes:
         number = int(key.rsplit(".", 1)[1])
+        if len(self.logs) > 2:
+            return self.logs[number % len(self.logs)]
         if number % 1009 == 7:
             return self.plain
         mark = hashlib.sha256(str(number).encode()).digest() * 3
@@ -78,7 +78,7 @@ class Fleet:
         if not key.startswith("fleet/"):
             return reply("404 Not Found", b"")
         content = self.content(key)
-        tag = f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
+        tag = f'"{hashlib.md5(content[:LENGTH], usedforsecurity=False).hexdigest()}"'
         start, end, status = 0, self.length, "200 OK"
         more = ""
         if "range" in headers:
@@ -86,14 +86,13 @@ class Fleet:
             start, end = int(first), min(int(last) + 1, self.length)
             status = "206 Partial Content"
             more = f"Content-Range: bytes {start}-{end - 1}/{self.length}\r\n"
-        body = content[start:end]
-        body += bytes(end - start - len(body))
+        body = b"" if method == "HEAD" else content[start:end]
         self.counts["bytes read"] += len(body)
         return (
             f"HTTP/1.1 {status}\r\nETag: {tag}\r\n{more}"
             "Last-Modified: Sat, 21 Nov 2026 12:00:00 GMT\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        ).encode() + (b"" if method == "HEAD" else body)
+            f"Content-Length: {end - start}\r\n\r\n"
+        ).encode() + body
 
     def listing(self, query: dict[str, list[str]]) -> bytes:
         prefix = query.get("prefix", [""])[0]
@@ -131,8 +130,8 @@ def written(query: dict[str, list[str]]) -> bytes:
     return reply("200 OK", b"", tag)
 
 
-async def main(plain: Path, encrypted: Path, count: int, milliseconds: float, length: int) -> None:
-    fleet = Fleet(plain.read_bytes(), encrypted.read_bytes(), count, milliseconds, length)
+async def main(logs: list[Path], count: int, milliseconds: float, length: int) -> None:
+    fleet = Fleet([log.read_bytes() for log in logs], count, milliseconds, length)
     server = await asyncio.start_server(fleet.serve, "127.0.0.1", 0, backlog=1024, limit=16 << 20)
     print(server.sockets[0].getsockname()[1], flush=True)
     async with server:
@@ -140,4 +139,7 @@ async def main(plain: Path, encrypted: Path, count: int, milliseconds: float, le
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5])))
+    *names, count, milliseconds, length = sys.argv[1:]
+    paths = [Path(name) for name in names]
+    logs = sorted(paths[0].iterdir()) if paths[0].is_dir() else paths
+    asyncio.run(main(logs, int(count), float(milliseconds), int(length)))

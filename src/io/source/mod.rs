@@ -22,6 +22,9 @@ use super::objects::{Object, UpdateVersion};
 /// workers bounds the memory, whatever the file's size.
 pub const WINDOW: u64 = 4 << 20;
 
+/// How much of an object is read at first where a window ended.
+const TAIL: u64 = 256 << 10;
+
 /// Smaller files are read: to map one and unmap it again takes longer. Measured in
 /// docs/performance.md.
 const SMALLEST_MAPPED: u64 = 128 << 10;
@@ -169,7 +172,7 @@ impl FileSource {
         }
     }
 
-    fn is_object(&self) -> bool {
+    pub(super) fn is_object(&self) -> bool {
         !matches!(self.backing, Backing::File(_))
     }
 
@@ -204,6 +207,7 @@ impl FileSource {
             uncached: None,
             buffer: Vec::new(),
             held: 0..0,
+            follows: false,
         }
     }
 
@@ -268,6 +272,8 @@ pub struct View<'a> {
     buffer: Vec<u8>,
     /// Which bytes of an object the buffer has.
     held: Range<u64>,
+    /// Whether they followed on those before.
+    follows: bool,
 }
 
 impl View<'_> {
@@ -310,12 +316,23 @@ impl View<'_> {
         }
     }
 
-    /// The piece of an object: the rest of its window is read with it, by one request.
+    /// The piece of an object: what lies behind it is read with it, by one request. A window, as a
+    /// rule; little where the piece is the first behind a window, for it may be the end of an event
+    /// that the window's end cuts, and the last that is wanted.
     fn held(&mut self, offset: u64, length: usize) -> Result<&[u8], TransferError> {
         let end = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
         if offset < self.held.start || end > self.held.end {
-            let window = (offset / WINDOW).saturating_add(1).saturating_mul(WINDOW);
-            let until = window.max(end).min(self.source.length);
+            let follows = self.held.contains(&offset) || (offset > 0 && offset == self.held.end);
+            let ahead = if follows && !self.follows {
+                TAIL
+            } else {
+                WINDOW
+            };
+            self.follows = follows;
+            let until = offset
+                .saturating_add(ahead)
+                .max(end)
+                .min(self.source.length);
             let wanted = usize::try_from(until.saturating_sub(offset)).unwrap_or(usize::MAX);
             // What fails leaves nothing that could be taken for the bytes.
             self.held = 0..0;
