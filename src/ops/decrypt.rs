@@ -58,7 +58,7 @@ pub fn decrypt(
     match input {
         Input::File(source) => {
             let path = source.path().to_owned();
-            let log = OpenLog::new(source, keys)?;
+            let log = OpenLog::without_survey(source, keys)?;
             check_encrypted(log.kind(), &path)?;
             file(&log, output, checks, progress)
         }
@@ -123,23 +123,38 @@ fn file(
     checks: DecryptOptions,
     progress: &dyn Progress,
 ) -> Result<Decrypted, Error> {
-    let source = log.source();
-    if let Some(damage @ LogError::Mariadb(MariadbError::BadLength { .. })) = log.tail_damage() {
-        return Err(Error::log(source.path(), damage));
-    }
     let guard = Guard::new(progress);
     let progress: &dyn Progress = &guard;
     let apply = |offset, source: &[u8], target: &mut [u8]| {
-        if let Err(error) = log.decipher_strictly(offset, source, target) {
+        let done = log.decipher_strictly(offset, source, target);
+        if let Err(error) = done.and_then(|()| refuse_bad_length(log)) {
             guard.fail(error);
         }
     };
     let written = write(log, output, &apply, checks, progress);
     if let Some(error) = guard.failure() {
+        // What deciphers to nonsense may do so because of a length.
+        survey(log)?;
         return Err(error);
     }
     written?;
     Ok(Decrypted::of(log))
+}
+
+/// A length in clear that is wrong: whatever follows it cannot be found.
+fn refuse_bad_length(log: &OpenLog) -> Result<(), Error> {
+    match log.tail_damage() {
+        Some(damage @ LogError::Mariadb(MariadbError::BadLength { .. })) => {
+            Err(Error::log(log.source().path(), damage))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Finds out where the log ends.
+fn survey(log: &OpenLog) -> Result<(), Error> {
+    log.survey()?;
+    refuse_bad_length(log)
 }
 
 impl Decrypted {
@@ -164,11 +179,15 @@ fn write(
 ) -> Result<(), Error> {
     let source = log.source();
     let start = log.probe().body_offset();
-    let range = start..start.saturating_add(log.plain_length());
+    let range = || start..start.saturating_add(log.plain_length());
     match output {
         Output::File(target, options) => {
             check_not_itself(source, target)?;
             let sink = AtomicFile::create(target, options)?;
+            // What can be cut afterwards need not be known before.
+            if !sink.can_be_read_back() {
+                survey(log)?;
+            }
             // What goes to a store must be known to be good before it goes.
             let checks = if checks.verify && !sink.can_be_read_back() {
                 verify_open(log)?;
@@ -176,15 +195,21 @@ fn write(
             } else {
                 checks
             };
-            pipeline::file_to_file(source, range, &sink, 0, apply, progress)?;
+            pipeline::file_to_file(source, range(), &sink, 0, apply, progress)?;
+            let written = log.plain_length();
+            survey(log)?;
+            if log.plain_length() < written {
+                sink.cut(log.plain_length())?;
+            }
             checks.apply(&sink, source.path())?;
             sink.commit()?;
         }
         Output::Stream(writer, name) => {
+            survey(log)?;
             if checks.verify {
                 verify_open(log)?;
             }
-            pipeline::file_to_stream(source, range, writer, name, apply, progress)?;
+            pipeline::file_to_stream(source, range(), writer, name, apply, progress)?;
         }
     }
     Ok(())
@@ -254,9 +279,12 @@ pub fn decrypt_all(
 ) -> Result<Vec<FileResult>, Error> {
     let directory = OutputDirectory::create(directory)?;
     let work = |path: &Path| {
-        let log = OpenLog::open(path, keys)?;
+        let log = OpenLog::without_survey(FileSource::open(path)?, keys)?;
         check_encrypted(log.kind(), path)?;
         let target = directory.claim(path)?;
+        if checks.resume {
+            log.survey()?;
+        }
         if checks.resume && resume::is_plaintext_of(&target, &log)? {
             let _ = progress.advance(log.plain_length());
             let kept = Decrypted {
