@@ -52,7 +52,16 @@ impl OpenLog {
     ///
     /// # Errors
     /// As [`OpenLog::open`].
-    pub fn new(mut source: FileSource, keys: &Keyring) -> Result<Self, Error> {
+    pub fn new(source: FileSource, keys: &Keyring) -> Result<Self, Error> {
+        let log = Self::without_survey(source, keys)?;
+        log.survey()?;
+        Ok(log)
+    }
+
+    /// The same for those who read the log from its beginning to its end, and can do without
+    /// knowing before how it ends: its plaintext is no longer than [`OpenLog::plain_length`] says
+    /// until [`OpenLog::survey`].
+    pub(crate) fn without_survey(mut source: FileSource, keys: &Keyring) -> Result<Self, Error> {
         let probe = Probe::new(&read_enough(&source)?, keys)?
             .readable()
             .map_err(|error| Error::log(source.path(), error))?;
@@ -62,10 +71,8 @@ impl OpenLog {
         } else {
             Access::Mapped
         });
-        let events = match probe.per_event() {
-            Some(log) => Some(per_event::Events::find(&source, log)?),
-            None => None,
-        };
+        let events = probe.per_event();
+        let events = events.map(|log| per_event::Events::new(&source, log));
         Ok(Self {
             source,
             probe,
@@ -73,20 +80,31 @@ impl OpenLog {
         })
     }
 
+    /// Finds out where the log ends, if that is not known yet.
+    ///
+    /// # Errors
+    /// [`TransferError`] when the file cannot be read.
+    pub(crate) fn survey(&self) -> Result<(), TransferError> {
+        match self.probe.per_event().zip(self.events.as_ref()) {
+            Some((log, events)) => events.survey(&self.source, log),
+            None => Ok(()),
+        }
+    }
+
     /// A log that MariaDB encrypted, with a cipher that need not be found out.
     pub(crate) fn under(source: FileSource, cipher: EventCipher) -> Result<Self, Error> {
         let probe = Probe::under(&read_start(&source)?, cipher)
             .and_then(Probe::readable)
             .map_err(|error| Error::log(source.path(), error))?;
-        let events = match probe.per_event() {
-            Some(log) => Some(per_event::Events::find(&source, log)?),
-            None => None,
-        };
-        Ok(Self {
+        let events = probe.per_event();
+        let events = events.map(|log| per_event::Events::new(&source, log));
+        let log = Self {
             source,
             probe,
             events,
-        })
+        };
+        log.survey()?;
+        Ok(log)
     }
 
     /// What the file is.
@@ -109,14 +127,16 @@ impl OpenLog {
 
     /// Length of the plaintext in bytes.
     #[must_use]
-    pub const fn plain_length(&self) -> u64 {
-        match &self.events {
-            Some(events) => events.plain_length(),
-            None => self
-                .source
-                .length()
-                .saturating_sub(self.probe.body_offset()),
-        }
+    pub fn plain_length(&self) -> u64 {
+        let body = || {
+            let start = self.probe.body_offset();
+            self.source.length().saturating_sub(start)
+        };
+        let surveyed = self
+            .events
+            .as_ref()
+            .and_then(per_event::Events::plain_length);
+        surveyed.unwrap_or_else(body)
     }
 
     /// What is wrong with the end of a log whose events are encrypted one by one: there the
@@ -125,7 +145,7 @@ impl OpenLog {
     #[must_use]
     pub fn tail_damage(&self) -> Option<LogError> {
         let tail = self.events.as_ref()?.tail()?;
-        Some(tail.clone().into())
+        Some(tail.into())
     }
 
     /// Turns bytes of the file, those of plain offset `offset` and up, into as much plaintext. Of

@@ -9,8 +9,9 @@ use std::sync::{Arc, mpsc};
 
 use rayon::prelude::*;
 
+use super::content::{Content, Opened};
 use super::facts::FilePath;
-use super::scan::{Content, Local, Opened, Reason, Scan};
+use super::scan::{Local, Reason, Scan};
 use crate::io::TransferError;
 use crate::io::listing::{self, Entry};
 use crate::io::source::FileSource;
@@ -19,8 +20,8 @@ use crate::io::source::FileSource;
 const LISTED_AHEAD: usize = 4096;
 
 impl Content for FileSource {
-    fn at_hand(&self) -> usize {
-        Self::at_hand(self).len()
+    fn at_hand(&self) -> Option<usize> {
+        Some(Self::at_hand(self).len())
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -108,11 +109,7 @@ impl Scan<'_> {
         let at = FilePath::of(path);
         let directory: Arc<Path> = Arc::from(at.directory());
         let name: &OsStr = at.name();
-        let opened = Opened {
-            directory: &directory,
-            name,
-            content,
-        };
+        let opened = Opened::new(&directory, name, content);
         self.look(local, &opened, Reason::Found);
     }
 }

@@ -163,10 +163,10 @@ impl EventCipher {
             previous: self.iv(event.offset),
             next_block: 0,
         };
-        let mut block = gather(head);
+        let mut block = gather(head).to_le_bytes();
         let enciphered = head.len().saturating_sub(4).min(BLOCK);
         encryptor.encrypt(block.get_mut(..enciphered).unwrap_or_default());
-        scatter(&block, event.length, head);
+        scatter(u128::from_le_bytes(block), event.length, head);
         encryptor
     }
 

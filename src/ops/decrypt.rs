@@ -61,7 +61,7 @@ pub fn decrypt(
     match input {
         Input::File(source) => {
             let path = source.path().to_owned();
-            let log = OpenLog::new(source, keys)?;
+            let log = OpenLog::without_survey(source, keys)?;
             check_encrypted(log.kind(), &path)?;
             file(&log, output, checks, progress)
         }
@@ -140,23 +140,38 @@ fn file(
     checks: DecryptOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<Decrypted, Error> {
-    let source = log.source();
-    if let Some(damage @ LogError::Mariadb(MariadbError::BadLength { .. })) = log.tail_damage() {
-        return Err(Error::log(source.path(), damage));
-    }
     let guard = Guard::new(progress);
     let progress: &dyn Progress = &guard;
     let apply = |offset, source: &[u8], target: &mut [u8]| {
-        if let Err(error) = log.decipher_strictly(offset, source, target) {
+        let done = log.decipher_strictly(offset, source, target);
+        if let Err(error) = done.and_then(|()| refuse_bad_length(log)) {
             guard.fail(error);
         }
     };
     let written = write(log, output, &apply, checks, progress);
     if let Some(error) = guard.failure() {
+        // What deciphers to nonsense may do so because of a length.
+        survey(log)?;
         return Err(error);
     }
     written?;
     Ok(Decrypted::of(log, log.plain_length(), checks.recipients))
+}
+
+/// A length in clear that is wrong: whatever follows it cannot be found.
+fn refuse_bad_length(log: &OpenLog) -> Result<(), Error> {
+    match log.tail_damage() {
+        Some(damage @ LogError::Mariadb(MariadbError::BadLength { .. })) => {
+            Err(Error::log(log.source().path(), damage))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Finds out where the log ends.
+fn survey(log: &OpenLog) -> Result<(), Error> {
+    log.survey()?;
+    refuse_bad_length(log)
 }
 
 impl Decrypted {
@@ -191,22 +206,31 @@ fn write(
 ) -> Result<(), Error> {
     let source = log.source();
     let start = log.probe().body_offset();
-    let range = start..start.saturating_add(log.plain_length());
+    let range = || start..start.saturating_add(log.plain_length());
     let how = (pipeline::threads_for_one(), progress);
     match output {
         Output::File(target, options) => {
             check_not_itself(source, target)?;
             let sink = AtomicFile::create(target, options)?;
+            // What can be cut afterwards need not be known before.
+            if !checks.can_read_back(&sink) {
+                survey(log)?;
+            }
             // What cannot be read back must be known to be good before it goes.
             if checks.verify && !checks.can_read_back(&sink) {
                 verify_open(log)?;
             }
             if let Some(recipients) = checks.recipients {
                 recipients.seal(&mut sink.writer(), target, |writer| {
-                    pipeline::file_to_stream(source, range, writer, target, apply, how)
+                    pipeline::file_to_stream(source, range(), writer, target, apply, how)
                 })?;
             } else {
-                pipeline::file_to_file(source, range, &sink, 0, apply, progress)?;
+                pipeline::file_to_file(source, range(), &sink, 0, apply, progress)?;
+            }
+            let written = log.plain_length();
+            survey(log)?;
+            if log.plain_length() < written {
+                sink.cut(log.plain_length())?;
             }
             if checks.can_read_back(&sink) {
                 checks.apply(&sink, source.path())?;
@@ -214,11 +238,12 @@ fn write(
             sink.commit()?;
         }
         Output::Stream(writer, name) => {
+            survey(log)?;
             if checks.verify {
                 verify_open(log)?;
             }
             seal(checks.recipients, (writer, name), |writer| {
-                pipeline::file_to_stream(source, range, writer, name, apply, how)
+                pipeline::file_to_stream(source, range(), writer, name, apply, how)
             })?;
         }
     }
@@ -283,11 +308,14 @@ pub fn decrypt_all(
 ) -> Result<Vec<FileResult>, Error> {
     let directory = OutputDirectory::create(directory)?;
     let work = |path: &Path| {
-        let log = OpenLog::open(path, keys)?;
+        let log = OpenLog::without_survey(FileSource::open(path)?, keys)?;
         check_encrypted(log.kind(), path)?;
         let mut target = directory.claim(path)?;
         if checks.recipients.is_some() {
             target.as_mut_os_string().push(EXTENSION);
+        }
+        if checks.resume {
+            log.survey()?;
         }
         if checks.resume && checks.is_done(&target, &log)? {
             let _ = progress.advance(log.plain_length());

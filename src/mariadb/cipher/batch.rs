@@ -6,7 +6,7 @@
 
 use aes::cipher::Array;
 
-use super::block::{BLOCK, Block, copy, counter, gather, scatter, unchain, xored};
+use super::block::{BLOCK, Block, bits, copy, counter, gather, scatter, unchain};
 use super::stored::to_index;
 use super::{EventCipher, EventSpan, HEAD, Mode, Stored};
 
@@ -132,7 +132,7 @@ impl<'a, 'c> Batch<'a, 'c> {
             }
             Mode::Cbc | Mode::Ecb => {
                 if let Some((head, others)) = blocks.split_first_mut() {
-                    *head = gather(bytes).into();
+                    *head = gather(bytes).to_le_bytes().into();
                     let end = length.saturating_sub(tail);
                     let middle = bytes.get(HEAD..end).unwrap_or_default();
                     Array::slice_as_flattened_mut(others).copy_from_slice(middle);
@@ -185,23 +185,23 @@ fn finish(mode: Mode, event: &Waiting<'_>, (blocks, mask): (&[Block], Block), ta
     };
     let (_, tail) = event.parts();
     if let (Some(target), Some(stored)) = (target.last_chunk_mut(), bytes.last_chunk()) {
-        *target = xored(*stored, shifted(mask, tail));
+        *target = (u128::from_le_bytes(*stored) ^ shifted(mask, tail)).to_le_bytes();
     }
     let stored_head = gather(bytes);
     let stored_middle = bytes.get(HEAD..).unwrap_or_default();
     let rest = target.get_mut(HEAD..).unwrap_or_default();
-    let head = (*head).into();
+    let head = bits(*head);
     let head = match mode {
         Mode::Cbc => {
             let (second, others) = middle.split_at_checked(1).unwrap_or_default();
-            unchain(second, &stored_head, rest);
+            unchain(second, &stored_head.to_le_bytes(), rest);
             let rest = rest.get_mut(BLOCK..).unwrap_or_default();
             unchain(others, stored_middle, rest);
-            xored(head, event.iv)
+            head ^ u128::from_le_bytes(event.iv)
         }
         Mode::Ctr => {
             unchain(middle, stored_middle, rest);
-            xored(head, stored_head)
+            head ^ stored_head
         }
         Mode::Ecb => {
             copy(Array::slice_as_flattened(middle), rest);
@@ -209,12 +209,14 @@ fn finish(mode: Mode, event: &Waiting<'_>, (blocks, mask): (&[Block], Block), ta
         }
     };
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    scatter(&head, length, target);
+    scatter(head, length, target);
 }
 
 /// The first `tail` bytes of a mask at the end of a block, after zeros.
-fn shifted(mask: Block, tail: usize) -> [u8; BLOCK] {
-    let bits = u32::try_from(BLOCK.saturating_sub(tail).saturating_mul(8));
-    let shift = |bits| u128::from_le_bytes(mask.into()).checked_shl(bits);
-    bits.ok().and_then(shift).unwrap_or(0).to_le_bytes()
+fn shifted(mask: Block, tail: usize) -> u128 {
+    let zeros = u32::try_from(BLOCK.saturating_sub(tail).saturating_mul(8));
+    zeros
+        .ok()
+        .and_then(|zeros| bits(mask).checked_shl(zeros))
+        .unwrap_or(0)
 }

@@ -75,13 +75,14 @@ pub(super) fn unchain(blocks: &[Block], before: &[u8], target: &mut [u8]) {
     let (targets, _) = target.as_chunks_mut::<BLOCK>();
     let (before, _) = before.as_chunks::<BLOCK>();
     for ((target, block), before) in targets.iter_mut().zip(blocks).zip(before) {
-        *target = xored((*block).into(), *before);
+        *target = (bits(*block) ^ u128::from_le_bytes(*before)).to_le_bytes();
     }
 }
 
-/// Two blocks, XORed.
-pub(super) fn xored(one: [u8; BLOCK], other: [u8; BLOCK]) -> [u8; BLOCK] {
-    (u128::from_ne_bytes(one) ^ u128::from_ne_bytes(other)).to_ne_bytes()
+/// A block as a little-endian integer: what is made of words is best kept in registers, as a wide
+/// read of what was just written in two halves has to wait for them.
+pub(super) fn bits(block: Block) -> u128 {
+    u128::from_le_bytes(block.into())
 }
 
 /// As far as both go.
@@ -92,8 +93,10 @@ pub(super) fn copy(source: &[u8], target: &mut [u8]) {
         .for_each(|(target, byte)| *target = *byte);
 }
 
-/// The first enciphered block of an event, out of its first 20 bytes; what is not there is zero.
-pub(super) fn gather(head: &[u8]) -> [u8; BLOCK] {
+/// The first enciphered block of an event, out of its first 20 bytes, as a little-endian integer;
+/// what is not there is zero.
+#[inline]
+pub(super) fn gather(head: &[u8]) -> u128 {
     let mut whole = [0; HEAD];
     let head = match head.first_chunk::<HEAD>() {
         Some(head) => head,
@@ -102,32 +105,31 @@ pub(super) fn gather(head: &[u8]) -> [u8; BLOCK] {
             &whole
         }
     };
-    // Words and not bytes: a word read from bytes that were just written waits for them.
     let [.., h8, _, _, _, _, _, _, _, _, _, _, _] = *head;
     let low = word(head.first_chunk());
     let high = word(head.last_chunk());
     let first = low >> 32 | u64::from(h8) << 32 | low << 40;
     let second = high & !0xFF | low >> 24 & 0xFF;
-    pair(first, second)
+    u128::from(first) | u128::from(second) << 64
 }
 
 /// The reverse: a block and the length to the first bytes of an event.
-pub(super) fn scatter(block: &[u8; BLOCK], length: u32, head: &mut [u8]) {
-    let (first, second) = (word(block.first_chunk()), word(block.last_chunk()));
-    let length = u64::from(length);
-    let low = first >> 40 | (second & 0xFF) << 24 | first << 32;
-    let middle = first >> 32 & 0xFF | length << 8;
-    let high = second & !0xFF | length >> 24;
+#[inline]
+pub(super) fn scatter(block: u128, length: u32, head: &mut [u8]) {
+    // Bytes 0..8, 8..12 and 12..20.
+    let middle = block >> 32 & 0xFF | u128::from(length) << 8;
+    let low = block >> 40 & 0xFFFF_FFFF | block << 32;
+    let high = block >> 64 & !0xFF | u128::from(length) >> 24;
+    let parts = (low_half(low), low_half(middle), low_half(high));
     if let Some(head) = head.first_chunk_mut::<HEAD>() {
-        put(head, (low, middle, high));
+        put(head, parts);
     } else {
         let mut whole = [0; HEAD];
-        put(&mut whole, (low, middle, high));
+        put(&mut whole, parts);
         copy(&whole, head);
     }
 }
 
-/// Bytes 0..8, 8..12 and 12..20.
 fn put(head: &mut [u8; HEAD], (low, middle, high): (u64, u64, u64)) {
     let (start, rest) = head.split_at_mut(8);
     let (between, end) = rest.split_at_mut(4);
@@ -147,6 +149,6 @@ fn word(bytes: Option<&[u8; 8]>) -> u64 {
     bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
-fn pair(first: u64, second: u64) -> [u8; BLOCK] {
-    (u128::from(first) | u128::from(second) << 64).to_le_bytes()
+fn low_half(bits: u128) -> u64 {
+    u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default()
 }
