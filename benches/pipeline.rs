@@ -7,7 +7,7 @@ use std::path::Path;
 
 use binlogsec::crypto::derive::FileKey;
 use binlogsec::crypto::stream::CtrStream;
-use binlogsec::io::pipeline::{NoProgress, file_to_file, file_to_stream};
+use binlogsec::io::pipeline::{NoProgress, file_to_file, file_to_stream, threads_for_one};
 use binlogsec::io::sink::{AtomicFile, SinkOptions};
 use binlogsec::io::source::{Access, FileSource};
 use binlogsec::secret::Secret32;
@@ -56,7 +56,14 @@ fn files(c: &mut Criterion) {
             b.iter(|| {
                 let (mut sink, name) = (std::io::sink(), Path::new("-"));
                 pool.install(|| {
-                    file_to_stream(&source, 0..SIZE, &mut sink, name, &apply, &NoProgress)
+                    file_to_stream(
+                        &source,
+                        0..SIZE,
+                        &mut sink,
+                        name,
+                        &apply,
+                        (threads_for_one(), &NoProgress),
+                    )
                 })
                 .unwrap()
             });

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use crate::error::Error;
 use crate::event::format_description::FormatDescription;
+use crate::event::{MAGIC, format_description};
 use crate::io::TransferError;
 use crate::io::source::{Access, FileSource};
 use crate::keyring::Keyring;
-use crate::log::{LogKind, PROBE_LENGTH};
+use crate::log::{LogKind, PROBE_LENGTH, header};
 use crate::mariadb::cipher::EventCipher;
 use crate::walk::{PlainSource, PlainView};
 
@@ -51,8 +52,17 @@ impl OpenLog {
     ///
     /// # Errors
     /// As [`OpenLog::open`].
-    pub fn new(mut source: FileSource, keys: &Keyring) -> Result<Self, Error> {
-        let probe = Probe::new(&read_start(&source)?, keys)?
+    pub fn new(source: FileSource, keys: &Keyring) -> Result<Self, Error> {
+        let log = Self::without_survey(source, keys)?;
+        log.survey()?;
+        Ok(log)
+    }
+
+    /// The same for those who read the log from its beginning to its end, and can do without
+    /// knowing before how it ends: its plaintext is no longer than [`OpenLog::plain_length`] says
+    /// until [`OpenLog::survey`].
+    pub(crate) fn without_survey(mut source: FileSource, keys: &Keyring) -> Result<Self, Error> {
+        let probe = Probe::new(&read_enough(&source)?, keys)?
             .readable()
             .map_err(|error| Error::log(source.path(), error))?;
         let in_use = probe.description().is_none_or(FormatDescription::in_use);
@@ -61,10 +71,8 @@ impl OpenLog {
         } else {
             Access::Mapped
         });
-        let events = match probe.per_event() {
-            Some(log) => Some(per_event::Events::find(&source, log)?),
-            None => None,
-        };
+        let events = probe.per_event();
+        let events = events.map(|log| per_event::Events::new(&source, log));
         Ok(Self {
             source,
             probe,
@@ -72,20 +80,31 @@ impl OpenLog {
         })
     }
 
+    /// Finds out where the log ends, if that is not known yet.
+    ///
+    /// # Errors
+    /// [`TransferError`] when the file cannot be read.
+    pub(crate) fn survey(&self) -> Result<(), TransferError> {
+        match self.probe.per_event().zip(self.events.as_ref()) {
+            Some((log, events)) => events.survey(&self.source, log),
+            None => Ok(()),
+        }
+    }
+
     /// A log that MariaDB encrypted, with a cipher that need not be found out.
     pub(crate) fn under(source: FileSource, cipher: EventCipher) -> Result<Self, Error> {
         let probe = Probe::under(&read_start(&source)?, cipher)
             .and_then(Probe::readable)
             .map_err(|error| Error::log(source.path(), error))?;
-        let events = match probe.per_event() {
-            Some(log) => Some(per_event::Events::find(&source, log)?),
-            None => None,
-        };
-        Ok(Self {
+        let events = probe.per_event();
+        let events = events.map(|log| per_event::Events::new(&source, log));
+        let log = Self {
             source,
             probe,
             events,
-        })
+        };
+        log.survey()?;
+        Ok(log)
     }
 
     /// What the file is.
@@ -108,14 +127,16 @@ impl OpenLog {
 
     /// Length of the plaintext in bytes.
     #[must_use]
-    pub const fn plain_length(&self) -> u64 {
-        match &self.events {
-            Some(events) => events.plain_length(),
-            None => self
-                .source
-                .length()
-                .saturating_sub(self.probe.body_offset()),
-        }
+    pub fn plain_length(&self) -> u64 {
+        let body = || {
+            let start = self.probe.body_offset();
+            self.source.length().saturating_sub(start)
+        };
+        let surveyed = self
+            .events
+            .as_ref()
+            .and_then(per_event::Events::plain_length);
+        surveyed.unwrap_or_else(body)
     }
 
     /// What is wrong with the end of a log whose events are encrypted one by one: there the
@@ -124,7 +145,7 @@ impl OpenLog {
     #[must_use]
     pub fn tail_damage(&self) -> Option<LogError> {
         let tail = self.events.as_ref()?.tail()?;
-        Some(tail.clone().into())
+        Some(tail.into())
     }
 
     /// Turns bytes of the file, those of plain offset `offset` and up, into as much plaintext. Of
@@ -230,6 +251,36 @@ impl PlainSource for OpenLog {
 
     fn check_size(&self) -> Result<(), TransferError> {
         self.source.check_size()
+    }
+}
+
+/// The first bytes of a file: those that are at hand if they are enough, else as many as a probe
+/// wants.
+///
+/// # Errors
+/// [`TransferError`] when they cannot be read.
+pub fn read_enough(source: &FileSource) -> Result<Vec<u8>, TransferError> {
+    let start = source.at_hand();
+    if is_enough(&start, source.length()) {
+        return Ok(start);
+    }
+    read_start(source)
+}
+
+/// Whether a probe of the first [`PROBE_LENGTH`] bytes of a file would tell no more than one of
+/// these, whatever the keys.
+#[must_use]
+pub fn is_enough(start: &[u8], file_length: u64) -> bool {
+    /// Of MySQL's encrypted logs: the header, and the first event however long it is.
+    const ENCRYPTED: usize = header::LENGTH + MAGIC.len() + format_description::MAX_LENGTH;
+    if start.len() >= PROBE_LENGTH || u64::try_from(start.len()) == Ok(file_length) {
+        return true;
+    }
+    match LogKind::classify_part(start) {
+        (LogKind::MysqlEncrypted(_), _) => start.len() >= ENCRYPTED,
+        // Its key is proven by as many events as there are.
+        (LogKind::MariadbEncrypted(..), _) => false,
+        (_, is_sure) => is_sure,
     }
 }
 

@@ -217,6 +217,8 @@ impl<'de> Deserialize<'de> for Mark {
 pub struct BodyMarks([Option<u32>; 3]);
 
 const BODY_LENGTHS: [usize; 3] = [128, 256, 512];
+/// How many of a log's first bytes are compared with those of others.
+pub(super) const COMPARED: usize = header::LENGTH + 512;
 /// Flags of the format description event, in the body.
 const IN_USE_BYTE: usize = 21;
 

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::content::Opened;
 use super::facts::{BodyMarks, Compression, EncryptionFacts, LogFacts, LogStatus, Mark};
 use super::judge::inspection;
-use super::scan::{Local, Opened, Scan};
+use super::scan::{Local, Scan};
 use crate::error::describe;
 use crate::event;
 use crate::event::format_description::FormatDescription;
@@ -50,7 +51,7 @@ pub(super) fn apply(
     start: &[u8],
     compression: Option<Compression>,
 ) {
-    let (size, mode) = opened.content.size_and_mode();
+    let (size, mode) = opened.size_and_mode();
     let mut facts = LogFacts {
         path: opened.file_path(),
         kind: "".into(),

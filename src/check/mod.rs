@@ -21,6 +21,7 @@
 //! ```
 
 mod compressed;
+mod content;
 pub mod facts;
 mod judge;
 mod log_rules;

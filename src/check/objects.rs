@@ -9,8 +9,9 @@ use std::sync::{Arc, mpsc};
 
 use rayon::prelude::*;
 
+use super::content::{Content, Opened};
 use super::facts::FilePath;
-use super::scan::{Content, Local, Opened, Reason, Scan};
+use super::scan::{Local, Reason, Scan};
 use crate::io::TransferError;
 use crate::io::listing::{self, Entry};
 use crate::io::source::FileSource;
@@ -19,6 +20,10 @@ use crate::io::source::FileSource;
 const LISTED_AHEAD: usize = 4096;
 
 impl Content for FileSource {
+    fn at_hand(&self) -> Option<usize> {
+        Some(Self::at_hand(self).len())
+    }
+
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         Self::read_at(self, offset, buffer).map_err(TransferError::into_io)
     }
@@ -104,11 +109,7 @@ impl Scan<'_> {
         let at = FilePath::of(path);
         let directory: Arc<Path> = Arc::from(at.directory());
         let name: &OsStr = at.name();
-        let opened = Opened {
-            directory: &directory,
-            name,
-            content,
-        };
+        let opened = Opened::new(&directory, name, content);
         self.look(local, &opened, Reason::Found);
     }
 }

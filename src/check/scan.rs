@@ -2,15 +2,16 @@
 
 use std::collections::HashSet;
 use std::ffi::{CStr, OsStr};
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::compressed;
-use super::facts::{Facts, FilePath, IndexFacts, KeyringFacts, ServerFacts};
+use super::content::{Content, Opened};
+use super::facts::{COMPARED, Facts, FilePath, IndexFacts, KeyringFacts, ServerFacts};
 use super::judge::{exceeds, mode_message};
 use super::log_rules::{self, KeyTexts};
 use super::targets::{Roots, real};
@@ -20,12 +21,13 @@ use crate::error::Error;
 use crate::finding::{Finding, RuleId, path_text};
 use crate::io::TransferError;
 use crate::io::pipeline::Progress;
-use crate::io::source::{FileSource, describe};
+use crate::io::source::FileSource;
 use crate::io::tree::{Batch, Directory, Visitor};
 use crate::io::{listing, location};
 use crate::keyring::{Keyring, KeyringFile, rotation};
 use crate::log::key_id::{PREFIX, is_uuid};
 use crate::log::{LogKind, PROBE_LENGTH, header};
+use crate::open;
 use crate::ops::shard::Shard;
 use crate::ops::targets::{has_log_extension, is_index, read_index};
 
@@ -78,54 +80,6 @@ pub(super) enum Reason {
     Named,
     /// The same, and it lies in a directory that is walked: what the walk says is not said again.
     NamedAndFound,
-}
-
-/// One file, open.
-pub(super) struct Opened<'a> {
-    pub(super) directory: &'a Arc<Path>,
-    pub(super) name: &'a OsStr,
-    pub(super) content: &'a dyn Content,
-}
-
-/// What is read of a file, or of an object.
-pub(super) trait Content {
-    /// Some bytes from `offset` on, as [`FileExt::read_at`].
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<usize>;
-    /// Size in bytes and permission bits; an object has none.
-    fn size_and_mode(&self) -> (u64, u32);
-    /// The file's metadata; `None` for an object.
-    fn metadata(&self) -> Option<Metadata>;
-}
-
-impl Content for File {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
-        FileExt::read_at(self, buffer, offset)
-    }
-
-    fn size_and_mode(&self) -> (u64, u32) {
-        // By fstat, which costs less than the statx behind `File::metadata`.
-        let status = rustix::fs::fstat(self);
-        status.map_or((0, 0), |status| {
-            (
-                u64::try_from(status.st_size).unwrap_or(0),
-                status.st_mode & 0o7777,
-            )
-        })
-    }
-
-    fn metadata(&self) -> Option<Metadata> {
-        Self::metadata(self).ok()
-    }
-}
-
-impl Opened<'_> {
-    pub(super) fn path(&self) -> PathBuf {
-        self.directory.join(self.name)
-    }
-
-    pub(super) fn file_path(&self) -> FilePath {
-        FilePath::new(self.directory, self.name)
-    }
 }
 
 /// One run over all targets.
@@ -236,11 +190,8 @@ impl<'a> Scan<'a> {
         let directory = Arc::from(at.directory());
         match FileSource::open(path) {
             Ok(source) => {
-                let opened = Opened {
-                    directory: &directory,
-                    name: at.name(),
-                    content: source.file().map_or(&source as &dyn Content, |file| file),
-                };
+                let content = source.file().map_or(&source as &dyn Content, |file| file);
+                let opened = Opened::new(&directory, at.name(), content);
                 self.look(local, &opened, reason);
             }
             Err(error) => self.unreadable(local, path, &error),
@@ -272,12 +223,7 @@ impl<'a> Scan<'a> {
         }
         match directory.open(name) {
             Ok(file) => {
-                let opened = Opened {
-                    directory: path,
-                    name: os_name,
-                    content: &file,
-                };
-                self.look(local, &opened, Reason::Found);
+                self.look(local, &Opened::new(path, os_name, &file), Reason::Found);
             }
             // Servers purge logs while somebody looks.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -293,7 +239,7 @@ impl<'a> Scan<'a> {
     /// Reads the first bytes of a file and judges them.
     pub(super) fn look(&self, local: &mut Local, opened: &Opened<'_>, reason: Reason) {
         let mut buffer = std::mem::take(&mut local.buffer);
-        match read_start(opened.content, &mut buffer) {
+        match read_start(opened, &mut buffer) {
             Ok(read) => {
                 local.collected.counts.count_read(read);
                 let start = buffer.get(..read).unwrap_or_default();
@@ -311,7 +257,7 @@ impl<'a> Scan<'a> {
         let is_log = starts_a_log(start);
         let compression = compressed::detect(start).filter(|_| !is_log);
         if let Some(compression) = compression {
-            let inner = compressed::start(compression, At::start(opened.content), PROBE_LENGTH);
+            let inner = compressed::start(compression, opened.reader(), PROBE_LENGTH);
             if starts_a_log(&inner) && reason != Reason::NamedAndFound {
                 local.collected.counts.count_file();
                 return log_rules::apply(self, local, opened, &inner, Some(compression));
@@ -401,7 +347,7 @@ impl<'a> Scan<'a> {
     }
 
     fn keyring_in_the_tree(&self, local: &mut Local, opened: &Opened<'_>) {
-        let metadata = opened.content.metadata();
+        let metadata = opened.metadata();
         let is_known =
             |metadata: &Metadata| self.keyrings.contains(&(metadata.dev(), metadata.ino()));
         if metadata.as_ref().is_some_and(is_known) {
@@ -541,50 +487,30 @@ impl Visitor for Scan<'_> {
     }
 }
 
-/// Reads a file from its beginning without moving its position.
-struct At<'a> {
-    file: &'a dyn Content,
-    offset: u64,
-}
-
-impl<'a> At<'a> {
-    const fn start(file: &'a dyn Content) -> Self {
-        Self { file, offset: 0 }
-    }
-}
-
-impl std::io::Read for At<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.file.read_at(buffer, self.offset)?;
-        self.offset = self
-            .offset
-            .saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
-        Ok(read)
-    }
-}
-
-/// The first bytes, as many as there are. What the file has become meanwhile, if it is none any
-/// more, gives an error.
-fn read_start(file: &dyn Content, buffer: &mut [u8]) -> std::io::Result<usize> {
-    let mut filled = 0_usize;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        let offset = u64::try_from(filled).unwrap_or(u64::MAX);
-        match file.read_at(rest, offset) {
-            Ok(0) => break,
-            // Less than was asked for is not the end: network file systems give what they have.
-            Ok(read) => filled = filled.saturating_add(read),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) if error.raw_os_error() == Some(libc::ESPIPE) => {
-                let file_type = file.metadata().map(|metadata| metadata.file_type());
-                return Err(std::io::Error::other(format!(
-                    "it is {}",
-                    file_type.map_or("no regular file", describe)
-                )));
-            }
-            Err(error) => return Err(error),
+/// As many of the first bytes as it takes to judge a file by them.
+fn read_start(opened: &Opened<'_>, buffer: &mut [u8]) -> std::io::Result<usize> {
+    if let Some(at_hand) = opened.at_hand() {
+        let part = buffer.get_mut(..at_hand).unwrap_or_default();
+        let read = opened.read_start(part)?;
+        let start = part.get(..read).unwrap_or_default();
+        let (size, _) = opened.size_and_mode();
+        if open::is_enough(start, size) && !has_more_to_say(opened.name, start) {
+            return Ok(read);
         }
     }
-    Ok(filled)
+    opened.read_start(buffer)
+}
+
+/// Whether the rules look for more in a file than its kind and its key, and further into it.
+fn has_more_to_say(name: &OsStr, start: &[u8]) -> bool {
+    if starts_a_log(start) {
+        return start.len() < COMPARED;
+    }
+    // It may have a damaged magic, or say something of the logs beside it.
+    start.len() < COMPARED
+        || name == "auto.cnf"
+        || is_index(Path::new(name))
+        || start.trim_ascii_start().starts_with(b"{")
 }
 
 /// Whether bytes start like a log of any kind, with a byte of the magic changed or without.

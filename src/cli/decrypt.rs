@@ -1,9 +1,11 @@
 //! `binlogsec decrypt`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::bail;
+use binlogsec::io::sealed::Recipients;
 use binlogsec::ops::decrypt::{self, DecryptOptions};
 use binlogsec::report::human;
 use binlogsec::report::model::DecryptReport;
@@ -21,6 +23,7 @@ Examples:
   binlogsec decrypt binlog.000042 -o plain.000042 --keyring component_keyring_file
   binlogsec decrypt binlog.index --output-dir plain/ --keyring component_keyring_file
   binlogsec decrypt binlog.000042 -o - --keyring component_keyring_file | mysqlbinlog -
+  binlogsec decrypt s3://logs/host1/ --output-dir s3://archive/host1 --recipient age1…
   binlogsec decrypt binlog.000042 -o - --stop-datetime '2026-11-21 14:03' | mysqlbinlog - | mysql";
 
 /// Write the plaintext of encrypted logs, byte for byte
@@ -48,6 +51,10 @@ pub(crate) struct DecryptArgs {
     /// and exit code 4
     #[arg(long)]
     pub(crate) verify: bool,
+    /// Write age files for these recipients instead of plaintext: age1…, or a file with one on each
+    /// line; with --output-dir the names get `.age`; repeatable
+    #[arg(long = "recipient", value_name = "age1…|FILE")]
+    pub(crate) recipients: Vec<OsString>,
     #[command(flatten)]
     pub(crate) slice: SliceArgs,
     #[command(flatten)]
@@ -58,6 +65,11 @@ pub(crate) struct DecryptArgs {
 }
 
 pub(crate) fn run(args: &DecryptArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let recipients = match args.recipients.as_slice() {
+        [] => None,
+        names => Some(Recipients::open(names)?),
+    };
+    let recipients = recipients.as_ref();
     let keyring = keys::open(&args.keys, terminal)?;
     process::clean_up_on_signals()?;
     let started = Instant::now();
@@ -65,11 +77,12 @@ pub(crate) fn run(args: &DecryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let checks = DecryptOptions {
         verify: args.verify,
         resume: args.shard.resume,
+        recipients,
     };
     args.shard.check_target(args.output_dir.is_some())?;
     let results = match (&args.output, &args.output_dir) {
         (Some(output), _) if !slice.is_whole_log() => {
-            let result = slice::one_slice(args, &slice, output, &keyring, terminal)?;
+            let result = slice::one_slice(args, (&slice, recipients), output, &keyring, terminal)?;
             (vec![result], Vec::new())
         }
         (None, Some(_)) if !slice.is_whole_log() => {

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::bail;
 use binlogsec::error::Error;
 use binlogsec::event::gtid_set::GtidSet;
+use binlogsec::io::sealed::Recipients;
 use binlogsec::keyring::Keyring;
 use binlogsec::open::OpenLog;
 use binlogsec::ops::decrypt::{Decrypted, FileOutcome, FileResult};
@@ -58,7 +59,7 @@ impl SliceArgs {
 /// A part of one log. Plaintext logs are as good as encrypted ones here.
 pub(crate) fn one_slice(
     args: &DecryptArgs,
-    options: &SliceOptions,
+    (options, recipients): (&SliceOptions, Option<&Recipients>),
     output: &Path,
     keyring: &Keyring,
     terminal: &Terminal,
@@ -71,7 +72,7 @@ pub(crate) fn one_slice(
     };
     let result = open_source(path)
         .and_then(|source| OpenLog::new(source, keyring))
-        .and_then(|log| write_slice(args, &log, options, output, terminal));
+        .and_then(|log| write_slice(args, &log, (options, recipients), output, terminal));
     match result {
         Err(Error::Transfer(error)) if error.is_broken_pipe() => Err(Error::from(error).into()),
         result => {
@@ -87,7 +88,7 @@ pub(crate) fn one_slice(
 fn write_slice(
     args: &DecryptArgs,
     log: &OpenLog,
-    options: &SliceOptions,
+    (options, recipients): (&SliceOptions, Option<&Recipients>),
     output: &Path,
     terminal: &Terminal,
 ) -> Result<Decrypted, Error> {
@@ -96,10 +97,10 @@ fn write_slice(
     if is_dash(output) {
         let mut stdout = io::stdout().lock();
         let target = SliceOutput::Stream(&mut stdout, Path::new(STDOUT));
-        slice::write(log, &plan, target, &bar)?;
+        slice::write(log, &plan, target, recipients, &bar)?;
     } else {
         let target = SliceOutput::File(output, args.write.sink_options());
-        slice::write(log, &plan, target, &bar)?;
+        slice::write(log, &plan, target, recipients, &bar)?;
     }
     drop(bar);
     if plan.incomplete > 0 {
@@ -112,12 +113,5 @@ fn write_slice(
         terminal.warning("no transaction is in the slice");
     }
     terminal.detail(&format!("{} transactions", plan.transactions));
-    Ok(Decrypted {
-        kind: log.kind().clone(),
-        description: log.probe().description().cloned(),
-        plain_length: plan.length(),
-        damage: log.tail_damage().map(Box::new),
-        mariadb_key: log.probe().mariadb_key().map(Box::new),
-        kept: false,
-    })
+    Ok(Decrypted::of(log, plan.length(), recipients))
 }

@@ -94,6 +94,11 @@ pub enum Refusal {
         /// The backup.
         backup: PathBuf,
     },
+    /// It comes as a stream, and what is written of it cannot be read back.
+    #[error(
+        "it comes as a stream and goes into an age file, so it cannot be verified on the way; verify it first, and leave out --verify here"
+    )]
+    NotVerifiable,
     /// Somebody changed or replaced it.
     #[error("it was changed while it was worked on, and is left as it is now")]
     Changed,

@@ -10,8 +10,9 @@ const BINLOG_VERSION: u16 = 4;
 const SERVER_VERSION_LENGTH: usize = 50;
 /// Common header, version, server version, creation time, header length; no post-header lengths.
 const MIN_LENGTH: usize = header::LENGTH + 2 + SERVER_VERSION_LENGTH + 4 + 1;
-/// With a post-header length for each of 255 types, the checksum algorithm and the checksum.
-const MAX_LENGTH: usize = MIN_LENGTH + 255 + 1 + checksum::LENGTH;
+/// The longest there can be: with a post-header length for each of 255 types, the checksum algorithm
+/// and the checksum.
+pub const MAX_LENGTH: usize = MIN_LENGTH + 255 + 1 + checksum::LENGTH;
 /// MySQL numbers its events below this; a server with more post-header lengths is a MariaDB.
 const FIRST_MARIADB_TYPE: usize = 160;
 /// The last servers without checksums know 27 types, the first ones with them 35. A tail longer

@@ -41,6 +41,7 @@ impl EventHeader {
     ///
     /// # Errors
     /// [`OutOfBytes`] when there are fewer than [`LENGTH`] bytes.
+    #[inline]
     pub fn parse(bytes: &[u8]) -> Result<Self, OutOfBytes> {
         if bytes.len() < LENGTH {
             return Err(OutOfBytes {

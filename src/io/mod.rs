@@ -7,6 +7,7 @@ pub mod metadata;
 mod objects;
 pub mod openers;
 pub mod pipeline;
+pub mod sealed;
 pub mod sink;
 pub mod source;
 pub mod tree;

@@ -15,6 +15,9 @@ use super::source::{FileSource, WINDOW};
 /// that a system call each does not show. Measured in docs/performance.md.
 pub const CHUNK: usize = 256 << 10;
 
+/// Windows of one object that are read at once for a stream.
+const OBJECT_READERS: u64 = 8;
+
 /// Chunks that may wait between the thread that produces and the one that writes.
 const CHUNKS_IN_FLIGHT: usize = 4;
 
@@ -160,6 +163,10 @@ impl Job<'_> {
             if start >= end {
                 return Ok(());
             }
+            if self.source.is_object() {
+                // What a view has read ahead is the segment, and nothing of somebody else's.
+                view = self.source.view();
+            }
             for (offset, length) in chunks(start..end, self.lead) {
                 self.visit_chunk(&mut view, offset, length, &mut buffer)?;
             }
@@ -214,15 +221,24 @@ pub fn stream(
     name: &Path,
     progress: &dyn Progress,
 ) -> Result<u64, TransferError> {
-    in_turns(vec![Box::new(producer)], writer, name, progress)
+    in_turns((vec![Box::new(producer)], 1), writer, name, progress)
 }
 
-/// Transforms a range of a file and writes it in order. As many threads transform as the current
-/// rayon pool has, each in its turn; they are others than the pool's, which may have but one.
-/// Returns the bytes written.
+/// How many threads may work on one output: one for each of a pool, but only one for an output of
+/// many, which is a pool's worker's.
+#[must_use]
+pub fn threads_for_one() -> usize {
+    match rayon::current_thread_index() {
+        Some(_) => 1,
+        None => rayon::current_num_threads(),
+    }
+}
+
+/// Transforms a range of a file and writes it in order. So many threads transform, each in its
+/// turn; they are others than the rayon pool's, which may have but one. Returns the bytes written.
 ///
 /// The file is read by position: neighbouring chunks are different threads', so that each would
-/// have to map all of it.
+/// have to map all of it. Of an object a turn is a window, read by one request.
 ///
 /// # Errors
 /// The first [`TransferError`] in the order of the output.
@@ -232,34 +248,52 @@ pub fn file_to_stream(
     writer: &mut dyn Write,
     name: &Path,
     transform: &Transform<'_>,
-    progress: &dyn Progress,
+    (threads, progress): (usize, &dyn Progress),
 ) -> Result<u64, TransferError> {
     const BYTES: u64 = CHUNK as u64;
     source.expect_reading();
     let length = range.end.saturating_sub(range.start);
-    let threads = u64::try_from(rayon::current_num_threads()).unwrap_or(1);
-    let threads = threads.min(length.div_ceil(BYTES)).max(1);
+    let (turn, most) = if source.is_object() {
+        (WINDOW, OBJECT_READERS)
+    } else {
+        (BYTES, u64::MAX)
+    };
+    let threads = u64::try_from(threads).unwrap_or(1).min(most);
+    let threads = threads.min(length.div_ceil(turn)).max(1);
     let worker = |first: u64| -> Box<Producer<'_>> {
-        let mut within = first.saturating_mul(BYTES);
-        let mut stored = Vec::new();
+        let mut within = first.saturating_mul(turn);
+        // What is left of the turn.
+        let (mut stored, mut done) = (Vec::new(), 0_usize);
         Box::new(move |buffer: &mut [u8]| {
-            let left = usize::try_from(length.saturating_sub(within)).unwrap_or(usize::MAX);
-            stored.resize(left.min(buffer.len()), 0);
-            let read = source.read_at(range.start.saturating_add(within), &mut stored)?;
-            transform(within, &stored, buffer.get_mut(..read).unwrap_or_default());
-            within = within.saturating_add(threads.saturating_mul(BYTES));
+            if done == stored.len() {
+                let left = length.saturating_sub(within).min(turn);
+                stored.resize(usize::try_from(left).unwrap_or(usize::MAX), 0);
+                source.read_at(range.start.saturating_add(within), &mut stored)?;
+                done = 0;
+            }
+            let rest = stored.get(done..).unwrap_or_default();
+            let piece = rest.get(..buffer.len()).unwrap_or(rest);
+            let read = piece.len();
+            let at = within.saturating_add(u64::try_from(done).unwrap_or(u64::MAX));
+            transform(at, piece, buffer.get_mut(..read).unwrap_or_default());
+            done = done.saturating_add(read);
+            if done == stored.len() {
+                within = within.saturating_add(threads.saturating_mul(turn));
+            }
             Ok(read)
         })
     };
     let workers = (0..threads).map(worker).collect();
-    let written = in_turns(workers, writer, name, progress)?;
+    let in_a_row = usize::try_from(turn / BYTES).unwrap_or(1);
+    let written = in_turns((workers, in_a_row), writer, name, progress)?;
     source.check_size()?;
     Ok(written)
 }
 
-/// Writes the pieces that several producers give in turn, each in a thread of its own.
+/// Writes the pieces that several producers give in turn, so many in a row, each in a thread of its
+/// own.
 fn in_turns(
-    producers: Vec<Box<Producer<'_>>>,
+    (producers, in_a_row): (Vec<Box<Producer<'_>>>, usize),
     writer: &mut dyn Write,
     name: &Path,
     progress: &dyn Progress,
@@ -268,7 +302,8 @@ fn in_turns(
         let start = |producer| Turn::start(scope, producer);
         let turns: Vec<Turn> = producers.into_iter().map(start).collect();
         let mut written = 0_u64;
-        for turn in turns.iter().cycle() {
+        let in_turn = |turn| std::iter::repeat_n(turn, in_a_row);
+        for turn in turns.iter().cycle().flat_map(in_turn) {
             // A producer that has come to its end, or failed, has said so before it went.
             let Ok(produced) = turn.filled.recv() else {
                 break;
@@ -394,7 +429,14 @@ mod tests {
                     let range = start..source.length();
                     let written = pool.unwrap().install(|| {
                         let name = Path::new("-");
-                        file_to_stream(&source, range, &mut output, name, &mark, &NoProgress)
+                        file_to_stream(
+                            &source,
+                            range,
+                            &mut output,
+                            name,
+                            &mark,
+                            (threads, &NoProgress),
+                        )
                     });
                     assert_eq!(written.unwrap(), expected.len() as u64);
                     assert!(output == expected, "{start} {access:?} {threads}");
@@ -459,7 +501,7 @@ mod tests {
         let source = FileSource::open(&input).unwrap();
         let (range, name) = (0..source.length(), Path::new("-"));
         let mut output = std::io::sink();
-        let error = file_to_stream(&source, range, &mut output, name, &mark, &Cut(&writer));
+        let error = file_to_stream(&source, range, &mut output, name, &mark, (2, &Cut(&writer)));
         assert!(matches!(error, Err(TransferError::Shrank { .. })));
     }
 

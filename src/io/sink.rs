@@ -254,6 +254,16 @@ impl AtomicFile {
         }
     }
 
+    /// Makes the file `length` bytes long, when it turns out to be shorter than was thought.
+    ///
+    /// # Errors
+    /// [`TransferError::File`], [`TransferError::NotLocal`].
+    pub fn cut(&self, length: u64) -> Result<(), TransferError> {
+        self.file()?
+            .set_len(length)
+            .map_err(TransferError::at(&self.target, "cut"))
+    }
+
     /// Writes the file, which has no name yet, through to the disk.
     ///
     /// # Errors

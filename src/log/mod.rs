@@ -84,16 +84,24 @@ impl LogKind {
     /// Tells a file's kind from its first [`PROBE_LENGTH`] bytes, or from all of a shorter file.
     #[must_use]
     pub fn classify(file_start: &[u8]) -> Self {
-        let truncated = |magic| Self::Truncated {
-            magic,
-            available: file_start.len(),
+        Self::classify_part(file_start).0
+    }
+
+    /// The same from fewer bytes of a longer file, and whether more of them could not change it.
+    #[must_use]
+    pub fn classify_part(file_start: &[u8]) -> (Self, bool) {
+        let truncated = |magic| {
+            let available = file_start.len();
+            (Self::Truncated { magic, available }, false)
         };
-        match file_start.first_chunk::<4>() {
-            None if file_start.is_empty() => Self::Empty,
-            None if starts_a_magic(file_start) => truncated(None),
+        let kind = match file_start.first_chunk::<4>() {
+            None if file_start.is_empty() => return (Self::Empty, false),
+            None if starts_a_magic(file_start) => return truncated(None),
             Some(&header::MAGIC) => match EncryptionHeader::parse(file_start) {
                 Ok(header) => Self::MysqlEncrypted(header),
-                Err(HeaderError::Truncated { .. }) => truncated(Some(Magic::MysqlEncrypted)),
+                Err(HeaderError::Truncated { .. }) => {
+                    return truncated(Some(Magic::MysqlEncrypted));
+                }
                 Err(HeaderError::UnknownVersion { found: version }) => {
                     Self::MysqlEncryptedUnknownVersion { version }
                 }
@@ -104,13 +112,16 @@ impl LogKind {
                     .get(crate::event::MAGIC.len()..)
                     .unwrap_or_default();
                 match FormatDescription::parse(events) {
-                    Ok(description) => classify_plain(description, events),
-                    Err(FormatDescriptionError::Truncated(_)) => truncated(Some(Magic::Plain)),
+                    Ok(description) => return classify_plain(description, events),
+                    Err(FormatDescriptionError::Truncated(_)) => {
+                        return truncated(Some(Magic::Plain));
+                    }
                     Err(error) => Self::PlainDamaged(error),
                 }
             }
             _ => Self::Unknown,
-        }
+        };
+        (kind, true)
     }
 
     /// The name of the kind in reports. Stable.
@@ -157,33 +168,37 @@ fn starts_a_magic(bytes: &[u8]) -> bool {
     header::MAGIC.starts_with(bytes) || crate::event::MAGIC.starts_with(bytes)
 }
 
-/// Looks for an event that starts encryption, right after the format description event.
-fn classify_plain(description: FormatDescription, events: &[u8]) -> LogKind {
+/// Looks for an event that starts encryption, right after the format description event; and says
+/// whether the bytes went far enough for that.
+fn classify_plain(description: FormatDescription, events: &[u8]) -> (LogKind, bool) {
+    let mut is_sure = true;
     let mut rest = skip(events, &description.header);
     for _ in 0..EVENTS_LOOKED_AT {
         let Ok(header) = EventHeader::parse(rest) else {
+            is_sure = false;
             break;
         };
         match header.event_type {
             event_type::PERCONA_START_ENCRYPTION => {
-                return LogKind::Percona57Encrypted(description);
+                return (LogKind::Percona57Encrypted(description), true);
             }
             event_type::MARIADB_START_ENCRYPTION => {
                 return match StartEncryption::parse(rest) {
                     Ok(start) if start.is_in_force() => {
-                        LogKind::MariadbEncrypted(description, start)
+                        (LogKind::MariadbEncrypted(description, start), true)
                     }
-                    _ => LogKind::MariadbPlain(description),
+                    parsed => (LogKind::MariadbPlain(description), parsed.is_ok()),
                 };
             }
             _ => rest = skip(rest, &header),
         }
     }
-    if description.is_mariadb() {
+    let kind = if description.is_mariadb() {
         LogKind::MariadbPlain(description)
     } else {
         LogKind::MysqlPlain(description)
-    }
+    };
+    (kind, is_sure)
 }
 
 /// What follows an event; nothing when its length leads out of the bytes at hand.

@@ -10,6 +10,9 @@ pub const LENGTH_KNOWN: usize = 13;
 /// short way from there to any other event.
 pub const STRIDE: u64 = 64 << 10;
 
+/// How far ahead of a hop bytes are touched, so that they are in the cache when it comes there.
+const AHEAD: usize = 2 << 10;
+
 /// How a log ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tail {
@@ -104,6 +107,10 @@ impl Chain {
                 offset: self.next,
                 length: u32::from_le_bytes([a, b, c, d]),
             };
+            // Each hop needs the length before it, so a processor cannot look ahead by itself.
+            let ahead =
+                at.and_then(|at| bytes.get(usize::try_from(at).ok()?.saturating_add(AHEAD)));
+            std::hint::black_box(ahead.copied());
             self.add(event, left);
         }
     }
@@ -145,6 +152,12 @@ impl Chain {
     #[must_use]
     pub const fn tail(&self) -> Option<Tail> {
         self.tail
+    }
+
+    /// Whether no event of the chain reaches to an offset.
+    #[must_use]
+    pub fn is_over_before(&self, offset: u64) -> bool {
+        self.tail.is_some() && offset >= self.next
     }
 
     /// The last event that is remembered and starts at `offset` or before; a hop of up to

@@ -88,7 +88,8 @@ pub struct EventCipher {
     schedule: Schedule,
     mode: Mode,
     bits: usize,
-    nonce: [u8; 12],
+    /// The first 12 bytes of every event's IV, as a little-endian integer.
+    nonce: u128,
 }
 
 impl EventCipher {
@@ -97,6 +98,9 @@ impl EventCipher {
     pub fn new(key: &[u8], mode: Mode, nonce: [u8; 12]) -> Option<Self> {
         let schedule = Schedule::new(key)?;
         let bits = key.len().saturating_mul(8);
+        let mut iv = [0; BLOCK];
+        *iv.first_chunk_mut()? = nonce;
+        let nonce = u128::from_le_bytes(iv);
         Some(Self {
             schedule,
             mode,
@@ -159,22 +163,16 @@ impl EventCipher {
             previous: self.iv(event.offset),
             next_block: 0,
         };
-        let mut block = gather(head);
+        let mut block = gather(head).to_le_bytes();
         let enciphered = head.len().saturating_sub(4).min(BLOCK);
         encryptor.encrypt(block.get_mut(..enciphered).unwrap_or_default());
-        scatter(&block, event.length, head);
+        scatter(u128::from_le_bytes(block), event.length, head);
         encryptor
     }
 
     fn iv(&self, offset: u64) -> [u8; BLOCK] {
         // The server's offset has 32 bits and wraps.
-        let [a, b, c, d, ..] = offset.to_le_bytes();
-        let mut iv = [a; BLOCK];
-        let source = self.nonce.iter().copied().chain([a, b, c, d]);
-        iv.iter_mut()
-            .zip(source)
-            .for_each(|(target, byte)| *target = byte);
-        iv
+        (self.nonce | u128::from(offset) << 96).to_le_bytes()
     }
 
     /// What the last bytes are XORed with where they fill no block.
@@ -223,9 +221,9 @@ impl EventCipher {
         }
         let mut previous = previous;
         for (source, target) in source.chunks(RUN).zip(target.chunks_mut(RUN)) {
-            target.copy_from_slice(source);
             let (blocks, _) = Array::slice_as_chunks_mut(target);
-            self.schedule.decrypt(blocks);
+            let (stored, _) = Array::slice_as_chunks(source);
+            self.schedule.decrypt_to(stored, blocks);
             if self.mode == Mode::Cbc {
                 xor(target, &previous);
                 xor(target.get_mut(BLOCK..).unwrap_or_default(), source);

@@ -1,6 +1,8 @@
 //! Logs that MariaDB encrypted event by event: from the first bytes and the keys to a cipher, and
 //! from there to plaintext at any offset.
 
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
 use crate::event::checksum::{self, ChecksumAlgorithm};
 use crate::event::format_description::FormatDescription;
 use crate::event::header::{self, EventHeader, event_type};
@@ -275,20 +277,57 @@ fn find_key(beginning: &Beginning<'_>, keys: Option<&Keyring>) -> Result<ProvenK
     }
 }
 
-/// Where a log's events are, and how far its plaintext goes.
+/// Where a log's events are, and how far its plaintext goes. Both are found on the way: where
+/// nobody needs to know the end first, the hop goes on beside the deciphering.
 #[derive(Debug)]
 pub(super) struct Events {
-    chain: Chain,
+    /// Offset of the first encrypted event.
+    first: u64,
+    chain: Mutex<Chain>,
+    end: OnceLock<End>,
+}
+
+#[derive(Debug)]
+struct End {
     plain_length: u64,
     tail: Option<MariadbError>,
 }
 
 impl Events {
-    /// Hops through the file.
-    pub(super) fn find(source: &FileSource, log: &PerEvent) -> Result<Self, TransferError> {
-        let mut chain = Chain::new(log.layout.first_event, source.length());
+    /// Of which nothing is known yet.
+    pub(super) const fn new(source: &FileSource, log: &PerEvent) -> Self {
+        let first = log.layout.first_event;
+        Self {
+            first,
+            chain: Mutex::new(Chain::new(first, source.length())),
+            end: OnceLock::new(),
+        }
+    }
+
+    /// Hops to the end of the file.
+    pub(super) fn survey(&self, source: &FileSource, log: &PerEvent) -> Result<(), TransferError> {
+        if self.end.get().is_none() {
+            let tail = self.hop(source, u64::MAX)?.tail().unwrap_or(Tail::Whole);
+            let _ = self.end.set(End::measure(source, log, tail)?);
+        }
+        Ok(())
+    }
+
+    /// Hops until the event is known that has the byte at an offset; once begun, to the end of a
+    /// window.
+    fn hop(
+        &self,
+        source: &FileSource,
+        offset: u64,
+    ) -> Result<MutexGuard<'_, Chain>, TransferError> {
+        let offset = offset.max(self.first);
+        let mut chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
+        if chain.wants().is_none_or(|at| at > offset) {
+            return Ok(chain);
+        }
+        let until = (offset / WINDOW).saturating_add(1).saturating_mul(WINDOW);
         let mut view = source.view();
-        while let Some(at) = chain.wants() {
+        while let Some(at) = chain.wants().filter(|at| *at < until) {
             let left = source.length().saturating_sub(at);
             let to_boundary = WINDOW.saturating_sub(at % WINDOW);
             let length = HOP.min(to_boundary).max(LENGTH_KNOWN as u64).min(left);
@@ -296,59 +335,34 @@ impl Events {
             chain.extend(at, view.bytes(at, length)?);
             view.confirm()?;
         }
-        let tail = chain.tail().unwrap_or(Tail::Whole);
-        let mut events = Self {
-            chain,
-            plain_length: source.length(),
-            tail: tail.error(),
-        };
-        events.measure(source, log, tail)?;
-        Ok(events)
-    }
-
-    /// How far the plaintext goes.
-    fn measure(
-        &mut self,
-        source: &FileSource,
-        log: &PerEvent,
-        tail: Tail,
-    ) -> Result<(), TransferError> {
-        match tail {
-            Tail::Whole => {}
-            Tail::CutHeader { offset, .. } => self.plain_length = offset,
-            Tail::BadLength(event) => self.plain_length = event.offset,
-            Tail::Cut { event, available } => {
-                let readable = log
-                    .key()
-                    .map_or(0, |key| key.cipher.decipherable(event, available));
-                self.plain_length = event.offset.saturating_add(readable);
-                if !log.has_foreign_positions()
-                    && readable >= HEAD as u64
-                    && has_bad_length(source, log, event)?
-                {
-                    let (offset, length) = (event.offset, event.length);
-                    self.tail = Some(MariadbError::BadLength { offset, length });
-                    self.plain_length = offset;
-                }
-            }
-        }
-        Ok(())
+        Ok(chain)
     }
 
     /// Length of the plaintext, in bytes: that of the file, unless its last event is damaged.
-    pub(super) const fn plain_length(&self) -> u64 {
-        self.plain_length
+    /// `None` before the survey.
+    pub(super) fn plain_length(&self) -> Option<u64> {
+        self.end.get().map(|end| end.plain_length)
     }
 
-    /// Why the log does not end with an event, if it does not.
-    pub(super) const fn tail(&self) -> Option<&MariadbError> {
-        self.tail.as_ref()
+    /// Why the log does not end with an event, if it does not, as far as the hop has come.
+    pub(super) fn tail(&self) -> Option<MariadbError> {
+        if let Some(end) = self.end.get() {
+            return end.tail.clone();
+        }
+        let chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
+        chain.tail()?.error()
     }
 
-    /// The event that has the byte at `offset`; for what stands in clear, the first one.
+    /// The event that has the byte at `offset`; for what stands in clear, the first one. One
+    /// without a length where the chain of events has ended before.
     pub(super) fn at(&self, source: &FileSource, offset: u64) -> Result<EventSpan, TransferError> {
         let nothing = EventSpan { offset, length: 0 };
-        let mut event = self.chain.anchor(offset).unwrap_or(nothing);
+        let chain = self.hop(source, offset)?;
+        if chain.is_over_before(offset) {
+            return Ok(nothing);
+        }
+        let mut event = chain.anchor(offset).unwrap_or(nothing);
+        drop(chain);
         let mut buffer = [0; 4096];
         while event.end() <= offset && event.length > 0 {
             let at = event.end();
@@ -364,6 +378,36 @@ impl Events {
             }
         }
         Ok(event)
+    }
+}
+
+impl End {
+    /// How far the plaintext goes.
+    fn measure(source: &FileSource, log: &PerEvent, tail: Tail) -> Result<Self, TransferError> {
+        let mut end = Self {
+            plain_length: source.length(),
+            tail: tail.error(),
+        };
+        match tail {
+            Tail::Whole => {}
+            Tail::CutHeader { offset, .. } => end.plain_length = offset,
+            Tail::BadLength(event) => end.plain_length = event.offset,
+            Tail::Cut { event, available } => {
+                let readable = log
+                    .key()
+                    .map_or(0, |key| key.cipher.decipherable(event, available));
+                end.plain_length = event.offset.saturating_add(readable);
+                if !log.has_foreign_positions()
+                    && readable >= HEAD as u64
+                    && has_bad_length(source, log, event)?
+                {
+                    let (offset, length) = (event.offset, event.length);
+                    end.tail = Some(MariadbError::BadLength { offset, length });
+                    end.plain_length = offset;
+                }
+            }
+        }
+        Ok(end)
     }
 }
 

@@ -8,12 +8,13 @@ use super::guard::Guard;
 use super::per_event;
 use super::resume;
 use super::targets::Target;
-use super::transfer::{Input, Output, check_not_itself, read_stream_start, write_in_order};
+use super::transfer::{Input, Output, check_not_itself, read_stream_start, seal, write_in_order};
 use super::verify;
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::event::format_description::FormatDescription;
 use crate::io::TransferError;
 use crate::io::pipeline::{self, NoProgress, Progress, Transform, read_full};
+use crate::io::sealed::{EXTENSION, Recipients};
 use crate::io::sink::{AtomicFile, SinkOptions};
 use crate::io::source::FileSource;
 use crate::keyring::Keyring;
@@ -41,6 +42,8 @@ pub struct Decrypted {
     pub mariadb_key: Option<Box<(String, Option<u32>)>>,
     /// Whether an earlier run had written it, and it was left as it is.
     pub kept: bool,
+    /// For how many recipients the output is, an age file; 0 if it is the plaintext.
+    pub recipients: usize,
 }
 
 /// Decrypts one log.
@@ -52,13 +55,13 @@ pub fn decrypt(
     input: Input,
     output: Output<'_>,
     keys: &Keyring,
-    checks: DecryptOptions,
+    checks: DecryptOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<Decrypted, Error> {
     match input {
         Input::File(source) => {
             let path = source.path().to_owned();
-            let log = OpenLog::new(source, keys)?;
+            let log = OpenLog::without_survey(source, keys)?;
             check_encrypted(log.kind(), &path)?;
             file(&log, output, checks, progress)
         }
@@ -68,17 +71,31 @@ pub fn decrypt(
 
 /// How one log, or each of many, is decrypted.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct DecryptOptions {
+pub struct DecryptOptions<'a> {
     /// Verify the plaintext before it appears under its name; damage is an error then. What goes
     /// from a file to a stream is verified before the first byte is written. From a stream to a
     /// stream nothing can be.
     pub verify: bool,
     /// Of many logs: keep an output that is there, if it is this log's plaintext by its length and
-    /// both ends.
+    /// both ends. An age file, of which nobody here can read more, is judged by its length.
     pub resume: bool,
+    /// Write an age file for them instead of the plaintext, which then is nowhere but in memory.
+    pub recipients: Option<&'a Recipients>,
 }
 
-impl DecryptOptions {
+impl DecryptOptions<'_> {
+    fn can_read_back(self, sink: &AtomicFile) -> bool {
+        self.recipients.is_none() && sink.can_be_read_back()
+    }
+
+    /// Whether an earlier run has made this output.
+    fn is_done(self, target: &Path, log: &OpenLog) -> Result<bool, Error> {
+        match self.recipients {
+            Some(_) => resume::is_age_file_of(target, log),
+            None => resume::is_plaintext_of(target, log),
+        }
+    }
+
     /// Checks what has been written, which has no name yet.
     pub(super) fn apply(self, sink: &AtomicFile, input: &Path) -> Result<(), Error> {
         if self.verify {
@@ -120,37 +137,62 @@ fn check_encrypted(kind: &LogKind, path: &Path) -> Result<(), Error> {
 fn file(
     log: &OpenLog,
     output: Output<'_>,
-    checks: DecryptOptions,
+    checks: DecryptOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<Decrypted, Error> {
-    let source = log.source();
-    if let Some(damage @ LogError::Mariadb(MariadbError::BadLength { .. })) = log.tail_damage() {
-        return Err(Error::log(source.path(), damage));
-    }
     let guard = Guard::new(progress);
     let progress: &dyn Progress = &guard;
     let apply = |offset, source: &[u8], target: &mut [u8]| {
-        if let Err(error) = log.decipher_strictly(offset, source, target) {
+        let done = log.decipher_strictly(offset, source, target);
+        if let Err(error) = done.and_then(|()| refuse_bad_length(log)) {
             guard.fail(error);
         }
     };
     let written = write(log, output, &apply, checks, progress);
     if let Some(error) = guard.failure() {
+        // What deciphers to nonsense may do so because of a length.
+        survey(log)?;
         return Err(error);
     }
     written?;
-    Ok(Decrypted::of(log))
+    Ok(Decrypted::of(log, log.plain_length(), checks.recipients))
+}
+
+/// A length in clear that is wrong: whatever follows it cannot be found.
+fn refuse_bad_length(log: &OpenLog) -> Result<(), Error> {
+    match log.tail_damage() {
+        Some(damage @ LogError::Mariadb(MariadbError::BadLength { .. })) => {
+            Err(Error::log(log.source().path(), damage))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Finds out where the log ends.
+fn survey(log: &OpenLog) -> Result<(), Error> {
+    log.survey()?;
+    refuse_bad_length(log)
 }
 
 impl Decrypted {
-    fn of(log: &OpenLog) -> Self {
+    /// What there is to say of an open log of which so many bytes are in the output.
+    #[must_use]
+    pub fn of(log: &OpenLog, plain_length: u64, recipients: Option<&Recipients>) -> Self {
         Self {
-            kind: log.kind().clone(),
-            description: log.probe().description().cloned(),
-            plain_length: log.plain_length(),
             damage: log.tail_damage().map(Box::new),
-            mariadb_key: log.probe().mariadb_key().map(Box::new),
+            ..Self::of_probe(log.probe(), plain_length, recipients)
+        }
+    }
+
+    fn of_probe(probe: &Probe, plain_length: u64, recipients: Option<&Recipients>) -> Self {
+        Self {
+            kind: probe.kind().clone(),
+            description: probe.description().cloned(),
+            plain_length,
+            damage: None,
+            mariadb_key: probe.mariadb_key().map(Box::new),
             kept: false,
+            recipients: recipients.map_or(0, Recipients::count),
         }
     }
 }
@@ -159,32 +201,50 @@ fn write(
     log: &OpenLog,
     output: Output<'_>,
     apply: &Transform<'_>,
-    checks: DecryptOptions,
+    checks: DecryptOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<(), Error> {
     let source = log.source();
     let start = log.probe().body_offset();
-    let range = start..start.saturating_add(log.plain_length());
+    let range = || start..start.saturating_add(log.plain_length());
+    let how = (pipeline::threads_for_one(), progress);
     match output {
         Output::File(target, options) => {
             check_not_itself(source, target)?;
             let sink = AtomicFile::create(target, options)?;
-            // What goes to a store must be known to be good before it goes.
-            let checks = if checks.verify && !sink.can_be_read_back() {
+            // What can be cut afterwards need not be known before.
+            if !checks.can_read_back(&sink) {
+                survey(log)?;
+            }
+            // What cannot be read back must be known to be good before it goes.
+            if checks.verify && !checks.can_read_back(&sink) {
                 verify_open(log)?;
-                DecryptOptions::default()
+            }
+            if let Some(recipients) = checks.recipients {
+                recipients.seal(&mut sink.writer(), target, |writer| {
+                    pipeline::file_to_stream(source, range(), writer, target, apply, how)
+                })?;
             } else {
-                checks
-            };
-            pipeline::file_to_file(source, range, &sink, 0, apply, progress)?;
-            checks.apply(&sink, source.path())?;
+                pipeline::file_to_file(source, range(), &sink, 0, apply, progress)?;
+            }
+            let written = log.plain_length();
+            survey(log)?;
+            if log.plain_length() < written {
+                sink.cut(log.plain_length())?;
+            }
+            if checks.can_read_back(&sink) {
+                checks.apply(&sink, source.path())?;
+            }
             sink.commit()?;
         }
         Output::Stream(writer, name) => {
+            survey(log)?;
             if checks.verify {
                 verify_open(log)?;
             }
-            pipeline::file_to_stream(source, range, writer, name, apply, progress)?;
+            seal(checks.recipients, (writer, name), |writer| {
+                pipeline::file_to_stream(source, range(), writer, name, apply, how)
+            })?;
         }
     }
     Ok(())
@@ -195,7 +255,7 @@ fn stream(
     name: &Path,
     output: Output<'_>,
     keys: &Keyring,
-    checks: DecryptOptions,
+    checks: DecryptOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<Decrypted, Error> {
     let start = read_stream_start(&mut reader, name)?;
@@ -203,17 +263,17 @@ fn stream(
         .readable()
         .map_err(|error| Error::log(name, error))?;
     check_encrypted(probe.kind(), name)?;
+    let recipients = checks.recipients;
+    if checks.verify && recipients.is_some() {
+        return Err(Error::refused(name, Refusal::NotVerifiable));
+    }
     if let Some(log) = probe.per_event() {
         let reader = start.as_slice().chain(reader);
         let (plain_length, damage) =
             per_event::stream((log, name), reader, output, checks, progress)?;
         return Ok(Decrypted {
-            kind: probe.kind().clone(),
-            description: probe.description().cloned(),
-            plain_length,
             damage,
-            mariadb_key: probe.mariadb_key().map(Box::new),
-            kept: false,
+            ..Decrypted::of_probe(&probe, plain_length, recipients)
         });
     }
     let body_offset = usize::try_from(probe.body_offset()).unwrap_or(usize::MAX);
@@ -228,18 +288,12 @@ fn stream(
         Ok(length)
     };
     let check = |sink: &AtomicFile| checks.apply(sink, name);
-    let plain_length = write_in_order(&mut produce, output, &check, progress)?;
-    Ok(Decrypted {
-        kind: probe.kind().clone(),
-        description: probe.description().cloned(),
-        plain_length,
-        damage: None,
-        mariadb_key: None,
-        kept: false,
-    })
+    let plain_length = write_in_order(&mut produce, output, recipients, &check, progress)?;
+    Ok(Decrypted::of_probe(&probe, plain_length, recipients))
 }
 
-/// Decrypts many logs into a directory, each under its own name, in parallel.
+/// Decrypts many logs into a directory, each under its own name, in parallel. Age files have
+/// [`EXTENSION`] behind it.
 ///
 /// # Errors
 /// When the directory cannot be made; else each file has its own result. Two inputs of one name
@@ -249,19 +303,25 @@ pub fn decrypt_all(
     directory: &Path,
     options: SinkOptions,
     keys: &Keyring,
-    checks: DecryptOptions,
+    checks: DecryptOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<Vec<FileResult>, Error> {
     let directory = OutputDirectory::create(directory)?;
     let work = |path: &Path| {
-        let log = OpenLog::open(path, keys)?;
+        let log = OpenLog::without_survey(FileSource::open(path)?, keys)?;
         check_encrypted(log.kind(), path)?;
-        let target = directory.claim(path)?;
-        if checks.resume && resume::is_plaintext_of(&target, &log)? {
+        let mut target = directory.claim(path)?;
+        if checks.recipients.is_some() {
+            target.as_mut_os_string().push(EXTENSION);
+        }
+        if checks.resume {
+            log.survey()?;
+        }
+        if checks.resume && checks.is_done(&target, &log)? {
             let _ = progress.advance(log.plain_length());
             let kept = Decrypted {
                 kept: true,
-                ..Decrypted::of(&log)
+                ..Decrypted::of(&log, log.plain_length(), checks.recipients)
             };
             return Ok((target, kept));
         }

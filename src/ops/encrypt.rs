@@ -19,7 +19,7 @@ use crate::keyring::NamedKey;
 use crate::log::LogKind;
 use crate::log::header::BODY_OFFSET;
 use crate::log::key_id::KeyId;
-use crate::open::{LogError, Probe, read_start};
+use crate::open::{LogError, Probe, read_enough};
 
 /// What came of one log of many.
 pub type FileResult = batch::FileResult<Encrypted, Refusal>;
@@ -148,13 +148,13 @@ pub(super) struct PlainLog {
 
 impl PlainLog {
     pub(super) fn new(source: FileSource, options: EncryptOptions) -> Result<Self, Error> {
-        let description = check_plain(&read_start(&source)?, source.path(), options)?;
+        let description = check_plain(&read_enough(&source)?, source.path(), options)?;
         Ok(Self::described(source, description))
     }
 
     /// The same of a MariaDB server.
     pub(super) fn of_mariadb(source: FileSource, options: EncryptOptions) -> Result<Self, Error> {
-        let start = read_start(&source)?;
+        let start = read_enough(&source)?;
         let description = encrypt_mariadb::check_plain(&start, source.path(), options)?;
         Ok(Self::described(source, description))
     }
@@ -233,7 +233,8 @@ fn file(
                 envelope.stream.apply_to(offset, source, target);
             };
             let range = 0..source.length();
-            pipeline::file_to_stream(source, range, writer, name, &apply, progress)?;
+            let how = (pipeline::threads_for_one(), progress);
+            pipeline::file_to_stream(source, range, writer, name, &apply, how)?;
         }
     }
     let description = log.description.clone();
@@ -262,7 +263,7 @@ fn stream(
         offset = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
         Ok(head.len().saturating_add(length))
     };
-    let written = write_in_order(&mut produce, output, &|_| Ok(()), progress)?;
+    let written = write_in_order(&mut produce, output, None, &|_| Ok(()), progress)?;
     let plain_length = written.saturating_sub(BODY_OFFSET);
     Ok(Encrypted::new(description, key, plain_length))
 }

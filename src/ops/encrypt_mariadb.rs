@@ -151,7 +151,7 @@ impl Plan {
             })
         };
         let no_check = |_: &AtomicFile| Ok(());
-        let written = write_in_order(&mut produce, output, &no_check, progress);
+        let written = write_in_order(&mut produce, output, None, &no_check, progress);
         if let Some(error) = guard.failure() {
             return Err(error);
         }

@@ -14,7 +14,7 @@ use crate::io::pipeline::read_full;
 use crate::io::source::FileSource;
 use crate::keyring::{Keyring, KeyringError};
 use crate::log::{LogKind, PROBE_LENGTH};
-use crate::open::{KeyStatus, LogError, Probe, read_start};
+use crate::open::{KeyStatus, LogError, Probe, read_enough};
 
 /// What to look at.
 #[derive(Debug, Clone, Default)]
@@ -136,7 +136,7 @@ pub fn inspect_file(path: &Path, keys: &Keyring) -> Result<Inspected, Error> {
     Ok(Inspected::new(
         path,
         source.length(),
-        &read_start(&source)?,
+        &read_enough(&source)?,
         keys,
     ))
 }

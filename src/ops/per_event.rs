@@ -22,7 +22,7 @@ pub(super) fn stream(
     (log, name): (&PerEvent, &Path),
     reader: impl Read + Send,
     output: Output<'_>,
-    checks: DecryptOptions,
+    checks: DecryptOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<(u64, Option<Box<LogError>>), Error> {
     let guard = Guard::new(progress);
@@ -37,7 +37,8 @@ pub(super) fn stream(
         })
     };
     let check = |sink: &AtomicFile| checks.apply(sink, name);
-    let written = write_in_order(&mut produce, output, &check, progress);
+    let recipients = checks.recipients;
+    let written = write_in_order(&mut produce, output, recipients, &check, progress);
     if let Some(error) = guard.failure() {
         return Err(error);
     }

@@ -18,7 +18,7 @@ use crate::keyring::{Keyring, NamedKey};
 use crate::log::LogKind;
 use crate::log::header::{BODY_OFFSET, EncryptionHeader};
 use crate::log::key_id::KeyId;
-use crate::open::{LogError, Probe, Unlocked, read_start, unlock};
+use crate::open::{LogError, Probe, Unlocked, read_enough, unlock};
 use crate::secret::Secret32;
 
 /// What came of one log of many.
@@ -147,7 +147,7 @@ fn rekey_one(
         let recovery = header_backup::recover(&log, options.recover, options.dry_run)?;
         (log, recovery)
     };
-    let start = read_start(&log)?;
+    let start = read_enough(&log)?;
     let header = encryption_header(&start, path)?;
     let Unlocked {
         password,

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use super::envelope;
 use crate::error::Error;
-use crate::io::TransferError;
 use crate::io::source::FileSource;
+use crate::io::{TransferError, sealed};
 use crate::keyring::NamedKey;
 use crate::log::header::{BODY_OFFSET, EncryptionHeader, LENGTH};
 use crate::open::OpenLog;
@@ -34,6 +34,18 @@ pub(super) fn is_plaintext_of(output: &Path, log: &OpenLog) -> Result<bool, Erro
             &|offset, buffer| log.read_at(offset, buffer),
             &|offset, buffer| copy.read_at(offset, buffer),
         )?)
+}
+
+/// Whether `output` is an age file of as many bytes as the plaintext of `log` has. `false` when it
+/// is not there. More of it can be read by its recipients alone.
+///
+/// # Errors
+/// [`Error::Transfer`] when it cannot be read.
+pub(super) fn is_age_file_of(output: &Path, log: &OpenLog) -> Result<bool, Error> {
+    match open(output)? {
+        Some(file) => Ok(sealed::has_plain_length(&file, log.plain_length())?),
+        None => Ok(false),
+    }
 }
 
 /// Whether `output` is the plaintext log `log`, encrypted under `key`. `false` when it is not

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
+use super::transfer::{check_not_itself, seal};
 use crate::error::Error;
 use crate::event::FIRST_EVENT;
 use crate::event::event_type;
@@ -19,6 +20,7 @@ use crate::event::transaction::Progress as TransactionProgress;
 use crate::event::walker::EventView;
 use crate::io::TransferError;
 use crate::io::pipeline::{CHUNK, Progress};
+use crate::io::sealed::Recipients;
 use crate::io::sink::{AtomicFile, SinkOptions};
 use crate::open::OpenLog;
 use crate::walk::{Depth, PlainSource, Walker};
@@ -311,8 +313,8 @@ impl std::fmt::Debug for SliceOutput<'_> {
     }
 }
 
-/// Writes what a plan says. The in-use bit is cleared, which no checksum covers: the slice is
-/// closed.
+/// Writes what a plan says, for `recipients` alone if there are any. The in-use bit is cleared,
+/// which no checksum covers: the slice is closed.
 ///
 /// # Errors
 /// [`Error::Transfer`], with nothing left under the output's name.
@@ -320,16 +322,22 @@ pub fn write(
     log: &OpenLog,
     plan: &SlicePlan,
     output: SliceOutput<'_>,
+    recipients: Option<&Recipients>,
     progress: &dyn Progress,
 ) -> Result<(), Error> {
+    let write = |writer: &mut dyn Write, name: &Path| {
+        seal(recipients, (writer, name), |writer| {
+            copy(log, &plan.ranges, writer, name, progress)
+        })
+    };
     match output {
         SliceOutput::File(target, options) => {
-            super::transfer::check_not_itself(log.source(), target)?;
+            check_not_itself(log.source(), target)?;
             let sink = AtomicFile::create(target, options)?;
-            copy(log, &plan.ranges, &mut sink.writer(), target, progress)?;
+            write(&mut sink.writer(), target)?;
             sink.commit()?;
         }
-        SliceOutput::Stream(writer, name) => copy(log, &plan.ranges, writer, name, progress)?,
+        SliceOutput::Stream(writer, name) => write(writer, name)?,
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::io::TransferError;
 use crate::io::pipeline::{self, Producer, Progress, read_full};
+use crate::io::sealed::Recipients;
 use crate::io::sink::{AtomicFile, SinkOptions};
 use crate::io::source::FileSource;
 use crate::log::PROBE_LENGTH;
@@ -45,26 +46,47 @@ impl std::fmt::Debug for Output<'_> {
     }
 }
 
-/// Writes what `produce` gives in order, wherever it is to go. Returns the bytes written. A file
-/// must pass `check` before it gets its name.
+/// Lets `write` write into the writer, by way of an age file if there are recipients.
+///
+/// # Errors
+/// Those of `write` and of the writer.
+pub(super) fn seal<T>(
+    recipients: Option<&Recipients>,
+    (writer, name): (&mut dyn Write, &Path),
+    write: impl FnOnce(&mut dyn Write) -> Result<T, TransferError>,
+) -> Result<T, TransferError> {
+    match recipients {
+        Some(recipients) => recipients.seal(writer, name, write),
+        None => write(writer),
+    }
+}
+
+/// Writes what `produce` gives in order, wherever it is to go, for `recipients` alone if there are
+/// any. Returns the bytes that were given. A file must pass `check` before it gets its name.
 ///
 /// # Errors
 /// As [`pipeline::stream`] and [`AtomicFile`], or that of the check.
 pub(super) fn write_in_order(
     produce: &mut Producer<'_>,
     output: Output<'_>,
+    recipients: Option<&Recipients>,
     check: &dyn Fn(&AtomicFile) -> Result<(), Error>,
     progress: &dyn Progress,
 ) -> Result<u64, Error> {
+    let mut write = |writer: &mut dyn Write, name: &Path| {
+        seal(recipients, (writer, name), |writer| {
+            pipeline::stream(produce, writer, name, progress)
+        })
+    };
     match output {
         Output::File(target, options) => {
             let sink = AtomicFile::create(target, options)?;
-            let written = pipeline::stream(produce, &mut sink.writer(), target, progress)?;
+            let written = write(&mut sink.writer(), target)?;
             check(&sink)?;
             sink.commit()?;
             Ok(written)
         }
-        Output::Stream(writer, name) => Ok(pipeline::stream(produce, writer, name, progress)?),
+        Output::Stream(writer, name) => Ok(write(writer, name)?),
     }
 }
 

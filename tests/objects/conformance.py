@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from stores import SECRET, Store
-from tool import FIXTURES, KEYRING, MIXED, Binlogsec, Check, each, equal, said
+from tool import FIXTURES, KEYRING, MIXED, Binlogsec, Check, each, equal, note, said
 
 FILLER = 21 << 20
 MANY = 1_234
@@ -21,7 +23,7 @@ def sections(path: Path, store: Store, folder: Path) -> Iterator[Check]:
     home = folder / f"{store.name}-work"
     local = home / "tree"
     seed(store, local)
-    names = (reading, checking, patterns, slices, writing, rekeying, large, many, refusals)
+    names = (reading, checking, patterns, slices, writing, sealing, rekeying, large, many, refusals)
     yield from each(*(partial(section, tool, store, local, home) for section in names))
 
 
@@ -144,6 +146,30 @@ def writing(tool: Binlogsec, store: Store, local: Path, home: Path) -> Iterator[
     done = tool.run("encrypt", url, "-o", url, *keys, "--force")
     yield said("a log is never written over itself", done, 2, "the input itself")
     yield equal("nothing is left unfinished", [], store.unfinished())
+
+
+def sealing(tool: Binlogsec, store: Store, local: Path, home: Path) -> Iterator[Check]:
+    """An archive that its recipients open, by the age command."""
+    if shutil.which("age") is None:
+        note(f"{store.name}: NOT RUN: archives of age files (the age command is not installed)")
+        return
+    identity = home / "identity"
+    subprocess.run(["age-keygen", "-o", identity], check=True, capture_output=True)
+    public = subprocess.run(["age-keygen", "-y", identity], check=True, capture_output=True)
+    where = ("--recipient", public.stdout.decode().strip(), "--output-dir", store.url("archive"))
+    source = store.url(f"tree/{MIXED.name}/")
+    done = tool.run("decrypt", source, *where, "--keyring", KEYRING)
+    yield said("logs go from the store to an archive of age files", done, 0)
+    names = sorted(path.name for path in (home / "plain").iterdir())
+    yield equal("each with its ending", [f"archive/{name}.age" for name in names], store.keys("archive/"))
+    for name in names:
+        sealed = store.get(f"archive/{name}.age")
+        opened = subprocess.run(["age", "--decrypt", "-i", identity], input=sealed, capture_output=True)
+        yield Check(f"{name}.age is its plaintext", opened.stdout == (home / "plain" / name).read_bytes())
+    done = tool.run("decrypt", source, *where, "--keyring", KEYRING, "--resume")
+    text = done.stdout.decode()
+    yield Check("what is there is kept by --resume, too", text.count("kept") == len(names), text)
+    yield equal("nothing of the archive is left unfinished", [], store.unfinished())
 
 
 def rekeying(tool: Binlogsec, store: Store, local: Path, home: Path) -> Iterator[Check]:

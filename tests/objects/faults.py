@@ -12,7 +12,7 @@ from pathlib import Path
 import proxy
 from proxy import Fault, Proxy, Request
 from stores import S3
-from tool import KEYRING, MIXED, Binlogsec, Check, each, equal, said
+from tool import KEYRING, MIXED, ROOT, Binlogsec, Check, each, equal, said
 
 EXPIRED = (
     b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>ExpiredToken</Code>'
@@ -142,14 +142,27 @@ def killed_upload(path: Path, store: S3, home: Path) -> Iterator[Check]:
 
 
 def requests(path: Path, store: S3, home: Path) -> Iterator[Check]:
-    log = (MIXED / "binlog.000003").read_bytes()
+    """What a status costs: one read of the first kilobyte, with the same result as of a file."""
+    logs = [MIXED / f"binlog.00000{number}" for number in (1, 2, 3, 4)]
     for number in range(60):
-        store.put(f"counted/binlog.{number:06}", log)
+        store.put(f"counted/binlog.{number:06}", logs[number % 4].read_bytes())
     for command in ("check", "inspect"):
-        with proxy.before(store.port) as between:
-            tool = tool_behind(path, store, between.port)
-            tool.run(command, store.url("counted/"), *KEYS)
-            ranges = [request.range for request in between.requests if request.range]
-            yield equal(f"{command}: one read an object", 60, len(ranges))
-            yield equal(f"{command}: of its first bytes", {"bytes=0-4095"}, set(ranges))
-            yield equal(f"{command}: and one listing", 61, len(between.requests))
+        for keys in ((), KEYS):
+            what = f"{command} with {len(keys) // 2} keyrings"
+            with proxy.before(store.port) as between:
+                tool = tool_behind(path, store, between.port)
+                tool.run(command, store.url("counted/"), *keys)
+                reads = [request for request in between.requests if request.range]
+            yield equal(f"{what}: one read an object", 60, len(reads))
+            yield equal(f"{what}: of its first bytes", {"bytes=0-1023"}, {read.range for read in reads})
+            yield equal(f"{what}: which are all that comes", 60 * 1024, sum(read.answered for read in reads))
+            yield equal(f"{what}: and one listing", 61, len(between.requests))
+    # The key of MariaDB's logs is proven by as many events as there are.
+    folder = ROOT / "fixtures" / "mariadb-10.11" / "cbc128-crc32-row"
+    store.put("events/binlog.000002", (folder / "logs" / "binlog.000002").read_bytes())
+    with proxy.before(store.port) as between:
+        tool = tool_behind(path, store, between.port)
+        done = tool.run("inspect", store.url("events/"), "--mariadb-keys", folder / "keys.txt")
+        yield Check("a log of MariaDB is proven", b"present" in done.stdout, done.stdout.decode())
+        ranges = [request.range for request in between.requests if request.range]
+        yield equal("by two small reads", ["bytes=0-1023", "bytes=1024-4095"], ranges)

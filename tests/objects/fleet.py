@@ -1,34 +1,42 @@
-"""A store of many small objects that answers fast, or after a fixed time: what S3 says to a reader.
+"""A store of many objects that answers fast, or after a fixed time: what S3 says to a reader.
 
-Run as a program it prints its port. The objects are made from their numbers.
+Run as a program it prints its port. The objects are made from their numbers: of two logs, so that
+rules have something to find, or of the logs in a folder, as they are. What is written is counted, and
+not kept. `/counts` tells how many requests of each kind there were.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import sys
+from collections import Counter
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 PAGE = 1000
 HEADER = 512
 LENGTH = 1100
+XML = '<?xml version="1.0" encoding="UTF-8"?>'
 
 
 class Fleet:
-    """So many logs, of which some are in plaintext and some share a file key."""
+    """So many logs; of two logs, some are in plaintext and some share a file key."""
 
-    def __init__(self, plain: bytes, encrypted: bytes, count: int, milliseconds: float) -> None:
-        self.plain = plain[:LENGTH]
-        self.encrypted = encrypted[:LENGTH]
+    def __init__(self, logs: list[bytes], count: int, milliseconds: float, length: int) -> None:
+        self.length = length
+        self.logs = [log[:length] for log in logs]
+        self.plain, self.encrypted = self.logs[:2]
         self.seconds = milliseconds / 1000
         self.keys = [f"fleet/host{n % 40:02}/binlog.{n:06}" for n in range(count)]
         self.keys.sort()
-        self.reads = 0
+        self.counts: Counter[str] = Counter()
 
     def content(self, key: str) -> bytes:
         number = int(key.rsplit(".", 1)[1])
+        if len(self.logs) > 2:
+            return self.logs[number % len(self.logs)]
         if number % 1009 == 7:
             return self.plain
         mark = hashlib.sha256(str(number).encode()).digest() * 3
@@ -46,6 +54,7 @@ class Fleet:
                 lines = head.decode("latin-1").split("\r\n")
                 method, target, _ = lines[0].split(" ")
                 headers = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
+                await reader.readexactly(int(headers.get("content-length", "0")))
                 if self.seconds:
                     await asyncio.sleep(self.seconds)
                 writer.write(self.answer(method, target, headers))
@@ -57,26 +66,33 @@ class Fleet:
 
     def answer(self, method: str, target: str, headers: dict[str, str]) -> bytes:
         url = urlsplit(target)
-        query = parse_qs(url.query)
+        query = parse_qs(url.query, keep_blank_values=True)
+        if url.path == "/counts":
+            return reply("200 OK", json.dumps(self.counts).encode())
+        self.counts["LIST" if "list-type" in query else method] += 1
         if "list-type" in query:
             return self.listing(query)
+        if method in ("PUT", "POST"):
+            return written(query)
         key = unquote(url.path).split("/", 2)[2]
+        if not key.startswith("fleet/"):
+            return reply("404 Not Found", b"")
         content = self.content(key)
-        tag = f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
-        self.reads += 1
-        start, end, status = 0, len(content), "200 OK"
+        tag = f'"{hashlib.md5(content[:LENGTH], usedforsecurity=False).hexdigest()}"'
+        start, end, status = 0, self.length, "200 OK"
         more = ""
         if "range" in headers:
             first, last = headers["range"].removeprefix("bytes=").split("-")
-            start, end = int(first), min(int(last) + 1, len(content))
+            start, end = int(first), min(int(last) + 1, self.length)
             status = "206 Partial Content"
-            more = f"Content-Range: bytes {start}-{end - 1}/{len(content)}\r\n"
-        body = content[start:end]
+            more = f"Content-Range: bytes {start}-{end - 1}/{self.length}\r\n"
+        body = b"" if method == "HEAD" else content[start:end]
+        self.counts["bytes read"] += len(body)
         return (
             f"HTTP/1.1 {status}\r\nETag: {tag}\r\n{more}"
             "Last-Modified: Sat, 21 Nov 2026 12:00:00 GMT\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        ).encode() + (b"" if method == "HEAD" else body)
+            f"Content-Length: {end - start}\r\n\r\n"
+        ).encode() + body
 
     def listing(self, query: dict[str, list[str]]) -> bytes:
         prefix = query.get("prefix", [""])[0]
@@ -86,25 +102,44 @@ class Fleet:
         rest = start + PAGE < len(keys)
         token = f"<NextContinuationToken>{start + PAGE}</NextContinuationToken>" if rest else ""
         entries = "".join(
-            f"<Contents><Key>{key}</Key><Size>{LENGTH}</Size><ETag>x</ETag>"
+            f"<Contents><Key>{key}</Key><Size>{self.length}</Size><ETag>x</ETag>"
             "<LastModified>2026-11-21T12:00:00.000Z</LastModified></Contents>"
             for key in page
         )
         body = (
-            '<?xml version="1.0" encoding="UTF-8"?><ListBucketResult>'
+            f"{XML}<ListBucketResult>"
             f"<IsTruncated>{str(rest).lower()}</IsTruncated>{token}"
             f"<KeyCount>{len(page)}</KeyCount>{entries}</ListBucketResult>"
         ).encode()
-        return f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+        return reply("200 OK", body)
 
 
-async def main(plain: Path, encrypted: Path, count: int, milliseconds: float) -> None:
-    fleet = Fleet(plain.read_bytes(), encrypted.read_bytes(), count, milliseconds)
-    server = await asyncio.start_server(fleet.serve, "127.0.0.1", 0, backlog=1024)
+def reply(status: str, body: bytes, more: str = "") -> bytes:
+    return f"HTTP/1.1 {status}\r\n{more}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def written(query: dict[str, list[str]]) -> bytes:
+    """What S3 says to who writes an object, whole or in parts."""
+    tag = 'ETag: "written"\r\n'
+    if "uploads" in query:
+        upload = f"{XML}<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"
+        return reply("200 OK", upload.encode())
+    if "uploadId" in query and "partNumber" not in query:
+        done = f'{XML}<CompleteMultipartUploadResult><ETag>"written"</ETag></CompleteMultipartUploadResult>'
+        return reply("200 OK", done.encode())
+    return reply("200 OK", b"", tag)
+
+
+async def main(logs: list[Path], count: int, milliseconds: float, length: int) -> None:
+    fleet = Fleet([log.read_bytes() for log in logs], count, milliseconds, length)
+    server = await asyncio.start_server(fleet.serve, "127.0.0.1", 0, backlog=1024, limit=16 << 20)
     print(server.sockets[0].getsockname()[1], flush=True)
     async with server:
         await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])))
+    *names, count, milliseconds, length = sys.argv[1:]
+    paths = [Path(name) for name in names]
+    logs = sorted(paths[0].iterdir()) if paths[0].is_dir() else paths
+    asyncio.run(main(logs, int(count), float(milliseconds), int(length)))

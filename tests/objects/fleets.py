@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from fleet import LENGTH
 from tool import KEYRING, MIXED, Binlogsec, Check, each, equal, note
 
 OBJECTS = 20_000
@@ -27,11 +28,15 @@ def sections(path: Path, folder: Path) -> Iterator[Check]:
     yield from each(partial(latency, path, home), partial(shards, path, home))
 
 
+TWO_LOGS = (MIXED / "binlog.000001", MIXED / "binlog.000004")
+
+
 @contextmanager
-def fleet(count: int, milliseconds: float) -> Iterator[dict[str, str]]:
-    logs = (MIXED / "binlog.000001", MIXED / "binlog.000004")
+def fleet(
+    count: int, milliseconds: float, length: int = LENGTH, logs: tuple[Path, ...] = TWO_LOGS
+) -> Iterator[dict[str, str]]:
     program = Path(__file__).parent / "fleet.py"
-    command = [sys.executable, "-B", str(program), *map(str, logs), str(count), str(milliseconds)]
+    command = [sys.executable, "-B", str(program), *map(str, logs), str(count), str(milliseconds), str(length)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
     try:
         assert process.stdout is not None

@@ -23,6 +23,7 @@ class Request:
     path: str
     range: str | None
     number: int
+    answered: int = 0
 
 
 @dataclass
@@ -72,6 +73,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(length) if length else b""
         request = Request(self.command, self.path, self.headers.get("range"), 0)
         fault = self.proxy.take(request)
+        self.request_seen = request
         self.body = body
         self.cut: Callable[[bytes], bytes] | None = None
         self.slowness = 0.0
@@ -90,6 +92,7 @@ class Handler(BaseHTTPRequestHandler):
         connection.endheaders(body or None)
         answer = connection.getresponse()
         content = answer.read()
+        self.request_seen.answered = len(content)
         self.send_response_only(answer.status, answer.reason)
         for name, value in answer.getheaders():
             if name.lower() not in ("transfer-encoding", "connection", "content-length"):

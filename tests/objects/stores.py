@@ -38,6 +38,7 @@ class Store(Protocol):
     def put(self, key: str, content: bytes) -> None: ...
     def get(self, key: str) -> bytes: ...
     def delete(self, key: str) -> None: ...
+    def tag(self, key: str) -> str: ...
     def keys(self, prefix: str) -> list[str]: ...
     def unfinished(self) -> list[str]: ...
 
@@ -67,6 +68,9 @@ class Disk:
 
     def delete(self, key: str) -> None:
         (self.root / key).unlink()
+
+    def tag(self, key: str) -> str:
+        return str((self.root / key).stat().st_mtime_ns)
 
     def keys(self, prefix: str) -> list[str]:
         found = (self.root / prefix).rglob("*")
@@ -112,6 +116,9 @@ class S3:
     def delete(self, key: str) -> None:
         self.client.delete_object(Bucket=BUCKET, Key=key)
 
+    def tag(self, key: str) -> str:
+        return self.client.head_object(Bucket=BUCKET, Key=key)["ETag"]
+
     def keys(self, prefix: str) -> list[str]:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
         return [found["Key"] for page in pages for found in page.get("Contents", [])]
@@ -154,6 +161,9 @@ class Azure:
 
     def delete(self, key: str) -> None:
         self.container.delete_blob(key)
+
+    def tag(self, key: str) -> str:
+        return self.container.get_blob_client(key).get_blob_properties().etag
 
     def keys(self, prefix: str) -> list[str]:
         return [blob.name for blob in self.container.list_blobs(name_starts_with=prefix)]

@@ -2,18 +2,25 @@
 //! tools are. Credentials stay within the crate that signs with them.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
-use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::azure::{
+    AzureAuthorizer, AzureConfigKey, AzureCredential, AzureCredentialProvider,
+    MicrosoftAzureBuilder,
+};
 use object_store::client::{
-    HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService, ReqwestConnector,
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
+    ReqwestConnector,
 };
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::multipart::MultipartStore;
-use object_store::{BackoffConfig, ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
+use object_store::{
+    BackoffConfig, ClientConfigKey, ClientOptions, HeaderValue, ObjectStore, RetryConfig,
+};
 
 use super::refused;
 use crate::io::TransferError;
@@ -32,6 +39,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub(super) struct Store {
     pub(super) objects: Arc<dyn ObjectStore>,
     pub(super) multipart: Arc<dyn MultipartStore>,
+    /// Whether the end of an upload in parts takes a condition. Google's documentation rules that
+    /// out ("Preconditions are not supported in the requests").
+    pub(super) ends_on_condition: bool,
 }
 
 impl std::fmt::Debug for Store {
@@ -60,46 +70,58 @@ impl Store {
 fn connect(url: &ObjectUrl) -> Result<Store, object_store::Error> {
     // Of the two that there could be, the one that is compiled in. It may be set already.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let patient = Patient::default();
     // The builders have no trait in common.
     macro_rules! client {
         ($builder:expr, $bucket:ident, $key:ident, $timeout:literal) => {{
             let mut builder = $builder
                 .$bucket(&url.bucket)
                 .with_retry(retry())
-                .with_http_connector(Patient);
+                .with_http_connector(patient.clone());
             if std::env::var_os($timeout).is_none() {
                 builder = builder.with_config($key::Client(ClientConfigKey::Timeout), TIMEOUT);
             }
-            both(builder.build()?)
+            builder.build()?
         }};
     }
     Ok(match url.scheme {
-        Scheme::S3 => client!(
-            AmazonS3Builder::from_env(),
-            with_bucket_name,
-            AmazonS3ConfigKey,
-            "AWS_TIMEOUT"
+        Scheme::S3 => both(
+            client!(
+                AmazonS3Builder::from_env(),
+                with_bucket_name,
+                AmazonS3ConfigKey,
+                "AWS_TIMEOUT"
+            ),
+            true,
         ),
-        Scheme::Gs => client!(
-            GoogleCloudStorageBuilder::from_env(),
-            with_bucket_name,
-            GoogleConfigKey,
-            "GOOGLE_TIMEOUT"
+        Scheme::Gs => both(
+            client!(
+                GoogleCloudStorageBuilder::from_env(),
+                with_bucket_name,
+                GoogleConfigKey,
+                "GOOGLE_TIMEOUT"
+            ),
+            false,
         ),
-        Scheme::Az => client!(
-            MicrosoftAzureBuilder::from_env(),
-            with_container_name,
-            AzureConfigKey,
-            "AZURE_TIMEOUT"
-        ),
+        Scheme::Az => {
+            let store = client!(
+                MicrosoftAzureBuilder::from_env(),
+                with_container_name,
+                AzureConfigKey,
+                "AZURE_TIMEOUT"
+            );
+            let _ = patient.azure.set(Arc::clone(store.credentials()));
+            both(store, true)
+        }
     })
 }
 
-fn both<S: ObjectStore + MultipartStore>(store: S) -> Store {
+fn both<S: ObjectStore + MultipartStore>(store: S, ends_on_condition: bool) -> Store {
     let store = Arc::new(store);
     Store {
         objects: Arc::clone(&store) as Arc<dyn ObjectStore>,
         multipart: store,
+        ends_on_condition,
     }
 }
 
@@ -115,24 +137,97 @@ fn retry() -> RetryConfig {
     }
 }
 
+/// A header that makes a request succeed only if something is true of the object.
+pub(super) type Precondition = (&'static str, HeaderValue);
+
+tokio::task_local! {
+    /// What the end of the upload that is being ended depends on.
+    static PRECONDITION: Precondition;
+}
+
+/// Lets an upload in parts end on a condition: the stores take one, and the crate, which has no
+/// parameter for it, sends its requests through [`PatientClient`].
+pub(super) async fn ending_on<T>(
+    precondition: Option<Precondition>,
+    end: impl Future<Output = T>,
+) -> T {
+    match precondition {
+        Some(precondition) => PRECONDITION.scope(precondition, end).await,
+        None => end.await,
+    }
+}
+
 /// Makes clients that wait as long as a store asks them to, before they try again.
-#[derive(Debug)]
-struct Patient;
+#[derive(Debug, Clone, Default)]
+struct Patient {
+    /// Who signs requests to Azure, once it is known.
+    azure: Arc<OnceLock<AzureCredentialProvider>>,
+}
 
 impl HttpConnector for Patient {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let client = ReqwestConnector::default().connect(options)?;
-        Ok(HttpClient::new(PatientClient(client)))
+        Ok(HttpClient::new(PatientClient {
+            client: ReqwestConnector::default().connect(options)?,
+            azure: Arc::clone(&self.azure),
+        }))
     }
 }
 
 #[derive(Debug)]
-struct PatientClient(HttpClient);
+struct PatientClient {
+    client: HttpClient,
+    azure: Arc<OnceLock<AzureCredentialProvider>>,
+}
+
+impl PatientClient {
+    /// Signatures of AWS cover the headers that they list, and the crate itself adds conditions
+    /// behind them. One by Azure's account key covers this header: it is made anew.
+    async fn add(
+        &self,
+        (name, value): Precondition,
+        request: &mut HttpRequest,
+    ) -> object_store::Result<()> {
+        request.headers_mut().insert(name, value);
+        let signed_by = request
+            .headers()
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok()?.strip_prefix("SharedKey "))
+            .and_then(|rest| Some(rest.split_once(':')?.0.to_owned()));
+        let (Some(account), Some(credentials)) = (signed_by, self.azure.get()) else {
+            return Ok(());
+        };
+        let credential = credentials.get_credential().await?;
+        if matches!(*credential, AzureCredential::AccessKey(_)) {
+            request.headers_mut().remove(AUTHORIZATION);
+            AzureAuthorizer::new(&credential, &account).try_authorize(request)?;
+        }
+        Ok(())
+    }
+}
+
+const AUTHORIZATION: &str = "authorization";
+
+/// Whether a request makes an object of an upload's parts, in the protocols of S3 and Azure.
+fn ends_upload(request: &HttpRequest) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    let has = |parameter: &str| query.split('&').any(|it| it.starts_with(parameter));
+    match request.method().as_str() {
+        "POST" => has("uploadId="),
+        "PUT" => has("comp=blocklist"),
+        _ => false,
+    }
+}
 
 #[async_trait::async_trait]
 impl HttpService for PatientClient {
-    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let response = self.0.execute(request).await?;
+    async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        if ends_upload(&request)
+            && let Ok(precondition) = PRECONDITION.try_with(Clone::clone)
+        {
+            let added = self.add(precondition, &mut request).await;
+            added.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
+        }
+        let response = self.client.execute(request).await?;
         if matches!(response.status().as_u16(), 429 | 503)
             && let Some(wait) = asked_wait(&response)
         {

@@ -10,6 +10,7 @@ mod upload;
 
 pub(super) use list::list;
 pub(super) use object::Object;
+pub(super) use object_store::UpdateVersion;
 pub(super) use upload::{Condition, Upload, abort_all};
 
 use std::future::Future;

@@ -7,16 +7,18 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use object_store::path::Path as Key;
-use object_store::{GetOptions, GetRange, ObjectStoreExt};
+use object_store::{GetOptions, GetRange, ObjectStoreExt, UpdateVersion};
 
 use super::client::Store;
 use super::{refused, wait};
 use crate::io::TransferError;
 use crate::io::location::ObjectUrl;
 
-/// The first bytes, which come with the answer that says how long the object is: enough for what
-/// any log says of itself.
-const HEAD: u64 = 4096;
+/// The first bytes, which come with the answer that says how long the object is: MySQL's encryption
+/// header, and as much of the body as its first event and a comparison with other logs need.
+const HEAD: u64 = 1024;
+/// Where these do not tell, so many do, as a rule: they are one more small request.
+const START: u64 = 4096;
 /// Smaller reads are made of blocks of this size, a few of which are kept: a walk from event to
 /// event would else be a request each.
 const BLOCK: u64 = 256 << 10;
@@ -29,8 +31,8 @@ pub(in crate::io) struct Object {
     key: Key,
     path: PathBuf,
     length: u64,
-    tag: Option<String>,
-    head: Bytes,
+    version: UpdateVersion,
+    head: Mutex<Bytes>,
     blocks: Mutex<VecDeque<(u64, Bytes)>>,
 }
 
@@ -62,16 +64,20 @@ impl Object {
             }
             Err(error) => return Err(error),
         };
+        let head_length = head.len();
         let object = Self {
             store,
             key,
             path: path.to_owned(),
             length: meta.size,
-            tag: meta.e_tag,
-            head,
+            version: UpdateVersion {
+                e_tag: meta.e_tag,
+                version: meta.version,
+            },
+            head: Mutex::new(head),
             blocks: Mutex::default(),
         };
-        object.check_length(object.head.len(), 0..HEAD.min(object.length))?;
+        object.check_length(head_length, 0..HEAD.min(object.length))?;
         Ok(object)
     }
 
@@ -80,8 +86,14 @@ impl Object {
     }
 
     /// What the store calls this version of the object.
-    pub(in crate::io) fn tag(&self) -> Option<&str> {
-        self.tag.as_deref()
+    pub(in crate::io) const fn version(&self) -> &UpdateVersion {
+        &self.version
+    }
+
+    /// The first bytes, as many as have been read.
+    pub(in crate::io) fn head(&self) -> Bytes {
+        let head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        head.clone()
     }
 
     /// Fills `buffer` from `offset` on, which must all lie within the object.
@@ -115,10 +127,18 @@ impl Object {
             let skip = usize::try_from(offset.saturating_sub(start)).unwrap_or(usize::MAX);
             bytes.slice(skip.min(bytes.len())..)
         };
-        if offset < u64::try_from(self.head.len()).unwrap_or(0) {
-            return Ok(from(&self.head, 0));
+        let head = self.head();
+        let head_length = u64::try_from(head.len()).unwrap_or(0);
+        if offset < head_length {
+            return Ok(from(&head, 0));
         }
         let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
+        if offset.saturating_add(wanted) <= START.min(self.length) {
+            let more = self.range(head_length..START.min(self.length))?;
+            let head = Bytes::from([&*head, &*more].concat());
+            *self.head.lock().unwrap_or_else(PoisonError::into_inner) = head.clone();
+            return Ok(from(&head, 0));
+        }
         if wanted >= BLOCK {
             return self.range(offset..offset.saturating_add(wanted).min(self.length));
         }
@@ -143,13 +163,14 @@ impl Object {
     fn range(&self, range: Range<u64>) -> Result<Bytes, TransferError> {
         let options = GetOptions {
             range: Some(GetRange::Bounded(range.clone())),
-            if_match: self.tag.clone(),
+            if_match: self.version.e_tag.clone(),
             ..GetOptions::default()
         };
         let bytes = wait(&self.path, "read", async {
             let answer = self.store.objects.get_opts(&self.key, options).await?;
             // A store may not know the condition.
-            let is_same = answer.meta.e_tag == self.tag && answer.meta.size == self.length;
+            let is_same =
+                answer.meta.e_tag == self.version.e_tag && answer.meta.size == self.length;
             Ok((is_same, answer.bytes().await?))
         });
         let (is_same, bytes) = bytes?;

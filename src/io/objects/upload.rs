@@ -7,20 +7,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use bytes::Bytes;
 use object_store::multipart::PartId;
 use object_store::path::Path as Key;
-use object_store::{ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
+use object_store::{HeaderValue, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::client::Store;
+use super::client::{Precondition, Store, ending_on};
 use super::{refused, runtime, wait};
 use crate::io::TransferError;
 use crate::io::location::ObjectUrl;
 
 /// Bytes in a part. Stores want at least 5 MiB, and take at most 10,000 parts: 80 GiB.
 const PART: usize = 8 << 20;
-/// Parts that are held until it is known whether one request can do. That has a condition, by which
-/// an object is replaced only if it is the one that was read; the end of an upload in parts has
-/// none.
+/// Where the end of an upload in parts takes no condition: parts that are held until it is known
+/// whether one request can do, which has one.
 const PARTS_HELD: usize = 8;
 /// Parts of one object that are on their way at once. With those that are being filled they bound
 /// the memory of an upload.
@@ -34,7 +33,21 @@ pub(in crate::io) enum Condition {
     /// That no object has it.
     Absent,
     /// That the object still has it which the store calls so.
-    Version(Option<String>),
+    Version(UpdateVersion),
+}
+
+impl Condition {
+    /// As a header of the request that ends an upload in parts.
+    fn header(&self) -> Option<Precondition> {
+        match self {
+            Self::None => None,
+            Self::Absent => Some(("if-none-match", HeaderValue::from_static("*"))),
+            Self::Version(version) => {
+                let tag = HeaderValue::from_str(version.e_tag.as_deref()?).ok()?;
+                Some(("if-match", tag))
+            }
+        }
+    }
 }
 
 /// An object in the making. Nothing is under its name before [`Upload::commit`]; dropped before,
@@ -195,7 +208,7 @@ impl Shared {
         };
         match (&self.condition, there) {
             (Condition::Absent, Some(_)) => Err(TransferError::Exists { path }),
-            (Condition::Version(tag), there) if there.as_ref() != Some(tag) => {
+            (Condition::Version(version), there) if there.as_ref() != Some(&version.e_tag) => {
                 Err(TransferError::Replaced { path })
             }
             _ => Ok(()),
@@ -221,7 +234,9 @@ impl Shared {
             state.full.insert(number, part.bytes);
         }
         let held = match self.condition {
-            Condition::Version(_) if state.id.is_none() => PARTS_HELD,
+            Condition::Version(_) if state.id.is_none() && !self.store.ends_on_condition => {
+                PARTS_HELD
+            }
             _ => 0,
         };
         if state.full.len() > held {
@@ -275,17 +290,26 @@ impl Shared {
         let mode = match &self.condition {
             Condition::None => PutMode::Overwrite,
             Condition::Absent => PutMode::Create,
-            Condition::Version(tag) => PutMode::Update(UpdateVersion {
-                e_tag: tag.clone(),
-                version: None,
-            }),
+            Condition::Version(version) => PutMode::Update(version.clone()),
         };
         let options = PutOptions {
             mode,
             ..PutOptions::default()
         };
         let put = self.store.objects.put_opts(&self.key, payload, options);
-        wait(&self.path, "write", put).map(|_| ())
+        let put = wait(&self.path, "write", put);
+        put.map(|_| ()).map_err(|error| self.as_condition(error))
+    }
+
+    /// Stores differ in how they say that a condition does not hold.
+    fn as_condition(&self, error: TransferError) -> TransferError {
+        match (&self.condition, error) {
+            (Condition::Absent, TransferError::Replaced { path }) => TransferError::Exists { path },
+            (Condition::Version(_), TransferError::Exists { path }) => {
+                TransferError::Replaced { path }
+            }
+            (_, error) => error,
+        }
     }
 
     fn complete(&self) -> Result<(), TransferError> {
@@ -298,15 +322,18 @@ impl Shared {
             let mut state = self.state();
             (state.id.clone(), std::mem::take(&mut state.done))
         };
-        // Stores have no condition for the end of an upload in parts: as late as can be.
+        // As late as can be, for stores that take no condition, or do not heed it.
         self.check_condition()?;
+        let precondition = self.condition.header();
+        let precondition = precondition.filter(|_| self.store.ends_on_condition);
         let parts = parts.into_values().collect();
         let id = id.unwrap_or_default();
         let complete = self
             .store
             .multipart
             .complete_multipart(&self.key, &id, parts);
-        wait(&self.path, "write", complete)?;
+        let completed = wait(&self.path, "write", ending_on(precondition, complete));
+        completed.map_err(|error| self.as_condition(error))?;
         self.state().id = None;
         Ok(())
     }

@@ -16,11 +16,14 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use super::TransferError;
 use super::location::{self, ObjectUrl};
 #[cfg(feature = "objects")]
-use super::objects::Object;
+use super::objects::{Object, UpdateVersion};
 
 /// How much is mapped at a time. Pages are unmapped behind the work, so this times the number of
 /// workers bounds the memory, whatever the file's size.
 pub const WINDOW: u64 = 4 << 20;
+
+/// How much of an object is read at first where a window ended.
+const TAIL: u64 = 256 << 10;
 
 /// Smaller files are read: to map one and unmap it again takes longer. Measured in
 /// docs/performance.md.
@@ -151,14 +154,25 @@ impl FileSource {
 
     /// What the store calls the version of the object that was opened; `None` for a file.
     #[cfg(feature = "objects")]
-    pub(super) fn object_version(&self) -> Option<Option<String>> {
+    pub(super) fn object_version(&self) -> Option<UpdateVersion> {
         match &self.backing {
             Backing::File(_) => None,
-            Backing::Object(object) => Some(object.tag().map(str::to_owned)),
+            Backing::Object(object) => Some(object.version().clone()),
         }
     }
 
-    fn is_object(&self) -> bool {
+    /// The first bytes, as far as they are at hand without one more wait: some, of an object; none,
+    /// of a file.
+    #[must_use]
+    pub fn at_hand(&self) -> Vec<u8> {
+        match &self.backing {
+            Backing::File(_) => Vec::new(),
+            #[cfg(feature = "objects")]
+            Backing::Object(object) => object.head().to_vec(),
+        }
+    }
+
+    pub(super) fn is_object(&self) -> bool {
         !matches!(self.backing, Backing::File(_))
     }
 
@@ -193,6 +207,7 @@ impl FileSource {
             uncached: None,
             buffer: Vec::new(),
             held: 0..0,
+            follows: false,
         }
     }
 
@@ -257,6 +272,8 @@ pub struct View<'a> {
     buffer: Vec<u8>,
     /// Which bytes of an object the buffer has.
     held: Range<u64>,
+    /// Whether they followed on those before.
+    follows: bool,
 }
 
 impl View<'_> {
@@ -299,12 +316,23 @@ impl View<'_> {
         }
     }
 
-    /// The piece of an object: the rest of its window is read with it, by one request.
+    /// The piece of an object: what lies behind it is read with it, by one request. A window, as a
+    /// rule; little where the piece is the first behind a window, for it may be the end of an event
+    /// that the window's end cuts, and the last that is wanted.
     fn held(&mut self, offset: u64, length: usize) -> Result<&[u8], TransferError> {
         let end = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
         if offset < self.held.start || end > self.held.end {
-            let window = (offset / WINDOW).saturating_add(1).saturating_mul(WINDOW);
-            let until = window.max(end).min(self.source.length);
+            let follows = self.held.contains(&offset) || (offset > 0 && offset == self.held.end);
+            let ahead = if follows && !self.follows {
+                TAIL
+            } else {
+                WINDOW
+            };
+            self.follows = follows;
+            let until = offset
+                .saturating_add(ahead)
+                .max(end)
+                .min(self.source.length);
             let wanted = usize::try_from(until.saturating_sub(offset)).unwrap_or(usize::MAX);
             // What fails leaves nothing that could be taken for the bytes.
             self.held = 0..0;

@@ -6,7 +6,7 @@
 
 use aes::cipher::Array;
 
-use super::block::{BLOCK, Block, counter, gather, scatter, xor};
+use super::block::{BLOCK, Block, bits, copy, counter, gather, scatter, unchain};
 use super::stored::to_index;
 use super::{EventCipher, EventSpan, HEAD, Mode, Stored};
 
@@ -132,7 +132,7 @@ impl<'a, 'c> Batch<'a, 'c> {
             }
             Mode::Cbc | Mode::Ecb => {
                 if let Some((head, others)) = blocks.split_first_mut() {
-                    *head = gather(bytes).into();
+                    *head = gather(bytes).to_le_bytes().into();
                     let end = length.saturating_sub(tail);
                     let middle = bytes.get(HEAD..end).unwrap_or_default();
                     Array::slice_as_flattened_mut(others).copy_from_slice(middle);
@@ -164,52 +164,59 @@ impl<'a, 'c> Batch<'a, 'c> {
         for (event, mask) in events.iter().zip(masks) {
             let (full, _) = event.parts();
             let last = event.first.saturating_add(full);
-            let blocks = blocks.get_mut(event.first..last).unwrap_or_default();
+            let blocks = blocks.get(event.first..last).unwrap_or_default();
             let end = event.target.saturating_add(event.bytes.len());
             if let Some(target) = target.get_mut(event.target..end) {
-                finish(self.cipher.mode, event, (blocks, mask), target);
+                finish(self.cipher.mode, event, (blocks, *mask), target);
             }
         }
         (self.used, self.count) = (0, 0);
     }
 }
 
-/// From what the cipher gave to the plaintext of one event.
-fn finish(
-    mode: Mode,
-    event: &Waiting<'_>,
-    (blocks, mask): (&mut [Block], &[u8]),
-    target: &mut [u8],
-) {
+/// From what the cipher gave to the plaintext of one event, which begins with a whole block.
+///
+/// Its parts are written from the last to the first, each of them a whole number of blocks: what
+/// that writes too early, a later one puts right.
+fn finish(mode: Mode, event: &Waiting<'_>, (blocks, mask): (&[Block], Block), target: &mut [u8]) {
     let bytes = event.bytes;
-    let (_, tail) = event.parts();
-    let Some((head, middle)) = blocks.split_first_mut() else {
+    let Some((head, middle)) = blocks.split_first() else {
         return;
     };
-    let middle = Array::slice_as_flattened_mut(middle);
+    let (_, tail) = event.parts();
+    if let (Some(target), Some(stored)) = (target.last_chunk_mut(), bytes.last_chunk()) {
+        *target = (u128::from_le_bytes(*stored) ^ shifted(mask, tail)).to_le_bytes();
+    }
     let stored_head = gather(bytes);
     let stored_middle = bytes.get(HEAD..).unwrap_or_default();
-    match mode {
+    let rest = target.get_mut(HEAD..).unwrap_or_default();
+    let head = bits(*head);
+    let head = match mode {
         Mode::Cbc => {
-            xor(head, &event.iv);
-            let (second, others) = middle.split_at_mut_checked(BLOCK).unwrap_or_default();
-            xor(second, &stored_head);
-            xor(others, stored_middle);
+            let (second, others) = middle.split_at_checked(1).unwrap_or_default();
+            unchain(second, &stored_head.to_le_bytes(), rest);
+            let rest = rest.get_mut(BLOCK..).unwrap_or_default();
+            unchain(others, stored_middle, rest);
+            head ^ u128::from_le_bytes(event.iv)
         }
         Mode::Ctr => {
-            xor(head, &stored_head);
-            xor(middle, stored_middle);
+            unchain(middle, stored_middle, rest);
+            head ^ stored_head
         }
-        Mode::Ecb => {}
-    }
+        Mode::Ecb => {
+            copy(Array::slice_as_flattened(middle), rest);
+            head
+        }
+    };
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    scatter(&(*head).into(), length, target);
-    let end = bytes.len().saturating_sub(tail);
-    if let Some(target) = target.get_mut(HEAD..end) {
-        target.copy_from_slice(middle);
-    }
-    if let (Some(target), Some(stored)) = (target.get_mut(end..), bytes.get(end..)) {
-        target.copy_from_slice(stored);
-        xor(target, mask);
-    }
+    scatter(head, length, target);
+}
+
+/// The first `tail` bytes of a mask at the end of a block, after zeros.
+fn shifted(mask: Block, tail: usize) -> u128 {
+    let zeros = u32::try_from(BLOCK.saturating_sub(tail).saturating_mul(8));
+    zeros
+        .ok()
+        .and_then(|zeros| bits(mask).checked_shl(zeros))
+        .unwrap_or(0)
 }

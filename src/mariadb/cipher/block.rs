@@ -43,6 +43,16 @@ impl Schedule {
             Self::Aes256(cipher) => cipher.decrypt_blocks(blocks),
         }
     }
+
+    /// From `source` to `target`, which has as many blocks.
+    pub(super) fn decrypt_to(&self, source: &[Block], target: &mut [Block]) {
+        // Fails where the numbers differ alone.
+        let _ = match self {
+            Self::Aes128(cipher) => cipher.decrypt_blocks_b2b(source, target),
+            Self::Aes192(cipher) => cipher.decrypt_blocks_b2b(source, target),
+            Self::Aes256(cipher) => cipher.decrypt_blocks_b2b(source, target),
+        };
+    }
 }
 
 /// The event's IV plus a count of blocks, as 128 bits, big-endian.
@@ -60,6 +70,21 @@ pub(super) fn xor(target: &mut [u8], with: &[u8]) {
         .for_each(|(target, with)| *target ^= with);
 }
 
+/// Deciphered blocks, XORed with the stored ones before them, into `target`: as far as all go.
+pub(super) fn unchain(blocks: &[Block], before: &[u8], target: &mut [u8]) {
+    let (targets, _) = target.as_chunks_mut::<BLOCK>();
+    let (before, _) = before.as_chunks::<BLOCK>();
+    for ((target, block), before) in targets.iter_mut().zip(blocks).zip(before) {
+        *target = (bits(*block) ^ u128::from_le_bytes(*before)).to_le_bytes();
+    }
+}
+
+/// A block as a little-endian integer: what is made of words is best kept in registers, as a wide
+/// read of what was just written in two halves has to wait for them.
+pub(super) fn bits(block: Block) -> u128 {
+    u128::from_le_bytes(block.into())
+}
+
 /// As far as both go.
 pub(super) fn copy(source: &[u8], target: &mut [u8]) {
     target
@@ -68,48 +93,62 @@ pub(super) fn copy(source: &[u8], target: &mut [u8]) {
         .for_each(|(target, byte)| *target = *byte);
 }
 
-/// The first enciphered block of an event, out of its first 20 bytes; what is not there is zero.
-pub(super) fn gather(head: &[u8]) -> [u8; BLOCK] {
+/// The first enciphered block of an event, out of its first 20 bytes, as a little-endian integer;
+/// what is not there is zero.
+#[inline]
+pub(super) fn gather(head: &[u8]) -> u128 {
     let mut whole = [0; HEAD];
-    let [h0, h1, h2, h3, h4, h5, h6, h7, h8, _, _, _, _, rest @ ..] = match head.first_chunk() {
+    let head = match head.first_chunk::<HEAD>() {
         Some(head) => head,
         None => {
             copy(head, &mut whole);
             &whole
         }
     };
-    let [r0, r1, r2, r3, r4, r5, r6] = *rest;
-    [
-        *h4, *h5, *h6, *h7, *h8, *h0, *h1, *h2, *h3, r0, r1, r2, r3, r4, r5, r6,
-    ]
+    let [.., h8, _, _, _, _, _, _, _, _, _, _, _] = *head;
+    let low = word(head.first_chunk());
+    let high = word(head.last_chunk());
+    let first = low >> 32 | u64::from(h8) << 32 | low << 40;
+    let second = high & !0xFF | low >> 24 & 0xFF;
+    u128::from(first) | u128::from(second) << 64
 }
 
 /// The reverse: a block and the length to the first bytes of an event.
-pub(super) fn scatter(block: &[u8; BLOCK], length: u32, head: &mut [u8]) {
-    let [
-        p0,
-        p1,
-        p2,
-        p3,
-        p4,
-        p5,
-        p6,
-        p7,
-        p8,
-        q0,
-        q1,
-        q2,
-        q3,
-        q4,
-        q5,
-        q6,
-    ] = *block;
-    let [a, b, c, d] = length.to_le_bytes();
-    let ordered = [
-        p5, p6, p7, p8, p0, p1, p2, p3, p4, a, b, c, d, q0, q1, q2, q3, q4, q5, q6,
-    ];
-    match head.first_chunk_mut::<HEAD>() {
-        Some(head) => *head = ordered,
-        None => copy(&ordered, head),
+#[inline]
+pub(super) fn scatter(block: u128, length: u32, head: &mut [u8]) {
+    // Bytes 0..8, 8..12 and 12..20.
+    let middle = block >> 32 & 0xFF | u128::from(length) << 8;
+    let low = block >> 40 & 0xFFFF_FFFF | block << 32;
+    let high = block >> 64 & !0xFF | u128::from(length) >> 24;
+    let parts = (low_half(low), low_half(middle), low_half(high));
+    if let Some(head) = head.first_chunk_mut::<HEAD>() {
+        put(head, parts);
+    } else {
+        let mut whole = [0; HEAD];
+        put(&mut whole, parts);
+        copy(&whole, head);
     }
+}
+
+fn put(head: &mut [u8; HEAD], (low, middle, high): (u64, u64, u64)) {
+    let (start, rest) = head.split_at_mut(8);
+    let (between, end) = rest.split_at_mut(4);
+    let [a, b, c, d, ..] = middle.to_le_bytes();
+    copy_word(&low.to_le_bytes(), start);
+    copy_word(&[a, b, c, d], between);
+    copy_word(&high.to_le_bytes(), end);
+}
+
+fn copy_word<const N: usize>(word: &[u8; N], target: &mut [u8]) {
+    if let Some(target) = target.first_chunk_mut() {
+        *target = *word;
+    }
+}
+
+fn word(bytes: Option<&[u8; 8]>) -> u64 {
+    bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+fn low_half(bits: u128) -> u64 {
+    u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default()
 }

@@ -40,7 +40,7 @@ impl EventPiece<'_> {
     /// The first 20 bytes of the event, or all of one of 19.
     fn head(&self) -> [u8; HEAD] {
         let mut head = self.stored.array::<HEAD>(self.event.offset);
-        let block = gather(&head);
+        let block = gather(&head).to_le_bytes();
         let mut plain = block;
         // 19 bytes: 15 are enciphered, and fill no block.
         if self.event.length < u32::try_from(HEAD).unwrap_or(u32::MAX) {
@@ -50,7 +50,7 @@ impl EventPiece<'_> {
             self.cipher
                 .decrypt_blocks(self.iv, start, &block, &mut plain);
         }
-        scatter(&plain, self.event.length, &mut head);
+        scatter(u128::from_le_bytes(plain), self.event.length, &mut head);
         head
     }
 
@@ -60,7 +60,7 @@ impl EventPiece<'_> {
         let (block, within) = (enciphered / 16, enciphered % 16);
         let start = at.saturating_sub(within);
         let previous = if block == 1 {
-            gather(&self.stored.array::<HEAD>(self.event.offset))
+            gather(&self.stored.array::<HEAD>(self.event.offset)).to_le_bytes()
         } else {
             self.stored.array(start.saturating_sub(16))
         };

@@ -83,14 +83,18 @@ impl<'a> Stored<'a> {
 
     /// The event at a file offset, by the length in its header.
     #[must_use]
+    #[inline]
     pub fn event_at(&self, offset: u64) -> EventSpan {
+        let at = offset.saturating_add(9);
+        let length = self.body_from(at).first_chunk().copied();
         EventSpan {
             offset,
-            length: u32::from_le_bytes(self.array(offset.saturating_add(9))),
+            length: u32::from_le_bytes(length.unwrap_or_else(|| self.array(at))),
         }
     }
 
     /// The body from a file offset on.
+    #[inline]
     pub(super) fn body_from(&self, offset: u64) -> &'a [u8] {
         offset
             .checked_sub(self.offset)

@@ -13,11 +13,13 @@ use crate::event::rotate::Rotate;
 use crate::event::transaction::Progress as TransactionProgress;
 use crate::event::walker::{EventView, WalkError, check_extent, could_end_there, is_plausible};
 use crate::io::TransferError;
-use crate::io::pipeline::{CHUNK, Progress};
+use crate::io::pipeline::Progress;
 use crate::walk::{Depth, PlainSource, Walker};
 
 /// More server ids than this in one log tell nothing.
 const MAX_SERVER_IDS: usize = 64;
+/// Bytes that are searched for the first event at a time: it is among the first of most parts.
+const LOOK: usize = 4 << 10;
 /// An event that is used to find the alignment is no larger than this.
 const MAX_ANCHOR: u32 = 1 << 20;
 
@@ -205,10 +207,10 @@ fn find_start(
     from: u64,
     to: u64,
 ) -> Result<Option<u64>, TransferError> {
-    let step = CHUNK.saturating_sub(header::LENGTH);
+    let step = LOOK.saturating_sub(header::LENGTH.saturating_sub(1));
     let mut at = from;
     while at < to {
-        let bytes = walker.peek(at, CHUNK)?;
+        let bytes = walker.peek(at, LOOK)?;
         let candidates: Vec<(u64, EventHeader)> = candidates(bytes, at, basis).collect();
         for (offset, header) in candidates.into_iter().filter(|(offset, _)| *offset < to) {
             if is_event(walker, source, basis, offset, &header)? {

@@ -13,13 +13,14 @@ use crate::report::table::{self, Cell};
 pub fn decrypt(out: &mut dyn Write, report: &DecryptReport) -> io::Result<()> {
     let done: Vec<_> = report.files.iter().filter_map(decrypt_row).collect();
     if !done.is_empty() {
+        let is_sealed = report.files.iter().any(|file| file.recipients.is_some());
         let headings = [
             "LOG",
             "KEY",
             "STATUS",
             "SERVER",
             "CREATED (UTC)",
-            "PLAINTEXT",
+            if is_sealed { "AGE FILE" } else { "PLAINTEXT" },
             "SIZE",
             "",
         ];

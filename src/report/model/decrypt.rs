@@ -27,11 +27,15 @@ pub struct DecryptReport {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DecryptEntry {
-    /// `decrypted`, `left-out` or `failed`.
-    #[cfg_attr(test, schemars(extend("enum" = ["decrypted", "left-out", "failed"])))]
+    /// `decrypted`; `sealed` where the output is an age file; `kept` where an earlier run had made
+    /// it; `left-out` or `failed`.
+    #[cfg_attr(test, schemars(extend("enum" = ["decrypted", "sealed", "kept", "left-out", "failed"])))]
     pub status: &'static str,
-    /// Where the plaintext is; `-` for standard output.
+    /// Where the plaintext, or the age file of it, is; `-` for standard output.
     pub output: Option<String>,
+    /// For how many recipients an age file is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipients: Option<usize>,
     /// Length of the plaintext in bytes.
     pub plain_size: Option<u64>,
     /// The log, as `inspect` shows it.
@@ -84,9 +88,15 @@ impl DecryptEntry {
             log.key_id = key_id.map(|id| id.to_string());
         }
         log.key_status = KeyStatus::Present.name().map(Into::into);
+        let recipients = (decrypted.recipients > 0).then_some(decrypted.recipients);
         Self {
-            status: if decrypted.kept { "kept" } else { "decrypted" },
+            status: match (decrypted.kept, recipients) {
+                (true, _) => "kept",
+                (false, None) => "decrypted",
+                (false, Some(_)) => "sealed",
+            },
             output: Some(output.to_owned()),
+            recipients,
             plain_size: Some(decrypted.plain_length),
             log: Some(log),
             path: None,
@@ -98,6 +108,7 @@ impl DecryptEntry {
         Self {
             status,
             output: None,
+            recipients: None,
             plain_size: None,
             log: None,
             path: Some(path.to_string_lossy().into_owned()),
