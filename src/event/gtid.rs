@@ -205,3 +205,89 @@ fn mariadb(event: &EventView<'_>) -> Result<TransactionStart, OutOfBytes> {
         standalone: flags & STANDALONE != 0,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::checksum::ChecksumAlgorithm;
+    use crate::event::header::EventHeader;
+
+    fn start(event_type: u8, body: &[u8]) -> TransactionStart {
+        let length = u8::try_from(19 + body.len()).unwrap();
+        let mut bytes = vec![0, 0, 0, 0, event_type, 3, 0, 0, 0, length];
+        bytes.resize(19, 0);
+        bytes.extend(body);
+        let event = EventView {
+            offset: 4,
+            header: EventHeader::parse(&bytes).unwrap(),
+            bytes: &bytes,
+            checksum: ChecksumAlgorithm::None,
+        };
+        TransactionStart::parse(&event).unwrap().unwrap()
+    }
+
+    /// Flags, UUID, number 9.
+    fn head() -> Vec<u8> {
+        [&[1][..], &[0xAB; 16], &[9, 0, 0, 0, 0, 0, 0, 0]].concat()
+    }
+
+    #[test]
+    fn time_and_length_stand_behind_the_clocks() {
+        const TIME: u64 = 0x7a_bbcc_dd01_0203;
+        let mut time = TIME.to_le_bytes()[..7].to_vec();
+        let length = [252, 0x22, 0x01];
+        let clocks = [&[2][..], &[7; 16]].concat();
+        let plain = [&head()[..], &clocks, &time, &length].concat();
+        time[6] |= 0x80; // another time follows: that of the server of origin
+        let other = [&head()[..], &clocks, &time, &[5; 7], &length].concat();
+        for body in [plain, other] {
+            for event_type in [event_type::GTID, event_type::ANONYMOUS_GTID] {
+                let start = start(event_type, &body);
+                assert_eq!((start.committed, start.length), (Some(TIME), Some(290)));
+                let is_anonymous = matches!(start.id, TransactionId::Anonymous);
+                assert_eq!(is_anonymous, event_type == event_type::ANONYMOUS_GTID);
+                if let TransactionId::Gtid(gtid) = start.id {
+                    assert_eq!((gtid.tsid.uuid, gtid.number), (Uuid([0xAB; 16]), 9));
+                }
+            }
+        }
+        // Older servers stop earlier, or have no clocks.
+        for tail in [vec![], [&[1][..], &[7; 40]].concat()] {
+            let start = start(event_type::GTID, &[head(), tail].concat());
+            assert_eq!((start.committed, start.length), (None, None));
+        }
+    }
+
+    #[test]
+    fn mariadbs_has_a_domain_and_may_stand_alone() {
+        for (flags, standalone) in [(0, false), (1, true), (2, false)] {
+            let body = [&[5, 0, 0, 0, 0, 0, 0, 0], &[4, 0, 0, 0][..], &[flags]].concat();
+            let start = start(event_type::MARIADB_GTID, &body);
+            let TransactionId::Mariadb {
+                domain,
+                server_id,
+                sequence,
+            } = start.id
+            else {
+                panic!("{start:?}");
+            };
+            assert_eq!((domain, server_id, sequence), (4, 3, 5));
+            assert_eq!(start.standalone, standalone);
+        }
+    }
+
+    #[test]
+    fn packed_lengths_take_as_many_bytes_as_they_need() {
+        for (bytes, value) in [
+            (&[250][..], 250),
+            (&[252, 1, 2], 0x0201),
+            (&[253, 1, 2, 3], 0x03_0201),
+            (&[254, 1, 2, 3, 4, 5, 6, 7, 8], 0x0807_0605_0403_0201),
+        ] {
+            let mut cursor = Cursor::new(bytes);
+            assert_eq!(packed_length(&mut cursor), Ok(value));
+            assert_eq!(cursor.remaining(), 0);
+            assert!(packed_length(&mut Cursor::new(&bytes[..bytes.len() - 1])).is_err());
+        }
+    }
+}

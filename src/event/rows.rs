@@ -221,3 +221,154 @@ fn decimal_length(precision: u8, scale: u8) -> Option<usize> {
     let whole = precision.checked_sub(scale)?;
     Some(part(whole).saturating_add(part(scale)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::event_type::{DELETE_ROWS, PARTIAL_UPDATE_ROWS, UPDATE_ROWS, WRITE_ROWS};
+
+    const TABLE: [u8; 8] = [7, 0, 0, 0, 1, 0, 0, 0];
+
+    fn columns(of: &[(u8, [u8; 2])]) -> Vec<Column> {
+        let column = |&(column_type, metadata)| Column {
+            column_type,
+            metadata,
+        };
+        of.iter().map(column).collect()
+    }
+
+    /// Rows of a table whose columns are all there; `bitmaps` are one, or two for updates.
+    fn count(event_type: u8, of: &[(u8, [u8; 2])], bitmaps: usize, rows: &[u8]) -> Option<u64> {
+        let width = u8::try_from(of.len()).unwrap();
+        let bitmap = vec![0xFF; of.len().div_ceil(8)].repeat(bitmaps);
+        // Three bytes of extra data, which have no meaning here.
+        let body = [&TABLE[..], &[5, 0, 9, 9, 9], &[width], &bitmap, rows].concat();
+        let rows = Rows::parse(event_type, &body).unwrap();
+        assert_eq!(
+            (rows.table_id, rows.width),
+            (0x1_0000_0007, usize::from(width))
+        );
+        rows.count(&columns(of))
+    }
+
+    #[test]
+    fn values_have_the_lengths_that_servers_give_them() {
+        for (column_type, metadata, value) in [
+            (ty::TINY, [0, 0], &[1][..]),
+            (ty::YEAR, [0, 0], &[1]),
+            (ty::SHORT, [0, 0], &[1; 2]),
+            (ty::INT24, [0, 0], &[1; 3]),
+            (ty::DATE, [0, 0], &[1; 3]),
+            (ty::NEWDATE, [0, 0], &[1; 3]),
+            (ty::TIME, [0, 0], &[1; 3]),
+            (ty::LONG, [0, 0], &[1; 4]),
+            (ty::FLOAT, [4, 0], &[1; 4]),
+            (ty::TIMESTAMP, [0, 0], &[1; 4]),
+            (ty::LONGLONG, [0, 0], &[1; 8]),
+            (ty::DOUBLE, [8, 0], &[1; 8]),
+            (ty::DATETIME, [0, 0], &[1; 8]),
+            (ty::TIMESTAMP2, [0, 0], &[1; 4]),
+            (ty::TIMESTAMP2, [3, 0], &[1; 6]),
+            (ty::DATETIME2, [6, 0], &[1; 8]),
+            (ty::TIME2, [1, 0], &[1; 4]),
+            // DECIMAL(10,2) and DECIMAL(65,30)
+            (ty::NEWDECIMAL, [10, 2], &[1; 5]),
+            (ty::NEWDECIMAL, [65, 30], &[1; 30]),
+            // BIT(8), BIT(13)
+            (ty::BIT, [0, 1], &[1]),
+            (ty::BIT, [5, 1], &[1; 2]),
+            (ty::ENUM, [0, 2], &[1; 2]),
+            (ty::SET, [0, 8], &[1; 8]),
+            // ENUM and SET in the disguise of CHAR
+            (ty::STRING, [ty::ENUM, 1], &[1]),
+            (ty::STRING, [ty::SET, 8], &[1; 8]),
+            // VARCHAR(255), VARCHAR(256): one byte of length, two
+            (ty::VARCHAR, [255, 0], b"\x02ab"),
+            (ty::VARCHAR, [0, 1], b"\x02\0ab"),
+            (ty::VAR_STRING, [44, 1], b"\x02\0ab"),
+            // CHAR of 40 bytes, and of 1020: two bits of that hide in the type
+            (ty::STRING, [254, 40], b"\x02ab"),
+            (ty::STRING, [0xCE, 0xFC], b"\x02\0ab"),
+            (ty::BLOB, [1, 0], b"\x02ab"),
+            (ty::BLOB, [2, 0], b"\x02\0ab"),
+            (ty::GEOMETRY, [4, 0], b"\x02\0\0\0ab"),
+            (ty::JSON, [4, 0], b"\x02\0\0\0ab"),
+            (ty::VECTOR, [4, 0], b"\x02\0\0\0ab"),
+        ] {
+            let of = [(column_type, metadata)];
+            let row = [&[0], value].concat();
+            let counted = |rows: &[u8]| count(WRITE_ROWS, &of, 1, rows);
+            assert_eq!(counted(&row.repeat(3)), Some(3), "{of:?}");
+            assert_eq!(counted(&row[..row.len() - 1]), None, "{of:?}");
+            // NULL takes no byte.
+            assert_eq!(counted(&[1, 1]), Some(2), "{of:?}");
+        }
+        assert_eq!(count(WRITE_ROWS, &[(200, [0, 0])], 1, &[0, 1]), None);
+        assert_eq!(count(DELETE_ROWS, &[(ty::NULL, [0, 0])], 1, &[0]), Some(1));
+        // Lengths of 258 need both bytes.
+        let long = [&[0, 2, 1], &[b'x'; 258][..]].concat();
+        assert_eq!(count(WRITE_ROWS, &[(ty::BLOB, [2, 0])], 1, &long), Some(1));
+    }
+
+    #[test]
+    fn nulls_and_absent_columns_take_no_bytes() {
+        let mut of = vec![(ty::TINY, [0, 0]); 8];
+        of.push((ty::SHORT, [0, 0]));
+        // The third and the ninth are NULL.
+        let row = [&[0b100, 1], &[5; 7][..]].concat();
+        assert_eq!(count(WRITE_ROWS, &of, 1, &row.repeat(2)), Some(2));
+        // The ninth is there.
+        let row = [&[0b100, 0], &[5; 9][..]].concat();
+        assert_eq!(count(WRITE_ROWS, &of, 1, &row.repeat(2)), Some(2));
+        // The second of three columns is not in the event.
+        let of = columns(&[(ty::TINY, [0, 0]), (ty::LONG, [0, 0]), (ty::SHORT, [0, 0])]);
+        let body = [&TABLE[..], &[2, 0, 3, 0b101], &[0, 1, 2, 2], &[0b10, 1]].concat();
+        let rows = Rows::parse(WRITE_ROWS, &body).unwrap();
+        assert_eq!(rows.count(&of), Some(2));
+        assert_eq!(rows.count(&of[..2]), None, "another table's columns");
+    }
+
+    #[test]
+    fn an_update_has_two_images_a_row_and_perhaps_bits_between_them() {
+        let tiny = [(ty::TINY, [0, 0])];
+        assert_eq!(count(UPDATE_ROWS, &tiny, 2, &[0, 1, 0, 2]), Some(1));
+        assert_eq!(count(UPDATE_ROWS, &tiny, 2, &[0, 1]), None);
+        let mut of = vec![(ty::TINY, [0, 0]); 9];
+        of.push((ty::JSON, [4, 0]));
+        let image = [&[0, 0], &[5; 9][..], &[1, 0, 0, 0, b'1']].concat();
+        // Options without and with a bit for each JSON column, which is one byte here.
+        for between in [&[0][..], &[1, 1]] {
+            let rows = [&image, between, &image].concat().repeat(2);
+            assert_eq!(count(PARTIAL_UPDATE_ROWS, &of, 2, &rows), Some(2));
+        }
+    }
+
+    #[test]
+    fn versions_differ_in_what_stands_before_the_rows() {
+        // Version 1 has no extra data: WRITE, UPDATE, DELETE.
+        let tiny = columns(&[(ty::TINY, [0, 0])]);
+        for (event_type, bitmaps, rows) in [(23, 1, 2), (24, 2, 1), (25, 1, 2)] {
+            let bitmaps = vec![1; bitmaps];
+            let body = [&TABLE[..], &[1], &bitmaps, &[0, 1, 0, 2]].concat();
+            let parsed = Rows::parse(event_type, &body).unwrap();
+            assert_eq!(parsed.count(&tiny), Some(rows), "{event_type}");
+        }
+        // MariaDB's compressed ones: 166 to 168 of version 1, 169 to 171 of version 2.
+        for event_type in 166..=171 {
+            let extra: &[u8] = if event_type > 168 { &[2, 0] } else { &[] };
+            let body = [&TABLE[..], extra, &[1, 1, 1], &[0, 1, 0, 2]].concat();
+            let parsed = Rows::parse(event_type, &body).unwrap();
+            assert_eq!(
+                (parsed.width, parsed.count(&tiny)),
+                (1, None),
+                "{event_type}"
+            );
+        }
+    }
+
+    #[test]
+    fn rows_of_no_bytes_cannot_be_counted() {
+        assert_eq!(count(WRITE_ROWS, &[(ty::TINY, [0, 0])], 1, &[]), Some(0));
+        assert_eq!(count(WRITE_ROWS, &[], 1, &[1]), None);
+    }
+}

@@ -69,3 +69,70 @@ fn begun(event: &EventView<'_>) -> Progress {
         _ => Progress::Begun,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::checksum::ChecksumAlgorithm;
+    use crate::event::header::EventHeader;
+
+    const ALL: [Progress; 4] = [
+        Progress::Unknown,
+        Progress::Outside,
+        Progress::Begun,
+        Progress::Open,
+    ];
+
+    /// What an event makes of each of them.
+    fn after(event_type: u8, body: &[u8]) -> [Progress; 4] {
+        let length = u8::try_from(19 + body.len()).unwrap();
+        let mut bytes = vec![0, 0, 0, 0, event_type, 3, 0, 0, 0, length];
+        bytes.resize(19, 0);
+        bytes.extend(body);
+        let event = EventView {
+            offset: 4,
+            header: EventHeader::parse(&bytes).unwrap(),
+            bytes: &bytes,
+            checksum: ChecksumAlgorithm::None,
+        };
+        ALL.map(|progress| progress.after(&event))
+    }
+
+    fn after_statement(statement: &str) -> [Progress; 4] {
+        let body = [&[0; 13][..], &[0], statement.as_bytes()].concat();
+        after(event_type::QUERY, &body)
+    }
+
+    #[test]
+    fn events_begin_and_end_transactions() {
+        use Progress::{Begun, Open, Outside, Unknown};
+        for ends in [
+            event_type::XID,
+            event_type::XA_PREPARE,
+            event_type::TRANSACTION_PAYLOAD,
+            event_type::STOP,
+            event_type::INCIDENT,
+        ] {
+            assert_eq!(after(ends, &[]), [Outside; 4], "{ends}");
+        }
+        assert_eq!(after(event_type::GTID, &[0; 25]), [Begun; 4]);
+        // A table map outside of a transaction opens none.
+        assert_eq!(
+            after(event_type::TABLE_MAP, &[]),
+            [Open, Outside, Open, Open]
+        );
+        assert_eq!(after(event_type::ROTATE, &[]), ALL);
+        let mariadb = |flags| after(event_type::MARIADB_GTID, &[&[0; 12][..], &[flags]].concat());
+        assert_eq!((mariadb(0), mariadb(1)), ([Open; 4], [Begun; 4]));
+        for statement in ["COMMIT", "rollback", " COMMIT "] {
+            assert_eq!(after_statement(statement), [Outside; 4], "{statement}");
+        }
+        for statement in ["BEGIN", "XA START 'x'", "SAVEPOINT s", "ROLLBACK TO s"] {
+            assert_eq!(after_statement(statement), [Open; 4], "{statement}");
+        }
+        let by_itself = [Unknown, Outside, Outside, Open];
+        assert_eq!(after_statement("CREATE TABLE t (a INT)"), by_itself);
+        let unfinished = ALL.map(Progress::is_unfinished);
+        assert_eq!(unfinished, [false, false, true, true]);
+    }
+}

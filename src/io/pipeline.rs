@@ -543,4 +543,33 @@ mod tests {
         let error = stream(&mut endless, &mut Closed, Path::new("-"), &NoProgress).unwrap_err();
         assert!(error.is_broken_pipe());
     }
+
+    #[test]
+    fn a_buffer_is_filled_whatever_pieces_come() {
+        /// One byte at a time, each after an interruption.
+        struct Halting(u8, bool);
+        impl Read for Halting {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                self.1 = !self.1;
+                if self.1 {
+                    return Err(std::io::ErrorKind::Interrupted.into());
+                }
+                if self.0 == 10 {
+                    return Ok(0);
+                }
+                buffer[0] = self.0;
+                self.0 += 1;
+                Ok(1)
+            }
+        }
+        let mut reader = Halting(0, false);
+        let mut buffer = [0; 7];
+        assert_eq!(read_full(&mut reader, &mut buffer).unwrap(), 7);
+        assert_eq!(buffer, [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(read_full(&mut reader, &mut buffer).unwrap(), 3);
+        assert_eq!(buffer[..3], [7, 8, 9]);
+        let mut closed = std::fs::File::options();
+        let mut closed = closed.write(true).open("/dev/null").unwrap();
+        assert!(read_full(&mut closed, &mut buffer).is_err());
+    }
 }
