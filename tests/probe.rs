@@ -80,7 +80,7 @@ fn what_is_enough_tells_all() {
             match LogKind::classify(start) {
                 _ if first.len() < FIRST => {}
                 LogKind::MysqlEncrypted(_) | LogKind::MysqlPlain(_) => {
-                    short += usize::from(is_enough(first, size))
+                    short += usize::from(is_enough(first, size));
                 }
                 LogKind::MariadbEncrypted(..) => long += usize::from(!is_enough(first, size)),
                 _ => {}
