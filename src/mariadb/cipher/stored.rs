@@ -83,6 +83,7 @@ impl<'a> Stored<'a> {
 
     /// The event at a file offset, by the length in its header.
     #[must_use]
+    #[inline]
     pub fn event_at(&self, offset: u64) -> EventSpan {
         let at = offset.saturating_add(9);
         let length = self.body_from(at).first_chunk().copied();
@@ -93,6 +94,7 @@ impl<'a> Stored<'a> {
     }
 
     /// The body from a file offset on.
+    #[inline]
     pub(super) fn body_from(&self, offset: u64) -> &'a [u8] {
         offset
             .checked_sub(self.offset)
