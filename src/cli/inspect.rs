@@ -1,6 +1,5 @@
 //! `binlogsec inspect`.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -17,7 +16,7 @@ use super::exit::Exit;
 use super::keys;
 use super::reports::{self, FileReport, file_report};
 use super::shard::{RunMark, ShardArgs};
-use super::terminal::{Terminal, write_json};
+use super::terminal::Terminal;
 use super::transfer::is_dash;
 
 const INSPECT_EXAMPLES: &str = "\
@@ -106,16 +105,7 @@ pub(crate) fn publish(
     files: &[FileReport<Format>],
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let write = |out: &mut dyn Write, format| match format {
-        Format::Text => human::inspect(out, report),
-        Format::Json => write_json(out, report),
-    };
-    for file in files {
-        file.write(|out| write(out, file.format))?;
-    }
-    let mut out = terminal.out();
-    write(&mut out, format)?;
-    out.flush()?;
+    reports::publish(report, human::inspect, (format, files), terminal)?;
     Ok(Exit::worst(report.problems()))
 }
 

@@ -8,8 +8,10 @@ use anyhow::Context;
 use binlogsec::error::{Error, describe};
 use binlogsec::io::sink::{AtomicFile, SinkOptions};
 use clap::ValueEnum;
+use serde::Serialize;
 
-use super::terminal::Terminal;
+use super::args::Format;
+use super::terminal::{Terminal, write_json};
 
 /// Reports are for others: a collector, a server of continuous integration.
 const REPORT_MODE: u32 = 0o644;
@@ -78,6 +80,26 @@ impl<W: Write> Write for Colourless<W> {
     fn flush(&mut self) -> std::io::Result<()> {
         self.inner.flush()
     }
+}
+
+/// Writes a report as text or JSON, wherever it is wanted.
+pub(crate) fn publish<R: Serialize>(
+    report: &R,
+    text: fn(&mut dyn Write, &R) -> std::io::Result<()>,
+    (format, files): (Format, &[FileReport<Format>]),
+    terminal: &Terminal,
+) -> anyhow::Result<()> {
+    let write = |out: &mut dyn Write, format| match format {
+        Format::Text => text(out, report),
+        Format::Json => write_json(out, report),
+    };
+    for file in files {
+        file.write(|out| write(out, file.format))?;
+    }
+    let mut out = terminal.out();
+    write(&mut out, format)?;
+    out.flush()?;
+    Ok(())
 }
 
 /// The first file that gets this format.

@@ -1,6 +1,5 @@
 //! `binlogsec verify`.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -19,7 +18,7 @@ use super::exit::Exit;
 use super::progress::Bar;
 use super::reports::{self, FileReport, file_report};
 use super::shard::{RunMark, ShardArgs};
-use super::terminal::{Terminal, write_json};
+use super::terminal::Terminal;
 use super::transfer::is_dash;
 use super::{events, keys};
 
@@ -124,16 +123,7 @@ pub(crate) fn publish(
     files: &[FileReport<Format>],
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let write = |out: &mut dyn Write, format| match format {
-        Format::Text => human::verify(out, report),
-        Format::Json => write_json(out, report),
-    };
-    for file in files {
-        file.write(|out| write(out, file.format))?;
-    }
-    let mut out = terminal.out();
-    write(&mut out, format)?;
-    out.flush()?;
+    reports::publish(report, human::verify, (format, files), terminal)?;
     let findings = if report.gaps.is_empty() {
         Exit::Done
     } else {
