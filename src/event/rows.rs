@@ -335,7 +335,8 @@ mod tests {
         assert_eq!(count(UPDATE_ROWS, &tiny, 2, &[0, 1]), None);
         let mut of = vec![(ty::TINY, [0, 0]); 9];
         of.push((ty::JSON, [4, 0]));
-        let image = [&[0, 0], &[5; 9][..], &[1, 0, 0, 0, b'1']].concat();
+        // Values that, a byte too late, would be taken for a length that is not there.
+        let image = [&[0, 0], &[0; 9][..], &[1, 0, 0, 0, b'1']].concat();
         // Options without and with a bit for each JSON column, which is one byte here.
         for between in [&[0][..], &[1, 1]] {
             let rows = [&image, between, &image].concat().repeat(2);
