@@ -34,7 +34,7 @@ use binlogsec::ops::transfer::{Input, Output};
 use binlogsec::ops::verify::verify;
 use serde_json::Value;
 
-use common::{corpus, fixture, scenarios, sha256};
+use common::{corpus, fixture, logs, scenarios, sha256};
 
 /// Encrypted MariaDB logs among the fixtures.
 const FIXTURE_LOGS: usize = 4;
@@ -631,6 +631,61 @@ fn long_events_are_enciphered_piece_by_piece() {
             assert_eq!(error.class(), ErrorClass::Damage, "{length} {cut}");
         }
     }
+}
+
+/// A file's events are hopped over beside the deciphering, window by window, and its end is known
+/// last; a stream's are known before.
+#[test]
+fn a_log_of_many_windows_ends_where_it_does() {
+    let scratch = tempfile::tempdir().unwrap();
+    let plain = std::fs::read(fixture("mariadb-10.11/plain-crc32/logs/binlog.000003")).unwrap();
+    let plain = logs::grow(&plain, 14 << 20);
+    let keys = keys_for(Mode::Cbc, 16, scratch.path());
+    let whole = encrypt(&plain, &keys).unwrap();
+    let (path, target) = (scratch.path().join("log"), scratch.path().join("plain"));
+    let offsets = offsets(&whole);
+    let last = *offsets.last().unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build();
+    let pool = pool.unwrap();
+    let mut decrypt_both = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        let _ = std::fs::remove_file(&target);
+        let file = pool.install(|| to_file(&path, &target, &keys));
+        let from_file = FileSource::open(&path).unwrap();
+        (file, to_stream(Input::File(from_file), &keys))
+    };
+    for length in [whole.len(), last + 20, last + 7, last, 9 << 20] {
+        let (file, stream) = decrypt_both(&whole[..length]);
+        let (expected, decrypted) = stream.unwrap();
+        assert_eq!(file.unwrap().damage, decrypted.damage, "{length}");
+        assert!(std::fs::read(&target).unwrap() == expected, "{length}");
+        assert!(expected.len() <= length && length - expected.len() < 80);
+    }
+    for (length, before) in [(7, last), (7, 5 << 20), (u32::MAX, last)] {
+        let mut bytes = whole.clone();
+        let at = *offsets.iter().rfind(|&&at| at <= before).unwrap();
+        bytes[at + 9..at + 13].copy_from_slice(&length.to_le_bytes());
+        let (file, stream) = decrypt_both(&bytes);
+        let expected = MariadbError::BadLength {
+            offset: at as u64,
+            length,
+        };
+        for error in [file.map(drop).unwrap_err(), stream.map(drop).unwrap_err()] {
+            assert_eq!(log_error(error), LogError::Mariadb(expected.clone()));
+        }
+        assert!(!target.exists());
+    }
+}
+
+/// Offsets of events, by their lengths, from the first encrypted one on.
+fn offsets(bytes: &[u8]) -> Vec<usize> {
+    const FIRST: usize = 256 + 40;
+    let next = |&at: &usize| {
+        let length = bytes[at + 9..at + 13].try_into().unwrap();
+        Some(at + usize::try_from(u32::from_le_bytes(length)).unwrap())
+            .filter(|&at| at < bytes.len())
+    };
+    std::iter::successors(Some(FIRST), next).collect()
 }
 
 #[test]
