@@ -153,7 +153,9 @@ fn a_log_of_a_tebibyte_takes_no_memory_and_can_be_stopped() {
         let status = wait(&mut child);
         // What has no temporary to remove is ended by the signal itself; a shell shows 130, too.
         let ended = status.code().or(status.signal().map(|signal| 128 + signal));
-        assert!(ended == Some(130), "{arguments}: {status:?}");
+        // What is no event ends a verification, which may be before the signal.
+        let has_told = ended == Some(4) && arguments.starts_with("verify");
+        assert!(ended == Some(130) || has_told, "{arguments}: {status:?}");
         assert!(
             resident.is_none_or(|kib| kib < 128 << 10),
             "{arguments}: {resident:?} KiB"
