@@ -647,7 +647,7 @@ fn a_log_of_many_windows_ends_where_it_does() {
     let last = *offsets.last().unwrap();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build();
     let pool = pool.unwrap();
-    let mut decrypt_both = |bytes: &[u8]| {
+    let decrypt_both = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
         let _ = std::fs::remove_file(&target);
         let file = pool.install(|| to_file(&path, &target, &keys));
