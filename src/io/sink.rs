@@ -392,7 +392,7 @@ pub fn sync_directory(directory: &Path) -> Result<(), TransferError> {
 mod tests {
     use super::*;
 
-    fn entries(directory: &Path) -> Vec<String> {
+    pub(super) fn entries(directory: &Path) -> Vec<String> {
         let mut names: Vec<_> = std::fs::read_dir(directory)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -187,16 +187,8 @@ pub(super) fn link_under_temporary_name(
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::entries;
     use super::*;
-
-    fn entries(directory: &Path) -> Vec<String> {
-        let mut names: Vec<_> = std::fs::read_dir(directory)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
 
     #[test]
     fn a_named_temporary_behaves_the_same() {
