@@ -245,7 +245,7 @@ impl PlainSource for OpenLog {
     fn plain_view(&self) -> Box<dyn PlainView + '_> {
         Box::new(LogView {
             log: self,
-            view: self.source.view(),
+            view: self.source.view(Vec::new()),
         })
     }
 

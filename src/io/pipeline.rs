@@ -1,5 +1,6 @@
 //! Moves bytes from a source to a sink through a transformation, in parallel, in bounded memory.
 
+use std::cell::Cell;
 use std::io::{Read, Write};
 use std::ops::{ControlFlow, Range};
 use std::os::fd::AsFd;
@@ -9,7 +10,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 
 use super::TransferError;
 use super::sink::AtomicFile;
-use super::source::{FileSource, WINDOW};
+use super::source::{FileSource, WINDOW, at_least};
 
 /// How much is transformed at a time: small enough for a core's second-level cache, large enough
 /// that a system call each does not show. Measured in docs/performance.md.
@@ -62,7 +63,7 @@ pub fn file_to_file(
     let length = range.end.saturating_sub(range.start);
     sink.reserve(sink_offset.saturating_add(length))?;
     let visit = |within: u64, bytes: &[u8], target: &mut Vec<u8>| {
-        target.resize(bytes.len(), 0);
+        let target = at_least(target, bytes.len());
         transform(within, bytes, target);
         sink.write_at(sink_offset.saturating_add(within), target)
     };
@@ -127,6 +128,12 @@ fn each_chunk_after(
     }
 }
 
+thread_local! {
+    /// A worker's buffers, for a view and for its visits, from one small file to the next: to make
+    /// them anew would cost more than to decipher it.
+    static BUFFERS: Cell<(Vec<u8>, Vec<u8>)> = const { Cell::new((Vec::new(), Vec::new())) };
+}
+
 /// What the workers share.
 struct Job<'a> {
     source: &'a FileSource,
@@ -150,27 +157,33 @@ impl Job<'_> {
     }
 
     fn take_segments(&self) -> Result<(), TransferError> {
-        let mut view = self.source.view();
-        let mut buffer = Vec::new();
-        loop {
-            let segment = self.next.fetch_add(1, Ordering::Relaxed);
-            // Segments end where chunks do, and are a window long.
-            let first = self.range.start.saturating_add(self.lead) / WINDOW;
-            let window = first.saturating_add(segment).saturating_mul(WINDOW);
-            let before = |offset: u64| offset.saturating_sub(self.lead);
-            let start = before(window).max(self.range.start);
-            let end = before(window.saturating_add(WINDOW)).min(self.range.end);
-            if start >= end {
-                return Ok(());
-            }
+        let (read, mut buffer) = BUFFERS.take();
+        let mut view = self.source.view(read);
+        while let Some(segment) = self.next_segment() {
             if self.source.is_object() {
                 // What a view has read ahead is the segment, and nothing of somebody else's.
-                view = self.source.view();
+                view = self.source.view(Vec::new());
             }
-            for (offset, length) in chunks(start..end, self.lead) {
+            for (offset, length) in chunks(segment, self.lead) {
                 self.visit_chunk(&mut view, offset, length, &mut buffer)?;
             }
         }
+        let read = view.into_buffer();
+        if read.len().max(buffer.len()) <= CHUNK {
+            BUFFERS.set((read, buffer));
+        }
+        Ok(())
+    }
+
+    /// Segments end where chunks do, and are a window long.
+    fn next_segment(&self) -> Option<Range<u64>> {
+        let segment = self.next.fetch_add(1, Ordering::Relaxed);
+        let first = self.range.start.saturating_add(self.lead) / WINDOW;
+        let window = first.saturating_add(segment).saturating_mul(WINDOW);
+        let before = |offset: u64| offset.saturating_sub(self.lead);
+        let start = before(window).max(self.range.start);
+        let end = before(window.saturating_add(WINDOW)).min(self.range.end);
+        (start < end).then_some(start..end)
     }
 
     fn visit_chunk(

@@ -326,7 +326,7 @@ impl Events {
             return Ok(chain);
         }
         let until = (offset / WINDOW).saturating_add(1).saturating_mul(WINDOW);
-        let mut view = source.view();
+        let mut view = source.view(Vec::new());
         while let Some(at) = chain.wants().filter(|at| *at < until) {
             let left = source.length().saturating_sub(at);
             let to_boundary = WINDOW.saturating_sub(at % WINDOW);

@@ -198,14 +198,14 @@ impl FileSource {
         Ok(wanted)
     }
 
-    /// A view for one worker.
+    /// A view for one worker, which reads into the buffer where it cannot map.
     #[must_use]
-    pub const fn view(&self) -> View<'_> {
+    pub const fn view(&self, buffer: Vec<u8>) -> View<'_> {
         View {
             source: self,
             window: None,
             uncached: None,
-            buffer: Vec::new(),
+            buffer,
             held: 0..0,
             follows: false,
         }
@@ -262,6 +262,14 @@ fn is_cached(file: &File, offset: u64) -> bool {
     !matches!(read, Err(Errno::AGAIN))
 }
 
+/// So much of a buffer, which grows where it must. What it holds is left from before.
+pub(super) fn at_least(buffer: &mut Vec<u8>, length: usize) -> &mut [u8] {
+    if buffer.len() < length {
+        buffer.resize(length, 0);
+    }
+    buffer.get_mut(..length).unwrap_or_default()
+}
+
 /// One worker's way to the bytes: a mapped window that moves along, or a buffer.
 #[derive(Debug)]
 pub struct View<'a> {
@@ -296,12 +304,17 @@ impl View<'_> {
         if self.source.is_object() {
             return self.held(offset, length);
         }
-        self.buffer.resize(length, 0);
-        let read = self.source.read_at(offset, &mut self.buffer)?;
-        if read < length {
+        let buffer = at_least(&mut self.buffer, length);
+        if self.source.read_at(offset, buffer)? < length {
             return Err(self.source.shrank());
         }
-        Ok(&self.buffer)
+        Ok(buffer)
+    }
+
+    /// The buffer, for the next view.
+    #[must_use]
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.buffer
     }
 
     /// Whether the bytes last given were the file's own, and not the zeros that stand in for pages
@@ -437,7 +450,7 @@ mod tests {
         std::fs::write(&path, &content).unwrap();
         let mut source = FileSource::open(&path).unwrap();
         source.set_access(Access::Mapped);
-        let mut view = source.view();
+        let mut view = source.view(Vec::new());
         let mut compare = |offset: u64| {
             let start = usize::try_from(offset).unwrap();
             let found = view.bytes(offset, 1000).unwrap();
