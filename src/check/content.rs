@@ -100,20 +100,26 @@ impl<'a> Opened<'a> {
         }
     }
 
-    /// The first bytes, as many as there are. What the file has become meanwhile, if it is none any
-    /// more, gives an error.
-    pub(super) fn read_start(&self, buffer: &mut [u8]) -> std::io::Result<usize> {
+    /// The first bytes, as many as there are, or as are `enough`. What the file has become meanwhile,
+    /// if it is none any more, gives an error.
+    pub(super) fn read_start(
+        &self,
+        buffer: &mut [u8],
+        enough: impl Fn(&[u8]) -> bool,
+    ) -> std::io::Result<usize> {
         let mut filled = 0_usize;
         while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             let offset = u64::try_from(filled).unwrap_or(u64::MAX);
             match self.content.read_at(rest, offset) {
                 Ok(0) => break,
                 // Less than was asked for is not the end: network file systems give what they have.
-                // The size is asked for, as it will be of a log anyway, and spares a read of nothing.
+                // Where it matters the size is asked for, as it will be of a log anyway, which spares
+                // a read of nothing.
                 Ok(read) => {
                     let is_short = read < rest.len();
                     filled = filled.saturating_add(read);
-                    if is_short && self.has_been_read(filled) {
+                    let start = buffer.get(..filled).unwrap_or_default();
+                    if is_short && (enough(start) || self.has_been_read(filled)) {
                         break;
                     }
                 }

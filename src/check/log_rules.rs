@@ -370,8 +370,13 @@ fn looks_plain(body: &[u8]) -> Option<&'static str> {
 /// A whole format description event where a plaintext log has it, whatever stands before it.
 pub(super) fn is_plain_but_for_magic(start: &[u8]) -> bool {
     let events = start.get(event::MAGIC.len()..).unwrap_or_default();
-    events.get(4) == Some(&event::header::event_type::FORMAT_DESCRIPTION)
-        && FormatDescription::parse(events).is_ok()
+    has_description_but_for_magic(start) && FormatDescription::parse(events).is_ok()
+}
+
+/// The type of a format description event where a log has it, however much of it there is.
+pub(super) fn has_description_but_for_magic(start: &[u8]) -> bool {
+    const AT: usize = event::MAGIC.len() + 4;
+    start.get(AT) == Some(&event::header::event_type::FORMAT_DESCRIPTION)
 }
 
 /// The prefix of the server's key ids where a header has it, whatever stands before it.

@@ -491,14 +491,17 @@ impl Visitor for Scan<'_> {
 fn read_start(opened: &Opened<'_>, buffer: &mut [u8]) -> std::io::Result<usize> {
     if let Some(at_hand) = opened.at_hand() {
         let part = buffer.get_mut(..at_hand).unwrap_or_default();
-        let read = opened.read_start(part)?;
+        let read = opened.read_start(part, |_| false)?;
         let start = part.get(..read).unwrap_or_default();
         let (size, _) = opened.size_and_mode();
         if open::is_enough(start, size) && !has_more_to_say(opened.name, start) {
             return Ok(read);
         }
     }
-    opened.read_start(buffer)
+    opened.read_start(buffer, |start| {
+        let is_log = starts_a_log(start) || has_log_extension(Path::new(opened.name));
+        !is_log && !has_more_to_say(opened.name, start)
+    })
 }
 
 /// Whether the rules look for more in a file than its kind and its key, and further into it.
@@ -507,7 +510,8 @@ fn has_more_to_say(name: &OsStr, start: &[u8]) -> bool {
         return start.len() < COMPARED;
     }
     // It may have a damaged magic, or say something of the logs beside it.
-    start.len() < COMPARED
+    start.len() < header::LENGTH
+        || log_rules::has_description_but_for_magic(start)
         || name == "auto.cnf"
         || is_index(Path::new(name))
         || start.trim_ascii_start().starts_with(b"{")
