@@ -259,6 +259,31 @@ mod tests {
     }
 
     #[test]
+    fn a_tagged_one_has_the_same_as_fields() {
+        // Numbers of one byte are doubled; signed ones once more.
+        let uuid = [2; 16];
+        let head = [&[2, 0, 0, 0, 2][..], &[2], &uuid.map(|byte| byte << 1)].concat();
+        let known = [&head[..], &[4, 36, 6, 4, b'a', b'b'], &[8, 4, 10, 8]].concat();
+        let rest = [&known[..], &[12, 82, 14, 84, 16, 86]].concat();
+        let read = tagged(&rest).unwrap();
+        let TransactionId::Gtid(gtid) = &read.id else {
+            panic!("{read:?}");
+        };
+        assert_eq!((gtid.tsid.uuid, gtid.number), (Uuid(uuid), 9));
+        assert_eq!(gtid.tsid.tag.as_str(), "ab");
+        assert_eq!((read.committed, read.length), (Some(41), Some(43)));
+        // Of a newer server: what follows cannot be read, and need not be.
+        let newer = [&known[..], &[40, 1, 16, 86]].concat();
+        assert_eq!(tagged(&newer).unwrap().length, None);
+        let mut needed = newer;
+        needed[2] = 40;
+        assert!(matches!(
+            tagged(&needed),
+            Err(GtidError::UnknownField { found: 20 })
+        ));
+    }
+
+    #[test]
     fn mariadbs_has_a_domain_and_may_stand_alone() {
         for (flags, standalone) in [(0, false), (1, true), (2, false)] {
             let body = [&[5, 0, 0, 0, 0, 0, 0, 0], &[4, 0, 0, 0][..], &[flags]].concat();
