@@ -219,7 +219,7 @@ mod tests {
 
     /// STOP events of 25 bytes.
     fn events(count: usize) -> Vec<u8> {
-        let mut event = vec![0; 25];
+        let mut event = [0; 25];
         (event[4], event[9]) = (event_type::STOP, 25);
         event.repeat(count)
     }
