@@ -226,15 +226,19 @@ fn many_damages_cost_no_more_than_one_pass() {
             expected.extend(&log.plain[at..at + length]);
         }
     }
-    let started = Instant::now();
-    let (found, salvaged) = saved(&log, &stored, scratch.path());
+    let timed = |stored: &[u8]| {
+        let started = Instant::now();
+        (saved(&log, stored, scratch.path()), started.elapsed())
+    };
+    let (_, undamaged) = timed(&log.stored);
+    let ((found, salvaged), time) = timed(&stored);
     println!(
-        "{}: {} bytes in {:?}",
+        "{}: {} bytes in {time:?}, {undamaged:?} without damages",
         log.name,
-        stored.len(),
-        started.elapsed()
+        stored.len()
     );
     assert!(found == expected, "{} {}", found.len(), expected.len());
     assert_eq!(salvaged.lost, lost);
-    assert!(started.elapsed() < Duration::from_secs(60));
+    // A pass for each damage would be hundreds of them.
+    assert!(time < Duration::from_secs(60).max(undamaged * 100));
 }

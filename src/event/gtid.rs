@@ -209,21 +209,13 @@ fn mariadb(event: &EventView<'_>) -> Result<TransactionStart, OutOfBytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::checksum::ChecksumAlgorithm;
-    use crate::event::header::EventHeader;
+    use crate::event::sample;
 
     fn start(event_type: u8, body: &[u8]) -> TransactionStart {
-        let length = u8::try_from(19 + body.len()).unwrap();
-        let mut bytes = vec![0, 0, 0, 0, event_type, 3, 0, 0, 0, length];
-        bytes.resize(19, 0);
-        bytes.extend(body);
-        let event = EventView {
-            offset: 4,
-            header: EventHeader::parse(&bytes).unwrap(),
-            bytes: &bytes,
-            checksum: ChecksumAlgorithm::None,
-        };
-        TransactionStart::parse(&event).unwrap().unwrap()
+        let bytes = sample::event(event_type, body);
+        TransactionStart::parse(&sample::view(&bytes))
+            .unwrap()
+            .unwrap()
     }
 
     /// Flags, UUID, number 9.
