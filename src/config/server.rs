@@ -167,6 +167,14 @@ mod tests {
     }
 
     #[test]
+    fn groups_of_mariadb_alone_say_where_logs_are() {
+        let text = "[client-server]\nlog_bin=/l/b\n[galera]\ndatadir=/g\n";
+        let file = OptionFile::parse(text.as_bytes(), Path::new("my.cnf")).unwrap();
+        let found = LogLocations::new(&file, None);
+        assert_eq!(found.directories(), paths(&["/g", "/l"]));
+    }
+
+    #[test]
     fn a_named_data_directory_outweighs_the_file() {
         let found = locations("datadir=/d\nlog-bin=b", Some("/e"));
         assert_eq!(found.directories(), paths(&["/e"]));
