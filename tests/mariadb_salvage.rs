@@ -195,6 +195,21 @@ fn a_damaged_length_costs_its_own_event_and_no_other() {
     assert!(damages > 15 && ambiguous * 10 < damages);
 }
 
+/// Every fourth byte could begin an event, and none does.
+#[test]
+fn a_log_of_nothing_but_lengths_is_given_up_soon() {
+    let scratch = tempfile::tempdir().unwrap();
+    let log = &logs()[0];
+    let mut stored = log.stored[..log.first_event].to_vec();
+    stored.extend(0x4000_u32.to_le_bytes().repeat(200_000));
+    let started = Instant::now();
+    let error = try_saved(log, &stored, scratch.path()).unwrap_err();
+    println!("{} bytes in {:?}", stored.len(), started.elapsed());
+    assert!(format!("{error:?}").contains("WrongKey"), "{error:?}");
+    // Minutes, where what begins like no event is deciphered to its end.
+    assert!(started.elapsed() < Duration::from_secs(60));
+}
+
 #[test]
 fn many_damages_cost_no_more_than_one_pass() {
     let scratch = tempfile::tempdir().unwrap();
