@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use super::unseen::is_unseen;
+
 /// A path as text: what is UTF-8 stays, other bytes become `\xNN`, and so does a backslash that
 /// could be taken for the first sign of such a one.
 #[must_use]
@@ -74,10 +76,9 @@ pub fn quoted(path: &Path) -> String {
     } else {
         path.to_owned()
     };
-    let is_plain = |byte: &u8| *byte >= b' ' && *byte != 0x7f;
     let bytes = guarded.as_os_str().as_bytes();
     match std::str::from_utf8(bytes) {
-        Ok(text) if bytes.iter().all(is_plain) => {
+        Ok(text) if !text.chars().any(is_unseen) => {
             shlex::try_quote(text).map_or_else(|_| ansi_c(bytes), std::borrow::Cow::into_owned)
         }
         _ => ansi_c(bytes),
@@ -144,7 +145,13 @@ mod tests {
             b"-n",
             b"$(id)`id`",
             b"!x",
+            "\u{202e}x\u{e0041}".as_bytes(),
         ] {
+            assert!(
+                !quoted(Path::new(OsStr::from_bytes(name)))
+                    .chars()
+                    .any(is_unseen)
+            );
             let path = Path::new("/tmp").join(OsStr::from_bytes(name));
             let output = std::process::Command::new("bash")
                 .args(["-c", &format!("printf %s {}", quoted(&path))])

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::model::{FindingEntry, FindingsView};
 use crate::finding::{Evidence, Rule, RuleId, Severity, Subject};
+use crate::io::location::ObjectUrl;
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
@@ -125,13 +126,19 @@ fn result(finding: &FindingEntry<'_>, rule_index: Option<usize>) -> Value {
     result
 }
 
-/// A path as a URI reference: every byte that is not plain is escaped (RFC 3986).
+/// A path as a URI reference: every byte that is not plain is escaped (RFC 3986). Of an object's
+/// URL the scheme stays, and bucket and key are escaped.
 fn uri(path: &Path) -> String {
     let mut uri = String::new();
-    if path.is_absolute() {
+    let mut bytes = path.as_os_str().as_bytes();
+    if let Some(object) = ObjectUrl::of(path) {
+        let scheme = object.scheme.prefix();
+        uri.push_str(scheme);
+        bytes = bytes.get(scheme.len()..).unwrap_or_default();
+    } else if path.is_absolute() {
         uri.push_str("file://");
     }
-    for (position, &byte) in path.as_os_str().as_bytes().iter().enumerate() {
+    for (position, &byte) in bytes.iter().enumerate() {
         match byte {
             // Two slashes at the start would name a host.
             b'/' if position == 1 && uri.ends_with("///") => {}
@@ -158,6 +165,9 @@ mod tests {
             (b"//host/b", "file:///host/b"),
             (b"a b/\xff\n", "a%20b/%FF%0A"),
             (b"http://x?y#z", "http%3A//x%3Fy%23z"),
+            (b"s3://bucket/a b//c:1%", "s3://bucket/a%20b//c%3A1%25"),
+            (b"az://box/\xc3\xa9", "az://box/%C3%A9"),
+            (b"s3:/x", "s3%3A/x"),
         ] {
             assert_eq!(uri(Path::new(OsStr::from_bytes(path))), expected);
         }
