@@ -272,8 +272,10 @@ fn a_store_that_cannot_be_reached_is_no_finding_but_a_check_that_was_not_made() 
     }
     // Every shard lists by itself.
     for shard in ["0/2", "1/2"] {
-        let (code, stderr) = check("s3://bucket/logs/", &["--shard", shard]);
-        assert_eq!(code, Some(2), "{stderr}");
+        for target in ["s3://bucket/logs/", "s3://bucket/binlog.index"] {
+            let (code, stderr) = check(target, &["--shard", shard]);
+            assert_eq!(code, Some(2), "{stderr}");
+        }
     }
 }
 

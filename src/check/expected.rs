@@ -62,7 +62,10 @@ impl Scan<'_> {
             for index in &self.roots.indexes {
                 match self.index(local, index) {
                     Ok(logs) => logs.into_iter().for_each(|log| add(log, true)),
-                    Err(error) if self.owns(index) => self.out_of_reach(local, index, error),
+                    // Each shard asks the store by itself for its part of the list.
+                    Err(error) if self.owns(index) || location::is_url(index) => {
+                        self.out_of_reach(local, index, error);
+                    }
                     Err(_) => {}
                 }
             }
