@@ -85,8 +85,10 @@ fn column(column_type: u8, metadata: &mut Cursor<'_>) -> Result<Column, OutOfByt
         | ty::VECTOR
         | ty::JSON
         | ty::BLOB
+        | ty::BLOB_COMPRESSED
         | ty::GEOMETRY => [metadata.u8()?, 0],
         ty::VARCHAR
+        | ty::VARCHAR_COMPRESSED
         | ty::BIT
         | ty::NEWDECIMAL
         | ty::ENUM
