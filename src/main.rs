@@ -6,7 +6,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     cli::process::protect();
-    let arguments = cli::args::parse();
+    let arguments = match cli::args::parse() {
+        Ok(arguments) => arguments,
+        Err(code) => return code,
+    };
     let terminal = cli::terminal::Terminal::new(&arguments.global);
     match cli::run(&arguments.command, &arguments.global, &terminal) {
         Ok(exit) => exit.into(),

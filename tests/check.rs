@@ -15,7 +15,7 @@ use std::fs::Permissions;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use binlogsec::crypto::derive::FileKey;
 use binlogsec::crypto::password;
@@ -25,91 +25,8 @@ use binlogsec::log::header::EncryptionHeader;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use common::checks::{check, encrypted_logs, findings, found, log, reheaded, run, set, write};
 use common::{fixture, mixed, mixed_keyring, scenarios};
-
-fn binlogsec(arguments: &[&OsStr]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_binlogsec"))
-        .args(arguments)
-        .env_remove("BINLOGSEC_KEYRING")
-        .output()
-        .unwrap()
-}
-
-fn run(arguments: &[&dyn AsRef<OsStr>]) -> (i32, String, String) {
-    let arguments: Vec<_> = arguments
-        .iter()
-        .map(|argument| (*argument).as_ref())
-        .collect();
-    let output = binlogsec(&arguments);
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
-}
-
-/// Exit code and JSON report.
-fn check(arguments: &[&dyn AsRef<OsStr>]) -> (i32, Value) {
-    let (command, format): (&str, [&str; 2]) = ("check", ["--format", "json"]);
-    let mut all: Vec<&dyn AsRef<OsStr>> = vec![&command, &format[0], &format[1]];
-    all.extend(arguments);
-    let (code, stdout, stderr) = run(&all);
-    let report = serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));
-    (code, report)
-}
-
-/// `BLS001 binlog.000001`, for every finding of these ids; all that count where none is named.
-fn found(report: &Value, ids: &[&str]) -> BTreeSet<String> {
-    let findings = report["findings"].as_array().unwrap().iter();
-    findings
-        .filter(|finding| match ids {
-            [] => finding["counts"] == true,
-            ids => ids.contains(&finding["id"].as_str().unwrap()),
-        })
-        .map(|finding| {
-            let path = Path::new(finding["path"].as_str().unwrap());
-            let name = path.file_name().unwrap().to_string_lossy();
-            format!("{} {name}", finding["id"].as_str().unwrap())
-        })
-        .collect()
-}
-
-/// The findings of one id.
-fn findings<'a>(report: &'a Value, id: &'a str) -> impl Iterator<Item = &'a Value> {
-    let findings = report["findings"].as_array().unwrap().iter();
-    findings.filter(move |finding| finding["id"] == id)
-}
-
-fn set(expected: &[&str]) -> BTreeSet<String> {
-    expected.iter().map(|&text| text.to_owned()).collect()
-}
-
-fn write(path: &Path, bytes: &[u8]) {
-    std::fs::write(path, bytes).unwrap();
-    std::fs::set_permissions(path, Permissions::from_mode(0o640)).unwrap();
-}
-
-/// A log of the fixtures.
-fn log(name: &str) -> Vec<u8> {
-    std::fs::read(mixed().join(name)).unwrap()
-}
-
-/// The header of one log and the body of another.
-fn reheaded(header: &str, body: &str) -> Vec<u8> {
-    [&log(header)[..512], &log(body)[512..]].concat()
-}
-
-/// A directory with the four encrypted logs of the fixtures and nothing else, as a server has
-/// them.
-fn encrypted_logs() -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    for number in 3..=6 {
-        let name = format!("binlog.{number:06}");
-        write(&directory.path().join(&name), &log(&name));
-    }
-    directory
-}
 
 #[test]
 fn exactly_the_plaintext_logs_of_real_servers_are_reported() {
@@ -949,6 +866,7 @@ fn golden(name: &str, found: &str, directory: &Path) {
         .lines()
         .map(|line| match line.split_once("timestamp_seconds ") {
             Some((name, _)) if !line.starts_with('#') => format!("{name}timestamp_seconds TIME\n"),
+            _ if line.starts_with("  \"time\": ") => "  \"time\": \"TIME\",\n".to_owned(),
             _ => format!("{line}\n"),
         })
         .collect();
@@ -1063,11 +981,14 @@ fn the_actions_script_checks_and_writes_sarif() {
     let (_, script) = action.rsplit_once("      run: |\n").unwrap();
     let logs = encrypted_logs();
     let sarif = logs.path().join("report.sarif");
+    let other = tempfile::tempdir().unwrap();
+    write(&other.path().join("notes.txt"), b"nothing of a log");
+    let paths = format!("{}\n{}\n", other.path().display(), logs.path().display());
     let run = |keyring: &Path| {
         let output = Command::new("bash")
             .args(["-c", script])
             .env("BINARY", env!("CARGO_BIN_EXE_binlogsec"))
-            .env("PATHS", logs.path())
+            .env("PATHS", &paths)
             .env("KEYRING", keyring)
             .env("POLICY", "")
             .env("BASELINE", "")

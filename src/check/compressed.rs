@@ -25,22 +25,73 @@ const XZ_MAGIC: [u8; 6] = [0xFD, b'7', b'z', b'X', b'Z', 0];
 const SKIPPABLE_MAGIC: [u8; 3] = [0x2A, 0x4D, 0x18];
 
 /// How a file is compressed, by its first bytes.
-pub(super) fn detect(file_start: &[u8]) -> Option<Compression> {
+fn detect(file_start: &[u8]) -> Option<Compression> {
     let is = |magic: &[u8]| file_start.starts_with(magic);
     match file_start {
         [0x1F, 0x8B, 8, ..] => Some(Compression::Gzip),
         [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some(Compression::Bzip2),
-        [0x50..=0x5F, rest @ ..] if rest.starts_with(&SKIPPABLE_MAGIC) => Some(Compression::Zstd),
-        _ if is(&ZSTD_MAGIC) => Some(Compression::Zstd),
+        // The more common one, if nothing stands behind that frame.
+        _ if is(&ZSTD_MAGIC) || is_skippable(file_start) => Some(Compression::Zstd),
         _ if is(&XZ_MAGIC) => Some(Compression::Xz),
         _ if is(&LZ4_MAGIC) || is(&LZ4_LEGACY_MAGIC) => Some(Compression::Lz4),
         _ => None,
     }
 }
 
-/// The first bytes inside, `length` or as many as there are before the data end or turn out
-/// damaged.
-pub(super) fn start(compression: Compression, file: impl Read, length: usize) -> Vec<u8> {
+/// What comes out of a compressed file.
+#[derive(Debug)]
+pub(super) struct Inside {
+    pub(super) compression: Compression,
+    /// The first bytes, as many as there are before the data end or turn out damaged.
+    pub(super) start: Vec<u8>,
+}
+
+impl Inside {
+    /// Whether that is too little to tell a log from anything else.
+    pub(super) const fn says_nothing(&self) -> bool {
+        self.start.len() < crate::event::MAGIC.len()
+    }
+}
+
+/// Up to `length` of the first bytes inside; `None` where `file_start` is of no compression. Frames
+/// that are to be skipped do not say of which format they are: what stands behind them does.
+pub(super) fn inside<R: Read>(
+    file_start: &[u8],
+    file: impl FnOnce() -> R,
+    length: usize,
+) -> Option<Inside> {
+    let compression = detect(file_start)?;
+    if !is_skippable(file_start) {
+        let start = start(compression, file(), length);
+        return Some(Inside { compression, start });
+    }
+    let mut input = file().take(INPUT_LIMIT);
+    let magic = behind_skippable(&mut input).unwrap_or_default();
+    let found = detect(&magic);
+    let found = found.filter(|it| matches!(it, Compression::Zstd | Compression::Lz4));
+    Some(Inside {
+        compression: found.unwrap_or(compression),
+        start: found.map_or_else(Vec::new, |it| start(it, magic.chain(input), length)),
+    })
+}
+
+fn is_skippable(start: &[u8]) -> bool {
+    matches!(start, [0x50..=0x5F, rest @ ..] if rest.starts_with(&SKIPPABLE_MAGIC))
+}
+
+/// The first magic of a frame that is not to be skipped.
+fn behind_skippable(input: &mut impl Read) -> Option<[u8; 4]> {
+    loop {
+        let magic: [u8; 4] = array(input)?;
+        if !is_skippable(&magic) {
+            return Some(magic);
+        }
+        let size = u32::from_le_bytes(array(input)?);
+        skip(input, u64::from(size))?;
+    }
+}
+
+fn start(compression: Compression, file: impl Read, length: usize) -> Vec<u8> {
     let input = file.take(INPUT_LIMIT);
     match compression {
         Compression::Gzip => read_some(flate2::read::MultiGzDecoder::new(input), length),
@@ -79,14 +130,7 @@ fn skip(input: &mut impl Read, length: u64) -> Option<()> {
 
 /// Replaces the frame header by one with a small window (RFC 8878, section 3.1.1.1).
 fn zstd(mut input: impl Read, length: usize) -> Option<Vec<u8>> {
-    let magic = loop {
-        let magic: [u8; 4] = array(&mut input)?;
-        if !magic.ends_with(&SKIPPABLE_MAGIC) {
-            break magic;
-        }
-        let size = u32::from_le_bytes(array(&mut input)?);
-        skip(&mut input, u64::from(size))?;
-    };
+    let magic: [u8; 4] = array(&mut input)?;
     let [descriptor] = array(&mut input)?;
     let is_single_segment = descriptor & 0x20 != 0;
     if magic != ZSTD_MAGIC || descriptor & 0x08 != 0 {
@@ -227,6 +271,26 @@ mod tests {
                 start(compression, Cursor::new(&damaged), 4096);
             }
         }
+    }
+
+    #[test]
+    fn frames_to_be_skipped_do_not_say_what_follows() {
+        let skipped = [&[0x5A][..], &SKIPPABLE_MAGIC, &[3, 0, 0, 0], b"xyz"].concat();
+        for (program, compression) in [("zstd", Compression::Zstd), ("lz4", Compression::Lz4)] {
+            let Some(frame) = compressed(&[program, "-qc"], b"hello") else {
+                continue;
+            };
+            let file = [&skipped[..], &skipped, &frame].concat();
+            let found = inside(&file, || Cursor::new(&file), 4096).unwrap();
+            assert_eq!(found.compression, compression, "{program}");
+            assert_eq!(found.start, b"hello", "{program}");
+        }
+        for behind in [&b""[..], b"\x1F\x8B\x08\x00", b"other"] {
+            let file = [&skipped[..], behind].concat();
+            let found = inside(&file, || Cursor::new(&file), 4096).unwrap();
+            assert!(found.says_nothing(), "{behind:?}");
+        }
+        assert!(inside(b"other", || Cursor::new(b""), 4096).is_none());
     }
 
     #[test]

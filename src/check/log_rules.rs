@@ -97,6 +97,16 @@ fn within(mut finding: Finding, compression: Option<Compression>) -> Finding {
     finding
 }
 
+/// A compressed copy of a log, by its name, of which too little comes out to tell what it is.
+pub(super) fn silent_copy(path: &Path, compression: Compression) -> Finding {
+    let name = compression.name();
+    let message = format!(
+        "{name}-compressed, and nothing can be read of it: empty, cut short, damaged, or made in a \
+         way that is not read here"
+    );
+    Finding::new(RuleId::Bls009, path, message).seen_at(0, 4, "magic of the compression")
+}
+
 struct Verdict {
     status: LogStatus,
     finding: Option<Finding>,

@@ -22,6 +22,7 @@
 
 mod compressed;
 mod content;
+mod expected;
 pub mod facts;
 mod judge;
 mod log_rules;
@@ -34,6 +35,7 @@ pub use facts::Facts;
 pub use judge::judge;
 pub use targets::{CheckTargets, Selection};
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use rayon::slice::ParallelSliceMut;
@@ -74,7 +76,7 @@ impl Default for CheckOptions {
             selection: Selection::default(),
             policy: Policy::default(),
             baseline: Baseline::default(),
-            today: jiff::Timestamp::now().to_zoned(TimeZone::UTC).date(),
+            today: Timestamp::now().to_zoned(TimeZone::UTC).date(),
             shard: None,
         }
     }
@@ -154,6 +156,8 @@ pub struct CheckOutcome {
     pub with_keys: bool,
     /// Which shard it was, if it was one.
     pub shard: Option<Shard>,
+    /// When it began; of several shards together, when the first of them began.
+    pub time: Timestamp,
 }
 
 impl CheckOutcome {
@@ -172,23 +176,24 @@ pub fn check(
     options: &CheckOptions,
     progress: &dyn Progress,
 ) -> CheckOutcome {
+    let time = Timestamp::now();
     let mut roots = Roots::new(targets);
     let failures = std::mem::take(&mut roots.failures);
-    let scan = Scan::new(keys, options, &roots, progress);
-    scan.named_files();
-    scan.named_indexes();
+    let mut scan = Scan::new(keys, options, &roots, progress);
+    scan.expect_named();
     let walk = WalkOptions {
         follow: options.follow,
     };
     tree::walk(&roots.directories, walk, &scan);
     scan.prefixes();
+    scan.left();
     scan.keyrings();
     let mut collected = scan.into_collected();
     let purged = settle::settle(&mut collected.facts);
     collected.counts.vanished = collected.counts.vanished.saturating_add(purged);
     collected.failures.splice(0..0, failures);
     spread_server(targets, &mut collected.facts);
-    finish(collected, !keys.is_empty(), options)
+    finish(collected, !keys.is_empty(), options, time)
 }
 
 /// Puts together what the shards of one run found, and judges logs of all of them against each
@@ -197,6 +202,8 @@ pub fn check(
 pub fn merge(shards: Vec<CheckOutcome>, options: &CheckOptions) -> CheckOutcome {
     let mut all = Collected::default();
     let with_keys = shards.iter().any(|shard| shard.with_keys);
+    let first = shards.iter().map(|shard| shard.time).min();
+    let time = first.unwrap_or_else(Timestamp::now);
     for shard in shards {
         all.append(Collected {
             facts: shard.facts,
@@ -205,7 +212,7 @@ pub fn merge(shards: Vec<CheckOutcome>, options: &CheckOptions) -> CheckOutcome 
             failures: shard.failures,
         });
     }
-    finish(all, with_keys, options)
+    finish(all, with_keys, options, time)
 }
 
 /// What auto.cnf in the data directory says is true of the other directories of that server.
@@ -218,7 +225,8 @@ fn spread_server(targets: &CheckTargets, facts: &mut Facts) {
     let Some(server) = servers.find(|server| server.directory == text).cloned() else {
         return;
     };
-    for directory in locations.directories() {
+    let former = locations.former_directories.iter().cloned();
+    for directory in locations.directories().into_iter().chain(former) {
         facts.servers.push(ServerFacts {
             directory: path_text::text(&directory),
             server_uuid: server.server_uuid.clone(),
@@ -226,7 +234,12 @@ fn spread_server(targets: &CheckTargets, facts: &mut Facts) {
     }
 }
 
-fn finish(collected: Collected, with_keys: bool, options: &CheckOptions) -> CheckOutcome {
+fn finish(
+    collected: Collected,
+    with_keys: bool,
+    options: &CheckOptions,
+    time: Timestamp,
+) -> CheckOutcome {
     let Collected {
         mut facts,
         mut findings,
@@ -260,5 +273,6 @@ fn finish(collected: Collected, with_keys: bool, options: &CheckOptions) -> Chec
         failures,
         with_keys,
         shard: options.shard,
+        time,
     }
 }

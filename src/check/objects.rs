@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::content::{Content, Opened};
 use super::facts::FilePath;
-use super::scan::{Local, Reason, Scan};
+use super::scan::{Local, Scan};
 use crate::io::TransferError;
 use crate::io::listing::{self, Entry};
 use crate::io::source::FileSource;
@@ -76,10 +76,9 @@ impl Scan<'_> {
                     self.advance(1);
                 }
             });
-            if let Ok(Err(error)) = listing.join()
-                && self.owns(prefix)
-            {
-                self.with_local(|local| self.unreadable(local, prefix, &error));
+            // Each shard lists by itself, and knows only of its own list that it is whole.
+            if let Ok(Err(error)) = listing.join() {
+                self.with_local(|local| local.collected.failures.push(error.into()));
             }
         });
     }
@@ -110,6 +109,7 @@ impl Scan<'_> {
         let directory: Arc<Path> = Arc::from(at.directory());
         let name: &OsStr = at.name();
         let opened = Opened::new(&directory, name, content);
-        self.look(local, &opened, Reason::Found);
+        let reason = self.meet(name, || path.to_owned());
+        self.look(local, &opened, reason);
     }
 }

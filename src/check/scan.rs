@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::ffi::{CStr, OsStr};
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::compressed;
-use super::content::{Content, Opened};
+use super::content::Opened;
+use super::expected::Expected;
 use super::facts::{COMPARED, Facts, FilePath, IndexFacts, KeyringFacts, ServerFacts};
 use super::judge::{exceeds, mode_message};
 use super::log_rules::{self, KeyTexts};
@@ -21,7 +22,6 @@ use crate::error::Error;
 use crate::finding::{Finding, RuleId, path_text};
 use crate::io::TransferError;
 use crate::io::pipeline::Progress;
-use crate::io::source::FileSource;
 use crate::io::tree::{Batch, Directory, Visitor};
 use crate::io::{listing, location};
 use crate::keyring::{Keyring, KeyringFile, rotation};
@@ -78,7 +78,7 @@ pub(super) enum Reason {
     Found,
     /// It was named, or an index lists it: it should be a log.
     Named,
-    /// The same, and it lies in a directory that is walked: what the walk says is not said again.
+    /// Both: it should be a log, and may say something of the logs beside it.
     NamedAndFound,
 }
 
@@ -90,6 +90,7 @@ pub(super) struct Scan<'a> {
     pub(super) roots: &'a Roots,
     pub(super) cancelled: AtomicBool,
     collected: Mutex<Collected>,
+    pub(super) expected: Expected,
     /// Indexes that were read, so that a named one is not read again in its directory.
     indexes: Mutex<HashSet<PathBuf>>,
     /// Device and inode of the keyrings in use.
@@ -112,6 +113,7 @@ impl<'a> Scan<'a> {
             roots,
             cancelled: AtomicBool::new(false),
             collected: Mutex::default(),
+            expected: Expected::default(),
             indexes: Mutex::default(),
             keyrings: keys.files().iter().filter_map(identity).collect(),
         }
@@ -142,6 +144,14 @@ impl<'a> Scan<'a> {
             .append(local.collected);
     }
 
+    /// The logs that were looked at so far, by their paths without links.
+    pub(super) fn logs(&self) -> HashSet<PathBuf> {
+        let collected = self.collected.lock();
+        let collected = collected.unwrap_or_else(PoisonError::into_inner);
+        let logs = collected.facts.logs.iter();
+        logs.map(|log| real(&log.path.join())).collect()
+    }
+
     pub(super) fn advance(&self, files: usize) {
         if self
             .progress
@@ -150,53 +160,6 @@ impl<'a> Scan<'a> {
         {
             self.cancelled.store(true, Ordering::Relaxed);
         }
-    }
-
-    /// Files that the user named.
-    pub(super) fn named_files(&self) {
-        self.with_local(|local| {
-            for file in self.roots.files.iter().filter(|file| self.owns(file)) {
-                self.named(local, file);
-            }
-        });
-    }
-
-    /// Index files that the user named, and what they list.
-    pub(super) fn named_indexes(&self) {
-        self.with_local(|local| {
-            for index in &self.roots.indexes {
-                match self.index(local, index) {
-                    Ok(logs) => {
-                        let owned = logs.iter().filter(|log| self.owns(log));
-                        owned.for_each(|log| self.named(local, log));
-                    }
-                    Err(error) if self.owns(index) => self.unreadable(local, index, &error),
-                    Err(_) => {}
-                }
-            }
-        });
-    }
-
-    fn named(&self, local: &mut Local, path: &Path) {
-        if self.cancelled.load(Ordering::Relaxed) {
-            return;
-        }
-        let reason = if self.roots.covers(&real(path)) {
-            Reason::NamedAndFound
-        } else {
-            Reason::Named
-        };
-        let at = FilePath::of(path);
-        let directory = Arc::from(at.directory());
-        match FileSource::open(path) {
-            Ok(source) => {
-                let content = source.file().map_or(&source as &dyn Content, |file| file);
-                let opened = Opened::new(&directory, at.name(), content);
-                self.look(local, &opened, reason);
-            }
-            Err(error) => self.unreadable(local, path, &error),
-        }
-        self.advance(1);
     }
 
     pub(super) fn unreadable(&self, local: &mut Local, path: &Path, error: &TransferError) {
@@ -214,25 +177,49 @@ impl<'a> Scan<'a> {
     fn found(&self, local: &mut Local, directory: &Directory, path: &Arc<Path>, name: &CStr) {
         let os_name = OsStr::from_bytes(name.to_bytes());
         let whole = || path.join(os_name);
-        if self.options.shard.is_some() && !self.owns(&whole()) {
-            return;
-        }
         let selection = &self.options.selection;
         if !selection.is_everything() && !selection.has_file(&whole()) {
             return;
         }
+        if self.options.shard.is_some() && !self.owns(&whole()) {
+            if is_index(Path::new(os_name)) {
+                self.index_of_another_shard(local, directory, name, &whole());
+            }
+            return;
+        }
         match directory.open(name) {
             Ok(file) => {
-                self.look(local, &Opened::new(path, os_name, &file), Reason::Found);
+                let reason = self.meet(os_name, whole);
+                self.look(local, &Opened::new(path, os_name, &file), reason);
             }
             // Servers purge logs while somebody looks.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 local.collected.counts.vanished = local.collected.counts.vanished.saturating_add(1);
             }
             Err(error) => {
+                self.meet(os_name, whole);
                 let path = whole();
                 self.unreadable(local, &path, &TransferError::at(&path, "open")(error));
             }
+        }
+    }
+
+    /// What an index lists may be of this shard, although the index is not.
+    fn index_of_another_shard(
+        &self,
+        local: &mut Local,
+        directory: &Directory,
+        name: &CStr,
+        path: &Path,
+    ) {
+        let mut start = [0; PROBE_LENGTH];
+        let read = directory
+            .open(name)
+            .and_then(|file| file.read_at(&mut start, 0));
+        let start = start.get(..read.unwrap_or(0)).unwrap_or_default();
+        if !starts_a_log(start) && lists_logs(start) {
+            // Whose index it is says why it cannot be read.
+            self.expect_listed(self.index(local, path).unwrap_or_default());
         }
     }
 
@@ -254,26 +241,25 @@ impl<'a> Scan<'a> {
     }
 
     fn judge(&self, local: &mut Local, opened: &Opened<'_>, start: &[u8], reason: Reason) {
+        local.collected.counts.count_file();
         let is_log = starts_a_log(start);
-        let compression = compressed::detect(start).filter(|_| !is_log);
-        if let Some(compression) = compression {
-            let inner = compressed::start(compression, opened.reader(), PROBE_LENGTH);
-            if starts_a_log(&inner) && reason != Reason::NamedAndFound {
-                local.collected.counts.count_file();
-                return log_rules::apply(self, local, opened, &inner, Some(compression));
+        let reader = || opened.reader();
+        let copy = (!is_log).then(|| compressed::inside(start, reader, PROBE_LENGTH));
+        if let Some(copy) = copy.flatten() {
+            if starts_a_log(&copy.start) {
+                let compression = Some(copy.compression);
+                return log_rules::apply(self, local, opened, &copy.start, compression);
             }
-            if starts_a_log(&inner) {
-                return;
+            let is_meant = reason != Reason::Found || is_copy_of_a_log(opened.name);
+            if copy.says_nothing() && is_meant {
+                return local.find(log_rules::silent_copy(&opened.path(), copy.compression));
             }
         }
-        let expected = is_log || is_worth_a_word(opened.name, start);
-        match reason {
-            Reason::NamedAndFound if expected => return,
-            _ => local.collected.counts.count_file(),
-        }
-        if expected || reason != Reason::Found {
+        let is_expected = is_log || is_worth_a_word(opened.name, start);
+        if is_expected || reason != Reason::Found {
             log_rules::apply(self, local, opened, start, None);
-        } else {
+        }
+        if !is_expected && reason != Reason::Named {
             self.other(local, opened, start);
         }
     }
@@ -289,8 +275,9 @@ impl<'a> Scan<'a> {
             });
             local.collected.facts.servers.extend(server);
         } else if is_index(Path::new(opened.name)) && lists_logs(start) {
-            if let Err(error) = self.index(local, &path()) {
-                self.unreadable(local, &path(), &error);
+            match self.index(local, &path()) {
+                Ok(logs) => self.expect_listed(logs),
+                Err(error) => self.unreadable(local, &path(), &error),
             }
         } else if looks_like_a_keyring(start) {
             self.keyring_in_the_tree(local, opened);
@@ -298,7 +285,11 @@ impl<'a> Scan<'a> {
     }
 
     /// Reads an index; its logs that are there.
-    fn index(&self, local: &mut Local, path: &Path) -> Result<Vec<PathBuf>, TransferError> {
+    pub(super) fn index(
+        &self,
+        local: &mut Local,
+        path: &Path,
+    ) -> Result<Vec<PathBuf>, TransferError> {
         let is_new = self
             .indexes
             .lock()
@@ -529,8 +520,19 @@ fn starts_a_log(start: &[u8]) -> bool {
 /// digits are asked for: eight are a date.
 fn is_worth_a_word(name: &OsStr, start: &[u8]) -> bool {
     let name = Path::new(name);
-    let six = || name.extension().is_some_and(|digits| digits.len() == 6);
-    has_log_extension(name) && (six() || !matches!(LogKind::classify(start), LogKind::Unknown))
+    has_log_extension(name)
+        && (has_six_digits(name) || !matches!(LogKind::classify(start), LogKind::Unknown))
+}
+
+fn has_six_digits(name: &Path) -> bool {
+    let is_six = |digits: &OsStr| digits.len() == 6;
+    has_log_extension(name) && name.extension().is_some_and(is_six)
+}
+
+/// Whether a compressed file is named as one of a log: `binlog.000001.gz`.
+fn is_copy_of_a_log(name: &OsStr) -> bool {
+    let stem = Path::new(name).file_stem();
+    stem.is_some_and(|stem| has_six_digits(Path::new(stem)))
 }
 
 fn lists_logs(start: &[u8]) -> bool {

@@ -10,7 +10,7 @@ use crate::config::server::LogLocations;
 use crate::error::Error;
 use crate::io::TransferError;
 use crate::io::location::{self, ObjectUrl};
-use crate::ops::targets::is_index;
+use crate::ops::targets::names_index;
 
 /// What to check.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +47,11 @@ impl Selection {
 
     pub(super) fn is_everything(&self) -> bool {
         self.include.is_none() && self.exclude.is_empty()
+    }
+
+    /// Whether a file counts that lies in no directory which is walked.
+    pub(super) fn has_outside(&self, path: &Path) -> bool {
+        self.has_file(path) && path.ancestors().skip(1).all(|parent| self.enters(parent))
     }
 
     pub(super) fn has_file(&self, path: &Path) -> bool {
@@ -101,7 +106,7 @@ impl Roots {
             }
             match path.metadata() {
                 Ok(metadata) if metadata.is_dir() => directories.push(path.to_owned()),
-                Ok(_) if is_index(path) => roots.indexes.push(path.to_owned()),
+                Ok(_) if names_index(path) => roots.indexes.push(path.to_owned()),
                 Ok(_) => roots.files.push(path.to_owned()),
                 Err(error) => roots.fail(path, error),
             }
@@ -113,6 +118,9 @@ impl Roots {
                     Err(error) => roots.fail(&path, error),
                 }
             }
+            // What is not written any more need not be there.
+            let former = locations.former_directories.iter();
+            directories.extend(former.filter(|path| path.is_dir()).cloned());
             // An option may name an index before its server has made it.
             let indexes = locations.indexes.iter().filter(|index| index.exists());
             roots.indexes.extend(indexes.cloned());
@@ -126,7 +134,7 @@ impl Roots {
     fn add_url(&mut self, url: &Path) {
         if location::is_directory(url) {
             self.prefixes.push(url.to_owned());
-        } else if is_index(url) {
+        } else if names_index(url) {
             self.indexes.push(url.to_owned());
         } else {
             self.files.push(url.to_owned());

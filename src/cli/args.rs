@@ -2,8 +2,12 @@
 //! beside it.
 
 use std::convert::Infallible;
+use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
+use binlogsec::finding::unseen::{is_unseen, printable};
 use binlogsec::io::sink::SinkOptions;
 use binlogsec::log::key_id::KeyId;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -215,6 +219,16 @@ pub(crate) enum Format {
     Json,
 }
 
-pub(crate) fn parse() -> Arguments {
-    Arguments::parse()
+/// The arguments, or the code to end with when they are wrong.
+pub(crate) fn parse() -> Result<Arguments, ExitCode> {
+    Arguments::try_parse().map_err(|error| {
+        let is_odd = |argument: OsString| argument.to_string_lossy().contains(is_unseen);
+        if !error.use_stderr() || !std::env::args_os().any(is_odd) {
+            error.exit();
+        }
+        // clap shows arguments as they are, and a pattern of the shell may have made them of names.
+        let text = error.to_string();
+        let _ = writeln!(std::io::stderr(), "{}", printable(text.trim_end()));
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(u8::MAX))
+    })
 }

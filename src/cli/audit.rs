@@ -7,13 +7,13 @@ use binlogsec::audit::facts::settings::Product;
 use binlogsec::audit::{AuditOptions, AuditOutcome, AuditTargets, NamedOptions, audit};
 use binlogsec::config::option_file::OptionFile;
 use binlogsec::error::Error;
-use binlogsec::finding::{Baseline, Policy};
 use binlogsec::report::model::{AuditReport, Verdict};
 use binlogsec::report::{github, html, human, junit, sarif};
 use clap::{Args, ValueEnum};
 
 use super::args::KeyArgs;
 use super::exit::Exit;
+use super::findings::{self, FindingArgs};
 use super::progress::Counter;
 use super::reports::{self, FileReport, file_report};
 use super::servers::{self, ServerArgs};
@@ -60,12 +60,8 @@ pub(crate) struct AuditArgs {
     pub(crate) servers: ServerArgs,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
-    /// What this site demands, see docs/check.md
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: Option<PathBuf>,
-    /// Findings that are known, with reason and expiry date, see docs/check.md
-    #[arg(long, value_name = "FILE")]
-    pub(crate) baseline: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) weighing: FindingArgs,
     /// How to report on standard output
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: AuditFormat,
@@ -91,6 +87,9 @@ pub(crate) enum AuditFormat {
 }
 
 pub(crate) fn run(args: &AuditArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let (keys, weighing) = (args.keys.files(), args.weighing.files());
+    let inputs = [args.defaults_file.as_slice(), &keys, &weighing];
+    reports::check_files(&args.reports, &inputs)?;
     let targets = targets(args)?;
     let options = options(args)?;
     let keyring = keys::open(&args.keys, terminal)?;
@@ -105,11 +104,7 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Terminal) -> anyhow::Result<Exit>
         write(&mut out, args.format, &report)?;
         out.flush()?;
     }
-    for entry in options.baseline.unused() {
-        terminal.warning(&format!(
-            "the baseline's entry {entry} fits nothing any more"
-        ));
-    }
+    findings::tell_unused(&options.baseline, terminal);
     reports::tell_failures(&outcome.failures, terminal);
     Ok(exit(&outcome, report.summary.verdict))
 }
@@ -129,12 +124,10 @@ fn targets(args: &AuditArgs) -> anyhow::Result<AuditTargets> {
 }
 
 fn options(args: &AuditArgs) -> anyhow::Result<AuditOptions> {
-    let policy = args.policy.as_deref().map(Policy::open).transpose()?;
-    let baseline = args.baseline.as_deref().map(Baseline::open).transpose()?;
     Ok(AuditOptions {
         product: args.server_version,
-        policy: policy.unwrap_or_default(),
-        baseline: baseline.unwrap_or_default(),
+        policy: args.weighing.policy()?,
+        baseline: args.weighing.baseline()?,
         ..AuditOptions::default()
     })
 }

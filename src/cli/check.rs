@@ -1,14 +1,13 @@
 //! `binlogsec check`.
 
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use binlogsec::check::{CheckOptions, CheckOutcome, CheckTargets, Selection, check};
 use binlogsec::config::option_file::OptionFile;
 use binlogsec::config::server::LogLocations;
-use binlogsec::finding::{Baseline, Policy};
 use binlogsec::keyring::Keyring;
 use binlogsec::report::merge::Saved;
 use binlogsec::report::model::{CheckReport, Verdict};
@@ -18,6 +17,7 @@ use clap::{Args, ValueEnum};
 
 use super::args::KeyArgs;
 use super::exit::Exit;
+use super::findings::{self, FindingArgs};
 use super::progress::Counter;
 use super::reports::{self, FileReport, file_report};
 use super::shard::{self, RunMark, ShardArgs};
@@ -70,12 +70,8 @@ pub(crate) struct CheckArgs {
     pub(crate) follow: bool,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
-    /// What this site demands, see docs/check.md
-    #[arg(long, value_name = "FILE")]
-    pub(crate) policy: Option<PathBuf>,
-    /// Findings that are known, with reason and expiry date, see docs/check.md
-    #[arg(long, value_name = "FILE", conflicts_with = "shard")]
-    pub(crate) baseline: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) weighing: FindingArgs,
     /// How to report on standard output
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: CheckFormat,
@@ -103,6 +99,12 @@ pub(crate) enum CheckFormat {
 }
 
 pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    if args.shard.shard.is_some() && args.weighing.baseline.is_some() {
+        bail!("a shard weighs nothing: --baseline is for report merge");
+    }
+    let (keys, weighing) = (args.keys.files(), args.weighing.files());
+    let inputs = [&args.paths, args.defaults_file.as_slice(), &keys, &weighing];
+    reports::check_files(&args.reports, &inputs)?;
     let targets = targets(args)?;
     let options = options(args)?;
     let keyring = keys::open(&args.keys, terminal)?;
@@ -110,12 +112,10 @@ pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
         bail!("the policy demands proof of encryption: name the keys by --keyring FILE");
     }
     process::clean_up_on_signals()?;
-    let policy = shard::policy_mark(args.policy.as_deref())?;
-    let entry = args
-        .shard
-        .entry(&run_mark(args, !keyring.is_empty()), policy);
+    let policy = shard::policy_mark(args.weighing.policy.as_deref())?;
+    let entry = args.shard.entry(&run_mark(args), policy);
     let json = reports::of_format(&args.reports, &CheckFormat::Json);
-    let earlier = args.shard.earlier(entry.as_ref(), json)?;
+    let earlier = args.shard.earlier(entry.as_ref(), json, terminal)?;
     let outcome = match earlier.and_then(Saved::into_check) {
         Some(outcome) => outcome,
         None => scan(&targets, &keyring, &options, terminal),
@@ -129,7 +129,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
         // The shard is done. What its findings come to, the merge says.
         exit = Exit::Done;
     }
-    tell_unused(&options.baseline, terminal);
+    findings::tell_unused(&options.baseline, terminal);
     tell_failures(&outcome, terminal);
     drop(report);
     // The process ends here: to free millions of small pieces first would take its time.
@@ -156,23 +156,16 @@ pub(crate) fn publish(
     Ok(exit(report))
 }
 
-pub(crate) fn tell_unused(baseline: &Baseline, terminal: &Terminal) {
-    for entry in baseline.unused() {
-        terminal.warning(&format!(
-            "the baseline's entry {entry} fits nothing any more"
-        ));
-    }
-}
-
 /// What must be the same for all shards, the policy aside.
-fn run_mark(args: &CheckArgs, with_keys: bool) -> RunMark {
+fn run_mark(args: &CheckArgs) -> RunMark {
     let mut mark = RunMark::new("check");
     mark.add_paths(&args.paths);
     mark.add_paths(args.defaults_file.as_slice());
     mark.add_paths(args.datadir.as_slice());
     mark.add_all(&args.include);
     mark.add_all(&args.exclude);
-    mark.add(format!("follow {}, keys {with_keys}", args.follow));
+    mark.add(format!("follow {}", args.follow));
+    mark.add_keys(&args.keys);
     mark
 }
 
@@ -195,19 +188,11 @@ fn options(args: &CheckArgs) -> anyhow::Result<CheckOptions> {
     Ok(CheckOptions {
         follow: args.follow,
         selection: Selection::new(&args.include, &args.exclude).context("--include, --exclude")?,
-        policy: policy(args.policy.as_deref())?,
-        baseline: baseline(args.baseline.as_deref())?,
+        policy: args.weighing.policy()?,
+        baseline: args.weighing.baseline()?,
         shard: args.shard.shard,
         ..CheckOptions::default()
     })
-}
-
-pub(crate) fn policy(path: Option<&Path>) -> anyhow::Result<Policy> {
-    Ok(path.map(Policy::open).transpose()?.unwrap_or_default())
-}
-
-pub(crate) fn baseline(path: Option<&Path>) -> anyhow::Result<Baseline> {
-    Ok(path.map(Baseline::open).transpose()?.unwrap_or_default())
 }
 
 fn scan(

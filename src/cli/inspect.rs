@@ -51,13 +51,14 @@ pub(crate) struct InspectArgs {
 }
 
 pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    reports::check_files(&args.reports, &[&args.paths, &args.keys.files()])?;
     let keyring = keys::open(&args.keys, terminal)?;
-    let entry = args.shard.entry(&run_mark(args, !keyring.is_empty()), None);
+    let entry = args.shard.entry(&run_mark(args), None);
     if entry.is_some() && args.paths.iter().any(|path| is_dash(path)) {
         bail!("standard input has no name, by which it could belong to a shard");
     }
     let json = reports::of_format(&args.reports, &Format::Json);
-    let earlier = args.shard.earlier(entry.as_ref(), json)?;
+    let earlier = args.shard.earlier(entry.as_ref(), json, terminal)?;
     let report = match earlier.and_then(Saved::into_inspect) {
         Some(report) => report,
         None => look(args, &keyring, entry, terminal),
@@ -110,9 +111,10 @@ pub(crate) fn publish(
 }
 
 /// What must be the same for all shards.
-fn run_mark(args: &InspectArgs, with_keys: bool) -> RunMark {
+fn run_mark(args: &InspectArgs) -> RunMark {
     let mut mark = RunMark::new("inspect");
     mark.add_paths(&args.paths);
-    mark.add(format!("all {}, keys {with_keys}", args.all));
+    mark.add(format!("all {}", args.all));
+    mark.add_keys(&args.keys);
     mark
 }

@@ -1,5 +1,6 @@
 //! From the key options to a keyring.
 
+use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -60,6 +61,24 @@ pub(crate) fn warn_if_open(path: &Path, terminal: &Terminal) {
             "{path} holds keys and is open to more users than it should be (mode {mode:03o}); \
              chmod 600 keeps it to its owner"
         ));
+    }
+}
+
+impl KeyArgs {
+    /// The files that keys come from.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let mut files = keyring_paths(self);
+        files.extend_from_slice(&self.key_files);
+        files.extend_from_slice(&self.mariadb.mariadb_keys);
+        files
+    }
+
+    /// Every source of keys, as it was named: other ones make another run.
+    pub(crate) fn sources(&self) -> Vec<OsString> {
+        let files = self.files().into_iter().map(PathBuf::into_os_string);
+        files
+            .chain(self.key_command.iter().map(OsString::from))
+            .collect()
     }
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use binlogsec::error::Error;
+use binlogsec::finding::unseen::printable;
 use binlogsec::io::TransferError;
 use binlogsec::io::source::FileSource;
 use binlogsec::keyring::MariadbOptions;
@@ -86,7 +87,10 @@ fn password(args: &UnlockArgs, key_file: &Path) -> Result<Option<Zeroizing<Vec<u
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Ok(None);
     }
-    let prompt = format!("Password of {}: ", key_file.display());
+    let prompt = format!(
+        "Password of {}: ",
+        printable(&key_file.display().to_string())
+    );
     let typed = rpassword::prompt_password(prompt).map_err(|source| {
         Error::from(TransferError::File {
             path: PathBuf::from("<terminal>"),

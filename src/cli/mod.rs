@@ -8,6 +8,7 @@ pub(crate) mod encrypt;
 pub(crate) mod events;
 pub(crate) mod exit;
 pub(crate) mod explain;
+pub(crate) mod findings;
 pub(crate) mod header;
 pub(crate) mod inspect;
 pub(crate) mod keyring;

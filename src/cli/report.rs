@@ -15,7 +15,8 @@ use clap::{Args, Subcommand};
 use super::args::Format;
 use super::check::CheckFormat;
 use super::exit::Exit;
-use super::reports::{FileReport, file_report};
+use super::findings::{self, FindingArgs};
+use super::reports::{self, FileReport, file_report};
 use super::terminal::Terminal;
 use super::{inspect, shard, verify};
 
@@ -52,12 +53,8 @@ struct MergeArgs {
     /// JSON reports of the shards; directories and URLs of prefixes that hold nothing else
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// The policy that the shards of `check` had
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
-    /// Findings that are known, with reason and expiry date
-    #[arg(long, value_name = "FILE")]
-    baseline: Option<PathBuf>,
+    #[command(flatten)]
+    weighing: FindingArgs,
     /// How to report on standard output: any format of the command whose reports these are
     #[arg(long, value_enum, default_value = "text")]
     format: CheckFormat,
@@ -75,20 +72,23 @@ pub(crate) fn run(args: &ReportArgs, terminal: &Terminal) -> anyhow::Result<Exit
     if targets.files.is_empty() {
         bail!("nothing to merge: no report is there");
     }
+    let inputs = targets.files.iter().map(|target| target.path.clone());
+    let inputs: Vec<_> = inputs.chain(args.weighing.files()).collect();
+    reports::check_files(&args.reports, &[&inputs])?;
     let files = targets.files.iter().map(|target| read(&target.path));
     let saved: Vec<_> = files.collect::<Result<_, _>>()?;
-    let policy = shard::policy_mark(args.policy.as_deref())?;
+    let policy = shard::policy_mark(args.weighing.policy.as_deref())?;
     match Run::of(saved, policy.as_deref())? {
         Run::Check(shards) => {
             let options = CheckOptions {
-                policy: super::check::policy(args.policy.as_deref())?,
-                baseline: super::check::baseline(args.baseline.as_deref())?,
+                policy: args.weighing.policy()?,
+                baseline: args.weighing.baseline()?,
                 ..CheckOptions::default()
             };
             let outcome = check::merge(shards, &options);
             let report = CheckReport::new(&outcome);
             let exit = super::check::publish(&report, args.format, &args.reports, terminal)?;
-            super::check::tell_unused(&options.baseline, terminal);
+            findings::tell_unused(&options.baseline, terminal);
             super::check::tell_failures(&outcome, terminal);
             Ok(exit)
         }
@@ -132,7 +132,7 @@ pub(crate) fn read_whole(path: &Path) -> Result<Vec<u8>, TransferError> {
 impl MergeArgs {
     /// The formats, for commands that have fewer of them.
     fn plain_formats(&self) -> anyhow::Result<(Format, Vec<FileReport<Format>>)> {
-        if self.baseline.is_some() {
+        if self.weighing.baseline.is_some() {
             bail!("a baseline is for reports of check");
         }
         let plain = |format| match format {

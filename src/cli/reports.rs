@@ -1,11 +1,13 @@
 //! Reports of findings: into files, and what could not be done at all.
 
+use std::collections::HashSet;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anstream::adapter::StripBytes;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use binlogsec::error::{Error, describe};
+use binlogsec::io::location;
 use binlogsec::io::sink::{AtomicFile, SinkOptions};
 use clap::ValueEnum;
 use serde::Serialize;
@@ -61,6 +63,34 @@ impl<F> FileReport<F> {
         sink.commit().map_err(Error::from)?;
         Ok(())
     }
+}
+
+/// Refuses reports that would replace what is read, or one another.
+pub(crate) fn check_files<F>(
+    reports: &[FileReport<F>],
+    inputs: &[&[PathBuf]],
+) -> anyhow::Result<()> {
+    let mut places = HashSet::new();
+    for report in reports {
+        if !places.insert(place(&report.path)) {
+            bail!("two reports would both be {}", report.path.display());
+        }
+    }
+    for input in inputs.iter().copied().flatten() {
+        if places.contains(&place(&location::local(input))) {
+            bail!("{} is read, and no report may replace it", input.display());
+        }
+    }
+    Ok(())
+}
+
+/// Where a path leads, although nothing may be there yet.
+fn place(path: &Path) -> PathBuf {
+    let directory = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let directory = directory.unwrap_or(Path::new(".")).canonicalize();
+    path.canonicalize()
+        .or_else(|_| directory.map(|it| it.join(path.file_name().unwrap_or_default())))
+        .unwrap_or_else(|_| path.to_owned())
 }
 
 /// Takes terminals' escape sequences away.

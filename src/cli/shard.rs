@@ -1,5 +1,6 @@
 //! `--shard` and `--resume`: one part of a run, and a part that was done before.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -10,7 +11,9 @@ use binlogsec::report::model::ShardEntry;
 use clap::Args;
 use sha2::{Digest, Sha256};
 
+use super::args::KeyArgs;
 use super::report::read_whole;
+use super::terminal::Terminal;
 
 /// Which part of the work is this process's.
 #[derive(Debug, Args)]
@@ -60,6 +63,7 @@ impl ShardArgs {
         &self,
         entry: Option<&ShardEntry>,
         report: Option<&Path>,
+        terminal: &Terminal,
     ) -> anyhow::Result<Option<Saved>> {
         if !self.resume {
             return Ok(None);
@@ -76,7 +80,15 @@ impl ShardArgs {
         };
         // Whatever else it is: it is not what was asked for, and is made anew.
         let saved = Saved::parse(&bytes, path.to_owned()).ok();
-        Ok(saved.filter(|saved| saved.shard() == entry))
+        let saved = saved.filter(|saved| saved.shard() == entry);
+        if let Some(saved) = &saved {
+            let time = saved.time().map(|time| format!(" of {time}"));
+            let (path, time) = (path.display(), time.unwrap_or_default());
+            terminal.warning(&format!(
+                "taken from a report{time}, and no log was read: {path}"
+            ));
+        }
+        Ok(saved)
     }
 }
 
@@ -106,6 +118,12 @@ impl RunMark {
 
     pub(crate) fn add_paths(&mut self, paths: &[PathBuf]) {
         self.add_all(paths.iter().map(|path| path.as_os_str().as_encoded_bytes()));
+    }
+
+    /// Where keys come from.
+    pub(crate) fn add_keys(&mut self, keys: &KeyArgs) {
+        let sources = keys.sources().into_iter();
+        self.add_all(sources.map(OsString::into_encoded_bytes));
     }
 
     pub(crate) fn text(&self) -> String {

@@ -1,9 +1,11 @@
 //! Where output goes, and whether it may have colour.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
+use binlogsec::finding::unseen::printable;
 use serde::Serialize;
 
 use super::args::{Color, Global};
@@ -59,21 +61,27 @@ impl Terminal {
 
     /// Says what went wrong. There is nowhere to report that this failed.
     pub(crate) fn error(&self, message: &str) {
-        let _ = writeln!(self.err(), "{ERROR}error:{ERROR:#} {message}");
+        self.line(format_args!("{ERROR}error:{ERROR:#} "), message);
     }
 
     /// Says what the user should know.
     pub(crate) fn warning(&self, message: &str) {
         if !self.quiet {
-            let _ = writeln!(self.err(), "{WARNING}warning:{WARNING:#} {message}");
+            self.line(format_args!("{WARNING}warning:{WARNING:#} "), message);
         }
     }
 
     /// Says what `--verbose` asks for.
     pub(crate) fn detail(&self, message: &str) {
         if self.verbose && !self.quiet {
-            let _ = writeln!(self.err(), "{message}");
+            self.line(format_args!(""), message);
         }
+    }
+
+    /// One line. Messages name files, and a name may hold a line of its own, or what a terminal
+    /// obeys: all of it is shown and nothing of it acts.
+    fn line(&self, start: fmt::Arguments<'_>, message: &str) {
+        let _ = writeln!(self.err(), "{start}{}", printable(message));
     }
 }
 

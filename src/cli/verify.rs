@@ -54,13 +54,14 @@ pub(crate) struct VerifyArgs {
 }
 
 pub(crate) fn run(args: &VerifyArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    reports::check_files(&args.reports, &[&args.logs, &args.keys.files()])?;
     let keyring = keys::open(&args.keys, terminal)?;
     let entry = args.shard.entry(&run_mark(args), None);
     if entry.is_some() && args.logs.iter().any(|path| is_dash(path)) {
         bail!("standard input has no name, by which it could belong to a shard");
     }
     let json = reports::of_format(&args.reports, &Format::Json);
-    let earlier = args.shard.earlier(entry.as_ref(), json)?;
+    let earlier = args.shard.earlier(entry.as_ref(), json, terminal)?;
     let report = match earlier.and_then(Saved::into_verify) {
         Some(report) => report,
         None => look(args, &keyring, entry, terminal),
@@ -136,6 +137,7 @@ pub(crate) fn publish(
 fn run_mark(args: &VerifyArgs) -> RunMark {
     let mut mark = RunMark::new("verify");
     mark.add_paths(&args.logs);
+    mark.add_keys(&args.keys);
     mark
 }
 

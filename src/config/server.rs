@@ -20,6 +20,8 @@ pub struct LogLocations {
     pub relay_log_base: Option<PathBuf>,
     /// Index files that options name.
     pub indexes: Vec<PathBuf>,
+    /// Directories of logs that an option names and a later one switches off: old logs may be there.
+    pub former_directories: Vec<PathBuf>,
 }
 
 impl LogLocations {
@@ -31,6 +33,7 @@ impl LogLocations {
             binlog_base: None,
             relay_log_base: None,
             indexes: Vec::new(),
+            former_directories: Vec::new(),
         }
     }
 
@@ -49,6 +52,15 @@ impl LogLocations {
         locations.relay_log_base = locations
             .base(value(options, &["relay_log_basename"]))
             .or_else(|| locations.base(value(options, &["relay_log"])));
+        for (name, base) in [
+            ("log_bin", &locations.binlog_base),
+            ("relay_log", &locations.relay_log_base),
+        ] {
+            let former = locations.base(last_value(options, name));
+            if let (None, Some(directory)) = (base, former.as_deref().and_then(Path::parent)) {
+                locations.former_directories.push(directory.to_owned());
+            }
+        }
         for (name, base) in [
             ("log_bin_index", &locations.binlog_base),
             ("relay_log_index", &locations.relay_log_base),
@@ -94,6 +106,15 @@ impl LogLocations {
 fn with_index_extension(mut path: PathBuf) -> PathBuf {
     path.set_extension("index");
     path
+}
+
+/// The last value that an option is given, whatever switches it off.
+fn last_value(options: &OptionFile, name: &str) -> Option<OsString> {
+    let given = options.of_server().filter(|setting| setting.name == name);
+    let value = given
+        .filter_map(|setting| setting.value.as_deref())
+        .last()?;
+    Some(OsStr::from_bytes(value).to_owned())
 }
 
 /// The last value of an option; `None` where the last word on it is `skip` or `disable`, or names
@@ -172,6 +193,22 @@ mod tests {
         let file = OptionFile::parse(text.as_bytes(), Path::new("my.cnf")).unwrap();
         let found = LogLocations::new(&file, None);
         assert_eq!(found.directories(), paths(&["/g", "/l"]));
+    }
+
+    #[test]
+    fn the_directory_of_logs_that_are_not_written_any_more_is_kept() {
+        for (options, expected) in [
+            ("datadir=/d\nlog_bin=/l/b\nskip-log-bin", &["/l"][..]),
+            ("datadir=/d\ndisable_log_bin\nlog_bin=/l/b", &[]),
+            ("datadir=/d\nlog_bin=/l/b", &[]),
+            (
+                "datadir=/d\nlog_bin=b\nskip_log_bin\nskip_relay_log\n",
+                &["/d"],
+            ),
+        ] {
+            let found = locations(options, None);
+            assert_eq!(found.former_directories, paths(expected), "{options}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod baseline;
 pub mod path_text;
 pub mod policy;
 pub mod rules;
+pub mod unseen;
 
 pub use baseline::Baseline;
 pub use policy::{Policy, PolicyError};

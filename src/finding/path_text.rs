@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use super::unseen::is_unseen;
+use crate::io::location::ObjectUrl;
+
 /// A path as text: what is UTF-8 stays, other bytes become `\xNN`, and so does a backslash that
 /// could be taken for the first sign of such a one.
 #[must_use]
@@ -74,10 +77,9 @@ pub fn quoted(path: &Path) -> String {
     } else {
         path.to_owned()
     };
-    let is_plain = |byte: &u8| *byte >= b' ' && *byte != 0x7f;
     let bytes = guarded.as_os_str().as_bytes();
     match std::str::from_utf8(bytes) {
-        Ok(text) if bytes.iter().all(is_plain) => {
+        Ok(text) if !text.chars().any(is_unseen) => {
             shlex::try_quote(text).map_or_else(|_| ansi_c(bytes), std::borrow::Cow::into_owned)
         }
         _ => ansi_c(bytes),
@@ -101,6 +103,34 @@ fn ansi_c(bytes: &[u8]) -> String {
     }
     text.push('\'');
     text
+}
+
+/// A path as a URI reference: every byte that is not plain is escaped (RFC 3986). Of an object's
+/// URL the scheme stays, and bucket and key are escaped.
+#[must_use]
+pub fn uri(path: &Path) -> String {
+    let mut uri = String::new();
+    let mut bytes = path.as_os_str().as_bytes();
+    if let Some(object) = ObjectUrl::of(path) {
+        let scheme = object.scheme.prefix();
+        uri.push_str(scheme);
+        bytes = bytes.get(scheme.len()..).unwrap_or_default();
+    } else if path.is_absolute() {
+        uri.push_str("file://");
+    }
+    for (position, &byte) in bytes.iter().enumerate() {
+        match byte {
+            // Two slashes at the start would name a host.
+            b'/' if position == 1 && uri.ends_with("///") => {}
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                uri.push(char::from(byte));
+            }
+            other => {
+                let _ = write!(uri, "%{other:02X}");
+            }
+        }
+    }
+    uri
 }
 
 #[cfg(test)]
@@ -144,13 +174,34 @@ mod tests {
             b"-n",
             b"$(id)`id`",
             b"!x",
+            "\u{202e}x\u{e0041}".as_bytes(),
         ] {
+            assert!(
+                !quoted(Path::new(OsStr::from_bytes(name)))
+                    .chars()
+                    .any(is_unseen)
+            );
             let path = Path::new("/tmp").join(OsStr::from_bytes(name));
             let output = std::process::Command::new("bash")
                 .args(["-c", &format!("printf %s {}", quoted(&path))])
                 .output()
                 .unwrap();
             assert_eq!(output.stdout, path.as_os_str().as_bytes());
+        }
+    }
+
+    #[test]
+    fn any_path_is_a_uri() {
+        for (path, expected) in [
+            (&b"/var/lib/b.000001"[..], "file:///var/lib/b.000001"),
+            (b"//host/b", "file:///host/b"),
+            (b"a b/\xff\n", "a%20b/%FF%0A"),
+            (b"http://x?y#z", "http%3A//x%3Fy%23z"),
+            (b"s3://bucket/a b//c:1%", "s3://bucket/a%20b//c%3A1%25"),
+            (b"az://box/\xc3\xa9", "az://box/%C3%A9"),
+            (b"s3:/x", "s3%3A/x"),
+        ] {
+            assert_eq!(uri(Path::new(OsStr::from_bytes(path))), expected);
         }
     }
 }

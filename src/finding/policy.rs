@@ -130,7 +130,16 @@ impl Policy {
                 Weight::Warning => Some(Severity::Warning),
                 Weight::Error => Some(Severity::Error),
             };
-            policy.severities.insert(rule, severity);
+            if policy.severities.insert(rule, severity).is_some() {
+                let rule = rule.rule();
+                let message = format!("{} and {} are one rule: name it once", rule.code, rule.name);
+                return Err(bad_value(path, &format!("rules.{name}"), &message));
+            }
+        }
+        if policy.require_proof && !policy.fails_on(RuleId::Bls009) {
+            let message = "a log without proof is a finding BLS009, and [rules] says that those do \
+                           not count: leave BLS009 at error or warning";
+            return Err(bad_value(path, "require_proof", &message));
         }
         for uuid in file.allowed_server_uuids {
             if !is_uuid(&uuid) {
@@ -154,6 +163,13 @@ impl Policy {
     #[must_use]
     pub fn has(&self, rule: RuleId) -> bool {
         self.severities.get(&rule) != Some(&None)
+    }
+
+    /// Whether findings of a rule count.
+    fn fails_on(&self, rule: RuleId) -> bool {
+        let own = Some(rule.rule().severity);
+        let severity = self.severities.get(&rule).copied().unwrap_or(own);
+        severity.is_some_and(|severity| severity != Severity::Note)
     }
 
     /// The finding with the policy's weight; `None` when its rule is off.
@@ -188,8 +204,20 @@ pub(super) fn from_toml<T: for<'de> Deserialize<'de>>(
 ) -> Result<T, PolicyError> {
     toml::from_str(text).map_err(|error| PolicyError::Toml {
         path: path.to_owned(),
-        message: error.to_string().trim_end().to_owned(),
+        message: toml_message(text, &error),
     })
+}
+
+/// In one line, with the one that it is about.
+fn toml_message(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message().trim_end().replace('\n', "; ");
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let Some(before) = before else {
+        return message;
+    };
+    let number = before.matches('\n').count();
+    let line = text.lines().nth(number).unwrap_or_default().trim();
+    format!("line {}: {message}: {line}", number.saturating_add(1))
 }
 
 pub(super) fn read_text(path: &Path) -> Result<String, PolicyError> {
@@ -232,6 +260,8 @@ mod tests {
                 .contains("2bc92730-e533-11f1-b7bc-02fc00000001")
         );
         assert!(!policy.has(RuleId::Bls014) && policy.has(RuleId::Bls005));
+        let proof = "require_proof = true\n[rules]\nBLS009 = \"warning\"\nBLS001 = \"off\"";
+        assert!(parse(proof).is_ok());
         let finding = || Finding::new(RuleId::Bls010, Path::new("x"), "");
         assert_eq!(policy.weigh(finding()).unwrap().severity, Severity::Error);
         assert_eq!(parse("").unwrap(), Policy::default());
@@ -247,9 +277,23 @@ mod tests {
             ("max_log_mode = \"888\"", "mode"),
             ("max_generations_behind = -1", "max_generations_behind"),
             ("no toml", "policy.toml"),
+            ("\n\nno toml", "line 3"),
+            (
+                "[rules]\nBLS001 = \"error\"\nplaintext-log = \"off\"",
+                "BLS001 and plaintext-log are one rule",
+            ),
+            (
+                "require_proof = true\n[rules]\nBLS009 = \"off\"",
+                "require_proof",
+            ),
+            (
+                "require_proof = true\n[rules]\nundetermined = \"note\"",
+                "require_proof",
+            ),
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(word), "{text}: {error}");
+            assert!(!error.contains('\n'), "{text}: {error}");
         }
     }
 }

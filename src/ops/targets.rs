@@ -6,13 +6,17 @@ use std::path::{Path, PathBuf};
 
 use super::shard::Shard;
 use crate::error::Error;
+use crate::event;
 use crate::io::TransferError;
 use crate::io::source::FileSource;
 use crate::io::{listing, location};
-use crate::log::index;
+use crate::log::{header, index};
 
 /// An index of more bytes is none: it would list millions of logs.
 const LARGEST_INDEX: u64 = 256 << 20;
+
+/// `PATH_MAX`.
+const LONGEST_PATH: usize = 4096;
 
 /// One file to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +83,7 @@ impl Targets {
                 targets.add_prefix(name);
             } else if name.is_dir() {
                 targets.add_directory(name);
-            } else if is_index(name) {
+            } else if names_index(name) {
                 targets.add_index(name);
             } else {
                 targets.add(name.to_owned(), Path::new(""), Origin::Named);
@@ -156,6 +160,19 @@ pub fn is_index(path: &Path) -> bool {
         .is_some_and(|extension| extension == "index")
 }
 
+/// Whether a name leads to an index file: by its extension, unless a log begins there.
+#[must_use]
+pub fn names_index(path: &Path) -> bool {
+    is_index(path) && !starts_a_log(path).unwrap_or(false)
+}
+
+fn starts_a_log(path: &Path) -> Result<bool, TransferError> {
+    let mut magic = [0; 4];
+    let read = FileSource::open(path)?.read_at(0, &mut magic)?;
+    let is_whole = read == magic.len();
+    Ok(is_whole && (magic == event::MAGIC || magic == header::MAGIC))
+}
+
 /// Whether the extension is a sequence number as servers write it: six digits or more.
 #[must_use]
 pub fn has_log_extension(path: &Path) -> bool {
@@ -168,7 +185,8 @@ pub fn has_log_extension(path: &Path) -> bool {
 /// The logs that an index lists; relative ones are taken from the index's own directory.
 ///
 /// # Errors
-/// [`TransferError`] when the index cannot be read, or is too large to be one.
+/// [`TransferError`] when the index cannot be read, or is none: too large, with zero bytes, or with
+/// a line that is no path. Nothing of its content is in the error.
 pub fn read_index(index: &Path) -> Result<Vec<PathBuf>, TransferError> {
     let source = FileSource::open(index)?;
     let too_large = || std::io::Error::from(std::io::ErrorKind::FileTooLarge);
@@ -179,6 +197,10 @@ pub fn read_index(index: &Path) -> Result<Vec<PathBuf>, TransferError> {
     let mut content = vec![0; length];
     let read = source.read_at(0, &mut content)?;
     content.truncate(read);
+    if let Some(why) = why_no_index(&content) {
+        let error = std::io::Error::new(std::io::ErrorKind::InvalidData, why);
+        return Err(TransferError::at(index, "read the index")(error));
+    }
     let directory = index.parent().unwrap_or(Path::new(""));
     Ok(index::entries(&content)
         .map(|entry| {
@@ -186,4 +208,14 @@ pub fn read_index(index: &Path) -> Result<Vec<PathBuf>, TransferError> {
             directory.join(entry.strip_prefix("./").unwrap_or(entry))
         })
         .collect())
+}
+
+fn why_no_index(content: &[u8]) -> Option<&'static str> {
+    if content.contains(&0) {
+        Some("it is no index: it has zero bytes, which no path has")
+    } else if index::entries(content).any(|entry| entry.len() > LONGEST_PATH) {
+        Some("it is no index: it has a line that is longer than any path")
+    } else {
+        None
+    }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::model::{FindingsView, SubjectEntry};
+use crate::finding::unseen::is_unseen;
 
 /// Workflow commands, one for each finding that no baseline accepts, and the verdict.
 ///
@@ -57,7 +58,7 @@ fn data(text: &str) -> String {
             '%' => escaped.push_str("%25"),
             '\r' => escaped.push_str("%0D"),
             '\n' => escaped.push_str("%0A"),
-            control if control.is_control() => escaped.extend(control.escape_default()),
+            unseen if is_unseen(unseen) => escaped.extend(unseen.escape_default()),
             other => escaped.push(other),
         }
     }
@@ -78,6 +79,6 @@ mod tests {
             property("a,b:c\n::error::x%"),
             "a%2Cb%3Ac%0A%3A%3Aerror%3A%3Ax%25"
         );
-        assert_eq!(data("\x1b[31m"), "\\u{1b}[31m");
+        assert_eq!(data("\x1b[31m\u{202e}"), "\\u{1b}[31m\\u{202e}");
     }
 }

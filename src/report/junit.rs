@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::model::{FindingEntry, FindingsView};
+use crate::finding::unseen::is_unseen;
 
 /// A test case for each finding, and one that passes for each rule without any. Findings that do
 /// not count are skipped cases.
@@ -96,7 +97,7 @@ fn case(out: &mut dyn Write, finding: &FindingEntry<'_>) -> io::Result<()> {
     writeln!(out, "    </testcase>")
 }
 
-/// For attributes and text alike. What XML 1.0 cannot hold at all is shown as an escape.
+/// For attributes and text alike. What XML 1.0 cannot hold, and what nobody sees, is shown as an escape.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -107,7 +108,7 @@ fn escaped(text: &str) -> String {
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&apos;"),
             '\n' => escaped.push_str("&#10;"),
-            forbidden if forbidden.is_control() || matches!(forbidden, '\u{fffe}' | '\u{ffff}') => {
+            forbidden if is_unseen(forbidden) || matches!(forbidden, '\u{fffe}' | '\u{ffff}') => {
                 escaped.extend(forbidden.escape_default());
             }
             other => escaped.push(other),
@@ -127,8 +128,8 @@ mod tests {
             "&lt;a b=&apos;c&apos;&gt;&amp;&quot;&#10;"
         );
         assert_eq!(
-            escaped("\0\x1b\u{85}\u{ffff}é"),
-            "\\u{0}\\u{1b}\\u{85}\\u{ffff}é"
+            escaped("\0\x1b\u{85}\u{ffff}\u{202e}é"),
+            "\\u{0}\\u{1b}\\u{85}\\u{ffff}\\u{202e}é"
         );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::model::{Failure, InspectReport, ShardEntry, VerifyReport};
@@ -135,6 +136,7 @@ struct Head {
 
 #[derive(Deserialize)]
 struct SavedCheck {
+    time: Timestamp,
     findings: Vec<SavedFinding>,
     files: Vec<LogFacts>,
     indexes: Vec<IndexFacts>,
@@ -201,6 +203,15 @@ impl Saved {
         &self.shard
     }
 
+    /// When its run began; `None` where the report does not say.
+    #[must_use]
+    pub fn time(&self) -> Option<Timestamp> {
+        match &self.body {
+            Body::Check(outcome) => Some(outcome.time),
+            _ => None,
+        }
+    }
+
     /// What `check` found; `None` when it is the report of another command.
     #[must_use]
     pub fn into_check(self) -> Option<CheckOutcome> {
@@ -248,6 +259,7 @@ impl SavedCheck {
             failures: self.failures.into_iter().map(error).collect(),
             with_keys: self.summary.with_keys,
             shard: Some(shard),
+            time: self.time,
         })
     }
 }

@@ -1,14 +1,12 @@
 //! SARIF 2.1.0, as code scanning services read it.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::model::{FindingEntry, FindingsView};
-use crate::finding::{Evidence, Rule, RuleId, Severity, Subject};
+use crate::finding::{Evidence, Rule, RuleId, Severity, Subject, path_text};
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
@@ -73,7 +71,7 @@ fn rule(rule: &Rule) -> Value {
 }
 
 fn physical(path: &Path, region: Option<Value>) -> Value {
-    let mut location = json!({"artifactLocation": {"uri": uri(path)}});
+    let mut location = json!({"artifactLocation": {"uri": path_text::uri(path)}});
     if let (Some(region), Some(object)) = (region, location.as_object_mut()) {
         object.insert("region".to_owned(), region);
     }
@@ -123,43 +121,4 @@ fn result(finding: &FindingEntry<'_>, rule_index: Option<usize>) -> Value {
         object.insert("ruleIndex".to_owned(), json!(index));
     }
     result
-}
-
-/// A path as a URI reference: every byte that is not plain is escaped (RFC 3986).
-fn uri(path: &Path) -> String {
-    let mut uri = String::new();
-    if path.is_absolute() {
-        uri.push_str("file://");
-    }
-    for (position, &byte) in path.as_os_str().as_bytes().iter().enumerate() {
-        match byte {
-            // Two slashes at the start would name a host.
-            b'/' if position == 1 && uri.ends_with("///") => {}
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                uri.push(char::from(byte));
-            }
-            other => {
-                let _ = write!(uri, "%{other:02X}");
-            }
-        }
-    }
-    uri
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::ffi::OsStr;
-
-    #[test]
-    fn any_path_is_a_uri() {
-        for (path, expected) in [
-            (&b"/var/lib/b.000001"[..], "file:///var/lib/b.000001"),
-            (b"//host/b", "file:///host/b"),
-            (b"a b/\xff\n", "a%20b/%FF%0A"),
-            (b"http://x?y#z", "http%3A//x%3Fy%23z"),
-        ] {
-            assert_eq!(uri(Path::new(OsStr::from_bytes(path))), expected);
-        }
-    }
 }

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use anstyle::Style;
 use unicode_width::UnicodeWidthStr;
 
+pub(crate) use crate::finding::unseen::printable;
+
 /// What stands between two columns.
 const GAP: &str = "  ";
 
@@ -17,7 +19,7 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    /// Plain text, to the left. Control characters, which a file name may have, are escaped.
+    /// Plain text, to the left. Unseen characters, which a file name may have, are escaped.
     pub(crate) fn new(text: impl AsRef<str>) -> Self {
         Self {
             text: printable(text.as_ref()),
@@ -56,17 +58,6 @@ impl Cell {
             (false, false) => write!(out, "{style}{text}{style:#}{padding}"),
         }
     }
-}
-
-/// Escapes what a terminal would obey.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
-            let plain = (!c.is_control()).then_some(c);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
 }
 
 /// Writes rows under headings. Every row has as many cells as there are headings.

@@ -9,6 +9,7 @@
     clippy::cast_possible_truncation
 )]
 
+pub(crate) mod checks;
 pub(crate) mod logs;
 pub(crate) mod openssl;
 pub(crate) mod system;

@@ -71,6 +71,11 @@ def latency(path: Path, home: Path) -> Iterator[Check]:
     yield Check(f"many at once are {TIMES_FASTER} times faster", faster >= TIMES_FASTER, f"{faster:.1f}")
 
 
+def timeless(report: bytes) -> list[bytes]:
+    """A report but for when it was made."""
+    return [line for line in report.splitlines() if not line.startswith(b'  "time": ')]
+
+
 def shards(path: Path, home: Path) -> Iterator[Check]:
     with fleet(OBJECTS, 0) as variables:
         tool = Binlogsec(path, variables)
@@ -101,7 +106,7 @@ def shards(path: Path, home: Path) -> Iterator[Check]:
             shard(index).communicate()
         merged = tool.run("report", "merge", *reports, "--format", "json")
         yield Check(f"{SHARDS} shards, two of them killed and resumed, are the very report of one run",
-                    merged.stdout == whole.stdout, merged.stderr.decode()[:300])
+                    timeless(merged.stdout) == timeless(whole.stdout), merged.stderr.decode()[:300])
         yield equal("with its exit code", whole.returncode, merged.returncode)
         found = {finding for finding in ("BLS001", "BLS006") if finding.encode() in merged.stdout}
         yield equal("which finds something across shards", {"BLS001", "BLS006"}, found)

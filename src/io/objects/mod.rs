@@ -87,10 +87,23 @@ impl std::fmt::Display for Refusal {
             ),
             Error::Generic { source, .. }
             | Error::PermissionDenied { source, .. }
-            | Error::Unauthenticated { source, .. } => source.fmt(f),
+            | Error::Unauthenticated { source, .. } => f.write_str(&whole(&**source)),
             other => other.fmt(f),
         }
     }
 }
 
 impl std::error::Error for Refusal {}
+
+/// An error and what is behind it, down to why a connection failed. Many of the crates' errors
+/// repeat their source, or say so little as "builder error".
+fn whole(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    for cause in std::iter::successors(error.source(), |cause| cause.source()) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}

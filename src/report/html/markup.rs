@@ -1,7 +1,9 @@
 //! Text within markup.
 
+use crate::finding::unseen::is_unseen;
+
 /// For text and attributes alike. Characters that a page would obey or cannot hold are shown as
-/// escapes; so are those that change the direction of text.
+/// escapes; so are those that nobody sees.
 pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -12,17 +14,11 @@ pub(super) fn escaped(text: &str) -> String {
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
             '\n' => escaped.push('\n'),
-            unseen if unseen.is_control() || turns_text(unseen) => {
-                escaped.extend(unseen.escape_unicode());
-            }
+            unseen if is_unseen(unseen) => escaped.extend(unseen.escape_unicode()),
             other => escaped.push(other),
         }
     }
     escaped
-}
-
-const fn turns_text(character: char) -> bool {
-    matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// At most so many characters, with the middle left out.

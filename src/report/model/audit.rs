@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Failure;
-use super::finding::{FindingCounts, FindingEntry, FindingsView, Verdict, count};
+use super::finding::{FindingCounts, FindingEntry, FindingsView, Verdict, count, seconds};
 use crate::audit::AuditOutcome;
 use crate::audit::facts::AuditFacts;
 use crate::audit::topology::Topology;
@@ -66,7 +66,7 @@ impl<'a> AuditReport<'a> {
     pub fn new(outcome: &'a AuditOutcome, now: Timestamp) -> Self {
         Self {
             schema: "binlogsec.audit/1",
-            time: now.round(jiff::Unit::Second).unwrap_or(now).to_string(),
+            time: seconds(now),
             findings: outcome.findings.iter().map(FindingEntry::new).collect(),
             applied: outcome.applied.iter().map(|id| id.rule().code).collect(),
             facts: &outcome.facts,

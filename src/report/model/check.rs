@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::Failure;
-use super::finding::{FindingCounts, FindingEntry, FindingsView, Verdict, count};
+use super::finding::{FindingCounts, FindingEntry, FindingsView, Verdict, count, seconds};
 use super::shard::{ShardEntry, failures};
 use crate::check::facts::{Facts, LogFacts, LogStatus};
 use crate::check::{CheckOutcome, Counts};
@@ -19,6 +19,8 @@ use crate::finding::rules::{self, Family};
 pub struct CheckReport<'a> {
     /// `binlogsec.check/1`.
     pub schema: &'static str,
+    /// When it began, in UTC (RFC 3339); of merged reports, when the first shard did.
+    pub time: String,
     /// Which part of a run this is, if it is one: what takes more than one file is not judged then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shard: Option<ShardEntry>,
@@ -63,6 +65,7 @@ impl<'a> CheckReport<'a> {
     pub fn new(outcome: &'a CheckOutcome) -> Self {
         Self {
             schema: "binlogsec.check/1",
+            time: seconds(outcome.time),
             shard: None,
             findings: outcome.findings.iter().map(FindingEntry::new).collect(),
             facts: &outcome.facts,

@@ -1,5 +1,6 @@
 //! Findings, as every report that has some shows them.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Failure;
@@ -187,6 +188,11 @@ impl FindingCounts {
             parts.join(", ")
         }
     }
+}
+
+/// A time to the second, in UTC (RFC 3339).
+pub(super) fn seconds(time: Timestamp) -> String {
+    time.round(jiff::Unit::Second).unwrap_or(time).to_string()
 }
 
 pub(super) fn count(number: u64, noun: &str) -> String {
