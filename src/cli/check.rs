@@ -1,12 +1,12 @@
 //! `binlogsec check`.
 
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use binlogsec::check::{CheckOptions, CheckOutcome, CheckTargets, Selection, check};
-use binlogsec::config::option_file::OptionFile;
+use binlogsec::config::option_file::{Omission, OptionFile};
 use binlogsec::config::server::LogLocations;
 use binlogsec::keyring::Keyring;
 use binlogsec::report::merge::Saved;
@@ -105,7 +105,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let (keys, weighing) = (args.keys.files(), args.weighing.files());
     let inputs = [&args.paths, args.defaults_file.as_slice(), &keys, &weighing];
     reports::check_files(&args.reports, &inputs)?;
-    let targets = targets(args)?;
+    let targets = targets(args, terminal)?;
     let options = options(args)?;
     let keyring = keys::open(&args.keys, terminal)?;
     if options.policy.require_proof && keyring.is_empty() {
@@ -169,12 +169,9 @@ fn run_mark(args: &CheckArgs) -> RunMark {
     mark
 }
 
-fn targets(args: &CheckArgs) -> anyhow::Result<CheckTargets> {
+fn targets(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<CheckTargets> {
     let locations = match (&args.defaults_file, &args.datadir) {
-        (Some(file), directory) => Some(LogLocations::new(
-            &OptionFile::open(file)?,
-            directory.as_deref(),
-        )),
+        (Some(file), directory) => Some(locations(file, directory.as_deref(), terminal)?),
         (None, Some(directory)) => Some(LogLocations::in_directory(directory.clone())),
         (None, None) => None,
     };
@@ -182,6 +179,29 @@ fn targets(args: &CheckArgs) -> anyhow::Result<CheckTargets> {
         paths: args.paths.clone(),
         locations,
     })
+}
+
+fn locations(
+    file: &Path,
+    directory: Option<&Path>,
+    terminal: &Terminal,
+) -> anyhow::Result<LogLocations> {
+    let options = OptionFile::open_whole(file)?;
+    for Omission { path, line, reason } in &options.omissions {
+        let line = line
+            .map(|line| format!(", line {line}"))
+            .unwrap_or_default();
+        terminal.warning(&format!("{}{line}: {reason}", path.display()));
+    }
+    let locations = LogLocations::new(&options, directory);
+    if directory.is_none() && !LogLocations::are_named(&options) {
+        terminal.warning(&format!(
+            "{} names no datadir: logs are looked for in {}; name another by --datadir",
+            file.display(),
+            locations.data_directory.display()
+        ));
+    }
+    Ok(locations)
 }
 
 fn options(args: &CheckArgs) -> anyhow::Result<CheckOptions> {

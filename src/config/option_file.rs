@@ -134,9 +134,21 @@ impl OptionFile {
     /// [`OptionFileError`]. A directory to include that is not there is one, as for the server; a
     /// file is an [`Omission`].
     pub fn open(path: &Path) -> Result<Self, OptionFileError> {
-        let mut reader = Reader::default();
-        reader.file(path, 0)?;
-        Ok(reader.read)
+        Reader::default().all(path)
+    }
+
+    /// The same of everything that somebody may have meant a server to read: also of files that
+    /// everybody may write, and of relative paths, from the directory of the file that has them. For
+    /// those who look for logs, whom one place too many does no harm.
+    ///
+    /// # Errors
+    /// As [`OptionFile::open`].
+    pub fn open_whole(path: &Path) -> Result<Self, OptionFileError> {
+        let reader = Reader {
+            is_whole: true,
+            ..Reader::default()
+        };
+        reader.all(path)
     }
 
     /// Reads text that includes nothing; `path` is what messages call it.
@@ -192,9 +204,16 @@ pub fn group_version(group: &str) -> Option<(&str, &str)> {
 struct Reader {
     read: OptionFile,
     files: usize,
+    /// Read also what servers ignore.
+    is_whole: bool,
 }
 
 impl Reader {
+    fn all(mut self, path: &Path) -> Result<OptionFile, OptionFileError> {
+        self.file(path, 0)?;
+        Ok(self.read)
+    }
+
     fn file(&mut self, path: &Path, depth: usize) -> Result<(), OptionFileError> {
         self.files = self.files.saturating_add(1);
         let too_large = || std::io::Error::from(ErrorKind::FileTooLarge);
@@ -206,7 +225,7 @@ impl Reader {
             .metadata()
             .map_err(TransferError::at(path, "examine"))?;
         let mode = metadata.permissions().mode() & 0o7777;
-        if metadata.is_file() && mode & WRITABLE_BY_ALL != 0 {
+        if metadata.is_file() && mode & WRITABLE_BY_ALL != 0 && !self.is_whole {
             self.read.omissions.push(Omission {
                 path: path.to_owned(),
                 line: None,
@@ -255,7 +274,10 @@ impl Reader {
             .next()
             .unwrap_or_default();
         let argument = directive.get(word.len()..).unwrap_or_default().trim_ascii();
-        let target = PathBuf::from(OsStr::from_bytes(argument));
+        let mut target = PathBuf::from(OsStr::from_bytes(argument));
+        if self.is_whole {
+            target = place.path.parent().unwrap_or(Path::new("")).join(target);
+        }
         match word {
             b"include" | b"includedir" if argument.is_empty() => {
                 Err(place.error("!include and !includedir need a path"))
@@ -263,7 +285,7 @@ impl Reader {
             b"include" | b"includedir" if depth >= DEEPEST_INCLUDE => {
                 self.omit(place, OmissionReason::TooDeep)
             }
-            b"include" | b"includedir" if !target.is_absolute() => {
+            b"include" | b"includedir" if !target.is_absolute() && !self.is_whole => {
                 self.omit(place, OmissionReason::Relative { target })
             }
             b"include" => self.include(target, place, depth.saturating_add(1)),
@@ -544,6 +566,10 @@ mod tests {
         mode(&top, 0o666);
         let file = OptionFile::open(&top).unwrap();
         assert_eq!((ports(&file), file.omissions.len()), (String::new(), 1));
+        let file = OptionFile::open_whole(&top).unwrap();
+        let lines = file.omissions.iter().map(|it| it.line);
+        assert!(lines.eq([Some(4), Some(5), Some(7)]));
+        assert_eq!(ports(&file), "1982");
     }
 
     #[test]
