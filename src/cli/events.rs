@@ -7,6 +7,7 @@ use anyhow::bail;
 use binlogsec::error::{Error, ErrorClass, describe};
 use binlogsec::event::event_type;
 use binlogsec::event::gtid_set::GtidSet;
+use binlogsec::finding::path_text;
 use binlogsec::io::TransferError;
 use binlogsec::keyring::Keyring;
 use binlogsec::open::{LogError, OpenLog};
@@ -204,7 +205,7 @@ impl<W: Write> Listing<W> {
     }
 
     fn log(&mut self, log: &OpenLog, args: &EventsArgs) -> Result<Listed, Error> {
-        let path = log.source().path().to_string_lossy().into_owned();
+        let path = path_text::text(log.source().path());
         self.open_file(&path, args.stats).map_err(not_written)?;
         if args.stats {
             let mut stats = Stats::default();

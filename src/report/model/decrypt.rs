@@ -1,5 +1,6 @@
 //! The report of `binlogsec decrypt`.
 
+use crate::finding::path_text;
 use std::path::Path;
 
 use serde::Serialize;
@@ -68,7 +69,7 @@ impl DecryptEntry {
         let path = &file.input;
         match &file.result {
             Ok(FileOutcome::Done(output, decrypted)) => {
-                Self::decrypted(path, &output.to_string_lossy(), decrypted)
+                Self::decrypted(path, &path_text::text(output), decrypted)
             }
             Ok(FileOutcome::LeftOut(reason)) => Self::not("left-out", path, describe(reason)),
             Err(error) => Self::not("failed", path, describe(error)),
@@ -111,7 +112,7 @@ impl DecryptEntry {
             recipients: None,
             plain_size: None,
             log: None,
-            path: Some(path.to_string_lossy().into_owned()),
+            path: Some(path_text::text(path)),
             reason: Some(reason),
         }
     }

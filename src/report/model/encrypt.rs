@@ -1,5 +1,6 @@
 //! The report of `binlogsec encrypt`.
 
+use crate::finding::path_text;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -64,10 +65,7 @@ impl EncryptReport {
             schema: "binlogsec.encrypt/1",
             files,
             failures,
-            leftovers: leftovers
-                .iter()
-                .map(|path| path.to_string_lossy().into_owned())
-                .collect(),
+            leftovers: leftovers.iter().map(|path| path_text::text(path)).collect(),
         }
     }
 }
@@ -85,13 +83,13 @@ impl EncryptEntry {
     fn encrypted(path: &Path, output: &Path, done: &Encrypted) -> Self {
         let description = &done.description;
         Self {
-            path: path.to_string_lossy().into_owned(),
+            path: path_text::text(path),
             status: match (done.kept, done.written) {
                 (true, _) => "kept",
                 (false, true) => "encrypted",
                 (false, false) => "would-encrypt",
             },
-            output: Some(output.to_string_lossy().into_owned()),
+            output: Some(path_text::text(output)),
             plain_size: Some(done.plain_length),
             size: Some(done.encrypted_length),
             key_id: Some(done.key_id.to_string()),
@@ -105,7 +103,7 @@ impl EncryptEntry {
 
     fn not(status: &'static str, path: &Path, reason: String) -> Self {
         Self {
-            path: path.to_string_lossy().into_owned(),
+            path: path_text::text(path),
             status,
             reason: Some(reason),
             ..Self::default()

@@ -1,5 +1,6 @@
 //! The report of `binlogsec keyring`.
 
+use crate::finding::path_text;
 use serde::Serialize;
 
 use super::Failure;
@@ -105,7 +106,7 @@ impl KeyringEntry {
         };
         let key = |entry: &Entry| KeyEntry::new(entry, is_current(entry));
         Self {
-            path: keyring.path().to_string_lossy().into_owned(),
+            path: path_text::text(keyring.path()),
             format: keyring.format().to_string(),
             keys: keyring.entries().iter().map(key).collect(),
             notes: keyring.notes().iter().map(ToString::to_string).collect(),

@@ -22,6 +22,7 @@ pub(crate) mod schema;
 mod shard;
 mod verify;
 
+use crate::finding::path_text;
 use std::path::Path;
 
 use std::borrow::Cow;
@@ -137,7 +138,7 @@ impl LogEntry {
         };
         let parts = key_id.and_then(KeyId::parts);
         Self {
-            path: path.to_string_lossy().into_owned(),
+            path: path_text::text(path),
             size: 0,
             kind: kind.name().into(),
             role: description.map(role),

@@ -1,5 +1,6 @@
 //! The reports of `binlogsec rekey` and `binlogsec header restore`.
 
+use crate::finding::path_text;
 use std::path::Path;
 
 use serde::Serialize;
@@ -78,7 +79,7 @@ impl RekeyEntry {
     fn rekeyed(path: &Path, done: &Rekeyed) -> Self {
         let version = done.description.as_ref();
         Self {
-            path: path.to_string_lossy().into_owned(),
+            path: path_text::text(path),
             status: match done.change {
                 Change::Written => "rekeyed",
                 Change::WouldWrite => "would-rekey",
@@ -95,7 +96,7 @@ impl RekeyEntry {
 
     fn not(status: &'static str, path: &Path, reason: String) -> Self {
         Self {
-            path: path.to_string_lossy().into_owned(),
+            path: path_text::text(path),
             status,
             reason: Some(reason),
             ..Self::default()
@@ -126,7 +127,7 @@ impl HeaderReport {
     pub fn new(log: &Path, restored: &Restored) -> Self {
         Self {
             schema: "binlogsec.header/1",
-            path: log.to_string_lossy().into_owned(),
+            path: path_text::text(log),
             status: if restored.written {
                 "restored"
             } else {

@@ -1,5 +1,6 @@
 //! The report of `binlogsec salvage`.
 
+use crate::finding::path_text;
 use std::path::Path;
 
 use serde::Serialize;
@@ -64,8 +65,8 @@ impl SalvageReport {
     pub fn new(path: &Path, output: &Path, salvaged: &Salvaged) -> Self {
         Self {
             schema: "binlogsec.salvage/1",
-            path: path.to_string_lossy().into_owned(),
-            output: output.to_string_lossy().into_owned(),
+            path: path_text::text(path),
+            output: path_text::text(output),
             status: if salvaged.is_whole() {
                 "whole"
             } else {

@@ -1,5 +1,6 @@
 //! The report of `binlogsec verify`.
 
+use crate::finding::path_text;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
@@ -224,7 +225,7 @@ impl VerifyEntry {
             (true, false) => "whole",
         };
         Self {
-            path: file.path.to_string_lossy().into_owned(),
+            path: path_text::text(file.path),
             status: status.into(),
             kind: file.kind.as_ref().map(|kind| kind.name().into()),
             role: file.description.as_ref().map(role),
@@ -310,8 +311,8 @@ impl NoteEntry {
 impl GapEntry {
     fn new(gap: &Gap) -> Self {
         Self {
-            before: gap.before.to_string_lossy().into_owned(),
-            after: gap.after.to_string_lossy().into_owned(),
+            before: path_text::text(gap.before),
+            after: path_text::text(gap.after),
             reason: gap.kind.to_string(),
         }
     }
