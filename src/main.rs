@@ -8,7 +8,9 @@ fn main() -> ExitCode {
     cli::process::protect();
     let arguments = cli::args::parse();
     let terminal = cli::terminal::Terminal::new(&arguments.global);
-    match cli::run(&arguments.command, &arguments.global, &terminal) {
+    let result = cli::run(&arguments.command, &arguments.global, &terminal);
+    cli::process::let_signal_end();
+    match result {
         Ok(exit) => exit.into(),
         Err(error) => cli::exit::report(&error, &terminal),
     }

@@ -344,3 +344,47 @@ fn what_may_not_be_written_stays() {
     assert_eq!(workdir.said(&output), message);
     assert_eq!(workdir.encrypted(&keys(&workdir, &["keyring"])), [true]);
 }
+
+#[test]
+fn a_log_that_is_named_more_than_once_is_worked_on_once() {
+    let workdir = workdir(&[5000, 700]);
+    std::os::unix::fs::symlink("binlog.000001", workdir.log("link")).unwrap();
+    let again = "./binlog.000001 link ".repeat(20);
+    let output = workdir.run(&format!(
+        "rekey binlog.000001 {again}. binlog.index --keyring keyring --new-keyring other --format json"
+    ));
+    assert!(output.status.success(), "{}", workdir.said(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let paths = report["files"].as_array().unwrap().iter();
+    let logs = paths.filter(|file| file["status"] == "rekeyed");
+    let mut logs: Vec<_> = logs.map(|file| file["path"].as_str().unwrap()).collect();
+    logs.sort_unstable();
+    assert_eq!(logs, ["./binlog.000002", "binlog.000001"], "{report:#}");
+    let output = workdir.run(&format!("rekey binlog.000001 {again}. --recover"));
+    assert!(output.status.success(), "{}", workdir.said(&output));
+}
+
+/// The header that a killed run wrote may not be on the disk yet.
+#[test]
+fn a_backup_is_removed_once_the_header_is_on_the_disk() {
+    let workdir = workdir(&[5000]);
+    if !interrupted(&workdir, "unlink") {
+        println!("skipped: no strace to kill with");
+        return;
+    }
+    let trace = workdir.log("trace");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-y", "-e", "trace=fsync,unlink", "-o"]);
+    command.arg(&trace).arg(env!("CARGO_BIN_EXE_binlogsec"));
+    command.args(["rekey", "binlog.000001", "--recover"]);
+    let output = command.current_dir(workdir.at()).output().unwrap();
+    assert!(output.status.success(), "{}", workdir.said(&output));
+    let calls = std::fs::read_to_string(trace).unwrap();
+    let place = |call: &str, of: &str| {
+        let mut lines = calls.lines();
+        lines.position(|line| line.contains(call) && line.contains(of))
+    };
+    let synced = place("fsync(", "/binlog.000001>").expect("the log is written through");
+    let removed = place("unlink(", ".binlogsec-header-").expect("the backup goes");
+    assert!(synced < removed, "{calls}");
+}

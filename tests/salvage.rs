@@ -381,3 +381,28 @@ fn plain_logs_of_mariadb_are_salvaged_as_they_are() {
     let (salvaged, saved) = salvage_bytes(&bytes, &Keyring::new(), &options(16)).unwrap();
     assert!(salvaged.is_whole() && saved == bytes);
 }
+
+/// As a slice, what was saved is a closed log: `mysqlbinlog` warns of others.
+#[test]
+fn what_was_saved_is_not_in_use() {
+    for path in [
+        "mysql-9.7/mixed-key3-running/binlog.000006",
+        "mariadb-10.11/cbc128-crc32-row/logs/binlog.000002",
+    ] {
+        let path = fixture(path);
+        let mariadb = path.with_file_name("../keys.txt");
+        let keyring = if mariadb.exists() {
+            mariadb
+        } else {
+            mixed_keyring()
+        };
+        let mut plain = plaintext(&path, &keyring);
+        let keys = Keyring::open(&keyring).unwrap();
+        plain[21] |= 1;
+        let (salvaged, saved) = salvage_bytes(&plain, &keys, &options(64)).unwrap();
+        assert!(salvaged.is_whole());
+        assert_eq!(saved[21] & 1, 0);
+        plain[21] &= !1;
+        assert!(saved == plain);
+    }
+}

@@ -306,14 +306,12 @@ pub fn decrypt_all(
     checks: DecryptOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<Vec<FileResult>, Error> {
-    let directory = OutputDirectory::create(directory)?;
+    let directory = OutputDirectory::create(directory, &targets, options.force)?;
+    let extension = checks.recipients.map_or("", |_| EXTENSION);
     let work = |path: &Path| {
         let log = OpenLog::without_survey(FileSource::open(path)?, keys)?;
         check_encrypted(log.kind(), path)?;
-        let mut target = directory.claim(path)?;
-        if checks.recipients.is_some() {
-            target.as_mut_os_string().push(EXTENSION);
-        }
+        let target = directory.claim(path, extension)?;
         if checks.resume {
             log.survey()?;
         }

@@ -7,7 +7,7 @@ use super::envelope;
 pub use super::header_backup::Recovery;
 use super::header_backup::{self, Header};
 use super::in_use::{check_openers, lock, real_path};
-use super::targets::Target;
+use super::targets::{Target, each_once};
 use crate::error::{Error, Refusal};
 use crate::event::format_description::FormatDescription;
 use crate::io::pipeline::{self, NoProgress};
@@ -68,7 +68,8 @@ pub enum Change {
     None,
 }
 
-/// Puts many logs under another key, in parallel.
+/// Puts many logs under another key, in parallel. One that is there by several names is worked on
+/// once.
 #[must_use]
 pub fn rekey(
     targets: Vec<Target>,
@@ -77,7 +78,7 @@ pub fn rekey(
     options: &RekeyOptions,
 ) -> Vec<FileResult> {
     let work = |path: &Path| Ok((path.to_owned(), rekey_one(path, old, new, options)?));
-    batch::for_all(targets, work, no_matter)
+    batch::for_all(each_once(targets), work, no_matter)
 }
 
 /// Brings interrupted changes of headers to an end, and does nothing else.
@@ -96,7 +97,7 @@ pub fn recover(targets: Vec<Target>, dry_run: bool) -> Vec<FileResult> {
         };
         Ok((path.to_owned(), done))
     };
-    batch::for_all(targets, work, no_matter)
+    batch::for_all(each_once(targets), work, no_matter)
 }
 
 /// What is no failure of a file that came with an index or a directory.

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
-use super::transfer::{check_not_itself, seal};
+use super::transfer::{check_not_itself, clear_in_use, seal};
 use crate::error::Error;
 use crate::event::FIRST_EVENT;
 use crate::event::event_type;
@@ -25,8 +25,6 @@ use crate::io::sink::{AtomicFile, SinkOptions};
 use crate::open::OpenLog;
 use crate::walk::{Depth, PlainSource, Walker};
 
-/// Where the flags of the format description event are in a log.
-const IN_USE_OFFSET: usize = 4 + 17;
 /// The head of a statement that tells BEGIN and COMMIT from others, behind status variables.
 const QUERY_HEAD: usize = 64 << 10;
 
@@ -118,7 +116,8 @@ pub fn plan(log: &OpenLog, options: &SliceOptions) -> Result<SlicePlan, Error> {
     planner.plan.add(0..head);
     if let Some(start) = options.start_position
         && !is_relay
-        && start > head
+        && start > FIRST_EVENT
+        && start != head
     {
         walker.start_at(start)?;
         planner.progress = TransactionProgress::Unknown;
@@ -358,11 +357,8 @@ pub(super) fn copy(
             let left = usize::try_from(range.end.saturating_sub(at)).unwrap_or(CHUNK);
             let piece = buffer.get_mut(..left.min(CHUNK)).unwrap_or_default();
             view.fill(at, piece)?;
-            if at == 0
-                && let Some(flags) = piece.get_mut(IN_USE_OFFSET)
-            {
-                let [in_use, _] = flag::IN_USE.to_le_bytes();
-                *flags &= !in_use;
+            if at == 0 {
+                clear_in_use(piece);
             }
             writer
                 .write_all(piece)

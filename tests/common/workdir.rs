@@ -190,3 +190,13 @@ impl Drop for Holder {
         self.0.wait().unwrap();
     }
 }
+
+/// Whether there is an strace to inject faults with; says so if not.
+pub(crate) fn has_strace() -> bool {
+    let output = Command::new("strace").arg("-V").output();
+    let there = output.is_ok_and(|output| output.status.success());
+    if !there {
+        println!("skipped: no strace");
+    }
+    there
+}
