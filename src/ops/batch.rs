@@ -108,7 +108,7 @@ impl<'a> OutputDirectory<'a> {
         }
         drop(names);
         match &self.inputs {
-            Some(inputs) if output != input && inputs.has(&output) => {
+            Some(inputs) if inputs.has_other(input, &output) => {
                 Err(TransferError::IsInput { path: output })
             }
             _ => Ok(output),
@@ -132,9 +132,11 @@ impl Inputs {
         }
     }
 
-    fn has(&self, output: &Path) -> bool {
+    /// Whether the output for an input is another one. That it is the input itself is found out when
+    /// it is to be written.
+    fn has_other(&self, input: &Path, output: &Path) -> bool {
         if location::is_url(output) {
-            return self.paths.contains(output);
+            return output != input && self.paths.contains(output);
         }
         let identity = |path: &Path| {
             let metadata = path.metadata().ok()?;
@@ -143,7 +145,7 @@ impl Inputs {
         let all = || self.paths.iter().filter_map(|path| identity(path));
         identity(output).is_some_and(|there| {
             let files = self.files.get_or_init(|| all().collect());
-            files.contains(&there)
+            identity(input) != Some(there) && files.contains(&there)
         })
     }
 }

@@ -133,21 +133,27 @@ pub(super) fn open(path: &Path) -> Result<FileSource, Error> {
     Ok(log)
 }
 
+/// Opens a log and brings to an end what an interrupted run has left of it. Of an object, that is
+/// the object as it was.
+fn open_recovered(
+    path: &Path,
+    options: &RekeyOptions,
+) -> Result<(FileSource, Option<Recovery>), Error> {
+    if location::is_url(path) {
+        return Ok((FileSource::open(path)?, None));
+    }
+    let log = open(path)?;
+    let recovery = header_backup::recover(&log, options.recover, options.dry_run)?;
+    Ok((log, recovery))
+}
+
 fn rekey_one(
     path: &Path,
     old: &Keyring,
     new: &NamedKey,
     options: &RekeyOptions,
 ) -> Result<Rekeyed, Error> {
-    // What an interrupted run leaves of an object is the object as it was.
-    let is_object = location::is_url(path);
-    let (log, recovery) = if is_object {
-        (FileSource::open(path)?, None)
-    } else {
-        let log = open(path)?;
-        let recovery = header_backup::recover(&log, options.recover, options.dry_run)?;
-        (log, recovery)
-    };
+    let (log, recovery) = open_recovered(path, options)?;
     let start = read_enough(&log)?;
     let header = encryption_header(&start, path)?;
     let Unlocked {
@@ -170,20 +176,30 @@ fn rekey_one(
     }
     let rewrapped = envelope::wrap(new, &password)?;
     prove(&rewrapped, new, &password, path)?;
-    done.change = Change::WouldWrite;
-    if !options.dry_run {
-        let before = first_chunk(&start, path)?;
-        if let Some(backup) = &options.backup_header {
-            write_header(backup, &before, false)?;
-        }
-        if is_object {
-            rewrite(&log, &rewrapped)?;
-        } else {
-            header_backup::replace(&log, before, rewrapped)?;
-        }
-        done.change = Change::Written;
-    }
+    done.change = if options.dry_run {
+        Change::WouldWrite
+    } else {
+        put(&log, first_chunk(&start, path)?, rewrapped, options)?;
+        Change::Written
+    };
     Ok(done)
+}
+
+/// Puts the new header in the place of the old one, of which a copy is kept if that is asked for.
+fn put(
+    log: &FileSource,
+    before: Header,
+    after: Header,
+    options: &RekeyOptions,
+) -> Result<(), TransferError> {
+    if let Some(backup) = &options.backup_header {
+        write_header(backup, &before, false)?;
+    }
+    if location::is_url(log.path()) {
+        rewrite(log, &after)
+    } else {
+        header_backup::replace(log, before, after)
+    }
 }
 
 /// Puts header and body in the place of an object: in a store nothing is changed in part.

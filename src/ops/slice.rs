@@ -7,7 +7,7 @@ use std::io::Write;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
-use super::transfer::{check_not_itself, clear_in_use, seal};
+use super::transfer::{Output, check_not_itself, clear_in_use, seal};
 use crate::error::Error;
 use crate::event::FIRST_EVENT;
 use crate::event::event_type;
@@ -21,7 +21,7 @@ use crate::event::walker::EventView;
 use crate::io::TransferError;
 use crate::io::pipeline::{CHUNK, Progress};
 use crate::io::sealed::Recipients;
-use crate::io::sink::{AtomicFile, SinkOptions};
+use crate::io::sink::AtomicFile;
 use crate::open::OpenLog;
 use crate::walk::{Depth, PlainSource, Walker};
 
@@ -285,7 +285,7 @@ impl Planner<'_> {
 }
 
 /// Events that are never part of a transaction.
-const fn is_about_the_log(event_type: u8) -> bool {
+pub(super) const fn is_about_the_log(event_type: u8) -> bool {
     matches!(
         event_type,
         event_type::FORMAT_DESCRIPTION
@@ -293,23 +293,6 @@ const fn is_about_the_log(event_type: u8) -> bool {
             | event_type::ROTATE
             | event_type::STOP
     )
-}
-
-/// Where a slice goes.
-pub enum SliceOutput<'a> {
-    /// A file, mode 0600, which appears when it is whole.
-    File(&'a Path, SinkOptions),
-    /// A stream, and what messages call it.
-    Stream(&'a mut dyn Write, &'a Path),
-}
-
-impl std::fmt::Debug for SliceOutput<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File(path, _) => f.debug_tuple("File").field(path).finish(),
-            Self::Stream(_, name) => f.debug_tuple("Stream").field(name).finish(),
-        }
-    }
 }
 
 /// Writes what a plan says, for `recipients` alone if there are any. The in-use bit is cleared,
@@ -320,7 +303,7 @@ impl std::fmt::Debug for SliceOutput<'_> {
 pub fn write(
     log: &OpenLog,
     plan: &SlicePlan,
-    output: SliceOutput<'_>,
+    output: Output<'_>,
     recipients: Option<&Recipients>,
     progress: &dyn Progress,
 ) -> Result<(), Error> {
@@ -330,13 +313,13 @@ pub fn write(
         })
     };
     match output {
-        SliceOutput::File(target, options) => {
+        Output::File(target, options) => {
             check_not_itself(log.source(), target)?;
             let sink = AtomicFile::create(target, options)?;
             write(&mut sink.writer(), target)?;
             sink.commit()?;
         }
-        SliceOutput::Stream(writer, name) => write(writer, name)?,
+        Output::Stream(writer, name) => write(writer, name)?,
     }
     Ok(())
 }

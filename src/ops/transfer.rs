@@ -18,7 +18,7 @@ const IN_USE_OFFSET: usize = 4 + 17;
 
 /// Where the bytes of a log come from.
 pub enum Input {
-    /// A file, open and mapped.
+    /// A file or an object, open.
     File(FileSource),
     /// A stream, and what messages call it.
     Stream(Box<dyn Read + Send>, PathBuf),

@@ -128,10 +128,10 @@ fn error(child: &mut std::process::Child) -> String {
 fn a_signal_ends_an_upload_before_the_process() {
     let (lab, store) = (Lab::new(), Store::new(Ends::After(Duration::from_secs(1))));
     let mut child = uploading(&lab, &store);
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     let status = wait(&mut child);
     assert_eq!(error(&mut child), "");
-    assert_eq!(status.code(), Some(130));
+    assert_eq!(status.code(), Some(143));
     assert!(store.has("answered DELETE /bucket/out?uploadId=7"));
 }
 
@@ -145,13 +145,14 @@ fn a_store_that_does_not_answer_holds_nobody_up() {
     // Five seconds, on a busy machine.
     assert!(started.elapsed() < Duration::from_secs(30));
 
+    let store = Store::new(Ends::Never);
     let mut child = uploading(&lab, &store);
     let id = Pid::from_child(&child);
     kill_process(id, Signal::TERM).unwrap();
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(child.try_wait().unwrap(), None, "the store is asked first");
-    kill_process(id, Signal::INT).unwrap();
+    kill_process(id, Signal::TERM).unwrap();
     let started = Instant::now();
-    assert_eq!(wait(&mut child).code(), Some(130), "{}", error(&mut child));
+    assert_eq!(wait(&mut child).code(), Some(143), "{}", error(&mut child));
     assert!(started.elapsed() < Duration::from_secs(4), "at once");
 }

@@ -17,6 +17,7 @@ use std::path::Path;
 use events::{EventLog, EventReader};
 use scan::Scanner;
 
+use super::slice::is_about_the_log;
 use super::transfer::{check_not_itself, clear_in_use};
 use crate::crypto::derive::FileKey;
 use crate::crypto::password;
@@ -546,17 +547,6 @@ impl<'a> Salvager<'a> {
         clear_in_use(&mut head);
         Ok(head)
     }
-}
-
-/// Events that stand between transactions.
-const fn is_about_the_log(event_type: u8) -> bool {
-    matches!(
-        event_type,
-        event_type::FORMAT_DESCRIPTION
-            | event_type::PREVIOUS_GTIDS
-            | event_type::ROTATE
-            | event_type::STOP
-    )
 }
 
 fn write(
