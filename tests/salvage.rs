@@ -99,6 +99,7 @@ fn an_undamaged_log_is_salvaged_as_it_is() {
             let trailing = entry["trailing_bytes"].as_u64().unwrap();
             let trailing = usize::try_from(trailing).unwrap();
             plain.truncate(plain.len() - trailing);
+            plain[21] &= !1;
             assert!(saved == plain, "{}", path.display());
             assert_eq!(salvaged.is_whole(), trailing == 0, "{}", path.display());
             logs += 1;
@@ -377,8 +378,9 @@ proptest! {
 #[test]
 fn plain_logs_of_mariadb_are_salvaged_as_they_are() {
     let path = fixture("mariadb-10.11/plain-crc32/logs/binlog.000003");
-    let bytes = std::fs::read(Path::new(&path)).unwrap();
+    let mut bytes = std::fs::read(Path::new(&path)).unwrap();
     let (salvaged, saved) = salvage_bytes(&bytes, &Keyring::new(), &options(16)).unwrap();
+    bytes[21] &= !1;
     assert!(salvaged.is_whole() && saved == bytes);
 }
 

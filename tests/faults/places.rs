@@ -227,7 +227,10 @@ fn a_link_is_followed_to_what_is_replaced() {
     link("nothing", "to-nothing");
     for (name, word) in [
         ("to-fifo", "to-fifo is a named pipe, not a regular file"),
-        ("to-device", "to-device is a device, not a regular file"),
+        (
+            "to-device",
+            "to-device is a character device, not a regular file",
+        ),
         (
             "/dev/stdout",
             "/dev/stdout is a named pipe, not a regular file",
