@@ -39,10 +39,16 @@
 //! | [`keyring`] | where keys come from: keyring files, bare keys, commands |
 //! | [`log`] | what a file says of itself before any key is used |
 //! | [`event`], [`mariadb`] | events, on plaintext bytes |
+//! | [`walk`] | the events of a whole log, in constant memory |
 //! | [`crypto`] | file password, file key, stream |
 //! | [`ops`] | what the command does, as functions: options in, outcome out |
+//! | `check` (feature) | is every log of a tree encrypted? |
+//! | `audit` (feature) | is a replication set-up private from end to end? |
+//! | `finding` (with `check`) | what those two find, and how a site weighs it |
+//! | [`config`] | the option files of servers |
 //! | [`report`] | outcomes as data for JSON, and as tables |
 //! | [`io`] | mapped sources, atomic sinks, the parallel pipeline |
+//! | [`error`] | the crate's error: each domain's own, with the path it happened on |
 //! | [`secret`], [`bytes`] | key types and checked reads, on which all of it stands |
 //!
 //! Parsers take bytes and do no I/O (`parse`); `open` takes paths. Errors are enums with offsets
@@ -52,8 +58,13 @@
 //! changed it.
 //!
 //! # Features
-//! `cli` (default) builds the command and the renderers for terminals. Without it the library has
-//! neither.
+//! | feature | what it adds |
+//! |---|---|
+//! | `check` | the modules `check` and `finding`; looking into compressed copies |
+//! | `audit` | the module `audit`: option files, certificates, live servers; and `check` |
+//! | `objects` | logs in object storage, by their addresses (`s3://`, `gs://`, `az://`) |
+//! | `age` | plaintext that leaves as an age file: for it [`io::sealed`] |
+//! | `cli` (default) | the command, the renderers for terminals, and all of the above |
 
 // Parsers compute with lengths from hostile files. Tests may overflow and so fail.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]

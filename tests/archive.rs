@@ -19,6 +19,7 @@ use age::secrecy::ExposeSecret;
 use age::x25519::Identity;
 use tempfile::TempDir;
 
+use common::system::{can_look_into, can_trace};
 use common::{binlogsec, fixture, mixed, mixed_keyring, names, plaintext};
 
 /// A log, its keyring, a folder for outputs, and somebody to write for.
@@ -317,9 +318,8 @@ fn a_damaged_log_gives_no_age_file() {
 /// Every byte that the process gives to the system is looked at.
 #[test]
 fn plaintext_is_never_written() {
-    let traces = Command::new("strace").arg("-V").output();
-    if !traces.is_ok_and(|output| output.status.success()) {
-        println!("skipped: no strace to look over its shoulder with");
+    // Of a process that it may not look into, strace shows addresses in place of bytes.
+    if !can_trace() || !can_look_into() {
         return;
     }
     let archive = Archive::new();

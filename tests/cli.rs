@@ -358,40 +358,20 @@ fn keys_come_from_the_environment_a_bare_file_or_a_command() {
 fn a_log_cut_by_a_crash_is_decrypted_as_far_as_it_goes() {
     let directory = tempfile::tempdir().unwrap();
     let whole = std::fs::read(log_3()).unwrap();
-    let plain = run(&[
-        "decrypt",
-        text(&log_3()),
-        "-o",
-        "-",
-        "--keyring",
-        text(&mixed_keyring()),
-    ]);
-    let plain = plain.stdout;
+    let keyring = mixed_keyring();
+    let decrypt = |log: &Path| run(&["decrypt", text(log), "-o", "-", "--keyring", text(&keyring)]);
+    let plain = decrypt(&log_3()).stdout;
     for length in [516, 520, 600, 700, 5000, whole.len() - 1] {
         let log = directory.path().join("cut");
         std::fs::write(&log, &whole[..length]).unwrap();
-        let output = run(&[
-            "decrypt",
-            text(&log),
-            "-o",
-            "-",
-            "--keyring",
-            text(&mixed_keyring()),
-        ]);
+        let output = decrypt(&log);
         assert!(output.status.success(), "{length}: {}", stderr(&output));
         assert!(output.stdout == plain[..length - 512], "{length}");
     }
     for length in [0, 3, 4, 5, 511, 512, 515] {
         let log = directory.path().join("cut");
         std::fs::write(&log, &whole[..length]).unwrap();
-        let output = run(&[
-            "decrypt",
-            text(&log),
-            "-o",
-            "-",
-            "--keyring",
-            text(&mixed_keyring()),
-        ]);
+        let output = decrypt(&log);
         assert_eq!(
             output.status.code(),
             Some(4),
@@ -417,7 +397,7 @@ fn a_named_pipe_is_refused_and_not_waited_for() {
     for command in ["inspect", "keyring"] {
         let output = binlogsec()
             .args([command, text(&pipe)])
-            .timeout(std::time::Duration::from_secs(10))
+            .timeout(std::time::Duration::from_secs(120))
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(2));
@@ -549,13 +529,9 @@ fn no_key_appears_in_anything_that_is_printed() {
 fn a_process_that_holds_keys_leaves_no_core() {
     let directory = tempfile::tempdir().unwrap();
     let script = directory.path().join("limits");
-    std::fs::write(
-        &script,
-        "#!/bin/sh\ngrep -i 'core file' /proc/$PPID/limits >&2\n",
-    )
-    .unwrap();
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
-    let output = run(&["inspect", text(&log_3()), "--key-command", text(&script)]);
+    std::fs::write(&script, "grep -i 'core file' /proc/$PPID/limits >&2\n").unwrap();
+    let command = format!("sh '{}'", text(&script));
+    let output = run(&["inspect", text(&log_3()), "--key-command", &command]);
     let limits = stderr(&output);
     let line = limits
         .lines()
@@ -595,7 +571,7 @@ fn interrupted(directory: &Path, signal: rustix::process::Signal) -> std::proces
         entries.any(|entry| entry.is_ok_and(open))
     };
     let started = std::time::Instant::now();
-    while !is_writing() && started.elapsed().as_secs() < 20 {
+    while !is_writing() && started.elapsed().as_secs() < 120 {
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
     assert!(is_writing(), "the output is not open");
@@ -607,14 +583,13 @@ fn interrupted(directory: &Path, signal: rustix::process::Signal) -> std::proces
 fn an_interrupted_decryption_leaves_nothing_behind() {
     use rustix::process::Signal;
 
-    // Another user's process cannot be looked into: it is not dumpable.
-    if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root can see when the output is open");
+    // That the output is open is seen from outside only.
+    if !common::system::can_look_into() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
-        if common::workdir::is_ignored(signal) {
+        if common::system::is_ignored(signal) {
             continue;
         }
         let status = interrupted(directory.path(), signal);

@@ -11,6 +11,8 @@
     reason = "a test may stop at what it did not expect"
 )]
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
@@ -721,16 +723,9 @@ fn the_interrupted_rotation_of_a_real_server_is_seen() {
     );
 }
 
-/// The folder of real files: `BINLOGSEC_CORPUS`, or a neighbour of the repository.
-fn corpus() -> Option<PathBuf> {
-    let neighbour = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
-    let folder = std::env::var_os("BINLOGSEC_CORPUS").map_or_else(neighbour, PathBuf::from);
-    folder.is_dir().then_some(folder)
-}
-
 #[test]
 fn real_keyrings_are_read_and_written_again() {
-    let Some(corpus) = corpus() else {
+    let Some(corpus) = common::corpus() else {
         return println!("skipped: no corpus (set BINLOGSEC_CORPUS)");
     };
     let mut ran = 0;

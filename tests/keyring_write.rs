@@ -14,6 +14,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use binlogsec::keyring::KeyringFile;
+use common::system::is_given_to;
 use common::{corpus, fixture, mixed_keyring, names, openssl, said, scenarios};
 use serde_json::Value;
 
@@ -195,10 +196,7 @@ fn a_key_more_keeps_all_others_and_the_format() {
         let path = at.join("keyring");
         std::fs::copy(&from, &path).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        let root = rustix::process::geteuid().is_root();
-        if root {
-            std::os::unix::fs::chown(&path, Some(990), Some(991)).unwrap();
-        }
+        let is_given = is_given_to(&path, 990, Some(991));
         let report = succeeds(at, "keyring add-key keyring");
         assert_eq!(
             (&report["key_id"], &report["status"]),
@@ -223,7 +221,7 @@ fn a_key_more_keeps_all_others_and_the_format() {
         }
         assert_eq!(after.entries().len(), before.entries().len() + 1);
         assert_eq!(mode(&path), 0o600);
-        if root {
+        if is_given {
             let metadata = path.metadata().unwrap();
             assert_eq!((metadata.uid(), metadata.gid()), (990, 991));
         }

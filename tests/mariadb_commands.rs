@@ -315,14 +315,9 @@ fn a_log_of_percona_server_5_7_is_recognised_and_not_guessed_at() {
     assert_eq!((found.len(), &status["unproven"]), (0, &1.into()));
 }
 
-/// Longer than all buffers on the way, so that they are used again.
-#[test]
-fn a_long_log_goes_from_a_file_to_a_stream() {
-    let directory = tempfile::tempdir().unwrap();
-    let long = logs::grow(&plaintext(&encrypted(), &keys()), 3_000_000);
-    let plain = put(&directory, "long", &long);
+/// The log `stored` in a directory, encrypted.
+fn encrypt(directory: &TempDir, plain: &Path, key_file: &Path) -> PathBuf {
     let stored = directory.path().join("stored");
-    let key_file = keys();
     let output = run(&[
         &"encrypt",
         &plain,
@@ -332,6 +327,17 @@ fn a_long_log_goes_from_a_file_to_a_stream() {
         &key_file,
     ]);
     assert!(output.status.success(), "{}", error(&output));
+    stored
+}
+
+/// Longer than all buffers on the way, so that they are used again.
+#[test]
+fn a_long_log_goes_from_a_file_to_a_stream() {
+    let directory = tempfile::tempdir().unwrap();
+    let long = logs::grow(&plaintext(&encrypted(), &keys()), 3_000_000);
+    let plain = put(&directory, "long", &long);
+    let key_file = keys();
+    let stored = encrypt(&directory, &plain, &key_file);
     for jobs in ["1", "2"] {
         let arguments: [&dyn AsRef<std::ffi::OsStr>; 8] = [
             &"-j",
@@ -366,17 +372,8 @@ fn positions_of_another_file_are_no_damage() {
         log[at + length - 4..at + length].copy_from_slice(&sum);
     }
     let plain = put(&directory, "plain", &log);
-    let stored = directory.path().join("stored");
     let key_file = keys();
-    let output = run(&[
-        &"encrypt",
-        &plain,
-        &"-o",
-        &stored,
-        &"--mariadb-keys",
-        &key_file,
-    ]);
-    assert!(output.status.success(), "{}", error(&output));
+    let stored = encrypt(&directory, &plain, &key_file);
     let target = directory.path().join("target");
     let arguments: [&dyn AsRef<std::ffi::OsStr>; 6] = [
         &"decrypt",

@@ -6,7 +6,7 @@
 )]
 
 use std::io::{BufWriter, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::Output;
 
 use assert_cmd::Command;
@@ -99,9 +99,10 @@ fn a_password_in_an_address_is_refused_and_not_repeated() {
 
 #[test]
 fn who_does_not_answer_or_speaks_otherwise_is_told() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    // A port that is taken, so that nobody comes to listen there, and has no listener.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let port = taken.local_addr().unwrap().port();
     let done = audit(&format!("mysql://audit@127.0.0.1:{port}/"), &[]);
     assert_eq!(done.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&done.stderr).contains("cannot connect"));

@@ -10,7 +10,7 @@ use x509_parser::error::X509Error;
 use x509_parser::extensions::GeneralName;
 use x509_parser::pem::Pem;
 use x509_parser::public_key::PublicKey;
-use x509_parser::x509::SubjectPublicKeyInfo;
+use x509_parser::x509::{SubjectPublicKeyInfo, X509Version};
 use zeroize::Zeroize;
 
 use super::facts::certificate::{Certificate, CertificateFacts, CertificateRole, PrivateKeyFacts};
@@ -73,32 +73,60 @@ impl Bundle {
     }
 }
 
-/// Reads a certificate and what belongs to it.
-pub(super) fn read(files: Files<'_>) -> CertificateFacts {
-    let bundle = Bundle::open(files.certificate);
-    let authorities = files.authorities.and_then(|path| Bundle::open(path).ok());
-    let first = bundle.as_ref().ok().and_then(|it| it.certificates().next());
-    let problem = match (&bundle, &first) {
-        (Err(problem), _) => Some(problem.clone()),
-        (Ok(_), None) => Some("the certificate in it is damaged".to_owned()),
-        _ => None,
-    };
-    let certificate = first.as_ref().zip(bundle.as_ref().ok());
-    let certificate = certificate.map(|(certificate, bundle)| {
-        let mut facts = facts(certificate);
-        facts.chain = match (files.role, &authorities) {
-            (CertificateRole::Authority, _) | (_, None) => None,
-            (_, Some(authorities)) => chain(certificate, bundle, authorities),
-        };
-        facts
-    });
-    let public_key = first.as_ref().map(|it| it.public_key());
-    CertificateFacts {
+/// Reads the certificates of a file and what belongs to the first of them; the others are of
+/// authorities. `now` is in seconds since 1970.
+pub(super) fn read(files: Files<'_>, now: i64) -> Vec<CertificateFacts> {
+    let unread = |position, problem| CertificateFacts {
         path: files.certificate.to_owned(),
-        role: files.role,
-        certificate,
-        problem,
-        key: files.key.map(|key| private_key(key, public_key)),
+        position,
+        role: role(files.role, position),
+        certificate: None,
+        problem: Some(problem),
+        key: None,
+    };
+    let bundle = match Bundle::open(files.certificate) {
+        Ok(bundle) => bundle,
+        Err(problem) => {
+            let key = files.key.map(|key| private_key(key, None));
+            return vec![CertificateFacts {
+                key,
+                ..unread(1, problem)
+            }];
+        }
+    };
+    let mut found: Vec<_> = bundle
+        .0
+        .iter()
+        .zip(1..)
+        .map(|(block, position)| match block.parse_x509() {
+            Err(_) => unread(position, "the certificate in it is damaged".to_owned()),
+            Ok(certificate) => CertificateFacts {
+                certificate: Some(facts(&certificate)),
+                problem: None,
+                ..unread(position, String::new())
+            },
+        })
+        .collect();
+    if let Some(first) = found.first_mut() {
+        let own = bundle.0.first().and_then(|block| block.parse_x509().ok());
+        let public_key = own.as_ref().map(|own| own.public_key());
+        first.key = files.key.map(|key| private_key(key, public_key));
+        let authorities = files.authorities.and_then(|path| Bundle::open(path).ok());
+        if let (Some(facts), Some(own), Some(authorities)) =
+            (&mut first.certificate, &own, &authorities)
+        {
+            facts.chain = Chain::new(&bundle, authorities, now).verifies(own);
+        }
+    }
+    found
+}
+
+/// Behind the first certificate of a file stand those of the authorities in between.
+const fn role(of_file: CertificateRole, position: usize) -> CertificateRole {
+    if position == 1 {
+        of_file
+    } else {
+        CertificateRole::Authority
     }
 }
 
@@ -161,39 +189,84 @@ fn address(bytes: &[u8]) -> Option<String> {
     Some(std::net::Ipv6Addr::from(sixteen).to_string())
 }
 
-/// Whether signatures lead from a certificate to one of the authorities that signed itself.
-fn chain(leaf: &X509Certificate<'_>, bundle: &Bundle, authorities: &Bundle) -> Option<bool> {
-    let trusted: Vec<_> = authorities.certificates().collect();
-    let between: Vec<_> = bundle.certificates().skip(1).collect();
-    let mut current = leaf;
-    for _ in 0..LONGEST_CHAIN {
-        if trusted.iter().any(|it| it.as_raw() == current.as_raw()) {
-            return Some(true);
-        }
-        let mut unknown = false;
-        let issuers = trusted.iter().chain(&between);
-        let mut named = issuers.filter(|issuer| issuer.subject() == current.issuer());
-        let signer = named.find(|issuer| {
-            match current.verify_signature(Some(issuer.public_key())) {
-                Ok(()) => true,
-                Err(X509Error::SignatureUnsupportedAlgorithm) => {
-                    unknown = true;
-                    false
-                }
-                Err(_) => {
-                    // A key shorter than the verifier takes says nothing about the signature.
-                    unknown |= is_short(issuer.public_key());
-                    false
-                }
-            }
-        });
-        match signer {
-            Some(signer) => current = signer,
-            None if unknown => return None,
-            None => return Some(false),
+/// What may stand between a certificate and the authority that it is verified by.
+struct Chain<'a> {
+    trusted: Vec<X509Certificate<'a>>,
+    between: Vec<X509Certificate<'a>>,
+    now: i64,
+}
+
+impl<'a> Chain<'a> {
+    fn new(bundle: &'a Bundle, authorities: &'a Bundle, now: i64) -> Self {
+        Self {
+            trusted: authorities.certificates().collect(),
+            between: bundle.certificates().skip(1).collect(),
+            now,
         }
     }
-    Some(false)
+
+    /// Whether signatures lead from a certificate to one of the authorities that signed itself, by
+    /// certificates that are valid now and may sign. `None` where a signature cannot be verified.
+    fn verifies(&self, leaf: &X509Certificate<'_>) -> Option<bool> {
+        let mut current = leaf;
+        for below in 0..LONGEST_CHAIN {
+            let is_current = |it: &&X509Certificate<'_>| it.as_raw() == current.as_raw();
+            if current.subject() == current.issuer()
+                && self.trusted.iter().any(|it| is_current(&it))
+            {
+                return Some(true);
+            }
+            let mut unknown = false;
+            let trusted = self.trusted.iter().map(|it| (it, true));
+            let issuers = trusted.chain(self.between.iter().map(|it| (it, false)));
+            let mut named = issuers.filter(|(issuer, is_trusted)| {
+                issuer.subject() == current.issuer() && self.may_sign(issuer, below, *is_trusted)
+            });
+            let signer = named.find(|(issuer, _)| {
+                match current.verify_signature(Some(issuer.public_key())) {
+                    Ok(()) => true,
+                    Err(error) => {
+                        // A key shorter than the verifier takes says nothing about the signature.
+                        unknown |= error == X509Error::SignatureUnsupportedAlgorithm
+                            || is_short(issuer.public_key());
+                        false
+                    }
+                }
+            });
+            match signer {
+                Some((signer, _)) => current = signer,
+                None if unknown => return None,
+                None => return Some(false),
+            }
+        }
+        Some(false)
+    }
+
+    /// Whether this certificate may sign another one now, with so many authorities below it
+    /// (RFC 5280, 4.2.1.3 and 4.2.1.9). Roots of version 1 cannot say that they may.
+    fn may_sign(&self, issuer: &X509Certificate<'_>, below: usize, is_trusted: bool) -> bool {
+        let validity = issuer.validity();
+        let is_valid =
+            (validity.not_before.timestamp()..=validity.not_after.timestamp()).contains(&self.now);
+        let is_authority = match issuer.basic_constraints() {
+            Ok(Some(constraints)) => {
+                let longest = constraints.value.path_len_constraint;
+                let longest = longest.map_or(usize::MAX, |it| it.try_into().unwrap_or(usize::MAX));
+                constraints.value.ca && below <= longest
+            }
+            Ok(None) => {
+                is_trusted
+                    && issuer.version() == X509Version::V1
+                    && issuer.subject() == issuer.issuer()
+            }
+            Err(_) => false,
+        };
+        let signs = match issuer.key_usage() {
+            Ok(usage) => usage.is_none_or(|usage| usage.value.key_cert_sign()),
+            Err(_) => false,
+        };
+        is_valid && is_authority && signs
+    }
 }
 
 fn is_short(key: &SubjectPublicKeyInfo<'_>) -> bool {

@@ -19,8 +19,8 @@ use crate::finding::path_text;
 
 /// More is no configuration.
 const LARGEST_FILE: u64 = 1 << 20;
-/// Where packages put the server, with its manifest beside it.
-const SERVER_DIRECTORIES: [&str; 3] = ["/usr/sbin", "/usr/bin", "/usr/libexec"];
+/// Where the server is below its `basedir`, with its manifest beside it; packages have `/usr`.
+const PROGRAM_DIRECTORIES: [&str; 3] = ["sbin", "bin", "libexec"];
 /// Where the server leaves the version that last used the directory.
 const VERSION_FILES: [&str; 3] = [
     "mysql_upgrade_history",
@@ -59,19 +59,22 @@ struct Upgrade {
     version: String,
 }
 
-/// Looks at everything in a data directory but its logs, which were checked.
+/// Looks at everything in a data directory but its logs, which were checked. Only where
+/// `is_of_this_machine`, the server that packages install here is taken for its server.
 pub(super) fn read(
     directory: &Path,
     settings: Option<&Settings>,
+    is_of_this_machine: bool,
     logs: check::Facts,
 ) -> DataDirectoryFacts {
-    let components = components(directory, settings);
+    let manifests = manifests(directory, settings, is_of_this_machine);
     let (component_configurations, mut keyrings) = component_files(directory);
     keyrings.extend(option_keyrings(directory, settings));
     keyrings.dedup_by(|one, other| one.path == other.path);
     DataDirectoryFacts {
         path: directory.to_owned(),
-        components,
+        components: manifests.iter().find_map(|path| components(path)),
+        manifests,
         component_configurations,
         keyrings,
         authority_keys: authority_keys(directory),
@@ -80,24 +83,35 @@ pub(super) fn read(
     }
 }
 
-/// The components of the manifest in the data directory, or of the one beside the server.
-fn components(directory: &Path, settings: Option<&Settings>) -> Option<Vec<String>> {
+/// Where the manifest may be: in the data directory, or beside the server.
+fn manifests(
+    directory: &Path,
+    settings: Option<&Settings>,
+    is_of_this_machine: bool,
+) -> Vec<PathBuf> {
     let base = settings.and_then(|settings| settings.given("basedir"));
-    let of_base = base.map(|base| Path::new(base).join("bin"));
-    let beside_server = SERVER_DIRECTORIES.iter().map(PathBuf::from);
+    let of_base = base
+        .into_iter()
+        .flat_map(|base| PROGRAM_DIRECTORIES.map(|name| Path::new(base).join(name)));
+    let of_packages = PROGRAM_DIRECTORIES.map(|name| Path::new("/usr").join(name));
+    let of_packages = of_packages.into_iter().filter(|_| is_of_this_machine);
     std::iter::once(directory.to_owned())
         .chain(of_base)
-        .chain(beside_server)
-        .find_map(|directory| {
-            let manifest = json(&directory.join("mysqld.my"))?;
-            let list = manifest.get("components")?.as_str()?;
-            let names = list.split([',', ';']).filter_map(|name| {
-                let name = name.trim();
-                let name = name.strip_prefix("file://").unwrap_or(name);
-                (!name.is_empty()).then(|| name.to_owned())
-            });
-            Some(names.collect())
-        })
+        .chain(of_packages)
+        .map(|directory| directory.join("mysqld.my"))
+        .collect()
+}
+
+/// The components that a manifest names.
+fn components(manifest: &Path) -> Option<Vec<String>> {
+    let manifest = json(manifest)?;
+    let list = manifest.get("components")?.as_str()?;
+    let names = list.split([',', ';']).filter_map(|name| {
+        let name = name.trim();
+        let name = name.strip_prefix("file://").unwrap_or(name);
+        (!name.is_empty()).then(|| name.to_owned())
+    });
+    Some(names.collect())
 }
 
 fn json(path: &Path) -> Option<Value> {

@@ -9,13 +9,15 @@ use super::facts::settings::Settings;
 use super::judge::{self, at_rest};
 use super::{AuditOptions, AuditTargets, Work, data_directory, files, options as option_settings};
 use crate::check::{self, CheckOptions, CheckTargets};
-use crate::config::server::LogLocations;
+use crate::config::server::{DATA_DIRECTORY, LogLocations};
 use crate::finding::RuleId;
 use crate::finding::rules::{self, Family};
 use crate::io::TransferError;
 use crate::io::pipeline::Progress;
 use crate::keyring::Keyring;
 
+/// Where a machine's own servers are configured.
+const SYSTEM_CONFIGURATION: [&str; 3] = ["/etc", "/usr/etc", "/usr/local/etc"];
 /// What MySQL calls the certificates that it makes itself, in the data directory.
 const OWN_CERTIFICATE: &str = "server-cert.pem";
 const OWN_KEY: &str = "server-key.pem";
@@ -32,35 +34,69 @@ pub(super) fn collect(
     if targets.options.is_none() && targets.data_directory.is_none() {
         return;
     }
-    let locations = match &targets.options {
-        Some(named) => LogLocations::new(&named.file, targets.data_directory.as_deref()),
-        None => LogLocations::in_directory(targets.data_directory.clone().unwrap_or_default()),
-    };
-    let directory = locations.data_directory.clone();
-    let is_there = directory.is_dir();
-    settings(work, targets, options, &directory);
+    let locations = locations(targets);
+    let directory = locations.as_ref().map(|it| it.data_directory.clone());
+    let directory = directory.as_deref();
+    settings(work, targets, options, directory);
     // Option files may be audited far from their server; a directory that is named must be there.
-    if is_there {
+    if let Some(locations) = locations.filter(|it| it.data_directory.is_dir()) {
+        let directory = locations.data_directory.clone();
         let logs = check_logs(work, locations, keys, options, progress);
         let settings = work.facts.options.as_ref();
-        work.facts.data_directory = Some(data_directory::read(&directory, settings, logs));
+        let is_here = is_of_this_machine(targets, &directory);
+        let found = data_directory::read(&directory, settings, is_here, logs);
+        work.facts.data_directory = Some(found);
     } else if let Some(named) = &targets.data_directory {
         let error = std::io::Error::from(std::io::ErrorKind::NotADirectory);
         work.failures
             .push(TransferError::at(named, "examine")(error).into());
     }
-    work.facts.certificates = all_certificates(&work.facts, &directory);
+    let now = options.now.as_second();
+    work.facts.certificates = all_certificates(&work.facts, directory, now);
 }
 
-fn settings(work: &mut Work, targets: &AuditTargets, options: &AuditOptions, directory: &Path) {
+/// Where the logs are. Option files from elsewhere that name no data directory do not mean the
+/// one of the server that happens to be on this machine.
+fn locations(targets: &AuditTargets) -> Option<LogLocations> {
+    let directory = targets.data_directory.as_deref();
+    let Some(named) = &targets.options else {
+        return directory.map(|it| LogLocations::in_directory(it.to_owned()));
+    };
+    let is_known = directory.is_some()
+        || LogLocations::are_named(&named.file)
+        || is_system_configuration(&named.path);
+    is_known.then(|| LogLocations::new(&named.file, directory))
+}
+
+/// Whether the server in question is the one that packages install on this machine.
+fn is_of_this_machine(targets: &AuditTargets, directory: &Path) -> bool {
+    directory == Path::new(DATA_DIRECTORY)
+        || targets
+            .options
+            .as_ref()
+            .is_some_and(|named| is_system_configuration(&named.path))
+}
+
+fn is_system_configuration(path: &Path) -> bool {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    SYSTEM_CONFIGURATION.iter().any(|it| path.starts_with(it))
+}
+
+fn settings(
+    work: &mut Work,
+    targets: &AuditTargets,
+    options: &AuditOptions,
+    directory: Option<&Path>,
+) {
     let product = options
         .product
-        .or_else(|| data_directory::product(directory));
-    let mut settings = match &targets.options {
-        Some(named) => option_settings::settings(&named.file, &named.path, product),
-        None => Settings::empty(directory, product),
+        .or_else(|| data_directory::product(directory?));
+    let mut settings = match (&targets.options, directory) {
+        (Some(named), _) => option_settings::settings(&named.file, &named.path, product),
+        (None, directory) => Settings::empty(directory.unwrap_or(Path::new("")), product),
     };
-    if let Err(error) = option_settings::add_persisted(&mut settings, directory) {
+    let persisted = directory.map(|it| option_settings::add_persisted(&mut settings, it));
+    if let Some(Err(error)) = persisted {
         work.failures.push(error);
     }
     // Of a data directory alone nobody knows what is set elsewhere: nothing is taken for default.
@@ -96,59 +132,70 @@ fn check_logs(
 
 /// The server's certificate and its authority, by its options or where it makes its own; those
 /// that channels show to their sources.
-fn all_certificates(facts: &AuditFacts, directory: &Path) -> Vec<CertificateFacts> {
+fn all_certificates(
+    facts: &AuditFacts,
+    directory: Option<&Path>,
+    now: i64,
+) -> Vec<CertificateFacts> {
     let mut found = Vec::new();
     let Some(settings) = &facts.options else {
         return found;
     };
-    let named = |name: &str| settings.given(name).map(|path| directory.join(path));
+    // A relative path begins in the data directory: without one, it leads nowhere.
+    let place = |path: &str| match directory {
+        Some(directory) => Some(directory.join(path)),
+        None => Some(PathBuf::from(path)).filter(|path| path.is_absolute()),
+    };
+    let named = |name: &str| settings.given(name).and_then(place);
     let own = |name: &str| {
-        let path = directory.join(name);
+        let path = directory?.join(name);
         (!settings.is_mariadb() && path.is_file()).then_some(path)
     };
     let certificate = named("ssl_cert").or_else(|| own(OWN_CERTIFICATE));
     let key = named("ssl_key").or_else(|| own(OWN_KEY));
     let authority = named("ssl_ca").or_else(|| own(OWN_AUTHORITY));
     if let Some(certificate) = &certificate {
-        found.push(certificates::read(Files {
+        let files = Files {
             role: CertificateRole::Server,
             certificate,
             key: key.as_deref(),
             authorities: authority.as_deref(),
-        }));
+        };
+        found.extend(certificates::read(files, now));
     }
     if let Some(authority) = &authority {
-        found.push(authority_certificate(authority));
+        found.extend(certificates::read(authorities(authority), now));
     }
     let channels = facts.data_directory.iter().flat_map(|it| &it.replica_files);
     for file in channels {
-        let path = |name: &Option<String>| name.as_ref().map(|name| directory.join(name));
-        let authorities = path(&file.channel.ssl_ca);
+        let path = |name: &Option<String>| name.as_deref().and_then(place);
         let known = |path: &PathBuf, found: &[CertificateFacts]| {
             found.iter().any(|known| known.path == *path)
         };
         if let Some(certificate) = path(&file.channel.ssl_cert).filter(|it| !known(it, &found)) {
-            found.push(certificates::read(Files {
+            let key = path(&file.channel.ssl_key);
+            let files = Files {
                 role: CertificateRole::Client,
                 certificate: &certificate,
-                key: path(&file.channel.ssl_key).as_deref(),
+                key: key.as_deref(),
                 authorities: None,
-            }));
+            };
+            found.extend(certificates::read(files, now));
         }
-        if let Some(authority) = authorities.filter(|it| !known(it, &found)) {
-            found.push(authority_certificate(&authority));
+        if let Some(authority) = path(&file.channel.ssl_ca).filter(|it| !known(it, &found)) {
+            found.extend(certificates::read(authorities(&authority), now));
         }
     }
     found
 }
 
-fn authority_certificate(path: &Path) -> CertificateFacts {
-    certificates::read(Files {
+const fn authorities(path: &Path) -> Files<'_> {
+    Files {
         role: CertificateRole::Authority,
         certificate: path,
         key: None,
         authorities: None,
-    })
+    }
 }
 
 /// Judges what files said.
@@ -159,6 +206,7 @@ pub(super) fn judge(work: &mut Work, targets: &AuditTargets, options: &AuditOpti
     let settings = facts.options.as_ref();
     if let (Some(settings), Some(named)) = (settings, &targets.options) {
         judge::options::judge(settings, judgement);
+        judge::files::judge(named, settings, facts.data_directory.is_some(), judgement);
         let has_certificate = !facts.certificates.is_empty();
         judge::certificates::judge_absence(settings, has_certificate, judgement);
         for password in option_settings::passwords(&named.file) {

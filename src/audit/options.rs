@@ -93,33 +93,39 @@ fn normalized(name: &str, value: Option<&str>) -> (String, String) {
 
 /// Groups of MariaDB alone tell whose file it is.
 fn product_by_groups(file: &OptionFile) -> Option<Product> {
-    let mut groups = file.of_server().map(|option| &*option.group);
-    let group = groups.find(|group| group.starts_with("mariadb"))?;
-    let version = group.split_once('-').map_or("11", |(_, version)| version);
+    let groups = file.of_server().map(|option| &*option.group);
+    let mut own = groups
+        .filter(|group| option_file::is_mariadb_group(group))
+        .peekable();
+    own.peek()?;
+    let version = own.find_map(option_file::group_version);
+    let version = version.map_or("11", |(_, version)| version);
     format!("mariadb-{version}").parse().ok()
 }
 
 /// Whether this server reads a group, which may be for a version or for the other product.
 fn reads_group(product: Option<Product>, group: &str) -> bool {
     let Some(product) = product else { return true };
-    let (base, version) = match group.split_once('-') {
-        Some((base, version)) => (base, Some(version)),
-        None => (group, None),
+    let is_foreign = if product.is_mariadb() {
+        group == option_file::MYSQL_CLUSTER
+    } else {
+        option_file::is_mariadb_group(group)
     };
-    if base.starts_with("mariadb") && !product.is_mariadb() {
-        return false;
-    }
     let (major, minor, _) = product.version;
-    version.is_none_or(|version| {
-        version == format!("{major}.{minor}") || version == format!("{major}")
-    })
+    let fits = option_file::group_version(group)
+        .is_none_or(|(_, version)| version == format!("{major}.{minor}"));
+    fits && !is_foreign
 }
 
-/// Adds what SET PERSIST wrote, which outweighs option files.
+/// Adds what SET PERSIST wrote, which outweighs option files. MariaDB has no such file, and an
+/// option makes MySQL pass over it.
 ///
 /// # Errors
 /// The file is there and cannot be read, or is no such file.
 pub(super) fn add_persisted(settings: &mut Settings, data_directory: &Path) -> Result<(), Error> {
+    if settings.is_mariadb() || settings.is_on("persisted_globals_load") == Some(false) {
+        return Ok(());
+    }
     let path = data_directory.join(PERSISTED);
     let text = match super::files::read(&path, LARGEST_PERSISTED) {
         Ok(text) => text,
@@ -333,16 +339,26 @@ mod tests {
 
     #[test]
     fn groups_are_for_a_version_and_a_product() {
-        let text = "[mysqld]\nport=1\n[mysqld-5.7]\nport=2\n[mariadb]\nport=3\n[mysqld-8]\nx=1\n";
-        for (version, port, x) in [
-            ("8.0.36", "1", Some("1")),
-            ("5.7.44", "2", None),
-            ("mariadb-10.11", "3", None),
+        let text = "[mysqld]\nport=1\n[mysqld-5.7]\nport=2\n[mariadb]\nport=3\n[mysqld-8.0]\nx=1\n\
+                    [mysql_cluster]\ny=1\n[client-server]\nz=1\n[galera]\nz=2\n";
+        for (version, port, x, y, z) in [
+            ("8.0.36", "1", Some("1"), Some("1"), None),
+            ("5.7.44", "2", None, Some("1"), None),
+            ("mariadb-10.11", "3", None, None, Some("2")),
         ] {
             let settings = of(text, Some(version));
-            assert_eq!((settings.get("port"), settings.get("x")), (Some(port), x));
+            let found = ["port", "x", "y", "z"].map(|name| settings.get(name));
+            assert_eq!(found, [Some(port), x, y, z], "{version}");
         }
-        assert!(of("[mariadb-10.6]\nx=1\n", None).is_mariadb());
+        for (text, version) in [
+            ("[mariadb-10.6]\nx=1\n", (10, 6, 0)),
+            ("[client-server]\nx=1\n", (11, 0, 0)),
+            ("[galera]\nx=1\n[mariadbd-10.11]\nx=1\n", (10, 11, 0)),
+        ] {
+            let settings = of(text, None);
+            assert!(settings.is_mariadb(), "{text}");
+            assert_eq!(settings.product.unwrap().version, version, "{text}");
+        }
     }
 
     #[test]
@@ -380,6 +396,15 @@ mod tests {
             let mut settings = of("[mysqld]\nbinlog_encryption=OFF\n", None);
             add_persisted(&mut settings, directory.path()).unwrap();
             assert_eq!(settings.is_on("binlog_encryption"), Some(true), "{text}");
+        }
+        for (option, version) in [
+            ("persisted_globals_load=OFF", "8.4.0"),
+            ("skip-persisted-globals-load", "8.4.0"),
+            ("port=1", "mariadb-10.11"),
+        ] {
+            let mut settings = of(&format!("[mysqld]\n{option}\n"), Some(version));
+            add_persisted(&mut settings, directory.path()).unwrap();
+            assert_ne!(settings.is_on("binlog_encryption"), Some(true), "{option}");
         }
         std::fs::write(directory.path().join(PERSISTED), "{").unwrap();
         assert!(add_persisted(&mut of("", None), directory.path()).is_err());

@@ -4,8 +4,9 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use binlogsec::audit::LiveTarget;
+use binlogsec::audit::live::address::SslMode;
 use binlogsec::audit::live::credentials::password_file;
 use binlogsec::audit::live::{Credentials, LiveError, ServerAddress};
 use binlogsec::secret::SecretBytes;
@@ -26,34 +27,51 @@ pub(crate) struct ServerArgs {
     pub(crate) servers: Vec<String>,
     /// File whose first line is the password; else a login path or an option file of the URL has
     /// it, or the environment variable BINLOGSEC_SERVER_PASSWORD, or a terminal is asked
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "servers")]
     pub(crate) password_file: Option<PathBuf>,
     /// Certificates (PEM) of the authority that signed the servers' certificates
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "servers")]
     pub(crate) server_ca: Option<PathBuf>,
     /// Certificate (PEM) to show to servers, for accounts that need one
-    #[arg(long, value_name = "FILE", requires = "client_key")]
+    #[arg(long, value_name = "FILE", requires_all = ["client_key", "servers"])]
     pub(crate) client_cert: Option<PathBuf>,
     /// Private key (PEM) of that certificate
-    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    #[arg(long, value_name = "FILE", requires_all = ["client_cert", "servers"])]
     pub(crate) client_key: Option<PathBuf>,
 }
 
 /// The servers that were named, each with an account to ask it as.
 pub(crate) fn targets(args: &ServerArgs) -> anyhow::Result<Vec<LiveTarget>> {
-    args.servers.iter().map(|text| target(text, args)).collect()
+    let addresses: Vec<ServerAddress> = args
+        .servers
+        .iter()
+        .map(|text| text.parse().context("--server"))
+        .collect::<anyhow::Result<_>>()?;
+    let mut addresses_with_tls = addresses
+        .iter()
+        .filter(|address| address.ssl_mode != SslMode::Disabled);
+    if args.server_ca.is_some() && !addresses.is_empty() && addresses_with_tls.next().is_none() {
+        bail!("--server-ca has no effect: ssl-mode=DISABLED turns TLS off for every --server");
+    }
+    addresses
+        .into_iter()
+        .map(|address| target(address, args))
+        .collect()
 }
 
-fn target(text: &str, args: &ServerArgs) -> anyhow::Result<LiveTarget> {
-    let mut address: ServerAddress = text.parse().context("--server")?;
+fn target(mut address: ServerAddress, args: &ServerArgs) -> anyhow::Result<LiveTarget> {
     let or = |own: &mut Option<PathBuf>, common: &Option<PathBuf>| {
         if own.is_none() {
             own.clone_from(common);
         }
     };
-    or(&mut address.ssl_ca, &args.server_ca);
-    or(&mut address.ssl_cert, &args.client_cert);
-    or(&mut address.ssl_key, &args.client_key);
+    // What is named for all servers may be meant for the others.
+    if address.ssl_mode != SslMode::Disabled {
+        or(&mut address.ssl_ca, &args.server_ca);
+        or(&mut address.ssl_cert, &args.client_cert);
+        or(&mut address.ssl_key, &args.client_key);
+    }
+    address.check().context("--server")?;
     let failed = |problem| LiveError {
         server: address.to_string(),
         problem,

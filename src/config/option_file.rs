@@ -3,7 +3,10 @@
 //! Source: the server's reference manual, "Using Option Files", and `mysys/my_default.cc`.
 
 use std::ffi::OsStr;
+use std::fmt;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::io::TransferError;
@@ -15,6 +18,8 @@ const DEEPEST_INCLUDE: usize = 10;
 const LARGEST_FILE: u64 = 1 << 20;
 /// Files that inclusions may add up to.
 const MOST_FILES: usize = 1000;
+/// Servers ignore a regular file that everybody may write.
+const WRITABLE_BY_ALL: u32 = 0o002;
 
 /// Why an option file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -50,24 +55,88 @@ pub struct Setting {
     pub line: usize,
 }
 
+/// What option files name or hold, and what does not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Omission {
+    /// The file that is ignored, or that holds the line.
+    pub path: PathBuf,
+    /// Which line, counted from 1; `None` for the whole file.
+    pub line: Option<usize>,
+    /// Why.
+    pub reason: OmissionReason,
+}
+
+/// Why something in option files does not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OmissionReason {
+    /// Everybody may write the file: servers and their clients ignore it.
+    WorldWritable {
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// An included file is not there, or is no file: servers pass over it.
+    NoFile {
+        /// What is included.
+        target: PathBuf,
+    },
+    /// A path to include is relative: to the directory that the server is started in.
+    Relative {
+        /// What is included.
+        target: PathBuf,
+    },
+    /// Inclusions go deeper than servers follow.
+    TooDeep,
+    /// Neither `!include` nor `!includedir`: servers pass over it.
+    UnknownDirective,
+}
+
+impl fmt::Display for OmissionReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WorldWritable { mode } => write!(
+                f,
+                "everybody may write this file (mode {mode:04o}): servers ignore all that it says"
+            ),
+            Self::NoFile { target } => {
+                write!(f, "no file {}: servers go on without it", target.display())
+            }
+            Self::Relative { target } => write!(
+                f,
+                "{} was not read: servers look for it in the directory that they are started in, \
+                 which no file tells",
+                target.display()
+            ),
+            Self::TooDeep => write!(
+                f,
+                "inclusions go deeper than {DEEPEST_INCLUDE} levels: servers do not follow"
+            ),
+            Self::UnknownDirective => {
+                f.write_str("neither !include nor !includedir: servers pass over this line")
+            }
+        }
+    }
+}
+
 /// The options of a file and of those it includes, in the order in which they take effect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OptionFile {
     /// Every option of every group.
     pub settings: Vec<Setting>,
+    /// What was passed over, in the order in which it was met.
+    pub omissions: Vec<Omission>,
 }
 
 impl OptionFile {
     /// Reads a file and what it includes.
     ///
     /// # Errors
-    /// [`OptionFileError`]. A directory to include that is not there is one, as for the server.
+    /// [`OptionFileError`]. A directory to include that is not there is one, as for the server; a
+    /// file is an [`Omission`].
     pub fn open(path: &Path) -> Result<Self, OptionFileError> {
         let mut reader = Reader::default();
         reader.file(path, 0)?;
-        Ok(Self {
-            settings: reader.settings,
-        })
+        Ok(reader.read)
     }
 
     /// Reads text that includes nothing; `path` is what messages call it.
@@ -77,9 +146,7 @@ impl OptionFile {
     pub fn parse(text: &[u8], path: &Path) -> Result<Self, OptionFileError> {
         let mut reader = Reader::default();
         reader.text(text, path, DEEPEST_INCLUDE)?;
-        Ok(Self {
-            settings: reader.settings,
-        })
+        Ok(reader.read)
     }
 
     /// The options that a server reads, the later of one name after the earlier.
@@ -90,38 +157,62 @@ impl OptionFile {
     }
 }
 
-/// Whether a server reads this group: `mysqld`, `server`, `mariadb`, and these with a version.
+/// Whether a server reads this group, of MySQL or of MariaDB in any version.
+///
+/// Source: what `mysqld --verbose --help` (9.7) and `mariadbd --verbose --help` (10.11) list.
 #[must_use]
 pub fn is_server_group(group: &str) -> bool {
-    let base = match group.split_once('-') {
-        Some((base, version)) if is_version(version) => base,
-        Some(_) => return false,
-        None => group,
-    };
-    matches!(base, "mysqld" | "mariadb" | "mariadbd" | "server")
-        && (base != "server" || group == "server")
+    matches!(group, "mysqld" | "server" | MYSQL_CLUSTER)
+        || is_mariadb_group(group)
+        || group_version(group).is_some()
 }
 
-fn is_version(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .split('.')
-            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+/// Read by builds of MySQL with NDB Cluster, and by no MariaDB.
+pub const MYSQL_CLUSTER: &str = "mysql_cluster";
+
+/// Whether MariaDB alone reads this group.
+#[must_use]
+pub fn is_mariadb_group(group: &str) -> bool {
+    let base = group_version(group).map_or(group, |(base, _)| base);
+    matches!(base, "mariadb" | "mariadbd" | "client-server" | "galera")
+}
+
+/// Group and version of a group for one version, such as `mysqld-8.4`. Servers look for major and
+/// minor number: `mysqld-8` is nobody's.
+#[must_use]
+pub fn group_version(group: &str) -> Option<(&str, &str)> {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (base, version) = group.split_once('-')?;
+    let (major, minor) = version.split_once('.')?;
+    let is_one = matches!(base, "mysqld" | "mariadb" | "mariadbd");
+    (is_one && is_number(major) && is_number(minor)).then_some((base, version))
 }
 
 #[derive(Default)]
 struct Reader {
-    settings: Vec<Setting>,
+    read: OptionFile,
     files: usize,
 }
 
 impl Reader {
     fn file(&mut self, path: &Path, depth: usize) -> Result<(), OptionFileError> {
         self.files = self.files.saturating_add(1);
-        let too_large = || std::io::Error::from(std::io::ErrorKind::FileTooLarge);
+        let too_large = || std::io::Error::from(ErrorKind::FileTooLarge);
         let source = FileSource::open(path)?;
         if source.length() > LARGEST_FILE || self.files > MOST_FILES {
             return Err(TransferError::at(path, "read the option file")(too_large()).into());
+        }
+        let metadata = path
+            .metadata()
+            .map_err(TransferError::at(path, "examine"))?;
+        let mode = metadata.permissions().mode() & 0o7777;
+        if metadata.is_file() && mode & WRITABLE_BY_ALL != 0 {
+            self.read.omissions.push(Omission {
+                path: path.to_owned(),
+                line: None,
+                reason: OmissionReason::WorldWritable { mode },
+            });
+            return Ok(());
         }
         let mut text = vec![0; usize::try_from(source.length()).unwrap_or(usize::MAX)];
         let read = source.read_at(0, &mut text)?;
@@ -139,47 +230,75 @@ impl Reader {
             let line = line.trim_ascii();
             match line {
                 [] | [b'#' | b';', ..] => {}
-                [b'!', directive @ ..] => self.include(directive, &place, depth)?,
+                [b'!', directive @ ..] => self.directive(directive, &place, depth)?,
                 [b'[', rest @ ..] => group = Some(group_name(rest, &place)?),
                 option => {
                     let group = group
                         .as_deref()
                         .ok_or_else(|| place.error("an option stands before the first group"))?;
-                    self.settings.extend(setting(option, group, &place));
+                    self.read.settings.extend(setting(option, group, &place));
                 }
             }
         }
         Ok(())
     }
 
-    fn include(
+    fn directive(
         &mut self,
         directive: &[u8],
         place: &Place<'_>,
         depth: usize,
     ) -> Result<(), OptionFileError> {
+        let directive = directive.trim_ascii_start();
         let word = directive
             .split(u8::is_ascii_whitespace)
             .next()
             .unwrap_or_default();
         let argument = directive.get(word.len()..).unwrap_or_default().trim_ascii();
-        if argument.is_empty() {
-            return Err(place.error("!include and !includedir need a path"));
-        }
-        // The server warns and goes on where inclusions go too deep.
-        if depth >= DEEPEST_INCLUDE {
-            return Ok(());
-        }
-        let deeper = depth.saturating_add(1);
-        let directory = place.path.parent().unwrap_or(Path::new(""));
-        let target = directory.join(OsStr::from_bytes(argument));
+        let target = PathBuf::from(OsStr::from_bytes(argument));
         match word {
-            b"include" => self.file(&target, deeper),
+            b"include" | b"includedir" if argument.is_empty() => {
+                Err(place.error("!include and !includedir need a path"))
+            }
+            b"include" | b"includedir" if depth >= DEEPEST_INCLUDE => {
+                self.omit(place, OmissionReason::TooDeep)
+            }
+            b"include" | b"includedir" if !target.is_absolute() => {
+                self.omit(place, OmissionReason::Relative { target })
+            }
+            b"include" => self.include(target, place, depth.saturating_add(1)),
             b"includedir" => files_of(&target)?
                 .iter()
-                .try_for_each(|file| self.file(file, deeper)),
-            _ => Err(place.error("neither !include nor !includedir")),
+                .try_for_each(|file| self.file(file, depth.saturating_add(1))),
+            _ => self.omit(place, OmissionReason::UnknownDirective),
         }
+    }
+
+    fn include(
+        &mut self,
+        target: PathBuf,
+        place: &Place<'_>,
+        depth: usize,
+    ) -> Result<(), OptionFileError> {
+        match target.metadata().map(|metadata| metadata.is_file()) {
+            Ok(true) => self.file(&target, depth),
+            Ok(false) => self.omit(place, OmissionReason::NoFile { target }),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                self.omit(place, OmissionReason::NoFile { target })
+            }
+            Err(error) => Err(TransferError::at(&target, "read the option file")(error).into()),
+        }
+    }
+
+    fn omit(&mut self, place: &Place<'_>, reason: OmissionReason) -> Result<(), OptionFileError> {
+        self.read.omissions.push(Omission {
+            path: place.path.to_owned(),
+            line: Some(place.line),
+            reason,
+        });
+        Ok(())
     }
 }
 
@@ -318,55 +437,113 @@ mod tests {
 
     #[test]
     fn groups_of_other_programs_are_passed_over() {
-        let groups = [
-            "client",
-            "mysqld_safe",
-            "mysqldump",
-            "mysqld-x",
-            "server-5.7",
-            "mysql",
-        ];
-        for group in groups {
+        let none = "client mysqld_safe mysqldump mysqld-x server-5.7 mysql mysqld-9 mariadb-10 \
+                    mysqld-8.0.36 client-server-10.11 galera-10.11 mysqld1";
+        for group in none.split(' ') {
             assert_eq!(parsed(&format!("[{group}]\nport=1\n")), [], "{group}");
         }
-        for group in [
-            "mysqld",
-            "server",
-            "mysqld-8.0",
-            "mariadb",
-            "mariadb-10.11",
-            "mariadbd",
-            "mysqld-9",
-        ] {
-            assert_eq!(
-                parsed(&format!("# c\n; c\n\n[{group}] # c\nport=1\n")).len(),
-                1,
-                "{group}"
-            );
+        let read = "mysqld server mysqld-8.0 mariadb mariadb-10.11 mariadbd mariadbd-11.4 \
+                    client-server galera mysql_cluster";
+        for group in read.split(' ') {
+            let text = format!("# c\n; c\n\n[{group}] # c\nport=1\n");
+            assert_eq!(parsed(&text).len(), 1, "{group}");
         }
+    }
+
+    fn written(directory: &Path, files: &[(&str, &str)]) {
+        for (name, text) in files {
+            let text = text.replace('@', directory.to_str().unwrap());
+            std::fs::write(directory.join(name), text).unwrap();
+            mode(&directory.join(name), 0o644);
+        }
+    }
+
+    fn mode(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn ports(file: &OptionFile) -> String {
+        let ports = file
+            .of_server()
+            .map(|setting| setting.value.clone().unwrap());
+        String::from_utf8(ports.collect::<Vec<_>>().concat()).unwrap()
     }
 
     #[test]
     fn files_are_included_where_they_are_named_and_cycles_end() {
         let directory = tempfile::tempdir().unwrap();
-        let path = |name: &str| directory.path().join(name);
-        std::fs::create_dir(path("conf.d")).unwrap();
-        std::fs::write(path("conf.d/b.cnf"), "[mysqld]\nport=3\n").unwrap();
-        std::fs::write(path("conf.d/a.cnf"), "[mysqld]\nport=2\n").unwrap();
-        std::fs::write(path("conf.d/c.txt"), "[mysqld]\nport=9\n").unwrap();
-        std::fs::write(path("self.cnf"), "[mysqld]\nport=1\n!include self.cnf\n").unwrap();
-        let main = format!(
-            "!includedir {}\n!include self.cnf\n[mysqld]\nport=4\n",
-            path("conf.d").display()
+        let directory = directory.path();
+        std::fs::create_dir(directory.join("conf.d")).unwrap();
+        written(
+            directory,
+            &[
+                ("conf.d/b.cnf", "[mysqld]\nport=3\n"),
+                ("conf.d/a.cnf", "[mysqld]\nport=2\n"),
+                ("conf.d/c.txt", "[mysqld]\nport=9\n"),
+                ("self.cnf", "[mysqld]\nport=1\n!include @/self.cnf\n"),
+                (
+                    "my.cnf",
+                    "!includedir @/conf.d\n! include @/self.cnf\n[mysqld]\nport=4\n",
+                ),
+            ],
         );
-        std::fs::write(path("my.cnf"), main).unwrap();
-        let file = OptionFile::open(&path("my.cnf")).unwrap();
-        let ports: Vec<_> = file
-            .of_server()
-            .map(|setting| setting.value.clone().unwrap()[0])
-            .collect();
-        let round = [b'1'; DEEPEST_INCLUDE];
-        assert_eq!(ports, [b"23", &round[..], b"4"].concat());
+        let file = OptionFile::open(&directory.join("my.cnf")).unwrap();
+        let round = "1".repeat(DEEPEST_INCLUDE);
+        assert_eq!(ports(&file), format!("23{round}4"));
+        let reasons: Vec<_> = file.omissions.iter().map(|it| &it.reason).collect();
+        assert_eq!(reasons, [&OmissionReason::TooDeep]);
+    }
+
+    #[test]
+    fn what_the_server_passes_over_is_passed_over_and_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path();
+        written(
+            directory,
+            &[
+                ("open.cnf", "[mysqld]\nport=9\n"),
+                ("beside.cnf", "[mysqld]\nport=8\n"),
+                (
+                    "my.cnf",
+                    "[mysqld]\nport=1\n!include @/open.cnf\n!include @/missing.cnf\n\
+                     !include @\n!include beside.cnf\n!incl x\n[mysqld]\nport=2\n",
+                ),
+            ],
+        );
+        mode(&directory.join("open.cnf"), 0o646);
+        let top = directory.join("my.cnf");
+        let file = OptionFile::open(&top).unwrap();
+        assert_eq!(ports(&file), "12");
+        let told = file.omissions.into_iter().map(|it| (it.line, it.reason));
+        let target = |name: &str| directory.join(name);
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            [
+                (None, OmissionReason::WorldWritable { mode: 0o646 }),
+                (
+                    Some(4),
+                    OmissionReason::NoFile {
+                        target: target("missing.cnf")
+                    }
+                ),
+                (
+                    Some(5),
+                    OmissionReason::NoFile {
+                        target: directory.to_owned()
+                    }
+                ),
+                (
+                    Some(6),
+                    OmissionReason::Relative {
+                        target: "beside.cnf".into()
+                    }
+                ),
+                (Some(7), OmissionReason::UnknownDirective),
+            ]
+        );
+        mode(&top, 0o666);
+        let file = OptionFile::open(&top).unwrap();
+        assert_eq!((ports(&file), file.omissions.len()), (String::new(), 1));
     }
 
     #[test]
@@ -374,20 +551,16 @@ mod tests {
         for (text, line) in [
             ("port=1", 1),
             ("\n[mysqld", 2),
-            ("[mysqld]\n\n!incl x", 3),
             ("!include", 1),
+            ("[mysqld]\n\n!includedir ", 3),
         ] {
-            let error = match OptionFile::parse(text.as_bytes(), Path::new("my.cnf")) {
-                // At the deepest level nothing is included; what stands there is still read.
-                Ok(_) => continue,
-                Err(error) => error.to_string(),
-            };
-            assert!(
-                error.starts_with(&format!("my.cnf: line {line}: ")),
-                "{error}"
-            );
+            let error = OptionFile::parse(text.as_bytes(), Path::new("my.cnf")).unwrap_err();
+            let place = format!("my.cnf: line {line}: ");
+            assert!(error.to_string().starts_with(&place), "{error}");
         }
-        assert!(OptionFile::parse(b"port=1", Path::new("x")).is_err());
         assert!(OptionFile::open(Path::new("/nowhere/my.cnf")).is_err());
+        let directory = tempfile::tempdir().unwrap();
+        written(directory.path(), &[("my.cnf", "!includedir @/nowhere\n")]);
+        assert!(OptionFile::open(&directory.path().join("my.cnf")).is_err());
     }
 }

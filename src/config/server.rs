@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::option_file::{OptionFile, Setting};
 
 /// The default of packages.
-const DATA_DIRECTORY: &str = "/var/lib/mysql";
+pub const DATA_DIRECTORY: &str = "/var/lib/mysql";
 
 /// Where a server keeps its logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,8 @@ impl LogLocations {
         }
     }
 
-    /// From option files; `data_directory` outweighs theirs, as on a server's command line.
+    /// From option files; `data_directory` outweighs theirs, as on a server's command line. Where
+    /// nobody names one, it is that of packages on this machine: see [`LogLocations::are_named`].
     #[must_use]
     pub fn new(options: &OptionFile, data_directory: Option<&Path>) -> Self {
         let data_directory = data_directory
@@ -59,6 +60,12 @@ impl LogLocations {
                 .extend(index.map(|index| locations.data_directory.join(index)));
         }
         locations
+    }
+
+    /// Whether an option says where the data directory is.
+    #[must_use]
+    pub fn are_named(options: &OptionFile) -> bool {
+        value(options, &["datadir"]).is_some()
     }
 
     /// A base name as the server takes it: below the data directory, without an extension.
@@ -150,9 +157,21 @@ mod tests {
             ),
         ] {
             let found = locations(options, None);
+            let file = format!("[mysqld]\n{options}\n");
+            let file = OptionFile::parse(file.as_bytes(), Path::new("my.cnf")).unwrap();
+            let is_named = options.contains("datadir");
+            assert_eq!(LogLocations::are_named(&file), is_named, "{options}");
             assert_eq!(found.directories(), paths(directories), "{options}");
             assert_eq!(found.indexes, paths(indexes), "{options}");
         }
+    }
+
+    #[test]
+    fn groups_of_mariadb_alone_say_where_logs_are() {
+        let text = "[client-server]\nlog_bin=/l/b\n[galera]\ndatadir=/g\n";
+        let file = OptionFile::parse(text.as_bytes(), Path::new("my.cnf")).unwrap();
+        let found = LogLocations::new(&file, None);
+        assert_eq!(found.directories(), paths(&["/g", "/l"]));
     }
 
     #[test]

@@ -209,21 +209,13 @@ fn mariadb(event: &EventView<'_>) -> Result<TransactionStart, OutOfBytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::checksum::ChecksumAlgorithm;
-    use crate::event::header::EventHeader;
+    use crate::event::sample;
 
     fn start(event_type: u8, body: &[u8]) -> TransactionStart {
-        let length = u8::try_from(19 + body.len()).unwrap();
-        let mut bytes = vec![0, 0, 0, 0, event_type, 3, 0, 0, 0, length];
-        bytes.resize(19, 0);
-        bytes.extend(body);
-        let event = EventView {
-            offset: 4,
-            header: EventHeader::parse(&bytes).unwrap(),
-            bytes: &bytes,
-            checksum: ChecksumAlgorithm::None,
-        };
-        TransactionStart::parse(&event).unwrap().unwrap()
+        let bytes = sample::event(event_type, body);
+        TransactionStart::parse(&sample::view(&bytes))
+            .unwrap()
+            .unwrap()
     }
 
     /// Flags, UUID, number 9.
@@ -256,6 +248,31 @@ mod tests {
             let start = start(event_type::GTID, &[head(), tail].concat());
             assert_eq!((start.committed, start.length), (None, None));
         }
+    }
+
+    #[test]
+    fn a_tagged_one_has_the_same_as_fields() {
+        // Numbers of one byte are doubled; signed ones once more.
+        let uuid = [2; 16];
+        let head = [&[2, 0, 0, 0, 2][..], &[2], &uuid.map(|byte| byte << 1)].concat();
+        let known = [&head[..], &[4, 36, 6, 4, b'a', b'b'], &[8, 4, 10, 8]].concat();
+        let rest = [&known[..], &[12, 82, 14, 84, 16, 86]].concat();
+        let read = tagged(&rest).unwrap();
+        let TransactionId::Gtid(gtid) = &read.id else {
+            panic!("{read:?}");
+        };
+        assert_eq!((gtid.tsid.uuid, gtid.number), (Uuid(uuid), 9));
+        assert_eq!(gtid.tsid.tag.as_str(), "ab");
+        assert_eq!((read.committed, read.length), (Some(41), Some(43)));
+        // Of a newer server: what follows cannot be read, and need not be.
+        let newer = [&known[..], &[40, 1, 16, 86]].concat();
+        assert_eq!(tagged(&newer).unwrap().length, None);
+        let mut needed = newer;
+        needed[2] = 40;
+        assert!(matches!(
+            tagged(&needed),
+            Err(GtidError::UnknownField { found: 20 })
+        ));
     }
 
     #[test]

@@ -21,3 +21,30 @@ pub const MAGIC: [u8; 4] = *b"\xFEbin";
 
 /// How long [`MAGIC`] is, and so where the first event starts.
 pub const FIRST_EVENT: u64 = MAGIC.len() as u64;
+
+/// Events for tests.
+#[cfg(test)]
+pub(crate) mod sample {
+    use super::checksum::ChecksumAlgorithm;
+    use super::header::{EventHeader, LENGTH};
+    use super::walker::EventView;
+
+    /// The bytes of an event of this type without a checksum.
+    pub(crate) fn event(event_type: u8, body: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(LENGTH + body.len()).unwrap();
+        let mut bytes = vec![0, 0, 0, 0, event_type, 3, 0, 0, 0, length];
+        bytes.resize(LENGTH, 0);
+        bytes.extend(body);
+        bytes
+    }
+
+    /// That event as the first one of a log.
+    pub(crate) fn view(bytes: &[u8]) -> EventView<'_> {
+        EventView {
+            offset: super::FIRST_EVENT,
+            header: EventHeader::parse(bytes).unwrap(),
+            bytes,
+            checksum: ChecksumAlgorithm::None,
+        }
+    }
+}

@@ -5,7 +5,6 @@ use std::io::{BufRead, Read};
 use ruzstd::decoding::StreamingDecoder;
 
 use super::checksum::ChecksumAlgorithm;
-use super::event_type;
 use super::gtid::packed_length;
 use super::header::{self, EventHeader};
 use super::walker::{EventView, WalkError};
@@ -213,8 +212,68 @@ impl InnerEvents<'_> {
     }
 }
 
-/// Whether an event is a compressed transaction.
-#[must_use]
-pub const fn is_payload(event_type: u8) -> bool {
-    event_type == event_type::TRANSACTION_PAYLOAD
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::header::event_type;
+
+    /// STOP events of 25 bytes.
+    fn events(count: usize) -> Vec<u8> {
+        let mut event = [0; 25];
+        (event[4], event[9]) = (event_type::STOP, 25);
+        event.repeat(count)
+    }
+
+    fn walked(compression: u8, size: u8, data: &[u8]) -> (usize, Option<PayloadError>) {
+        let fields = [2, 1, compression, 3, 1, size, 1, 1, 99, 0];
+        let body = [&fields[..], data].concat();
+        let payload = Payload::parse(&body).unwrap();
+        assert_eq!(
+            (payload.payload_size, payload.uncompressed_size),
+            (Some(99), Some(u64::from(size)))
+        );
+        assert_eq!((payload.data, payload.data_offset), (data, 10));
+        let mut inside = match payload.events(payload.data) {
+            Ok(inside) => inside,
+            Err(error) => return (0, Some(error)),
+        };
+        for count in 0.. {
+            match inside.next_event() {
+                Ok(Some(event)) => assert_eq!(event.offset, 25 * count as u64),
+                Ok(None) => return (count, None),
+                Err(error) => {
+                    assert!(matches!(inside.next_event(), Ok(None)));
+                    return (count, Some(error));
+                }
+            }
+        }
+        unreachable!()
+    }
+
+    #[test]
+    fn a_payload_may_be_stored_as_it_is() {
+        assert!(matches!(walked(255, 50, &events(2)), (2, None)));
+        let (_, error) = walked(7, 50, &events(2));
+        let error = error.unwrap();
+        assert!(matches!(
+            error,
+            PayloadError::UnknownCompression { found: 7 }
+        ));
+    }
+
+    #[test]
+    fn a_cut_or_overlong_inside_is_told() {
+        for (kept, header_is_cut) in [(49, false), (44, false), (43, true), (26, true)] {
+            let (count, error) = walked(255, 50, &events(2)[..kept]);
+            let Some(PayloadError::Inside(error)) = error else {
+                panic!("{kept}: {error:?}");
+            };
+            assert_eq!((count, error.offset()), (1, 25));
+            let is_header = matches!(error, WalkError::HeaderCut { .. });
+            assert_eq!(is_header, header_is_cut, "{kept}");
+        }
+        let (count, error) = walked(255, 49, &events(2));
+        let error = error.unwrap();
+        assert!(count == 1 && matches!(error, PayloadError::TooMuch { declared: 49 }));
+    }
 }

@@ -26,6 +26,9 @@ pub mod column_type {
     pub const TIMESTAMP2: u8 = 17;
     pub const DATETIME2: u8 = 18;
     pub const TIME2: u8 = 19;
+    /// MariaDB's, as the one below: a byte tells how the value is compressed, its length counts it.
+    pub const BLOB_COMPRESSED: u8 = 140;
+    pub const VARCHAR_COMPRESSED: u8 = 141;
     pub const VECTOR: u8 = 242;
     pub const JSON: u8 = 245;
     pub const NEWDECIMAL: u8 = 246;
@@ -183,9 +186,13 @@ fn skip_value(cursor: &mut Cursor<'_>, column: Column) -> Option<()> {
         ty::NEWDECIMAL => decimal_length(first, second)?,
         ty::BIT => usize::from(second).saturating_add(usize::from(first > 0)),
         ty::ENUM | ty::SET => usize::from(second),
-        ty::VARCHAR | ty::VAR_STRING => prefixed(cursor, if second > 0 { 2 } else { 1 })?,
+        ty::VARCHAR | ty::VARCHAR_COMPRESSED | ty::VAR_STRING => {
+            prefixed(cursor, if second > 0 { 2 } else { 1 })?
+        }
         ty::STRING => string_length(cursor, first, second)?,
-        ty::BLOB | ty::GEOMETRY | ty::JSON | ty::VECTOR => prefixed(cursor, first)?,
+        ty::BLOB | ty::BLOB_COMPRESSED | ty::GEOMETRY | ty::JSON | ty::VECTOR => {
+            prefixed(cursor, first)?
+        }
         _ => return None,
     };
     cursor.take(length).ok().map(drop)
@@ -291,6 +298,9 @@ mod tests {
             (ty::STRING, [0xCE, 0xFC], b"\x02\0ab"),
             (ty::BLOB, [1, 0], b"\x02ab"),
             (ty::BLOB, [2, 0], b"\x02\0ab"),
+            (ty::VARCHAR_COMPRESSED, [255, 0], b"\x02\0a"),
+            (ty::VARCHAR_COMPRESSED, [0, 1], b"\x02\0\0a"),
+            (ty::BLOB_COMPRESSED, [2, 0], b"\x02\0\0a"),
             (ty::GEOMETRY, [4, 0], b"\x02\0\0\0ab"),
             (ty::JSON, [4, 0], b"\x02\0\0\0ab"),
             (ty::VECTOR, [4, 0], b"\x02\0\0\0ab"),

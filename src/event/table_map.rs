@@ -85,8 +85,10 @@ fn column(column_type: u8, metadata: &mut Cursor<'_>) -> Result<Column, OutOfByt
         | ty::VECTOR
         | ty::JSON
         | ty::BLOB
+        | ty::BLOB_COMPRESSED
         | ty::GEOMETRY => [metadata.u8()?, 0],
         ty::VARCHAR
+        | ty::VARCHAR_COMPRESSED
         | ty::BIT
         | ty::NEWDECIMAL
         | ty::ENUM
@@ -99,4 +101,53 @@ fn column(column_type: u8, metadata: &mut Cursor<'_>) -> Result<Column, OutOfByt
         column_type,
         metadata,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rows::column_type as ty;
+    use super::*;
+
+    #[test]
+    fn every_type_takes_its_own_metadata() {
+        let one = [
+            ty::FLOAT,
+            ty::DOUBLE,
+            ty::TIMESTAMP2,
+            ty::DATETIME2,
+            ty::TIME2,
+            ty::VECTOR,
+            ty::JSON,
+            ty::BLOB,
+            ty::BLOB_COMPRESSED,
+            ty::GEOMETRY,
+        ];
+        let two = [
+            ty::VARCHAR,
+            ty::VARCHAR_COMPRESSED,
+            ty::BIT,
+            ty::NEWDECIMAL,
+            ty::ENUM,
+            ty::SET,
+            ty::VAR_STRING,
+            ty::STRING,
+        ];
+        let types = [&[ty::LONG][..], &one, &two, &[ty::TINY]].concat();
+        let metadata: Vec<u8> = (1..=26).collect();
+        let head = b"\x01\0\0\0\x02\0\0\0\x02db\0\x01t\0";
+        let body = [&head[..], &[20], &types, &[26], &metadata].concat();
+        let map = TableMap::parse(&body).unwrap();
+        assert_eq!(map.table_id, 0x2_0000_0001);
+        assert_eq!((map.database, map.table), (&b"db"[..], &b"t"[..]));
+        let found: Vec<_> = map.columns.iter().map(|c| c.column_type).collect();
+        assert_eq!(found, types);
+        let of_one = (1..=10).map(|byte| [byte, 0]);
+        let of_two = (0..8).map(|n| [11 + 2 * n, 12 + 2 * n]);
+        let expected = std::iter::once([0; 2])
+            .chain(of_one)
+            .chain(of_two)
+            .chain([[0; 2]]);
+        assert!(map.columns.iter().map(|c| c.metadata).eq(expected));
+        assert!(TableMap::parse(&body[..body.len() - 1]).is_err());
+    }
 }

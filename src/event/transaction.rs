@@ -73,8 +73,7 @@ fn begun(event: &EventView<'_>) -> Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::checksum::ChecksumAlgorithm;
-    use crate::event::header::EventHeader;
+    use crate::event::sample;
 
     const ALL: [Progress; 4] = [
         Progress::Unknown,
@@ -85,16 +84,8 @@ mod tests {
 
     /// What an event makes of each of them.
     fn after(event_type: u8, body: &[u8]) -> [Progress; 4] {
-        let length = u8::try_from(19 + body.len()).unwrap();
-        let mut bytes = vec![0, 0, 0, 0, event_type, 3, 0, 0, 0, length];
-        bytes.resize(19, 0);
-        bytes.extend(body);
-        let event = EventView {
-            offset: 4,
-            header: EventHeader::parse(&bytes).unwrap(),
-            bytes: &bytes,
-            checksum: ChecksumAlgorithm::None,
-        };
+        let bytes = sample::event(event_type, body);
+        let event = sample::view(&bytes);
         ALL.map(|progress| progress.after(&event))
     }
 

@@ -322,6 +322,39 @@ mod tests {
     }
 
     #[test]
+    fn a_header_tells_whether_it_could_be_one() {
+        let could = |bytes: &[u8], offset, shift| could_end_there(bytes, offset, shift);
+        assert!(could(&event(19, 123), 104, 0));
+        assert!(!could(&event(19, 123), 105, 0) && !could(&event(19, 123), 104, 1));
+        assert!(could(&event(19, 123), 100, 4));
+        assert!(could(&event(19, 13), (1 << 40) + (1 << 32) - 6, 0));
+        let header = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = event(19, 23);
+            change(&mut bytes);
+            is_plausible(&EventHeader::parse(&bytes).unwrap())
+        };
+        assert!(header(&|_| {}));
+        assert!(!header(&|bytes| bytes[4] = 0));
+        assert!(!header(&|bytes| bytes[4] = 130));
+        assert!(!header(&|bytes| bytes[18] = 0x10));
+        assert!(header(&|bytes| bytes[18] = 0x20));
+        assert!(!header(&|bytes| bytes[9] = 18));
+    }
+
+    #[test]
+    fn a_walk_knows_where_it_is() {
+        let bytes = [event(19, 23), event(30, 53)].concat();
+        let mut events = Events::new(&bytes, 4, ChecksumAlgorithm::None);
+        assert_eq!(events.offset(), 4);
+        let mut view = events.next().unwrap().unwrap();
+        assert!(view.is_whole());
+        view.bytes = &view.bytes[..18];
+        assert!(!view.is_whole());
+        assert_eq!(events.offset(), 23);
+        assert_eq!(events.next().unwrap().unwrap_err().offset(), 23);
+    }
+
+    #[test]
     fn a_cut_and_a_wrong_length_differ() {
         let cut = |bytes: &[u8]| {
             Events::new(bytes, 4, ChecksumAlgorithm::None)

@@ -136,3 +136,53 @@ fn current_ids(file: &KeyringFile) -> Vec<KeyId> {
     };
     servers.iter().filter_map(current).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEX: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+    #[test]
+    fn an_id_must_have_room_in_a_header() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        std::fs::write(&path, HEX).unwrap();
+        let mut keys = Keyring::new();
+        assert!(matches!(keys.choose(None), Err(ChoiceError::NoSource)));
+        keys.add_key_file(&path).unwrap();
+        assert!(matches!(
+            keys.choose(None),
+            Err(ChoiceError::NoCurrent { .. })
+        ));
+        let id = |length| KeyId::new(&vec![b'k'; length]);
+        let chosen = keys.choose(Some(&id(255))).unwrap();
+        assert_eq!((chosen.id, chosen.key.expose()[31]), (id(255), 31));
+        let refused = keys.choose(Some(&id(256)));
+        assert!(matches!(
+            refused,
+            Err(ChoiceError::IdTooLong { length: 256, .. })
+        ));
+    }
+
+    #[test]
+    fn the_first_file_with_a_key_in_use_decides() {
+        let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+        let directory = tempfile::tempdir().unwrap();
+        let empty = directory.path().join("empty");
+        std::fs::write(&empty, "").unwrap();
+        let mut keys = Keyring::new();
+        keys.add_file(&empty).unwrap();
+        for server in ["mixed-key3-running", "mixed-key1-running"] {
+            let keyring = fixtures.join("mysql-9.7").join(server);
+            keys.add_file(keyring.join("component_keyring_file"))
+                .unwrap();
+        }
+        let chosen = keys.choose(None).unwrap().id.to_string();
+        assert!(chosen.ends_with("_3"), "{chosen}");
+        let several = ChoiceError::SeveralServers {
+            ids: vec![KeyId::new(b"a"), KeyId::new(b"b")],
+        };
+        assert!(several.to_string().ends_with(": a, b"), "{several}");
+    }
+}

@@ -68,6 +68,8 @@ mod tests {
             Fingerprint::of(&key).to_string(),
             "22e1-c614-9cd4-a1d0-ea75-3fd4-4d78-750d"
         );
+        let bytes = *Fingerprint::of(&key).as_bytes();
+        assert_eq!((bytes[0], bytes[15]), (0x22, 0x0d));
     }
 
     #[test]

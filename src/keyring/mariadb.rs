@@ -110,3 +110,71 @@ impl KeyringFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "770A8A65DA156D24EE2A093277530142";
+
+    fn keyring(options: MariadbOptions, files: &[&str]) -> Keyring {
+        let directory = tempfile::tempdir().unwrap();
+        let mut keys = Keyring::new();
+        keys.set_mariadb_options(options);
+        for (number, content) in files.iter().enumerate() {
+            let path = directory.path().join(number.to_string());
+            std::fs::write(&path, content).unwrap();
+            if content.contains(';') {
+                keys.add_mariadb_keys(&path).unwrap();
+            } else {
+                keys.add_key_file(&path).unwrap();
+            }
+        }
+        keys
+    }
+
+    fn ids(keys: &Keyring, version: u32) -> Vec<Option<u32>> {
+        let candidates = keys.mariadb_candidates(version);
+        candidates.iter().map(|candidate| candidate.id).collect()
+    }
+
+    #[test]
+    fn keys_are_tried_by_id_and_version() {
+        let file = format!("1;{KEY}\n70000;{KEY}{KEY}\n");
+        let bare = KEY.repeat(2);
+        let keys = keyring(MariadbOptions::default(), &[&file, &bare]);
+        assert_eq!(ids(&keys, 1), [Some(1), Some(70000), None]);
+        // Of files only the first version is known, a bare key may be any.
+        assert_eq!(ids(&keys, 2), [None]);
+        assert_eq!(keys.key_files().len(), 1);
+        let options = MariadbOptions {
+            key_id: Some(70000),
+            any_key_version: true,
+            ..MariadbOptions::default()
+        };
+        let keys = keyring(options, &[&file]);
+        assert_eq!(ids(&keys, 2), [Some(70000)]);
+        assert_eq!(keys.mariadb_candidates(2)[0].key.len(), 32);
+    }
+
+    #[test]
+    fn what_kind_of_keys_there_are() {
+        let file = format!("1;{KEY}\n");
+        let bare = KEY.repeat(2);
+        let kinds = |files: &[&str]| {
+            let keys = keyring(MariadbOptions::default(), files);
+            (keys.has_mariadb_keys(), keys.is_of_mariadb())
+        };
+        assert_eq!(kinds(&[]), (false, false));
+        assert_eq!(kinds(&[&file]), (true, true));
+        assert_eq!(kinds(&[&bare]), (true, false));
+        let mut mixed = keyring(MariadbOptions::default(), &[&file]);
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+        let mysql = fixtures.join("mysql-9.7/mixed-key3-running/component_keyring_file");
+        mixed.add_file(&mysql).unwrap();
+        assert!(mixed.has_mariadb_keys() && !mixed.is_of_mariadb());
+        let mut mysql_alone = Keyring::new();
+        mysql_alone.add_file(&mysql).unwrap();
+        assert!(!mysql_alone.has_mariadb_keys() && !mysql_alone.is_of_mariadb());
+    }
+}

@@ -373,6 +373,28 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_does_not_grow_is_no_rotation() {
+        for old in [4, 5] {
+            let numbers = [("_old", old), ("_new", 4)];
+            assert_eq!(state(&[4], &numbers), RotationState::Contradictory, "{old}");
+        }
+        let numbers = [("", 4), ("_old", 4), ("_new", 4)];
+        assert_eq!(state(&[4], &numbers), RotationState::Contradictory);
+    }
+
+    #[test]
+    fn numbers_are_the_servers_own() {
+        assert_eq!(sequence_number(&value("", 7)), Some(7));
+        assert_eq!(sequence_number(&value("_old", 6)), Some(6));
+        let mut of_a_user = value("", 7);
+        of_a_user.user = b"root@%"[..].into();
+        assert_eq!(sequence_number(&of_a_user), None);
+        let key = entry(&format!("{PREFIX}{UUID}_7"), vec![7; 16]);
+        assert_eq!(sequence_number(&key), None);
+        assert_eq!(sequence_number(&value("_oldest", 7)), None);
+    }
+
+    #[test]
     fn servers_are_kept_apart_and_other_entries_passed_over() {
         let mut entries = keyring(&[12, 9], &[("", 12), ("_last_purged", 8)]);
         entries.push(entry(

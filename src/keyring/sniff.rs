@@ -188,6 +188,16 @@ mod tests {
             (&[0x9C; 32], other(LooksLike::BareKey)),
             (b"Xeyring file version:2.0", other(LooksLike::Unknown)),
             (b"1;770A", other(LooksLike::Unknown)),
+            (
+                b"x;770A8A65DA156D24EE2A093277530142",
+                other(LooksLike::Unknown),
+            ),
+            (
+                b";770A8A65DA156D24EE2A093277530142",
+                other(LooksLike::Unknown),
+            ),
+            (b"#\n[a b]\n", other(LooksLike::Unknown)),
+            (b"#\n[-]\n", other(LooksLike::Unknown)),
             (&[0; 16384], other(LooksLike::Unknown)),
         ] {
             assert_eq!(content(bytes), expected, "{}", bytes.escape_ascii());

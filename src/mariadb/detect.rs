@@ -55,6 +55,9 @@ pub struct Beginning<'a> {
     pub is_whole: bool,
     /// The first encrypted event.
     pub first_event: u64,
+    /// Whether that is a guess, one of a great many: then what it starts with must be plausible, or
+    /// no more is looked at.
+    pub is_guess: bool,
     /// The format description event in clear.
     pub description: &'a FormatDescription,
     /// The event that starts encryption.
@@ -181,6 +184,10 @@ impl Trial {
             if readable < header::LENGTH as u64 || event.length < 19 {
                 break;
             }
+            let is_first = at == beginning.first_event;
+            if beginning.is_guess && is_first && !starts_plausibly(beginning, cipher, event) {
+                break;
+            }
             let mut plain = vec![0; usize::try_from(readable).unwrap_or(HEAD)];
             cipher.decrypt(event, &stored, at, &mut plain);
             let is_whole = readable == u64::from(event.length);
@@ -226,6 +233,17 @@ impl Trial {
     fn fits(&self) -> bool {
         self.proven > 0 || (self.plausible >= PLAUSIBLE_ENOUGH && self.plausible == self.events)
     }
+}
+
+/// Whether the first bytes of an event decipher to the header of one.
+fn starts_plausibly(beginning: &Beginning<'_>, cipher: &EventCipher, event: EventSpan) -> bool {
+    let stored = Stored::alone(0, beginning.file_start);
+    let mut head = [0; HEAD];
+    let length = usize::try_from(event.length).unwrap_or(HEAD).min(HEAD);
+    let head = head.get_mut(..length).unwrap_or_default();
+    cipher.decrypt(event, &stored, event.offset, head);
+    let is_relay_log = beginning.description.is_relay_log();
+    EventHeader::parse(head).is_ok_and(|header| is_plausible(&header, event, is_relay_log))
 }
 
 /// Whether the end position is where the event ends, or the 0 of an event that no log has.

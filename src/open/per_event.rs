@@ -54,6 +54,7 @@ impl PerEvent {
             file_start,
             is_whole: file_start.len() < PROBE_LENGTH,
             first_event: layout.first_event,
+            is_guess: false,
             description,
             start,
         };
@@ -118,6 +119,7 @@ impl PerEvent {
                     file_start,
                     is_whole: false,
                     first_event,
+                    is_guess: true,
                     description: &description,
                     start: &start,
                 };

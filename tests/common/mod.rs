@@ -11,6 +11,7 @@
 
 pub(crate) mod logs;
 pub(crate) mod openssl;
+pub(crate) mod system;
 pub(crate) mod tls;
 pub(crate) mod workdir;
 

@@ -84,11 +84,12 @@ pub(crate) fn key_of(keyring: &Path, key_id: &str) -> String {
         .to_owned()
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn openssl(arguments: &[&str], input: &[u8]) -> Vec<u8> {
+/// Runs the command. The keys are those of fixtures, so that arguments do no harm.
+pub(crate) fn openssl(arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let mut child = Command::new("openssl")
         .args(arguments)
         .stdin(Stdio::piped())

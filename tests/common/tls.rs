@@ -15,6 +15,8 @@ pub(crate) struct Wanted<'a> {
     /// `YYMMDDHHMMSSZ`, or a number of days from now.
     pub(crate) end: &'a str,
     pub(crate) digest: &'a str,
+    /// More extensions, as openssl takes them.
+    pub(crate) extensions: &'a [&'a str],
 }
 
 pub(crate) const GOOD: Wanted<'static> = Wanted {
@@ -23,6 +25,7 @@ pub(crate) const GOOD: Wanted<'static> = Wanted {
     key: &["rsa:2048"],
     end: "365",
     digest: "sha256",
+    extensions: &[],
 };
 
 /// An authority in a directory: `ca.pem`, its key apart in `ca/`.
@@ -86,6 +89,11 @@ impl Authority {
         }
     }
 
+    /// Where `sign` puts what it makes.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Puts `server-cert.pem` and `server-key.pem` into the directory.
     pub(crate) fn sign(&self, wanted: &Wanted<'_>) {
         let own = self.directory.join("ca");
@@ -103,6 +111,9 @@ impl Authority {
         request.extend(["-subj", &subject]);
         if !wanted.alternative_name.is_empty() {
             request.extend(["-addext", &name]);
+        }
+        for extension in wanted.extensions {
+            request.extend(["-addext", extension]);
         }
         openssl(&own, &request);
         let mut sign = vec!["ca", "-batch", "-notext", "-config", "ca.cnf"];

@@ -138,12 +138,17 @@ impl Workdir {
         child.wait().unwrap().code().is_some()
     }
 
-    /// How long the command takes when nobody kills it.
-    pub(crate) fn time(&self, arguments: &str) -> Duration {
-        let started = Instant::now();
-        let output = self.run(arguments);
-        assert!(output.status.success(), "{}", self.said(&output));
-        started.elapsed()
+    /// How long the command takes when nobody kills it: the least of three times, each after what
+    /// `before` does.
+    pub(crate) fn time(&self, arguments: &str, before: impl Fn()) -> Duration {
+        let times = std::iter::repeat_with(|| {
+            before();
+            let started = Instant::now();
+            let output = self.run(arguments);
+            assert!(output.status.success(), "{}", self.said(&output));
+            started.elapsed()
+        });
+        times.take(3).min().unwrap()
     }
 }
 
@@ -158,15 +163,6 @@ pub(crate) fn instants() -> impl Iterator<Item = f64> {
         state ^= state << 17;
         f64::from((state >> 40) as u32) / f64::from(1 << 24)
     })
-}
-
-/// Whether tests may become another user or mount something; says so if not.
-pub(crate) fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        println!("skipped: needs root");
-    }
-    root
 }
 
 /// A process that has a file open, and does nothing. Not this one: a child that another test of it
@@ -189,24 +185,4 @@ impl Drop for Holder {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
-}
-
-/// Whether there is an strace to inject faults with; says so if not.
-pub(crate) fn has_strace() -> bool {
-    let output = Command::new("strace").arg("-V").output();
-    let there = output.is_ok_and(|output| output.status.success());
-    if !there {
-        println!("skipped: no strace");
-    }
-    there
-}
-
-/// Whether these tests were started to ignore a signal, by `nohup` or in the background: then so do
-/// commands that they start.
-pub(crate) fn is_ignored(signal: rustix::process::Signal) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let mut lines = status.lines();
-    let mask = lines.find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
-    let mask = u64::from_str_radix(mask.trim(), 16).unwrap();
-    mask >> (signal.as_raw() - 1) & 1 == 1
 }

@@ -143,13 +143,3 @@ pub(crate) fn wait_until_open(id: u32, start: &Path) {
         std::thread::sleep(Duration::from_millis(2));
     }
 }
-
-/// Whether a program is there to inject faults with; says so if not.
-pub(crate) fn has(program: &str, argument: &str) -> bool {
-    let output = Command::new(program).arg(argument).output();
-    let there = output.is_ok_and(|output| output.status.success());
-    if !there {
-        println!("skipped: no {program}");
-    }
-    there
-}

@@ -1,6 +1,7 @@
 //! Files of every awkward size and name, and names that are no files.
 
 use std::ffi::OsStr;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -68,7 +69,10 @@ fn no_files(tree: &Path) {
     let name = |number: u32| tree.join(format!("binlog.{number:06}"));
     let mode = Mode::RUSR | Mode::WUSR;
     mknodat(CWD, name(2), FileType::Fifo, mode, 0).unwrap();
-    drop(UnixListener::bind(name(3)).unwrap());
+    // A socket's path has 107 bytes, and the directory for temporary files may have as many.
+    let directory = std::fs::File::open(tree).unwrap();
+    let short = format!("/proc/self/fd/{}/binlog.000003", directory.as_raw_fd());
+    drop(UnixListener::bind(short).unwrap());
     std::fs::create_dir(name(4)).unwrap();
     std::os::unix::fs::symlink("/dev/zero", name(5)).unwrap();
     std::os::unix::fs::symlink("binlog.000002", name(6)).unwrap();

@@ -17,7 +17,8 @@ OBJECTS = 20_000
 LATENCY_MS = 20
 LATE_OBJECTS = 10_000
 ONE_BY_ONE = 400
-TIMES_FASTER = 30
+# What is asked for. On a quiet machine it is many times more: the note has the figure.
+TIMES_FASTER = 5
 SHARDS = 8
 KEYS = ("--keyring", KEYRING)
 

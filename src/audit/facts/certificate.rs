@@ -19,7 +19,7 @@ pub enum CertificateRole {
     Client,
 }
 
-/// A file with a certificate.
+/// A certificate in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CertificateFacts {
@@ -27,6 +27,8 @@ pub struct CertificateFacts {
     #[serde(serialize_with = "path")]
     #[cfg_attr(test, schemars(with = "String"))]
     pub path: PathBuf,
+    /// Which of the file's certificates, counted from 1.
+    pub position: usize,
     /// What it is for.
     pub role: CertificateRole,
     /// What it says; `None` where it cannot be read.
@@ -65,8 +67,8 @@ pub struct Certificate {
     pub is_authority: bool,
     /// The host names and addresses in its subjectAltName.
     pub names: Vec<String>,
-    /// Whether the authorities at hand signed it; `None` where none is, or the algorithm is not
-    /// known here.
+    /// Whether the authorities at hand signed it, all of them authorities and valid; `None` where
+    /// none is at hand, where the algorithm is not known here, and of all but a file's first.
     pub chain: Option<bool>,
 }
 

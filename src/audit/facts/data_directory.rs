@@ -18,6 +18,10 @@ pub struct DataDirectoryFacts {
     pub path: PathBuf,
     /// Components that its manifest (mysqld.my) names; `None` without one.
     pub components: Option<Vec<String>>,
+    /// Where the manifest was looked for: the first that is there counts.
+    #[serde(serialize_with = "paths")]
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
+    pub manifests: Vec<PathBuf>,
     /// Configurations of keyring components.
     pub component_configurations: Vec<ComponentConfiguration>,
     /// Keyring files that configurations and options name.

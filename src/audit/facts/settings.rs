@@ -189,28 +189,33 @@ impl Settings {
         }
     }
 
-    /// A setting as evidence.
+    /// A setting as evidence; without its value where that may be a secret.
     #[must_use]
     pub fn evidence(&self, name: &str) -> Evidence {
         let (value, source) = match self.values.get(name) {
-            None => ("not set".to_owned(), self.subject.name()),
-            Some(Setting { value, origin }) => {
-                let source = match origin {
-                    Origin::File { path, line } => format!("{}:{line}", path_text::text(path)),
-                    Origin::Persisted(path) => path_text::text(path),
-                    Origin::Server => format!("asked of {}", self.subject.name()),
-                    Origin::Default => self.product.map_or_else(
-                        || "default".to_owned(),
-                        |product| format!("default of {product}"),
-                    ),
-                };
-                (value.clone(), source)
+            None => ("not set", self.subject.name()),
+            Some(setting) => {
+                let value = &*setting.value;
+                let shown = if is_shown(name) { value } else { "not shown" };
+                (shown, self.source(&setting.origin))
             }
         };
         Evidence::Value {
             name: name.to_owned(),
-            value,
+            value: value.to_owned(),
             source,
+        }
+    }
+
+    fn source(&self, origin: &Origin) -> String {
+        match origin {
+            Origin::File { path, line } => format!("{}:{line}", path_text::text(path)),
+            Origin::Persisted(path) => path_text::text(path),
+            Origin::Server => format!("asked of {}", self.subject.name()),
+            Origin::Default => self.product.map_or_else(
+                || "default".to_owned(),
+                |product| format!("default of {product}"),
+            ),
         }
     }
 
@@ -263,27 +268,126 @@ pub struct SettingsEntry {
     subject: String,
     /// Which server, where that is known.
     product: Option<String>,
-    /// What is set or default, without secrets.
+    /// What is set or default, of settings that are known to hold no secret.
     values: Vec<Evidence>,
+    /// What else is set, without the values: they may be secrets.
+    withheld: Vec<WithheldSetting>,
+}
+
+/// A setting whose value is not shown.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct WithheldSetting {
+    /// Its name.
+    name: String,
+    /// Where it was seen.
+    source: String,
 }
 
 impl Serialize for Settings {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let values = self.values.keys().filter(|name| !is_secret(name));
+        let shown = self.values.keys().filter(|name| is_shown(name));
+        // A line that is no option may be anything, such as a secret that slipped into the file.
+        let is_name = |name: &str| {
+            name.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
+        };
+        let withheld = self
+            .values
+            .iter()
+            .filter(|(name, _)| !is_shown(name) && is_name(name))
+            .map(|(name, setting)| WithheldSetting {
+                name: name.clone(),
+                source: self.source(&setting.origin),
+            });
         SettingsEntry {
             subject: self.subject.name(),
             product: self.product.map(|product| product.to_string()),
-            values: values.map(|name| self.evidence(name)).collect(),
+            values: shown.map(|name| self.evidence(name)).collect(),
+            withheld: withheld.collect(),
         }
         .serialize(serializer)
     }
 }
 
-/// Whether an option's value is a secret.
+/// Whether reports show this setting's value.
 #[must_use]
-pub fn is_secret(name: &str) -> bool {
-    name.contains("password") || name.ends_with("filekey") || name.contains("secret")
+pub fn is_shown(name: &str) -> bool {
+    SHOWN.contains(&name)
 }
+
+/// The settings that say something about privacy, durability of the keys, or where things are, and
+/// hold no secret: of option files and of live servers, reports show the values of these alone.
+const SHOWN: &[&str] = &[
+    "admin_tls_version",
+    "aria_encrypt_tables",
+    "auto_generate_certs",
+    "basedir",
+    "bind_address",
+    "binlog_encryption",
+    "binlog_format",
+    "binlog_rotate_encryption_master_key_at_startup",
+    "binlog_row_image",
+    "binlog_row_metadata",
+    "binlog_transaction_compression",
+    "caching_sha2_password_auto_generate_rsa_keys",
+    "datadir",
+    "default_authentication_plugin",
+    "early_plugin_load",
+    "encrypt_binlog",
+    "encrypt_tmp_disk_tables",
+    "encrypt_tmp_files",
+    "file_key_management_encryption_algorithm",
+    "file_key_management_filename",
+    "gtid_mode",
+    "have_openssl",
+    "have_ssl",
+    "hostname",
+    "innodb_encrypt_log",
+    "innodb_encrypt_tables",
+    "keyring_encrypted_file_data",
+    "keyring_file_data",
+    "log_bin",
+    "log_bin_basename",
+    "log_bin_index",
+    "log_replica_updates",
+    "log_slave_updates",
+    "master_info_repository",
+    "ndb_log_bin",
+    "ndb_mgm_tls",
+    "ndbcluster",
+    "performance_schema",
+    "persisted_globals_load",
+    "plugin_dir",
+    "plugin_load",
+    "plugin_load_add",
+    "port",
+    "relay_log",
+    "relay_log_basename",
+    "relay_log_index",
+    "relay_log_info_repository",
+    "relay_log_purge",
+    "replica_load_tmpdir",
+    "report_host",
+    "report_port",
+    "require_secure_transport",
+    "server_id",
+    "server_uuid",
+    "skip_name_resolve",
+    "skip_networking",
+    "ssl",
+    "ssl_ca",
+    "ssl_capath",
+    "ssl_cert",
+    "ssl_cipher",
+    "ssl_crl",
+    "ssl_crlpath",
+    "ssl_key",
+    "tls_ciphersuites",
+    "tls_version",
+    "tmpdir",
+    "version_comment",
+];
 
 #[cfg(test)]
 mod tests {

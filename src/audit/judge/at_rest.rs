@@ -70,10 +70,13 @@ fn keyring_there(facts: &DataDirectoryFacts, settings: &Settings, judgement: &mu
         .flatten()
         .any(|component| component.contains("keyring"));
     judgement.hold(RuleId::Blr003, in_options || in_manifest, || {
-        let message = format!(
-            "no option loads a keyring, and neither does {}",
-            path_text::text(&facts.path.join("mysqld.my"))
-        );
+        let places: Vec<_> = facts
+            .manifests
+            .iter()
+            .map(|it| path_text::text(it))
+            .collect();
+        let places = places.join(", ");
+        let message = format!("no option loads a keyring, and neither does {places}");
         let variable = super::options::encryption_variable(settings);
         let found = Found::about(Subject::file(&facts.path.join("mysqld.my")), message);
         let found = found.seen(settings.evidence(variable));

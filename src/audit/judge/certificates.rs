@@ -18,6 +18,25 @@ const SECONDS_OF_A_DAY: i64 = 86_400;
 /// In the common name of what MySQL makes itself.
 const AUTO_GENERATED: &str = "_Auto_Generated_";
 
+/// A certificate that is judged.
+struct Judged<'a> {
+    facts: &'a CertificateFacts,
+    certificate: &'a Certificate,
+    subject: Subject,
+}
+
+impl Judged<'_> {
+    /// A finding; behind the first certificate of a file, it says which one is meant.
+    fn about(&self, message: impl Into<String>) -> Found {
+        let mut message = message.into();
+        if self.facts.position > 1 {
+            let name = &self.certificate.subject;
+            message = format!("{message} (certificate {}: {name})", self.facts.position);
+        }
+        Found::about(self.subject.clone(), message)
+    }
+}
+
 /// Judges a certificate; `hosts` are the names by which its server is reached, as far as known.
 pub(in crate::audit) fn judge(
     facts: &CertificateFacts,
@@ -27,13 +46,23 @@ pub(in crate::audit) fn judge(
 ) {
     let subject = Subject::file(&facts.path);
     judgement.hold(RuleId::Blr039, facts.problem.is_none(), || {
-        Found::about(subject.clone(), facts.problem.clone().unwrap_or_default())
+        let problem = facts.problem.clone().unwrap_or_default();
+        let which = match facts.position {
+            1 => problem,
+            position => format!("{problem} (certificate {position})"),
+        };
+        Found::about(subject.clone(), which)
     });
     if let Some(certificate) = &facts.certificate {
-        validity(&subject, certificate, now, judgement);
-        strength(&subject, facts.role, certificate, judgement);
+        let judged = Judged {
+            facts,
+            certificate,
+            subject: subject.clone(),
+        };
+        validity(&judged, now, judgement);
+        strength(&judged, judgement);
         if facts.role != CertificateRole::Authority {
-            identity(&subject, facts.role, certificate, hosts, judgement);
+            identity(&judged, hosts, judgement);
         }
     }
     if let Some(key) = &facts.key {
@@ -73,39 +102,32 @@ fn time(seconds: i64) -> String {
 }
 
 /// BLR030, BLR031.
-fn validity(
-    subject: &Subject,
-    certificate: &Certificate,
-    now: Timestamp,
-    judgement: &mut Judgement,
-) {
+fn validity(judged: &Judged<'_>, now: Timestamp, judgement: &mut Judgement) {
     let now = now.as_second();
+    let certificate = judged.certificate;
     let (begin, end) = (certificate.not_before, certificate.not_after);
     let (name, message, seconds) = if now < begin {
         ("notBefore", format!("valid from {} on", time(begin)), begin)
     } else {
         ("notAfter", format!("expired on {}", time(end)), end)
     };
+    let seen = |name, seconds| value(name, &time(seconds), &judged.subject);
     let is_valid = (begin..=end).contains(&now);
     judgement.hold(RuleId::Blr030, is_valid, || {
-        Found::about(subject.clone(), message).seen(value(name, &time(seconds), subject))
+        judged.about(message).seen(seen(name, seconds))
     });
     if is_valid {
         let days = end.saturating_sub(now) / SECONDS_OF_A_DAY;
         judgement.hold(RuleId::Blr031, days >= SOON_DAYS, || {
             let message = format!("expires in {days} days, on {}", time(end));
-            Found::about(subject.clone(), message).seen(value("notAfter", &time(end), subject))
+            judged.about(message).seen(seen("notAfter", end))
         });
     }
 }
 
 /// BLR032, BLR033.
-fn strength(
-    subject: &Subject,
-    role: CertificateRole,
-    certificate: &Certificate,
-    judgement: &mut Judgement,
-) {
+fn strength(judged: &Judged<'_>, judgement: &mut Judgement) {
+    let certificate = judged.certificate;
     let (algorithm, bits) = (&certificate.key_algorithm, certificate.key_bits);
     let least = match &**algorithm {
         "RSA" | "DSA" => LEAST_RSA_BITS,
@@ -114,32 +136,26 @@ fn strength(
     };
     judgement.hold(RuleId::Blr032, bits >= least, || {
         let message = format!("a key of {bits} bits ({algorithm}); {least} are the least");
-        Found::about(subject.clone(), message).seen(value("key", &bits, subject))
+        judged
+            .about(message)
+            .seen(value("key", &bits, &judged.subject))
     });
     // Nobody relies on the signature of a root: it is trusted as it is.
-    let is_root = role == CertificateRole::Authority && certificate.self_signed;
-    judgement.hold(
-        RuleId::Blr033,
-        is_root || !certificate.weak_signature,
-        || {
-            let message = format!("signed by {}", certificate.signature);
-            Found::about(subject.clone(), message).seen(value(
-                "signatureAlgorithm",
-                &certificate.signature,
-                subject,
-            ))
-        },
-    );
+    let is_root = judged.facts.role == CertificateRole::Authority && certificate.self_signed;
+    let fits = is_root || !certificate.weak_signature;
+    judgement.hold(RuleId::Blr033, fits, || {
+        let algorithm = &certificate.signature;
+        judged.about(format!("signed by {algorithm}")).seen(value(
+            "signatureAlgorithm",
+            algorithm,
+            &judged.subject,
+        ))
+    });
 }
 
 /// BLR034, BLR035, BLR036.
-fn identity(
-    subject: &Subject,
-    role: CertificateRole,
-    certificate: &Certificate,
-    hosts: &[String],
-    judgement: &mut Judgement,
-) {
+fn identity(judged: &Judged<'_>, hosts: &[String], judgement: &mut Judgement) {
+    let certificate = judged.certificate;
     let is_generated = certificate
         .common_name
         .as_ref()
@@ -151,7 +167,8 @@ fn identity(
         } else {
             "it signed itself: no authority vouches for it"
         };
-        Found::about(subject.clone(), message).seen(value("subject", &certificate.subject, subject))
+        let subject = value("subject", &certificate.subject, &judged.subject);
+        judged.about(message).seen(subject)
     });
     // What nobody can verify needs no names.
     if is_self_made {
@@ -159,51 +176,39 @@ fn identity(
     }
     if let Some(verified) = certificate.chain {
         judgement.hold(RuleId::Blr035, verified, || {
+            let issuer = &certificate.issuer;
             let message = format!(
-                "no authority at hand signed it; its issuer is {}",
-                certificate.issuer
+                "no authority at hand that is valid and may sign stands behind it; its issuer is \
+                 {issuer}"
             );
-            Found::about(subject.clone(), message).seen(value(
-                "issuer",
-                &certificate.issuer,
-                subject,
-            ))
+            judged
+                .about(message)
+                .seen(value("issuer", issuer, &judged.subject))
         });
     }
-    if role == CertificateRole::Server {
-        host_names(subject, certificate, hosts, judgement);
+    if judged.facts.role == CertificateRole::Server {
+        host_names(judged, hosts, judgement);
     }
 }
 
 /// BLR036.
-fn host_names(
-    subject: &Subject,
-    certificate: &Certificate,
-    hosts: &[String],
-    judgement: &mut Judgement,
-) {
-    let names = &certificate.names;
+fn host_names(judged: &Judged<'_>, hosts: &[String], judgement: &mut Judgement) {
+    let names = &judged.certificate.names;
     let missing: Vec<_> = hosts
         .iter()
         .filter(|host| !names.iter().any(|name| covers(name, host)))
         .map(String::as_str)
         .collect();
-    judgement.hold(
-        RuleId::Blr036,
-        !names.is_empty() && missing.is_empty(),
-        || {
-            let message = if names.is_empty() {
-                "it names no host (no subjectAltName)".to_owned()
-            } else {
-                format!("it does not name {}", missing.join(", "))
-            };
-            Found::about(subject.clone(), message).seen(value(
-                "subjectAltName",
-                &names.join(", "),
-                subject,
-            ))
-        },
-    );
+    let fits = !names.is_empty() && missing.is_empty();
+    judgement.hold(RuleId::Blr036, fits, || {
+        let message = if names.is_empty() {
+            "it names no host (no subjectAltName)".to_owned()
+        } else {
+            format!("it does not name {}", missing.join(", "))
+        };
+        let names = value("subjectAltName", &names.join(", "), &judged.subject);
+        judged.about(message).seen(names)
+    });
 }
 
 /// Whether a name of a certificate is for a host; `*` stands for one label (RFC 6125).

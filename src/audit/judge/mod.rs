@@ -4,6 +4,7 @@ pub(super) mod accounts;
 pub(super) mod at_rest;
 pub(super) mod certificates;
 pub(super) mod channel;
+pub(super) mod files;
 pub(super) mod options;
 pub(super) mod server;
 

@@ -5,9 +5,25 @@ use crate::audit::facts::settings::{Origin, Settings, is_on, option_lines};
 use crate::finding::rules::Language;
 use crate::finding::{Remedy, RuleId};
 
-/// What makes a cipher worthless.
-const WEAK_CIPHERS: [&str; 9] = [
-    "NULL", "ANON", "ADH", "AECDH", "RC4", "DES", "MD5", "EXP", "LOW",
+/// Names in a list of ciphers that make what they stand for worthless, each with OpenSSL's name of
+/// all ciphers that share the fault (`openssl-ciphers(1)`): without that, nothing of it is left.
+const WEAK_CIPHERS: [(&str, &str); 16] = [
+    ("ANULL", "ANULL"),
+    ("ANON", "ANULL"),
+    ("ADH", "ANULL"),
+    ("AECDH", "ANULL"),
+    ("ALL", "ANULL"),
+    ("COMPLEMENTOFDEFAULT", "ANULL"),
+    ("ENULL", "ENULL"),
+    ("NULL", "ENULL"),
+    ("COMPLEMENTOFALL", "ENULL"),
+    ("RC4", "RC4"),
+    ("DES", "DES"),
+    ("3DES", "3DES"),
+    ("CBC3", "3DES"),
+    ("MD5", "MD5"),
+    ("EXP", "EXP"),
+    ("LOW", "LOW"),
 ];
 /// TLS versions that are retired (RFC 8996).
 const OLD_TLS: [&str; 3] = ["TLSv1", "TLSv1.0", "TLSv1.1"];
@@ -171,7 +187,7 @@ fn transport(settings: &Settings, judgement: &mut Judgement) {
     }
     tls_versions(settings, judgement);
     if let Some(ciphers) = settings.given("ssl_cipher") {
-        let weak: Vec<_> = weak_ciphers(ciphers).collect();
+        let weak = weak_ciphers(ciphers);
         judgement.hold(RuleId::Blr024, weak.is_empty(), || {
             about(
                 settings,
@@ -232,21 +248,55 @@ fn tls_versions(settings: &Settings, judgement: &mut Judgement) {
     });
 }
 
-/// The names in a list of ciphers that allow weak ones; `!` and `-` take out.
-fn weak_ciphers(list: &str) -> impl Iterator<Item = &str> {
-    list.split([':', ',', ' ']).filter(|name| {
-        let upper = name.to_ascii_uppercase();
-        let is_taken_out = upper.starts_with(['!', '-']);
-        let mut parts = upper.split(['-', '+', '_']);
-        !is_taken_out
-            && parts.any(|part| {
-                WEAK_CIPHERS
-                    .iter()
-                    .any(|weak| part == *weak || (*weak == "EXP" && part.starts_with("EXP")))
-                    || part == "CBC3"
-                    || part == "3DES"
-            })
-    })
+/// The names in a list of ciphers that offer weak ones. `!` takes out for good, `-` what was named
+/// before it, and `+` only puts at the end.
+fn weak_ciphers(list: &str) -> Vec<&str> {
+    let names: Vec<_> = list
+        .split([':', ',', ' '])
+        .filter(|name| !name.is_empty())
+        .collect();
+    let offers = |(at, name): &(usize, &&str)| {
+        let faults = faults(name);
+        let takes_out = |(place, other): (usize, &&str)| {
+            let later = other.strip_prefix('-').filter(|_| place > *at);
+            let taken = other.strip_prefix('!').or(later);
+            taken.is_some_and(|taken| takes_out(taken, name, &faults))
+        };
+        !name.starts_with(['!', '-', '+'])
+            && !faults.is_empty()
+            && !names.iter().enumerate().any(takes_out)
+    };
+    let offered = names.iter().enumerate().filter(offers);
+    offered.map(|(_, name)| *name).collect()
+}
+
+/// Whether a name that is taken out of a list takes another one with it.
+fn takes_out(taken: &str, name: &str, faults: &[(String, &str)]) -> bool {
+    let taken = taken.to_ascii_uppercase();
+    let is_partial = ["ADH", "AECDH"].contains(&&*taken);
+    let whole = fault(&taken).filter(|_| !is_partial);
+    let shares = |(part, all): &(String, &str)| *part == taken || whole == Some(*all);
+    name.eq_ignore_ascii_case(&taken) || faults.iter().any(shares)
+}
+
+/// What is weak of a cipher or of what stands for many, each with the name of its fault.
+fn faults(name: &str) -> Vec<(String, &'static str)> {
+    let upper = name.to_ascii_uppercase();
+    let parts = upper.split(['-', '+', '_', '@']);
+    let mut faults: Vec<_> = parts
+        .filter_map(|part| Some((part.to_owned(), fault(part)?)))
+        .collect();
+    // `DES-CBC3-SHA` is 3DES.
+    if faults.iter().any(|(_, fault)| *fault == "3DES") {
+        faults.retain(|(_, fault)| *fault != "DES");
+    }
+    faults
+}
+
+fn fault(part: &str) -> Option<&'static str> {
+    let is_one =
+        |(weak, _): &&(&str, &str)| part == *weak || *weak == "EXP" && part.starts_with("EXP");
+    WEAK_CIPHERS.iter().find(is_one).map(|(_, fault)| *fault)
 }
 
 /// BLR025.
@@ -279,18 +329,32 @@ mod tests {
     #[test]
     fn weak_ciphers_are_told_from_those_taken_out() {
         for (list, weak) in [
-            ("ECDHE-RSA-AES256-GCM-SHA384:!NULL:!aNULL:-RC4", vec![]),
+            ("ECDHE-RSA-AES256-GCM-SHA384:!NULL:!aNULL:-RC4", &[][..]),
             (
                 "AES128-SHA:RC4-MD5:DES-CBC3-SHA",
-                vec!["RC4-MD5", "DES-CBC3-SHA"],
+                &["RC4-MD5", "DES-CBC3-SHA"],
             ),
             (
                 "EXP-RC2-CBC-MD5 NULL-SHA256",
-                vec!["EXP-RC2-CBC-MD5", "NULL-SHA256"],
+                &["EXP-RC2-CBC-MD5", "NULL-SHA256"],
             ),
-            ("ADH-AES256-SHA", vec!["ADH-AES256-SHA"]),
+            ("ADH-AES256-SHA", &["ADH-AES256-SHA"]),
+            ("aNULL:eNULL", &["aNULL", "eNULL"]),
+            (
+                "ALL,COMPLEMENTOFALL,ALL@SECLEVEL=0",
+                &["ALL", "COMPLEMENTOFALL", "ALL@SECLEVEL=0"],
+            ),
+            ("ALL:!aNULL:+RC4", &[]),
+            ("ALL:!ADH", &["ALL"]),
+            ("ALL:!eNULL", &["ALL"]),
+            ("COMPLEMENTOFALL:!NULL", &[]),
+            ("aNULL:-aNULL", &[]),
+            ("-aNULL:aNULL", &["aNULL"]),
+            ("RC4-MD5:!MD5", &[]),
+            ("DES-CBC3-SHA:!DES", &["DES-CBC3-SHA"]),
+            ("DES-CBC3-SHA:!3DES", &[]),
         ] {
-            assert_eq!(weak_ciphers(list).collect::<Vec<_>>(), weak, "{list}");
+            assert_eq!(weak_ciphers(list), weak, "{list}");
         }
     }
 }

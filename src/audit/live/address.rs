@@ -89,6 +89,17 @@ pub enum AddressError {
     /// No number from 1 to 65535.
     #[error("the port is no number from 1 to 65535")]
     Port,
+    /// Something between a host in brackets and its port.
+    #[error("behind the bracket of a host's address, `:` and the port are expected")]
+    AfterBracket,
+    /// What would not be used, though whoever named it may rely on it.
+    #[error("{what} has no effect {why}")]
+    Unused {
+        /// Which parameter.
+        what: &'static str,
+        /// For want of what, or because of what.
+        why: &'static str,
+    },
     /// No address names a database here.
     #[error("an audit asks for no database: write mysql://host/ and parameters after a `?`")]
     Path,
@@ -196,6 +207,28 @@ impl ServerAddress {
         Ok(())
     }
 
+    /// Whether all that is named here is of use, lest a connection be less protected than whoever
+    /// named it believes.
+    ///
+    /// # Errors
+    /// [`AddressError::Unused`]: a key without its certificate or the other way round, or files for
+    /// TLS where that is off.
+    pub fn check(&self) -> Result<(), AddressError> {
+        let unused = |what, why| Err(AddressError::Unused { what, why });
+        match (&self.ssl_cert, &self.ssl_key) {
+            (Some(_), None) => return unused("ssl-cert", "without ssl-key"),
+            (None, Some(_)) => return unused("ssl-key", "without ssl-cert"),
+            _ => {}
+        }
+        let files = [("ssl-ca", &self.ssl_ca), ("ssl-cert", &self.ssl_cert)];
+        match files.iter().find(|(_, file)| file.is_some()) {
+            Some((what, _)) if self.ssl_mode == SslMode::Disabled => {
+                unused(what, "with ssl-mode=DISABLED")
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The port in use.
     #[must_use]
     pub fn port_or_default(&self) -> u16 {
@@ -220,7 +253,10 @@ fn host_and_port(place: &str) -> Result<(&str, Option<u16>), AddressError> {
     let (host, port) = match place.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']').ok_or(AddressError::NoHost)?;
-            (host, port.strip_prefix(':'))
+            match port.strip_prefix(':') {
+                None if !port.is_empty() => return Err(AddressError::AfterBracket),
+                port => (host, port),
+            }
         }
         None => match place.split_once(':') {
             Some((host, port)) => (host, Some(port)),
@@ -315,6 +351,9 @@ mod tests {
             ("mysql:///", "neither a host"),
             ("mysql://host:0/", "port"),
             ("mysql://host:99999/", "port"),
+            ("mysql://[::1]x3306/", "`:` and the port"),
+            ("mysql://[::1]3306/", "`:` and the port"),
+            ("mysql://[::1]:x/", "port"),
             ("mysql://host/shop", "no database"),
             ("mysql://host/?ssl_ca=x", "no parameter"),
             ("mysql://host/?ssl-mode=PREFERRED", "does not fall back"),
@@ -323,6 +362,32 @@ mod tests {
         ] {
             let error = text.parse::<ServerAddress>().unwrap_err();
             assert!(error.to_string().contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_would_not_be_used_is_refused() {
+        for (parameters, part) in [
+            ("ssl-ca=c&ssl-cert=c&ssl-key=k", ""),
+            ("ssl-mode=DISABLED", ""),
+            ("ssl-key=k", "ssl-key has no effect without ssl-cert"),
+            ("ssl-cert=c", "ssl-cert has no effect without ssl-key"),
+            ("ssl-mode=DISABLED&ssl-ca=c", "ssl-ca has no effect with"),
+            (
+                "ssl-mode=DISABLED&ssl-cert=c&ssl-key=k",
+                "ssl-cert has no effect with",
+            ),
+        ] {
+            let address: ServerAddress = format!("mysql://host/?{parameters}").parse().unwrap();
+            let message = address
+                .check()
+                .map_or_else(|it| it.to_string(), |()| String::new());
+            assert!(message.starts_with(part), "{parameters}: {message}");
+            assert_eq!(
+                message.is_empty(),
+                part.is_empty(),
+                "{parameters}: {message}"
+            );
         }
     }
 }

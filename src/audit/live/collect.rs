@@ -10,67 +10,8 @@ use super::session::Session;
 use crate::audit::facts::server::{
     BinaryLogFacts, Flavour, KeyringFacts, KeyringKind, ServerFacts,
 };
+use crate::audit::facts::settings::is_shown;
 use crate::audit::sql;
-
-/// The variables that say something about privacy, durability of the keys, or where things are.
-const VARIABLES: &[&str] = &[
-    "admin_tls_version",
-    "aria_encrypt_tables",
-    "auto_generate_certs",
-    "basedir",
-    "bind_address",
-    "binlog_encryption",
-    "binlog_format",
-    "binlog_row_image",
-    "binlog_row_metadata",
-    "binlog_rotate_encryption_master_key_at_startup",
-    "binlog_transaction_compression",
-    "caching_sha2_password_auto_generate_rsa_keys",
-    "datadir",
-    "default_authentication_plugin",
-    "encrypt_binlog",
-    "encrypt_tmp_disk_tables",
-    "encrypt_tmp_files",
-    "file_key_management_encryption_algorithm",
-    "file_key_management_filename",
-    "gtid_mode",
-    "have_openssl",
-    "have_ssl",
-    "hostname",
-    "innodb_encrypt_log",
-    "innodb_encrypt_tables",
-    "keyring_file_data",
-    "log_bin",
-    "log_bin_basename",
-    "log_bin_index",
-    "log_replica_updates",
-    "log_slave_updates",
-    "master_info_repository",
-    "ndb_log_bin",
-    "performance_schema",
-    "port",
-    "relay_log",
-    "relay_log_basename",
-    "relay_log_index",
-    "relay_log_info_repository",
-    "relay_log_purge",
-    "require_secure_transport",
-    "server_id",
-    "server_uuid",
-    "skip_name_resolve",
-    "skip_networking",
-    "ssl_ca",
-    "ssl_capath",
-    "ssl_cert",
-    "ssl_cipher",
-    "ssl_crl",
-    "ssl_crlpath",
-    "ssl_key",
-    "tls_ciphersuites",
-    "tls_version",
-    "tmpdir",
-    "version_comment",
-];
 
 /// Each takes a statement: of thousands, the newest will do.
 const MOST_LOOKED_INTO: usize = 500;
@@ -115,9 +56,7 @@ fn variables(asker: &mut Asker) -> Result<BTreeMap<String, String>, Problem> {
     let pairs = answer
         .records()
         .filter_map(|row| Some((row.at(0)?.to_ascii_lowercase(), row.at(1)?.to_owned())));
-    Ok(pairs
-        .filter(|(name, _)| VARIABLES.contains(&&**name))
-        .collect())
+    Ok(pairs.filter(|(name, _)| is_shown(name)).collect())
 }
 
 fn binary_logs(

@@ -47,7 +47,17 @@ impl Credentials {
                 path: path.clone(),
                 problem: error.to_string(),
             })?;
-            found.add(&file, &["client", "client-mariadb", "mysql"]);
+            // The servers' own clients would not take it, either.
+            if let Some(ignored) = file.omissions.iter().find(|it| it.line.is_none()) {
+                return Err(Problem::Content {
+                    path: ignored.path.clone(),
+                    problem: ignored.reason.to_string(),
+                });
+            }
+            found.add(
+                &file,
+                &["client", "client-server", "client-mariadb", "mysql"],
+            );
         }
         if let Some(path) = &address.password_file {
             found.password = Some(password_file(path)?);

@@ -33,7 +33,10 @@ pub fn collect(
             .as_ref()
             .map_or(&[], |password| password.expose()),
     };
-    Session::open(address, &login)
+    address
+        .check()
+        .map_err(Problem::from)
+        .and_then(|()| Session::open(address, &login))
         .and_then(|session| collect::facts(session, address.to_string()))
         .map_err(|problem| LiveError {
             server: address.to_string(),

@@ -4,6 +4,14 @@
 use super::controls::*;
 use super::{Language, Rule, RuleId, Severity};
 
+const CERTIFICATE_OPTIONS: &str = "[mysqld]\n\
+    ssl_ca = /etc/mysql/ca.pem\n\
+    ssl_cert = /etc/mysql/server-cert.pem\n\
+    ssl_key = /etc/mysql/server-key.pem";
+const CERTIFICATE_DATES: &str = "openssl x509 -noout -dates -in {path}";
+const RENEW_CERTIFICATE: &str = "Have it signed anew, put it in place and run `ALTER INSTANCE RELOAD \
+    TLS` (MariaDB: `FLUSH SSL`).";
+
 /// Every rule over configuration and certificates, by its id.
 pub(super) static RULES: &[Rule] = &[
     Rule {
@@ -217,6 +225,43 @@ pub(super) static RULES: &[Rule] = &[
         controls: &[NIST_REST],
     },
     Rule {
+        id: RuleId::Blr015,
+        code: "BLR015",
+        name: "configuration-not-read",
+        title: "a part of the option files is not read",
+        severity: Severity::Warning,
+        meaning: "Everybody may write an option file: servers warn and ignore all of it. Or what \
+                  `!include` names is no file, another word stands behind the `!`, or inclusions \
+                  go too deep: servers pass over the line (notes). Or a path to include is \
+                  relative: servers begin in the directory that they are started in, which is \
+                  not known here, so the file was not read.",
+        risk: "What was meant to protect the server is not in force, or what is in force was \
+                  not audited.",
+        remedy: "chmod o-w {path}",
+        language: Language::Shell,
+        advice: "Read a file that everybody could write before it counts. Give inclusions \
+                  absolute paths. `mysqld --defaults-file=FILE --print-defaults` shows what a \
+                  server makes of it.",
+        controls: INVENTORY,
+    },
+    Rule {
+        id: RuleId::Blr016,
+        code: "BLR016",
+        name: "data-directory-not-examined",
+        title: "option files without their data directory",
+        severity: Severity::Note,
+        meaning: "No data directory is named and the option file is none of this machine's own \
+                  (below /etc), or the one it names is not here. Logs, keyrings, \
+                  mysqld-auto.cnf, master.info and files by paths relative to it were not \
+                  looked at.",
+        risk: "Plain logs and open keyrings go unseen, and what SET PERSIST wrote outweighs the \
+                  option files.",
+        remedy: "binlogsec audit --defaults-file {path} --datadir /var/lib/mysql",
+        language: Language::Shell,
+        advice: "On the server's own machine, or with a copy of the directory.",
+        controls: INVENTORY,
+    },
+    Rule {
         id: RuleId::Blr020,
         code: "BLR020",
         name: "secure-transport-optional",
@@ -256,7 +301,7 @@ pub(super) static RULES: &[Rule] = &[
                   on MariaDB before 11.4 no `ssl_cert`.",
         risk: "Replicas read the binary log over the wire in the clear, whatever is \
                   encrypted on the disk.",
-        remedy: "[mysqld]\nssl_ca = /etc/mysql/ca.pem\nssl_cert = /etc/mysql/server-cert.pem\nssl_key = /etc/mysql/server-key.pem",
+        remedy: CERTIFICATE_OPTIONS,
         language: Language::Options,
         advice: "Remove what turns TLS off, give the server a certificate that your authority \
                   signed, and restart.",
@@ -272,7 +317,7 @@ pub(super) static RULES: &[Rule] = &[
                   certificate of its own in the data directory.",
         risk: "It names no host and no authority that replicas know: they can encrypt, but \
                   cannot verify whom they talk to.",
-        remedy: "[mysqld]\nssl_ca = /etc/mysql/ca.pem\nssl_cert = /etc/mysql/server-cert.pem\nssl_key = /etc/mysql/server-key.pem",
+        remedy: CERTIFICATE_OPTIONS,
         language: Language::Options,
         advice: "The certificate needs the host name that replicas connect to as \
                   subjectAltName.",
@@ -284,8 +329,9 @@ pub(super) static RULES: &[Rule] = &[
         name: "weak-cipher",
         title: "weak ciphers are allowed for TLS",
         severity: Severity::Warning,
-        meaning: "`ssl_cipher` names ciphers without encryption or authentication, or with \
-                  RC4, DES, 3DES, MD5 or EXPORT in them.",
+        meaning: "`ssl_cipher` offers ciphers without encryption or authentication (`aNULL`, \
+                  `eNULL`, `ALL` without `!aNULL`), or with RC4, DES, 3DES, MD5 or EXPORT in \
+                  them. What `!` and `-` take out is not offered.",
         risk: "Who listens may read, or may put himself in between.",
         remedy: "SET PERSIST ssl_cipher = 'ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384';\nALTER INSTANCE RELOAD TLS;",
         language: Language::Sql,
@@ -318,10 +364,9 @@ pub(super) static RULES: &[Rule] = &[
         meaning: "The certificate's notAfter is past, or its notBefore is to come.",
         risk: "Replicas that verify it cannot connect; those that do connect verify \
                   nothing.",
-        remedy: "openssl x509 -noout -dates -in {path}",
+        remedy: CERTIFICATE_DATES,
         language: Language::Shell,
-        advice: "Have it signed anew, put it in place and run `ALTER INSTANCE RELOAD TLS` \
-                  (MariaDB: `FLUSH SSL`).",
+        advice: RENEW_CERTIFICATE,
         controls: CERTIFICATE,
     },
     Rule {
@@ -333,10 +378,9 @@ pub(super) static RULES: &[Rule] = &[
         meaning: "The certificate's notAfter is less than 30 days away.",
         risk: "Replication stops on that day, or somebody turns verification off to keep it \
                   going.",
-        remedy: "openssl x509 -noout -dates -in {path}",
+        remedy: CERTIFICATE_DATES,
         language: Language::Shell,
-        advice: "Have it signed anew, put it in place and run `ALTER INSTANCE RELOAD TLS` \
-                  (MariaDB: `FLUSH SSL`).",
+        advice: RENEW_CERTIFICATE,
         controls: CERTIFICATE,
     },
     Rule {
@@ -378,7 +422,7 @@ pub(super) static RULES: &[Rule] = &[
                   its own issuer and no authority.",
         risk: "Replicas cannot verify it, so they verify nothing: whoever is in between can \
                   read the logs.",
-        remedy: "[mysqld]\nssl_ca = /etc/mysql/ca.pem\nssl_cert = /etc/mysql/server-cert.pem\nssl_key = /etc/mysql/server-key.pem",
+        remedy: CERTIFICATE_OPTIONS,
         language: Language::Options,
         advice: "Use a certificate that your authority signed, with the host name as \
                   subjectAltName.",
@@ -390,7 +434,9 @@ pub(super) static RULES: &[Rule] = &[
         name: "certificate-chain",
         title: "certificate that the authority at hand did not sign",
         severity: Severity::Error,
-        meaning: "No certificate of `ssl_ca` verifies the signature of `ssl_cert`.",
+        meaning: "No chain of signatures leads from `ssl_cert` to a root in `ssl_ca` by \
+                  certificates that are valid now and may sign (CA:TRUE). Those in between may be \
+                  in either file.",
         risk: "Replicas with this authority refuse the server, or do not verify.",
         remedy: "openssl verify -CAfile CA.pem {path}",
         language: Language::Shell,
@@ -425,7 +471,7 @@ pub(super) static RULES: &[Rule] = &[
         language: Language::Shell,
         advice: "The server's user must keep the right to read it. If others may have read \
                   it, replace key and certificate.",
-        controls: &[NIST_KEYS, NIST_ACCESS, PCI_TRANSIT, HIPAA_TRANSIT],
+        controls: PRIVATE_KEY,
     },
     Rule {
         id: RuleId::Blr038,
@@ -467,6 +513,6 @@ pub(super) static RULES: &[Rule] = &[
         remedy: "shred -u {path}",
         language: Language::Shell,
         advice: "Keep a copy offline if the authority is to sign again.",
-        controls: &[NIST_KEYS, NIST_ACCESS, PCI_TRANSIT, HIPAA_TRANSIT],
+        controls: PRIVATE_KEY,
     },
 ];

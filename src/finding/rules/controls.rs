@@ -54,3 +54,4 @@ pub(super) const CHANNEL_VERIFIED: &[Control] = &[
     HIPAA_TRANSIT,
 ];
 pub(super) const CERTIFICATE: &[Control] = &[NIST_TRANSIT, PCI_TRANSIT, HIPAA_TRANSIT];
+pub(super) const PRIVATE_KEY: &[Control] = &[NIST_KEYS, NIST_ACCESS, PCI_TRANSIT, HIPAA_TRANSIT];

@@ -67,7 +67,7 @@ rule_ids! {
     Bls011 Bls012 Bls013 Bls014
 
     Blr001 Blr002 Blr003 Blr004 Blr005 Blr006 Blr007 Blr008 Blr009 Blr010
-    Blr011 Blr012 Blr013 Blr014
+    Blr011 Blr012 Blr013 Blr014 Blr015 Blr016
     Blr020 Blr021 Blr022 Blr023 Blr024 Blr025
     Blr030 Blr031 Blr032 Blr033 Blr034 Blr035 Blr036 Blr037 Blr038 Blr039 Blr040
     Blr050 Blr051 Blr052 Blr053 Blr054

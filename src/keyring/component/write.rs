@@ -62,3 +62,16 @@ fn escape(text: &[u8], out: &mut Vec<u8>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RapidJSON's own short forms, for a file that is the same to the byte.
+    #[test]
+    fn control_characters_are_written_as_the_server_does() {
+        let mut out = Vec::new();
+        escape(b"a\"\\\x08\t\n\x0c\r\x01\x1f\x7f", &mut out);
+        assert_eq!(out, b"a\\\"\\\\\\b\\t\\n\\f\\r\\u0001\\u001F\x7f");
+    }
+}
