@@ -169,7 +169,8 @@ impl LogError {
     #[must_use]
     pub const fn class(&self) -> ErrorClass {
         match self {
-            Self::NotEncrypted | Self::Unsupported { .. } => ErrorClass::Work,
+            // As with keyrings: what is none is no damaged one.
+            Self::NotEncrypted | Self::NotALog | Self::Unsupported { .. } => ErrorClass::Work,
             Self::NoKeys { .. } | Self::KeyMissing { .. } | Self::WrongKey { .. } => {
                 ErrorClass::Key
             }

@@ -11,7 +11,9 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     let terminal = cli::terminal::Terminal::new(&arguments.global);
-    match cli::run(&arguments.command, &arguments.global, &terminal) {
+    let result = cli::run(&arguments.command, &arguments.global, &terminal);
+    cli::process::let_signal_end();
+    match result {
         Ok(exit) => exit.into(),
         Err(error) => cli::exit::report(&error, &terminal),
     }

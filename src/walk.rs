@@ -219,9 +219,16 @@ impl<'s> Walker<'s> {
         if offset <= FIRST_EVENT {
             return Ok(());
         }
+        self.next = FIRST_EVENT;
         self.next_event().map(drop)?;
-        self.next = offset.max(self.next);
-        let offset = self.next;
+        let none = || Error::Walk {
+            path: self.source.path().to_owned(),
+            source: WalkError::NoEventHere { offset },
+        };
+        if offset < self.next {
+            return Err(none());
+        }
+        self.next = offset;
         if offset == self.source.plain_length() {
             return Ok(());
         }
@@ -231,10 +238,7 @@ impl<'s> Walker<'s> {
         };
         match ahead.next_event() {
             Ok(Some(event)) if header_or_more(&event) => Ok(()),
-            Ok(_) | Err(Error::Walk { .. }) => Err(Error::Walk {
-                path: self.source.path().to_owned(),
-                source: WalkError::NoEventHere { offset },
-            }),
+            Ok(_) | Err(Error::Walk { .. }) => Err(none()),
             Err(error) => Err(error),
         }
     }

@@ -589,6 +589,9 @@ fn an_interrupted_decryption_leaves_nothing_behind() {
     }
     let directory = tempfile::tempdir().unwrap();
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        if common::system::is_ignored(signal) {
+            continue;
+        }
         let status = interrupted(directory.path(), signal);
         assert_eq!(status.code(), Some(code));
         assert_eq!(names(directory.path()), [""; 0]);

@@ -319,6 +319,9 @@ fn json_and_csv_have_every_event() {
 fn a_position_between_events_is_refused() {
     assert_eq!(run(&["--start-position", "1615"]).0, 2);
     assert_eq!(run(&["--start-position", "1614"]).0, 0);
+    // Within the first event, which is read in any case.
+    assert_eq!(run(&["--start-position", "60"]).0, 2);
+    assert_eq!(run(&["--start-position", "4"]).0, 0);
 }
 
 #[test]

@@ -10,12 +10,16 @@
 mod common;
 
 use std::fs::{File, Permissions};
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use binlogsec::io::openers::Openers;
 use binlogsec::keyring::Keyring;
-use common::system::{NOBODY, can_mount_on, can_trace, has_unnamed_files, is_given_to, nobody};
+use common::system::{
+    NOBODY, can_look_into, can_mount_on, can_trace, has_unnamed_files, is_given_to, nobody,
+};
 use common::workdir::{Holder, Workdir, instants};
 use common::{mixed_keyring, names, openssl};
 use rustix::fs::XattrFlags;
@@ -410,5 +414,64 @@ fn what_may_not_be_replaced_stays() {
     assert_eq!(
         names(workdir.at()),
         ["binlog.000001", "binlog.index", "keyring"]
+    );
+}
+
+/// What a server writes after the log was opened, and before the work on it began.
+#[test]
+fn what_is_appended_once_the_log_is_open_is_not_lost() {
+    if !can_look_into() || !can_trace() {
+        return;
+    }
+    let workdir = Workdir::plain(&[5000]);
+    let log = workdir.log("binlog.000001");
+    let mut command = Command::new("strace");
+    let inject = "inject=flock:delay_enter=3000000:when=1";
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", inject]);
+    command.arg(env!("CARGO_BIN_EXE_binlogsec"));
+    command.args(ALL.split(' ')).current_dir(workdir.at());
+    let child = command.stderr(std::process::Stdio::piped()).spawn();
+    let child = child.unwrap();
+    while Openers::of(&log.metadata().unwrap()).readers.is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let mut server = File::options().append(true).open(&log).unwrap();
+    server.write_all(b"a later event...").unwrap();
+    drop(server);
+    let output = child.wait_with_output().unwrap();
+    let message =
+        "binlog.000001 is refused: it was changed while it was worked on, and is left as it is now";
+    assert_eq!(workdir.said(&output), format!("error: {message}\n"));
+    assert_eq!(output.status.code(), Some(2));
+    let (_, plain) = &workdir.logs[0];
+    let expected = [plain, &b"a later event..."[..]].concat();
+    assert!(std::fs::read(&log).unwrap() == expected);
+}
+
+/// Where processes of others are not even listed, nobody can say that none has the log open.
+#[test]
+fn processes_that_are_hidden_are_told_of() {
+    if !can_mount_on("/proc".as_ref()) {
+        return;
+    }
+    let workdir = Workdir::plain(&[5000]);
+    std::os::unix::fs::chown(workdir.at(), Some(990), Some(990)).unwrap();
+    for name in names(workdir.at()) {
+        std::os::unix::fs::chown(workdir.log(&name), Some(990), Some(990)).unwrap();
+    }
+    let script = "mount -t proc -o hidepid=2 proc /proc || exit 77; exec setpriv --reuid=990 --regid=990 --clear-groups \"$0\" \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, env!("CARGO_BIN_EXE_binlogsec")]);
+    command.args(ALL.split(' ')).arg("--dry-run");
+    let output = command.current_dir(workdir.at()).output().unwrap();
+    if output.status.code() == Some(77) {
+        println!("skipped: nothing can be mounted here");
+        return;
+    }
+    assert!(output.status.success(), "{}", workdir.said(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("processes of other users could not be looked at"),
+        "{text}"
     );
 }

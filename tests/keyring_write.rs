@@ -378,3 +378,16 @@ fn the_list_stays_as_it_was() {
     let text = String::from_utf8(run(at, "keyring add-key keyring").stdout).unwrap();
     assert!(text.contains(": key added; component_keyring_file, version 1.0, 4 entries\nnew key, in use from now on: MySQLReplicationKey_2bc92730-e533-11f1-b7bc-02fc00000001_4\n"), "{text}");
 }
+
+#[test]
+fn two_keys_are_never_added_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    std::fs::copy(mixed_keyring(), at.join("keyring")).unwrap();
+    let lock = std::fs::File::open(at.join("keyring")).unwrap();
+    lock.lock().unwrap();
+    let busy = "keyring is refused: another binlogsec is at work on it";
+    fails(at, "keyring add-key keyring", 2, busy);
+    drop(lock);
+    succeeds(at, "keyring add-key keyring");
+}

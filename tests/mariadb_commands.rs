@@ -388,3 +388,39 @@ fn positions_of_another_file_are_no_damage() {
     let decrypted = std::fs::read(&target).unwrap();
     assert!(decrypted[START + 40..] == log[START + 40..]);
 }
+
+/// What is no log takes no name from anything.
+#[test]
+fn directories_with_other_files_of_one_name_are_encrypted() {
+    let plain = common::workdir::Workdir::plain_mariadb(&[900, 700]);
+    for (directory, log) in [("a", "binlog.000001"), ("b", "binlog.000002")] {
+        let directory = plain.log(directory);
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::rename(plain.log(log), directory.join(log)).unwrap();
+        std::fs::write(directory.join("notes.txt"), "no log").unwrap();
+    }
+    let output = plain.run("encrypt a b --output-dir out --mariadb-keys keyring");
+    assert!(output.status.success(), "{}", plain.said(&output));
+    let names = common::names(&plain.log("out"));
+    assert_eq!(names, ["binlog.000001", "binlog.000002"]);
+    let output = plain.run("encrypt a out/../a --output-dir again --mariadb-keys keyring");
+    let message = plain.said(&output);
+    assert!(
+        message.contains("under one name; write them into different directories"),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_event_that_starts_no_encryption_must_have_its_length() {
+    let plain = common::workdir::Workdir::plain_mariadb(&[700]);
+    let mut log = plain.logs[0].1.clone();
+    let end = 256 + 40;
+    log[256 + 9] = 44;
+    log.splice(end..end, [0; 4]);
+    std::fs::write(plain.log("binlog.000001"), log).unwrap();
+    let output = plain.run("encrypt binlog.000001 -o out --mariadb-keys keyring");
+    let message = plain.said(&output);
+    assert!(message.contains("44 bytes, 40 expected"), "{message}");
+    assert_eq!(output.status.code(), Some(4));
+}

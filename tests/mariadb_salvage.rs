@@ -175,7 +175,9 @@ fn a_damaged_length_costs_its_own_event_and_no_other() {
                     doubted += 1;
                     continue;
                 }
-                let expected = [&log.plain[..at], &log.plain[at + length..]].concat();
+                let mut expected = [&log.plain[..at], &log.plain[at + length..]].concat();
+                // What was saved is closed.
+                expected[21] &= !1;
                 assert!(
                     found == expected,
                     "{}: {length} at {at} became {wrong}: {} of {} bytes, {:?}",

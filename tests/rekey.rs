@@ -121,7 +121,7 @@ fn refusals_say_why_and_change_nothing() {
     let names_before = names(workdir.at());
     for (arguments, code, message) in [
         ("rekey plain --keyring keyring", 2, "plain is refused: it is not encrypted, and so has no header; `encrypt` gives it one".to_owned()),
-        ("rekey text --keyring keyring", 4, "log text: not a log: it starts neither with fe 62 69 6e (plaintext) nor with fd 62 69 6e (encrypted)".to_owned()),
+        ("rekey text --keyring keyring", 2, "log text: not a log: it starts neither with fe 62 69 6e (plaintext) nor with fd 62 69 6e (encrypted)".to_owned()),
         ("rekey nowhere --keyring keyring", 2, "cannot open nowhere: No such file or directory (os error 2)".to_owned()),
         ("rekey binlog.000001 --keyring other", 3, format!("log binlog.000001: key {ID_3} is not in other (2 entries); a rotation removes older keys, so look for a copy of the keyring from before it")),
         ("rekey binlog.000001", 3, "no key was given to encrypt under: name a keyring by --keyring FILE".to_owned()),
@@ -351,4 +351,48 @@ fn what_may_not_be_written_stays() {
     let message = "error: cannot create a file in .: Permission denied (os error 13)\n";
     assert_eq!(workdir.said(&output), message);
     assert_eq!(workdir.encrypted(&keys(&workdir, &["keyring"])), [true]);
+}
+
+#[test]
+fn a_log_that_is_named_more_than_once_is_worked_on_once() {
+    let workdir = workdir(&[5000, 700]);
+    std::os::unix::fs::symlink("binlog.000001", workdir.log("link")).unwrap();
+    let again = "./binlog.000001 link ".repeat(20);
+    let output = workdir.run(&format!(
+        "rekey binlog.000001 {again}. binlog.index --keyring keyring --new-keyring other --format json"
+    ));
+    assert!(output.status.success(), "{}", workdir.said(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let paths = report["files"].as_array().unwrap().iter();
+    let logs = paths.filter(|file| file["status"] == "rekeyed");
+    let mut logs: Vec<_> = logs.map(|file| file["path"].as_str().unwrap()).collect();
+    logs.sort_unstable();
+    assert_eq!(logs, ["./binlog.000002", "binlog.000001"], "{report:#}");
+    let output = workdir.run(&format!("rekey binlog.000001 {again}. --recover"));
+    assert!(output.status.success(), "{}", workdir.said(&output));
+}
+
+/// The header that a killed run wrote may not be on the disk yet.
+#[test]
+fn a_backup_is_removed_once_the_header_is_on_the_disk() {
+    if !can_trace() {
+        return;
+    }
+    let workdir = workdir(&[5000]);
+    assert!(interrupted(&workdir, "unlink"));
+    let trace = workdir.log("trace");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-y", "-e", "trace=fsync,unlink", "-o"]);
+    command.arg(&trace).arg(env!("CARGO_BIN_EXE_binlogsec"));
+    command.args(["rekey", "binlog.000001", "--recover"]);
+    let output = command.current_dir(workdir.at()).output().unwrap();
+    assert!(output.status.success(), "{}", workdir.said(&output));
+    let calls = std::fs::read_to_string(trace).unwrap();
+    let place = |call: &str, of: &str| {
+        let mut lines = calls.lines();
+        lines.position(|line| line.contains(call) && line.contains(of))
+    };
+    let synced = place("fsync(", "/binlog.000001>").expect("the log is written through");
+    let removed = place("unlink(", ".binlogsec-header-").expect("the backup goes");
+    assert!(synced < removed, "{calls}");
 }

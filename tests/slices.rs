@@ -186,3 +186,37 @@ fn verified_decryption_gives_a_whole_plaintext_or_none() {
     assert_eq!(decrypt("checked", &["--verify"]), (4, false));
     assert_eq!(decrypt("unchecked", &[]), (0, true));
 }
+
+#[test]
+fn a_slice_starts_at_an_event() {
+    let (path, keyring) = (mixed().join("binlog.000003"), mixed_keyring());
+    let plain = plaintext(&path, &keyring);
+    let events = logs::events(&plain);
+    for (start, is_event) in [
+        (4, true),
+        (events[0].0 + 20, false),
+        (events[1].0, true),
+        (events[1].0 + 20, false),
+        (events[2].0, true),
+        (events[2].0 + 1, false),
+    ] {
+        let mut command = Command::cargo_bin("binlogsec").unwrap();
+        command.args([
+            "decrypt",
+            "-o",
+            "-",
+            "-q",
+            "--start-position",
+            &start.to_string(),
+        ]);
+        let output = command
+            .arg(&path)
+            .arg("--keyring")
+            .arg(&keyring)
+            .output()
+            .unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        let expected = if is_event { 0 } else { 2 };
+        assert_eq!(output.status.code(), Some(expected), "{start}: {message}");
+    }
+}

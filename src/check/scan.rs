@@ -314,7 +314,8 @@ impl<'a> Scan<'a> {
             let in_store = location::is_url(path);
             match candidates
                 .skip(usize::from(in_store))
-                .find(|log| listing::exists(log))
+                // What cannot be told is looked at, which then says why.
+                .find(|log| listing::exists(log).unwrap_or(true))
             {
                 Some(log) => there.push(log),
                 None if is_owner => gone.push(entry),

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use anyhow::bail;
 use binlogsec::error::Error;
-use binlogsec::keyring::Keyring;
 use binlogsec::log::key_id::KeyId;
 use binlogsec::ops::encrypt::{self, EncryptOptions};
 use binlogsec::ops::encrypt_mariadb;
@@ -75,10 +74,23 @@ pub(crate) fn run(args: &EncryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
     args.shard.check_target(args.output_dir.is_some())?;
     let keyring = keys::open(&args.keys, terminal)?;
     if keyring.is_of_mariadb() {
-        return run_mariadb(args, &keyring, terminal);
+        if args.shard.resume {
+            bail!(
+                "--resume is for logs of MySQL: what encrypts one of MariaDB stands in the log itself"
+            );
+        }
+        return run_under(args, InPlaceKeys::Mariadb(&keyring), terminal);
     }
     let key = keyring.choose(args.key_id.as_ref()).map_err(Error::from)?;
     terminal.detail(&format!("encrypting under key {}", key.id));
+    run_under(args, InPlaceKeys::Mysql(&key), terminal)
+}
+
+fn run_under(
+    args: &EncryptArgs,
+    keys: InPlaceKeys<'_>,
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
     process::clean_up_on_signals()?;
     let started = Instant::now();
     let options = EncryptOptions {
@@ -87,66 +99,39 @@ pub(crate) fn run(args: &EncryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
     };
     let sink = args.write.sink_options();
     let mut leftovers = Vec::new();
-    let results = match (&args.output, &args.output_dir) {
-        _ if args.in_place => transfer::in_place(&args.inputs, terminal, |bar| {
-            let keys = InPlaceKeys::Mysql(&key);
-            let outcome =
-                in_place::encrypt_in_place(&args.inputs, keys, in_place_options(args), bar);
-            leftovers = outcome.leftovers;
-            (outcome.files, outcome.failures)
-        })?,
-        (Some(output), _) => transfer::one(&args.inputs, output, sink, terminal, |i, o, bar| {
-            encrypt::encrypt(i, o, &key, options, bar)
-        })?,
-        (None, Some(directory)) => {
-            let inputs = (&*args.inputs, args.shard.shard);
-            transfer::many(inputs, "--output-dir", terminal, |files, bar| {
-                encrypt::encrypt_all(files, directory, sink, &key, options, bar)
-            })?
-        }
-        (None, None) => bail!("name an output: -o FILE, --output-dir DIR or --in-place"),
-    };
-    transfer::speak_of_speed(&results, |done| done.plain_length, started, terminal);
-    let model = EncryptReport::new(&results.0, &results.1, &leftovers);
-    let output = args.output.as_deref();
-    transfer::report(&model, args.format, output, terminal, human::encrypt)?;
-    transfer::conclude(&results, "encrypt", args.shard.shard.is_some(), terminal)
-}
-
-/// The same with key files of MariaDB: for logs of such a server.
-fn run_mariadb(args: &EncryptArgs, keys: &Keyring, terminal: &Terminal) -> anyhow::Result<Exit> {
-    process::clean_up_on_signals()?;
-    if args.shard.resume {
-        bail!(
-            "--resume is for logs of MySQL: what encrypts one of MariaDB stands in the log itself"
-        );
-    }
-    let started = Instant::now();
-    let options = EncryptOptions {
-        allow_in_use: args.allow_in_use,
-        ..EncryptOptions::default()
-    };
-    let sink = args.write.sink_options();
-    let mut leftovers = Vec::new();
-    let results = match (&args.output, &args.output_dir) {
-        _ if args.in_place => transfer::in_place(&args.inputs, terminal, |bar| {
-            let keys = InPlaceKeys::Mariadb(keys);
-            let outcome =
-                in_place::encrypt_in_place(&args.inputs, keys, in_place_options(args), bar);
-            leftovers = outcome.leftovers;
-            (outcome.files, outcome.failures)
-        })?,
-        (Some(output), _) => transfer::one(&args.inputs, output, sink, terminal, |i, o, bar| {
-            encrypt_mariadb::encrypt(i, o, keys, options, bar)
-        })?,
-        (None, Some(directory)) => {
-            let inputs = (&*args.inputs, args.shard.shard);
-            transfer::many(inputs, "--output-dir", terminal, |files, bar| {
-                encrypt_mariadb::encrypt_all(files, directory, sink, keys, options, bar)
-            })?
-        }
-        (None, None) => bail!("name an output: -o FILE, --output-dir DIR or --in-place"),
-    };
+    let results =
+        match (&args.output, &args.output_dir) {
+            _ if args.in_place => transfer::in_place(&args.inputs, terminal, |bar| {
+                let outcome =
+                    in_place::encrypt_in_place(&args.inputs, keys, in_place_options(args), bar);
+                leftovers = outcome.leftovers;
+                (outcome.files, outcome.failures)
+            })?,
+            (Some(output), _) => transfer::one(
+                &args.inputs,
+                output,
+                sink,
+                terminal,
+                |i, o, bar| match keys {
+                    InPlaceKeys::Mysql(key) => encrypt::encrypt(i, o, key, options, bar),
+                    InPlaceKeys::Mariadb(keys) => {
+                        encrypt_mariadb::encrypt(i, o, keys, options, bar)
+                    }
+                },
+            )?,
+            (None, Some(directory)) => {
+                let inputs = (&*args.inputs, args.shard.shard);
+                transfer::many(inputs, "--output-dir", terminal, |files, bar| match keys {
+                    InPlaceKeys::Mysql(key) => {
+                        encrypt::encrypt_all(files, directory, sink, key, options, bar)
+                    }
+                    InPlaceKeys::Mariadb(keys) => {
+                        encrypt_mariadb::encrypt_all(files, directory, sink, keys, options, bar)
+                    }
+                })?
+            }
+            (None, None) => bail!("name an output: -o FILE, --output-dir DIR or --in-place"),
+        };
     transfer::speak_of_speed(&results, |done| done.plain_length, started, terminal);
     let model = EncryptReport::new(&results.0, &results.1, &leftovers);
     let output = args.output.as_deref();

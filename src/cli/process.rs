@@ -1,5 +1,8 @@
 //! The process itself: what it must not leave behind.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -17,16 +20,66 @@ pub(crate) fn protect() {
     );
 }
 
-/// Removes temporaries that have a name when a signal ends the process.
+/// Whether a signal is ending the process.
+static ENDING: AtomicBool = AtomicBool::new(false);
+/// So long stores are waited for that are told of the end of an upload.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Leaves nothing behind when a signal ends the process: temporaries that have a name are removed,
+/// and uploads ended. A second signal ends it at once. A signal that the process was started to
+/// ignore (`nohup`) is ignored.
 pub(crate) fn clean_up_on_signals() -> std::io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let ignored = ignored_signals();
+    let heeded = [SIGINT, SIGTERM, SIGHUP]
+        .into_iter()
+        .filter(|&signal| !is_in(ignored, signal));
+    let mut signals = Signals::new(heeded)?;
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
-            if let Some(signal) = signals.forever().next() {
-                binlogsec::io::sink::remove_temporaries();
-                std::process::exit(signal.saturating_add(128));
+            let mut signals = signals.forever();
+            if let Some(signal) = signals.next() {
+                ENDING.store(true, Ordering::SeqCst);
+                let cleaning = std::thread::Builder::new().spawn(move || end(signal));
+                let second = signals.next().filter(|_| cleaning.is_ok());
+                std::process::exit(code(second.unwrap_or(signal)));
             }
         })?;
     Ok(())
+}
+
+fn end(signal: i32) {
+    let _removed = binlogsec::io::sink::remove_temporaries();
+    binlogsec::io::sink::end_uploads(PATIENCE);
+    std::process::exit(code(signal));
+}
+
+/// What a shell shows for a program that a signal ended.
+const fn code(signal: i32) -> i32 {
+    signal.saturating_add(128)
+}
+
+/// Where a signal is ending the process, its code counts, and not what became of the work: waits
+/// for the end.
+pub(crate) fn let_signal_end() {
+    while ENDING.load(Ordering::SeqCst) {
+        std::thread::park();
+    }
+}
+
+/// The mask of signals that are ignored, as Linux tells it; 0 where it does not.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}
+
+/// Signal 1 is the lowest bit.
+fn is_in(mask: u64, signal: i32) -> bool {
+    let bit = signal
+        .checked_sub(1)
+        .and_then(|bit| u32::try_from(bit).ok());
+    bit.and_then(|bit| mask.checked_shr(bit))
+        .is_some_and(|shifted| shifted & 1 == 1)
 }

@@ -10,7 +10,8 @@ use binlogsec::io::sealed::Recipients;
 use binlogsec::keyring::Keyring;
 use binlogsec::open::OpenLog;
 use binlogsec::ops::decrypt::{Decrypted, FileOutcome, FileResult};
-use binlogsec::ops::slice::{self, SliceOptions, SliceOutput};
+use binlogsec::ops::slice::{self, SliceOptions};
+use binlogsec::ops::transfer::Output;
 use clap::Args;
 
 use super::decrypt::DecryptArgs;
@@ -96,10 +97,10 @@ fn write_slice(
     let bar = Bar::new(Some(plan.length()), terminal);
     if is_dash(output) {
         let mut stdout = io::stdout().lock();
-        let target = SliceOutput::Stream(&mut stdout, Path::new(STDOUT));
+        let target = Output::Stream(&mut stdout, Path::new(STDOUT));
         slice::write(log, &plan, target, recipients, &bar)?;
     } else {
-        let target = SliceOutput::File(output, args.write.sink_options());
+        let target = Output::File(output, args.write.sink_options());
         slice::write(log, &plan, target, recipients, &bar)?;
     }
     drop(bar);

@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use super::args::Format;
 use super::exit::Exit;
+use super::process;
 use super::progress::Bar;
 use super::terminal::{Terminal, write_json};
 
@@ -116,6 +117,7 @@ pub(crate) fn report<M: Serialize>(
     terminal: &Terminal,
     human: impl FnOnce(&mut dyn Write, &M) -> io::Result<()>,
 ) -> anyhow::Result<()> {
+    process::let_signal_end();
     let to_stdout = output.is_some_and(is_dash);
     let mut out: Box<dyn Write> = if to_stdout {
         Box::new(terminal.err())

@@ -44,11 +44,29 @@ pub fn list(url: &Path, _page: &mut dyn FnMut(Vec<Entry>) -> bool) -> Result<(),
 }
 
 /// Whether something is there under a path or URL. A link counts, wherever it leads.
-#[must_use]
-pub fn exists(path: &Path) -> bool {
-    if super::location::is_url(path) {
-        super::source::FileSource::open(path).is_ok()
-    } else {
-        path.symlink_metadata().is_ok()
+///
+/// # Errors
+/// [`TransferError::File`] when a store or the system does not say.
+pub fn exists(path: &Path) -> Result<bool, TransferError> {
+    if !super::location::is_url(path) {
+        return match path.symlink_metadata() {
+            Ok(_) => Ok(true),
+            Err(error) if is_absence(&error) => Ok(false),
+            Err(error) => Err(TransferError::at(path, "examine")(error)),
+        };
     }
+    match super::source::FileSource::open(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A part of the path that is no directory is as good as none.
+fn is_absence(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename
+    )
 }

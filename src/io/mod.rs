@@ -49,8 +49,14 @@ pub enum TransferError {
         /// Which one.
         path: PathBuf,
     },
+    /// The output of one input is another input.
+    #[error("{} is an input of this run, too; it is not replaced: name another directory", path.display())]
+    IsInput {
+        /// Which one.
+        path: PathBuf,
+    },
     /// Two inputs would have one output.
-    #[error("{} and {} would both be written under one name; decrypt them into different directories", first.display(), second.display())]
+    #[error("{} and {} would both be written under one name; write them into different directories", first.display(), second.display())]
     SameName {
         /// One input.
         first: PathBuf,

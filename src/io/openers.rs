@@ -14,8 +14,8 @@ pub struct Openers {
     pub readers: Vec<u32>,
     /// Those that may write it.
     pub writers: Vec<u32>,
-    /// Whether there are processes that could not be looked at: those of other users, for anybody
-    /// but root. Processes outside of this one's container are not even listed.
+    /// Whether there are processes that could not be looked at, or are hidden: those of other users,
+    /// for anybody but root. Processes outside of this one's container are not even listed.
     pub incomplete: bool,
 }
 
@@ -33,6 +33,8 @@ impl Openers {
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         pids.filter(|&pid| pid != std::process::id())
             .for_each(|pid| openers.look_at(pid, file));
+        // Every system has this process: where it is not shown, neither are others (`hidepid`).
+        openers.incomplete |= !Path::new("/proc/1").exists();
         openers
     }
 

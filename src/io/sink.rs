@@ -3,8 +3,10 @@
 //! The private temporary has no name where the file system allows it (`O_TMPFILE`): then not even
 //! SIGKILL leaves a plaintext behind. Elsewhere it is a hidden file that is removed on every way
 //! out but that one.
+//!
+//! Where the name is a link, the file that it leads to is replaced, and the link stays.
 
-use std::fs::{File, Metadata, Permissions};
+use std::fs::{File, Permissions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -25,7 +27,14 @@ mod temporary;
 use temporary::{
     NamedTemporary, claim, create_named, link, link_under_temporary_name, open_unnamed,
 };
-pub use temporary::{TEMPORARY_PREFIX, remove_leftovers, remove_temporaries};
+pub use temporary::{Removed, TEMPORARY_PREFIX, remove_leftovers, remove_temporaries};
+
+/// Ends every upload of this process, for the moment before a signal ends the process. Waits for
+/// the stores, but no longer than this.
+#[cfg(feature = "objects")]
+pub fn end_uploads(longest: std::time::Duration) {
+    super::objects::abort_all(longest);
+}
 
 /// How an output is made.
 #[derive(Debug, Clone, Copy)]
@@ -83,27 +92,23 @@ impl AtomicFile {
     /// Starts an output that will be called `target`.
     ///
     /// # Errors
-    /// [`TransferError::Exists`] without `force`; [`TransferError::NotAFile`] when the target is
-    /// something that a file must not replace; [`TransferError::File`] when the directory is not
-    /// there or not writable.
+    /// [`TransferError::Exists`] without `force`; [`TransferError::NotAFile`] when the target is, or
+    /// leads to, something that a file must not replace; [`TransferError::File`] when the directory
+    /// is not there or not writable, or a link leads nowhere.
     pub fn create(target: &Path, options: SinkOptions) -> Result<Self, TransferError> {
         if location::is_url(target) {
             return Self::create_object(target, options);
         }
-        let target = &*location::local(target);
-        if let Ok(metadata) = std::fs::symlink_metadata(target) {
-            check_replaceable(target, &metadata, options)?;
-        }
+        let target = &*replaceable(&location::local(target), options)?;
         let directory = directory_of(target);
         let unnamed =
             open_unnamed(directory).map_err(TransferError::at(directory, "create a file in"))?;
         if let Some(file) = unnamed {
-            claim(&file);
+            let _ = claim(&file);
             let body = Body::File { file, name: None };
             return Ok(Self::new(body, target, options));
         }
         let (file, name) = create_named(directory)?;
-        claim(&file);
         let name = Some(name);
         Ok(Self::new(Body::File { file, name }, target, options))
     }
@@ -347,12 +352,13 @@ fn not_named(target: &Path, error: std::io::Error) -> TransferError {
     }
 }
 
-fn check_replaceable(
-    target: &Path,
-    metadata: &Metadata,
-    options: SinkOptions,
-) -> Result<(), TransferError> {
-    let file_type = metadata.file_type();
+/// What will be replaced or made, if it may be: the path itself, or what a link leads to.
+fn replaceable(target: &Path, options: SinkOptions) -> Result<PathBuf, TransferError> {
+    let Ok(there) = target.symlink_metadata() else {
+        return Ok(target.to_owned());
+    };
+    let leads_to = target.metadata();
+    let file_type = leads_to.as_ref().unwrap_or(&there).file_type();
     if !file_type.is_file() && !file_type.is_symlink() {
         let found = super::source::describe(file_type);
         return Err(TransferError::NotAFile {
@@ -360,13 +366,17 @@ fn check_replaceable(
             found,
         });
     }
-    if options.force {
-        Ok(())
-    } else {
-        Err(TransferError::Exists {
+    if !options.force {
+        return Err(TransferError::Exists {
             path: target.to_owned(),
-        })
+        });
     }
+    if !there.is_symlink() {
+        return Ok(target.to_owned());
+    }
+    target
+        .canonicalize()
+        .map_err(TransferError::at(target, "follow the link"))
 }
 
 /// The directory in which a path's last part stands.
@@ -390,6 +400,8 @@ pub fn sync_directory(directory: &Path) -> Result<(), TransferError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Metadata;
+
     use super::*;
 
     pub(super) fn entries(directory: &Path) -> Vec<String> {

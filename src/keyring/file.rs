@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read, Seek};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -341,23 +342,14 @@ pub(super) fn fill(from: &mut impl Read, mut buffer: &mut [u8]) -> io::Result<us
     Ok(whole.saturating_sub(buffer.len()))
 }
 
-#[cfg(unix)]
 fn open_without_waiting(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
     OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path)
 }
 
-#[cfg(not(unix))]
-fn open_without_waiting(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).open(path)
-}
-
-#[cfg(unix)]
 fn kind_of(file_type: FileType) -> &'static str {
-    use std::os::unix::fs::FileTypeExt;
     if file_type.is_dir() {
         "a directory"
     } else if file_type.is_fifo() {
@@ -366,15 +358,6 @@ fn kind_of(file_type: FileType) -> &'static str {
         "a socket"
     } else if file_type.is_block_device() || file_type.is_char_device() {
         "a device"
-    } else {
-        "no regular file"
-    }
-}
-
-#[cfg(not(unix))]
-fn kind_of(file_type: FileType) -> &'static str {
-    if file_type.is_dir() {
-        "a directory"
     } else {
         "no regular file"
     }

@@ -1,6 +1,7 @@
 //! From an encrypted log to its plaintext, byte for byte.
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::ops::Range;
 use std::path::Path;
 
 use super::batch::{self, OutputDirectory};
@@ -204,50 +205,85 @@ fn write(
     checks: DecryptOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<(), Error> {
-    let source = log.source();
-    let start = log.probe().body_offset();
-    let range = || start..start.saturating_add(log.plain_length());
-    let how = (pipeline::threads_for_one(), progress);
     match output {
         Output::File(target, options) => {
-            check_not_itself(source, target)?;
+            check_not_itself(log.source(), target)?;
             let sink = AtomicFile::create(target, options)?;
-            // What can be cut afterwards need not be known before.
-            if !checks.can_read_back(&sink) {
-                survey(log)?;
-            }
-            // What cannot be read back must be known to be good before it goes.
-            if checks.verify && !checks.can_read_back(&sink) {
-                verify_open(log)?;
-            }
-            if let Some(recipients) = checks.recipients {
-                recipients.seal(&mut sink.writer(), target, |writer| {
-                    pipeline::file_to_stream(source, range(), writer, target, apply, how)
-                })?;
-            } else {
-                pipeline::file_to_file(source, range(), &sink, 0, apply, progress)?;
-            }
-            let written = log.plain_length();
-            survey(log)?;
-            if log.plain_length() < written {
-                sink.cut(log.plain_length())?;
-            }
             if checks.can_read_back(&sink) {
-                checks.apply(&sink, source.path())?;
+                write_and_check(log, &sink, apply, checks, progress)?;
+            } else {
+                check_before(log, checks)?;
+                match checks.recipients {
+                    None => to_file(log, &sink, apply, progress)?,
+                    Some(_) => {
+                        let writer = &mut sink.writer();
+                        to_stream(log, (writer, target), apply, checks, progress)?;
+                    }
+                }
             }
             sink.commit()?;
         }
         Output::Stream(writer, name) => {
-            survey(log)?;
-            if checks.verify {
-                verify_open(log)?;
-            }
-            seal(checks.recipients, (writer, name), |writer| {
-                pipeline::file_to_stream(source, range(), writer, name, apply, how)
-            })?;
+            check_before(log, checks)?;
+            to_stream(log, (writer, name), apply, checks, progress)?;
         }
     }
     Ok(())
+}
+
+/// Where the log ends, and whether it is good, shows on the way: what was written is cut and
+/// verified afterwards.
+fn write_and_check(
+    log: &OpenLog,
+    sink: &AtomicFile,
+    apply: &Transform<'_>,
+    checks: DecryptOptions<'_>,
+    progress: &dyn Progress,
+) -> Result<(), Error> {
+    let written = log.plain_length();
+    to_file(log, sink, apply, progress)?;
+    survey(log)?;
+    if log.plain_length() < written {
+        sink.cut(log.plain_length())?;
+    }
+    checks.apply(sink, log.source().path())
+}
+
+/// What cannot be read back must be known before it goes.
+fn check_before(log: &OpenLog, checks: DecryptOptions<'_>) -> Result<(), Error> {
+    survey(log)?;
+    if checks.verify {
+        verify_open(log)?;
+    }
+    Ok(())
+}
+
+fn to_file(
+    log: &OpenLog,
+    sink: &AtomicFile,
+    apply: &Transform<'_>,
+    progress: &dyn Progress,
+) -> Result<(), TransferError> {
+    pipeline::file_to_file(log.source(), plain_range(log), sink, 0, apply, progress)
+}
+
+fn to_stream(
+    log: &OpenLog,
+    (writer, name): (&mut dyn Write, &Path),
+    apply: &Transform<'_>,
+    checks: DecryptOptions<'_>,
+    progress: &dyn Progress,
+) -> Result<(), TransferError> {
+    let how = (pipeline::threads_for_one(), progress);
+    seal(checks.recipients, (writer, name), |writer| {
+        pipeline::file_to_stream(log.source(), plain_range(log), writer, name, apply, how).map(drop)
+    })
+}
+
+/// Where the plaintext is in the file, as far as is known.
+fn plain_range(log: &OpenLog) -> Range<u64> {
+    let start = log.probe().body_offset();
+    start..start.saturating_add(log.plain_length())
 }
 
 fn stream(
@@ -306,14 +342,12 @@ pub fn decrypt_all(
     checks: DecryptOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<Vec<FileResult>, Error> {
-    let directory = OutputDirectory::create(directory)?;
+    let directory = OutputDirectory::create(directory, &targets, options.force)?;
+    let extension = checks.recipients.map_or("", |_| EXTENSION);
     let work = |path: &Path| {
         let log = OpenLog::without_survey(FileSource::open(path)?, keys)?;
         check_encrypted(log.kind(), path)?;
-        let mut target = directory.claim(path)?;
-        if checks.recipients.is_some() {
-            target.as_mut_os_string().push(EXTENSION);
-        }
+        let target = directory.claim(path, extension)?;
         if checks.resume {
             log.survey()?;
         }

@@ -106,10 +106,10 @@ pub fn encrypt_all(
     options: EncryptOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<FileResult>, Error> {
-    let directory = OutputDirectory::create(directory)?;
+    let directory = OutputDirectory::create(directory, &targets, sink.force)?;
     let work = |path: &Path| {
         let log = PlainLog::new(FileSource::open(path)?, options)?;
-        let target = directory.claim(path)?;
+        let target = directory.claim(path, "")?;
         if options.resume && resume::is_encrypted_form_of(&target, &log.source, key)? {
             let length = log.source.length();
             let _ = progress.advance(length);

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::batch::{self, OutputDirectory};
-use super::encrypt::{EncryptOptions, Encrypted, FileResult, no_matter};
+use super::encrypt::{EncryptOptions, Encrypted, FileResult, PlainLog, no_matter};
 use super::guard::Guard;
 use super::targets::Target;
 use super::transfer::{Input, Output, check_not_itself, read_stream_start, write_in_order};
@@ -21,7 +21,7 @@ use crate::log::LogKind;
 use crate::log::key_id::KeyId;
 use crate::mariadb::cipher::{EventCipher, Mode};
 use crate::mariadb::key_file::LOG_KEY_ID;
-use crate::open::{LogError, OpenLog, Probe};
+use crate::open::{LogError, OpenLog, Probe, read_start};
 
 mod encoder;
 
@@ -48,17 +48,18 @@ pub fn encrypt(
     progress: &dyn Progress,
 ) -> Result<Encrypted, Error> {
     match input {
-        Input::File(source) => {
-            if let Output::File(target, _) = &output {
-                check_not_itself(&source, target)?;
-            }
-            let name = source.path().to_owned();
-            let reader = SourceReader::new(&source);
-            let encrypted = stream((reader, &name), output, keys, options, progress)?;
-            source.check_size()?;
-            Ok(encrypted)
+        Input::File(source) => file(
+            &PlainLog::of_mariadb(source, options)?,
+            output,
+            keys,
+            progress,
+        ),
+        Input::Stream(mut reader, name) => {
+            let start = read_stream_start(&mut reader, &name)?;
+            let description = check_plain(&start, &name, options)?;
+            let plan = Plan::new((&start, &name), description, keys)?;
+            plan.encrypt((start.chain(reader), &name), output, progress)
         }
-        Input::Stream(reader, name) => stream((reader, &name), output, keys, options, progress),
     }
 }
 
@@ -75,31 +76,29 @@ pub fn encrypt_all(
     options: EncryptOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<FileResult>, Error> {
-    let directory = OutputDirectory::create(directory)?;
+    let directory = OutputDirectory::create(directory, &targets, sink.force)?;
     let work = |path: &Path| {
-        let input = Input::File(FileSource::open(path)?);
-        let target = directory.claim(path)?;
-        let output = Output::File(&target, sink);
-        let encrypted = encrypt(input, output, keys, options, progress)?;
+        let log = PlainLog::of_mariadb(FileSource::open(path)?, options)?;
+        let target = directory.claim(path, "")?;
+        let encrypted = file(&log, Output::File(&target, sink), keys, progress)?;
         Ok((target, encrypted))
     };
     Ok(batch::for_all(targets, work, no_matter))
 }
 
-fn stream(
-    (mut reader, name): (impl Read + Send, &Path),
+fn file(
+    log: &PlainLog,
     output: Output<'_>,
     keys: &Keyring,
-    options: EncryptOptions,
     progress: &dyn Progress,
 ) -> Result<Encrypted, Error> {
-    let start = read_stream_start(&mut reader, name)?;
-    let description = check_plain(&start, name, options)?;
-    let plan = Plan::new(&start, description, keys)?;
-    let reader = start.chain(reader);
-    let (plain_length, written) = plan.write((reader, name), output, progress)?;
-    let mut encrypted = plan.outcome(plain_length);
-    encrypted.encrypted_length = written;
+    let (source, path) = (&log.source, log.source.path());
+    if let Output::File(target, _) = &output {
+        check_not_itself(source, target)?;
+    }
+    let plan = Plan::of(log, keys)?;
+    let encrypted = plan.encrypt((SourceReader::new(source), path), output, progress)?;
+    source.check_size()?;
     Ok(encrypted)
 }
 
@@ -113,14 +112,20 @@ pub(super) struct Plan {
 
 impl Plan {
     /// With a fresh nonce from the operating system, under the key that the server would take.
-    pub(super) fn new(
-        file_start: &[u8],
+    pub(super) fn of(log: &PlainLog, keys: &Keyring) -> Result<Self, Error> {
+        let start = read_start(&log.source)?;
+        Self::new((&start, log.source.path()), log.description.clone(), keys)
+    }
+
+    fn new(
+        (file_start, name): (&[u8], &Path),
         description: FormatDescription,
         keys: &Keyring,
     ) -> Result<Self, Error> {
         let nonce = random::bytes()?;
         let (cipher, key_id) = cipher(keys, nonce)?;
-        let beginning = Beginning::new(file_start, &description, nonce);
+        let beginning = Beginning::new(file_start, &description, nonce)
+            .map_err(|error| Error::log(name, error.into()))?;
         Ok(Self {
             description,
             cipher,
@@ -156,6 +161,18 @@ impl Plan {
             return Err(error);
         }
         Ok((encoder.at, written?))
+    }
+
+    fn encrypt(
+        &self,
+        input: (impl Read + Send, &Path),
+        output: Output<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Encrypted, Error> {
+        let (plain_length, written) = self.write(input, output, progress)?;
+        let mut encrypted = self.outcome(plain_length);
+        encrypted.encrypted_length = written;
+        Ok(encrypted)
     }
 
     /// What there will be to say of a log of this length.

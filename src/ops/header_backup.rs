@@ -171,6 +171,9 @@ pub(super) fn recover(
     if !dry_run {
         if recovery == Recovery::OldHeaderRestored {
             write(log, &backup.old)?;
+        } else {
+            // Whole in memory, it need not be so on the disk.
+            sync(log)?;
         }
         remove(&backup_path)?;
     }
@@ -196,8 +199,13 @@ fn write(log: &FileSource, header: &Header) -> Result<(), TransferError> {
     let (file, path) = (log.file()?, log.path());
     file.write_all_at(header, 0)
         .map_err(TransferError::at(path, "write the header of"))?;
-    file.sync_all()
-        .map_err(TransferError::at(path, "write through to the disk"))
+    sync(log)
+}
+
+fn sync(log: &FileSource) -> Result<(), TransferError> {
+    log.file()?
+        .sync_all()
+        .map_err(TransferError::at(log.path(), "write through to the disk"))
 }
 
 fn remove(backup: &Path) -> Result<(), TransferError> {

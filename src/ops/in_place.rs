@@ -17,7 +17,7 @@ use super::encrypt::{EncryptOptions, Encrypted, FileResult, PlainLog, no_matter}
 use super::encrypt_mariadb::Plan;
 use super::envelope::{self, Envelope};
 use super::in_use::{LastEntries, check_openers, lock, real_path};
-use super::targets::{Origin, Target, Targets, is_index};
+use super::targets::{Target, Targets, each_once, is_index};
 use super::transfer::Output;
 use crate::error::{Error, Refusal};
 use crate::io::TransferError;
@@ -27,7 +27,6 @@ use crate::io::sink::{AtomicFile, SinkOptions, directory_of, remove_leftovers};
 use crate::io::source::{FileSource, SourceReader};
 use crate::keyring::{Keyring, NamedKey};
 use crate::log::header::{BODY_OFFSET, LENGTH};
-use crate::open::read_start;
 
 /// How to work in place.
 #[derive(Debug, Clone, Copy, Default)]
@@ -71,7 +70,7 @@ pub fn encrypt_in_place(
     let Targets {
         files, failures, ..
     } = Targets::expand(names);
-    let (mut targets, directories) = each_once(files);
+    let (mut targets, directories) = real(each_once(files));
     let leftovers: Vec<PathBuf> = directories
         .iter()
         .filter_map(|directory| remove_leftovers(directory, options.dry_run).ok())
@@ -95,26 +94,17 @@ pub fn encrypt_in_place(
     }
 }
 
-/// The same targets with links followed and none twice (a log that is named and in an index, too,
-/// counts as named), and the directories in which they lie. What cannot be found stays, so that
-/// the work on it says why.
-fn each_once(mut files: Vec<Target>) -> (Vec<Target>, BTreeSet<PathBuf>) {
-    for file in &mut files {
-        if let Ok(real) = real_path(&file.path) {
-            file.path = real;
+/// The same targets with links followed, and the directories in which they lie. What cannot be found
+/// stays, so that the work on it says why.
+fn real(mut targets: Vec<Target>) -> (Vec<Target>, BTreeSet<PathBuf>) {
+    for target in &mut targets {
+        if let Ok(real) = real_path(&target.path) {
+            target.path = real;
         }
     }
-    let (named, found): (Vec<_>, Vec<_>) = files
-        .into_iter()
-        .partition(|file| file.origin == Origin::Named);
-    let mut seen = BTreeSet::new();
-    let targets: Vec<_> = named
-        .into_iter()
-        .chain(found)
-        .filter(|file| seen.insert(file.path.clone()))
-        .collect();
-    let directories = seen.iter().map(|path| directory_of(path).to_owned());
-    (targets, directories.collect())
+    let paths = targets.iter().map(|target| &target.path);
+    let directories = paths.map(|path| directory_of(path).to_owned()).collect();
+    (targets, directories)
 }
 
 /// What the logs of one run share.
@@ -141,6 +131,11 @@ impl Job<'_> {
         }
         lock(&log.source)?;
         let metadata = examine(log.source.file()?, path)?;
+        // What was appended since is no part of what will be encrypted.
+        let state = log.source.state()?;
+        if FileState::new(&metadata) != state {
+            return Err(Error::refused(path, Refusal::Changed));
+        }
         let unseen = check_openers(path, &metadata, self.options.allow_in_use)?;
         let (mut done, method) = self.prepare(&log)?;
         done.written = !self.options.dry_run;
@@ -155,21 +150,21 @@ impl Job<'_> {
             done.notes.push(note.to_owned());
         }
         if !self.options.dry_run {
-            self.replace(&log, method, FileState::new(&metadata))?;
+            self.replace(&log, method, state)?;
         }
         Ok(done)
     }
 
     /// What will be done, and how.
     fn prepare(&self, log: &PlainLog) -> Result<(Encrypted, Method<'_>), Error> {
-        let (description, length) = (log.description.clone(), log.source.length());
+        let length = log.source.length();
         match self.keys {
             InPlaceKeys::Mysql(key) => {
-                let done = Encrypted::new(description, key, length);
+                let done = Encrypted::new(log.description.clone(), key, length);
                 Ok((done, Method::Envelope(key)))
             }
             InPlaceKeys::Mariadb(keys) => {
-                let plan = Plan::new(&read_start(&log.source)?, description, keys)?;
+                let plan = Plan::of(log, keys)?;
                 Ok((plan.outcome(length), Method::PerEvent(Box::new(plan))))
             }
         }

@@ -5,12 +5,13 @@ use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::in_use::real_path;
+use super::in_use::{lock, real_path};
 use crate::crypto::random;
 use crate::error::{Error, Refusal};
 use crate::io::TransferError;
 use crate::io::metadata::{FileState, keep_owner};
 use crate::io::sink::{AtomicFile, SinkOptions};
+use crate::io::source::FileSource;
 use crate::keyring::edit::{EditError, KeyringKind, add_generation};
 use crate::keyring::{Entry, KeyringFile, KeyringFormat, KeyringNote};
 use crate::log::key_id::KeyId;
@@ -66,7 +67,13 @@ pub fn add_key(
 ) -> Result<KeyringWritten, Error> {
     let path = &real_path(path)?;
     let examine = TransferError::at(path, "examine");
+    let locked = FileSource::open(path)?;
+    lock(&locked)?;
     let before = path.metadata().map_err(&examine)?;
+    // Of one that was replaced while it was opened, another has the lock.
+    if FileState::new(&before) != locked.state()? {
+        return Err(Error::refused(path, Refusal::Changed));
+    }
     let keyring = open(path)?;
     let format = match (keyring.format(), kind) {
         (KeyringFormat::Empty, Some(kind)) => KeyringFormat::native(kind),

@@ -7,7 +7,7 @@ use super::envelope;
 pub use super::header_backup::Recovery;
 use super::header_backup::{self, Header};
 use super::in_use::{check_openers, lock, real_path};
-use super::targets::Target;
+use super::targets::{Target, each_once};
 use crate::error::{Error, Refusal};
 use crate::event::format_description::FormatDescription;
 use crate::io::pipeline::{self, NoProgress};
@@ -68,7 +68,8 @@ pub enum Change {
     None,
 }
 
-/// Puts many logs under another key, in parallel.
+/// Puts many logs under another key, in parallel. One that is there by several names is worked on
+/// once.
 #[must_use]
 pub fn rekey(
     targets: Vec<Target>,
@@ -77,7 +78,7 @@ pub fn rekey(
     options: &RekeyOptions,
 ) -> Vec<FileResult> {
     let work = |path: &Path| Ok((path.to_owned(), rekey_one(path, old, new, options)?));
-    batch::for_all(targets, work, no_matter)
+    batch::for_all(each_once(targets), work, no_matter)
 }
 
 /// Brings interrupted changes of headers to an end, and does nothing else.
@@ -96,7 +97,7 @@ pub fn recover(targets: Vec<Target>, dry_run: bool) -> Vec<FileResult> {
         };
         Ok((path.to_owned(), done))
     };
-    batch::for_all(targets, work, no_matter)
+    batch::for_all(each_once(targets), work, no_matter)
 }
 
 /// What is no failure of a file that came with an index or a directory.
@@ -132,21 +133,27 @@ pub(super) fn open(path: &Path) -> Result<FileSource, Error> {
     Ok(log)
 }
 
+/// Opens a log and brings to an end what an interrupted run has left of it. Of an object, that is
+/// the object as it was.
+fn open_recovered(
+    path: &Path,
+    options: &RekeyOptions,
+) -> Result<(FileSource, Option<Recovery>), Error> {
+    if location::is_url(path) {
+        return Ok((FileSource::open(path)?, None));
+    }
+    let log = open(path)?;
+    let recovery = header_backup::recover(&log, options.recover, options.dry_run)?;
+    Ok((log, recovery))
+}
+
 fn rekey_one(
     path: &Path,
     old: &Keyring,
     new: &NamedKey,
     options: &RekeyOptions,
 ) -> Result<Rekeyed, Error> {
-    // What an interrupted run leaves of an object is the object as it was.
-    let is_object = location::is_url(path);
-    let (log, recovery) = if is_object {
-        (FileSource::open(path)?, None)
-    } else {
-        let log = open(path)?;
-        let recovery = header_backup::recover(&log, options.recover, options.dry_run)?;
-        (log, recovery)
-    };
+    let (log, recovery) = open_recovered(path, options)?;
     let start = read_enough(&log)?;
     let header = encryption_header(&start, path)?;
     let Unlocked {
@@ -169,20 +176,30 @@ fn rekey_one(
     }
     let rewrapped = envelope::wrap(new, &password)?;
     prove(&rewrapped, new, &password, path)?;
-    done.change = Change::WouldWrite;
-    if !options.dry_run {
-        let before = first_chunk(&start, path)?;
-        if let Some(backup) = &options.backup_header {
-            write_header(backup, &before, false)?;
-        }
-        if is_object {
-            rewrite(&log, &rewrapped)?;
-        } else {
-            header_backup::replace(&log, before, rewrapped)?;
-        }
-        done.change = Change::Written;
-    }
+    done.change = if options.dry_run {
+        Change::WouldWrite
+    } else {
+        put(&log, first_chunk(&start, path)?, rewrapped, options)?;
+        Change::Written
+    };
     Ok(done)
+}
+
+/// Puts the new header in the place of the old one, of which a copy is kept if that is asked for.
+fn put(
+    log: &FileSource,
+    before: Header,
+    after: Header,
+    options: &RekeyOptions,
+) -> Result<(), TransferError> {
+    if let Some(backup) = &options.backup_header {
+        write_header(backup, &before, false)?;
+    }
+    if location::is_url(log.path()) {
+        rewrite(log, &after)
+    } else {
+        header_backup::replace(log, before, after)
+    }
 }
 
 /// Puts header and body in the place of an object: in a store nothing is changed in part.

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
-use super::transfer::{check_not_itself, seal};
+use super::transfer::{Output, check_not_itself, clear_in_use, seal};
 use crate::error::Error;
 use crate::event::FIRST_EVENT;
 use crate::event::event_type;
@@ -21,12 +21,10 @@ use crate::event::walker::EventView;
 use crate::io::TransferError;
 use crate::io::pipeline::{CHUNK, Progress};
 use crate::io::sealed::Recipients;
-use crate::io::sink::{AtomicFile, SinkOptions};
+use crate::io::sink::AtomicFile;
 use crate::open::OpenLog;
 use crate::walk::{Depth, PlainSource, Walker};
 
-/// Where the flags of the format description event are in a log.
-const IN_USE_OFFSET: usize = 4 + 17;
 /// The head of a statement that tells BEGIN and COMMIT from others, behind status variables.
 const QUERY_HEAD: usize = 64 << 10;
 
@@ -118,7 +116,8 @@ pub fn plan(log: &OpenLog, options: &SliceOptions) -> Result<SlicePlan, Error> {
     planner.plan.add(0..head);
     if let Some(start) = options.start_position
         && !is_relay
-        && start > head
+        && start > FIRST_EVENT
+        && start != head
     {
         walker.start_at(start)?;
         planner.progress = TransactionProgress::Unknown;
@@ -286,7 +285,7 @@ impl Planner<'_> {
 }
 
 /// Events that are never part of a transaction.
-const fn is_about_the_log(event_type: u8) -> bool {
+pub(super) const fn is_about_the_log(event_type: u8) -> bool {
     matches!(
         event_type,
         event_type::FORMAT_DESCRIPTION
@@ -294,23 +293,6 @@ const fn is_about_the_log(event_type: u8) -> bool {
             | event_type::ROTATE
             | event_type::STOP
     )
-}
-
-/// Where a slice goes.
-pub enum SliceOutput<'a> {
-    /// A file, mode 0600, which appears when it is whole.
-    File(&'a Path, SinkOptions),
-    /// A stream, and what messages call it.
-    Stream(&'a mut dyn Write, &'a Path),
-}
-
-impl std::fmt::Debug for SliceOutput<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File(path, _) => f.debug_tuple("File").field(path).finish(),
-            Self::Stream(_, name) => f.debug_tuple("Stream").field(name).finish(),
-        }
-    }
 }
 
 /// Writes what a plan says, for `recipients` alone if there are any. The in-use bit is cleared,
@@ -321,7 +303,7 @@ impl std::fmt::Debug for SliceOutput<'_> {
 pub fn write(
     log: &OpenLog,
     plan: &SlicePlan,
-    output: SliceOutput<'_>,
+    output: Output<'_>,
     recipients: Option<&Recipients>,
     progress: &dyn Progress,
 ) -> Result<(), Error> {
@@ -331,13 +313,13 @@ pub fn write(
         })
     };
     match output {
-        SliceOutput::File(target, options) => {
+        Output::File(target, options) => {
             check_not_itself(log.source(), target)?;
             let sink = AtomicFile::create(target, options)?;
             write(&mut sink.writer(), target)?;
             sink.commit()?;
         }
-        SliceOutput::Stream(writer, name) => write(writer, name)?,
+        Output::Stream(writer, name) => write(writer, name)?,
     }
     Ok(())
 }
@@ -358,11 +340,8 @@ pub(super) fn copy(
             let left = usize::try_from(range.end.saturating_sub(at)).unwrap_or(CHUNK);
             let piece = buffer.get_mut(..left.min(CHUNK)).unwrap_or_default();
             view.fill(at, piece)?;
-            if at == 0
-                && let Some(flags) = piece.get_mut(IN_USE_OFFSET)
-            {
-                let [in_use, _] = flag::IN_USE.to_le_bytes();
-                *flags &= !in_use;
+            if at == 0 {
+                clear_in_use(piece);
             }
             writer
                 .write_all(piece)

@@ -1,5 +1,6 @@
 //! From what a user names (files, directories, index files) to the files meant.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -145,6 +146,21 @@ impl Targets {
             Err(error) => self.failures.push(error.into()),
         }
     }
+}
+
+/// The same files, none twice whatever its names: one that is named and in an index or a directory,
+/// too, counts as named.
+pub(super) fn each_once(files: Vec<Target>) -> Vec<Target> {
+    let (named, found): (Vec<_>, Vec<_>) = files
+        .into_iter()
+        .partition(|file| file.origin == Origin::Named);
+    let mut seen = HashSet::new();
+    let is_first = |file: &Target| {
+        // What is no file here is told by its name.
+        let real = file.path.canonicalize();
+        seen.insert(real.unwrap_or_else(|_| file.path.clone()))
+    };
+    named.into_iter().chain(found).filter(is_first).collect()
 }
 
 fn is_not_found(error: &walkdir::Error) -> bool {

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::event::header::flag;
 use crate::io::TransferError;
 use crate::io::pipeline::{self, Producer, Progress, read_full};
 use crate::io::sealed::Recipients;
@@ -12,9 +13,12 @@ use crate::io::sink::{AtomicFile, SinkOptions};
 use crate::io::source::FileSource;
 use crate::log::PROBE_LENGTH;
 
+/// Where the flags of the format description event are in a log.
+const IN_USE_OFFSET: usize = 4 + 17;
+
 /// Where the bytes of a log come from.
 pub enum Input {
-    /// A file, open and mapped.
+    /// A file or an object, open.
     File(FileSource),
     /// A stream, and what messages call it.
     Stream(Box<dyn Read + Send>, PathBuf),
@@ -122,4 +126,12 @@ pub(super) fn check_not_itself(source: &FileSource, target: &Path) -> Result<(),
         });
     }
     Ok(())
+}
+
+/// Says of a plaintext log that it is closed, by its first bytes. No checksum covers the flag.
+pub(super) fn clear_in_use(log_start: &mut [u8]) {
+    if let Some(flags) = log_start.get_mut(IN_USE_OFFSET) {
+        let [in_use, _] = flag::IN_USE.to_le_bytes();
+        *flags &= !in_use;
+    }
 }

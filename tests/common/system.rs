@@ -117,3 +117,13 @@ pub(crate) fn is_given_to(path: &Path, user: u32, group: Option<u32>) -> bool {
     let given = std::os::unix::fs::chown(path, Some(user), group).is_ok();
     told(given, "needs to give files to others (CAP_CHOWN)")
 }
+
+/// Whether these tests were started to ignore a signal, by `nohup` or in the background: then so do
+/// commands that they start.
+pub(crate) fn is_ignored(signal: rustix::process::Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mut lines = status.lines();
+    let mask = lines.find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    let mask = u64::from_str_radix(mask.trim(), 16).unwrap();
+    mask >> (signal.as_raw() - 1) & 1 == 1
+}

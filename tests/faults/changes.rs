@@ -176,13 +176,13 @@ fn a_log_of_a_tebibyte_takes_no_memory_and_can_be_stopped() {
         wait_until_open(child.id(), &lab.path("log"));
         std::thread::sleep(std::time::Duration::from_millis(500));
         let resident = resident_kib(child.id());
-        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
         let status = wait(&mut child);
-        // What has no temporary to remove is ended by the signal itself; a shell shows 130, too.
+        // What has no temporary to remove is ended by the signal itself; a shell shows 143, too.
         let ended = status.code().or(status.signal().map(|signal| 128 + signal));
         // What is no event ends a verification, which may be before the signal.
         let has_told = ended == Some(4) && arguments.starts_with("verify");
-        assert!(ended == Some(130) || has_told, "{arguments}: {status:?}");
+        assert!(ended == Some(143) || has_told, "{arguments}: {status:?}");
         assert!(
             resident.is_none_or(|kib| kib < 128 << 10),
             "{arguments}: {resident:?} KiB"

@@ -17,3 +17,5 @@ mod changes;
 mod lab;
 mod odd;
 mod places;
+#[cfg(feature = "objects")]
+mod uploads;

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::common::names;
-use crate::common::system::{can_look_into, can_mount_on, nobody};
+use crate::common::system::{can_look_into, can_mount_on, can_trace, is_ignored, nobody};
 use crate::lab::{Lab, finish, no_panic, said, wait, wait_until_open};
 
 /// A decryption from a pipe, which has read a log and waits for more of it.
@@ -77,6 +77,9 @@ fn a_signal_removes_a_temporary_that_has_a_name() {
         (Signal::HUP, Some(129)),
         (Signal::KILL, None),
     ] {
+        if is_ignored(signal) {
+            continue;
+        }
         let lab = Lab::new();
         let outs = lab.path("outs");
         std::fs::create_dir(&outs).unwrap();
@@ -187,4 +190,165 @@ fn what_may_not_be_read_or_written_is_said() {
         );
         lab.holds_only(&[]);
     }
+}
+
+/// Root could replace the name of a terminal or a pipe by a file of plaintext.
+#[test]
+fn a_link_is_followed_to_what_is_replaced() {
+    let lab = Lab::new();
+    let link = |to: &str, name: &str| {
+        std::os::unix::fs::symlink(to, lab.path(name)).unwrap();
+    };
+    let fifo = lab.path("fifo");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .unwrap()
+            .success()
+    );
+    link("fifo", "to-fifo");
+    link("/dev/null", "to-device");
+    link("nothing", "to-nothing");
+    for (name, word) in [
+        ("to-fifo", "to-fifo is a named pipe, not a regular file"),
+        (
+            "to-device",
+            "to-device is a character device, not a regular file",
+        ),
+        (
+            "/dev/stdout",
+            "/dev/stdout is a named pipe, not a regular file",
+        ),
+        (
+            "to-nothing",
+            "cannot follow the link to-nothing: No such file",
+        ),
+    ] {
+        for force in ["", " --force"] {
+            if (name, force) == ("to-nothing", "") {
+                continue;
+            }
+            let output = lab.run(&format!("decrypt log -o {name} --keyring keyring{force}"));
+            assert!(
+                said(&output).contains(word),
+                "{name}{force}: {}",
+                said(&output)
+            );
+            assert_eq!(output.status.code(), Some(2));
+        }
+    }
+    for name in ["to-fifo", "to-device", "to-nothing"] {
+        assert!(lab.path(name).is_symlink(), "{name}");
+    }
+    // A link to a file stays one, and the file is replaced.
+    std::fs::create_dir(lab.path("outs")).unwrap();
+    std::fs::write(lab.path("outs/old"), "old").unwrap();
+    link("outs/old", "out");
+    let output = lab.run("decrypt log -o out --keyring keyring");
+    assert!(
+        said(&output).contains("out exists already"),
+        "{}",
+        said(&output)
+    );
+    let output = lab.run("decrypt log -o out --keyring keyring --force");
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(lab.path("out").is_symlink());
+    assert!(lab.path("outs/old").symlink_metadata().unwrap().is_file());
+    assert!(lab.read("out").starts_with(b"\xfebin"));
+    assert_eq!(names(&lab.path("outs")), ["old"]);
+}
+
+/// `a/log` goes to `b/log`, which is to be read, too.
+#[test]
+fn an_output_never_takes_the_place_of_another_input() {
+    for (command, name) in [("decrypt", "log"), ("encrypt", "plain")] {
+        let lab = Lab::new();
+        for directory in ["a", "b"] {
+            std::fs::create_dir(lab.path(directory)).unwrap();
+        }
+        std::fs::rename(lab.path(name), lab.path("a/binlog.000001")).unwrap();
+        std::fs::copy(lab.path("a/binlog.000001"), lab.path("b/binlog.000001")).unwrap();
+        let before = lab.read("b/binlog.000001");
+        for inputs in ["a/binlog.000001 b/binlog.000001", "a b"] {
+            let output = lab.run(&format!(
+                "{command} -j1 {inputs} --output-dir b --force --keyring keyring"
+            ));
+            let message = said(&output);
+            let kept = "b/binlog.000001 is an input of this run, too; it is not replaced: name another directory";
+            assert!(message.contains(kept), "{message}");
+            assert_eq!(output.status.code(), Some(2));
+            assert!(lab.read("b/binlog.000001") == before, "{inputs}");
+        }
+        // By another name, too.
+        std::fs::create_dir(lab.path("c")).unwrap();
+        std::os::unix::fs::symlink("../b/other", lab.path("c/binlog.000001")).unwrap();
+        std::fs::rename(lab.path("b/binlog.000001"), lab.path("b/other")).unwrap();
+        let output = lab.run(&format!(
+            "{command} -j1 a/binlog.000001 b/other --output-dir c --force --keyring keyring"
+        ));
+        assert!(
+            said(&output).contains("is an input of this run"),
+            "{}",
+            said(&output)
+        );
+        assert!(lab.read("b/other") == before);
+        assert_eq!(names(&lab.path("c")), ["binlog.000001", "other"]);
+    }
+}
+
+/// A command that writes its process id into `pid`, and a way to send signals to it.
+const WITH_ID: [&str; 3] = ["sh", "-c", "echo $$ > pid; exec \"$0\" \"$@\""];
+
+fn send(lab: &Lab, signal: Signal) {
+    let id = String::from_utf8(lab.read("pid")).unwrap();
+    let id = Pid::from_raw(id.trim().parse().unwrap()).unwrap();
+    kill_process(id, signal).unwrap();
+}
+
+/// The moment before a temporary becomes the output.
+#[test]
+fn a_signal_at_the_rename_leaves_no_temporary() {
+    if !can_trace() {
+        return;
+    }
+    let lab = Lab::new();
+    let outs = lab.path("outs");
+    std::fs::create_dir(&outs).unwrap();
+    std::fs::write(outs.join("out"), "old").unwrap();
+    let inject = "inject=rename,renameat,renameat2:delay_enter=2000000";
+    let mut program = vec!["strace", "-f", "-qq", "-o", "/dev/null", "-e", inject];
+    program.extend(WITH_ID);
+    let arguments = "decrypt log -o outs/out --force --keyring keyring";
+    let mut child = lab.under(&program, arguments).spawn().unwrap();
+    let started = std::time::Instant::now();
+    while names(&outs).len() < 2 {
+        assert!(started.elapsed().as_secs() < 60, "no temporary appears");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    send(&lab, Signal::TERM);
+    assert_eq!(wait(&mut child).code(), Some(143));
+    assert_eq!(names(&outs), ["out"]);
+}
+
+/// `nohup`, and `&` in a script.
+#[test]
+fn a_signal_that_is_ignored_stays_so() {
+    if !can_look_into() {
+        return;
+    }
+    let lab = Lab::new();
+    let outs = lab.path("outs");
+    std::fs::create_dir(&outs).unwrap();
+    let nohup = ["sh", "-c", "trap '' HUP INT; exec \"$0\" \"$@\""];
+    let mut child = waiting(&lab, lab.under(&nohup, FROM_PIPE));
+    wait_until_open(child.id(), &outs);
+    let id = Pid::from_child(&child);
+    for signal in [Signal::HUP, Signal::INT] {
+        kill_process(id, signal).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert_eq!(child.try_wait().unwrap(), None, "{signal:?}");
+    }
+    kill_process(id, Signal::TERM).unwrap();
+    assert_eq!(wait(&mut child).code(), Some(143));
 }

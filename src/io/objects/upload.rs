@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use object_store::multipart::PartId;
@@ -65,6 +66,8 @@ struct Shared {
     condition: Condition,
     room: Arc<Semaphore>,
     state: Mutex<State>,
+    /// Held by who ends the upload: another one waits until it is.
+    ending: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -101,12 +104,24 @@ struct Filling {
 /// Those that a signal would leave behind.
 static OPEN: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 
-/// Ends every upload of this process; for the moment before a signal ends the process.
-pub(in crate::io) fn abort_all() {
+/// Ends every upload of this process, all at once; for the moment before a signal ends the process.
+/// Waits no longer than this for the stores.
+pub(in crate::io) fn abort_all(longest: Duration) {
     let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
-    open.iter()
-        .filter_map(Weak::upgrade)
-        .for_each(|shared| shared.abort());
+    let (sender, ended) = mpsc::channel();
+    for shared in open.iter().filter_map(Weak::upgrade) {
+        let sender = sender.clone();
+        let abort = move || {
+            shared.abort();
+            let _ = sender.send(());
+        };
+        // Without a thread for it, the upload stays as it would with a crash.
+        let _ = std::thread::Builder::new().spawn(abort);
+    }
+    drop(sender);
+    let deadline = Instant::now().checked_add(longest);
+    let left = || deadline.map_or(longest, |end| end.saturating_duration_since(Instant::now()));
+    while ended.recv_timeout(left()).is_ok() {}
 }
 
 impl Upload {
@@ -128,6 +143,7 @@ impl Upload {
             condition,
             room: Arc::new(Semaphore::new(PARTS_IN_FLIGHT)),
             state: Mutex::default(),
+            ending: Mutex::default(),
         });
         shared.check_condition()?;
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -339,6 +355,7 @@ impl Shared {
     }
 
     fn abort(&self) {
+        let _ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
         let (id, mut sent) = {
             let mut state = self.state();
             state.is_ended = true;

@@ -2,27 +2,26 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, Metadata, TryLockError};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use tempfile::{Builder, TempPath};
 
-use super::{SinkOptions, directory_of, not_named};
+use super::{PRIVATE, SinkOptions, directory_of, not_named};
 use crate::io::TransferError;
-#[cfg(feature = "objects")]
-use crate::io::objects;
 
 /// What the names of temporaries start with.
 pub const TEMPORARY_PREFIX: &str = ".binlogsec-";
 
-/// Says to other processes that somebody works on a temporary. The lock ends with the process,
-/// however it ends. A file system without locks has none to leave, so nothing depends on success.
-pub(super) fn claim(file: &File) {
-    let _ = file.try_lock();
+/// Says to other processes that somebody works on a temporary; `false` if another one has it. The
+/// lock ends with the process, however it ends. A file system without locks has none to leave.
+pub(super) fn claim(file: &File) -> bool {
+    !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
 }
 
 /// Removes what processes that were killed have left in a directory: temporaries that nobody works
@@ -67,27 +66,48 @@ fn is_abandoned(path: &Path) -> bool {
 #[derive(Debug)]
 pub(super) struct NamedTemporary(Option<TempPath>);
 
-/// Those that a signal would leave behind.
+/// Those that a signal would leave behind. Whoever makes one or names one holds the lock meanwhile:
+/// so there is none on the disk that is not listed.
 static NAMED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// Removes every temporary of this process, and ends its uploads; for the moment before a signal
-/// ends it.
-pub fn remove_temporaries() {
-    #[cfg(feature = "objects")]
-    objects::abort_all();
-    let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
+fn named() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    NAMED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As long as this is held, no temporary gets a name, and none becomes an output: who tries, waits.
+#[derive(Debug)]
+pub struct Removed {
+    _none: MutexGuard<'static, BTreeSet<PathBuf>>,
+}
+
+/// Removes every temporary of this process; for the moment before a signal ends it, up to which the
+/// result is to be held.
+#[must_use]
+pub fn remove_temporaries() -> Removed {
+    let mut named = named();
     for path in std::mem::take(&mut *named) {
         let _ = std::fs::remove_file(path);
     }
+    Removed { _none: named }
 }
 
 impl NamedTemporary {
-    fn new(path: TempPath) -> Self {
-        NAMED
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(path.to_path_buf());
-        Self(Some(path))
+    /// Makes a temporary that is listed from its first moment on.
+    fn make<T>(
+        directory: &Path,
+        make: impl Fn(&Path) -> std::io::Result<T>,
+    ) -> std::io::Result<(T, Self)> {
+        let listed = |path: &Path| {
+            let mut named = named();
+            let made = make(path)?;
+            named.insert(path.to_owned());
+            Ok(made)
+        };
+        let (made, path) = Builder::new()
+            .prefix(TEMPORARY_PREFIX)
+            .make_in(directory, listed)?
+            .into_parts();
+        Ok((made, Self(Some(path))))
     }
 
     /// Renames to the target; if that fails the temporary is removed.
@@ -99,39 +119,49 @@ impl NamedTemporary {
         let Some(path) = self.0.take() else {
             return Ok(());
         };
-        forget(&path);
+        let mut named = named();
+        let listed = path.to_path_buf();
         let renamed = if options.force {
             path.persist(target)
         } else {
             path.persist_noclobber(target)
         };
-        renamed.map_err(|failed| not_named(target, failed.error))
+        // One that could not be renamed is removed with the error.
+        let renamed = renamed.map_err(|failed| failed.error);
+        named.remove(&listed);
+        renamed.map_err(|error| not_named(target, error))
     }
 }
 
 impl Drop for NamedTemporary {
     fn drop(&mut self) {
-        if let Some(path) = &self.0 {
-            forget(path);
+        if let Some(path) = self.0.take() {
+            let mut named = named();
+            named.remove(&*path);
+            drop(path);
         }
     }
 }
 
-fn forget(path: &Path) {
-    NAMED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .remove(path);
-}
-
-/// A hidden file in the directory.
+/// A hidden file in the directory, which is claimed.
 pub(super) fn create_named(directory: &Path) -> Result<(File, NamedTemporary), TransferError> {
-    let (file, path) = Builder::new()
-        .prefix(TEMPORARY_PREFIX)
-        .tempfile_in(directory)
-        .map_err(TransferError::at(directory, "create a temporary file in"))?
-        .into_parts();
-    Ok((file, NamedTemporary::new(path)))
+    let create = |path: &Path| {
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(PRIVATE)
+            .open(path)?;
+        // Before it was claimed, another process may have taken it for a leftover.
+        let is_gone = |metadata: Metadata| metadata.nlink() == 0;
+        if !claim(&file) || file.metadata().is_ok_and(is_gone) {
+            let _ = std::fs::remove_file(path);
+            return Err(std::io::ErrorKind::AlreadyExists.into());
+        }
+        Ok(file)
+    };
+    NamedTemporary::make(directory, create)
+        .map_err(TransferError::at(directory, "create a temporary file in"))
 }
 
 /// A file without a name in the directory; `None` where file system or kernel have none, or where
@@ -178,11 +208,9 @@ pub(super) fn link_under_temporary_name(
     file: &File,
     target: &Path,
 ) -> Result<NamedTemporary, TransferError> {
-    let linked = Builder::new()
-        .prefix(TEMPORARY_PREFIX)
-        .make_in(directory_of(target), |path| link(file, path))
-        .map_err(TransferError::at(target, "name"))?;
-    Ok(NamedTemporary::new(linked.into_temp_path()))
+    let linked = NamedTemporary::make(directory_of(target), |path| link(file, path));
+    let ((), name) = linked.map_err(TransferError::at(target, "name"))?;
+    Ok(name)
 }
 
 #[cfg(test)]

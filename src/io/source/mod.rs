@@ -15,6 +15,7 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::TransferError;
 use super::location::{self, ObjectUrl};
+use super::metadata::FileState;
 #[cfg(feature = "objects")]
 use super::objects::{Object, UpdateVersion};
 
@@ -54,7 +55,8 @@ pub struct FileSource {
 
 #[derive(Debug)]
 enum Backing {
-    File(File),
+    /// With what the system said of it when it was opened.
+    File(File, FileState),
     #[cfg(feature = "objects")]
     Object(Box<Object>),
 }
@@ -96,7 +98,7 @@ impl FileSource {
         }
         let length = metadata.len();
         Ok(Self {
-            backing: Backing::File(file),
+            backing: Backing::File(file, FileState::new(&metadata)),
             path: path.to_owned(),
             length,
             access: Access::Positioned,
@@ -144,7 +146,21 @@ impl FileSource {
     /// [`TransferError::NotLocal`] when it is an object.
     pub fn file(&self) -> Result<&File, TransferError> {
         match &self.backing {
-            Backing::File(file) => Ok(file),
+            Backing::File(file, _) => Ok(file),
+            #[cfg(feature = "objects")]
+            Backing::Object(_) => Err(TransferError::NotLocal {
+                path: self.path.clone(),
+            }),
+        }
+    }
+
+    /// The file's state when it was opened, of which [`FileSource::length`] is a part.
+    ///
+    /// # Errors
+    /// [`TransferError::NotLocal`] when it is an object.
+    pub fn state(&self) -> Result<FileState, TransferError> {
+        match &self.backing {
+            Backing::File(_, state) => Ok(*state),
             #[cfg(feature = "objects")]
             Backing::Object(_) => Err(TransferError::NotLocal {
                 path: self.path.clone(),
@@ -156,7 +172,7 @@ impl FileSource {
     #[cfg(feature = "objects")]
     pub(super) fn object_version(&self) -> Option<UpdateVersion> {
         match &self.backing {
-            Backing::File(_) => None,
+            Backing::File(..) => None,
             Backing::Object(object) => Some(object.version().clone()),
         }
     }
@@ -166,14 +182,14 @@ impl FileSource {
     #[must_use]
     pub fn at_hand(&self) -> Vec<u8> {
         match &self.backing {
-            Backing::File(_) => Vec::new(),
+            Backing::File(..) => Vec::new(),
             #[cfg(feature = "objects")]
             Backing::Object(object) => object.head().to_vec(),
         }
     }
 
     pub(super) fn is_object(&self) -> bool {
-        !matches!(self.backing, Backing::File(_))
+        !matches!(self.backing, Backing::File(..))
     }
 
     /// Fills `buffer` from `offset` on, up to the size at open. Returns how much there was.
@@ -185,7 +201,7 @@ impl FileSource {
         let wanted = available.min(buffer.len());
         let target = buffer.get_mut(..wanted).unwrap_or_default();
         match &self.backing {
-            Backing::File(file) => file.read_exact_at(target, offset).map_err(|error| {
+            Backing::File(file, _) => file.read_exact_at(target, offset).map_err(|error| {
                 if error.kind() == std::io::ErrorKind::UnexpectedEof {
                     self.shrank()
                 } else {
@@ -245,7 +261,7 @@ impl FileSource {
 
     fn size_now(&self) -> u64 {
         match &self.backing {
-            Backing::File(file) => file.metadata().map_or(0, |metadata| metadata.len()),
+            Backing::File(file, _) => file.metadata().map_or(0, |metadata| metadata.len()),
             // Every read asks for this very version.
             #[cfg(feature = "objects")]
             Backing::Object(object) => object.length(),

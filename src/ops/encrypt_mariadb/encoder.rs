@@ -29,7 +29,14 @@ pub(super) struct Beginning {
 }
 
 impl Beginning {
-    pub(super) fn new(file_start: &[u8], description: &FormatDescription, nonce: [u8; 12]) -> Self {
+    /// # Errors
+    /// [`MariadbError::StartDamaged`] when an event that starts encryption, and is ignored, is not
+    /// as long as such events are.
+    pub(super) fn new(
+        file_start: &[u8],
+        description: &FormatDescription,
+        nonce: [u8; 12],
+    ) -> Result<Self, MariadbError> {
         let after_description = crate::event::MAGIC
             .len()
             .saturating_add(description.header.byte_length().unwrap_or(0));
@@ -40,15 +47,21 @@ impl Beginning {
         // Of one that is there, time and server stay.
         let by = old.as_ref().unwrap_or(&description.header);
         let event = start_event(by, after_description, nonce, has_checksum);
-        let consumed = match old {
+        let consumed = match &old {
+            Some(old) if old.byte_length() != Some(event.len()) => {
+                return Err(MariadbError::StartDamaged {
+                    offset: u64::try_from(after_description).unwrap_or(u64::MAX),
+                    reason: format!("{} bytes, {} expected", old.length, event.len()),
+                });
+            }
             Some(_) => after_description.saturating_add(event.len()),
             None => after_description,
         };
         let clear = file_start.get(..after_description).unwrap_or_default();
-        Self {
+        Ok(Self {
             bytes: [clear, &event].concat(),
             consumed,
-        }
+        })
     }
 
     /// How many bytes later each event will start than in the plaintext.

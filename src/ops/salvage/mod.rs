@@ -4,7 +4,8 @@
 //! whole event is looked for: further on in the same alignment; and in an encrypted log, whose
 //! stream runs on over bytes that are missing or were put in, under other alignments of file and
 //! stream, nearest first. In a log that MariaDB encrypted event by event, every offset is deciphered
-//! as the start of an event. Every byte that is written was in the log.
+//! as the start of an event. Every byte that is written was in the log, but for the in-use flag,
+//! which is cleared: what was saved is closed.
 
 mod events;
 mod scan;
@@ -16,6 +17,8 @@ use std::path::Path;
 use events::{EventLog, EventReader};
 use scan::Scanner;
 
+use super::slice::is_about_the_log;
+use super::transfer::{check_not_itself, clear_in_use};
 use crate::crypto::derive::FileKey;
 use crate::crypto::password;
 use crate::crypto::stream::CtrStream;
@@ -205,7 +208,7 @@ pub fn salvage(
     options: &SalvageOptions,
     progress: &dyn Progress,
 ) -> Result<Salvaged, Error> {
-    super::transfer::check_not_itself(source, target)?;
+    check_not_itself(source, target)?;
     let (body, access, first) = open(source, keys, options)?;
     let mut salvager = Salvager::new(&body, options);
     salvager.outcome.access = access;
@@ -540,19 +543,10 @@ impl<'a> Salvager<'a> {
         let Some(description) = description else {
             return Err(Error::log(source.path(), LogError::DescriptionLost));
         };
-        Ok([MAGIC.as_slice(), &description].concat())
+        let mut head = [MAGIC.as_slice(), &description].concat();
+        clear_in_use(&mut head);
+        Ok(head)
     }
-}
-
-/// Events that stand between transactions.
-const fn is_about_the_log(event_type: u8) -> bool {
-    matches!(
-        event_type,
-        event_type::FORMAT_DESCRIPTION
-            | event_type::PREVIOUS_GTIDS
-            | event_type::ROTATE
-            | event_type::STOP
-    )
 }
 
 fn write(
@@ -575,8 +569,9 @@ fn write(
             let read = reader.read(target)?;
             let bytes = target.get(..read).unwrap_or_default();
             writer.write_all(bytes).map_err(failed())?;
-            let count = u64::try_from(read.max(1)).unwrap_or(1);
-            at = at.saturating_add(count);
+            let count = u64::try_from(read).unwrap_or(u64::MAX);
+            // Nothing is there where the file was cut meanwhile, which is told at the end.
+            at = at.saturating_add(count.max(1));
             written = written.saturating_add(count);
         }
     }
