@@ -88,4 +88,5 @@ pub mod open;
 pub mod ops;
 pub mod report;
 pub mod secret;
+pub mod text;
 pub mod walk;

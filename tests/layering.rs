@@ -35,25 +35,26 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("config", &["io", "error"]),
-    ("finding", &["io", "log"]),
+    ("text", &["io"]),
+    ("finding", &["io", "log", "text"]),
     (
         "check",
         &[
             "event", "mariadb", "log", "crypto", "keyring", "io", "open", "ops", "config",
-            "finding", "error",
+            "finding", "text", "error",
         ],
     ),
     (
         "audit",
         &[
-            "secret", "event", "log", "keyring", "io", "open", "ops", "config", "finding", "check",
-            "error",
+            "secret", "event", "log", "keyring", "io", "open", "ops", "config", "finding", "text",
+            "check", "error",
         ],
     ),
     (
         "report",
         &[
-            "event", "log", "keyring", "open", "ops", "finding", "check", "audit", "error",
+            "event", "log", "keyring", "open", "ops", "text", "finding", "check", "audit", "error",
         ],
     ),
 ];

@@ -15,7 +15,7 @@ use super::facts::replica_files::ReplicaFileFacts;
 use super::facts::settings::{Product, Settings};
 use super::files;
 use crate::check;
-use crate::finding::path_text;
+use crate::text::path_text;
 
 /// More is no configuration.
 const LARGEST_FILE: u64 = 1 << 20;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::facts::AuditFacts;
 use super::judge::options::encrypts_logs;
 use crate::check::facts::LogStatus;
-use crate::finding::path_text;
+use crate::text::path_text;
 
 /// All servers of an audit and the ways between them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -165,7 +165,11 @@ impl Scan<'_> {
                 self.look(local, &opened, Reason::Named);
             }
             // Servers purge logs while somebody looks.
-            Err(error) if file.by_index && error.is_not_found() && !listing::exists(path) => {
+            Err(error)
+                if file.by_index
+                    && error.is_not_found()
+                    && matches!(listing::exists(path), Ok(false)) =>
+            {
                 let vanished = &mut local.collected.counts.vanished;
                 *vanished = vanished.saturating_add(1);
             }

@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::crypto::stream::CtrStream;
-use crate::finding::path_text;
 use crate::log::header::{self, EncryptionHeader};
+use crate::text::path_text;
 
 /// Everything that rules over more than one file need.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -7,8 +7,9 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use rayon::slice::ParallelSliceMut;
 
 use super::facts::{EncryptionFacts, Facts, FilePath, IndexFacts, LogFacts, Mark};
-use crate::finding::{Finding, Policy, RuleId, Severity, path_text};
+use crate::finding::{Finding, Policy, RuleId, Severity};
 use crate::log::header;
+use crate::text::path_text;
 
 /// Different bodies under one key that are kept apart; beyond, the first stands for all.
 const MOST_BODIES: usize = 8;

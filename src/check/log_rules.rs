@@ -10,7 +10,7 @@ use super::scan::{Local, Scan};
 use crate::error::describe;
 use crate::event;
 use crate::event::format_description::FormatDescription;
-use crate::finding::{Evidence, Finding, RuleId, Severity, path_text};
+use crate::finding::{Evidence, Finding, RuleId, Severity};
 use crate::keyring::KeyringError;
 use crate::keyring::rotation::{RotationState, ServerKeys};
 use crate::log::header::{self, EncryptionHeader};
@@ -18,6 +18,7 @@ use crate::log::key_id::{KeyId, PREFIX};
 use crate::log::{LogKind, Magic};
 use crate::mariadb::error::MariadbError;
 use crate::open::{KeyStatus, LogError, Probe};
+use crate::text::path_text;
 
 /// Bytes of a body that are zero in no ciphertext.
 const ZEROS: usize = 64;

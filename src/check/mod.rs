@@ -42,11 +42,12 @@ use rayon::slice::ParallelSliceMut;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, describe};
-use crate::finding::{self, Baseline, Finding, Policy, path_text};
+use crate::finding::{self, Baseline, Finding, Policy};
 use crate::io::pipeline::Progress;
 use crate::io::tree::{self, WalkOptions};
 use crate::keyring::Keyring;
 use crate::ops::shard::Shard;
+use crate::text::path_text;
 use facts::ServerFacts;
 use scan::{Collected, Scan};
 use targets::Roots;

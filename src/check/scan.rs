@@ -19,7 +19,7 @@ use super::targets::{Roots, real};
 use super::{CheckOptions, Counts};
 use crate::config::option_file::OptionFile;
 use crate::error::Error;
-use crate::finding::{Finding, RuleId, path_text};
+use crate::finding::{Finding, RuleId};
 use crate::io::TransferError;
 use crate::io::pipeline::Progress;
 use crate::io::tree::{Batch, Directory, Visitor};
@@ -30,6 +30,7 @@ use crate::log::{LogKind, PROBE_LENGTH, header};
 use crate::open;
 use crate::ops::shard::Shard;
 use crate::ops::targets::{has_log_extension, is_index, read_index};
+use crate::text::path_text;
 
 /// What a scan brings.
 #[derive(Debug, Default)]

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::facts::{Facts, IndexFacts};
 use super::judge::unlisted;
-use crate::finding::path_text;
 use crate::io::location;
 use crate::ops::targets::read_index;
+use crate::text::path_text;
 
 /// How long a server has to list a log that it has just made: it does so in the same breath.
 const BREATH: Duration = Duration::from_millis(250);

@@ -7,9 +7,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use binlogsec::finding::unseen::{is_unseen, printable};
 use binlogsec::io::sink::SinkOptions;
 use binlogsec::log::key_id::KeyId;
+use binlogsec::text::unseen::{is_unseen, printable};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::audit::AuditArgs;

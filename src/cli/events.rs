@@ -7,7 +7,6 @@ use anyhow::bail;
 use binlogsec::error::{Error, ErrorClass, describe};
 use binlogsec::event::event_type;
 use binlogsec::event::gtid_set::GtidSet;
-use binlogsec::finding::path_text;
 use binlogsec::io::TransferError;
 use binlogsec::keyring::Keyring;
 use binlogsec::open::{LogError, OpenLog};
@@ -16,6 +15,7 @@ use binlogsec::ops::targets::{Origin, Target, Targets};
 use binlogsec::report::csv::EventsCsv;
 use binlogsec::report::human;
 use binlogsec::report::model::{EVENTS_SCHEMA, EventEntry, EventsEnd, Failure, StatsReport};
+use binlogsec::text::path_text;
 use clap::{Args, ValueEnum};
 
 use super::args::KeyArgs;

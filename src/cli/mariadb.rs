@@ -7,12 +7,12 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use binlogsec::error::Error;
-use binlogsec::finding::unseen::printable;
 use binlogsec::io::TransferError;
 use binlogsec::io::source::FileSource;
 use binlogsec::keyring::MariadbOptions;
 use binlogsec::mariadb::cipher::Mode;
 use binlogsec::mariadb::key_file::{DerivationDigest, MAX_PASSWORD, SALTED, Unlock};
+use binlogsec::text::unseen::printable;
 use zeroize::Zeroizing;
 
 use super::args::{MariadbArgs, MariadbCipher, MariadbDigest, UnlockArgs};

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
-use binlogsec::finding::unseen::printable;
+use binlogsec::text::unseen::printable;
 use serde::Serialize;
 
 use super::args::{Color, Global};

@@ -2,10 +2,8 @@
 //! Whoever judges something makes findings of these types; every report renders them.
 
 pub mod baseline;
-pub mod path_text;
 pub mod policy;
 pub mod rules;
-pub mod unseen;
 
 pub use baseline::Baseline;
 pub use policy::{Policy, PolicyError};
@@ -15,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::path_text;
 use rules::Language;
 
 /// Something that is not as it should be.

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::model::{FindingsView, SubjectEntry};
-use crate::finding::unseen::is_unseen;
+use crate::text::unseen::is_unseen;
 
 /// Workflow commands, one for each finding that no baseline accepts, and the verdict.
 ///

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::model::{FindingEntry, FindingsView};
-use crate::finding::unseen::is_unseen;
+use crate::text::unseen::is_unseen;
 
 /// A test case for each finding, and one that passes for each rule without any. Findings that do
 /// not count are skipped cases.

@@ -11,8 +11,9 @@ use crate::check::{CheckOutcome, Counts};
 use crate::error::Error;
 use crate::event::gtid_set::GtidError;
 use crate::finding::rules::Language;
-use crate::finding::{Evidence, Finding, Remedy, Severity, Subject, path_text};
+use crate::finding::{Evidence, Finding, Remedy, Severity, Subject};
 use crate::ops::shard::{Shard, ShardError};
+use crate::text::path_text;
 
 /// Missing shards that are named one by one.
 const MOST_NAMED: usize = 20;

@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::model::{FindingEntry, FindingsView};
-use crate::finding::{Evidence, Rule, RuleId, Severity, Subject, path_text};
+use crate::finding::{Evidence, Rule, RuleId, Severity, Subject};
+use crate::text::path_text;
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 

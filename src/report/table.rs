@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::Style;
 use unicode_width::UnicodeWidthStr;
 
-pub(crate) use crate::finding::unseen::printable;
+pub(crate) use crate::text::unseen::printable;
 
 /// What stands between two columns.
 const GAP: &str = "  ";

@@ -10,7 +10,8 @@ use serde::{Serialize, Serializer};
 
 use super::server::Flavour;
 use crate::finding::rules::Language;
-use crate::finding::{Evidence, Remedy, Subject, path_text};
+use crate::finding::{Evidence, Remedy, Subject};
+use crate::text::path_text;
 
 /// Whose server in which version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

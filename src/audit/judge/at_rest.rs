@@ -8,7 +8,8 @@ use crate::audit::facts::data_directory::{DataDirectoryFacts, KeyringFile};
 use crate::audit::facts::replica_files::ReplicaFileFacts;
 use crate::audit::facts::settings::Settings;
 use crate::finding::rules::Language;
-use crate::finding::{Policy, Remedy, RuleId, Severity, Subject, path_text};
+use crate::finding::{Policy, Remedy, RuleId, Severity, Subject};
+use crate::text::path_text;
 
 /// What servers give master.info.
 const REPLICA_FILE_MODE: u32 = 0o660;

@@ -7,7 +7,8 @@ use crate::audit::facts::certificate::{
     Certificate, CertificateFacts, CertificateRole, PrivateKeyFacts,
 };
 use crate::audit::facts::settings::Settings;
-use crate::finding::{Evidence, RuleId, Subject, path_text};
+use crate::finding::{Evidence, RuleId, Subject};
+use crate::text::path_text;
 
 /// Shorter ones are computed by who has the means.
 const LEAST_RSA_BITS: usize = 2048;

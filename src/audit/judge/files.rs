@@ -5,7 +5,8 @@ use crate::audit::NamedOptions;
 use crate::audit::facts::settings::Settings;
 use crate::config::option_file::{Omission, OmissionReason};
 use crate::finding::rules::Language;
-use crate::finding::{Remedy, RuleId, Severity, Subject, path_text};
+use crate::finding::{Remedy, RuleId, Severity, Subject};
+use crate::text::path_text;
 
 /// Judges what option files leave out, and whether there was a data directory to look at.
 pub(in crate::audit) fn judge(

@@ -6,6 +6,7 @@ mod controls;
 mod logs;
 mod servers;
 
+use crate::text::path_text;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -205,11 +206,10 @@ impl Rule {
         };
         // One kind of place in each template: what is put in is not looked at again.
         if self.remedy.contains("{path}") {
-            self.remedy
-                .replace("{path}", &super::path_text::quoted(path))
+            self.remedy.replace("{path}", &path_text::quoted(path))
         } else {
             self.remedy
-                .replace("{directory}", &super::path_text::quoted(directory))
+                .replace("{directory}", &path_text::quoted(directory))
         }
     }
 }

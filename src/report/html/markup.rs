@@ -1,6 +1,6 @@
 //! Text within markup.
 
-use crate::finding::unseen::is_unseen;
+use crate::text::unseen::is_unseen;
 
 /// For text and attributes alike. Characters that a page would obey or cannot hold are shown as
 /// escapes; so are those that nobody sees.

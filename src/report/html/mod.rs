@@ -256,7 +256,7 @@ fn certificates(page: &mut String, certificates: &[CertificateFacts]) -> fmt::Re
          <th scope=\"col\">Signature</th><th scope=\"col\">Names</th></tr></thead>\n<tbody>\n",
     );
     for facts in certificates {
-        let path = escaped(&crate::finding::path_text::text(&facts.path));
+        let path = escaped(&crate::text::path_text::text(&facts.path));
         let Some(certificate) = &facts.certificate else {
             let problem = facts.problem.as_deref().unwrap_or_default();
             writeln!(

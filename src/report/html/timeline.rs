@@ -7,7 +7,7 @@ use std::path::Path;
 use super::markup::{escaped, shortened};
 use crate::check::Facts;
 use crate::check::facts::{LogFacts, LogStatus};
-use crate::finding::path_text;
+use crate::text::path_text;
 
 const WIDTH: usize = 980;
 const LABELS: usize = 190;

@@ -1,6 +1,6 @@
 //! The report of `binlogsec decrypt`.
 
-use crate::finding::path_text;
+use crate::text::path_text;
 use std::path::Path;
 
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! The report of `binlogsec encrypt`.
 
-use crate::finding::path_text;
+use crate::text::path_text;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;

@@ -7,7 +7,8 @@ use super::Failure;
 #[cfg(test)]
 use super::schema;
 use crate::finding::rules::{Control, Language, Rule};
-use crate::finding::{Acceptance, Evidence, Finding, Severity, Subject, path_text};
+use crate::finding::{Acceptance, Evidence, Finding, Severity, Subject};
+use crate::text::path_text;
 
 /// One finding.
 #[derive(Debug, Serialize)]

@@ -1,6 +1,6 @@
 //! The report of `binlogsec keyring`.
 
-use crate::finding::path_text;
+use crate::text::path_text;
 use serde::Serialize;
 
 use super::Failure;

@@ -1,6 +1,6 @@
 //! The report of `binlogsec keyring new`, `add-key` and `convert`.
 
-use crate::finding::path_text;
+use crate::text::path_text;
 use serde::Serialize;
 
 use crate::log::key_id::KeyId;
@@ -34,7 +34,7 @@ impl KeyringChangeReport {
         Self {
             schema: "binlogsec.keyring-change/1",
             status,
-            path: path_text::text(written.path),
+            path: path_text::text(&written.path),
             format: written.format.to_string(),
             entries: written.entries,
             key_id: written.key_id.as_ref().map(KeyId::to_string),

@@ -22,7 +22,7 @@ pub(crate) mod schema;
 mod shard;
 mod verify;
 
-use crate::finding::path_text;
+use crate::text::path_text;
 use std::path::Path;
 
 use std::borrow::Cow;

@@ -1,6 +1,6 @@
 //! The reports of `binlogsec rekey` and `binlogsec header restore`.
 
-use crate::finding::path_text;
+use crate::text::path_text;
 use std::path::Path;
 
 use serde::Serialize;

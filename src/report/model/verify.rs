@@ -1,6 +1,6 @@
 //! The report of `binlogsec verify`.
 
-use crate::finding::path_text;
+use crate::text::path_text;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
@@ -225,7 +225,7 @@ impl VerifyEntry {
             (true, false) => "whole",
         };
         Self {
-            path: path_text::text(file.path),
+            path: path_text::text(&file.path),
             status: status.into(),
             kind: file.kind.as_ref().map(|kind| kind.name().into()),
             role: file.description.as_ref().map(role),
@@ -311,8 +311,8 @@ impl NoteEntry {
 impl GapEntry {
     fn new(gap: &Gap) -> Self {
         Self {
-            before: path_text::text(gap.before),
-            after: path_text::text(gap.after),
+            before: path_text::text(&gap.before),
+            after: path_text::text(&gap.after),
             reason: gap.kind.to_string(),
         }
     }
