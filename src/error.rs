@@ -169,8 +169,7 @@ impl LogError {
     #[must_use]
     pub const fn class(&self) -> ErrorClass {
         match self {
-            // As with keyrings: what is none is no damaged one.
-            Self::NotEncrypted | Self::NotALog | Self::Unsupported { .. } => ErrorClass::Work,
+            Self::NotEncrypted | Self::Unsupported { .. } => ErrorClass::Work,
             Self::NoKeys { .. } | Self::KeyMissing { .. } | Self::WrongKey { .. } => {
                 ErrorClass::Key
             }

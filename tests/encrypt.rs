@@ -179,7 +179,7 @@ const REFUSALS: &[(&str, i32, &str)] = &[
     ),
     (
         "text -o out --keyring keyring",
-        2,
+        4,
         "text is refused: not a log: it starts neither with fe 62 69 6e (plaintext) nor with fd 62 69 6e (encrypted)",
     ),
     (

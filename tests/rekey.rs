@@ -121,7 +121,7 @@ fn refusals_say_why_and_change_nothing() {
     let names_before = names(workdir.at());
     for (arguments, code, message) in [
         ("rekey plain --keyring keyring", 2, "plain is refused: it is not encrypted, and so has no header; `encrypt` gives it one".to_owned()),
-        ("rekey text --keyring keyring", 2, "log text: not a log: it starts neither with fe 62 69 6e (plaintext) nor with fd 62 69 6e (encrypted)".to_owned()),
+        ("rekey text --keyring keyring", 4, "log text: not a log: it starts neither with fe 62 69 6e (plaintext) nor with fd 62 69 6e (encrypted)".to_owned()),
         ("rekey nowhere --keyring keyring", 2, "cannot open nowhere: No such file or directory (os error 2)".to_owned()),
         ("rekey binlog.000001 --keyring other", 3, format!("log binlog.000001: key {ID_3} is not in other (2 entries); a rotation removes older keys, so look for a copy of the keyring from before it")),
         ("rekey binlog.000001", 3, "no key was given to encrypt under: name a keyring by --keyring FILE".to_owned()),

@@ -170,6 +170,9 @@ fn run_mark(args: &CheckArgs) -> RunMark {
 }
 
 fn targets(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<CheckTargets> {
+    if args.paths.iter().any(|path| path.as_os_str() == "-") {
+        bail!("check looks at files and directories; what a stream is, `binlogsec inspect -` says");
+    }
     let locations = match (&args.defaults_file, &args.datadir) {
         (Some(file), directory) => Some(locations(file, directory.as_deref(), terminal)?),
         (None, Some(directory)) => Some(LogLocations::in_directory(directory.clone())),

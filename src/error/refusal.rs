@@ -16,6 +16,11 @@ pub enum Refusal {
         /// Under which id its key is.
         key_id: KeyId,
     },
+    /// Ciphertext of a MariaDB server: there is no header whose key could be changed.
+    #[error(
+        "MariaDB encrypted it already, event by event, and no header names its key; to put it under another one, `decrypt` it and `encrypt` the plaintext"
+    )]
+    EncryptedByMariaDb,
     /// A plaintext log of a MariaDB server.
     #[error(
         "a MariaDB server wrote it, and no MariaDB server reads MySQL's encryption; such a server encrypts its logs itself (encrypt_binlog=ON)"

@@ -50,6 +50,14 @@ pub enum ChoiceError {
         /// Where it was looked for.
         searched: String,
     },
+    /// There are keys of MariaDB alone, and its logs have no header that could name one.
+    #[error(
+        "{searched}: the keys are a MariaDB server's, and headers, which MySQL's logs alone have, name none of them; name a MySQL server's keyring by --keyring FILE"
+    )]
+    OfMariaDb {
+        /// Where the keys are.
+        searched: String,
+    },
     /// A keyring has keys in use of several servers.
     #[error("keys of several servers are in use: name one by --key-id: {}", list(.ids))]
     SeveralServers {
@@ -83,6 +91,10 @@ impl Keyring {
     pub fn choose(&self, id: Option<&KeyId>) -> Result<NamedKey, ChoiceError> {
         if self.is_empty() {
             return Err(ChoiceError::NoSource);
+        }
+        if self.is_of_mariadb() && self.key_files.is_empty() && self.command.is_none() {
+            let searched = self.describe_sources();
+            return Err(ChoiceError::OfMariaDb { searched });
         }
         let id = match id {
             Some(id) => id.clone(),
@@ -180,6 +192,14 @@ mod tests {
         }
         let chosen = keys.choose(None).unwrap().id.to_string();
         assert!(chosen.ends_with("_3"), "{chosen}");
+        let mut of_mariadb = Keyring::new();
+        let path = directory.path().join("keys.txt");
+        std::fs::write(&path, format!("1;{HEX}\n")).unwrap();
+        of_mariadb.add_file(&path).unwrap();
+        for id in [None, Some(KeyId::new(b"1"))] {
+            let refused = of_mariadb.choose(id.as_ref());
+            assert!(matches!(refused, Err(ChoiceError::OfMariaDb { .. })));
+        }
         let several = ChoiceError::SeveralServers {
             ids: vec![KeyId::new(b"a"), KeyId::new(b"b")],
         };

@@ -132,6 +132,7 @@ pub(super) fn no_matter(error: Error) -> Result<Refusal, Error> {
         Error::Refused {
             source:
                 source @ (Refusal::AlreadyEncrypted { .. }
+                | Refusal::EncryptedByMariaDb
                 | Refusal::Unreadable(LogError::NotALog | LogError::Empty)),
             ..
         } => Ok(source),
@@ -202,7 +203,8 @@ fn check_plain(
         LogKind::MysqlEncrypted(header) => Err(refused(Refusal::AlreadyEncrypted {
             key_id: header.key_id,
         })),
-        LogKind::MariadbPlain(_) | LogKind::MariadbEncrypted(..) => Err(refused(Refusal::MariaDb)),
+        LogKind::MariadbEncrypted(..) => Err(refused(Refusal::EncryptedByMariaDb)),
+        LogKind::MariadbPlain(_) => Err(refused(Refusal::MariaDb)),
         _ => {
             let obstacle = Probe::without_keys(file_start).obstacle().cloned();
             Err(refused(obstacle.unwrap_or(LogError::NotALog).into()))

@@ -257,12 +257,7 @@ pub(super) fn check_plain(
             Err(Error::refused(name, Refusal::InUse))
         }
         LogKind::MariadbPlain(description) => Ok(description),
-        LogKind::MariadbEncrypted(..) => Err(Error::refused(
-            name,
-            Refusal::AlreadyEncrypted {
-                key_id: key_id(LOG_KEY_ID),
-            },
-        )),
+        LogKind::MariadbEncrypted(..) => Err(Error::refused(name, Refusal::EncryptedByMariaDb)),
         LogKind::MysqlPlain(_) | LogKind::MysqlEncrypted(_) => {
             Err(Error::refused(name, Refusal::NotMariaDb))
         }

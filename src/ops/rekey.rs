@@ -219,6 +219,7 @@ pub(super) fn encryption_header(start: &[u8], path: &Path) -> Result<EncryptionH
         LogKind::MysqlPlain(_) | LogKind::MariadbPlain(_) => {
             Err(Error::refused(path, Refusal::NotEncrypted))
         }
+        LogKind::MariadbEncrypted(..) => Err(Error::refused(path, Refusal::EncryptedByMariaDb)),
         _ => {
             let obstacle = Probe::without_keys(start).obstacle().cloned();
             Err(Error::log(path, obstacle.unwrap_or(LogError::NotALog)))
