@@ -30,6 +30,14 @@ pub enum MariadbError {
         "encrypted by MariaDB, and no key of it was given: name its key file by --mariadb-keys FILE"
     )]
     NoKeys,
+    /// The key that was chosen is not among those that were offered.
+    #[error("there is no key {id} in {searched}; --mariadb-key-id names the key to take")]
+    KeyMissing {
+        /// Its id.
+        id: u32,
+        /// Where keys came from.
+        searched: String,
+    },
     /// Keys were offered, and all of them are of another version.
     #[error(
         "encrypted under version {version} of its key, and the file_key_management plugin has only version 1 ({searched}); if these keys come from another plugin, say --mariadb-any-key-version"
@@ -108,7 +116,11 @@ impl MariadbError {
     pub const fn is_about_keys(&self) -> bool {
         matches!(
             self,
-            Self::NoKeys | Self::KeyVersion { .. } | Self::WrongKey { .. } | Self::Ambiguous { .. }
+            Self::NoKeys
+                | Self::KeyMissing { .. }
+                | Self::KeyVersion { .. }
+                | Self::WrongKey { .. }
+                | Self::Ambiguous { .. }
         )
     }
 }

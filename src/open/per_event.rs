@@ -180,6 +180,19 @@ impl PerEvent {
         self.has_checksums && event.is_some_and(|event| checksum::verify(event, false).is_ok())
     }
 
+    /// Whether a header at `offset`, with as many of its event's `bytes` as are at hand, cannot be
+    /// that of one.
+    #[must_use]
+    pub fn is_implausible(&self, header: &EventHeader, offset: u64, bytes: &[u8]) -> bool {
+        let event = EventSpan {
+            offset,
+            length: header.length,
+        };
+        let is_impossible = detect::is_impossible(header, event, self.has_foreign_positions())
+            && !self.has_right_checksum(header, bytes);
+        is_impossible || is_no_description(header, bytes)
+    }
+
     /// The first event with an impossible header in a piece of plaintext; only events that start
     /// in it are looked at, of which the first is `event` or follows it.
     #[must_use]
@@ -196,10 +209,7 @@ impl PerEvent {
                 let at = usize::try_from(event.offset.saturating_sub(offset)).ok()?;
                 let bytes = plain.get(at..)?;
                 let header = EventHeader::parse(bytes).ok()?;
-                let is_impossible =
-                    detect::is_impossible(&header, event, self.has_foreign_positions())
-                        && !self.has_right_checksum(&header, bytes);
-                if is_impossible || is_no_description(&header, bytes) {
+                if self.is_implausible(&header, event.offset, bytes) {
                     let offset = event.offset;
                     return Some(MariadbError::Implausible { offset });
                 }
@@ -241,9 +251,14 @@ fn find_key(beginning: &Beginning<'_>, keys: Option<&Keyring>) -> Result<ProvenK
     let searched = || keys.describe_sources();
     let version = beginning.start.key_version;
     let candidates = keys.mariadb_candidates(version);
-    if candidates.is_empty() && version != 1 {
+    if candidates.is_empty() {
         let searched = searched();
-        return Err(MariadbError::KeyVersion { version, searched }.into());
+        return Err(match keys.mariadb_options().key_id {
+            _ if version != 1 => MariadbError::KeyVersion { version, searched },
+            Some(id) => MariadbError::KeyMissing { id, searched },
+            None => MariadbError::NoKeys,
+        }
+        .into());
     }
     let chosen = keys.mariadb_options().mode;
     let modes = chosen.as_ref().map_or(&Mode::ALL[..], std::slice::from_ref);

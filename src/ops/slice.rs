@@ -23,7 +23,7 @@ use crate::io::pipeline::{CHUNK, Progress};
 use crate::io::sealed::Recipients;
 use crate::io::sink::AtomicFile;
 use crate::open::OpenLog;
-use crate::walk::{Depth, PlainSource, Walker};
+use crate::walk::{Depth, PlainSource, Walker, is_in_use};
 
 /// The head of a statement that tells BEGIN and COMMIT from others, behind status variables.
 const QUERY_HEAD: usize = 64 << 10;
@@ -101,7 +101,7 @@ impl SlicePlan {
 pub fn plan(log: &OpenLog, options: &SliceOptions) -> Result<SlicePlan, Error> {
     let description = log.probe().description();
     let is_relay = description.is_some_and(FormatDescription::is_relay_log);
-    let in_use = description.is_none_or(FormatDescription::in_use);
+    let in_use = is_in_use(log, description)?;
     let mut walker = Walker::new(log, Depth::Headers);
     let mut planner = Planner {
         options,

@@ -13,15 +13,15 @@ pub use summary::Summary;
 
 use crate::error::Error;
 use crate::event::event_type;
-use crate::event::format_description::FormatDescription;
 use crate::event::gtid::{TransactionId, TransactionStart};
 use crate::event::payload::{Payload, PayloadError};
 use crate::event::table_map::{Column, TableMap};
 use crate::event::transaction::Progress as TransactionProgress;
 use crate::event::walker::{EventView, WalkError};
 use crate::io::TransferError;
-use crate::open::OpenLog;
-use crate::walk::{Depth, PartReader, PlainSource, Walker};
+use crate::mariadb::error::MariadbError;
+use crate::open::{LogError, OpenLog};
+use crate::walk::{Depth, PartReader, PlainSource, Walker, is_in_use};
 
 /// Tables that are remembered at once; a transaction uses a few.
 const MAX_TABLES: usize = 4096;
@@ -60,12 +60,33 @@ pub struct Listed {
     pub events: u64,
     /// Events that passed the filter.
     pub listed: u64,
-    /// Events with a wrong checksum, and payloads that could not be unfolded.
+    /// Events with a wrong checksum or what cannot be an event's header, and payloads that could not be unfolded.
     pub damaged: u64,
     /// Why the log could not be read to its end.
-    pub stopped: Option<WalkError>,
+    pub stopped: Option<Stop>,
     /// Whether that is how a log ends whose server is writing it or crashed.
     pub cut_tail: bool,
+}
+
+/// Where a log cannot be read further.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub enum Stop {
+    /// By the plaintext.
+    Walk(#[from] WalkError),
+    /// By what MariaDB leaves in clear: the plaintext ends there.
+    Mariadb(#[from] MariadbError),
+}
+
+impl Stop {
+    /// Whether this is how a log looks whose writer was stopped in the middle of an event.
+    #[must_use]
+    pub const fn is_cut(&self) -> bool {
+        match self {
+            Self::Walk(error) => error.is_cut(),
+            Self::Mariadb(error) => matches!(error, MariadbError::Cut { .. }),
+        }
+    }
 }
 
 /// Takes records one by one.
@@ -81,10 +102,22 @@ pub fn list(
     filter: &EventFilter,
     receive: &mut Receiver<'_>,
 ) -> Result<Listed, Error> {
-    let description = log.probe().description();
-    let in_use = description.is_none_or(FormatDescription::in_use);
-    let mut listed = list_plain(log, filter, receive)?;
-    listed.cut_tail = in_use && listed.stopped.is_some_and(|error| error.is_cut());
+    let per_event = log.probe().per_event();
+    let is_strange = |event: &EventView<'_>| {
+        per_event.is_some_and(|log| log.is_implausible(&event.header, event.offset, event.bytes))
+    };
+    let mut listed = list_but(log, filter, receive, &is_strange)?;
+    let is_read_to_its_end = |stop: Option<u64>| stop.is_none_or(|stop| stop > log.plain_length());
+    if let Some(LogError::Mariadb(tail)) = log.tail_damage()
+        && listed.stopped.is_none()
+        && is_read_to_its_end(filter.stop_position)
+    {
+        listed.stopped = Some(tail.into());
+    }
+    listed.cut_tail = match &listed.stopped {
+        Some(stop) if stop.is_cut() => is_in_use(log, log.probe().description())?,
+        _ => false,
+    };
     Ok(listed)
 }
 
@@ -96,6 +129,16 @@ pub fn list_plain(
     source: &dyn PlainSource,
     filter: &EventFilter,
     receive: &mut Receiver<'_>,
+) -> Result<Listed, Error> {
+    list_but(source, filter, receive, &|_| false)
+}
+
+/// Events that are strange count as damaged, whatever their checksums.
+fn list_but(
+    source: &dyn PlainSource,
+    filter: &EventFilter,
+    receive: &mut Receiver<'_>,
+    is_strange: &dyn Fn(&EventView<'_>) -> bool,
 ) -> Result<Listed, Error> {
     let mut walker = Walker::new(source, Depth::Whole);
     if let Some(start) = filter.start_position {
@@ -118,10 +161,10 @@ pub fn list_plain(
             break;
         }
         match walker.next_event() {
-            Ok(Some(event)) => lister.event(&event)?,
+            Ok(Some(event)) => lister.event(&event, is_strange(&event))?,
             Ok(None) => break,
             Err(Error::Walk { source, .. }) => {
-                lister.listed.stopped = Some(source);
+                lister.listed.stopped = Some(source.into());
                 break;
             }
             Err(error) => return Err(error),
@@ -150,8 +193,8 @@ struct Lister<'a, 'r> {
 
 impl Lister<'_, '_> {
     /// One event of the log itself, and those in it.
-    fn event(&mut self, event: &EventView<'_>) -> Result<(), Error> {
-        let damaged = event.is_whole() && event.verify_checksum().is_err();
+    fn event(&mut self, event: &EventView<'_>, is_strange: bool) -> Result<(), Error> {
+        let damaged = is_strange || event.is_whole() && event.verify_checksum().is_err();
         let id = TransactionStart::parse(event)
             .and_then(Result::ok)
             .filter(|_| !damaged);

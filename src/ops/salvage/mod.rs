@@ -167,10 +167,22 @@ impl Body<'_> {
         }
     }
 
+    /// What would stand before the first byte of the stream stays as it is.
     fn decipher(&self, file_offset: u64, shift: i64, bytes: &mut [u8]) {
-        if let Some(stream) = &self.stream {
+        let before = i128::from(self.start)
+            .saturating_sub(file_offset.into())
+            .saturating_sub(shift.into());
+        let before = usize::try_from(before.max(0)).unwrap_or(usize::MAX);
+        if let (Some(stream), Some(bytes)) = (&self.stream, bytes.get_mut(before..)) {
             stream.apply(self.plain_offset(file_offset, shift), bytes);
         }
+    }
+
+    /// Whether the plaintext starts as one, where it should.
+    fn has_magic(&self) -> Result<bool, TransferError> {
+        let mut magic = [0; MAGIC.len()];
+        let read = self.read(self.start, 0, &mut magic)?;
+        Ok(read == magic.len() && magic == MAGIC)
     }
 }
 
@@ -269,6 +281,7 @@ fn open<'a>(
     if !given && !damaged_header {
         ways.push((None, "plaintext".to_owned()));
     }
+    let has_way = !ways.is_empty();
     for (stream, name) in ways {
         let start = if stream.is_some() { BODY_OFFSET } else { 0 };
         let body = Body {
@@ -282,8 +295,12 @@ fn open<'a>(
         }
     }
     let error = match (header, &own_header) {
-        (Some(header), _) if keys.is_empty() && options.password.is_none() => LogError::NoKeys {
+        (Some(header), _) if !has_way && keys.is_empty() => LogError::NoKeys {
             key_id: header.key_id.clone(),
+        },
+        (Some(header), _) if !has_way => LogError::KeyMissing {
+            key_id: header.key_id.clone(),
+            searched: keys.describe_sources(),
         },
         (None, Err(error)) if damaged_header && !given => LogError::HeaderDamaged(error.clone()),
         _ => LogError::NothingToSalvage,
@@ -392,6 +409,11 @@ impl<'a> Salvager<'a> {
         let length = self.body.source.length();
         let (mut at, mut shift) = (first.file_offset, first.shift);
         self.read_description(at, shift)?;
+        let start = self.body.start;
+        let is_regular = shift == 0 && at == start.saturating_add(FIRST_EVENT);
+        if is_regular && self.body.events.is_none() && !self.body.has_magic()? {
+            self.gap(start..at, 0, false);
+        }
         let mut told = 0_u64;
         while at < length {
             if let Some(bytes) = self.scanner.event_at(at, shift)? {

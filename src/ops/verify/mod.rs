@@ -28,7 +28,7 @@ use crate::keyring::Keyring;
 use crate::log::LogKind;
 use crate::mariadb::error::MariadbError;
 use crate::open::{LogError, OpenLog};
-use crate::walk::PlainSource;
+use crate::walk::{PlainSource, is_in_use};
 
 /// So many damages of one log are kept with their places; more are counted.
 pub const MAX_DAMAGES_KEPT: usize = 100;
@@ -268,7 +268,8 @@ pub fn verify_plain(
     let mut joined = Joined::new(source, is_relay);
     joined.run(progress)?;
     source.check_size()?;
-    Ok(joined.finish(description))
+    let in_use = is_in_use(source, description.as_ref())?;
+    Ok(joined.finish(description, in_use))
 }
 
 /// The segments up to here as one.
@@ -348,11 +349,10 @@ impl<'s> Joined<'s> {
         Ok(())
     }
 
-    fn finish(self, description: Option<FormatDescription>) -> Verified {
+    fn finish(self, description: Option<FormatDescription>, in_use: bool) -> Verified {
         let Self {
             source, mut whole, ..
         } = self;
-        let in_use = description.as_ref().is_none_or(FormatDescription::in_use);
         let mut notes = Vec::new();
         if in_use {
             notes.push(Note::InUse);
