@@ -90,6 +90,7 @@ const COMMANDS: &[(&str, i32, &str)] = &[
         0,
         "header restore binlog.000003 header --keyring keyring",
     ),
+    ("header-dump", 0, "header dump binlog.000003"),
     (
         "salvage",
         0,

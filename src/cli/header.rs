@@ -7,7 +7,7 @@ use binlogsec::io::sink::SinkOptions;
 use binlogsec::ops::header::{self, RestoreOptions};
 use binlogsec::ops::transfer::Output;
 use binlogsec::report::human;
-use binlogsec::report::model::HeaderReport;
+use binlogsec::report::model::{HeaderDumpReport, HeaderReport};
 use clap::{Args, Subcommand};
 
 use super::args::{Format, KeyArgs};
@@ -18,10 +18,11 @@ use super::{keys, process};
 
 const HEADER_EXAMPLES: &str = "\
 Examples:
+  binlogsec header dump binlog.000042
   binlogsec header dump binlog.000042 -o binlog.000042.header
   binlogsec header restore binlog.000042 binlog.000042.header --keyring component_keyring_file";
 
-/// Put a log's 512-byte encryption header aside, or back
+/// Show a log's 512-byte encryption header, put it aside, or back
 ///
 /// A header with its key opens the log, whatever was done to the log's own header since: keep it as
 /// safe as the log.
@@ -34,19 +35,25 @@ pub(crate) struct HeaderArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum HeaderAction {
-    /// Copy the header of an encrypted log into a file
-    Dump {
-        /// The log
-        log: PathBuf,
-        /// File for the 512 bytes; `-` is standard output
-        #[arg(short, long, value_name = "FILE")]
-        output: PathBuf,
-        /// Replace the file if it is there
-        #[arg(long)]
-        force: bool,
-    },
+    /// Show the parts of an encrypted log's header, or copy it into a file
+    Dump(DumpArgs),
     /// Put a header back before a log's body; its key must open the log
     Restore(RestoreArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DumpArgs {
+    /// The log
+    pub(crate) log: PathBuf,
+    /// Copy the 512 bytes into this file and show nothing; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace the file if it is there
+    #[arg(long, requires = "output")]
+    pub(crate) force: bool,
+    /// How to show the parts
+    #[arg(long, value_enum, default_value = "text", conflicts_with = "output")]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]
@@ -68,7 +75,10 @@ pub(crate) struct RestoreArgs {
 pub(crate) fn run(args: &HeaderArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     process::clean_up_on_signals()?;
     match &args.action {
-        HeaderAction::Dump { log, output, force } => dump(log, output, *force),
+        HeaderAction::Dump(args) => match &args.output {
+            Some(output) => dump(&args.log, output, args.force),
+            None => show(args, terminal),
+        },
         HeaderAction::Restore(args) => restore(args, terminal),
     }
 }
@@ -86,6 +96,24 @@ fn dump(log: &Path, output: &Path, force: bool) -> anyhow::Result<Exit> {
         header::dump(log, Output::File(output, options))?;
     }
     Ok(Exit::Done)
+}
+
+fn show(args: &DumpArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let anatomy = header::dissect(&args.log)?;
+    let report = HeaderDumpReport::new(&args.log, &anatomy);
+    let mut out = terminal.out();
+    match args.format {
+        Format::Json => write_json(&mut out, &report)?,
+        Format::Text => human::header_dump(&mut out, &report)?,
+    }
+    out.flush()?;
+    match &report.damage {
+        Some(damage) => {
+            terminal.error(&format!("{}: {damage}", args.log.display()));
+            Ok(Exit::Damage)
+        }
+        None => Ok(Exit::Done),
+    }
 }
 
 fn restore(args: &RestoreArgs, terminal: &Terminal) -> anyhow::Result<Exit> {

@@ -11,7 +11,7 @@ use crate::event;
 use crate::io::TransferError;
 use crate::io::source::FileSource;
 use crate::keyring::Keyring;
-use crate::log::header::{self, EncryptionHeader, HeaderError, LENGTH};
+use crate::log::header::{self, EncryptionHeader, FieldType, HeaderError, LENGTH};
 use crate::log::key_id::KeyId;
 use crate::open::{LogError, read_start, unlock};
 
@@ -31,6 +31,80 @@ pub fn dump(log: &Path, output: Output<'_>) -> Result<(), Error> {
         Output::Stream(writer, name) => write_all(writer, &header, name)?,
     }
     Ok(())
+}
+
+/// One part of a header, as it lies in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// What it is.
+    pub name: String,
+    /// File offset of its first byte.
+    pub offset: u64,
+    /// Its bytes: of a field its type, a key id's length, and its value.
+    pub bytes: Vec<u8>,
+    /// What they say, where that is text.
+    pub text: Option<String>,
+}
+
+/// What a header consists of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anatomy {
+    /// Its parts in order, without a gap between them.
+    pub parts: Vec<Part>,
+    /// Why a server would not read it.
+    pub damage: Option<HeaderError>,
+}
+
+/// Takes a log's header apart. No key is needed, and none is in it: the file password is wrapped.
+///
+/// # Errors
+/// As [`dump`]. Damage behind the magic is part of the outcome.
+pub fn dissect(log: &Path) -> Result<Anatomy, Error> {
+    let source = FileSource::open(log)?;
+    let header = first_chunk(&read_start(&source)?, log)?;
+    if !header.starts_with(&header::MAGIC) {
+        return Err(Error::refused(log, Refusal::NotEncrypted));
+    }
+    Ok(dissect_bytes(&header))
+}
+
+fn dissect_bytes(header: &Header) -> Anatomy {
+    let mut parts = Vec::new();
+    let mut start = 0;
+    let mut add = |name: &str, end: usize, text: Option<String>| {
+        parts.push(Part {
+            name: name.to_owned(),
+            offset: u64::try_from(start).unwrap_or(u64::MAX),
+            bytes: header.get(start..end).unwrap_or_default().to_vec(),
+            text,
+        });
+        start = end;
+    };
+    let version = header::MAGIC.len().saturating_add(1);
+    add("magic", header::MAGIC.len(), None);
+    let number = header.get(header::MAGIC.len()).map(ToString::to_string);
+    add("version", version, number);
+    let mut end = version;
+    let mut damage = EncryptionHeader::parse(header).err();
+    match header::fields(header) {
+        Err(error) => damage = Some(error),
+        Ok(fields) => {
+            for field in fields.map_while(Result::ok) {
+                let is_id = field.field_type == FieldType::KeyId;
+                let before = if is_id { 2 } else { 1 };
+                end = field
+                    .offset
+                    .saturating_add(before)
+                    .saturating_add(field.value.len());
+                let id = is_id.then(|| KeyId::new(field.value).to_string());
+                add(&field.field_type.to_string(), end, id);
+            }
+        }
+    }
+    let rest = header.get(end..).unwrap_or_default();
+    let is_zero = rest.iter().all(|byte| *byte == 0);
+    add(if is_zero { "zeros" } else { "rest" }, LENGTH, None);
+    Anatomy { parts, damage }
 }
 
 fn write_all(writer: &mut dyn Write, header: &Header, name: &Path) -> Result<(), TransferError> {
@@ -106,4 +180,46 @@ fn read_header(path: &Path) -> Result<(Header, EncryptionHeader), Error> {
         })
     })?;
     Ok((*header, parsed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_header_are_all_of_it() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+        let log = fixtures.join("mysql-9.7/mixed-key3-running/binlog.000003");
+        let whole = std::fs::read(&log).unwrap();
+        let anatomy = dissect(&log).unwrap();
+        assert_eq!(anatomy.damage, None);
+        let names: Vec<_> = anatomy.parts.iter().map(|part| &*part.name).collect();
+        let fields = ["key id", "wrapped file password", "wrapping IV"];
+        assert_eq!(names[..2], ["magic", "version"]);
+        assert_eq!((&names[2..5], names[5]), (&fields[..], "zeros"));
+        let bytes: Vec<_> = anatomy.parts.iter().flat_map(|part| &part.bytes).collect();
+        assert!(bytes.into_iter().eq(&whole[..LENGTH]));
+        let id = anatomy.parts[2].text.as_ref().unwrap();
+        assert!(id.starts_with("MySQLReplicationKey_") && id.ends_with("_3"));
+
+        let mut header: Header = *whole.first_chunk().unwrap();
+        header[usize::try_from(anatomy.parts[3].offset).unwrap()] = 9;
+        let damaged = dissect_bytes(&header);
+        assert!(matches!(
+            damaged.damage,
+            Some(HeaderError::UnknownField { found: 9, .. })
+        ));
+        assert_eq!(damaged.parts.len(), 4);
+        assert_eq!(damaged.parts[3].name, "rest");
+        header[4] = 2;
+        let newer = dissect_bytes(&header);
+        assert!(matches!(
+            newer.damage,
+            Some(HeaderError::UnknownVersion { found: 2 })
+        ));
+        assert_eq!(
+            (newer.parts.len(), newer.parts[2].bytes.len()),
+            (3, LENGTH - 5)
+        );
+    }
 }

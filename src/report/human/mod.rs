@@ -29,7 +29,7 @@ pub use finding::explain;
 pub use inspect::inspect;
 pub use keyring::keyring;
 pub use keyring_change::keyring_change;
-pub use rekey::{header, rekey};
+pub use rekey::{header, header_dump, rekey};
 pub use salvage::salvage;
 pub use verify::verify;
 

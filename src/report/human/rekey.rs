@@ -1,9 +1,9 @@
-//! The table of `binlogsec rekey`, and the line of `binlogsec header restore`.
+//! The tables of `binlogsec rekey` and `header dump`, and the line of `header restore`.
 
 use std::io::{self, Write};
 
 use super::{GOOD, PLAIN, WARN};
-use crate::report::model::{HeaderReport, RekeyEntry, RekeyReport};
+use crate::report::model::{HeaderDumpReport, HeaderPart, HeaderReport, RekeyEntry, RekeyReport};
 use crate::report::table::{self, Cell};
 
 /// The table of `binlogsec rekey`.
@@ -63,4 +63,29 @@ pub fn header(out: &mut dyn Write, report: &HeaderReport) -> io::Result<()> {
         "not proven: no key was given"
     };
     writeln!(out, "{path}: header {status}, under key {key_id}, {proof}")
+}
+
+/// The table of `binlogsec header dump`.
+///
+/// # Errors
+/// What the writer answers.
+pub fn header_dump(out: &mut dyn Write, report: &HeaderDumpReport) -> io::Result<()> {
+    writeln!(out, "{}", table::printable(&report.path))?;
+    let headings = ["OFFSET", "LENGTH", "PART", "BYTES"];
+    let rows: Vec<_> = report.parts.iter().map(part_row).collect();
+    table::write(out, &headings, &rows)
+}
+
+fn part_row(part: &HeaderPart) -> Vec<Cell> {
+    let bytes = match &part.text {
+        Some(text) => text,
+        None if part.name == "zeros" => "",
+        None => &part.hex,
+    };
+    vec![
+        Cell::new(part.offset.to_string()).right(),
+        Cell::new(part.length.to_string()).right(),
+        Cell::new(&part.name),
+        Cell::new(bytes),
+    ]
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Failure;
 use crate::error::{Error, describe};
 use crate::log::key_id::KeyId;
-use crate::ops::header::Restored;
+use crate::ops::header::{Anatomy, Part, Restored};
 use crate::ops::rekey::{Change, FileOutcome, FileResult, OLD_HEADER_NOTE, Recovery, Rekeyed};
 
 /// `binlogsec rekey --format json`.
@@ -135,6 +135,61 @@ impl HeaderReport {
             },
             key_id: restored.key_id.to_string(),
             proven: restored.proven,
+        }
+    }
+}
+
+/// `binlogsec header dump --format json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct HeaderDumpReport {
+    /// `binlogsec.header-dump/1`.
+    pub schema: &'static str,
+    /// The log, as given.
+    pub path: String,
+    /// The parts in order, without a gap between them.
+    pub parts: Vec<HeaderPart>,
+    /// Why a server would not read the header, or null.
+    pub damage: Option<String>,
+}
+
+/// One part of a header.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct HeaderPart {
+    /// `magic`, `version`, `key id`, `wrapped file password`, `wrapping IV`, `zeros`; `rest` where
+    /// what follows cannot be read.
+    pub name: String,
+    /// File offset of its first byte.
+    pub offset: u64,
+    /// Its length in bytes.
+    pub length: usize,
+    /// Its bytes, hexadecimal: of a field its type, a key id's length, and its value.
+    pub hex: String,
+    /// What they say, where that is text.
+    pub text: Option<String>,
+}
+
+impl HeaderDumpReport {
+    /// From the result.
+    #[must_use]
+    pub fn new(log: &Path, anatomy: &Anatomy) -> Self {
+        let part = |part: &Part| HeaderPart {
+            name: part.name.clone(),
+            offset: part.offset,
+            length: part.bytes.len(),
+            hex: part
+                .bytes
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+            text: part.text.clone(),
+        };
+        Self {
+            schema: "binlogsec.header-dump/1",
+            path: path_text::text(log),
+            parts: anatomy.parts.iter().map(part).collect(),
+            damage: anatomy.damage.as_ref().map(ToString::to_string),
         }
     }
 }

@@ -117,6 +117,7 @@ fn published_schemas_are_those_of_the_model() {
         ("events", schema_of::<EventsReport>("events")),
         ("explain", schema_of::<ExplainReport>("explain")),
         ("header", schema_of::<HeaderReport>("header")),
+        ("header-dump", schema_of::<HeaderDumpReport>("header-dump")),
         ("inspect", schema_of::<InspectReport>("inspect")),
         ("keyring", schema_of::<KeyringReport>("keyring")),
         (
