@@ -23,7 +23,7 @@ fn run(directory: &Path, arguments: &str) -> (Option<i32>, String, String) {
         .args(arguments.split(' '))
         .output()
         .unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     (
         output.status.code(),
         text(output.stdout),
@@ -66,6 +66,12 @@ fn events_behind_a_wrong_length_or_cut_away_are_missed() {
         assert_eq!(summary["events"], 3, "{name}: {summary}");
         assert!(summary["stopped"].as_str().unwrap().contains(what));
     }
+    let piped = run(directory.path(), "decrypt cut --mariadb-keys keys -o -");
+    assert!(
+        piped.0 == Some(0) && piped.2.contains("the log ends"),
+        "{}",
+        piped.2
+    );
     // A listing that ends before it has nothing to say of it.
     let arguments = format!("events wrong --mariadb-keys keys --stop-position {second}");
     assert_eq!(run(directory.path(), &arguments).0, Some(0));

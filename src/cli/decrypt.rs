@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::bail;
+use binlogsec::error::describe;
 use binlogsec::io::sealed::Recipients;
-use binlogsec::ops::decrypt::{self, DecryptOptions};
+use binlogsec::ops::decrypt::{self, DecryptOptions, FileOutcome, FileResult};
 use binlogsec::report::human;
 use binlogsec::report::model::DecryptReport;
 use clap::Args;
@@ -16,6 +17,7 @@ use super::exit::Exit;
 use super::shard::ShardArgs;
 use super::slice::{self, SliceArgs};
 use super::terminal::Terminal;
+use super::transfer::is_dash;
 use super::{keys, process, transfer};
 
 const DECRYPT_EXAMPLES: &str = "\
@@ -64,6 +66,15 @@ pub(crate) struct DecryptArgs {
     pub(crate) format: Format,
 }
 
+/// What the table would say, where there is none.
+fn tell_cut(file: &FileResult, terminal: &Terminal) {
+    if let Ok(FileOutcome::Done(_, done)) = &file.result
+        && let Some(damage) = &done.damage
+    {
+        terminal.warning(&format!("{}: {}", file.input.display(), describe(damage)));
+    }
+}
+
 pub(crate) fn run(args: &DecryptArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let recipients = match args.recipients.as_slice() {
         [] => None,
@@ -102,6 +113,9 @@ pub(crate) fn run(args: &DecryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
     transfer::speak_of_speed(&results, |done| done.plain_length, started, terminal);
     let model = DecryptReport::new(&results.0, &results.1);
     let output = args.output.as_deref();
+    if output.is_some_and(is_dash) {
+        results.0.iter().for_each(|file| tell_cut(file, terminal));
+    }
     transfer::report(&model, args.format, output, terminal, human::decrypt)?;
     transfer::conclude(&results, "decrypt", args.shard.shard.is_some(), terminal)
 }
