@@ -8,7 +8,7 @@ use crate::event::checksum::{self, ChecksumAlgorithm, ChecksumMismatch};
 use crate::event::format_description::FormatDescription;
 use crate::event::header::{self, EventHeader, flag};
 use crate::event::walker::{EventView, WalkError, algorithm_after, check_extent, is_plausible};
-use crate::event::{FIRST_EVENT, MAGIC, event_type};
+use crate::event::{FIRST_EVENT, FIRST_FLAGS, event_type};
 use crate::io::TransferError;
 use crate::io::pipeline::CHUNK;
 
@@ -55,13 +55,11 @@ pub fn is_in_use(
     source: &dyn PlainSource,
     description: Option<&FormatDescription>,
 ) -> Result<bool, TransferError> {
-    /// Where the first event's header ends with its flags.
-    const FLAGS: u64 = MAGIC.len() as u64 + header::LENGTH as u64 - 2;
     if let Some(description) = description {
         return Ok(description.in_use());
     }
     let mut flags = [0; 2];
-    let read = source.read_plain_at(FLAGS, &mut flags)?;
+    let read = source.read_plain_at(FIRST_FLAGS as u64, &mut flags)?;
     Ok(read == flags.len() && u16::from_le_bytes(flags) & flag::IN_USE != 0)
 }
 

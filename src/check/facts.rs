@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use crate::crypto::stream::CtrStream;
+use crate::event::FIRST_FLAGS;
 use crate::log::header::{self, EncryptionHeader};
 use crate::text::path_text;
 
@@ -219,8 +220,6 @@ pub struct BodyMarks([Option<u32>; 3]);
 const BODY_LENGTHS: [usize; 3] = [128, 256, 512];
 /// How many of a log's first bytes are compared with those of others.
 pub(super) const COMPARED: usize = header::LENGTH + 512;
-/// Flags of the format description event, in the body.
-const IN_USE_BYTE: usize = 21;
 
 impl BodyMarks {
     pub(super) fn new(file_start: &[u8]) -> Self {
@@ -229,7 +228,7 @@ impl BodyMarks {
         let mut done = 0;
         Self(BODY_LENGTHS.map(|length| {
             let piece = body.get(done..length)?;
-            let (before, after) = match (done, piece.split_at_checked(IN_USE_BYTE)) {
+            let (before, after) = match (done, piece.split_at_checked(FIRST_FLAGS)) {
                 (0, Some((before, [_, after @ ..]))) => (before, after),
                 _ => (piece, &[][..]),
             };
@@ -397,7 +396,7 @@ mod tests {
         );
         assert_eq!(whole.differ(BodyMarks::new(&start(&body[..100]))), None);
         let mut closed = body.clone();
-        closed[IN_USE_BYTE] ^= 1;
+        closed[FIRST_FLAGS] ^= 1;
         assert_eq!(whole.differ(BodyMarks::new(&start(&closed))), Some(false));
         for other in [0, 20, 22, 127, 130, 511] {
             let mut changed = body.clone();

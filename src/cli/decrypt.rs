@@ -113,7 +113,8 @@ pub(crate) fn run(args: &DecryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
     transfer::speak_of_speed(&results, |done| done.plain_length, started, terminal);
     let model = DecryptReport::new(&results.0, &results.1);
     let output = args.output.as_deref();
-    if output.is_some_and(is_dash) {
+    // A report in JSON says so itself.
+    if output.is_some_and(is_dash) && args.format == Format::Text {
         results.0.iter().for_each(|file| tell_cut(file, terminal));
     }
     transfer::report(&model, args.format, output, terminal, human::decrypt)?;

@@ -1,6 +1,6 @@
 //! `binlogsec encrypt`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::bail;
@@ -9,12 +9,14 @@ use binlogsec::log::key_id::KeyId;
 use binlogsec::ops::encrypt::{self, EncryptOptions};
 use binlogsec::ops::encrypt_mariadb;
 use binlogsec::ops::in_place::{self, InPlaceKeys, InPlaceOptions};
+use binlogsec::ops::transfer::Output;
 use binlogsec::report::human;
 use binlogsec::report::model::EncryptReport;
 use clap::Args;
 
 use super::args::{Format, KeyArgs, WriteArgs, key_id};
 use super::exit::Exit;
+use super::progress::Bar;
 use super::shard::ShardArgs;
 use super::terminal::Terminal;
 use super::{keys, process, transfer};
@@ -98,40 +100,33 @@ fn run_under(
         resume: args.shard.resume,
     };
     let sink = args.write.sink_options();
+    let one = |input, output: Output<'_>, bar: &Bar| match keys {
+        InPlaceKeys::Mysql(key) => encrypt::encrypt(input, output, key, options, bar),
+        InPlaceKeys::Mariadb(keys) => encrypt_mariadb::encrypt(input, output, keys, options, bar),
+    };
+    let all = |files, to: &Path, bar: &Bar| match keys {
+        InPlaceKeys::Mysql(key) => encrypt::encrypt_all(files, to, sink, key, options, bar),
+        InPlaceKeys::Mariadb(keys) => {
+            encrypt_mariadb::encrypt_all(files, to, sink, keys, options, bar)
+        }
+    };
     let mut leftovers = Vec::new();
-    let results =
-        match (&args.output, &args.output_dir) {
-            _ if args.in_place => transfer::in_place(&args.inputs, terminal, |bar| {
-                let outcome =
-                    in_place::encrypt_in_place(&args.inputs, keys, in_place_options(args), bar);
-                leftovers = outcome.leftovers;
-                (outcome.files, outcome.failures)
-            })?,
-            (Some(output), _) => transfer::one(
-                &args.inputs,
-                output,
-                sink,
-                terminal,
-                |i, o, bar| match keys {
-                    InPlaceKeys::Mysql(key) => encrypt::encrypt(i, o, key, options, bar),
-                    InPlaceKeys::Mariadb(keys) => {
-                        encrypt_mariadb::encrypt(i, o, keys, options, bar)
-                    }
-                },
-            )?,
-            (None, Some(directory)) => {
-                let inputs = (&*args.inputs, args.shard.shard);
-                transfer::many(inputs, "--output-dir", terminal, |files, bar| match keys {
-                    InPlaceKeys::Mysql(key) => {
-                        encrypt::encrypt_all(files, directory, sink, key, options, bar)
-                    }
-                    InPlaceKeys::Mariadb(keys) => {
-                        encrypt_mariadb::encrypt_all(files, directory, sink, keys, options, bar)
-                    }
-                })?
-            }
-            (None, None) => bail!("name an output: -o FILE, --output-dir DIR or --in-place"),
-        };
+    let results = match (&args.output, &args.output_dir) {
+        _ if args.in_place => transfer::in_place(&args.inputs, terminal, |bar| {
+            let outcome =
+                in_place::encrypt_in_place(&args.inputs, keys, in_place_options(args), bar);
+            leftovers = outcome.leftovers;
+            (outcome.files, outcome.failures)
+        })?,
+        (Some(output), _) => transfer::one(&args.inputs, output, sink, terminal, one)?,
+        (None, Some(directory)) => {
+            let inputs = (&*args.inputs, args.shard.shard);
+            transfer::many(inputs, "--output-dir", terminal, |files, bar| {
+                all(files, directory, bar)
+            })?
+        }
+        (None, None) => bail!("name an output: -o FILE, --output-dir DIR or --in-place"),
+    };
     transfer::speak_of_speed(&results, |done| done.plain_length, started, terminal);
     let model = EncryptReport::new(&results.0, &results.1, &leftovers);
     let output = args.output.as_deref();

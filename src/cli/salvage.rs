@@ -34,8 +34,8 @@ wrong; 4 nothing could be saved.";
 ///
 /// Flipped bits, zeroed blocks, junk, a cut tail, a lost header. In an encrypted log, bytes that are
 /// missing or were put in move the rest against its key stream: other alignments are tried.
-/// Nothing is invented: every byte of the output was in the log, but for the in-use flag, which is
-/// cleared.
+/// Nothing is invented: every byte of the output was in the log, but for the magic, which is always
+/// the same, and the in-use flag, which is cleared.
 #[derive(Debug, Args)]
 #[command(after_help = SALVAGE_EXAMPLES)]
 pub(crate) struct SalvageArgs {

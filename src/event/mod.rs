@@ -22,6 +22,9 @@ pub const MAGIC: [u8; 4] = *b"\xFEbin";
 /// How long [`MAGIC`] is, and so where the first event starts.
 pub const FIRST_EVENT: u64 = MAGIC.len() as u64;
 
+/// Where the flags of the first event, which may say that the log is in use, are in a log.
+pub const FIRST_FLAGS: usize = MAGIC.len() + header::LENGTH - 2;
+
 /// Events for tests.
 #[cfg(test)]
 pub(crate) mod sample {

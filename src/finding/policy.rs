@@ -208,7 +208,9 @@ pub(super) fn from_toml<T: for<'de> Deserialize<'de>>(
     })
 }
 
-/// In one line, with the one that it is about.
+/// In one line, with the number of the line that it is about, and what is set there if it has the form
+/// of a name here. No more of that line is shown: the file may be another one than was meant, and
+/// hold keys.
 fn toml_message(text: &str, error: &toml::de::Error) -> String {
     let message = error.message().trim_end().replace('\n', "; ");
     let before = error.span().and_then(|span| text.get(..span.start));
@@ -216,8 +218,12 @@ fn toml_message(text: &str, error: &toml::de::Error) -> String {
         return message;
     };
     let number = before.matches('\n').count();
-    let line = text.lines().nth(number).unwrap_or_default().trim();
-    format!("line {}: {message}: {line}", number.saturating_add(1))
+    let line = text.lines().nth(number).unwrap_or_default();
+    let name = line.split_once('=').map(|(name, _)| name.trim());
+    let is_name = |name: &&str| name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'_'));
+    let name = name.filter(is_name).map(|name| format!(": {name}"));
+    let number = number.saturating_add(1);
+    format!("line {number}: {message}{}", name.unwrap_or_default())
 }
 
 pub(super) fn read_text(path: &Path) -> Result<String, PolicyError> {
@@ -278,6 +284,9 @@ mod tests {
             ("max_generations_behind = -1", "max_generations_behind"),
             ("no toml", "policy.toml"),
             ("\n\nno toml", "line 3"),
+            // Keys that were named as a policy.
+            ("1;770A8A65DA156D24EE2A093277530142", "line 1"),
+            ("x=1\n770A8A65DA156D24EE2A093277530142=", "line 2"),
             (
                 "[rules]\nBLS001 = \"error\"\nplaintext-log = \"off\"",
                 "BLS001 and plaintext-log are one rule",
@@ -294,6 +303,7 @@ mod tests {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(word), "{text}: {error}");
             assert!(!error.contains('\n'), "{text}: {error}");
+            assert!(!error.contains("770A8A65"), "{error}");
         }
     }
 }

@@ -85,25 +85,22 @@ fn dissect_bytes(header: &Header) -> Anatomy {
     let number = header.get(header::MAGIC.len()).map(ToString::to_string);
     add("version", version, number);
     let mut end = version;
-    let mut damage = EncryptionHeader::parse(header).err();
-    match header::fields(header) {
-        Err(error) => damage = Some(error),
-        Ok(fields) => {
-            for field in fields.map_while(Result::ok) {
-                let is_id = field.field_type == FieldType::KeyId;
-                let before = if is_id { 2 } else { 1 };
-                end = field
-                    .offset
-                    .saturating_add(before)
-                    .saturating_add(field.value.len());
-                let id = is_id.then(|| KeyId::new(field.value).to_string());
-                add(&field.field_type.to_string(), end, id);
-            }
-        }
+    // What cannot be read is told as damage.
+    let fields = header::fields(header).into_iter().flatten();
+    for field in fields.map_while(Result::ok) {
+        let is_id = field.field_type == FieldType::KeyId;
+        let before = if is_id { 2 } else { 1 };
+        end = field
+            .offset
+            .saturating_add(before)
+            .saturating_add(field.value.len());
+        let id = is_id.then(|| KeyId::new(field.value).to_string());
+        add(&field.field_type.to_string(), end, id);
     }
     let rest = header.get(end..).unwrap_or_default();
     let is_zero = rest.iter().all(|byte| *byte == 0);
     add(if is_zero { "zeros" } else { "rest" }, LENGTH, None);
+    let damage = EncryptionHeader::parse(header).err();
     Anatomy { parts, damage }
 }
 

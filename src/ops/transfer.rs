@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::event::FIRST_FLAGS;
 use crate::event::header::flag;
 use crate::io::TransferError;
 use crate::io::pipeline::{self, Producer, Progress, read_full};
@@ -12,9 +13,6 @@ use crate::io::sealed::Recipients;
 use crate::io::sink::{AtomicFile, SinkOptions};
 use crate::io::source::FileSource;
 use crate::log::PROBE_LENGTH;
-
-/// Where the flags of the format description event are in a log.
-const IN_USE_OFFSET: usize = 4 + 17;
 
 /// Where the bytes of a log come from.
 pub enum Input {
@@ -130,7 +128,7 @@ pub(super) fn check_not_itself(source: &FileSource, target: &Path) -> Result<(),
 
 /// Says of a plaintext log that it is closed, by its first bytes. No checksum covers the flag.
 pub(super) fn clear_in_use(log_start: &mut [u8]) {
-    if let Some(flags) = log_start.get_mut(IN_USE_OFFSET) {
+    if let Some(flags) = log_start.get_mut(FIRST_FLAGS) {
         let [in_use, _] = flag::IN_USE.to_le_bytes();
         *flags &= !in_use;
     }

@@ -97,7 +97,8 @@ fn case(out: &mut dyn Write, finding: &FindingEntry<'_>) -> io::Result<()> {
     writeln!(out, "    </testcase>")
 }
 
-/// For attributes and text alike. What XML 1.0 cannot hold, and what nobody sees, is shown as an escape.
+/// For attributes and text alike. What XML 1.0 cannot hold, and what nobody sees, is shown as an
+/// escape.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

@@ -6,7 +6,6 @@ mod controls;
 mod logs;
 mod servers;
 
-use crate::text::path_text;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -14,6 +13,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use controls::Control;
+
+use crate::text::path_text;
 
 /// How much a finding weighs. Errors and warnings count for the exit code, notes do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

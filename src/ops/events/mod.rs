@@ -60,7 +60,8 @@ pub struct Listed {
     pub events: u64,
     /// Events that passed the filter.
     pub listed: u64,
-    /// Events with a wrong checksum or what cannot be an event's header, and payloads that could not be unfolded.
+    /// Events with a wrong checksum or a header that cannot be one, and payloads that could not be
+    /// unfolded.
     pub damaged: u64,
     /// Why the log could not be read to its end.
     pub stopped: Option<Stop>,
@@ -107,10 +108,11 @@ pub fn list(
         per_event.is_some_and(|log| log.is_implausible(&event.header, event.offset, event.bytes))
     };
     let mut listed = list_but(log, filter, receive, &is_strange)?;
-    let is_read_to_its_end = |stop: Option<u64>| stop.is_none_or(|stop| stop > log.plain_length());
+    let stop = filter.stop_position;
+    let is_wanted_whole = stop.is_none_or(|stop| stop > log.plain_length());
     if let Some(LogError::Mariadb(tail)) = log.tail_damage()
         && listed.stopped.is_none()
-        && is_read_to_its_end(filter.stop_position)
+        && is_wanted_whole
     {
         listed.stopped = Some(tail.into());
     }

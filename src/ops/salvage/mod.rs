@@ -4,9 +4,10 @@
 //! whole event is looked for: further on in the same alignment; and in an encrypted log, whose
 //! stream runs on over bytes that are missing or were put in, under other alignments of file and
 //! stream, nearest first. In a log that MariaDB encrypted event by event, every offset is deciphered
-//! as the start of an event. Every byte that is written was in the log, but for the in-use flag,
-//! which is cleared: what was saved is closed.
+//! as the start of an event. Every byte that is written was in the log, but for the magic, which is
+//! always the same, and the in-use flag, which is cleared: what was saved is closed.
 
+mod body;
 mod events;
 mod scan;
 
@@ -14,7 +15,8 @@ use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 
-use events::{EventLog, EventReader};
+use body::Body;
+use events::EventLog;
 use scan::Scanner;
 
 use super::slice::is_about_the_log;
@@ -117,94 +119,6 @@ impl Salvaged {
 struct Piece {
     file: Range<u64>,
     shift: i64,
-}
-
-/// The damaged log, and what gives its plaintext.
-struct Body<'a> {
-    source: &'a FileSource,
-    stream: Option<CtrStream>,
-    /// A log that MariaDB encrypted event by event.
-    events: Option<EventLog>,
-    /// Where the stream starts in the file; 0 of a plaintext log.
-    start: u64,
-}
-
-impl Body<'_> {
-    /// The plaintext offset that a byte of the file had in the whole log.
-    fn plain_offset(&self, file_offset: u64, shift: i64) -> u64 {
-        file_offset
-            .saturating_add_signed(shift)
-            .saturating_sub(self.start)
-    }
-
-    /// Of a log that is encrypted event by event, an event must start there.
-    fn read(
-        &self,
-        file_offset: u64,
-        shift: i64,
-        buffer: &mut [u8],
-    ) -> Result<usize, TransferError> {
-        if let Some(log) = &self.events {
-            return log.from(self.source, file_offset).read(buffer);
-        }
-        let read = self.source.read_at(file_offset, buffer)?;
-        self.decipher(
-            file_offset,
-            shift,
-            buffer.get_mut(..read).unwrap_or_default(),
-        );
-        Ok(read)
-    }
-
-    /// Plaintext from an event on, in order.
-    fn reader(&self, file_offset: u64, shift: i64) -> BodyReader<'_> {
-        let events = self.events.as_ref();
-        BodyReader {
-            body: self,
-            at: file_offset,
-            shift,
-            events: events.map(|log| log.from(self.source, file_offset)),
-        }
-    }
-
-    /// What would stand before the first byte of the stream stays as it is.
-    fn decipher(&self, file_offset: u64, shift: i64, bytes: &mut [u8]) {
-        let before = i128::from(self.start)
-            .saturating_sub(file_offset.into())
-            .saturating_sub(shift.into());
-        let before = usize::try_from(before.max(0)).unwrap_or(usize::MAX);
-        if let (Some(stream), Some(bytes)) = (&self.stream, bytes.get_mut(before..)) {
-            stream.apply(self.plain_offset(file_offset, shift), bytes);
-        }
-    }
-
-    /// Whether the plaintext starts as one, where it should.
-    fn has_magic(&self) -> Result<bool, TransferError> {
-        let mut magic = [0; MAGIC.len()];
-        let read = self.read(self.start, 0, &mut magic)?;
-        Ok(read == magic.len() && magic == MAGIC)
-    }
-}
-
-/// See [`Body::reader`].
-struct BodyReader<'a> {
-    body: &'a Body<'a>,
-    at: u64,
-    shift: i64,
-    events: Option<EventReader<'a>>,
-}
-
-impl BodyReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, TransferError> {
-        let read = match &mut self.events {
-            Some(events) => events.read(buffer)?,
-            None => self.body.read(self.at, self.shift, buffer)?,
-        };
-        self.at = self
-            .at
-            .saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
-        Ok(read)
-    }
 }
 
 /// Salvages a log into a file of its own, which appears when it is done.

@@ -1,6 +1,5 @@
 //! The report of `binlogsec decrypt`.
 
-use crate::text::path_text;
 use std::path::Path;
 
 use serde::Serialize;
@@ -11,6 +10,7 @@ use crate::error::describe;
 use crate::log::LogKind;
 use crate::open::KeyStatus;
 use crate::ops::decrypt::{Decrypted, FileOutcome, FileResult};
+use crate::text::path_text;
 
 /// `binlogsec decrypt --format json`.
 #[derive(Debug, Serialize)]

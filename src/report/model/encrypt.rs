@@ -1,6 +1,5 @@
 //! The report of `binlogsec encrypt`.
 
-use crate::text::path_text;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -8,6 +7,7 @@ use serde::Serialize;
 use super::{Failure, rfc3339};
 use crate::error::{Error, describe};
 use crate::ops::encrypt::{Encrypted, FileOutcome, FileResult};
+use crate::text::path_text;
 
 /// `binlogsec encrypt --format json`.
 #[derive(Debug, Serialize)]

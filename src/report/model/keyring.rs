@@ -1,6 +1,5 @@
 //! The report of `binlogsec keyring`.
 
-use crate::text::path_text;
 use serde::Serialize;
 
 use super::Failure;
@@ -8,6 +7,7 @@ use crate::error::Error;
 use crate::keyring::fingerprint::Fingerprint;
 use crate::keyring::rotation::{self, RotationState, ServerKeys};
 use crate::keyring::{Entry, KeyringFile};
+use crate::text::path_text;
 
 /// `binlogsec keyring --format json`. Never a key.
 #[derive(Debug, Serialize)]

@@ -1,10 +1,10 @@
 //! The report of `binlogsec keyring new`, `add-key` and `convert`.
 
-use crate::text::path_text;
 use serde::Serialize;
 
 use crate::log::key_id::KeyId;
 use crate::ops::keyring::KeyringWritten;
+use crate::text::path_text;
 
 /// `binlogsec keyring new|add-key|convert --format json`. Never a key.
 #[derive(Debug, Serialize)]

@@ -22,7 +22,6 @@ pub(crate) mod schema;
 mod shard;
 mod verify;
 
-use crate::text::path_text;
 use std::path::Path;
 
 use std::borrow::Cow;
@@ -56,6 +55,7 @@ use crate::event::format_description::FormatDescription;
 use crate::log::LogKind;
 use crate::log::key_id::KeyId;
 use crate::ops::inspect::Inspected;
+use crate::text::path_text;
 
 /// One file and what it says of itself.
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,6 +1,5 @@
-//! The reports of `binlogsec rekey` and `binlogsec header restore`.
+//! The reports of `binlogsec rekey` and `binlogsec header`.
 
-use crate::text::path_text;
 use std::path::Path;
 
 use serde::Serialize;
@@ -10,6 +9,7 @@ use crate::error::{Error, describe};
 use crate::log::key_id::KeyId;
 use crate::ops::header::{Anatomy, Part, Restored};
 use crate::ops::rekey::{Change, FileOutcome, FileResult, OLD_HEADER_NOTE, Recovery, Rekeyed};
+use crate::text::path_text;
 
 /// `binlogsec rekey --format json`.
 #[derive(Debug, Serialize)]

@@ -1,11 +1,11 @@
 //! The report of `binlogsec salvage`.
 
-use crate::text::path_text;
 use std::path::Path;
 
 use serde::Serialize;
 
 use crate::ops::salvage::{Gap, Salvaged};
+use crate::text::path_text;
 
 /// `binlogsec salvage --format json`.
 #[derive(Debug, Serialize)]

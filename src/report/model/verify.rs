@@ -1,6 +1,5 @@
 //! The report of `binlogsec verify`.
 
-use crate::text::path_text;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
@@ -14,6 +13,7 @@ use crate::error::{Error, ErrorClass, describe};
 use crate::event::event_type;
 use crate::event::gtid_set::GtidError;
 use crate::ops::verify::{Damage, Gap, Link, Note, Verified, check_continuity};
+use crate::text::path_text;
 
 /// `binlogsec verify --format json`.
 #[derive(Debug, Serialize, Deserialize)]
