@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::header_backup::{self, Header};
-use super::rekey::{first_chunk, open, write_header};
+use super::rekey::{encryption_header, first_chunk, open, write_header};
 use super::transfer::Output;
 use crate::error::{Error, Refusal};
 use crate::event;
@@ -21,11 +21,7 @@ use crate::open::{LogError, read_start, unlock};
 /// # Errors
 /// [`Error::Log`] when the file is too short or starts otherwise, [`Error::Transfer`].
 pub fn dump(log: &Path, output: Output<'_>) -> Result<(), Error> {
-    let source = FileSource::open(log)?;
-    let header = first_chunk(&read_start(&source)?, log)?;
-    if !header.starts_with(&header::MAGIC) {
-        return Err(Error::refused(log, Refusal::NotEncrypted));
-    }
+    let header = read(log)?;
     match output {
         Output::File(target, options) => write_header(target, &header, options.force)?,
         Output::Stream(writer, name) => write_all(writer, &header, name)?,
@@ -60,12 +56,17 @@ pub struct Anatomy {
 /// # Errors
 /// As [`dump`]. Damage behind the magic is part of the outcome.
 pub fn dissect(log: &Path) -> Result<Anatomy, Error> {
-    let source = FileSource::open(log)?;
-    let header = first_chunk(&read_start(&source)?, log)?;
-    if !header.starts_with(&header::MAGIC) {
-        return Err(Error::refused(log, Refusal::NotEncrypted));
+    Ok(dissect_bytes(&read(log)?))
+}
+
+/// The header of a log, damaged or not, as long as it has the magic of one.
+fn read(log: &Path) -> Result<Header, Error> {
+    let start = read_start(&FileSource::open(log)?)?;
+    if !start.starts_with(&header::MAGIC) {
+        // Says what it is instead.
+        encryption_header(&start, log)?;
     }
-    Ok(dissect_bytes(&header))
+    first_chunk(&start, log)
 }
 
 fn dissect_bytes(header: &Header) -> Anatomy {

@@ -77,11 +77,9 @@ pub fn header_dump(out: &mut dyn Write, report: &HeaderDumpReport) -> io::Result
 }
 
 fn part_row(part: &HeaderPart) -> Vec<Cell> {
-    let bytes = match &part.text {
-        Some(text) => text,
-        None if part.name == "zeros" => "",
-        None => &part.hex,
-    };
+    // The zeros at the end are counted by the length.
+    let bytes = part.hex.trim_end_matches("00");
+    let bytes = part.text.as_deref().unwrap_or(bytes);
     vec![
         Cell::new(part.offset.to_string()).right(),
         Cell::new(part.length.to_string()).right(),
