@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import mmap
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 LEFT_FREE = 3 << 30
@@ -37,3 +39,25 @@ def hold() -> mmap.mmap | None:
     """Takes what is free beyond LEFT_FREE, until it is closed."""
     size = free() - LEFT_FREE - RESERVE
     return take(size) if size > 0 else None
+
+
+@contextmanager
+def late_write_back(size: int) -> Iterator[bool]:
+    """Lets so many bytes lie in the page cache unwritten, and puts the old limits back at the end.
+    Gives whether that could be done."""
+    limits = {name: Path("/proc/sys/vm") / name for name in
+              ("dirty_background_bytes", "dirty_bytes", "dirty_background_ratio", "dirty_ratio")}
+    old = {name: path.read_text().strip() for name, path in limits.items()}
+    try:
+        limits["dirty_bytes"].write_text(str(2 * size))
+        limits["dirty_background_bytes"].write_text(str(size))
+    except OSError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        # Of bytes and ratio one is always 0, and is set by the other.
+        for name, value in old.items():
+            if value != "0":
+                limits[name].write_text(value)

@@ -5,5 +5,6 @@
 
 pub mod derive;
 pub mod password;
+mod prefetch;
 pub mod random;
 pub mod stream;

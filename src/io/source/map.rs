@@ -1,4 +1,5 @@
-//! Memory maps of a file that others may cut: the only module with `unsafe`.
+//! Memory maps of a file that others may cut: beside a hint to the processor
+//! (`crypto/prefetch.rs`) the only module with `unsafe`.
 //!
 //! A page that lies past the end of its file raises SIGBUS when it is touched. A handler puts zero
 //! pages in its place and notes that in the window's slot, where [`Mapping::has_faulted`] finds
