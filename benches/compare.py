@@ -105,9 +105,9 @@ def main() -> None:
             data["scenarios"] = json.loads(DATA.read_text())["scenarios"]
         chosen = list(named(options.scenario.split(","))) if options.scenario else ALL
         held = memory.hold()
-        with memory.late_write_back(UNWRITTEN) as late, tempfile.TemporaryDirectory(prefix="compare-", dir=options.dir) as made:
-            if not late:
-                print("Not root: the kernel may write outputs back while they are measured.", file=sys.stderr)
+        with memory.kept(UNWRITTEN) as calm, tempfile.TemporaryDirectory(prefix="compare-", dir=options.dir) as made:
+            if not calm:
+                print("Not root: the kernel may write outputs back, and give memory to a host, while somebody is measured.", file=sys.stderr)
             for scenario in chosen:
                 made_logs = options.logs or Path(made)
                 data["scenarios"][scenario.name] = measure(scenario, made_logs, options)

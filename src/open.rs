@@ -238,6 +238,10 @@ impl PlainSource for OpenLog {
         plain_offset.saturating_add(self.probe.body_offset())
     }
 
+    fn file_length(&self) -> u64 {
+        self.source.length()
+    }
+
     fn read_plain_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, TransferError> {
         self.read_at(offset, buffer)
     }

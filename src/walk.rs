@@ -29,6 +29,11 @@ pub trait PlainSource: Sync {
     /// Where a byte of the plaintext lies in the file.
     fn file_offset(&self, plain_offset: u64) -> u64;
 
+    /// Length of the file in bytes, with what is no plaintext or cannot be made into it.
+    fn file_length(&self) -> u64 {
+        self.file_offset(self.plain_length())
+    }
+
     /// Fills `buffer` from `offset` on; returns how much there was.
     ///
     /// # Errors

@@ -1011,3 +1011,20 @@ fn the_actions_script_checks_and_writes_sarif() {
     let report: Value = serde_json::from_slice(&std::fs::read(&sarif).unwrap()).unwrap();
     assert_eq!(report["runs"][0]["results"][0]["ruleId"], "BLS001");
 }
+
+#[test]
+fn a_key_file_of_mariadb_is_asked_about_as_its_server_is() {
+    let scenario = fixture("mariadb-10.11/cbc128-crc32-row");
+    let (_, report) = check(&[
+        &scenario.join("logs"),
+        &"--keyring",
+        &scenario.join("keys.txt"),
+    ]);
+    let findings = report["findings"].as_array().unwrap();
+    let store = findings.iter().find(|finding| finding["id"] == "BLS013");
+    let remedy = store.unwrap()["remedy"].to_string();
+    assert!(
+        remedy.contains("mariadb -e") && !remedy.contains("mysql"),
+        "{remedy}"
+    );
+}

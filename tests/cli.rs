@@ -464,12 +464,17 @@ fn completions_and_manual_pages_know_every_command() {
     let page = String::from_utf8(run(&["man"]).stdout).unwrap();
     assert!(page.contains(".TH binlogsec 1"));
     let directory = tempfile::tempdir().unwrap();
+    let pages = directory.path().join("share/man1");
+    assert!(run(&["man", "--output-dir", text(&pages)]).status.success());
+    assert!(names(&pages).contains(&"binlogsec-decrypt.1".to_owned()));
+    let taken = pages.join("binlogsec.1");
+    let output = run(&["man", "--output-dir", text(&taken)]);
+    assert_eq!(output.status.code(), Some(2));
     assert!(
-        run(&["man", "--output-dir", text(directory.path())])
-            .status
-            .success()
+        stderr(&output).contains(text(&taken)),
+        "{}",
+        stderr(&output)
     );
-    assert!(names(directory.path()).contains(&"binlogsec-decrypt.1".to_owned()));
 }
 
 #[test]

@@ -9,6 +9,7 @@
 mod common;
 
 use std::path::Path;
+use std::process::Command;
 
 use common::{binlogsec, fixture, mixed, mixed_keyring};
 use serde_json::Value;
@@ -45,6 +46,45 @@ fn mariadb() -> (tempfile::TempDir, Vec<u8>) {
     let keys = std::fs::read(fixture(MARIADB).join("keys.txt")).unwrap();
     put(directory.path(), "keys", &keys);
     (directory, log)
+}
+
+#[test]
+fn verify_gives_the_size_of_the_file_however_little_can_be_read() {
+    let (directory, log) = mariadb();
+    let mut wrong = log.clone();
+    let second = FIRST + length_at(&log, FIRST);
+    wrong[second + 9..second + 11].copy_from_slice(&[7, 0]);
+    put(directory.path(), "wrong", &wrong);
+    let arguments = "verify wrong --mariadb-keys keys --format json";
+    let (code, report, said) = run(directory.path(), arguments);
+    assert_eq!(code, Some(4), "{said}");
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["files"][0]["size"], log.len(), "{report}");
+}
+
+#[test]
+fn a_full_standard_output_is_named() {
+    let (directory, _) = mariadb();
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    for arguments in [
+        "keyring list keys",
+        "keyring list keys --format json",
+        "man",
+        "completions bash",
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_binlogsec"))
+            .current_dir(directory.path())
+            .args(arguments.split(' '))
+            .stdout(full.as_ref().unwrap().try_clone().unwrap())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments}: {said}");
+        assert!(
+            said.contains("cannot write to standard output: No space left"),
+            "{arguments}: {said}"
+        );
+    }
 }
 
 #[test]

@@ -24,13 +24,17 @@ use crate::io::TransferError;
 use crate::io::pipeline::Progress;
 use crate::io::tree::{Batch, Directory, Visitor};
 use crate::io::{listing, location};
-use crate::keyring::{Keyring, KeyringFile, rotation};
+use crate::keyring::{Keyring, KeyringFile, KeyringFormat, rotation};
 use crate::log::key_id::{PREFIX, is_uuid};
 use crate::log::{LogKind, PROBE_LENGTH, header};
 use crate::open;
 use crate::ops::shard::Shard;
 use crate::ops::targets::{has_log_extension, is_index, read_index};
 use crate::text::path_text;
+
+/// Which key stores a `MariaDB` server has: the one of files, or a better one.
+const MARIADB_KEY_STORES: &str = "mariadb -e \"SELECT plugin_name, plugin_status FROM \
+                                  information_schema.plugins WHERE plugin_type = 'ENCRYPTION'\"";
 
 /// What a scan brings.
 #[derive(Debug, Default)]
@@ -406,7 +410,11 @@ impl<'a> Scan<'a> {
     fn keyring(&self, local: &mut Local, keyring: &KeyringFile) {
         let path = keyring.path();
         let message = format!("keys lie in this file: {}", keyring.format());
-        local.find(Finding::new(RuleId::Bls013, path, message));
+        let finding = Finding::new(RuleId::Bls013, path, message);
+        local.find(match keyring.format() {
+            KeyringFormat::MariaDb { .. } => finding.remedied_by(MARIADB_KEY_STORES.into()),
+            _ => finding,
+        });
         if let Ok(metadata) = path.metadata() {
             self.check_keyring_mode(local, path, &metadata);
         }

@@ -62,7 +62,14 @@ pub(crate) fn report(error: &anyhow::Error, terminal: &Terminal) -> ExitCode {
     if is_broken_pipe(error) {
         return ExitCode::from(BROKEN_PIPE);
     }
-    terminal.error(&format!("{error:#}"));
+    let bare = error.chain().len() == 1 && error.is::<std::io::Error>();
+    // All other input and output says what it was about; reports are written as they come.
+    let about = if bare {
+        "cannot write to standard output: "
+    } else {
+        ""
+    };
+    terminal.error(&format!("{about}{error:#}"));
     let class = error
         .downcast_ref::<Error>()
         .map_or(ErrorClass::Work, Error::class);

@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use anyhow::Context;
+use binlogsec::text::path_text;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
@@ -20,7 +22,7 @@ pub(crate) struct CompletionsArgs {
 /// Print the manual page, or write the pages of all commands into a directory
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
-    /// Directory for binlogsec.1, binlogsec-inspect.1 …
+    /// Directory for binlogsec.1, binlogsec-inspect.1 …; made if it is not there
     #[arg(long, value_name = "DIR")]
     pub(crate) output_dir: Option<PathBuf>,
 }
@@ -39,7 +41,13 @@ pub(crate) fn completions(args: &CompletionsArgs) -> anyhow::Result<Exit> {
 
 pub(crate) fn man(args: &ManArgs) -> anyhow::Result<Exit> {
     match &args.output_dir {
-        Some(directory) => clap_mangen::generate_to(Arguments::command(), directory)?,
+        Some(directory) => {
+            let name = path_text::text(directory);
+            std::fs::create_dir_all(directory)
+                .with_context(|| format!("cannot make the directory {name}"))?;
+            clap_mangen::generate_to(Arguments::command(), directory)
+                .with_context(|| format!("cannot write manual pages into {name}"))?;
+        }
         None => {
             let mut page = Vec::new();
             clap_mangen::Man::new(Arguments::command()).render(&mut page)?;

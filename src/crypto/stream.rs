@@ -219,7 +219,7 @@ mod tests {
         // Around a batch of 8, 30 and 64 blocks, and the distance of the prefetch.
         let edges = [16, 128, 480, 512, 1024, 2048, 3072, 5000];
         for length in edges.iter().flat_map(|edge| edge - 2..edge + 18) {
-            let source: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            let source: Vec<u8> = (0..=250).cycle().take(length).collect();
             for offset in [0, 1, 15, 16, 1_000_003] {
                 let mut expected = source.clone();
                 theirs.seek(offset);

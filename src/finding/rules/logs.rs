@@ -214,14 +214,16 @@ pub(super) static RULES: [Rule; 14] = [
         name: "file-keyring",
         title: "a file keyring is no compliance-grade key store",
         severity: Severity::Note,
-        meaning: "The keys were read from a file of the keyring_file plugin or of \
-                  component_keyring_file, where they lie in the clear.",
+        meaning: "The keys were read from a file of the keyring_file plugin, of \
+                  component_keyring_file or of MariaDB's file_key_management, where they lie in \
+                  the clear or, of MariaDB, under a password that is in another file.",
         risk: "Who can read the file has the keys. Auditors ask for keys that are kept apart and \
                protected themselves.",
         remedy: "mysql -e \"SELECT * FROM performance_schema.keyring_component_status\"",
         language: Language::Shell,
         advice: "Use a keyring component for a key management service or for an encrypted file, \
-                 where your edition has one.",
+                 where your edition has one; on MariaDB, hashicorp_key_management or \
+                 aws_key_management.",
         controls: KEYS,
     },
     Rule {

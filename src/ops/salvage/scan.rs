@@ -24,7 +24,7 @@ const WINDOWS: [usize; 2] = [16 << 10, 128 << 10];
 const FIRST_PIECE: usize = 4 << 10;
 /// Blocks that files lose whole.
 const BLOCK: u64 = 512;
-/// Alignments tried at once, the nearest first.
+/// Alignments tried at once.
 const BATCH: usize = 4096;
 /// Without a position to go by no larger event is believed, as its checksum would have to be
 /// computed for every other offset.
@@ -274,13 +274,27 @@ impl<'a> Scanner<'a> {
             && (self.server_ids.is_empty() || self.server_ids.contains(&header.server_id))
     }
 
-    /// Tries other alignments behind a damage, the nearest first.
+    /// Tries other alignments behind a damage: whole blocks, as files lose them, then every byte.
     fn find_shifted(&mut self, at: u64, shift: i64) -> Result<Option<(u64, i64)>, TransferError> {
+        let blocks = self.max_shift.saturating_mul(10) / BLOCK;
+        let blocks = (1..=blocks).map(|block| block.saturating_mul(BLOCK));
+        let bytes = (1..=self.max_shift).filter(|distance| !distance.is_multiple_of(BLOCK));
+        if let Some(found) = self.find_aligned(at, &around(shift, blocks))? {
+            return Ok(Some(found));
+        }
+        self.find_aligned(at, &around(shift, bytes))
+    }
+
+    /// The first event behind a damage under one of the alignments, in their order.
+    fn find_aligned(
+        &mut self,
+        at: u64,
+        shifts: &[i64],
+    ) -> Result<Option<(u64, i64)>, TransferError> {
         for window in WINDOWS {
             let mut cipher = vec![0; window];
             let read = self.body.source.read_at(at, &mut cipher)?;
             cipher.truncate(read);
-            let shifts: Vec<i64> = nearest_first(self.max_shift, shift).collect();
             for batch in shifts.chunks(BATCH) {
                 self.shifts_tried = self
                     .shifts_tried
@@ -332,16 +346,15 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Alignments around one: every byte up to `max`, whole blocks ten times as far.
-fn nearest_first(max: u64, around: i64) -> impl Iterator<Item = i64> {
-    let blocks = max.saturating_mul(10) / BLOCK;
-    let further =
-        ((max / BLOCK).saturating_add(1)..=blocks).map(|block| block.saturating_mul(BLOCK));
-    (1..=max).chain(further).flat_map(move |distance| {
-        let distance = i64::try_from(distance).unwrap_or(i64::MAX);
-        [
-            around.saturating_add(distance),
-            around.saturating_sub(distance),
-        ]
-    })
+/// Alignments at distances from one, to both sides.
+fn around(shift: i64, distances: impl Iterator<Item = u64>) -> Vec<i64> {
+    distances
+        .flat_map(|distance| {
+            let distance = i64::try_from(distance).unwrap_or(i64::MAX);
+            [
+                shift.saturating_add(distance),
+                shift.saturating_sub(distance),
+            ]
+        })
+        .collect()
 }

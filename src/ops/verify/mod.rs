@@ -384,7 +384,7 @@ impl<'s> Joined<'s> {
             path: source.path().to_owned(),
             kind: None,
             description,
-            size: source.file_offset(source.plain_length()),
+            size: source.file_length(),
             events: whole.events,
             good_events: whole.events.saturating_sub(whole.bad_events),
             checksums: whole.checksums,
