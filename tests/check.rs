@@ -1028,3 +1028,18 @@ fn a_key_file_of_mariadb_is_asked_about_as_its_server_is() {
         "{remedy}"
     );
 }
+
+#[test]
+fn a_log_that_a_server_has_just_made_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("binlog.000007");
+    write(&path, b"");
+    let server = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        std::fs::write(path, log("binlog.000003")).unwrap();
+    });
+    let (code, report) = check(&[&directory.path()]);
+    server.join().unwrap();
+    assert_eq!((code, found(&report, &[])), (0, set(&[])));
+    assert_eq!(report["summary"]["logs"], 1);
+}

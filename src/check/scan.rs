@@ -6,8 +6,9 @@ use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::compressed;
 use super::content::Opened;
@@ -35,6 +36,13 @@ use crate::text::path_text;
 /// Which key stores a `MariaDB` server has: the one of files, or a better one.
 const MARIADB_KEY_STORES: &str = "mariadb -e \"SELECT plugin_name, plugin_status FROM \
                                   information_schema.plugins WHERE plugin_type = 'ENCRYPTION'\"";
+
+/// A server that has made a log writes its header in the same breath; where it has little of the
+/// processor, that takes a moment, or many.
+const A_MOMENT: Duration = Duration::from_millis(20);
+const LOOKS_AGAIN: u32 = 100;
+/// Of what was made before that, nothing more is to be expected.
+const NEW: Duration = Duration::from_secs(10);
 
 /// What a scan brings.
 #[derive(Debug, Default)]
@@ -98,6 +106,8 @@ pub(super) struct Scan<'a> {
     pub(super) expected: Expected,
     /// Indexes that were read, so that a named one is not read again in its directory.
     indexes: Mutex<HashSet<PathBuf>>,
+    /// How often a log that is still empty may be looked at again, in the whole run.
+    looks_again: AtomicU32,
     /// Device and inode of the keyrings in use.
     keyrings: HashSet<(u64, u64)>,
 }
@@ -120,6 +130,7 @@ impl<'a> Scan<'a> {
             collected: Mutex::default(),
             expected: Expected::default(),
             indexes: Mutex::default(),
+            looks_again: AtomicU32::new(LOOKS_AGAIN),
             keyrings: keys.files().iter().filter_map(identity).collect(),
         }
     }
@@ -231,7 +242,7 @@ impl<'a> Scan<'a> {
     /// Reads the first bytes of a file and judges them.
     pub(super) fn look(&self, local: &mut Local, opened: &Opened<'_>, reason: Reason) {
         let mut buffer = std::mem::take(&mut local.buffer);
-        match read_start(opened, &mut buffer) {
+        match self.read_settled(opened, &mut buffer, reason) {
             Ok(read) => {
                 local.collected.counts.count_read(read);
                 let start = buffer.get(..read).unwrap_or_default();
@@ -243,6 +254,34 @@ impl<'a> Scan<'a> {
             }
         }
         local.buffer = buffer;
+    }
+
+    /// The first bytes; of an empty log that a server has just made, those that it is about to
+    /// write.
+    fn read_settled(
+        &self,
+        opened: &Opened<'_>,
+        buffer: &mut [u8],
+        reason: Reason,
+    ) -> std::io::Result<usize> {
+        let read = read_start(opened, buffer)?;
+        let is_meant = reason != Reason::Found || is_worth_a_word(opened.name, &[]);
+        if read > 0 || !is_meant || !is_new(opened) {
+            return Ok(read);
+        }
+        let take = |left: u32| left.checked_sub(1);
+        while self
+            .looks_again
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+            .is_ok()
+        {
+            std::thread::sleep(A_MOMENT);
+            let read = read_start(opened, buffer)?;
+            if read > 0 {
+                return Ok(read);
+            }
+        }
+        Ok(0)
     }
 
     fn judge(&self, local: &mut Local, opened: &Opened<'_>, start: &[u8], reason: Reason) {
@@ -486,6 +525,15 @@ impl Visitor for Scan<'_> {
         }
         self.with_local(|local| self.unreadable(local, path, &error));
     }
+}
+
+/// Whether a file was written so lately that its writer may be at it.
+fn is_new(opened: &Opened<'_>) -> bool {
+    let written = opened.metadata().and_then(|it| it.modified().ok());
+    written.is_some_and(|written| match written.elapsed() {
+        Ok(age) => age < NEW,
+        Err(ahead) => ahead.duration() < NEW,
+    })
 }
 
 /// As many of the first bytes as it takes to judge a file by them.

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from server import free_port
-from sysroot import LabError, LabUnavailable
+from sysroot import LabError, LabUnavailable, install
 
 START_SECONDS = 60
 STOP_SECONDS = 60
@@ -22,9 +22,14 @@ POLL_SECONDS = 0.1
 PROGRAMS = ("mariadbd", "mariadb-install-db", "mariadb", "mariadb-binlog")
 
 
+def missing_programs() -> list[str]:
+    return [name for name in PROGRAMS if shutil.which(name) is None]
+
+
 def require_programs() -> None:
-    missing = [name for name in PROGRAMS if shutil.which(name) is None]
-    if missing:
+    if missing_programs():
+        install("mariadb-server")
+    if missing := missing_programs():
         raise LabUnavailable(f"{', '.join(missing)} not found: apt-get install mariadb-server")
 
 

@@ -145,19 +145,23 @@ def debootstrap() -> str:
     found = find_tool("debootstrap")
     if found:
         return found
-    apt = find_tool("apt-get")
-    if apt is None:
-        raise LabUnavailable("needs debootstrap, and there is no apt-get to install it")
-    say("installing debootstrap")
-    install = [apt, "install", "-y", "--no-install-recommends"]
-    install += ["debootstrap", "debian-archive-keyring", "gpgv"]
-    if not quietly(install):
-        quietly([apt, "update"])
-        quietly(install)
+    install("debootstrap", "debian-archive-keyring", "gpgv")
     found = find_tool("debootstrap")
     if found is None:
         raise LabUnavailable("debootstrap is missing and could not be installed")
     return found
+
+
+def install(*packages: str) -> None:
+    """Install packages of this machine's Debian, if it is one; whether they came is to be looked at."""
+    apt = find_tool("apt-get")
+    if apt is None:
+        return
+    say(f"installing {packages[0]}")
+    command = [apt, "install", "-y", "--no-install-recommends", *packages]
+    if not quietly(command):
+        quietly([apt, "update"])
+        quietly(command)
 
 
 def quietly(command: list[str]) -> bool:
