@@ -58,17 +58,20 @@ def kept(unwritten: int) -> Iterator[bool]:
     if BEFORE_REPORTED.exists():
         old[BEFORE_REPORTED] = BEFORE_REPORTED.read_text().strip()
     try:
+        yield set_limits(unwritten)
+    finally:
+        for path, value in old.items():
+            # Of bytes and ratio one is always 0, and is set by the other.
+            if path.read_text().strip() != value and (value != "0" or path == BEFORE_REPORTED):
+                path.write_text(value)
+
+
+def set_limits(unwritten: int) -> bool:
+    try:
         (VM / "dirty_bytes").write_text(str(2 * unwritten))
         (VM / "dirty_background_bytes").write_text(str(unwritten))
         if BEFORE_REPORTED.exists():
             BEFORE_REPORTED.write_text(str(MINUTE_MS))
     except OSError:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        for path, value in old.items():
-            # Of bytes and ratio one is always 0, and is set by the other.
-            if value != "0" or path == BEFORE_REPORTED:
-                path.write_text(value)
+        return False
+    return True

@@ -25,6 +25,7 @@ mod content;
 mod expected;
 pub mod facts;
 mod judge;
+mod keyring_files;
 mod log_rules;
 mod objects;
 mod scan;

@@ -2,20 +2,18 @@
 
 use std::collections::HashSet;
 use std::ffi::{CStr, OsStr};
-use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use super::compressed;
 use super::content::Opened;
 use super::expected::Expected;
-use super::facts::{COMPARED, Facts, FilePath, IndexFacts, KeyringFacts, ServerFacts};
-use super::judge::{exceeds, mode_message};
+use super::facts::{COMPARED, Facts, FilePath, IndexFacts, ServerFacts};
 use super::log_rules::{self, KeyTexts};
+use super::settle::{Patience, is_new};
 use super::targets::{Roots, real};
 use super::{CheckOptions, Counts};
 use crate::config::option_file::OptionFile;
@@ -25,24 +23,12 @@ use crate::io::TransferError;
 use crate::io::pipeline::Progress;
 use crate::io::tree::{Batch, Directory, Visitor};
 use crate::io::{listing, location};
-use crate::keyring::{Keyring, KeyringFile, KeyringFormat, rotation};
+use crate::keyring::{Keyring, KeyringFile};
 use crate::log::key_id::{PREFIX, is_uuid};
 use crate::log::{LogKind, PROBE_LENGTH, header};
 use crate::open;
-use crate::ops::shard::Shard;
 use crate::ops::targets::{has_log_extension, is_index, read_index};
 use crate::text::path_text;
-
-/// Which key stores a `MariaDB` server has: the one of files, or a better one.
-const MARIADB_KEY_STORES: &str = "mariadb -e \"SELECT plugin_name, plugin_status FROM \
-                                  information_schema.plugins WHERE plugin_type = 'ENCRYPTION'\"";
-
-/// A server that has made a log writes its header in the same breath; where it has little of the
-/// processor, that takes a moment, or many.
-const A_MOMENT: Duration = Duration::from_millis(20);
-const LOOKS_AGAIN: u32 = 100;
-/// Of what was made before that, nothing more is to be expected.
-const NEW: Duration = Duration::from_secs(10);
 
 /// What a scan brings.
 #[derive(Debug, Default)]
@@ -106,10 +92,9 @@ pub(super) struct Scan<'a> {
     pub(super) expected: Expected,
     /// Indexes that were read, so that a named one is not read again in its directory.
     indexes: Mutex<HashSet<PathBuf>>,
-    /// How often a log that is still empty may be looked at again, in the whole run.
-    looks_again: AtomicU32,
+    patience: Patience,
     /// Device and inode of the keyrings in use.
-    keyrings: HashSet<(u64, u64)>,
+    pub(super) given_keyrings: HashSet<(u64, u64)>,
 }
 
 impl<'a> Scan<'a> {
@@ -130,8 +115,8 @@ impl<'a> Scan<'a> {
             collected: Mutex::default(),
             expected: Expected::default(),
             indexes: Mutex::default(),
-            looks_again: AtomicU32::new(LOOKS_AGAIN),
-            keyrings: keys.files().iter().filter_map(identity).collect(),
+            patience: Patience::default(),
+            given_keyrings: keys.files().iter().filter_map(identity).collect(),
         }
     }
 
@@ -264,24 +249,14 @@ impl<'a> Scan<'a> {
         buffer: &mut [u8],
         reason: Reason,
     ) -> std::io::Result<usize> {
-        let read = read_start(opened, buffer)?;
+        let mut read = read_start(opened, buffer)?;
         let is_meant = reason != Reason::Found || is_worth_a_word(opened.name, &[]);
-        if read > 0 || !is_meant || !is_new(opened) {
-            return Ok(read);
-        }
-        let take = |left: u32| left.checked_sub(1);
-        while self
-            .looks_again
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
-            .is_ok()
-        {
-            std::thread::sleep(A_MOMENT);
-            let read = read_start(opened, buffer)?;
-            if read > 0 {
-                return Ok(read);
+        if read == 0 && is_meant && is_new(opened) {
+            while read == 0 && !self.cancelled.load(Ordering::Relaxed) && self.patience.wait() {
+                read = read_start(opened, buffer)?;
             }
         }
-        Ok(0)
+        Ok(read)
     }
 
     fn judge(&self, local: &mut Local, opened: &Opened<'_>, start: &[u8], reason: Reason) {
@@ -381,104 +356,6 @@ impl<'a> Scan<'a> {
         }
         Ok(there)
     }
-
-    fn keyring_in_the_tree(&self, local: &mut Local, opened: &Opened<'_>) {
-        let metadata = opened.metadata();
-        let is_known =
-            |metadata: &Metadata| self.keyrings.contains(&(metadata.dev(), metadata.ino()));
-        if metadata.as_ref().is_some_and(is_known) {
-            return;
-        }
-        let path = opened.path();
-        local.find(self.keyring_beside_logs(&path));
-        if let Some(metadata) = &metadata {
-            self.check_keyring_mode(local, &path, metadata);
-        }
-        local.collected.facts.keyrings.push(KeyringFacts {
-            path: opened.file_path(),
-            used: false,
-            current: Vec::new(),
-        });
-    }
-
-    fn keyring_beside_logs(&self, path: &Path) -> Finding {
-        let roots = || {
-            self.roots
-                .directories
-                .iter()
-                .zip(&self.roots.real_directories)
-        };
-        let tree = roots().find(|(_, root)| real(path).starts_with(root));
-        let prefix = || {
-            let bases = self.roots.prefixes.iter().map(|url| location::base(url));
-            bases.into_iter().find(|base| path.starts_with(base))
-        };
-        let message = match tree.map(|(root, _)| root.clone()).or_else(prefix) {
-            Some(root) => {
-                let root = path_text::text(&root);
-                format!("a keyring in the tree {}", root.trim_end_matches('/'))
-            }
-            None => "a keyring in the directory of logs that were checked".to_owned(),
-        };
-        Finding::new(RuleId::Bls011, path, message)
-    }
-
-    fn check_keyring_mode(&self, local: &mut Local, path: &Path, metadata: &Metadata) {
-        let (mode, allowed) = (metadata.mode(), self.options.policy.max_keyring_mode);
-        if exceeds(mode, allowed) {
-            local.find(Finding::new(
-                RuleId::Bls010,
-                path,
-                mode_message("keyring", mode, allowed),
-            ));
-        }
-    }
-
-    /// The keyrings that were given: the same ones to every shard.
-    pub(super) fn keyrings(&self) {
-        if !self.options.shard.is_none_or(Shard::is_first) {
-            return;
-        }
-        self.with_local(|local| {
-            for keyring in self.keys.files() {
-                self.keyring(local, keyring);
-            }
-        });
-    }
-
-    fn keyring(&self, local: &mut Local, keyring: &KeyringFile) {
-        let path = keyring.path();
-        let message = format!("keys lie in this file: {}", keyring.format());
-        let finding = Finding::new(RuleId::Bls013, path, message);
-        local.find(match keyring.format() {
-            KeyringFormat::MariaDb { .. } => finding.remedied_by(MARIADB_KEY_STORES.into()),
-            _ => finding,
-        });
-        if let Ok(metadata) = path.metadata() {
-            self.check_keyring_mode(local, path, &metadata);
-        }
-        let real_path = real(path);
-        let named = self.roots.files.iter().chain(&self.roots.indexes);
-        let is_beside = |log: &PathBuf| real(log).parent() == real_path.parent();
-        if self.roots.covers(&real_path) || named.into_iter().any(is_beside) {
-            local.find(self.keyring_beside_logs(path));
-        }
-        let servers = rotation::survey(keyring.entries());
-        for server in &servers {
-            local
-                .collected
-                .findings
-                .extend(log_rules::rotation(path, server));
-        }
-        let current = servers
-            .into_iter()
-            .filter_map(|server| Some((server.server_uuid, server.current?)));
-        local.collected.facts.keyrings.push(KeyringFacts {
-            path: FilePath::of(path),
-            used: true,
-            current: current.collect(),
-        });
-    }
 }
 
 impl Visitor for Scan<'_> {
@@ -525,15 +402,6 @@ impl Visitor for Scan<'_> {
         }
         self.with_local(|local| self.unreadable(local, path, &error));
     }
-}
-
-/// Whether a file was written so lately that its writer may be at it.
-fn is_new(opened: &Opened<'_>) -> bool {
-    let written = opened.metadata().and_then(|it| it.modified().ok());
-    written.is_some_and(|written| match written.elapsed() {
-        Ok(age) => age < NEW,
-        Err(ahead) => ahead.duration() < NEW,
-    })
 }
 
 /// As many of the first bytes as it takes to judge a file by them.

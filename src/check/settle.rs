@@ -1,10 +1,13 @@
 //! Servers make and purge logs while somebody looks: an index that was read a moment before a log
 //! was found says nothing of it yet. Before such a log is called unlisted, its index is read again.
+//! A log that has just been made is empty for a moment, and is looked at again as well.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use super::content::Opened;
 use super::facts::{Facts, IndexFacts};
 use super::judge::unlisted;
 use crate::io::location;
@@ -13,6 +16,46 @@ use crate::text::path_text;
 
 /// How long a server has to list a log that it has just made: it does so in the same breath.
 const BREATH: Duration = Duration::from_millis(250);
+
+/// Between two looks at a log that is still empty.
+const MOMENT: Duration = Duration::from_millis(20);
+/// Where a server has little of the processor, a header may take many moments.
+const MOMENTS: u32 = 100;
+/// Of what was made before that, nothing more is to be expected.
+const NEW: Duration = Duration::from_secs(10);
+
+/// How long one run still waits for servers, whatever the number of files that are empty.
+pub(super) struct Patience(AtomicU32);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self(AtomicU32::new(MOMENTS))
+    }
+}
+
+impl Patience {
+    /// Waits a moment, and says whether it did.
+    pub(super) fn wait(&self) -> bool {
+        let less = |left: u32| left.checked_sub(1);
+        let waits = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+            .is_ok();
+        if waits {
+            std::thread::sleep(MOMENT);
+        }
+        waits
+    }
+}
+
+/// Whether a file was written so lately that its writer may be at it.
+pub(super) fn is_new(opened: &Opened<'_>) -> bool {
+    let written = opened.metadata().and_then(|it| it.modified().ok());
+    written.is_some_and(|written| match written.elapsed() {
+        Ok(age) => age < NEW,
+        Err(ahead) => ahead.duration() < NEW,
+    })
+}
 
 /// Reads the indexes again that do not list a log beside them, and forgets logs that were purged.
 /// Returns how many those are. Where every log is listed this does nothing.

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use anyhow::Context;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -28,7 +29,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Leaves nothing behind when a signal ends the process: temporaries that have a name are removed,
 /// and uploads ended. A second signal ends it at once. A signal that the process was started to
 /// ignore (`nohup`) is ignored.
-pub(crate) fn clean_up_on_signals() -> std::io::Result<()> {
+pub(crate) fn clean_up_on_signals() -> anyhow::Result<()> {
+    watch_signals().context("signals cannot be waited for")
+}
+
+fn watch_signals() -> std::io::Result<()> {
     let ignored = ignored_signals();
     let heeded = [SIGINT, SIGTERM, SIGHUP]
         .into_iter()

@@ -152,7 +152,8 @@ fn read_description(path: &Path, keyring: &Keyring) -> anyhow::Result<Vec<u8>> {
     let length = u64::from(description.header.length);
     let mut bytes = Vec::new();
     let mut reader = log.reader();
-    std::io::Seek::seek(&mut reader, std::io::SeekFrom::Start(4))?;
-    reader.take(length).read_to_end(&mut bytes)?;
+    std::io::Seek::seek(&mut reader, std::io::SeekFrom::Start(4))
+        .and_then(|_| reader.take(length).read_to_end(&mut bytes))
+        .with_context(|| format!("cannot read {}", path.display()))?;
     Ok(bytes)
 }
