@@ -84,6 +84,7 @@ pub mod io;
 pub mod keyring;
 pub mod log;
 pub mod mariadb;
+mod memory;
 pub mod open;
 pub mod ops;
 pub mod report;

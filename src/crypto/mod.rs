@@ -5,6 +5,5 @@
 
 pub mod derive;
 pub mod password;
-mod prefetch;
 pub mod random;
 pub mod stream;

@@ -11,7 +11,7 @@ use aes::cipher::{
 use ctr::{CtrCore, flavors::Ctr64BE};
 
 use super::derive::FileKey;
-use super::prefetch::prefetch;
+use crate::memory::prefetch;
 use crate::secret::Secret;
 
 /// Bytes of a cipher block.
@@ -55,7 +55,9 @@ impl CtrStream {
         self.process(offset, Some(source), target);
     }
 
+    /// A source has the length of the target.
     fn process(&self, offset: u64, source: Option<&[u8]>, target: &mut [u8]) {
+        debug_assert!(source.is_none_or(|source| source.len() == target.len()));
         let mut block = [0; BLOCK];
         block
             .iter_mut()

@@ -1,5 +1,5 @@
-//! Memory maps of a file that others may cut: beside a hint to the processor
-//! (`crypto/prefetch.rs`) the only module with `unsafe`.
+//! What the compiler cannot check: memory maps of a file that others may cut, and a hint to the
+//! processor. The only module with `unsafe`.
 //!
 //! A page that lies past the end of its file raises SIGBUS when it is touched. A handler puts zero
 //! pages in its place and notes that in the window's slot, where [`Mapping::has_faulted`] finds
@@ -17,7 +17,7 @@ use memmap2::{Mmap, MmapOptions};
 
 /// A window onto a file.
 #[derive(Debug)]
-pub(super) struct Mapping {
+pub(crate) struct Mapping {
     map: Mmap,
     /// File offsets of the window.
     range: Range<u64>,
@@ -27,7 +27,7 @@ pub(super) struct Mapping {
 impl Mapping {
     /// Maps a part of a file. `None` where that cannot be: on file systems without maps, without
     /// the handler, or with more windows at once than there are slots.
-    pub(super) fn new(file: &File, range: Range<u64>) -> Option<Self> {
+    pub(crate) fn new(file: &File, range: Range<u64>) -> Option<Self> {
         install_handler()?;
         let length = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
         // SAFETY: the map is read-only and private to this value, which never hands out a
@@ -47,13 +47,13 @@ impl Mapping {
     }
 
     /// The bytes of a part of the file, if the window has all of it.
-    pub(super) fn get(&self, offset: u64, length: usize) -> Option<&[u8]> {
+    pub(crate) fn get(&self, offset: u64, length: usize) -> Option<&[u8]> {
         let start = usize::try_from(offset.checked_sub(self.range.start)?).ok()?;
         self.map.get(start..start.checked_add(length)?)
     }
 
     /// Whether a page of the window was not there when it was touched.
-    pub(super) fn has_faulted(&self) -> bool {
+    pub(crate) fn has_faulted(&self) -> bool {
         self.slot.faulted.load(Ordering::SeqCst)
     }
 }
@@ -200,6 +200,37 @@ fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::
         }
     }
 }
+
+/// Bytes of a cache line, or fewer.
+const LINE: usize = 64;
+
+/// Begins to fetch the first `length` bytes into the nearest cache. Reads nothing, and changes
+/// nothing but time.
+///
+/// The processor's own prefetching stops at the end of each page of 4 KiB, and a mapped log is read
+/// a page at a time: without a hint the cipher waits for memory at every page
+/// (docs/performance.md).
+#[inline(always)]
+pub(crate) fn prefetch(bytes: &[u8], length: usize) {
+    for line in bytes.get(..length).unwrap_or_default().chunks(LINE) {
+        fetch(line.as_ptr());
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn fetch(address: *const u8) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: a prefetch is a hint: it faults on no address, and gives no value. SSE, which has the
+    // instruction, is part of every x86-64.
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn fetch(_: *const u8) {}
 
 #[cfg(test)]
 mod tests {

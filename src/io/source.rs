@@ -1,15 +1,12 @@
 //! A log as a source of bytes: a file, mapped in windows or read by position, or an object that is
 //! read by ranges.
 
-mod map;
-
 use std::fs::{File, FileType, OpenOptions};
 use std::io::IoSliceMut;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use map::Mapping;
 use rustix::fs::Advice;
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
@@ -18,6 +15,7 @@ use super::location::{self, ObjectUrl};
 use super::metadata::FileState;
 #[cfg(feature = "objects")]
 use super::objects::{Object, UpdateVersion};
+use crate::memory::Mapping;
 
 /// How much is mapped at a time. Pages are unmapped behind the work, so this times the number of
 /// workers bounds the memory, whatever the file's size.
