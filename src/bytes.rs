@@ -1,7 +1,9 @@
-//! A checked cursor over bytes of unknown origin.
+//! Checked reads of bytes of unknown origin.
 //!
 //! Every integer that comes from a file is read through [`Cursor`], so that its byte order and
 //! width stand in the call and no read can pass the end of what is there.
+
+use std::io::{self, Read};
 
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
 
@@ -125,6 +127,23 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Reads until the buffer is full or the stream ends, whatever pieces it comes in.
+///
+/// # Errors
+/// What the stream answers, interruptions aside.
+pub fn read_full(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0_usize;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match reader.read(rest) {
+            Ok(0) => break,
+            Ok(count) => filled = filled.saturating_add(count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,5 +171,34 @@ mod tests {
         assert_eq!(cursor.take(2), Ok(&[2, 3][..]));
         assert_eq!(cursor.take(usize::MAX).unwrap_err().needed, usize::MAX);
         assert_eq!(cursor.rest(), b"");
+    }
+
+    #[test]
+    fn a_buffer_is_filled_whatever_pieces_come() {
+        /// One byte at a time, each after an interruption.
+        struct Halting(u8, bool);
+        impl Read for Halting {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.1 = !self.1;
+                if self.1 {
+                    return Err(io::ErrorKind::Interrupted.into());
+                }
+                if self.0 == 10 {
+                    return Ok(0);
+                }
+                buffer[0] = self.0;
+                self.0 += 1;
+                Ok(1)
+            }
+        }
+        let mut reader = Halting(0, false);
+        let mut buffer = [0; 7];
+        assert_eq!(read_full(&mut reader, &mut buffer).unwrap(), 7);
+        assert_eq!(buffer, [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(read_full(&mut reader, &mut buffer).unwrap(), 3);
+        assert_eq!(buffer[..3], [7, 8, 9]);
+        let mut closed = std::fs::File::options();
+        let mut closed = closed.write(true).open("/dev/null").unwrap();
+        assert!(read_full(&mut closed, &mut buffer).is_err());
     }
 }

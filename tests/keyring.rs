@@ -644,7 +644,6 @@ fn only_regular_files_are_read() {
     );
 }
 
-#[cfg(unix)]
 #[test]
 fn pipes_devices_and_sockets_never_block() {
     let folder = tempfile::tempdir().unwrap();
@@ -679,6 +678,15 @@ fn an_empty_file_is_an_empty_keyring_and_a_backup_is_noted() {
     let file = KeyringFile::open(&path).unwrap();
     assert_eq!(file.format(), KeyringFormat::Empty);
     assert!(file.entries().is_empty() && file.notes().is_empty());
+    let full = fixture("mysql-9.7/mixed-key3-running/component_keyring_file");
+    let full = KeyringFile::open(full).unwrap();
+    let ids: Vec<_> = full
+        .entries()
+        .iter()
+        .map(|entry| entry.id.clone())
+        .collect();
+    let taken: Vec<_> = full.into_entries().into_iter().map(|e| e.id).collect();
+    assert!(!ids.is_empty() && taken == ids);
     let backup = write(folder.path(), "keyring.backup", "anything");
     let file = KeyringFile::open(&path).unwrap();
     assert_eq!(file.notes(), [KeyringNote::BackupPresent { path: backup }]);

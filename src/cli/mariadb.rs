@@ -106,7 +106,7 @@ fn read_password(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
     // The longest password, and the end of its line; in a buffer that never grows.
     let mut buffer = Zeroizing::new(vec![0; MAX_PASSWORD.saturating_add(2)]);
     let mut file = File::open(path)?;
-    let read = binlogsec::io::pipeline::read_full(&mut file as &mut dyn Read, &mut buffer)?;
+    let read = binlogsec::bytes::read_full(&mut file as &mut dyn Read, &mut buffer)?;
     buffer.truncate(read);
     Ok(buffer)
 }

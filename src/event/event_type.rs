@@ -181,6 +181,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn rows_are_the_events_with_rows() {
+        // Those before MySQL 5.1.16, and MariaDB's statement before the rows, are others.
+        let has_rows = |number: &u8| {
+            let name = name(*number);
+            name.contains("_ROWS") && !name.starts_with("PRE_GA") && name != "ANNOTATE_ROWS"
+        };
+        let expected: Vec<u8> = (0..=u8::MAX).filter(has_rows).collect();
+        let found: Vec<u8> = (0..=u8::MAX).filter(|&number| is_rows(number)).collect();
+        assert_eq!((found.len(), found), (13, expected));
+    }
+
+    #[test]
     fn names_and_numbers_agree() {
         for (number, text) in [
             (QUERY, "QUERY"),

@@ -261,6 +261,12 @@ mod tests {
         let description = FormatDescription::parse(&event("5.5.62-log", 27, false)).unwrap();
         assert_eq!(description.event_types, 27);
         assert_eq!(description.checksum, ChecksumAlgorithm::None);
+        // The most that can be types alone; one more, and the last five are no types.
+        for (types, told) in [(OLD_MOST_TYPES, 32), (OLD_MOST_TYPES + 1, 28)] {
+            let event = event("5.5.62-log", types, false);
+            let description = FormatDescription::parse(&event).unwrap();
+            assert_eq!(description.event_types, told);
+        }
     }
 
     #[test]

@@ -271,6 +271,9 @@ mod tests {
             assert_eq!((count, error.offset()), (1, 25));
             let is_header = matches!(error, WalkError::HeaderCut { .. });
             assert_eq!(is_header, header_is_cut, "{kept}");
+            if let WalkError::BodyCut { available, .. } = error {
+                assert_eq!(available, kept as u64 - 25);
+            }
         }
         let (count, error) = walked(255, 49, &events(2));
         let error = error.unwrap();

@@ -296,6 +296,9 @@ mod tests {
             // CHAR of 40 bytes, and of 1020: two bits of that hide in the type
             (ty::STRING, [254, 40], b"\x02ab"),
             (ty::STRING, [0xCE, 0xFC], b"\x02\0ab"),
+            // The longest with one byte, the shortest with two.
+            (ty::STRING, [0xFE, 0xFF], b"\x02ab"),
+            (ty::STRING, [0xEE, 0x00], b"\x02\0ab"),
             (ty::BLOB, [1, 0], b"\x02ab"),
             (ty::BLOB, [2, 0], b"\x02\0ab"),
             (ty::VARCHAR_COMPRESSED, [255, 0], b"\x02\0a"),

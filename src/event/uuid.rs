@@ -60,3 +60,30 @@ impl FromStr for Uuid {
         Ok(Self(uuid))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_forms_that_the_server_takes() {
+        let uuid = Uuid::from_str("0f1e2d3c-4b5a-11ef-8a69-7887a6b5c4d3").unwrap();
+        for text in [
+            "0f1e2d3c4b5a11ef8a697887a6b5c4d3",
+            "0F1E2D3C-4B5A-11EF-8A69-7887A6B5C4D3",
+            "{0f1e2d3c-4b5a-11ef-8a69-7887a6b5c4d3}",
+        ] {
+            assert_eq!(Uuid::from_str(text), Ok(uuid), "{text}");
+        }
+        for text in [
+            "",
+            "0f1e2d3c-4b5a-11ef-8a697887a6b5c4d3",
+            "0f1e2d3c4-b5a-11ef-8a69-7887a6b5c4d3",
+            "0f1e2d3c4b5a11ef8a697887a6b5c4d",
+            "0f1e2d3c4b5a11ef8a697887a6b5c4d30",
+            "0f1e2d3c4b5a11ef8a697887a6b5c4dg",
+        ] {
+            assert!(Uuid::from_str(text).is_err(), "{text}");
+        }
+    }
+}

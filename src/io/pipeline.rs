@@ -1,7 +1,7 @@
 //! Moves bytes from a source to a sink through a transformation, in parallel, in bounded memory.
 
 use std::cell::Cell;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::ops::{ControlFlow, Range};
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -330,9 +330,6 @@ fn in_turns(
             if progress.advance(length).is_break() {
                 return Err(TransferError::Cancelled);
             }
-            if buffer.len() < CHUNK {
-                break;
-            }
             let _ = turn.empty.send(buffer);
         }
         writer.flush().map_err(TransferError::at(name, "write"))?;
@@ -379,23 +376,6 @@ impl Turn {
 pub fn widen_pipe(descriptor: impl AsFd) {
     const ROOM: usize = 1 << 20;
     let _ = rustix::pipe::fcntl_setpipe_size(descriptor, ROOM);
-}
-
-/// Reads until the buffer is full or the stream ends, whatever pieces it comes in.
-///
-/// # Errors
-/// What the stream answers, interruptions aside.
-pub fn read_full(reader: &mut dyn Read, buffer: &mut [u8]) -> std::io::Result<usize> {
-    let mut filled = 0_usize;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match reader.read(rest) {
-            Ok(0) => break,
-            Ok(count) => filled = filled.saturating_add(count),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 #[cfg(test)]
@@ -558,31 +538,95 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_is_filled_whatever_pieces_come() {
-        /// One byte at a time, each after an interruption.
-        struct Halting(u8, bool);
-        impl Read for Halting {
-            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-                self.1 = !self.1;
-                if self.1 {
-                    return Err(std::io::ErrorKind::Interrupted.into());
-                }
-                if self.0 == 10 {
-                    return Ok(0);
-                }
-                buffer[0] = self.0;
-                self.0 += 1;
-                Ok(1)
+    fn a_large_file_is_shared_and_a_small_one_stays_with_its_thread() {
+        let directory = tempfile::tempdir().unwrap();
+        let input = directory.path().join("in");
+        let file = std::fs::File::create(&input).unwrap();
+        let threads = Mutex::new(std::collections::HashSet::new());
+        let own = std::thread::current().id();
+        let note = || {
+            let mut threads = threads.lock().unwrap();
+            threads.insert(std::thread::current().id());
+            threads.len()
+        };
+
+        file.set_len(WINDOW).unwrap();
+        let source = FileSource::open(&input).unwrap();
+        let visit = |_: u64, _: &[u8], _: &mut Vec<u8>| {
+            note();
+            Ok(())
+        };
+        each_chunk(&source, 0..WINDOW, &visit, &NoProgress).unwrap();
+        assert_eq!(*threads.lock().unwrap(), [own].into());
+
+        threads.lock().unwrap().clear();
+        file.set_len(2 * WINDOW).unwrap();
+        let source = FileSource::open(&input).unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        // Each waits for the other, so that none does the work of both.
+        let visit = |_: u64, _: &[u8], _: &mut Vec<u8>| {
+            while note() < 2 {
+                assert!(std::time::Instant::now() < deadline, "one thread alone");
+                std::thread::yield_now();
             }
-        }
-        let mut reader = Halting(0, false);
-        let mut buffer = [0; 7];
-        assert_eq!(read_full(&mut reader, &mut buffer).unwrap(), 7);
-        assert_eq!(buffer, [0, 1, 2, 3, 4, 5, 6]);
-        assert_eq!(read_full(&mut reader, &mut buffer).unwrap(), 3);
-        assert_eq!(buffer[..3], [7, 8, 9]);
-        let mut closed = std::fs::File::options();
-        let mut closed = closed.write(true).open("/dev/null").unwrap();
-        assert!(read_full(&mut closed, &mut buffer).is_err());
+            Ok(())
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build();
+        pool.unwrap()
+            .install(|| each_chunk(&source, 0..2 * WINDOW, &visit, &NoProgress))
+            .unwrap();
+        assert_eq!(threads.lock().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn after_a_failure_no_segment_is_begun() {
+        const THREADS: u8 = 8;
+        let directory = tempfile::tempdir().unwrap();
+        let input = directory.path().join("in");
+        let length = 2 * u64::from(THREADS) * WINDOW;
+        std::fs::File::create(&input)
+            .unwrap()
+            .set_len(length)
+            .unwrap();
+        let source = FileSource::open(&input).unwrap();
+        let begun = AtomicU64::new(0);
+        let all_have_begun = std::sync::Barrier::new(THREADS.into());
+        let visit = |within: u64, _: &[u8], _: &mut Vec<u8>| {
+            if !within.is_multiple_of(WINDOW) {
+                return Ok(());
+            }
+            begun.fetch_add(1, Ordering::SeqCst);
+            all_have_begun.wait();
+            if within == 0 {
+                return Err(TransferError::Cancelled);
+            }
+            // Until the failure is known to all.
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            Ok(())
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(THREADS.into());
+        let outcome = pool
+            .build()
+            .unwrap()
+            .install(|| each_chunk(&source, 0..length, &visit, &NoProgress));
+        assert!(matches!(outcome, Err(TransferError::Cancelled)));
+        assert_eq!(begun.into_inner(), u64::from(THREADS));
+    }
+
+    #[test]
+    fn one_output_has_all_threads_and_each_of_many_has_one() {
+        assert_eq!(threads_for_one(), rayon::current_num_threads());
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build();
+        assert_eq!(pool.unwrap().install(threads_for_one), 1);
+    }
+
+    #[test]
+    fn a_pipe_gets_room() {
+        let (reader, _writer) = rustix::pipe::pipe().unwrap();
+        let before = rustix::pipe::fcntl_getpipe_size(&reader).unwrap();
+        widen_pipe(&reader);
+        let room = rustix::pipe::fcntl_getpipe_size(&reader).unwrap();
+        assert!(room > before && room >= 1 << 20, "{before}, {room}");
+        widen_pipe(std::fs::File::open("/dev/null").unwrap());
     }
 }

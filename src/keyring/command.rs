@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 use super::abbreviated;
-use super::file::fill;
 use super::raw::{self, RawKeyError};
+use crate::bytes::read_full;
 use crate::log::key_id::{KeyId, KeyIdParts};
 use crate::secret::Secret32;
 
@@ -199,7 +199,7 @@ impl KeyCommand {
 /// Reads up to a buffer full and waits for the end; who prints more than that is stopped.
 fn read_and_wait(child: &mut Child, buffer: &mut [u8]) -> io::Result<(usize, ExitStatus)> {
     let length = match child.stdout.take() {
-        Some(mut stdout) => fill(&mut stdout, buffer),
+        Some(mut stdout) => read_full(&mut stdout, buffer),
         None => Ok(0),
     };
     if !matches!(length, Ok(length) if length < buffer.len()) {
@@ -232,7 +232,6 @@ impl fmt::Debug for KeyCommand {
 }
 
 #[cfg(test)]
-#[cfg(unix)]
 mod tests {
     use super::*;
 
@@ -292,10 +291,15 @@ mod tests {
 
     #[test]
     fn output_without_end_is_stopped() {
-        assert!(matches!(
-            run("yes"),
-            Err(CommandError::TooMuchOutput { .. })
-        ));
+        for (command, is_too_much) in [
+            ("yes".to_owned(), true),
+            (format!("head -c {} /dev/zero", MAX_OUTPUT_BYTES + 1), true),
+            (format!("head -c {MAX_OUTPUT_BYTES} /dev/zero"), false),
+        ] {
+            let error = run(&command).unwrap_err();
+            let told = matches!(error, CommandError::TooMuchOutput { .. });
+            assert_eq!(told, is_too_much, "{command}: {error}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{File, FileType, Metadata, OpenOptions};
-use std::io::{self, Read, Seek};
+use std::io::{self, Seek};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use super::component::{self, ComponentVersion};
 use super::plugin::{self, PluginVersion, Word};
 use super::sniff::{self, Content};
 use super::{Entry, KeyType, KeyringError};
+use crate::bytes::read_full;
 use crate::log::key_id::KeyId;
 use crate::mariadb::key_file::{self, MariadbKey, Unlock};
 use crate::secret::Secret32;
@@ -297,7 +298,7 @@ pub(super) fn read_regular(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
         let metadata = file.metadata().map_err(cannot_read)?;
         let size = check(path, &metadata, limit)?;
         let mut bytes = Zeroizing::new(vec![0; size.saturating_add(1)]);
-        if fill(&mut file, &mut bytes).map_err(cannot_read)? == size {
+        if read_full(&mut file, &mut bytes).map_err(cannot_read)? == size {
             bytes.truncate(size);
             return Ok(bytes);
         }
@@ -326,20 +327,6 @@ fn check(path: &Path, metadata: &Metadata, limit: u64) -> Result<usize, KeyringE
             available,
             limit,
         })
-}
-
-/// Reads until the buffer is full or the file ends, and says how much came.
-pub(super) fn fill(from: &mut impl Read, mut buffer: &mut [u8]) -> io::Result<usize> {
-    let whole = buffer.len();
-    while !buffer.is_empty() {
-        match from.read(buffer) {
-            Ok(0) => break,
-            Ok(count) => buffer = buffer.get_mut(count..).unwrap_or_default(),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(whole.saturating_sub(buffer.len()))
 }
 
 fn open_without_waiting(path: &Path) -> io::Result<File> {

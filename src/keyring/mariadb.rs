@@ -154,6 +154,7 @@ mod tests {
         };
         let keys = keyring(options, &[&file]);
         assert_eq!(ids(&keys, 2), [Some(70000)]);
+        assert_eq!(keys.mariadb_options().key_id, Some(70000));
         assert_eq!(keys.mariadb_candidates(2)[0].key.len(), 32);
     }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -196,17 +197,9 @@ fn split_argument(argument: &OsStr) -> (Option<KeyId>, &Path) {
     split.unwrap_or((None, Path::new(argument)))
 }
 
-#[cfg(unix)]
 fn split_at_equals(argument: &OsStr) -> Option<(&[u8], &OsStr)> {
-    use std::os::unix::ffi::OsStrExt;
     let mut halves = argument.as_bytes().splitn(2, |byte| *byte == b'=');
     Some((halves.next()?, OsStr::from_bytes(halves.next()?)))
-}
-
-#[cfg(not(unix))]
-fn split_at_equals(argument: &OsStr) -> Option<(&[u8], &OsStr)> {
-    let (id, path) = argument.to_str()?.split_once('=')?;
-    Some((id.as_bytes(), OsStr::new(path)))
 }
 
 #[cfg(test)]
@@ -253,7 +246,7 @@ mod tests {
 
     #[test]
     fn other_contents_have_errors_of_their_own() {
-        let long = "A".repeat(65);
+        let (whole, long) = ("A".repeat(63) + "+", "A".repeat(64) + "+");
         for (bytes, expected) in [
             (&b""[..], RawKeyError::Empty),
             (b" \n", RawKeyError::Empty),
@@ -265,12 +258,21 @@ mod tests {
                 },
             ),
             (
-                long.as_bytes(),
+                &[b'A'; 65],
                 RawKeyError::HexLength {
                     needed: 64,
                     available: 65,
                 },
             ),
+            // The longest that is read as base64, and one more.
+            (
+                whole.as_bytes(),
+                RawKeyError::Base64Length {
+                    needed: 32,
+                    available: 48,
+                },
+            ),
+            (long.as_bytes(), RawKeyError::OtherForm { available: 65 }),
             (
                 b"c2VjcmV0IQ==",
                 RawKeyError::Base64Length {

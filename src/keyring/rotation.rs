@@ -378,8 +378,10 @@ mod tests {
             let numbers = [("_old", old), ("_new", 4)];
             assert_eq!(state(&[4], &numbers), RotationState::Contradictory, "{old}");
         }
-        let numbers = [("", 4), ("_old", 4), ("_new", 4)];
-        assert_eq!(state(&[4], &numbers), RotationState::Contradictory);
+        for old in [4, 5] {
+            let numbers = [("", 4), ("_old", old), ("_new", 4)];
+            assert_eq!(state(&[4], &numbers), RotationState::Contradictory, "{old}");
+        }
     }
 
     #[test]

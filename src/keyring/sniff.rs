@@ -203,4 +203,20 @@ mod tests {
             assert_eq!(content(bytes), expected, "{}", bytes.escape_ascii());
         }
     }
+
+    #[test]
+    fn every_kind_says_what_to_do_next() {
+        for (kind, next) in [
+            (LooksLike::EncryptedLog, "as the input"),
+            (LooksLike::PlainLog, "as the input"),
+            (LooksLike::OptionFile, "`keyring_file_data`"),
+            (LooksLike::InnoDb, "the server's keyring"),
+            (LooksLike::Pem, "the server's keyring"),
+            (LooksLike::BareKey, "as a key file"),
+            (LooksLike::Unknown, "take another copy"),
+        ] {
+            let hint = kind.hint();
+            assert!(hint.starts_with("; ") && hint.contains(next), "{hint}");
+        }
+    }
 }

@@ -9,11 +9,12 @@ use super::encrypt::{EncryptOptions, Encrypted, FileResult, PlainLog, no_matter}
 use super::guard::Guard;
 use super::targets::Target;
 use super::transfer::{Input, Output, check_not_itself, read_stream_start, write_in_order};
+use crate::bytes::read_full;
 use crate::crypto::random;
 use crate::error::{Error, Refusal};
 use crate::event::format_description::FormatDescription;
 use crate::io::TransferError;
-use crate::io::pipeline::{CHUNK, Progress, read_full};
+use crate::io::pipeline::{CHUNK, Progress};
 use crate::io::sink::{AtomicFile, SinkOptions};
 use crate::io::source::{FileSource, SourceReader};
 use crate::keyring::{ChoiceError, Keyring};

@@ -7,10 +7,10 @@ use rayon::prelude::*;
 
 use super::shard::Shard;
 use super::targets::{Origin, Target, Targets, has_log_extension};
+use crate::bytes::read_full;
 use crate::error::{Error, ErrorClass};
 use crate::event::format_description::FormatDescription;
 use crate::io::TransferError;
-use crate::io::pipeline::read_full;
 use crate::io::source::FileSource;
 use crate::keyring::{Keyring, KeyringError};
 use crate::log::{LogKind, PROBE_LENGTH};

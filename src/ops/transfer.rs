@@ -4,11 +4,12 @@ use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::bytes::read_full;
 use crate::error::Error;
 use crate::event::FIRST_FLAGS;
 use crate::event::header::flag;
 use crate::io::TransferError;
-use crate::io::pipeline::{self, Producer, Progress, read_full};
+use crate::io::pipeline::{self, Producer, Progress};
 use crate::io::sealed::Recipients;
 use crate::io::sink::{AtomicFile, SinkOptions};
 use crate::io::source::FileSource;

@@ -3,12 +3,12 @@
 use std::io::Read;
 use std::path::Path;
 
+use crate::bytes::read_full;
 use crate::error::Error;
 use crate::event::checksum::{self, ChecksumAlgorithm};
 use crate::event::format_description::FormatDescription;
 use crate::event::header::{self, EventHeader, event_type};
 use crate::io::TransferError;
-use crate::io::pipeline::read_full;
 use crate::mariadb::chain::Tail;
 use crate::mariadb::cipher::{EventCipher, EventEncryptor, EventSpan, HEAD};
 use crate::mariadb::error::MariadbError;
