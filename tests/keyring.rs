@@ -231,6 +231,24 @@ fn damaged_records() -> Vec<(&'static str, PluginError)> {
     ]
 }
 
+/// Of readings that fail alike, the one that the server tries first is told.
+#[test]
+fn records_that_fit_no_machine_are_told_as_the_first_would_read_them() {
+    let file = [&b"Keyring file version:1.0"[..], &[0xFF; 8], b"EOF"].concat();
+    let error = plugin::parse(&file).unwrap_err();
+    let lengths = RecordDefect::LengthsCut {
+        needed: 40,
+        available: 8,
+    };
+    let expected = PluginError::Record {
+        record: 0,
+        offset: 24,
+        word: Word::Le64,
+        defect: lengths,
+    };
+    assert_eq!(error, expected);
+}
+
 #[test]
 fn every_malformed_plugin_keyring_has_its_error() {
     let folder = fixture("malformed/keyring-plugin");

@@ -90,7 +90,7 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let (keys, weighing) = (args.keys.files(), args.weighing.files());
     let inputs = [args.defaults_file.as_slice(), &keys, &weighing];
     reports::check_files(&args.reports, &inputs)?;
-    let targets = targets(args)?;
+    let targets = targets(args, terminal)?;
     let options = options(args)?;
     let keyring = keys::open(&args.keys, terminal)?;
     process::clean_up_on_signals()?;
@@ -109,7 +109,7 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     Ok(exit(&outcome, report.summary.verdict))
 }
 
-fn targets(args: &AuditArgs) -> anyhow::Result<AuditTargets> {
+fn targets(args: &AuditArgs, terminal: &Terminal) -> anyhow::Result<AuditTargets> {
     let named = |path: &PathBuf| -> anyhow::Result<NamedOptions> {
         Ok(NamedOptions {
             file: OptionFile::open(path)?,
@@ -119,7 +119,7 @@ fn targets(args: &AuditArgs) -> anyhow::Result<AuditTargets> {
     Ok(AuditTargets {
         options: args.defaults_file.as_ref().map(named).transpose()?,
         data_directory: args.datadir.clone(),
-        servers: servers::targets(&args.servers)?,
+        servers: servers::targets(&args.servers, terminal)?,
     })
 }
 

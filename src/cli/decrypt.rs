@@ -81,6 +81,9 @@ pub(crate) fn run(args: &DecryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
         names => Some(Recipients::open(names)?),
     };
     let recipients = recipients.as_ref();
+    if recipients.is_none() && args.output.as_deref().is_some_and(is_dash) {
+        transfer::warn_if_others_read_stdout(terminal);
+    }
     let keyring = keys::open(&args.keys, terminal)?;
     process::clean_up_on_signals()?;
     let started = Instant::now();

@@ -193,7 +193,7 @@ fn list(args: &ListArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     }
     keyrings
         .iter()
-        .for_each(|keyring| keys::warn_if_open(keyring.path(), terminal));
+        .for_each(|keyring| keys::warn_if_open(keyring.path(), "keys", terminal));
     failures
         .iter()
         .for_each(|failure| terminal.error(&describe(failure)));

@@ -1,6 +1,7 @@
 //! From the key options to a keyring.
 
 use std::ffi::OsString;
+use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -43,22 +44,26 @@ pub(crate) fn open(args: &KeyArgs, terminal: &Terminal) -> Result<Keyring, Error
     let key_files = keyring.key_files().iter().map(KeyFile::path);
     files
         .chain(key_files)
-        .for_each(|path| warn_if_open(path, terminal));
+        .for_each(|path| warn_if_open(path, "keys", terminal));
+    // Only what is encrypted was opened with it; but it is there to be opened.
+    if let Some(path) = &args.mariadb.unlock.mariadb_password_file {
+        warn_if_open(path, "a password", terminal);
+    }
     Ok(keyring)
 }
 
-/// Warns of a file of keys that others than its owner can change, or that everybody can read.
-/// Servers write theirs with mode 0640.
-pub(crate) fn warn_if_open(path: &Path, terminal: &Terminal) {
+/// Warns of a file of keys or a password that others than its owner can change, or that everybody
+/// can read. Servers write theirs with mode 0640.
+pub(crate) fn warn_if_open(path: &Path, what: &str, terminal: &Terminal) {
     const BEYOND: u32 = 0o027;
-    let Ok(metadata) = path.metadata() else {
+    let Some(metadata) = path.metadata().ok().filter(Metadata::is_file) else {
         return;
     };
     let mode = metadata.permissions().mode() & 0o777;
     if mode & BEYOND != 0 {
         let path = path.display();
         terminal.warning(&format!(
-            "{path} holds keys and is open to more users than it should be (mode {mode:03o}); \
+            "{path} holds {what} and is open to more users than it should be (mode {mode:03o}); \
              chmod 600 keeps it to its owner"
         ));
     }

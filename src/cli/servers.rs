@@ -12,6 +12,9 @@ use binlogsec::audit::live::{Credentials, LiveError, ServerAddress};
 use binlogsec::secret::SecretBytes;
 use clap::Args;
 
+use super::keys::warn_if_open;
+use super::terminal::Terminal;
+
 /// Has the password itself, for every server that has none of its own.
 const VARIABLE: &str = "BINLOGSEC_SERVER_PASSWORD";
 
@@ -41,7 +44,7 @@ pub(crate) struct ServerArgs {
 }
 
 /// The servers that were named, each with an account to ask it as.
-pub(crate) fn targets(args: &ServerArgs) -> anyhow::Result<Vec<LiveTarget>> {
+pub(crate) fn targets(args: &ServerArgs, terminal: &Terminal) -> anyhow::Result<Vec<LiveTarget>> {
     let addresses: Vec<ServerAddress> = args
         .servers
         .iter()
@@ -55,11 +58,15 @@ pub(crate) fn targets(args: &ServerArgs) -> anyhow::Result<Vec<LiveTarget>> {
     }
     addresses
         .into_iter()
-        .map(|address| target(address, args))
+        .map(|address| target(address, args, terminal))
         .collect()
 }
 
-fn target(mut address: ServerAddress, args: &ServerArgs) -> anyhow::Result<LiveTarget> {
+fn target(
+    mut address: ServerAddress,
+    args: &ServerArgs,
+    terminal: &Terminal,
+) -> anyhow::Result<LiveTarget> {
     let or = |own: &mut Option<PathBuf>, common: &Option<PathBuf>| {
         if own.is_none() {
             own.clone_from(common);
@@ -77,11 +84,15 @@ fn target(mut address: ServerAddress, args: &ServerArgs) -> anyhow::Result<LiveT
         problem,
     };
     let mut credentials = Credentials::of(&address).map_err(failed)?;
+    if let (None, Some(path)) = (&credentials.password, &args.password_file) {
+        credentials.password = Some(password_file(path).map_err(failed)?);
+        credentials.password_file = Some(path.clone());
+    }
     if credentials.password.is_none() {
-        credentials.password = match &args.password_file {
-            Some(path) => Some(password_file(path).map_err(failed)?),
-            None => from_environment_or_terminal(&address, &credentials.user)?,
-        };
+        credentials.password = from_environment_or_terminal(&address, &credentials.user)?;
+    }
+    if let Some(path) = &credentials.password_file {
+        warn_if_open(path, "a password", terminal);
     }
     Ok(LiveTarget {
         address,

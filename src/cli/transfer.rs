@@ -1,9 +1,10 @@
 //! One log from one place to another, or many into a directory: what `decrypt` and `encrypt` have
 //! in common on the command line.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Seek, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -172,6 +173,25 @@ pub(crate) fn speak_of_speed<T, R>(
 
 pub(crate) fn is_dash(path: &Path) -> bool {
     path.as_os_str() == "-"
+}
+
+/// Warns of plaintext that goes to a file which a shell has made, and made for others, too. What
+/// `-o` makes is for its owner alone.
+pub(crate) fn warn_if_others_read_stdout(terminal: &Terminal) {
+    const OTHERS_READ: u32 = 0o044;
+    let Ok(file) = io::stdout().as_fd().try_clone_to_owned().map(File::from) else {
+        return;
+    };
+    let Some(metadata) = file.metadata().ok().filter(Metadata::is_file) else {
+        return;
+    };
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & OTHERS_READ != 0 {
+        terminal.warning(&format!(
+            "standard output gets plaintext and is a file that others than its owner may read \
+             (mode {mode:03o}); -o FILE makes one for its owner alone"
+        ));
+    }
 }
 
 /// Opens an input. A regular file that a shell redirects is as good as a named one.

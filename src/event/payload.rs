@@ -275,6 +275,22 @@ mod tests {
                 assert_eq!(available, kept as u64 - 25);
             }
         }
+        // Of a large event only the beginning is held; a cut behind it is told all the same.
+        let size = MAX_HELD + 100;
+        let mut large = vec![0; size];
+        large[4] = event_type::STOP;
+        large[9..13].copy_from_slice(&u32::try_from(size).unwrap().to_le_bytes());
+        let stored = Payload {
+            compression: 255,
+            payload_size: None,
+            uncompressed_size: None,
+            data: &[],
+            data_offset: 0,
+        };
+        for (kept, is_whole) in [(size, true), (size - 1, false), (MAX_HELD, false)] {
+            let mut inside = stored.events(&large[..kept]).unwrap();
+            assert_eq!(inside.next_event().is_ok(), is_whole, "{kept}");
+        }
         let (count, error) = walked(255, 49, &events(2));
         let error = error.unwrap();
         assert!(count == 1 && matches!(error, PayloadError::TooMuch { declared: 49 }));

@@ -227,3 +227,80 @@ fn keyrings_that_others_can_read_are_warned_of() {
         }
     }
 }
+
+#[test]
+fn files_of_passwords_that_others_can_read_are_warned_of() {
+    let directory = prepared();
+    let folder = directory.path();
+    std::fs::copy(
+        fixture("mariadb-10.11/cbc128-crc32-row/keys.txt"),
+        folder.join("keys.txt"),
+    )
+    .unwrap();
+    std::fs::set_permissions(
+        folder.join("keys.txt"),
+        std::fs::Permissions::from_mode(0o600),
+    )
+    .unwrap();
+    std::fs::write(folder.join("secret"), "s3cret\n").unwrap();
+    std::fs::write(folder.join("client.cnf"), "[client]\npassword=s3cret\n").unwrap();
+    // Nobody listens there.
+    let server = "audit --server mysql://audit@127.0.0.1:1/";
+    for (name, command) in [
+        (
+            "secret",
+            "inspect log --mariadb-keys keys.txt --mariadb-keys-password-file secret",
+        ),
+        ("secret", &*format!("{server} --password-file secret")),
+        ("secret", &*format!("{server}?password-file=secret")),
+        ("client.cnf", &*format!("{server}?defaults-file=client.cnf")),
+    ] {
+        for (mode, warned) in [(0o600, false), (0o400, false), (0o644, true), (0o660, true)] {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(folder.join(name), permissions).unwrap();
+            let output = run(folder, command);
+            let said = String::from_utf8_lossy(&output.stderr);
+            let warning = format!(
+                "{name} holds a password and is open to more users than it should be \
+                 (mode {mode:03o})"
+            );
+            assert_eq!(
+                said.contains(&warning),
+                warned,
+                "{command} {mode:o}: {said}"
+            );
+            assert!(!said.contains("s3cret"));
+        }
+    }
+}
+
+#[test]
+fn plaintext_into_a_file_that_others_can_read_is_warned_of() {
+    let directory = prepared();
+    let recipient = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+    for (mode, to_others, warned) in [
+        (0o644, false, true),
+        (0o640, false, true),
+        (0o600, false, false),
+        (0o644, true, false),
+    ] {
+        let path = directory.path().join(format!("{mode:o}-{to_others}"));
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_permissions(std::fs::Permissions::from_mode(mode))
+            .unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_binlogsec"));
+        command.current_dir(directory.path()).stdout(file);
+        command.args(["decrypt", "log", "-o", "-", "--keyring", "keyring"]);
+        if to_others {
+            command.args(["--recipient", recipient]);
+        }
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert_eq!(
+            said.contains("standard output gets plaintext"),
+            warned,
+            "{said}"
+        );
+    }
+}

@@ -23,6 +23,8 @@ pub struct Credentials {
     pub user: String,
     /// `None`: whoever has no password, or has yet to be asked for it.
     pub password: Option<SecretBytes>,
+    /// The file that the password was read from.
+    pub password_file: Option<PathBuf>,
 }
 
 const LARGEST_PASSWORD_FILE: u64 = 64 << 10;
@@ -60,14 +62,16 @@ impl Credentials {
             );
         }
         if let Some(path) = &address.password_file {
-            found.password = Some(password_file(path)?);
+            found.password = Some((password_file(path)?, path.clone()));
         }
         let user = address.user.clone().or(found.user);
+        let (password, password_file) = found.password.unzip();
         Ok(Self {
             user: user
                 .or_else(|| std::env::var("USER").ok())
                 .unwrap_or_default(),
-            password: found.password,
+            password,
+            password_file,
         })
     }
 }
@@ -90,7 +94,7 @@ pub fn password_file(path: &Path) -> Result<SecretBytes, Problem> {
 #[derive(Default)]
 struct Found {
     user: Option<String>,
-    password: Option<SecretBytes>,
+    password: Option<(SecretBytes, PathBuf)>,
 }
 
 impl Found {
@@ -105,7 +109,10 @@ impl Found {
             };
             match &*setting.name {
                 "user" => self.user = Some(String::from_utf8_lossy(value).into_owned()),
-                "password" => self.password = Some(SecretBytes::new(value.clone())),
+                "password" => {
+                    let password = SecretBytes::new(value.clone());
+                    self.password = Some((password, setting.path.clone()));
+                }
                 _ => {}
             }
         }
@@ -224,7 +231,9 @@ mod tests {
         let mut found = Found::default();
         found.add(&file, &["prod"]);
         assert_eq!(found.user.as_deref(), Some("audit"));
-        assert_eq!(found.password.as_ref().unwrap().expose(), b"s3cret #1");
+        let (password, path) = found.password.as_ref().unwrap();
+        assert_eq!(password.expose(), b"s3cret #1");
+        assert_eq!(path, Path::new("login"));
         assert!(!format!("{found:?}").contains("s3cret"));
         assert!(unscrambled(&scrambled(&lines)[..60]).is_none());
     }
