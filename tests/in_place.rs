@@ -433,8 +433,9 @@ fn what_is_appended_once_the_log_is_open_is_not_lost() {
     command.arg(env!("CARGO_BIN_EXE_binlogsec"));
     command.args(ALL.split(' ')).current_dir(workdir.at());
     let child = command.stderr(std::process::Stdio::piped()).spawn();
-    let child = child.unwrap();
+    let mut child = child.unwrap();
     while Openers::of(&log.metadata().unwrap()).readers.is_empty() {
+        assert_eq!(child.try_wait().unwrap(), None, "it never opened the log");
         std::thread::sleep(Duration::from_millis(5));
     }
     let mut server = File::options().append(true).open(&log).unwrap();
