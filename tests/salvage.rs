@@ -232,6 +232,20 @@ fn a_lost_format_description_is_taken_from_another_log_when_one_is_named() {
     let (salvaged, saved) = salvage_bytes(&bytes, &keys, &with_other).unwrap();
     assert!(salvaged.description_borrowed && !salvaged.is_whole());
     assert!(saved.starts_with(&other[..127]) && original.ends_with(&saved[127..]));
+
+    // One that is only damaged is kept where there is no other, and gives way where there is.
+    let mut damaged = encrypted();
+    damaged[512 + 4 + 19 + 4] ^= 1;
+    let (salvaged, saved) = salvage_bytes(&damaged, &keys, &options(16)).unwrap();
+    assert!(salvaged.description_damaged && !salvaged.description_borrowed);
+    assert!(!saved.starts_with(&original[..127]) && saved[127..] == original[127..]);
+    let (salvaged, saved) = salvage_bytes(&damaged, &keys, &with_other).unwrap();
+    assert!(salvaged.description_borrowed && !salvaged.description_damaged);
+    assert!(saved.starts_with(&other[..127]) && saved[127..] == original[127..]);
+    assert_eq!((salvaged.gaps.len(), salvaged.lost), (1, 123));
+    // A whole one is the log's own in any case.
+    let (salvaged, saved) = salvage_bytes(&encrypted(), &keys, &with_other).unwrap();
+    assert!(salvaged.is_whole() && saved == original);
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub(crate) struct SalvageArgs {
     /// File with the log's file password: 32 bytes, or as hex or base64; in place of header and key
     #[arg(long, value_name = "FILE", conflicts_with = "header")]
     password_file: Option<PathBuf>,
-    /// Another log of the same server, for a lost format description event
+    /// Another log of the same server, for a lost or damaged format description event
     #[arg(long, value_name = "LOG")]
     description_from: Option<PathBuf>,
     /// Leave out events of transactions that have lost others

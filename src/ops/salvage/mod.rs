@@ -56,7 +56,8 @@ pub struct SalvageOptions {
     pub header: Option<EncryptionHeader>,
     /// The log's file password, in place of header and keyring.
     pub password: Option<Secret32>,
-    /// The format description event of another log of the same server, where this log's is lost.
+    /// The format description event of another log of the same server, where this log's is lost or
+    /// damaged.
     pub description: Option<Vec<u8>>,
     /// Leave out events of transactions that are not whole.
     pub whole_transactions: bool,
@@ -294,15 +295,17 @@ struct Salvager<'a> {
     transaction: Option<String>,
     /// The format description event at the log's start, as it stands in the log, and where.
     description: Option<(u64, Vec<u8>)>,
+    /// There is another log's, which is better than a damaged one.
+    can_borrow: bool,
     outcome: Salvaged,
 }
 
 impl<'a> Salvager<'a> {
     fn new(body: &'a Body<'a>, options: &SalvageOptions) -> Self {
         let mut scanner = Scanner::new(body, options.max_shift);
-        if let Some(borrowed) = &options.description
-            && let Ok(description) = FormatDescription::parse(borrowed)
-        {
+        let borrowed = options.description.as_deref().map(FormatDescription::parse);
+        let borrowed = borrowed.and_then(Result::ok);
+        if let Some(description) = &borrowed {
             scanner.checksum = description.checksum;
         }
         Self {
@@ -315,6 +318,7 @@ impl<'a> Salvager<'a> {
             progress: TransactionProgress::Outside,
             transaction: None,
             description: None,
+            can_borrow: borrowed.is_some(),
             outcome: Salvaged::default(),
         }
     }
@@ -355,7 +359,8 @@ impl<'a> Salvager<'a> {
         Ok(())
     }
 
-    /// Keeps the format description event where the log has one, whole or not.
+    /// Keeps the format description event where the log has one: whole, or damaged if there is no
+    /// other.
     fn read_description(&mut self, at: u64, shift: i64) -> Result<(), Error> {
         let mut bytes = vec![0; 512];
         let read = self.body.read(at, shift, &mut bytes)?;
@@ -365,7 +370,9 @@ impl<'a> Salvager<'a> {
     }
 
     fn keep_description(&mut self, at: u64, mut bytes: Vec<u8>) {
-        if let Ok(description) = FormatDescription::parse(&bytes) {
+        if let Ok(description) = FormatDescription::parse(&bytes)
+            && (description.own_checksum.is_ok() || !self.can_borrow)
+        {
             bytes.truncate(description.header.byte_length().unwrap_or(0));
             self.scanner.checksum = description.checksum;
             self.scanner.is_relay = description.is_relay_log();
