@@ -110,6 +110,7 @@ def main() -> None:
                 print("Not root: the kernel may write outputs back, and give memory to a host, while somebody is measured.", file=sys.stderr)
             for scenario in chosen:
                 made_logs = options.logs or Path(made)
+                made_logs.mkdir(parents=True, exist_ok=True)
                 data["scenarios"][scenario.name] = measure(scenario, made_logs, options)
                 print(report.scene_text(data["scenarios"][scenario.name]), flush=True)
         if held:
