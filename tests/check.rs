@@ -1043,3 +1043,31 @@ fn a_log_that_a_server_has_just_made_is_waited_for() {
     assert_eq!((code, found(&report, &[])), (0, set(&[])));
     assert_eq!(report["summary"]["logs"], 1);
 }
+
+/// A server with little of the processor makes a log long before it lists it, and takes one out of
+/// the index long before it removes it.
+#[test]
+fn a_log_that_a_server_is_about_to_list_or_to_remove_is_not_unlisted() {
+    for is_purged in [false, true] {
+        let logs = encrypted_logs();
+        let path = |name: &str| logs.path().join(name);
+        let index = path("binlog.index");
+        let listed = "./binlog.000003\n./binlog.000004\n./binlog.000006\n";
+        write(&index, listed.as_bytes());
+        let server = std::thread::spawn({
+            let (log, next) = (path("binlog.000005"), path("next"));
+            move || {
+                std::thread::sleep(std::time::Duration::from_millis(800));
+                if is_purged {
+                    std::fs::remove_file(log).unwrap();
+                } else {
+                    write(&next, format!("{listed}./binlog.000005\n").as_bytes());
+                    std::fs::rename(next, index).unwrap();
+                }
+            }
+        });
+        let (code, report) = check(&[&logs.path()]);
+        server.join().unwrap();
+        assert_eq!((code, found(&report, &[])), (0, set(&[])), "{is_purged}");
+    }
+}

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::content::Opened;
 use super::facts::{Facts, IndexFacts};
@@ -14,8 +14,11 @@ use crate::io::location;
 use crate::ops::targets::read_index;
 use crate::text::path_text;
 
-/// How long a server has to list a log that it has just made: it does so in the same breath.
+/// Between two looks at an index: a server lists a log that it has just made in the same breath, and
+/// so it removes one that it has just taken out.
 const BREATH: Duration = Duration::from_millis(250);
+/// How many of them it has where it has little of the processor.
+const BREATHS: usize = 8;
 
 /// Between two looks at a log that is still empty.
 const MOMENT: Duration = Duration::from_millis(20);
@@ -51,22 +54,29 @@ impl Patience {
 /// Whether a file was written so lately that its writer may be at it.
 pub(super) fn is_new(opened: &Opened<'_>) -> bool {
     let written = opened.metadata().and_then(|it| it.modified().ok());
-    written.is_some_and(|written| match written.elapsed() {
+    written.is_some_and(is_recent)
+}
+
+fn is_recent(written: SystemTime) -> bool {
+    match written.elapsed() {
         Ok(age) => age < NEW,
         Err(ahead) => ahead.duration() < NEW,
-    })
+    }
 }
 
 /// Reads the indexes again that do not list a log beside them, and forgets logs that were purged.
-/// Returns how many those are. Where every log is listed this does nothing.
+/// Returns how many those are. Where every log is listed this does nothing, and where nobody is at
+/// work it waits for one breath.
 pub(super) fn settle(facts: &mut Facts) -> u64 {
     let mut purged = 0_u64;
-    for pause in [Duration::ZERO, BREATH] {
+    for breaths in 0..=BREATHS {
         let unlisted = paths(facts);
-        if unlisted.is_empty() {
+        if unlisted.is_empty() || breaths > 1 && !is_at_work(&unlisted, facts) {
             break;
         }
-        std::thread::sleep(pause);
+        if breaths > 0 {
+            std::thread::sleep(BREATH);
+        }
         // What either reading lists was listed.
         facts.indexes.iter_mut().for_each(read_again);
         let gone = |path: &Path| {
@@ -79,6 +89,18 @@ pub(super) fn settle(facts: &mut Facts) -> u64 {
         });
     }
     purged
+}
+
+/// Whether a server is likely to be making or purging logs: one that is not listed, or an index, was
+/// written just now.
+fn is_at_work(unlisted: &BTreeSet<PathBuf>, facts: &Facts) -> bool {
+    let indexes = facts.indexes.iter().map(|index| index.path.join());
+    let mut files = unlisted.iter().cloned().chain(indexes);
+    files.any(|path| {
+        let metadata = path.symlink_metadata().ok();
+        let written = metadata.and_then(|it| it.modified().ok());
+        written.is_some_and(is_recent)
+    })
 }
 
 fn paths(facts: &Facts) -> BTreeSet<PathBuf> {
