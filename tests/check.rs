@@ -1057,7 +1057,7 @@ fn a_log_that_a_server_is_about_to_list_or_to_remove_is_not_unlisted() {
         let server = std::thread::spawn({
             let (log, next) = (path("binlog.000005"), path("next"));
             move || {
-                std::thread::sleep(std::time::Duration::from_millis(800));
+                std::thread::sleep(std::time::Duration::from_millis(500));
                 if is_purged {
                     std::fs::remove_file(log).unwrap();
                 } else {

@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("crypto", &["secret", "memory"]),
     // MariaDB's key files are a format of that family, and a source of keys like the others.
     ("keyring", &["bytes", "secret", "log", "mariadb"]),
-    ("io", &["bytes", "memory"]),
+    ("io", &["memory"]),
     ("walk", &["event", "io", "error"]),
     (
         "open",

@@ -280,11 +280,20 @@ fn a_format_description_is_kept_and_counted_wherever_it_stands() {
     let descriptions =
         |events: &[(usize, usize, u8)]| events.iter().filter(|(.., kind)| *kind == 15).count();
     assert_eq!(descriptions(&events), 2);
+    let whole = bytes.clone();
     bytes[4 + 60] ^= 1;
     let (salvaged, saved) = salvage_bytes(&bytes, &none, &options(16)).unwrap();
     assert!(salvaged.description_damaged);
     assert_eq!(descriptions(&logs::events(&saved)), 2);
     assert_eq!(lost(&saved, &bytes), 0);
+    let (_, length, _) = events[0];
+    let with_another = SalvageOptions {
+        description: Some(whole[4..4 + length].to_vec()),
+        ..options(16)
+    };
+    let (salvaged, saved) = salvage_bytes(&bytes, &none, &with_another).unwrap();
+    assert!(salvaged.description_borrowed && !salvaged.description_damaged);
+    assert!(saved == whole);
 }
 
 #[test]

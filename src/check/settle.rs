@@ -71,7 +71,7 @@ pub(super) fn settle(facts: &mut Facts) -> u64 {
     let mut purged = 0_u64;
     for breaths in 0..=BREATHS {
         let unlisted = paths(facts);
-        if unlisted.is_empty() || breaths > 1 && !is_at_work(&unlisted, facts) {
+        if unlisted.is_empty() || breaths > 1 && !is_at_work(facts) {
             break;
         }
         if breaths > 0 {
@@ -91,12 +91,13 @@ pub(super) fn settle(facts: &mut Facts) -> u64 {
     purged
 }
 
-/// Whether a server is likely to be making or purging logs: one that is not listed, or an index, was
-/// written just now.
-fn is_at_work(unlisted: &BTreeSet<PathBuf>, facts: &Facts) -> bool {
-    let indexes = facts.indexes.iter().map(|index| index.path.join());
-    let mut files = unlisted.iter().cloned().chain(indexes);
-    files.any(|path| {
+/// Whether a server is likely to be making or purging logs: one that is not listed, or its index,
+/// was written just now.
+fn is_at_work(facts: &Facts) -> bool {
+    let indexes: BTreeSet<_> = unlisted(facts)
+        .map(|(_, index)| index.path.join())
+        .collect();
+    indexes.into_iter().chain(paths(facts)).any(|path| {
         let metadata = path.symlink_metadata().ok();
         let written = metadata.and_then(|it| it.modified().ok());
         written.is_some_and(is_recent)

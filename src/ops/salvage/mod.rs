@@ -307,6 +307,7 @@ impl<'a> Salvager<'a> {
         let borrowed = borrowed.and_then(Result::ok);
         if let Some(description) = &borrowed {
             scanner.checksum = description.checksum;
+            scanner.is_relay = description.is_relay_log();
         }
         Self {
             scanner,
