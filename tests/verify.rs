@@ -351,3 +351,127 @@ fn transactions_that_are_missing_are_told_of() {
     assert!(is_told_of(&damaged));
     assert!(!is_told_of(&plain));
 }
+
+/// A directory of three logs with an index that names `named` as their directory.
+fn copied(named: &str) -> (tempfile::TempDir, String) {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut index = String::new();
+    for number in 3..=5 {
+        let name = format!("binlog.{number:06}");
+        std::fs::copy(mixed().join(&name), scratch.path().join(&name)).unwrap();
+        index.push_str(&format!("{named}{name}\n"));
+    }
+    std::fs::write(scratch.path().join("binlog.index"), &index).unwrap();
+    (scratch, index)
+}
+
+fn run_on(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = common::binlogsec()
+        .current_dir(directory)
+        .args(arguments)
+        .arg("--keyring")
+        .arg(mixed_keyring())
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let code = output.status.code().unwrap();
+    (code, text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn a_copied_index_with_absolute_paths_is_read_beside_itself() {
+    // What the index names is whole, what lies beside it is not.
+    let live = mixed().display().to_string() + "/";
+    for (named, says_so) in [
+        (&*live, true),
+        ("/var/lib/mysql-nowhere/", false),
+        ("../elsewhere/", false),
+        (".\\", false),
+        ("C:\\ProgramData\\MySQL\\Data\\", false),
+    ] {
+        let (scratch, _) = copied(named);
+        let path = scratch.path().join("binlog.000004");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[512 + 30_000] ^= 4;
+        std::fs::write(&path, &bytes).unwrap();
+        let verify = ["verify", "binlog.index", "--format", "json"];
+        let (code, report, said) = run_on(scratch.path(), &verify);
+        assert_eq!(code, 4, "{named}: {report} {said}");
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        assert_eq!(report["summary"]["files"], 3, "{named}");
+        assert_eq!(report["files"][1]["path"], "binlog.000004", "{named}");
+        assert_eq!(
+            said.contains("beside the index are taken"),
+            says_so,
+            "{said}"
+        );
+        for command in [
+            &["inspect", "binlog.index"][..],
+            &["decrypt", "binlog.index", "--output-dir", "plain"],
+            &["rekey", "binlog.index", "--dry-run"],
+        ] {
+            let (code, told, said) = run_on(scratch.path(), command);
+            assert_eq!(code, 0, "{named} {command:?}: {told} {said}");
+            assert!(
+                told.contains("binlog.000005"),
+                "{named} {command:?}: {told}"
+            );
+            assert!(!told.contains(&live), "{named} {command:?}: {told}");
+        }
+        let (code, listed, said) = run_on(scratch.path(), &["events", "binlog.index"]);
+        assert_eq!(code, 4, "{named}: {said}");
+        assert!(listed.contains("binlog.000003"), "{listed}");
+        // `check` looks at the same files.
+        let (_, found, _) = run_on(scratch.path(), &["check", ".", "--format", "json"]);
+        assert!(!found.contains("BLS007"), "{named}: {found}");
+        let of_live = format!("{live}binlog.0");
+        assert!(!found.contains(&of_live), "{named}: {found}");
+    }
+}
+
+#[test]
+fn logs_that_lie_elsewhere_alone_are_read_there_and_named() {
+    let (scratch, index) = copied(&(mixed().display().to_string() + "/"));
+    let alone = tempfile::tempdir().unwrap();
+    std::fs::write(alone.path().join("binlog.index"), index).unwrap();
+    drop(scratch);
+    let (code, report, said) = run_on(alone.path(), &["verify", "binlog.index"]);
+    assert_eq!(code, 0, "{report} {said}");
+    assert!(
+        said.contains("lists 3 logs in") && said.contains("mixed-key3-running"),
+        "{said}"
+    );
+    // A server's own index says nothing: its absolute paths lead to its own directory.
+    let own = tempfile::tempdir().unwrap();
+    std::fs::copy(
+        mixed().join("binlog.000003"),
+        own.path().join("binlog.000003"),
+    )
+    .unwrap();
+    let entry = own.path().join("binlog.000003");
+    std::fs::write(own.path().join("binlog.index"), entry.to_str().unwrap()).unwrap();
+    let (code, _, said) = run_on(own.path(), &["verify", "binlog.index"]);
+    assert_eq!((code, &*said), (0, ""));
+}
+
+#[test]
+fn logs_of_the_engine_aria_are_no_binary_logs() {
+    let scratch = tempfile::tempdir().unwrap();
+    for name in ["aria_log.00000001", "ment1587_aria_log.00000004"] {
+        std::fs::write(scratch.path().join(name), b"").unwrap();
+    }
+    std::fs::copy(
+        mixed().join("binlog.000003"),
+        scratch.path().join("binlog.000003"),
+    )
+    .unwrap();
+    for command in [&["check", "."][..], &["inspect", "."]] {
+        let (code, told, said) = run_on(scratch.path(), command);
+        assert_eq!(code, 0, "{told} {said}");
+        assert!(!told.contains("aria_log"), "{told}");
+    }
+    // Six digits are a binary log's, whatever its name.
+    std::fs::write(scratch.path().join("aria_log.000001"), b"").unwrap();
+    let (code, told, _) = run_on(scratch.path(), &["check", "."]);
+    assert!(code == 1 && told.contains("BLS009"), "{told}");
+}

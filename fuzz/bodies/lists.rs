@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use binlogsec::config::option_file::OptionFile;
 use binlogsec::config::server::LogLocations;
 use binlogsec::log::index;
-use binlogsec::ops::targets;
+use binlogsec::ops::listed;
 
 use super::in_memory;
 
@@ -19,7 +19,7 @@ pub(crate) fn index_file(data: &[u8]) {
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     // What no path can be makes the whole no index.
     let is_path = |entry: &&[u8]| entry.len() <= 4096 && !entry.contains(&0);
-    match targets::read_index(&path) {
+    match listed::read_index(&path) {
         Ok(paths) => assert_eq!(paths.len(), entries.len()),
         Err(_) => assert!(data.contains(&0) || !entries.iter().all(is_path)),
     }

@@ -20,14 +20,15 @@ use crate::config::option_file::OptionFile;
 use crate::error::Error;
 use crate::finding::{Finding, RuleId};
 use crate::io::TransferError;
+use crate::io::listing;
 use crate::io::pipeline::Progress;
 use crate::io::tree::{Batch, Directory, Visitor};
-use crate::io::{listing, location};
 use crate::keyring::{Keyring, KeyringFile};
 use crate::log::key_id::{PREFIX, is_uuid};
 use crate::log::{LogKind, PROBE_LENGTH, header};
 use crate::open;
-use crate::ops::targets::{has_log_extension, is_index, read_index};
+use crate::ops::listed::read_index;
+use crate::ops::targets::{has_log_extension, is_index};
 use crate::text::path_text;
 
 /// What a scan brings.
@@ -322,23 +323,16 @@ impl<'a> Scan<'a> {
         let (mut there, mut names, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         let mut seen = HashSet::new();
         for entry in read_index(path)? {
-            if !seen.insert(entry.clone()) {
+            if !seen.insert(entry.named.clone()) {
                 continue;
             }
-            let name = entry.file_name().unwrap_or_default();
+            let name = entry.path.file_name().unwrap_or_default();
             names.push(path_text::text(Path::new(name)));
-            let beside = directory.join(name);
-            // The index may have been copied together with its logs, and into a store it was.
-            let candidates = [entry.clone(), beside].into_iter();
-            let in_store = location::is_url(path);
-            match candidates
-                .skip(usize::from(in_store))
-                // What cannot be told is looked at, which then says why.
-                .find(|log| listing::exists(log).unwrap_or(true))
-            {
-                Some(log) => there.push(log),
-                None if is_owner => gone.push(entry),
-                None => {}
+            // What cannot be told is looked at, which then says why.
+            if listing::exists(&entry.path).unwrap_or(true) {
+                there.push(entry.path);
+            } else if is_owner {
+                gone.push(entry.named);
             }
         }
         local.collected.findings.extend(missing(path, gone)?);
@@ -496,7 +490,8 @@ fn missing(index: &Path, gone: Vec<PathBuf>) -> Result<Vec<Finding>, TransferErr
     if gone.is_empty() {
         return Ok(Vec::new());
     }
-    let listed: HashSet<_> = read_index(index)?.into_iter().collect();
+    let listed = read_index(index)?.into_iter();
+    let listed: HashSet<_> = listed.map(|log| log.named).collect();
     let still = gone.into_iter().filter(|entry| listed.contains(entry));
     Ok(still
         .map(|entry| {

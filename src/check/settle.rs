@@ -11,7 +11,7 @@ use super::content::Opened;
 use super::facts::{Facts, IndexFacts};
 use super::judge::unlisted;
 use crate::io::location;
-use crate::ops::targets::read_index;
+use crate::ops::listed::read_index;
 use crate::text::path_text;
 
 /// Between two looks at an index: a server lists a log that it has just made in the same breath, and
@@ -110,7 +110,7 @@ fn paths(facts: &Facts) -> BTreeSet<PathBuf> {
 
 fn read_again(index: &mut IndexFacts) {
     let listed = read_index(&index.path.join()).unwrap_or_default();
-    let names = listed.iter().filter_map(|log| log.file_name());
+    let names = listed.iter().filter_map(|log| log.path.file_name());
     index
         .logs
         .extend(names.map(|name| path_text::text(Path::new(name))));

@@ -102,8 +102,10 @@ pub(crate) fn run(args: &EventsArgs, terminal: &Terminal) -> anyhow::Result<Exit
     let Targets {
         files,
         mut failures,
+        notices,
         ..
     } = Targets::expand(&args.logs);
+    transfer::tell(&notices, terminal);
     let out = io::BufWriter::with_capacity(64 << 10, terminal.out());
     let mut listing = Listing::begin(out, args)?;
     let mut classes = Vec::new();

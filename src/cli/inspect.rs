@@ -17,7 +17,7 @@ use super::keys;
 use super::reports::{self, FileReport, file_report};
 use super::shard::{RunMark, ShardArgs};
 use super::terminal::Terminal;
-use super::transfer::is_dash;
+use super::transfer::{is_dash, tell};
 
 const INSPECT_EXAMPLES: &str = "\
 Examples:
@@ -90,6 +90,7 @@ fn look(
             Err(error) => outcome.failures.push(error),
         }
     }
+    tell(&outcome.notices, terminal);
     for failure in &outcome.failures {
         terminal.error(&describe(failure));
     }

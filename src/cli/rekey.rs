@@ -61,8 +61,12 @@ pub(crate) struct RekeyArgs {
 pub(crate) fn run(args: &RekeyArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let old = keys::open(&args.keys, terminal)?;
     let Targets {
-        files, failures, ..
+        files,
+        failures,
+        notices,
+        ..
     } = Targets::expand(&args.logs);
+    transfer::tell(&notices, terminal);
     if args.backup_header.is_some() && files.len() != 1 {
         bail!("--backup-header takes one log, {} were named", files.len());
     }

@@ -14,6 +14,7 @@ use binlogsec::io::sink::SinkOptions;
 use binlogsec::io::source::FileSource;
 use binlogsec::io::{TransferError, pipeline};
 use binlogsec::ops::batch::{FileOutcome, FileResult};
+use binlogsec::ops::listed::IndexNotice;
 use binlogsec::ops::shard::Shard;
 use binlogsec::ops::targets::{Target, Targets};
 use binlogsec::ops::transfer::{Input, Output};
@@ -82,7 +83,7 @@ pub(crate) fn many<T, R>(
 ) -> anyhow::Result<Results<T, R>> {
     let Targets {
         files, failures, ..
-    } = expand(inputs, option, shard)?;
+    } = expand((inputs, shard), option, terminal)?;
     let bar = bar_over(&files, terminal);
     Ok((work(files, &bar)?, failures))
 }
@@ -93,15 +94,31 @@ pub(crate) fn in_place<T, R>(
     terminal: &Terminal,
     work: impl FnOnce(&Bar) -> Results<T, R>,
 ) -> anyhow::Result<Results<T, R>> {
-    let bar = bar_over(&expand(inputs, "--in-place", None)?.files, terminal);
+    let bar = bar_over(
+        &expand((inputs, None), "--in-place", terminal)?.files,
+        terminal,
+    );
     Ok(work(&bar))
 }
 
-fn expand(inputs: &[PathBuf], option: &str, shard: Option<Shard>) -> anyhow::Result<Targets> {
+fn expand(
+    (inputs, shard): (&[PathBuf], Option<Shard>),
+    option: &str,
+    terminal: &Terminal,
+) -> anyhow::Result<Targets> {
     if inputs.iter().any(|input| is_dash(input)) {
         bail!("standard input has no name for {option}; use -o FILE");
     }
-    Ok(Targets::expand_shard(inputs, shard))
+    let targets = Targets::expand_shard(inputs, shard);
+    tell(&targets.notices, terminal);
+    Ok(targets)
+}
+
+/// Says where logs are read that do not lie where their index names them, or not beside it.
+pub(crate) fn tell(notices: &[IndexNotice], terminal: &Terminal) {
+    for notice in notices {
+        terminal.warning(&notice.to_string());
+    }
 }
 
 fn bar_over(files: &[Target], terminal: &Terminal) -> Bar {

@@ -19,7 +19,7 @@ use super::progress::Bar;
 use super::reports::{self, FileReport, file_report};
 use super::shard::{RunMark, ShardArgs};
 use super::terminal::Terminal;
-use super::transfer::is_dash;
+use super::transfer::{is_dash, tell};
 use super::{events, keys};
 
 const VERIFY_EXAMPLES: &str = "\
@@ -81,8 +81,10 @@ fn look(
     let Targets {
         files,
         mut failures,
+        notices,
         ..
     } = Targets::expand_shard(&args.logs, args.shard.shard);
+    tell(&notices, terminal);
     let size = |target: &Target| target.path.metadata().map_or(0, |metadata| metadata.len());
     let total = files.iter().map(size).fold(0, u64::saturating_add);
     let bar = Bar::new(Some(total), terminal);

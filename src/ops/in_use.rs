@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs::{Metadata, TryLockError};
 use std::path::{Path, PathBuf};
 
-use super::targets::{is_index, read_index};
+use super::listed::read_index;
+use super::targets::is_index;
 use crate::error::{Error, Refusal};
 use crate::io::TransferError;
 use crate::io::openers::Openers;
@@ -31,7 +32,7 @@ impl LastEntries {
             .filter(|path| is_index(path));
         let last = |index: PathBuf| {
             let log = read_index(&index).ok()?.pop()?;
-            Some((log.canonicalize().ok()?, index))
+            Some((log.path.canonicalize().ok()?, index))
         };
         Self(indexes.filter_map(last).collect())
     }

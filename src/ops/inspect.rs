@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::listed::IndexNotice;
 use super::shard::Shard;
 use super::targets::{Origin, Target, Targets, has_log_extension};
 use crate::bytes::read_full;
@@ -34,6 +35,8 @@ pub struct InspectOutcome {
     pub other_files: usize,
     /// Names, directories and files that could not be read.
     pub failures: Vec<Error>,
+    /// What is to be told of indexes that list logs in other directories than their own.
+    pub notices: Vec<IndexNotice>,
 }
 
 /// What one file says of itself.
@@ -100,6 +103,7 @@ pub fn inspect(names: &[PathBuf], keys: &Keyring, options: &InspectOptions) -> I
     let Targets {
         files,
         mut failures,
+        notices,
         ..
     } = Targets::expand_shard(names, options.shard);
     let one = |target: Target| {
@@ -124,6 +128,7 @@ pub fn inspect(names: &[PathBuf], keys: &Keyring, options: &InspectOptions) -> I
         files,
         other_files,
         failures,
+        notices,
     }
 }
 

@@ -13,6 +13,7 @@ pub mod in_place;
 mod in_use;
 pub mod inspect;
 pub mod keyring;
+pub mod listed;
 mod per_event;
 pub mod rekey;
 mod resume;

@@ -1,23 +1,16 @@
 //! From what a user names (files, directories, index files) to the files meant.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::listed::{self, IndexNotice, Place};
 use super::shard::Shard;
 use crate::error::Error;
 use crate::event;
 use crate::io::TransferError;
 use crate::io::source::FileSource;
 use crate::io::{listing, location};
-use crate::log::{header, index};
-
-/// An index of more bytes is none: it would list millions of logs.
-const LARGEST_INDEX: u64 = 256 << 20;
-
-/// `PATH_MAX`.
-const LONGEST_PATH: usize = 4096;
+use crate::log::header;
 
 /// One file to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +39,9 @@ impl Target {
 pub enum Origin {
     /// The user named it.
     Named,
-    /// An index that the user named lists it.
-    Index,
+    /// An index that the user named lists it. Where it lies says whether it is the index's own: of
+    /// one that lies [elsewhere](Place::Elsewhere) nothing may be changed.
+    Index(Place),
     /// It lies in a directory that the user named, at any depth.
     Directory,
 }
@@ -59,6 +53,8 @@ pub struct Targets {
     pub files: Vec<Target>,
     /// Names and directories that could not be read.
     pub failures: Vec<Error>,
+    /// What is to be told of indexes that list logs in other directories than their own.
+    pub notices: Vec<IndexNotice>,
     shard: Option<Shard>,
     seen: u64,
 }
@@ -139,10 +135,13 @@ impl Targets {
 
     fn add_index(&mut self, index: &Path) {
         let directory = index.parent().unwrap_or(Path::new(""));
-        match read_index(index) {
-            Ok(logs) => logs
-                .into_iter()
-                .for_each(|log| self.add(log, directory, Origin::Index)),
+        match listed::read_index(index) {
+            Ok(logs) => {
+                self.notices.extend(listed::notices(index, &logs));
+                for log in logs {
+                    self.add(log.path, directory, Origin::Index(log.place));
+                }
+            }
             Err(error) => self.failures.push(error.into()),
         }
     }
@@ -189,49 +188,17 @@ fn starts_a_log(path: &Path) -> Result<bool, TransferError> {
     Ok(is_whole && (magic == event::MAGIC || magic == header::MAGIC))
 }
 
-/// Whether the extension is a sequence number as servers write it: six digits or more.
+/// Whether the extension is a sequence number as servers write it: six digits or more. Logs of the
+/// storage engine Aria, `aria_log.00000001`, are others.
 #[must_use]
 pub fn has_log_extension(path: &Path) -> bool {
+    /// Digits that Aria writes, always.
+    const OF_ARIA: usize = 8;
+    let stem = path.file_stem().unwrap_or_default();
+    let is_named_as_aria = stem.as_encoded_bytes().ends_with(b"aria_log");
     path.extension().is_some_and(|extension| {
         let digits = extension.as_encoded_bytes();
-        digits.len() >= 6 && digits.iter().all(u8::is_ascii_digit)
+        let is_aria = is_named_as_aria && digits.len() == OF_ARIA;
+        digits.len() >= 6 && digits.iter().all(u8::is_ascii_digit) && !is_aria
     })
-}
-
-/// The logs that an index lists; relative ones are taken from the index's own directory.
-///
-/// # Errors
-/// [`TransferError`] when the index cannot be read, or is none: too large, with zero bytes, or with
-/// a line that is no path. Nothing of its content is in the error.
-pub fn read_index(index: &Path) -> Result<Vec<PathBuf>, TransferError> {
-    let source = FileSource::open(index)?;
-    let too_large = || std::io::Error::from(std::io::ErrorKind::FileTooLarge);
-    let length = usize::try_from(source.length().min(LARGEST_INDEX)).unwrap_or(usize::MAX);
-    if source.length() > LARGEST_INDEX {
-        return Err(TransferError::at(index, "read the index")(too_large()));
-    }
-    let mut content = vec![0; length];
-    let read = source.read_at(0, &mut content)?;
-    content.truncate(read);
-    if let Some(why) = why_no_index(&content) {
-        let error = std::io::Error::new(std::io::ErrorKind::InvalidData, why);
-        return Err(TransferError::at(index, "read the index")(error));
-    }
-    let directory = index.parent().unwrap_or(Path::new(""));
-    Ok(index::entries(&content)
-        .map(|entry| {
-            let entry = Path::new(OsStr::from_bytes(entry));
-            directory.join(entry.strip_prefix("./").unwrap_or(entry))
-        })
-        .collect())
-}
-
-fn why_no_index(content: &[u8]) -> Option<&'static str> {
-    if content.contains(&0) {
-        Some("it is no index: it has zero bytes, which no path has")
-    } else if index::entries(content).any(|entry| entry.len() > LONGEST_PATH) {
-        Some("it is no index: it has a line that is longer than any path")
-    } else {
-        None
-    }
 }
