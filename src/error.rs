@@ -169,7 +169,9 @@ impl LogError {
     #[must_use]
     pub const fn class(&self) -> ErrorClass {
         match self {
-            Self::NotEncrypted | Self::Unsupported { .. } => ErrorClass::Work,
+            Self::NotEncrypted | Self::Unsupported { .. } | Self::Ancient { .. } => {
+                ErrorClass::Work
+            }
             Self::NoKeys { .. } | Self::KeyMissing { .. } | Self::WrongKey { .. } => {
                 ErrorClass::Key
             }

@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::error::Error;
 use crate::event::checksum::{self, ChecksumAlgorithm, ChecksumMismatch};
 use crate::event::format_description::FormatDescription;
-use crate::event::header::{self, EventHeader, flag};
-use crate::event::walker::{EventView, WalkError, algorithm_after, check_extent, is_plausible};
+use crate::event::header::{self, flag};
+use crate::event::walker::{EventForm, EventView, WalkError, check_extent, is_plausible};
 use crate::event::{FIRST_EVENT, FIRST_FLAGS, event_type};
 use crate::io::TransferError;
 use crate::io::pipeline::CHUNK;
@@ -173,7 +173,7 @@ pub struct Walker<'s> {
     /// Plain offset of the buffer's first byte.
     start: u64,
     next: u64,
-    checksum: ChecksumAlgorithm,
+    form: EventForm,
     /// No more than is needed is read beyond this.
     soft_end: u64,
 }
@@ -191,17 +191,18 @@ impl<'s> Walker<'s> {
     /// Starts at the first event.
     #[must_use]
     pub fn new(source: &'s dyn PlainSource, depth: Depth) -> Self {
-        Self::starting_at(source, depth, FIRST_EVENT, ChecksumAlgorithm::None)
+        let form = EventForm::new(ChecksumAlgorithm::None);
+        Self::starting_at(source, depth, FIRST_EVENT, form)
     }
 
-    /// Starts at an event that is known to begin at a plain offset, with the checksums that are in
-    /// force there.
+    /// Starts at an event that is known to begin at a plain offset, with the checksums and headers
+    /// that events have there.
     #[must_use]
     pub fn starting_at(
         source: &'s dyn PlainSource,
         depth: Depth,
         offset: u64,
-        checksum: ChecksumAlgorithm,
+        form: EventForm,
     ) -> Self {
         Self {
             source,
@@ -210,7 +211,7 @@ impl<'s> Walker<'s> {
             buffer: Vec::new(),
             start: 0,
             next: offset,
-            checksum,
+            form,
             soft_end: u64::MAX,
         }
     }
@@ -255,7 +256,7 @@ impl<'s> Walker<'s> {
         if offset == self.source.plain_length() {
             return Ok(());
         }
-        let mut ahead = Self::starting_at(self.source, Depth::Whole, offset, self.checksum);
+        let mut ahead = Self::starting_at(self.source, Depth::Whole, offset, self.form);
         let header_or_more = |event: &EventView<'_>| {
             is_plausible(&event.header) && (!event.is_whole() || event.verify_checksum().is_ok())
         };
@@ -269,7 +270,13 @@ impl<'s> Walker<'s> {
     /// The checksums in force.
     #[must_use]
     pub const fn checksum(&self) -> ChecksumAlgorithm {
-        self.checksum
+        self.form.checksum
+    }
+
+    /// The checksums and headers of the events that come next.
+    #[must_use]
+    pub const fn form(&self) -> EventForm {
+        self.form
     }
 
     /// The next event; `None` at the end of the log. After an error the walk stays where it is.
@@ -286,18 +293,18 @@ impl<'s> Walker<'s> {
             path: self.source.path().to_owned(),
             source,
         };
-        let Ok(header) = EventHeader::parse(self.peek(offset, header::LENGTH)?) else {
+        let form = self.form;
+        let Ok(header) = form.header(self.peek(offset, header::LENGTH)?) else {
             return Err(of_log(WalkError::HeaderCut { offset, available }));
         };
         let end = check_extent(&header, offset, log_length).map_err(of_log)?;
         let is_description = header.event_type == event_type::FORMAT_DESCRIPTION;
         let length = header.byte_length().unwrap_or(MAX_HELD).min(MAX_HELD);
         if is_description {
-            let before = self.checksum;
-            self.checksum = algorithm_after(self.peek(offset, length)?, before);
+            self.form = form.after(self.peek(offset, length)?);
         }
         self.next = end;
-        let checksum = self.checksum;
+        let checksum = self.form.checksum;
         let bytes = match self.depth {
             Depth::Whole => self.peek(offset, length)?,
             Depth::Headers => {

@@ -128,6 +128,18 @@ fn verdict(scan: &Scan<'_>, opened: &Opened<'_>, probe: &Probe, start: &[u8]) ->
         LogKind::MysqlPlain(description) | LogKind::MariadbPlain(description) => {
             Verdict::found(LogStatus::Plain, plain(&path(), description))
         }
+        LogKind::Ancient(log) => {
+            let (server, version) = (&log.server_version, log.binlog_version);
+            let message = format!(
+                "a plaintext log of server version {server:?}, which is older than 5.0 (binary \
+                 log version {version})"
+            );
+            let finding = Finding::new(RuleId::Bls001, &path(), message);
+            Verdict::found(
+                LogStatus::Plain,
+                finding.seen_at(0, 4, "magic of a plaintext log"),
+            )
+        }
         LogKind::PlainDamaged(error) => {
             let message = format!("starts as a plaintext log, and is damaged behind that: {error}");
             let finding = Finding::new(RuleId::Bls001, &path(), message);

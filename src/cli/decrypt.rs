@@ -9,7 +9,7 @@ use binlogsec::error::describe;
 use binlogsec::io::sealed::Recipients;
 use binlogsec::ops::decrypt::{self, DecryptOptions, FileOutcome, FileResult};
 use binlogsec::report::human;
-use binlogsec::report::model::DecryptReport;
+use binlogsec::report::model::{DecryptReport, NoteEntry};
 use clap::Args;
 
 use super::args::{Format, KeyArgs, WriteArgs};
@@ -53,6 +53,9 @@ pub(crate) struct DecryptArgs {
     /// and exit code 4
     #[arg(long)]
     pub(crate) verify: bool,
+    /// With --verify: take a log that has no end for damaged, as a backup should have none
+    #[arg(long, requires = "verify")]
+    pub(crate) strict: bool,
     /// Write age files for these recipients instead of plaintext: age1…, or a file with one on each
     /// line; with --output-dir the names get `.age`; repeatable
     #[arg(long = "recipient", value_name = "age1…|FILE")]
@@ -73,6 +76,11 @@ fn tell_cut(file: &FileResult, terminal: &Terminal) {
     {
         terminal.warning(&format!("{}: {}", file.input.display(), describe(damage)));
     }
+    if let Ok(FileOutcome::Done(_, done)) = &file.result {
+        for note in NoteEntry::all(&done.notes) {
+            terminal.warning(&format!("{}: {}", file.input.display(), note.message));
+        }
+    }
 }
 
 pub(crate) fn run(args: &DecryptArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -90,6 +98,7 @@ pub(crate) fn run(args: &DecryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let (sink, slice) = (args.write.sink_options(), args.slice.options());
     let checks = DecryptOptions {
         verify: args.verify,
+        strict: args.strict,
         resume: args.shard.resume,
         recipients,
     };

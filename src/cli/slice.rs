@@ -9,7 +9,7 @@ use binlogsec::event::gtid_set::GtidSet;
 use binlogsec::io::sealed::Recipients;
 use binlogsec::keyring::Keyring;
 use binlogsec::open::OpenLog;
-use binlogsec::ops::decrypt::{Decrypted, FileOutcome, FileResult};
+use binlogsec::ops::decrypt::{self, Decrypted, FileOutcome, FileResult};
 use binlogsec::ops::slice::{self, SliceOptions};
 use binlogsec::ops::transfer::Output;
 use clap::Args;
@@ -93,6 +93,11 @@ fn write_slice(
     output: &Path,
     terminal: &Terminal,
 ) -> Result<Decrypted, Error> {
+    let notes = if args.verify {
+        decrypt::refuse_damaged(log, args.strict)?
+    } else {
+        Vec::new()
+    };
     let plan = slice::plan(log, options)?;
     let bar = Bar::new(Some(plan.length()), terminal);
     if is_dash(output) {
@@ -114,5 +119,8 @@ fn write_slice(
         terminal.warning("no transaction is in the slice");
     }
     terminal.detail(&format!("{} transactions", plan.transactions));
-    Ok(Decrypted::of(log, plan.length(), recipients))
+    Ok(Decrypted {
+        notes,
+        ..Decrypted::of(log, plan.length(), recipients)
+    })
 }

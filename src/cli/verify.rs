@@ -7,7 +7,7 @@ use binlogsec::error::{Error, describe};
 use binlogsec::io::location;
 use binlogsec::keyring::Keyring;
 use binlogsec::ops::targets::{Target, Targets};
-use binlogsec::ops::verify::{self, Gap, GapKind, Link, Verified};
+use binlogsec::ops::verify::{self, Gap, GapKind, Verified, VerifyOptions};
 use binlogsec::report::human;
 use binlogsec::report::merge::Saved;
 use binlogsec::report::model::{ShardEntry, VerifyReport};
@@ -22,6 +22,9 @@ use super::terminal::Terminal;
 use super::transfer::{is_dash, tell};
 use super::{events, keys};
 
+/// The GTIDs of all logs of a run, together, see [`verify::MAX_GTID_WEIGHT`]: some 160 MiB.
+const MAX_WEIGHT_OF_ALL: usize = 2_000_000;
+
 const VERIFY_EXAMPLES: &str = "\
 Examples:
   binlogsec verify binlog.000042 --keyring component_keyring_file
@@ -29,7 +32,8 @@ Examples:
   binlogsec verify backup/ --keyring component_keyring_file --format json
 
 Exit codes: 0 whole; 1 whole, but logs are missing between them or do not follow one another;
-4 damaged. A log that was never closed may end within an event: that is a warning.";
+4 damaged. A log that was never closed may end within an event: that is a warning, and damage with
+--strict.";
 
 /// Check every event of logs in memory: checksums, lengths, positions, and that logs follow one
 /// another
@@ -43,6 +47,10 @@ pub(crate) struct VerifyArgs {
     pub(crate) logs: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
+    /// Take a log that has no end for damaged, as a backup should have none: one that was never
+    /// closed, or that ends within an event or a transaction, or in neither ROTATE nor STOP
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// How to report
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
@@ -88,11 +96,21 @@ fn look(
     let size = |target: &Target| target.path.metadata().map_or(0, |metadata| metadata.len());
     let total = files.iter().map(size).fold(0, u64::saturating_add);
     let bar = Bar::new(Some(total), terminal);
-    let mut verified = Vec::new();
+    let (mut verified, mut weight) = (Vec::new(), 0_usize);
+    let options = VerifyOptions {
+        strict: args.strict,
+        ..VerifyOptions::default()
+    };
     // One after the other: each is checked on all threads.
     for target in &files {
-        match one(target, keyring, &bar) {
-            Ok(Some(log)) => verified.push((target.position, log)),
+        match one(target, keyring, options, &bar) {
+            Ok(Some(mut log)) => {
+                weight = weight.saturating_add(log.gtids.weight());
+                if weight > MAX_WEIGHT_OF_ALL {
+                    log.forget_gtids();
+                }
+                verified.push((target.position, log));
+            }
             Ok(None) => {}
             Err(error) => failures.push(error),
         }
@@ -105,10 +123,7 @@ fn look(
         return VerifyReport::of_shard(&verified, &failures, shard);
     }
     let verified: Vec<_> = verified.into_iter().map(|(_, log)| log).collect();
-    let links: Vec<_> = verified.iter().map(Link::from).collect();
-    let mut gaps = verify::check_continuity(&links);
-    gaps.retain(|gap| !was_purged(gap));
-    VerifyReport::new(&verified, &gaps, &failures)
+    VerifyReport::new(verified, |gap| !was_purged(gap), &failures)
 }
 
 /// Whether logs are missing because their server purged them while others were read. It purges the
@@ -139,13 +154,19 @@ pub(crate) fn publish(
 fn run_mark(args: &VerifyArgs) -> RunMark {
     let mut mark = RunMark::new("verify");
     mark.add_paths(&args.logs);
+    mark.add(format!("strict {}", args.strict));
     mark.add_keys(&args.keys);
     mark
 }
 
 /// `None` for what came with a directory and is no log.
-fn one(target: &Target, keyring: &Keyring, bar: &Bar) -> Result<Option<Verified>, Error> {
+fn one(
+    target: &Target,
+    keyring: &Keyring,
+    options: VerifyOptions,
+    bar: &Bar,
+) -> Result<Option<Verified>, Error> {
     events::open(target, keyring)?
-        .map(|log| verify::verify(&log, bar))
+        .map(|log| verify::verify_with(&log, options, bar))
         .transpose()
 }

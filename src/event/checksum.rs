@@ -13,8 +13,10 @@ const FLAGS_OFFSET: usize = 17;
 /// What a format description event says of the checksums in its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChecksumAlgorithm {
-    /// `binlog_checksum=NONE`, or a server older than the feature.
+    /// `binlog_checksum=NONE`: the format description event alone has one.
     None,
+    /// The server is older than the feature: not even its format description event has one.
+    Never,
     /// `binlog_checksum=CRC32`: four bytes, little-endian, at the end of each event.
     Crc32,
     /// A number that no known server writes.
@@ -36,7 +38,7 @@ impl ChecksumAlgorithm {
 impl fmt::Display for ChecksumAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::None => f.write_str("NONE"),
+            Self::None | Self::Never => f.write_str("NONE"),
             Self::Crc32 => f.write_str("CRC32"),
             Self::Unknown(number) => write!(f, "unknown ({number})"),
         }

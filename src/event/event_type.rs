@@ -53,6 +53,8 @@ pub const PERCONA_START_ENCRYPTION: u8 = 159;
 pub const MARIADB_ANNOTATE_ROWS: u8 = 160;
 /// GTID of MariaDB: begins a transaction.
 pub const MARIADB_GTID: u8 = 162;
+/// GTID_LIST of MariaDB: the last GTIDs of older logs.
+pub const MARIADB_GTID_LIST: u8 = 163;
 /// START_ENCRYPTION of MariaDB.
 pub const MARIADB_START_ENCRYPTION: u8 = 164;
 /// QUERY_COMPRESSED of MariaDB: zlib instead of text.

@@ -19,6 +19,10 @@ const FIRST_MARIADB_TYPE: usize = 160;
 /// than this has the checksum fields whatever the version, which may be damaged, says.
 const OLD_MOST_TYPES: usize = 32;
 
+/// Google's patched servers of the 5.1 series, which have no checksum fields, write headers of 23, 27
+/// or 31 bytes: four for a checksum of their own, eight for the number of a transaction.
+const LONGEST_HEADER: u8 = 64;
+
 /// Why bytes are no format description event. Offsets count from the start of the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -44,7 +48,7 @@ pub enum FormatDescriptionError {
         /// The version at offset 19.
         found: u16,
     },
-    /// Common headers of another length.
+    /// Common headers of another length than the event's server writes.
     #[error("common headers of {found} bytes, 19 were expected")]
     WrongHeaderLength {
         /// The header length at offset 75.
@@ -65,6 +69,8 @@ pub struct FormatDescription {
     pub created: u32,
     /// How many event types the server knows.
     pub event_types: usize,
+    /// Bytes in the headers of the events behind this one.
+    pub header_length: u8,
     /// The checksums in this log.
     pub checksum: ChecksumAlgorithm,
     /// Whether the event's own checksum, if it has one, is right.
@@ -91,13 +97,17 @@ impl FormatDescription {
         cursor.u16_le()?;
         let server_version = server_version(cursor.take(SERVER_VERSION_LENGTH)?);
         let created = cursor.u32_le()?;
-        cursor.u8()?;
+        let header_length = cursor.u8()?;
         let has_checksum_field =
             cursor.remaining() > OLD_MOST_TYPES || knows_checksums(&server_version);
+        if has_checksum_field && header_length != header::USUAL_LENGTH {
+            let found = header_length;
+            return Err(FormatDescriptionError::WrongHeaderLength { found });
+        }
         let (event_types, checksum) = if has_checksum_field {
             tail_with_checksum(cursor.rest())
         } else {
-            (cursor.remaining(), ChecksumAlgorithm::None)
+            (cursor.remaining(), ChecksumAlgorithm::Never)
         };
         let own_checksum = if has_checksum_field {
             checksum::verify(event, true)
@@ -109,9 +119,16 @@ impl FormatDescription {
             server_version,
             created,
             event_types,
+            header_length,
             checksum,
             own_checksum,
         })
+    }
+
+    /// The numbers in the server's version: `9.7.4-2` gives 9, 7 and 4.
+    #[must_use]
+    pub fn version(&self) -> (u32, u32, u32) {
+        version_numbers(&self.server_version)
     }
 
     /// Whether the server has not closed the log, or crashed before it could. Never set in relay
@@ -125,6 +142,17 @@ impl FormatDescription {
     #[must_use]
     pub const fn is_relay_log(&self) -> bool {
         self.header.has(flag::RELAY_LOG)
+    }
+
+    /// Whether every event's end position can be expected to be where it ends. Servers before MySQL
+    /// 5.1.18, and those of the 5.2 series that became 6.0, wrote positions within the cache of a
+    /// transaction (seen on 5.1.15, 5.1.17 and 5.2.2).
+    #[must_use]
+    pub fn has_sound_positions(&self) -> bool {
+        const LAST_WITHOUT: (u32, u32, u32) = (5, 1, 17);
+        let version = self.version();
+        let is_early = version <= LAST_WITHOUT || (version.0, version.1) == (5, 2);
+        self.checksum != ChecksumAlgorithm::Never || self.is_mariadb() || !is_early
     }
 
     /// Whether a MariaDB server wrote the log: by its version, or by the number of event types.
@@ -152,7 +180,7 @@ fn check_prefix(bytes: &[u8]) -> Result<(), FormatDescriptionError> {
         return Err(FormatDescriptionError::WrongVersion { found });
     }
     if let Some(&found) = bytes.get(MIN_LENGTH.saturating_sub(1))
-        && usize::from(found) != header::LENGTH
+        && !(header::USUAL_LENGTH..=LONGEST_HEADER).contains(&found)
     {
         return Err(FormatDescriptionError::WrongHeaderLength { found });
     }
@@ -260,7 +288,7 @@ mod tests {
     fn old_servers_have_no_checksum_field() {
         let description = FormatDescription::parse(&event("5.5.62-log", 27, false)).unwrap();
         assert_eq!(description.event_types, 27);
-        assert_eq!(description.checksum, ChecksumAlgorithm::None);
+        assert_eq!(description.checksum, ChecksumAlgorithm::Never);
         // The most that can be types alone; one more, and the last five are no types.
         for (types, told) in [(OLD_MOST_TYPES, 32), (OLD_MOST_TYPES + 1, 28)] {
             let event = event("5.5.62-log", types, false);

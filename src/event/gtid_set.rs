@@ -101,6 +101,9 @@ pub enum GtidError {
         /// The format byte.
         found: u8,
     },
+    /// No GTID of MariaDB.
+    #[error(transparent)]
+    Mariadb(#[from] super::gtid_list::GtidListError),
     /// A field of a tagged GTID event that must be known and is not.
     #[error("field {found} of a tagged GTID event is not known")]
     UnknownField {
@@ -123,25 +126,40 @@ type Intervals = BTreeMap<u64, u64>;
 /// assert_eq!(set.len(), 5);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct GtidSet(BTreeMap<Tsid, Intervals>);
+pub struct GtidSet {
+    tsids: BTreeMap<Tsid, Intervals>,
+    /// How many intervals there are in all of them.
+    intervals: usize,
+}
 
 impl GtidSet {
     /// The empty set.
     #[must_use]
     pub const fn new() -> Self {
-        Self(BTreeMap::new())
+        Self {
+            tsids: BTreeMap::new(),
+            intervals: 0,
+        }
+    }
+
+    /// How much of memory it takes, in intervals: a UUID, or a tag of one, counts as
+    /// [`TSID_WEIGHT`] more.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let tsids = self.tsids.len().saturating_mul(TSID_WEIGHT);
+        self.intervals.saturating_add(tsids)
     }
 
     /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.tsids.is_empty()
     }
 
     /// How many GTIDs are in it; as many as can be counted, if there are more.
     #[must_use]
     pub fn len(&self) -> u64 {
-        let lengths = self.0.values().flatten();
+        let lengths = self.tsids.values().flatten();
         lengths.fold(0, |sum, (start, end)| {
             sum.saturating_add(end.saturating_sub(*start))
         })
@@ -150,7 +168,7 @@ impl GtidSet {
     /// Whether a GTID is in it.
     #[must_use]
     pub fn contains(&self, gtid: &Gtid) -> bool {
-        self.0
+        self.tsids
             .get(&gtid.tsid)
             .is_some_and(|intervals| holds(intervals, gtid.number, gtid.number.saturating_add(1)))
     }
@@ -158,8 +176,8 @@ impl GtidSet {
     /// Whether every GTID of another set is in this one.
     #[must_use]
     pub fn contains_all(&self, other: &Self) -> bool {
-        other.0.iter().all(|(tsid, theirs)| {
-            let ours = self.0.get(tsid);
+        other.tsids.iter().all(|(tsid, theirs)| {
+            let ours = self.tsids.get(tsid);
             let mut theirs = theirs.iter();
             ours.is_some_and(|ours| theirs.all(|(&start, &end)| holds(ours, start, end)))
         })
@@ -169,21 +187,24 @@ impl GtidSet {
     pub fn insert(&mut self, gtid: &Gtid) -> bool {
         let end = gtid.number.saturating_add(1);
         // Without a copy of the key where it is there already, as it nearly always is.
-        let Some(intervals) = self.0.get_mut(&gtid.tsid) else {
+        let Some(intervals) = self.tsids.get_mut(&gtid.tsid) else {
             let first = Intervals::from([(gtid.number, end)]);
-            self.0.insert(gtid.tsid.clone(), first);
+            self.tsids.insert(gtid.tsid.clone(), first);
+            self.intervals = self.intervals.saturating_add(1);
             return true;
         };
         if holds(intervals, gtid.number, end) {
             return false;
         }
+        let before = intervals.len();
         add(intervals, gtid.number, end);
+        self.intervals = changed(self.intervals, before, intervals.len());
         true
     }
 
     /// Puts all of another set in.
     pub fn extend(&mut self, other: &Self) {
-        for (tsid, intervals) in &other.0 {
+        for (tsid, intervals) in &other.tsids {
             for (&start, &end) in intervals {
                 self.insert_interval(tsid.clone(), start, end);
             }
@@ -194,9 +215,9 @@ impl GtidSet {
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         let mut left = Self::new();
-        for (tsid, ours) in &self.0 {
+        for (tsid, ours) in &self.tsids {
             let none = Intervals::new();
-            let theirs = other.0.get(tsid).unwrap_or(&none);
+            let theirs = other.tsids.get(tsid).unwrap_or(&none);
             for (&start, &end) in ours {
                 let mut from = start;
                 let first = theirs.range(..=start).next_back();
@@ -214,7 +235,10 @@ impl GtidSet {
     /// Numbers from `start` up to and not including `end`; nothing if there are none.
     pub fn insert_interval(&mut self, tsid: Tsid, start: u64, end: u64) {
         if start < end {
-            add(self.0.entry(tsid).or_default(), start, end);
+            let intervals = self.tsids.entry(tsid).or_default();
+            let before = intervals.len();
+            add(intervals, start, end);
+            self.intervals = changed(self.intervals, before, intervals.len());
         }
     }
 
@@ -227,30 +251,64 @@ impl GtidSet {
     /// # Errors
     /// [`GtidError`].
     pub fn parse_encoded(body: &[u8]) -> Result<Self, GtidError> {
-        let mut cursor = Cursor::new(body);
-        let counted = cursor.u64_le()?;
-        let [_, .., format] = counted.to_le_bytes();
-        let count = match format {
-            0 => counted,
-            1 => (counted & 0x00FF_FFFF_FFFF_FFFF) >> 8,
-            found => return Err(GtidError::UnknownFormat { found }),
-        };
         let mut set = Self::new();
-        // Ends at the end of the bytes at the latest, whatever the count says.
-        for _ in 0..count {
-            let uuid = Uuid(cursor.array()?);
-            let tag = match format {
-                0 => Tag::default(),
-                _ => Tag::new(super::serialization::string(&mut cursor)?)?,
-            };
-            let tsid = Tsid { uuid, tag };
-            for _ in 0..cursor.u64_le()? {
-                let (start, end) = (cursor.u64_le()?, cursor.u64_le()?);
-                set.insert_interval(tsid.clone(), start, end);
-            }
-        }
+        for_each_encoded(body, &mut |tsid, start, end| {
+            set.insert_interval(tsid.clone(), start, end);
+        })?;
         Ok(set)
     }
+
+    /// The same, but no set that weighs more than `most`: `None` then.
+    ///
+    /// # Errors
+    /// [`GtidError`].
+    pub fn parse_encoded_within(body: &[u8], most: usize) -> Result<Option<Self>, GtidError> {
+        let (mut set, mut fits) = (Self::new(), true);
+        for_each_encoded(body, &mut |tsid, start, end| {
+            if fits {
+                set.insert_interval(tsid.clone(), start, end);
+                fits = set.weight() <= most;
+            }
+        })?;
+        Ok(fits.then_some(set))
+    }
+}
+
+/// How much a UUID, or a tag of one, weighs against an interval of numbers.
+pub const TSID_WEIGHT: usize = 8;
+
+/// A count in which `before` became `after`.
+const fn changed(count: usize, before: usize, after: usize) -> usize {
+    count.saturating_add(after).saturating_sub(before)
+}
+
+/// See [`GtidSet::parse_encoded`]: whose numbers, the first of an interval, the one behind its last.
+fn for_each_encoded(
+    body: &[u8],
+    receive: &mut dyn FnMut(&Tsid, u64, u64),
+) -> Result<(), GtidError> {
+    let mut cursor = Cursor::new(body);
+    let counted = cursor.u64_le()?;
+    let [_, .., format] = counted.to_le_bytes();
+    let count = match format {
+        0 => counted,
+        1 => (counted & 0x00FF_FFFF_FFFF_FFFF) >> 8,
+        found => return Err(GtidError::UnknownFormat { found }),
+    };
+    // Ends at the end of the bytes at the latest, whatever the count says.
+    for _ in 0..count {
+        let uuid = Uuid(cursor.array()?);
+        let tag = match format {
+            0 => Tag::default(),
+            _ => Tag::new(super::serialization::string(&mut cursor)?)?,
+        };
+        let tsid = Tsid { uuid, tag };
+        for _ in 0..cursor.u64_le()? {
+            let (start, end) = (cursor.u64_le()?, cursor.u64_le()?);
+            receive(&tsid, start, end);
+        }
+    }
+    Ok(())
 }
 
 fn holds(intervals: &Intervals, start: u64, end: u64) -> bool {
@@ -276,7 +334,7 @@ fn add(intervals: &mut Intervals, mut start: u64, mut end: u64) {
 impl fmt::Display for GtidSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut before: Option<Uuid> = None;
-        for (tsid, intervals) in &self.0 {
+        for (tsid, intervals) in &self.tsids {
             // The server writes a UUID once, and its tags behind it.
             if before == Some(tsid.uuid) {
                 write!(f, ":{}", tsid.tag.as_str())?;
@@ -427,6 +485,9 @@ mod tests {
             };
             let (a, b) = (make(&ours), make(&theirs));
             prop_assert_eq!(a.len(), ours.len() as u64);
+            let runs = ours.iter().filter(|&&number| !ours.contains(&(number - 1))).count();
+            let tsids = usize::from(!ours.is_empty()) * TSID_WEIGHT;
+            prop_assert_eq!(a.weight(), runs + tsids);
             prop_assert_eq!(&a.to_string().parse::<GtidSet>().unwrap(), &a);
             let difference = a.difference(&b);
             let mut union = a.clone();

@@ -34,7 +34,14 @@ pub struct EventHeader {
     pub end_position: u32,
     /// See [`flag`].
     pub flags: u16,
+    /// Bytes in this header: [`LENGTH`], or more in a log whose format description event says so, as
+    /// those of patched servers of the 5.1 series do. What more there is stands behind the flags.
+    pub header_length: u8,
 }
+
+/// [`LENGTH`] as a format description event says it.
+pub const USUAL_LENGTH: u8 = 19;
+const _: () = assert!(USUAL_LENGTH as usize == LENGTH);
 
 impl EventHeader {
     /// Reads a header from the start of `bytes`.
@@ -58,6 +65,7 @@ impl EventHeader {
             length: cursor.u32_le()?,
             end_position: cursor.u32_le()?,
             flags: cursor.u16_le()?,
+            header_length: USUAL_LENGTH,
         })
     }
 
@@ -111,6 +119,7 @@ mod tests {
             length,
             end_position: 0,
             flags: 0,
+            header_length: USUAL_LENGTH,
         };
         assert_eq!(header(18).byte_length(), None);
         assert_eq!(header(19).byte_length(), Some(19));

@@ -34,6 +34,48 @@ impl<'a> TableMap<'a> {
     /// # Errors
     /// [`OutOfBytes`].
     pub fn parse(body: &'a [u8]) -> Result<Self, OutOfBytes> {
+        let parts = Parts::read(body)?;
+        let mut metadata = Cursor::new(parts.metadata);
+        let mut columns = Vec::with_capacity(parts.types.len());
+        for &column_type in parts.types {
+            columns.push(column(column_type, &mut metadata)?);
+        }
+        Ok(Self {
+            table_id: parts.table_id,
+            database: parts.database,
+            table: parts.table,
+            columns,
+        })
+    }
+}
+
+/// Whether a body can be read, without keeping anything of it.
+///
+/// # Errors
+/// As [`TableMap::parse`].
+pub fn check(body: &[u8]) -> Result<(), OutOfBytes> {
+    let parts = Parts::read(body)?;
+    // How much metadata a type has that is not known here cannot be said, nor where the next one's
+    // begins.
+    if !parts.types.iter().all(|&column_type| is_known(column_type)) {
+        return Ok(());
+    }
+    let mut metadata = Cursor::new(parts.metadata);
+    let mut types = parts.types.iter();
+    types.try_for_each(|&column_type| column(column_type, &mut metadata).map(drop))
+}
+
+/// The parts of the body as bytes.
+struct Parts<'a> {
+    table_id: u64,
+    database: &'a [u8],
+    table: &'a [u8],
+    types: &'a [u8],
+    metadata: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn read(body: &'a [u8]) -> Result<Self, OutOfBytes> {
         let mut cursor = Cursor::new(body);
         let table_id = table_id(&mut cursor)?;
         cursor.u16_le()?;
@@ -42,16 +84,13 @@ impl<'a> TableMap<'a> {
         let count = length(&mut cursor)?;
         let types = cursor.take(count)?;
         let metadata_length = length(&mut cursor)?;
-        let mut metadata = Cursor::new(cursor.take(metadata_length)?);
-        let mut columns = Vec::with_capacity(types.len());
-        for &column_type in types {
-            columns.push(column(column_type, &mut metadata)?);
-        }
+        let metadata = cursor.take(metadata_length)?;
         Ok(Self {
             table_id,
             database,
             table,
-            columns,
+            types,
+            metadata,
         })
     }
 }
@@ -72,6 +111,26 @@ fn name<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], OutOfBytes> {
     let name = cursor.take(length)?;
     cursor.u8()?;
     Ok(name)
+}
+
+const fn is_known(column_type: u8) -> bool {
+    use super::rows::column_type as ty;
+    matches!(
+        column_type,
+        ty::TINY
+            ..=ty::TIME2
+                | ty::BLOB_COMPRESSED
+                | ty::VARCHAR_COMPRESSED
+                | ty::VECTOR
+                | ty::JSON
+                | ty::NEWDECIMAL
+                | ty::ENUM
+                | ty::SET
+                | ty::BLOB
+                | ty::VAR_STRING
+                | ty::STRING
+                | ty::GEOMETRY
+    )
 }
 
 fn column(column_type: u8, metadata: &mut Cursor<'_>) -> Result<Column, OutOfBytes> {

@@ -2,7 +2,9 @@
 
 use super::checksum::{self, ChecksumAlgorithm, ChecksumMismatch};
 use super::event_type;
+use super::format_description::FormatDescription;
 use super::header::{self, EventHeader};
+use crate::bytes::OutOfBytes;
 
 /// One event, as a view of the bytes that hold it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +37,8 @@ impl<'a> EventView<'a> {
         } else {
             self.bytes
         };
-        bytes.get(header::LENGTH..).unwrap_or_default()
+        let header_length = usize::from(self.header.header_length);
+        bytes.get(header_length..).unwrap_or_default()
     }
 
     /// Bytes that the checksum takes at the event's end.
@@ -63,12 +66,13 @@ impl<'a> EventView<'a> {
     }
 }
 
-/// Bytes that a checksum takes. A format description event always has one (of the servers that know
-/// checksums at all).
+/// Bytes that a checksum takes. A format description event always has one, unless its server does
+/// not know of checksums at all.
 #[must_use]
 pub const fn checksum_length(event_type: u8, algorithm: ChecksumAlgorithm) -> usize {
     match algorithm {
         ChecksumAlgorithm::Crc32 => checksum::LENGTH,
+        ChecksumAlgorithm::Never => 0,
         _ if event_type == event_type::FORMAT_DESCRIPTION => checksum::LENGTH,
         _ => 0,
     }
@@ -202,13 +206,18 @@ pub fn could_end_there(header: &[u8], offset: u64, shift: u32) -> bool {
 /// writes, flags that one sets, a length that can be.
 #[must_use]
 pub fn is_plausible(header: &EventHeader) -> bool {
-    /// Bits that servers set (server sources: `LOG_EVENT_*_F`): MySQL's lowest ten, MariaDB's
-    /// highest three.
-    const KNOWN_FLAGS: u16 = 0xE3FF;
     header.event_type != 0
         && event_type::known_name(header.event_type).is_some()
-        && header.flags & !KNOWN_FLAGS == 0
+        && has_plausible_flags(header)
         && header.byte_length().is_some()
+}
+
+/// Whether all flags are such as servers set (server sources: `LOG_EVENT_*_F`): MySQL's lowest ten,
+/// MariaDB's highest three.
+#[must_use]
+pub const fn has_plausible_flags(header: &EventHeader) -> bool {
+    const KNOWN_FLAGS: u16 = 0xE3FF;
+    header.flags & !KNOWN_FLAGS == 0
 }
 
 /// The events in bytes that start with one. Ends after the first error.
@@ -228,7 +237,53 @@ pub fn is_plausible(header: &EventHeader) -> bool {
 pub struct Events<'a> {
     rest: &'a [u8],
     offset: u64,
-    checksum: ChecksumAlgorithm,
+    form: EventForm,
+}
+
+/// What a format description event says of the events behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventForm {
+    /// Their checksums.
+    pub checksum: ChecksumAlgorithm,
+    /// Bytes in their headers, see [`EventHeader::header_length`].
+    pub header_length: u8,
+}
+
+impl EventForm {
+    /// With these checksums, and headers as nearly all servers write them.
+    #[must_use]
+    pub const fn new(checksum: ChecksumAlgorithm) -> Self {
+        Self {
+            checksum,
+            header_length: header::USUAL_LENGTH,
+        }
+    }
+
+    /// What holds behind a format description event; the same as before if it cannot be read.
+    #[must_use]
+    pub fn after(self, description: &[u8]) -> Self {
+        FormatDescription::parse(description).map_or(self, |description| Self {
+            checksum: description.checksum,
+            header_length: description.header_length,
+        })
+    }
+
+    /// The header of an event, by its first bytes. A format description event's own header never
+    /// has more than those.
+    ///
+    /// # Errors
+    /// [`OutOfBytes`].
+    pub fn header(self, bytes: &[u8]) -> Result<EventHeader, OutOfBytes> {
+        let header = EventHeader::parse(bytes)?;
+        let header_length = match header.event_type {
+            event_type::FORMAT_DESCRIPTION => header::USUAL_LENGTH,
+            _ => self.header_length,
+        };
+        Ok(EventHeader {
+            header_length,
+            ..header
+        })
+    }
 }
 
 impl<'a> Events<'a> {
@@ -238,7 +293,7 @@ impl<'a> Events<'a> {
         Self {
             rest: bytes,
             offset,
-            checksum,
+            form: EventForm::new(checksum),
         }
     }
 
@@ -250,13 +305,15 @@ impl<'a> Events<'a> {
 
     fn step(&mut self) -> Result<EventView<'a>, WalkError> {
         let (offset, available) = (self.offset, count(self.rest));
-        let header = EventHeader::parse(self.rest)
+        let header = self
+            .form
+            .header(self.rest)
             .map_err(|_| WalkError::HeaderCut { offset, available })?;
         let end = check_extent(&header, offset, offset.saturating_add(available))?;
         let length = usize::try_from(header.length).unwrap_or(usize::MAX);
         let (bytes, rest) = self.rest.split_at_checked(length).unwrap_or_default();
         if header.event_type == event_type::FORMAT_DESCRIPTION {
-            self.checksum = algorithm_after(bytes, self.checksum);
+            self.form = self.form.after(bytes);
         }
         self.rest = rest;
         self.offset = end;
@@ -264,17 +321,9 @@ impl<'a> Events<'a> {
             offset,
             header,
             bytes,
-            checksum: self.checksum,
+            checksum: self.form.checksum,
         })
     }
-}
-
-/// The checksum algorithm that a format description event puts in force; the one before if the
-/// event cannot be read.
-#[must_use]
-pub fn algorithm_after(description: &[u8], before: ChecksumAlgorithm) -> ChecksumAlgorithm {
-    super::format_description::FormatDescription::parse(description)
-        .map_or(before, |description| description.checksum)
 }
 
 impl<'a> Iterator for Events<'a> {

@@ -1,9 +1,11 @@
 //! What a log file says of itself before any key is used.
 
+pub mod ancient;
 pub mod header;
 pub mod index;
 pub mod key_id;
 
+use ancient::AncientLog;
 use header::{EncryptionHeader, HeaderError};
 
 use crate::event::format_description::{FormatDescription, FormatDescriptionError};
@@ -49,6 +51,8 @@ pub enum LogKind {
     MariadbEncrypted(FormatDescription, StartEncryption),
     /// A log that Percona Server 5.7 encrypted event by event.
     Percona57Encrypted(FormatDescription),
+    /// A plaintext log of a server before MySQL 5.0, which is not read.
+    Ancient(AncientLog),
     /// The magic of a plaintext log, and then no format description event.
     PlainDamaged(FormatDescriptionError),
     /// Not a log.
@@ -66,7 +70,7 @@ pub enum Magic {
 
 /// Every name that [`LogKind::name`] gives.
 #[cfg(test)]
-pub(crate) const KINDS: [&str; 11] = [
+pub(crate) const KINDS: [&str; 12] = [
     "empty",
     "truncated",
     "mysql-encrypted",
@@ -76,6 +80,7 @@ pub(crate) const KINDS: [&str; 11] = [
     "mariadb-plain",
     "mariadb-encrypted",
     "percona57-encrypted",
+    "mysql-before-5.0",
     "plain-damaged",
     "unknown",
 ];
@@ -116,7 +121,9 @@ impl LogKind {
                     Err(FormatDescriptionError::Truncated(_)) => {
                         return truncated(Some(Magic::Plain));
                     }
-                    Err(error) => Self::PlainDamaged(error),
+                    Err(error) => {
+                        AncientLog::parse(events).map_or(Self::PlainDamaged(error), Self::Ancient)
+                    }
                 }
             }
             _ => Self::Unknown,
@@ -137,6 +144,7 @@ impl LogKind {
             Self::MariadbPlain(_) => "mariadb-plain",
             Self::MariadbEncrypted(..) => "mariadb-encrypted",
             Self::Percona57Encrypted(_) => "percona57-encrypted",
+            Self::Ancient(_) => "mysql-before-5.0",
             Self::PlainDamaged(_) => "plain-damaged",
             Self::Unknown => "unknown",
         }

@@ -37,6 +37,16 @@ pub enum LogError {
     /// Plaintext log with an implausible beginning.
     #[error("its first event, at offset 4, is damaged")]
     PlainDamaged(#[source] FormatDescriptionError),
+    /// A sound log of a format that is older than all that is read.
+    #[error(
+        "a log of a server before 5.0 ({server_version}, binary log version {binlog_version}), which is not read here: mariadb-binlog reads it"
+    )]
+    Ancient {
+        /// The server that wrote the log.
+        server_version: String,
+        /// The version of the binary log, 1 to 3.
+        binlog_version: u16,
+    },
     /// A format that is recognised and not yet read.
     #[error("{format} logs are recognised, but cannot be decrypted by this version")]
     Unsupported {

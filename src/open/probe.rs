@@ -248,6 +248,10 @@ fn why_unreadable(kind: &LogKind) -> LogError {
             LogError::UnknownVersion { version: *version }
         }
         LogKind::MysqlEncryptedDamaged(error) => LogError::HeaderDamaged(error.clone()),
+        LogKind::Ancient(log) => LogError::Ancient {
+            server_version: log.server_version.clone(),
+            binlog_version: log.binlog_version,
+        },
         LogKind::PlainDamaged(error) => LogError::PlainDamaged(*error),
         LogKind::Percona57Encrypted(_) => LogError::Unsupported {
             format: "Percona Server 5.7's encrypted",

@@ -1,16 +1,18 @@
 //! From an encrypted log to its plaintext, byte for byte.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::batch::{self, OutputDirectory};
 use super::guard::Guard;
 use super::per_event;
 use super::resume;
-use super::targets::Target;
+use super::targets::{Origin, Target};
 use super::transfer::{Input, Output, check_not_itself, read_stream_start, seal, write_in_order};
-use super::verify;
+use super::verify::{self, Note, VerifyOptions};
 use crate::bytes::read_full;
 use crate::error::{Error, Refusal};
 use crate::event::format_description::FormatDescription;
@@ -38,6 +40,8 @@ pub struct Decrypted {
     pub description: Option<FormatDescription>,
     /// Length of the plaintext in bytes.
     pub plain_length: u64,
+    /// What there is to say of it, where it was verified.
+    pub notes: Vec<Note>,
     /// What is wrong with the log's end, where that shows without a walk through its events.
     pub damage: Option<Box<LogError>>,
     /// Cipher and key id of a log that MariaDB encrypted: `AES-256-CBC`, 1.
@@ -78,6 +82,8 @@ pub struct DecryptOptions<'a> {
     /// from a file to a stream is verified before the first byte is written. From a stream to a
     /// stream nothing can be.
     pub verify: bool,
+    /// As [`VerifyOptions::strict`], where it is verified.
+    pub strict: bool,
     /// Of many logs: keep an output that is there, if it is this log's plaintext by its length and
     /// both ends. An age file, of which nobody here can read more, is judged by its length.
     pub resume: bool,
@@ -98,27 +104,35 @@ impl DecryptOptions<'_> {
         }
     }
 
-    /// Checks what has been written, which has no name yet.
-    pub(super) fn apply(self, sink: &AtomicFile, input: &Path) -> Result<(), Error> {
+    /// Checks what has been written, which has no name yet. Gives what there is to say of it.
+    pub(super) fn apply(self, sink: &AtomicFile, input: &Path) -> Result<Vec<Note>, Error> {
         if self.verify {
-            verify_written(sink, input)
+            verify_written(sink, input, self.strict)
         } else {
-            Ok(())
+            Ok(Vec::new())
         }
     }
 }
 
-fn verify_written(sink: &AtomicFile, input: &Path) -> Result<(), Error> {
+fn verify_written(sink: &AtomicFile, input: &Path, strict: bool) -> Result<Vec<Note>, Error> {
     let copy = sink.file()?.try_clone();
     let copy = copy.map_err(TransferError::at(sink.target(), "read"))?;
     let source = FileSource::from_file(copy, input)?;
-    verify_open(&OpenLog::new(source, &Keyring::new())?)
+    refuse_damaged(&OpenLog::new(source, &Keyring::new())?, strict)
 }
 
-fn verify_open(log: &OpenLog) -> Result<(), Error> {
-    let verified = verify::verify(log, &NoProgress)?;
+/// Verifies a log, and gives what there is to say of it.
+///
+/// # Errors
+/// [`Error::Log`] if it is damaged, [`Error::Transfer`].
+pub fn refuse_damaged(log: &OpenLog, strict: bool) -> Result<Vec<Note>, Error> {
+    let options = VerifyOptions {
+        strict,
+        without_gtids: true,
+    };
+    let verified = verify::verify_with(log, options, &NoProgress)?;
     let Some(damage) = verified.damages.first() else {
-        return Ok(());
+        return Ok(verified.notes);
     };
     let error = LogError::BodyDamaged {
         plain_offset: damage.plain_offset,
@@ -156,8 +170,10 @@ fn file(
         survey(log)?;
         return Err(error);
     }
-    written?;
-    Ok(Decrypted::of(log, log.plain_length(), checks.recipients))
+    Ok(Decrypted {
+        notes: written?,
+        ..Decrypted::of(log, log.plain_length(), checks.recipients)
+    })
 }
 
 /// A length in clear that is wrong: whatever follows it cannot be found.
@@ -191,6 +207,7 @@ impl Decrypted {
             kind: probe.kind().clone(),
             description: probe.description().cloned(),
             plain_length,
+            notes: Vec::new(),
             damage: None,
             mariadb_key: probe.mariadb_key().map(Box::new),
             kept: false,
@@ -205,15 +222,16 @@ fn write(
     apply: &Transform<'_>,
     checks: DecryptOptions<'_>,
     progress: &dyn Progress,
-) -> Result<(), Error> {
+) -> Result<Vec<Note>, Error> {
     match output {
         Output::File(target, options) => {
             check_not_itself(log.source(), target)?;
             let sink = AtomicFile::create(target, options)?;
+            let notes;
             if checks.can_read_back(&sink) {
-                write_and_check(log, &sink, apply, checks, progress)?;
+                notes = write_and_check(log, &sink, apply, checks, progress)?;
             } else {
-                check_before(log, checks)?;
+                notes = check_before(log, checks)?;
                 match checks.recipients {
                     None => to_file(log, &sink, apply, progress)?,
                     Some(_) => {
@@ -223,13 +241,14 @@ fn write(
                 }
             }
             sink.commit()?;
+            Ok(notes)
         }
         Output::Stream(writer, name) => {
-            check_before(log, checks)?;
+            let notes = check_before(log, checks)?;
             to_stream(log, (writer, name), apply, checks, progress)?;
+            Ok(notes)
         }
     }
-    Ok(())
 }
 
 /// Where the log ends, and whether it is good, shows on the way: what was written is cut and
@@ -240,7 +259,7 @@ fn write_and_check(
     apply: &Transform<'_>,
     checks: DecryptOptions<'_>,
     progress: &dyn Progress,
-) -> Result<(), Error> {
+) -> Result<Vec<Note>, Error> {
     let written = log.plain_length();
     to_file(log, sink, apply, progress)?;
     survey(log)?;
@@ -251,12 +270,13 @@ fn write_and_check(
 }
 
 /// What cannot be read back must be known before it goes.
-fn check_before(log: &OpenLog, checks: DecryptOptions<'_>) -> Result<(), Error> {
+fn check_before(log: &OpenLog, checks: DecryptOptions<'_>) -> Result<Vec<Note>, Error> {
     survey(log)?;
     if checks.verify {
-        verify_open(log)?;
+        refuse_damaged(log, checks.strict)
+    } else {
+        Ok(Vec::new())
     }
-    Ok(())
 }
 
 fn to_file(
@@ -306,10 +326,11 @@ fn stream(
     }
     if let Some(log) = probe.per_event() {
         let reader = start.as_slice().chain(reader);
-        let (plain_length, damage) =
+        let (plain_length, damage, notes) =
             per_event::stream((log, name), reader, output, checks, progress)?;
         return Ok(Decrypted {
             damage,
+            notes,
             ..Decrypted::of_probe(&probe, plain_length, recipients)
         });
     }
@@ -324,9 +345,16 @@ fn stream(
         offset = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
         Ok(length)
     };
-    let check = |sink: &AtomicFile| checks.apply(sink, name);
+    let notes = RefCell::default();
+    let check = |sink: &AtomicFile| {
+        notes.replace(checks.apply(sink, name)?);
+        Ok(())
+    };
     let plain_length = write_in_order(&mut produce, output, recipients, &check, progress)?;
-    Ok(Decrypted::of_probe(&probe, plain_length, recipients))
+    Ok(Decrypted {
+        notes: notes.take(),
+        ..Decrypted::of_probe(&probe, plain_length, recipients)
+    })
 }
 
 /// Decrypts many logs into a directory, each under its own name, in parallel. Age files have
@@ -344,6 +372,10 @@ pub fn decrypt_all(
     progress: &dyn Progress,
 ) -> Result<Vec<FileResult>, Error> {
     let directory = OutputDirectory::create(directory, &targets, options.force)?;
+    let listed = targets
+        .iter()
+        .filter(|target| matches!(target.origin, Origin::Index(_)));
+    let listed: HashSet<PathBuf> = listed.map(|target| target.path.clone()).collect();
     let extension = checks.recipients.map_or("", |_| EXTENSION);
     let work = |path: &Path| {
         let log = OpenLog::without_survey(FileSource::open(path)?, keys)?;
@@ -364,15 +396,18 @@ pub fn decrypt_all(
         Ok((target, decrypted))
     };
     let no_matter = |error| match error {
-        Error::Log { source, .. } if is_no_matter(&source) => Ok(source),
+        Error::Log { path, source } if is_no_matter(&source, listed.contains(&path)) => Ok(source),
         other => Err(other),
     };
     Ok(batch::for_all(targets, work, no_matter))
 }
 
-const fn is_no_matter(error: &LogError) -> bool {
-    matches!(
-        error,
-        LogError::NotEncrypted | LogError::NotALog | LogError::Empty
-    )
+/// What is left out of a directory or an index. What an index lists is a log, and should have
+/// content.
+const fn is_no_matter(error: &LogError, is_listed: bool) -> bool {
+    match error {
+        LogError::NotEncrypted => true,
+        LogError::NotALog | LogError::Empty => !is_listed,
+        _ => false,
+    }
 }

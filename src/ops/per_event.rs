@@ -1,11 +1,13 @@
 //! A log that is encrypted event by event, as it comes: from a pipe, in bounded memory.
 
+use std::cell::RefCell;
 use std::io::Read;
 use std::path::Path;
 
 use super::decrypt::DecryptOptions;
 use super::guard::Guard;
 use super::transfer::{Output, write_in_order};
+use super::verify::Note;
 use crate::bytes::read_full;
 use crate::error::Error;
 use crate::event::header::{self, EventHeader};
@@ -18,14 +20,15 @@ use crate::mariadb::detect::has_own_end;
 use crate::mariadb::error::MariadbError;
 use crate::open::{LogError, PerEvent};
 
-/// Deciphers a stream. Returns the length of the plaintext and what is wrong with its end.
+/// Deciphers a stream. Returns the length of the plaintext, what is wrong with its end, and what
+/// there is to say of it if it was verified.
 pub(super) fn stream(
     (log, name): (&PerEvent, &Path),
     reader: impl Read + Send,
     output: Output<'_>,
     checks: DecryptOptions<'_>,
     progress: &dyn Progress,
-) -> Result<(u64, Option<Box<LogError>>), Error> {
+) -> Result<(u64, Option<Box<LogError>>, Vec<Note>), Error> {
     let guard = Guard::new(progress);
     let mut decoder = Decoder::new(log, name, reader);
     let mut produce = |buffer: &mut [u8]| {
@@ -37,7 +40,11 @@ pub(super) fn stream(
             }
         })
     };
-    let check = |sink: &AtomicFile| checks.apply(sink, name);
+    let notes = RefCell::default();
+    let check = |sink: &AtomicFile| {
+        notes.replace(checks.apply(sink, name)?);
+        Ok(())
+    };
     let recipients = checks.recipients;
     let written = write_in_order(&mut produce, output, recipients, &check, progress);
     if let Some(error) = guard.failure() {
@@ -46,7 +53,7 @@ pub(super) fn stream(
     let damage = decoder
         .damage
         .map(|error| Box::new(LogError::Mariadb(error)));
-    Ok((written?, damage))
+    Ok((written?, damage, notes.take()))
 }
 
 /// A window that slides over the stream: the piece in hand, and what may be needed around it.

@@ -170,7 +170,7 @@ fn open<'a>(
     match LogKind::classify(&start_bytes) {
         LogKind::MariadbEncrypted(..) => return open_events(source, keys, options),
         // Its events would pass for damaged plaintext.
-        LogKind::Percona57Encrypted(_) => {
+        LogKind::Percona57Encrypted(_) | LogKind::Ancient(_) => {
             let obstacle = Probe::without_keys(&start_bytes).obstacle().cloned();
             let error = obstacle.unwrap_or(LogError::NothingToSalvage);
             return Err(Error::log(source.path(), error));

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::Verified;
+use super::{Gtids, Verified};
 use crate::event::format_description::FormatDescription;
+use crate::event::gtid_list::GtidList;
 use crate::event::gtid_set::GtidSet;
 
 /// Something that does not join one log to the next.
@@ -47,6 +48,29 @@ pub enum GapKind {
         /// Which.
         gtids: GtidSet,
     },
+    /// MariaDB: the later log does not know of transactions in the earlier one.
+    #[error("the next log's GTID_LIST does not reach {gtids}")]
+    ListLacks {
+        /// The last ones that are there.
+        gtids: GtidList,
+    },
+    /// MariaDB: the later log knows of transactions that neither the earlier one nor those before it
+    /// have.
+    #[error(
+        "the next log's GTID_LIST has {gtids}, which this log and those before it do not reach"
+    )]
+    ListUnexplained {
+        /// The last ones that are known there.
+        gtids: GtidList,
+    },
+    /// Another server wrote the later log, and no GTIDs say that it follows.
+    #[error("server {before} wrote this log, and server {after} the next one")]
+    OtherServer {
+        /// The server id in the earlier log.
+        before: u32,
+        /// The server id in the later log.
+        after: u32,
+    },
 }
 
 /// What a log says of those before and after it.
@@ -58,26 +82,24 @@ pub struct Link {
     pub is_relay: bool,
     /// Whether nothing in it is damaged.
     pub is_whole: bool,
-    /// The set in PREVIOUS_GTIDS.
-    pub previous_gtids: Option<GtidSet>,
-    /// GTIDs of the log's own transactions.
-    pub gtids: GtidSet,
+    /// Which transactions it holds, and which those before it do.
+    pub gtids: Gtids,
+    /// The id of the server that wrote the log.
+    pub server_id: Option<u32>,
     /// The log that ROTATE names.
     pub next_log: Option<String>,
 }
 
-impl From<&Verified> for Link {
-    fn from(log: &Verified) -> Self {
+impl From<Verified> for Link {
+    fn from(log: Verified) -> Self {
+        let description = log.description.as_ref();
         Self {
-            path: log.path.clone(),
-            is_relay: log
-                .description
-                .as_ref()
-                .is_some_and(FormatDescription::is_relay_log),
+            is_relay: description.is_some_and(FormatDescription::is_relay_log),
+            server_id: description.map(|description| description.header.server_id),
             is_whole: log.is_whole(),
-            previous_gtids: log.previous_gtids.clone(),
-            gtids: log.gtids.clone(),
-            next_log: log.next_log.clone(),
+            path: log.path,
+            gtids: log.gtids,
+            next_log: log.next_log,
         }
     }
 }
@@ -125,14 +147,46 @@ fn pair(before: &Link, after: &Link, mut add: impl FnMut(GapKind)) {
         add(GapKind::OtherNext { named });
     }
     // A relay log's PREVIOUS_GTIDS is what its replica has received, by whatever way.
-    if !before.is_whole || before.is_relay {
-        return;
+    let is_known = by_gtids(&before.gtids, &after.gtids, |kind| {
+        if before.is_whole && !before.is_relay {
+            add(kind);
+        }
+    });
+    if let (Some(server), Some(next)) = (before.server_id, after.server_id)
+        && server != next
+        && (before.is_relay || !is_known)
+    {
+        add(GapKind::OtherServer {
+            before: server,
+            after: next,
+        });
     }
-    let (Some(previous), Some(next)) = (&before.previous_gtids, &after.previous_gtids) else {
-        return;
+}
+
+/// Compares what the later log knows of with what the earlier one leads to. `false` if GTIDs say
+/// nothing.
+fn by_gtids(before: &Gtids, after: &Gtids, mut add: impl FnMut(GapKind)) -> bool {
+    if let (Some(list), Some(next)) = (&before.list, &after.list) {
+        let mut expected = list.clone();
+        expected.extend(&before.last);
+        let unexplained = next.beyond(&expected);
+        if !unexplained.is_empty() {
+            add(GapKind::ListUnexplained { gtids: unexplained });
+        }
+        // A domain of which nothing is left in any log may be deleted from the list.
+        let mut known = next.clone();
+        known.extend(&before.last);
+        let lacking = expected.in_domains_of(&known).beyond(next);
+        if !lacking.is_empty() {
+            add(GapKind::ListLacks { gtids: lacking });
+        }
+        return !(expected.is_empty() && next.is_empty());
+    }
+    let (Some(previous), Some(next)) = (&before.previous, &after.previous) else {
+        return false;
     };
     let mut expected = previous.clone();
-    expected.extend(&before.gtids);
+    expected.extend(&before.own);
     let lost = expected.difference(next);
     if !lost.is_empty() {
         add(GapKind::GtidsLost { gtids: lost });
@@ -141,6 +195,7 @@ fn pair(before: &Link, after: &Link, mut add: impl FnMut(GapKind)) {
     if !unexplained.is_empty() {
         add(GapKind::GtidsUnexplained { gtids: unexplained });
     }
+    !(expected.is_empty() && next.is_empty())
 }
 
 /// Directory, base name and number.

@@ -6,6 +6,10 @@
 //! it ended, it is checked again from there. So a wrong guess costs time and never truth.
 
 mod continuity;
+mod findings;
+mod gtids;
+mod orphans;
+mod positions;
 mod segment;
 
 use std::path::{Path, PathBuf};
@@ -13,15 +17,18 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 pub use continuity::{Gap, GapKind, Link, check as check_continuity};
-use segment::{Basis, Segment};
+pub use findings::{Damage, DamageKind, Note};
+pub use gtids::{Gtids, MAX_WEIGHT as MAX_GTID_WEIGHT};
+use orphans::Transactions;
+use positions::Positions;
+use segment::{Basis, LogFacts, Segment};
 
 use crate::error::{Error, ErrorClass};
 use crate::event::FIRST_EVENT;
-use crate::event::checksum::ChecksumMismatch;
+use crate::event::checksum::ChecksumAlgorithm;
 use crate::event::format_description::FormatDescription;
-use crate::event::gtid_set::GtidSet;
 use crate::event::transaction::Progress as TransactionProgress;
-use crate::event::walker::WalkError;
+use crate::event::walker::{EventForm, WalkError};
 use crate::io::pipeline::Progress;
 use crate::io::source::{FileSource, WINDOW};
 use crate::keyring::Keyring;
@@ -36,83 +43,6 @@ pub const MAX_DAMAGES_KEPT: usize = 100;
 const FIRST_SEGMENT: u64 = 64 << 10;
 /// Segments that are checked at once, for each thread: the joining waits for all of them.
 const SEGMENTS_PER_THREAD: usize = 8;
-
-/// What is wrong with an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DamageKind {
-    /// Its checksum is not that of its bytes.
-    #[error("{0}")]
-    Checksum(ChecksumMismatch),
-    /// It ends elsewhere than its end position says, in a log without checksums.
-    #[error("its end position is {found}, {expected} was expected")]
-    Position {
-        /// In the header.
-        found: u32,
-        /// By offset and length, modulo 2^32.
-        expected: u32,
-    },
-    /// Its header cannot be one.
-    #[error("its header is none: type {event_type}, flags {flags:#06x}")]
-    Implausible {
-        /// Type byte.
-        event_type: u8,
-        /// Flags.
-        flags: u16,
-    },
-    /// There is no event where one should start.
-    #[error("{0}")]
-    NoEvent(WalkError),
-    /// The log ends within an event, although it was closed.
-    #[error("{0}")]
-    Cut(WalkError),
-}
-
-/// One event that is not as it was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Damage {
-    /// Where it starts in the plaintext.
-    pub plain_offset: u64,
-    /// Where that is in the file.
-    pub file_offset: u64,
-    /// How many events stand before it.
-    pub events_before: u64,
-    /// Its type, if there is an event.
-    pub event_type: Option<u8>,
-    /// What is wrong.
-    pub kind: DamageKind,
-}
-
-/// What is noteworthy and no damage.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Note {
-    /// The log is in use, or its server crashed: it was not closed.
-    InUse,
-    /// It ends within an event, as a log does whose server is writing it or crashed.
-    CutTail(WalkError),
-    /// It ends within a transaction.
-    UnfinishedTransaction,
-    /// It was closed, and its last event is neither a ROTATE nor a STOP: a crash and a recovery, or
-    /// a cut between two events.
-    NoLastEvent,
-    /// Events are whole and stand elsewhere than they did: the log is a slice, or was salvaged.
-    Moved {
-        /// Where the first such event is.
-        plain_offset: u64,
-        /// How often the difference changes.
-        count: u64,
-    },
-    /// In a relay log: the source's positions jump, as they do when events are filtered out or the
-    /// connection was made anew.
-    SourceJumps {
-        /// How often.
-        count: u64,
-    },
-    /// Events without checksums: only their lengths and positions were checked. In a relay log
-    /// those of a source that writes none.
-    NoChecksums,
-}
 
 /// What became of one log.
 #[derive(Debug)]
@@ -141,12 +71,8 @@ pub struct Verified {
     pub damage_count: u64,
     /// What else there is to say.
     pub notes: Vec<Note>,
-    /// The set in its PREVIOUS_GTIDS event.
-    pub previous_gtids: Option<GtidSet>,
-    /// GTIDs of its own transactions.
-    pub gtids: GtidSet,
-    /// GTIDs that occur twice in it.
-    pub repeated_gtids: GtidSet,
+    /// Which transactions it holds, and which those before it do.
+    pub gtids: Gtids,
     /// The log that its ROTATE event names.
     pub next_log: Option<String>,
 }
@@ -154,7 +80,7 @@ pub struct Verified {
 impl Verified {
     /// What the plaintext does not have: an encrypted event at the log's end of which so little is
     /// left, or whose length is so wrong, that nothing of it can be deciphered.
-    fn add_tail(&mut self, tail: &MariadbError) {
+    fn add_tail(&mut self, tail: &MariadbError, is_strict: bool) {
         let (error, is_cut) = match *tail {
             MariadbError::BadLength { offset, length } if length < 19 => {
                 (WalkError::LengthTooSmall { offset, length }, false)
@@ -172,6 +98,7 @@ impl Verified {
             return;
         }
         if is_cut
+            && !is_strict
             && self
                 .description
                 .as_ref()
@@ -193,6 +120,14 @@ impl Verified {
                 DamageKind::NoEvent(error)
             },
         });
+    }
+
+    /// Drops its GTIDs, and says so: there are too many of them in all logs of a run.
+    pub fn forget_gtids(&mut self) {
+        if !self.gtids.overflowed {
+            self.gtids.overflow();
+            self.notes.push(Note::GtidsNotJudged);
+        }
     }
 
     /// Whether nothing is damaged.
@@ -234,17 +169,39 @@ pub fn verify_file(
     verify(&OpenLog::new(FileSource::open(path)?, keys)?, progress)
 }
 
+/// How a log is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct VerifyOptions {
+    /// A log that has no end counts as damaged: one that was never closed, that ends within an event
+    /// or a transaction, or in neither ROTATE nor STOP.
+    pub strict: bool,
+    /// Nobody asks for GTIDs: none are collected.
+    pub without_gtids: bool,
+}
+
 /// Verifies an open log, on all threads of the current rayon pool.
 ///
 /// # Errors
 /// [`Error::Transfer`].
 pub fn verify(log: &OpenLog, progress: &dyn Progress) -> Result<Verified, Error> {
+    verify_with(log, VerifyOptions::default(), progress)
+}
+
+/// The same with options.
+///
+/// # Errors
+/// [`Error::Transfer`].
+pub fn verify_with(
+    log: &OpenLog,
+    options: VerifyOptions,
+    progress: &dyn Progress,
+) -> Result<Verified, Error> {
     let description = log.probe().description().cloned();
-    let mut verified = verify_plain(log, description, progress)?;
+    let mut verified = verify_source(log, description, options, progress)?;
     if let Some(LogError::Mariadb(tail)) = log.tail_damage()
         && verified.checked_up_to >= log.plain_length()
     {
-        verified.add_tail(&tail);
+        verified.add_tail(&tail, options.strict);
     }
     Ok(Verified {
         kind: Some(log.kind().clone()),
@@ -262,29 +219,41 @@ pub fn verify_plain(
     description: Option<FormatDescription>,
     progress: &dyn Progress,
 ) -> Result<Verified, Error> {
-    let is_relay = description
-        .as_ref()
-        .is_some_and(FormatDescription::is_relay_log);
-    let mut joined = Joined::new(source, is_relay);
+    verify_source(source, description, VerifyOptions::default(), progress)
+}
+
+fn verify_source(
+    source: &dyn PlainSource,
+    description: Option<FormatDescription>,
+    options: VerifyOptions,
+    progress: &dyn Progress,
+) -> Result<Verified, Error> {
+    let log = LogFacts::new(description.as_ref(), !options.without_gtids);
+    let mut joined = Joined::new(source, log);
     joined.run(progress)?;
     source.check_size()?;
     let in_use = is_in_use(source, description.as_ref())?;
-    Ok(joined.finish(description, in_use))
+    Ok(joined.finish(description, in_use, options.strict))
 }
 
 /// The segments up to here as one.
 struct Joined<'s> {
     source: &'s dyn PlainSource,
-    is_relay: bool,
+    log: LogFacts,
     whole: Segment,
 }
 
 impl<'s> Joined<'s> {
-    fn new(source: &'s dyn PlainSource, is_relay: bool) -> Self {
+    fn new(source: &'s dyn PlainSource, log: LogFacts) -> Self {
+        let form = EventForm::new(ChecksumAlgorithm::None);
         Self {
             source,
-            is_relay,
-            whole: Segment::starting_at(FIRST_EVENT),
+            log,
+            whole: Segment {
+                positions: Positions::at_start(log.has_sound_positions),
+                transactions: Transactions::at_start(log.is_relay),
+                ..Segment::starting_at(FIRST_EVENT, form, log)
+            },
         }
     }
 
@@ -322,10 +291,10 @@ impl<'s> Joined<'s> {
     /// What a worker may assume of events further on.
     fn basis(&self) -> Basis {
         Basis {
-            checksum: self.whole.checksum,
+            log: self.log,
+            form: self.whole.form,
             server_ids: self.whole.server_ids.clone(),
-            is_relay: self.is_relay,
-            shift: self.whole.last_shift.unwrap_or(0),
+            shift: self.whole.positions.shift().unwrap_or(0),
         }
     }
 
@@ -341,24 +310,31 @@ impl<'s> Joined<'s> {
         }
         let basis = self.basis();
         let segment = match guess {
-            Some(guess) if guess.start == start && guess.assumed == basis.checksum => guess,
+            Some(guess) if guess.start == start && guess.assumed == basis.form => guess,
             Some(_) => segment::check(self.source, &basis, start, end, None)?,
             None => segment::check(self.source, &basis, start, end, Some(progress))?,
         };
-        self.whole.append(segment, self.is_relay);
+        self.whole.append(segment);
         Ok(())
     }
 
-    fn finish(self, description: Option<FormatDescription>, in_use: bool) -> Verified {
+    fn finish(
+        self,
+        description: Option<FormatDescription>,
+        in_use: bool,
+        is_strict: bool,
+    ) -> Verified {
         let Self {
-            source, mut whole, ..
+            source,
+            log,
+            mut whole,
         } = self;
         let mut notes = Vec::new();
         if in_use {
             notes.push(Note::InUse);
         }
         if let Some(error) = whole.stop {
-            if in_use && error.is_cut() {
+            if in_use && error.is_cut() && !is_strict {
                 notes.push(Note::CutTail(error));
             } else if !matches!(error, WalkError::Lost { .. }) {
                 // Of an event that is lost the damage is known already.
@@ -370,7 +346,11 @@ impl<'s> Joined<'s> {
                 whole.damage(error.offset(), None, kind);
             }
         }
-        whole.add_notes(&mut notes, in_use, self.is_relay);
+        whole.conclude(&mut notes, log, expects_gtids(description.as_ref()));
+        whole.add_notes(&mut notes, in_use, log.is_relay);
+        if is_strict && whole.damage_count == 0 && !whole.is_closed(in_use, log.is_relay) {
+            whole.damage(whole.end, None, DamageKind::NotClosed);
+        }
         let damages = whole.damages.iter().map(|damage| Damage {
             file_offset: source.file_offset(damage.plain_offset),
             ..*damage
@@ -393,29 +373,88 @@ impl<'s> Joined<'s> {
             damages: damages.collect(),
             damage_count: whole.damage_count,
             notes,
-            previous_gtids: whole.previous_gtids,
             gtids: whole.gtids,
-            repeated_gtids: whole.repeated_gtids,
             next_log: whole.next_log,
         }
     }
 }
 
+/// Whether the server that wrote a log gives an event with a GTID, or with the word that there is
+/// none, to every transaction: MySQL since 5.7.6, MariaDB since 10.0.2.
+fn expects_gtids(description: Option<&FormatDescription>) -> bool {
+    description.is_some_and(|description| {
+        let since = if description.is_mariadb() {
+            (10, 0, 2)
+        } else {
+            (5, 7, 6)
+        };
+        description.version() >= since
+    })
+}
+
 impl Segment {
+    /// Adds what the end of the log decides.
+    fn conclude(&mut self, notes: &mut Vec<Note>, log: LogFacts, expects_gtids: bool) {
+        self.positions.finish(self.stop.is_some());
+        let of_positions = std::mem::take(&mut self.positions.damages);
+        let count = self.positions.damage_count;
+        self.bad_events = self.bad_events.saturating_add(count);
+        self.add_damages(of_positions, count);
+        let transactions = std::mem::take(&mut self.transactions);
+        let progress = transactions.progress;
+        if expects_gtids {
+            let orphans = transactions.finish(log.is_relay);
+            self.add_damages(orphans.damages, orphans.damage_count);
+            if let Some(plain_offset) = orphans.first_lost {
+                let count = orphans.lost;
+                notes.push(Note::LostGtids {
+                    plain_offset,
+                    count,
+                });
+            }
+        }
+        self.transactions.progress = progress;
+        let moves = self.positions.moves;
+        match self.positions.first_moved {
+            Some(_) if log.is_relay => notes.push(Note::SourceJumps { count: moves }),
+            Some(_) if !log.has_sound_positions => {
+                notes.push(Note::UnsoundPositions { count: moves });
+            }
+            Some(plain_offset) => notes.push(Note::Moved {
+                plain_offset,
+                count: moves,
+            }),
+            None => {}
+        }
+    }
+
+    /// Adds damages that were found apart from the others.
+    fn add_damages(&mut self, damages: Vec<Damage>, count: u64) {
+        self.damage_count = self.damage_count.saturating_add(count);
+        self.damages.extend(damages);
+        self.damages.sort_by_key(|damage| damage.plain_offset);
+        self.damages.truncate(MAX_DAMAGES_KEPT);
+    }
+
+    /// Whether it ends as a log does that its server closed.
+    const fn is_closed(&self, in_use: bool, is_relay: bool) -> bool {
+        let is_unfinished = self.transactions.progress.is_unfinished() && !is_relay;
+        !in_use && self.ends_properly && self.stop.is_none() && !is_unfinished
+    }
+
     fn add_notes(&self, notes: &mut Vec<Note>, in_use: bool, is_relay: bool) {
-        if self.transaction.is_unfinished() && !is_relay {
+        if self.transactions.progress.is_unfinished() && !is_relay {
             notes.push(Note::UnfinishedTransaction);
         }
         if !in_use && !is_relay && !self.ends_properly && self.stop.is_none() {
             notes.push(Note::NoLastEvent);
         }
-        match self.first_shifted {
-            Some(_) if is_relay => notes.push(Note::SourceJumps { count: self.shifts }),
-            Some(plain_offset) => notes.push(Note::Moved {
-                plain_offset,
-                count: self.shifts,
-            }),
-            None => {}
+        if let Some(event_type) = self.unknown_type {
+            let count = self.unknown;
+            notes.push(Note::UnknownEvents { event_type, count });
+        }
+        if self.gtids.overflowed {
+            notes.push(Note::GtidsNotJudged);
         }
         if self.checksums < self.events {
             notes.push(Note::NoChecksums);

@@ -1,20 +1,27 @@
 //! A part of a log: found its first event, checked all that start in it.
 
 use std::collections::BTreeSet;
+use std::io::BufReader;
 
-use super::{Damage, DamageKind, MAX_DAMAGES_KEPT, continued};
+use super::gtids::Gtids;
+use super::orphans::Transactions;
+use super::positions::Positions;
+use super::{Damage, DamageKind, MAX_DAMAGES_KEPT};
 use crate::error::Error;
 use crate::event::checksum::ChecksumAlgorithm;
 use crate::event::event_type;
-use crate::event::gtid::{TransactionId, TransactionStart};
-use crate::event::gtid_set::GtidSet;
+use crate::event::format_description::FormatDescription;
 use crate::event::header::{self, EventHeader, flag};
+use crate::event::payload::Payload;
+use crate::event::readable::{TypeOfEvent, can_be_unfolded, is_readable};
 use crate::event::rotate::Rotate;
-use crate::event::transaction::Progress as TransactionProgress;
-use crate::event::walker::{EventView, WalkError, check_extent, could_end_there, is_plausible};
+use crate::event::walker::{
+    EventForm, EventView, WalkError, check_extent, could_end_there, has_plausible_flags,
+    is_plausible,
+};
 use crate::io::TransferError;
-use crate::io::pipeline::Progress;
-use crate::walk::{Depth, PlainSource, Walker};
+use crate::io::pipeline::{CHUNK, Progress};
+use crate::walk::{Depth, PartReader, PlainSource, Walker};
 
 /// More server ids than this in one log tell nothing.
 const MAX_SERVER_IDS: usize = 64;
@@ -23,12 +30,40 @@ const LOOK: usize = 4 << 10;
 /// An event that is used to find the alignment is no larger than this.
 const MAX_ANCHOR: u32 = 1 << 20;
 
+/// What a log's format description event says, as far as it matters to each event.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LogFacts {
+    pub(super) is_relay: bool,
+    /// The server that wrote the log.
+    pub(super) server_id: u32,
+    /// Types up to this are known to that server.
+    pub(super) event_types: usize,
+    /// Whether events without checksums end where they say, unless they are damaged or were moved.
+    pub(super) has_sound_positions: bool,
+    /// Whether GTIDs are to be collected.
+    pub(super) wants_gtids: bool,
+}
+
+impl LogFacts {
+    pub(super) fn new(description: Option<&FormatDescription>, wants_gtids: bool) -> Self {
+        let is_relay = description.is_some_and(FormatDescription::is_relay_log);
+        let is_sound = description.is_none_or(FormatDescription::has_sound_positions);
+        Self {
+            is_relay,
+            server_id: description.map_or(0, |description| description.header.server_id),
+            event_types: description.map_or(0, |description| description.event_types),
+            has_sound_positions: is_sound && !is_relay,
+            wants_gtids,
+        }
+    }
+}
+
 /// What is known of a log before a part of it is read.
 #[derive(Debug, Clone)]
 pub(super) struct Basis {
-    pub(super) checksum: ChecksumAlgorithm,
+    pub(super) log: LogFacts,
+    pub(super) form: EventForm,
     pub(super) server_ids: BTreeSet<u32>,
-    pub(super) is_relay: bool,
     /// How far end positions are from where events end, modulo 2^32; 0 in an ordinary log.
     pub(super) shift: u32,
 }
@@ -40,9 +75,9 @@ pub(super) struct Segment {
     pub(super) start: u64,
     /// Where its last one ends.
     pub(super) end: u64,
-    /// The checksums that were assumed at its start, and those in force at its end.
-    pub(super) assumed: ChecksumAlgorithm,
-    pub(super) checksum: ChecksumAlgorithm,
+    /// The form of events that was assumed at its start, and the one in force at its end.
+    pub(super) assumed: EventForm,
+    pub(super) form: EventForm,
     /// Why it could not be read to its end.
     pub(super) stop: Option<WalkError>,
     pub(super) events: u64,
@@ -50,82 +85,61 @@ pub(super) struct Segment {
     pub(super) checksums: u64,
     pub(super) damages: Vec<Damage>,
     pub(super) damage_count: u64,
-    pub(super) first_shift: Option<u32>,
-    pub(super) last_shift: Option<u32>,
-    pub(super) first_shifted: Option<u64>,
-    pub(super) shifts: u64,
+    pub(super) positions: Positions,
     pub(super) server_ids: BTreeSet<u32>,
-    pub(super) transaction: TransactionProgress,
+    pub(super) transactions: Transactions,
     pub(super) ends_properly: bool,
-    pub(super) previous_gtids: Option<GtidSet>,
-    pub(super) gtids: GtidSet,
-    pub(super) repeated_gtids: GtidSet,
+    pub(super) gtids: Gtids,
     pub(super) next_log: Option<String>,
+    /// Events of types that are not known here: how many, and the first one's type.
+    pub(super) unknown: u64,
+    pub(super) unknown_type: Option<u8>,
 }
 
 impl Segment {
-    pub(super) fn starting_at(start: u64) -> Self {
+    pub(super) fn starting_at(start: u64, assumed: EventForm, log: LogFacts) -> Self {
         Self {
             start,
             end: start,
-            assumed: ChecksumAlgorithm::None,
-            checksum: ChecksumAlgorithm::None,
+            assumed,
+            form: assumed,
             stop: None,
             events: 0,
             bad_events: 0,
             checksums: 0,
             damages: Vec::new(),
             damage_count: 0,
-            first_shift: None,
-            last_shift: None,
-            first_shifted: None,
-            shifts: 0,
+            positions: Positions::new(log.has_sound_positions),
             server_ids: BTreeSet::new(),
-            transaction: TransactionProgress::Unknown,
+            transactions: Transactions::default(),
             ends_properly: false,
-            previous_gtids: None,
-            gtids: GtidSet::new(),
-            repeated_gtids: GtidSet::new(),
+            gtids: Gtids::default(),
             next_log: None,
+            unknown: 0,
+            unknown_type: None,
         }
     }
 
     /// Puts the next part behind this one.
-    pub(super) fn append(&mut self, next: Self, is_relay: bool) {
-        // The very first event of a log stands where it says, or has been moved.
-        let before = self.last_shift.or((!is_relay).then_some(0));
-        if let (Some(before), Some(first)) = (before, next.first_shift)
-            && before != first
-        {
-            self.note_shift(next.start);
-        }
-        self.last_shift = next.last_shift.or(self.last_shift);
-        self.first_shifted = self.first_shifted.or(next.first_shifted);
-        self.shifts = self.shifts.saturating_add(next.shifts);
+    pub(super) fn append(&mut self, next: Self) {
+        self.positions.append(next.positions, self.events);
+        self.transactions.append(next.transactions, self.events);
         for damage in next.damages {
-            self.keep(Damage {
-                events_before: damage.events_before.saturating_add(self.events),
-                ..damage
-            });
+            self.keep(damage.behind(self.events));
         }
         self.damage_count = self.damage_count.saturating_add(next.damage_count);
         self.end = next.end;
-        self.checksum = next.checksum;
+        self.form = next.form;
         self.stop = next.stop;
         self.events = self.events.saturating_add(next.events);
         self.bad_events = self.bad_events.saturating_add(next.bad_events);
         self.checksums = self.checksums.saturating_add(next.checksums);
         self.server_ids.extend(next.server_ids);
-        self.transaction = continued(self.transaction, next.transaction);
         self.ends_properly = next.ends_properly;
-        self.previous_gtids = self.previous_gtids.take().or(next.previous_gtids);
-        let new = next.gtids.difference(&self.gtids);
-        if new.len() < next.gtids.len() {
-            self.repeated_gtids.extend(&next.gtids.difference(&new));
-        }
-        self.gtids.extend(&new);
-        self.repeated_gtids.extend(&next.repeated_gtids);
+        self.gtids.append(next.gtids);
         self.next_log = next.next_log.or_else(|| self.next_log.take());
+        self.unknown = self.unknown.saturating_add(next.unknown);
+        self.unknown_type = self.unknown_type.or(next.unknown_type);
     }
 
     pub(super) fn damage(&mut self, offset: u64, event_type: Option<u8>, kind: DamageKind) {
@@ -144,11 +158,6 @@ impl Segment {
             self.damages.push(damage);
         }
     }
-
-    fn note_shift(&mut self, offset: u64) {
-        self.first_shifted.get_or_insert(offset);
-        self.shifts = self.shifts.saturating_add(1);
-    }
 }
 
 /// Checks a part whose first event is not known yet. Where none is found the part starts, and ends,
@@ -160,14 +169,11 @@ pub(super) fn guess(
     to: u64,
     progress: &dyn Progress,
 ) -> Result<Segment, Error> {
-    let mut walker = Walker::starting_at(source, Depth::Whole, from, basis.checksum);
+    let mut walker = Walker::starting_at(source, Depth::Whole, from, basis.form);
     walker.stop_reading_ahead_at(to);
     let segment = match find_start(&mut walker, source, basis, from, to)? {
-        Some(start) => run(walker, basis, start, to)?,
-        None => Segment {
-            assumed: basis.checksum,
-            ..Segment::starting_at(to)
-        },
+        Some(start) => run(walker, source, basis, start, to)?,
+        None => Segment::starting_at(to, basis.form, basis.log),
     };
     tell(progress, from, to)?;
     Ok(segment)
@@ -181,9 +187,9 @@ pub(super) fn check(
     to: u64,
     progress: Option<&dyn Progress>,
 ) -> Result<Segment, Error> {
-    let mut walker = Walker::starting_at(source, Depth::Whole, from, basis.checksum);
+    let mut walker = Walker::starting_at(source, Depth::Whole, from, basis.form);
     walker.stop_reading_ahead_at(to);
-    let segment = run(walker, basis, from, to)?;
+    let segment = run(walker, source, basis, from, to)?;
     if let Some(progress) = progress {
         tell(progress, from, to)?;
     }
@@ -227,14 +233,14 @@ fn candidates<'a>(
     at: u64,
     basis: &'a Basis,
 ) -> impl Iterator<Item = (u64, EventHeader)> + 'a {
-    let offsets = at..u64::MAX;
+    let (offsets, is_relay) = (at..u64::MAX, basis.log.is_relay);
     bytes
         .windows(header::LENGTH)
         .zip(offsets)
-        .filter(|(window, offset)| basis.is_relay || could_end_there(window, *offset, basis.shift))
+        .filter(move |(window, offset)| is_relay || could_end_there(window, *offset, basis.shift))
         .filter_map(|(window, offset)| Some((offset, EventHeader::parse(window).ok()?)))
         .filter(|(_, header)| is_plausible(header) && header.length <= MAX_ANCHOR)
-        .filter(|(_, header)| !basis.is_relay || basis.server_ids.contains(&header.server_id))
+        .filter(move |(_, header)| !is_relay || basis.server_ids.contains(&header.server_id))
 }
 
 fn is_event(
@@ -248,19 +254,19 @@ fn is_event(
         return Ok(false);
     };
     let length = header.byte_length().unwrap_or_default();
-    if basis.checksum == ChecksumAlgorithm::Crc32 {
+    if basis.form.checksum == ChecksumAlgorithm::Crc32 {
         let event = EventView {
             offset,
             header: *header,
             bytes: walker.peek(offset, length)?,
-            checksum: basis.checksum,
+            checksum: basis.form.checksum,
         };
         return Ok(event.verify_checksum().is_ok());
     }
     let next = EventHeader::parse(walker.peek(end, header::LENGTH)?);
     Ok(next.is_ok_and(|next| {
         is_plausible(&next)
-            && (basis.is_relay || shift_of(&next, end) == basis.shift)
+            && (basis.log.is_relay || shift_of(&next, end) == basis.shift)
             && basis.server_ids.contains(&next.server_id)
     }))
 }
@@ -277,11 +283,14 @@ fn shift_of(header: &EventHeader, offset: u64) -> u32 {
         .wrapping_sub(low_bits(offset).wrapping_add(header.length))
 }
 
-fn run(mut walker: Walker<'_>, basis: &Basis, from: u64, to: u64) -> Result<Segment, Error> {
-    let mut segment = Segment {
-        assumed: basis.checksum,
-        ..Segment::starting_at(from)
-    };
+fn run(
+    mut walker: Walker<'_>,
+    source: &dyn PlainSource,
+    basis: &Basis,
+    from: u64,
+    to: u64,
+) -> Result<Segment, Error> {
+    let mut segment = Segment::starting_at(from, basis.form, basis.log);
     walker.seek(from);
     while walker.offset() < to && segment.stop.is_none() {
         let large = match walker.next_event() {
@@ -293,108 +302,219 @@ fn run(mut walker: Walker<'_>, basis: &Basis, from: u64, to: u64) -> Result<Segm
             }
             Err(error) => return Err(error),
         };
-        if let Some((offset, event_type, length)) = large {
-            segment.checksums = segment.checksums.saturating_add(1);
-            if let Err(mismatch) = walker.verify_large(offset, length)? {
-                segment.bad_events = segment.bad_events.saturating_add(1);
-                segment.damage(offset, Some(event_type), DamageKind::Checksum(mismatch));
-            }
+        if let Some(large) = large {
+            segment.check_large(&large, &mut walker, source)?;
         }
     }
-    segment.checksum = walker.checksum();
+    segment.form = walker.form();
     Ok(segment)
 }
 
-/// An event whose checksum has to be taken from the source: offset, type, length.
-type Large = (u64, u8, u32);
+/// An event that has to be taken from the source.
+#[derive(Debug, Clone, Copy)]
+struct Large {
+    offset: u64,
+    event_type: u8,
+    length: u32,
+    has_checksum: bool,
+    /// Of a compressed transaction: its fields, and where its bytes begin in the event.
+    payload: Option<(Payload<'static>, usize)>,
+}
 
 impl Segment {
     /// Checks one event and takes what it tells.
     fn add(&mut self, event: &EventView<'_>, basis: &Basis) -> Option<Large> {
         let header = &event.header;
+        let shift_before = self.positions.shift().unwrap_or(basis.shift);
         let wrong = self.what_is_wrong(event, basis);
-        if let Some(kind) = wrong {
+        // Of a whole event, by its checksum or its position, the type and the body may be rubbish.
+        let strange = wrong
+            .is_none()
+            .then(|| self.what_is_strange(event, basis))
+            .flatten();
+        if let Some(kind) = wrong.or(strange) {
             self.damage(event.offset, Some(header.event_type), kind);
             self.bad_events = self.bad_events.saturating_add(1);
+            self.transactions.damaged();
+        } else {
+            self.learn(event, basis);
         }
         self.events = self.events.saturating_add(1);
         self.end = event.end();
         if self.server_ids.len() < MAX_SERVER_IDS {
             self.server_ids.insert(header.server_id);
         }
-        if wrong.is_none() {
-            self.learn(event);
-        } else if !basis.is_relay
-            && shift_of(header, event.offset) != self.last_shift.unwrap_or(basis.shift)
+        if wrong.is_some()
+            && basis.log.has_sound_positions
+            && shift_of(header, event.offset) != shift_before
         {
             // Neither the checksum nor the position speaks for this length.
             let (offset, length) = (event.offset, header.length);
             self.end = offset;
             self.stop = Some(WalkError::Lost { offset, length });
         }
-        let large = !event.is_whole() && event.checksum == ChecksumAlgorithm::Crc32;
-        large.then_some((event.offset, header.event_type, header.length))
+        (!event.is_whole()).then(|| Large::new(event))
     }
 
     fn what_is_wrong(&mut self, event: &EventView<'_>, basis: &Basis) -> Option<DamageKind> {
         let header = &event.header;
-        if event.is_whole() && event.checksum_length() > 0 {
+        let own_event =
+            header.has(flag::ARTIFICIAL) || (basis.log.is_relay && header.has(flag::RELAY_LOG));
+        let has_position = !own_event && header.end_position != 0;
+        let shift = shift_of(header, event.offset);
+        let is_proven = event.is_whole() && event.checksum_length() > 0;
+        if is_proven {
             self.checksums = self.checksums.saturating_add(1);
             if let Err(mismatch) = event.verify_checksum() {
                 return Some(DamageKind::Checksum(mismatch));
             }
-        } else if !is_plausible(header) {
+        } else if !self.is_believable(event, basis, has_position.then_some(shift)) {
             return Some(DamageKind::Implausible {
                 event_type: header.event_type,
                 flags: header.flags,
             });
         }
-        let own_event =
-            header.has(flag::ARTIFICIAL) || (basis.is_relay && header.has(flag::RELAY_LOG));
-        if own_event || header.end_position == 0 {
-            return None;
-        }
-        let shift = shift_of(header, event.offset);
-        let before = self.last_shift;
-        self.first_shift.get_or_insert(shift);
-        if before.unwrap_or(basis.shift) != shift && !basis.is_relay && event.checksum_length() == 0
-        {
-            return Some(DamageKind::Position {
-                found: header.end_position,
-                expected: header.end_position.wrapping_sub(shift),
+        if has_position {
+            let events_before = self.events;
+            self.positions.add(shift, is_proven, || Damage {
+                plain_offset: event.offset,
+                file_offset: event.offset,
+                events_before,
+                event_type: Some(header.event_type),
+                kind: DamageKind::Position {
+                    found: header.end_position,
+                    expected: header.end_position.wrapping_sub(shift),
+                },
             });
-        }
-        self.last_shift = Some(shift);
-        if before.is_some_and(|before| before != shift) {
-            self.note_shift(event.offset);
         }
         None
     }
 
-    fn learn(&mut self, event: &EventView<'_>) {
-        let event_type = event.header.event_type;
-        self.transaction = self.transaction.after(event);
-        let artificial = event.header.has(flag::ARTIFICIAL);
-        self.ends_properly =
-            matches!(event_type, event_type::ROTATE | event_type::STOP) && !artificial;
-        match event_type {
-            event_type::ROTATE if !artificial => {
-                let rotate = Rotate::parse(event.body()).ok();
-                let name = rotate.map(|r| String::from_utf8_lossy(r.next_log).into_owned());
-                self.next_log = name.or_else(|| self.next_log.take());
-            }
-            event_type::PREVIOUS_GTIDS => {
-                self.previous_gtids = GtidSet::parse_encoded(event.body()).ok();
-            }
-            _ => {}
+    /// Whether a header can be one, of an event without a checksum: by its type and its flags, and
+    /// of a type that is not known here by its position, too.
+    fn is_believable(&self, event: &EventView<'_>, basis: &Basis, shift: Option<u32>) -> bool {
+        let header = &event.header;
+        if is_plausible(header) {
+            return true;
         }
-        if let Some(Ok(TransactionStart {
-            id: TransactionId::Gtid(gtid),
-            ..
-        })) = TransactionStart::parse(event)
-            && !self.gtids.insert(&gtid)
-        {
-            self.repeated_gtids.insert(&gtid);
+        let expected = self.positions.shift().unwrap_or(basis.shift);
+        has_plausible_flags(header)
+            && TypeOfEvent::of(header, basis.log.event_types) == TypeOfEvent::Foreign
+            && shift == Some(expected)
+    }
+
+    /// What cannot be of an event whose bytes are as they were written.
+    fn what_is_strange(&mut self, event: &EventView<'_>, basis: &Basis) -> Option<DamageKind> {
+        match TypeOfEvent::of(&event.header, basis.log.event_types) {
+            TypeOfEvent::Known => {}
+            TypeOfEvent::Foreign => {
+                self.unknown = self.unknown.saturating_add(1);
+                self.unknown_type.get_or_insert(event.header.event_type);
+                return None;
+            }
+            TypeOfEvent::Impossible => return Some(DamageKind::ImpossibleType),
+        }
+        // Events of servers before checksums have parts less.
+        if !event.is_whole() || event.checksum == ChecksumAlgorithm::Never {
+            return None;
+        }
+        if !is_readable(event) {
+            return Some(DamageKind::Unreadable);
+        }
+        if event.header.event_type == event_type::TRANSACTION_PAYLOAD {
+            let payload = Payload::parse(event.body()).ok()?;
+            let can_be_read = can_be_unfolded(&payload, payload.data);
+            return (!can_be_read).then_some(DamageKind::Unreadable);
+        }
+        None
+    }
+
+    fn check_large(
+        &mut self,
+        large: &Large,
+        walker: &mut Walker<'_>,
+        source: &dyn PlainSource,
+    ) -> Result<(), Error> {
+        let mut kind = None;
+        if large.has_checksum {
+            self.checksums = self.checksums.saturating_add(1);
+            let checked = walker.verify_large(large.offset, large.length)?;
+            kind = checked.err().map(DamageKind::Checksum);
+        }
+        if let (None, Some((payload, head))) = (kind, &large.payload) {
+            let head = u64::try_from(*head).unwrap_or(0);
+            let (start, length) = (large.offset.saturating_add(head), u64::from(large.length));
+            let part = PartReader::new(source, start, large.offset.saturating_add(length));
+            let can_be_read = can_be_unfolded(payload, BufReader::with_capacity(CHUNK, part));
+            kind = (!can_be_read).then_some(DamageKind::Unreadable);
+        }
+        if let Some(kind) = kind {
+            self.bad_events = self.bad_events.saturating_add(1);
+            self.damage_count = self.damage_count.saturating_add(1);
+            self.transactions.damaged();
+            self.keep(Damage {
+                plain_offset: large.offset,
+                file_offset: large.offset,
+                // It has been counted itself.
+                events_before: self.events.saturating_sub(1),
+                event_type: Some(large.event_type),
+                kind,
+            });
+        }
+        Ok(())
+    }
+
+    fn learn(&mut self, event: &EventView<'_>, basis: &Basis) {
+        let (header, events_before) = (&event.header, self.events);
+        self.transactions.add(event, || Damage {
+            plain_offset: event.offset,
+            file_offset: event.offset,
+            events_before,
+            event_type: Some(header.event_type),
+            kind: DamageKind::NoGtid,
+        });
+        let artificial = header.has(flag::ARTIFICIAL);
+        self.ends_properly =
+            matches!(header.event_type, event_type::ROTATE | event_type::STOP) && !artificial;
+        if header.event_type == event_type::ROTATE && !artificial && is_own(header, basis) {
+            let rotate = Rotate::parse(event.body()).ok();
+            let name = rotate.map(|r| String::from_utf8_lossy(r.next_log).into_owned());
+            self.next_log = name.or_else(|| self.next_log.take());
+        }
+        if basis.log.wants_gtids {
+            self.gtids.learn(event);
+        }
+    }
+}
+
+/// Whether an event is about the log in which it stands: a relay log has those about its source's
+/// logs, too.
+const fn is_own(header: &EventHeader, basis: &Basis) -> bool {
+    !basis.log.is_relay || header.has(flag::RELAY_LOG) || header.server_id == basis.log.server_id
+}
+
+impl Large {
+    fn new(event: &EventView<'_>) -> Self {
+        let is_payload = event.header.event_type == event_type::TRANSACTION_PAYLOAD;
+        let payload = is_payload
+            .then(|| Payload::parse(event.body()).ok())
+            .flatten();
+        Self {
+            offset: event.offset,
+            event_type: event.header.event_type,
+            length: event.header.length,
+            has_checksum: event.checksum == ChecksumAlgorithm::Crc32,
+            payload: payload.map(|payload| {
+                let head = usize::from(event.header.header_length);
+                let head = head.saturating_add(payload.data_offset);
+                (
+                    Payload {
+                        data: &[],
+                        ..payload
+                    },
+                    head,
+                )
+            }),
         }
     }
 }

@@ -40,10 +40,15 @@ fn decrypt_row(file: &DecryptEntry) -> Option<Vec<Cell>> {
         Some(false) => "",
         None => "cut short",
     };
-    let note = if log.error.is_some() {
-        "cut short"
-    } else {
-        note
+    let notes: Vec<_> = file
+        .notes
+        .iter()
+        .map(|note| note.message.as_str())
+        .collect();
+    let note = match (&log.error, notes.is_empty()) {
+        (Some(_), _) => "cut short",
+        (None, true) => note,
+        (None, false) => &notes.join("; "),
     };
     Some(vec![
         Cell::new(&log.path),

@@ -153,7 +153,7 @@ fn inspect_summary(summary: &InspectSummary) -> String {
 fn kind_style(kind: &str) -> Style {
     match kind {
         "mysql-encrypted" | "mariadb-encrypted" | "percona57-encrypted" => GOOD,
-        "mysql-plain" | "mariadb-plain" => WARN,
+        "mysql-plain" | "mariadb-plain" | "mysql-before-5.0" => WARN,
         "unknown" | "empty" => DIM,
         _ => BAD,
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Failure, LogEntry};
+use super::{Failure, LogEntry, NoteEntry};
 use crate::error::Error;
 use crate::error::describe;
 use crate::log::LogKind;
@@ -45,6 +45,9 @@ pub struct DecryptEntry {
     /// Which input, when there is nothing more to say of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// What there is to say of a log that was verified.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<NoteEntry>,
     /// Why it failed or was left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -101,6 +104,7 @@ impl DecryptEntry {
             plain_size: Some(decrypted.plain_length),
             log: Some(log),
             path: None,
+            notes: NoteEntry::all(&decrypted.notes),
             reason: None,
         }
     }
@@ -113,6 +117,7 @@ impl DecryptEntry {
             plain_size: None,
             log: None,
             path: Some(path_text::text(path)),
+            notes: Vec::new(),
             reason: Some(reason),
         }
     }

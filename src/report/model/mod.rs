@@ -48,7 +48,7 @@ pub use keyring_change::KeyringChangeReport;
 pub use rekey::{HeaderDumpReport, HeaderPart, HeaderReport, RekeyEntry, RekeyReport};
 pub use salvage::{SalvageReport, SalvagedGap};
 pub use shard::ShardEntry;
-pub use verify::{DamageEntry, GapEntry, VerifyEntry, VerifyReport, VerifySummary};
+pub use verify::{DamageEntry, GapEntry, NoteEntry, VerifyEntry, VerifyReport, VerifySummary};
 
 use crate::error::{Error, ErrorClass, describe};
 use crate::event::format_description::FormatDescription;
@@ -147,7 +147,10 @@ impl LogEntry {
             key_seqno: parts.map(|parts| parts.sequence_number),
             key_status: None,
             cipher: None,
-            server_version: description.map(|description| description.server_version.clone()),
+            server_version: match kind {
+                LogKind::Ancient(log) => Some(log.server_version.clone()),
+                _ => description.map(|description| description.server_version.clone()),
+            },
             server_id: description.map(|description| description.header.server_id),
             created: description.map(|description| rfc3339(description.header.timestamp)),
             checksum: description.map(|description| description.checksum.to_string()),

@@ -12,7 +12,9 @@ use super::{Failure, role};
 use crate::error::{Error, ErrorClass, describe};
 use crate::event::event_type;
 use crate::event::gtid_set::GtidError;
-use crate::ops::verify::{Damage, Gap, Link, Note, Verified, check_continuity};
+use crate::ops::verify::{
+    Damage, Gap, Gtids, Link, MAX_GTID_WEIGHT, Note, Verified, check_continuity,
+};
 use crate::text::path_text;
 
 /// `binlogsec verify --format json`.
@@ -86,14 +88,18 @@ pub struct VerifyEntry {
     pub damages: Vec<DamageEntry>,
     /// What else there is to say.
     pub notes: Vec<NoteEntry>,
-    /// GTIDs of the log's own transactions.
+    /// GTIDs of the log's own transactions; of a log of MariaDB the last one of each domain and
+    /// server, as in `gtid_binlog_state`.
     pub gtids: String,
     /// GTIDs that occur more than once.
     pub repeated_gtids: String,
-    /// The set in PREVIOUS_GTIDS.
+    /// The set in PREVIOUS_GTIDS; of a log of MariaDB what its GTID_LIST has.
     pub previous_gtids: Option<String>,
     /// The log that ROTATE names.
     pub next_log: Option<String>,
+    /// The id of the server that wrote the log.
+    #[serde(default)]
+    pub server_id: Option<u32>,
     /// In the report of a shard: its number among all files, those of the other shards included.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub position: Option<u64>,
@@ -121,8 +127,9 @@ pub struct DamageEntry {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NoteEntry {
     /// Which one: `in-use`, `cut-tail`, `unfinished-transaction`, `no-last-event`, `moved`,
-    /// `source-jumps`, `no-checksums`.
-    #[cfg_attr(test, schemars(extend("enum" = ["in-use", "cut-tail", "unfinished-transaction", "no-last-event", "moved", "source-jumps", "no-checksums"])))]
+    /// `source-jumps`, `unsound-positions`, `unknown-events`, `lost-gtids`, `gtids-not-judged`,
+    /// `no-checksums`.
+    #[cfg_attr(test, schemars(extend("enum" = ["in-use", "cut-tail", "unfinished-transaction", "no-last-event", "moved", "source-jumps", "unsound-positions", "unknown-events", "lost-gtids", "gtids-not-judged", "no-checksums"])))]
     pub id: Cow<'static, str>,
     /// In words.
     pub message: String,
@@ -141,11 +148,14 @@ pub struct GapEntry {
 }
 
 impl VerifyReport {
-    /// From the outcomes of one run.
+    /// From the outcomes of one run; `is_gap` leaves gaps out that are none.
     #[must_use]
-    pub fn new(files: &[Verified], gaps: &[Gap], errors: &[Error]) -> Self {
-        let files = files.iter().map(VerifyEntry::new).collect();
-        Self::of_files(files, gaps, failures(errors))
+    pub fn new(files: Vec<Verified>, is_gap: impl Fn(&Gap) -> bool, errors: &[Error]) -> Self {
+        let entries = files.iter().map(VerifyEntry::new).collect();
+        let links: Vec<_> = files.into_iter().map(Link::from).collect();
+        let mut gaps = check_continuity(&links);
+        gaps.retain(is_gap);
+        Self::of_files(entries, &gaps, failures(errors))
     }
 
     /// The report of one shard; each log with its number among all.
@@ -224,11 +234,12 @@ impl VerifyEntry {
             (true, true) => "cut",
             (true, false) => "whole",
         };
+        let description = file.description.as_ref();
         Self {
             path: path_text::text(&file.path),
             status: status.into(),
             kind: file.kind.as_ref().map(|kind| kind.name().into()),
-            role: file.description.as_ref().map(role),
+            role: description.map(role),
             size: file.size,
             events: file.events,
             good_events: file.good_events,
@@ -237,27 +248,60 @@ impl VerifyEntry {
             checked_up_to: file.checked_up_to,
             damage_count: file.damage_count,
             damages: file.damages.iter().map(DamageEntry::new).collect(),
-            notes: file.notes.iter().map(NoteEntry::new).collect(),
-            gtids: file.gtids.to_string(),
-            repeated_gtids: file.repeated_gtids.to_string(),
-            previous_gtids: file.previous_gtids.as_ref().map(ToString::to_string),
+            notes: NoteEntry::all(&file.notes),
+            gtids: match &file.gtids {
+                mariadb if !mariadb.last.is_empty() => mariadb.last.to_string(),
+                mysql => mysql.own.to_string(),
+            },
+            repeated_gtids: file.gtids.repeated.to_string(),
+            previous_gtids: match &file.gtids {
+                Gtids {
+                    list: Some(list), ..
+                } => Some(list.to_string()),
+                mysql => mysql.previous.as_ref().map(ToString::to_string),
+            },
             next_log: file.next_log.clone(),
+            server_id: description.map(|description| description.header.server_id),
             position: None,
         }
     }
 
     fn link(&self) -> Result<Link, GtidError> {
-        let previous = self.previous_gtids.as_deref().map(str::parse);
         Ok(Link {
             path: PathBuf::from(&self.path),
             is_relay: self.role.as_deref() == Some("relaylog"),
             is_whole: self.damage_count == 0,
-            previous_gtids: previous.transpose()?,
-            gtids: self.gtids.parse()?,
+            gtids: self.known_gtids()?,
+            server_id: self.server_id,
             next_log: self.next_log.clone(),
         })
     }
 }
+
+impl VerifyEntry {
+    fn known_gtids(&self) -> Result<Gtids, GtidError> {
+        let previous = self.previous_gtids.as_deref();
+        let is_mariadb = self
+            .kind
+            .as_deref()
+            .is_some_and(|kind| kind.starts_with("mariadb"));
+        let mut gtids = Gtids {
+            overflowed: self.notes.iter().any(|note| note.id == NOT_JUDGED),
+            ..Gtids::default()
+        };
+        if is_mariadb {
+            gtids.list = previous.map(str::parse).transpose()?;
+            gtids.last = self.gtids.parse()?;
+        } else {
+            gtids.previous = previous.map(str::parse).transpose()?;
+            gtids.own = self.gtids.parse()?;
+        }
+        Ok(gtids)
+    }
+}
+
+/// The note of a log whose GTIDs are too many.
+const NOT_JUDGED: &str = "gtids-not-judged";
 
 impl DamageEntry {
     fn new(damage: &Damage) -> Self {
@@ -273,6 +317,12 @@ impl DamageEntry {
 }
 
 impl NoteEntry {
+    /// Those of one log.
+    #[must_use]
+    pub fn all(notes: &[Note]) -> Vec<Self> {
+        notes.iter().map(Self::new).collect()
+    }
+
     fn new(note: &Note) -> Self {
         let (id, message) = match note {
             Note::InUse => ("in-use", "in use, or its server crashed: not closed".to_owned()),
@@ -296,6 +346,25 @@ impl NoteEntry {
                 "source-jumps",
                 format!("the source's positions jump {count} times"),
             ),
+            Note::UnsoundPositions { count } => (
+                "unsound-positions",
+                format!("its server wrote wrong end positions, as servers before 5.1.18 did ({count} times): they were not checked"),
+            ),
+            Note::UnknownEvents { event_type, count } => (
+                "unknown-events",
+                format!("{} of a type that is not known here ({event_type})", plural(*count, "event")),
+            ),
+            Note::LostGtids {
+                plain_offset,
+                count,
+            } => (
+                "lost-gtids",
+                format!("{} lost the GTID event, so that no server replays it (plain offset {plain_offset})", plural(*count, "transaction")),
+            ),
+            Note::GtidsNotJudged => (
+                NOT_JUDGED,
+                format!("too many GTIDs (more than {MAX_GTID_WEIGHT} intervals): whether logs follow one another is not judged by them"),
+            ),
             Note::NoChecksums => (
                 "no-checksums",
                 "without checksums, at least in parts: lengths and positions alone were checked there".to_owned(),
@@ -305,6 +374,13 @@ impl NoteEntry {
             id: id.into(),
             message,
         }
+    }
+}
+
+fn plural(count: u64, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        several => format!("{several} {noun}s"),
     }
 }
 
