@@ -169,6 +169,13 @@ pub const fn is_rows(event_type: u8) -> bool {
     )
 }
 
+/// Whether rows follow in the form of servers of the 5.1 series before 5.1.18, of which the table can
+/// be told, and nothing that lies behind it.
+#[must_use]
+pub const fn is_early_rows(event_type: u8) -> bool {
+    matches!(event_type, 20..=22)
+}
+
 /// Whether the event begins a transaction.
 #[must_use]
 pub const fn begins_transaction(event_type: u8) -> bool {

@@ -21,7 +21,8 @@ pub struct TableMap<'a> {
     pub database: &'a [u8],
     /// Its name; UTF-8.
     pub table: &'a [u8],
-    /// Its columns, in order.
+    /// Its columns, in order; none where the event has no metadata, by which their values could be
+    /// told apart.
     pub columns: Vec<Column>,
 }
 
@@ -35,10 +36,13 @@ impl<'a> TableMap<'a> {
     /// [`OutOfBytes`].
     pub fn parse(body: &'a [u8]) -> Result<Self, OutOfBytes> {
         let parts = Parts::read(body)?;
-        let mut metadata = Cursor::new(parts.metadata);
-        let mut columns = Vec::with_capacity(parts.types.len());
-        for &column_type in parts.types {
-            columns.push(column(column_type, &mut metadata)?);
+        let mut columns = Vec::new();
+        if let Some(metadata) = parts.metadata {
+            let mut metadata = Cursor::new(metadata);
+            columns.reserve(parts.types.len());
+            for &column_type in parts.types {
+                columns.push(column(column_type, &mut metadata)?);
+            }
         }
         Ok(Self {
             table_id: parts.table_id,
@@ -52,7 +56,7 @@ impl<'a> TableMap<'a> {
 /// Whether a body can be read, without keeping anything of it.
 ///
 /// # Errors
-/// As [`TableMap::parse`].
+/// As [`TableMap::parse`], and for an event without metadata.
 pub fn check(body: &[u8]) -> Result<(), OutOfBytes> {
     let parts = Parts::read(body)?;
     // How much metadata a type has that is not known here cannot be said, nor where the next one's
@@ -60,7 +64,12 @@ pub fn check(body: &[u8]) -> Result<(), OutOfBytes> {
     if !parts.types.iter().all(|&column_type| is_known(column_type)) {
         return Ok(());
     }
-    let mut metadata = Cursor::new(parts.metadata);
+    let metadata = parts.metadata.ok_or(OutOfBytes {
+        offset: body.len(),
+        needed: 1,
+        available: 0,
+    })?;
+    let mut metadata = Cursor::new(metadata);
     let mut types = parts.types.iter();
     types.try_for_each(|&column_type| column(column_type, &mut metadata).map(drop))
 }
@@ -71,7 +80,8 @@ struct Parts<'a> {
     database: &'a [u8],
     table: &'a [u8],
     types: &'a [u8],
-    metadata: &'a [u8],
+    /// Servers of the 5.1 series wrote none before 5.1.18.
+    metadata: Option<&'a [u8]>,
 }
 
 impl<'a> Parts<'a> {
@@ -83,8 +93,12 @@ impl<'a> Parts<'a> {
         let table = name(&mut cursor)?;
         let count = length(&mut cursor)?;
         let types = cursor.take(count)?;
-        let metadata_length = length(&mut cursor)?;
-        let metadata = cursor.take(metadata_length)?;
+        let metadata = if cursor.remaining() == 0 {
+            None
+        } else {
+            let length = length(&mut cursor)?;
+            Some(cursor.take(length)?)
+        };
         Ok(Self {
             table_id,
             database,

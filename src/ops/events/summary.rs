@@ -5,6 +5,7 @@ use crate::bytes::Cursor;
 use crate::event::event_type;
 use crate::event::format_description::FormatDescription;
 use crate::event::gtid::TransactionStart;
+use crate::event::gtid_list::GtidList;
 use crate::event::gtid_set::GtidSet;
 use crate::event::payload::Payload;
 use crate::event::query::Query;
@@ -12,6 +13,9 @@ use crate::event::rotate::Rotate;
 use crate::event::rows::Rows;
 use crate::event::table_map::{Column, TableMap};
 use crate::event::walker::EventView;
+
+/// A list of more GTIDs is not shown.
+const MAX_LISTED: usize = 65_536;
 
 /// So many bytes of a statement are shown.
 const STATEMENT_HEAD: usize = 512;
@@ -35,6 +39,8 @@ pub enum Summary {
     },
     /// Transactions that older logs hold.
     PreviousGtids(GtidSet),
+    /// The last transactions that older logs of MariaDB hold.
+    GtidList(GtidList),
     /// A statement.
     Query {
         /// The default database.
@@ -98,6 +104,9 @@ pub(super) fn of_event<'t>(
         event_type::PREVIOUS_GTIDS => GtidSet::parse_encoded(body)
             .ok()
             .map(Summary::PreviousGtids),
+        event_type::MARIADB_GTID_LIST => GtidList::parse_within(body, MAX_LISTED)
+            .ok()
+            .map(|list| list.map_or(Summary::Nothing, Summary::GtidList)),
         event_type::QUERY => Query::parse(body).ok().map(|query| query_summary(&query)),
         event_type::ROWS_QUERY => {
             // The first byte is a length that is wrong for long statements, and not used.
@@ -117,7 +126,7 @@ pub(super) fn of_event<'t>(
             compressed: p.payload_size,
             uncompressed: p.uncompressed_size,
         }),
-        kind if event_type::is_rows(kind) => rows(event, table),
+        kind if event_type::is_rows(kind) || event_type::is_early_rows(kind) => rows(event, table),
         kind if event_type::begins_transaction(kind) => TransactionStart::parse(event)
             .and_then(Result::ok)
             .map(|start| Summary::Transaction {

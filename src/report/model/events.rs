@@ -117,6 +117,7 @@ impl EventEntry {
             Summary::Description(version) => self.server_version = Some(version.clone()),
             Summary::Transaction { length } => self.uncompressed_size = *length,
             Summary::PreviousGtids(set) => self.previous_gtids = Some(set.to_string()),
+            Summary::GtidList(list) => self.previous_gtids = Some(list.to_string()),
             Summary::Query {
                 database,
                 statement,
