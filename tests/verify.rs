@@ -648,11 +648,15 @@ fn what_a_server_wrote_and_summed_up_need_not_be_an_event() {
 
 #[test]
 fn a_compressed_transaction_that_cannot_be_unfolded_is_told_of() {
-    let directory = fixture("mysql-9.7/compressed");
+    let directory = fixture("mysql-9.7/tagged-gtids");
     let keyring = directory.join("component_keyring_file");
-    let plain = plaintext(&directory.join("binlog.000008"), &keyring);
+    let plain = plaintext(&directory.join("tagged.000001"), &keyring);
     let all = logs::events(&plain);
-    let &(offset, length, _) = all.iter().find(|(.., kind)| *kind == 40).unwrap();
+    let payload = all
+        .iter()
+        .filter(|(.., kind)| *kind == 40)
+        .max_by_key(|(_, length, _)| *length);
+    let &(offset, length, _) = payload.unwrap();
     for at in [offset + length - 30, offset + length / 2] {
         let mut damaged = plain.clone();
         for byte in &mut damaged[at..at + 8] {
@@ -690,11 +694,8 @@ fn a_transaction_without_its_gtid_is_told_of() {
     // In a large log, wherever its parts meet.
     let log = logs::grow(&plain, 9 << 20);
     let all = logs::events(&log);
-    let &(offset, length, _) = all
-        .iter()
-        .filter(|(.., kind)| *kind == 33)
-        .nth(9000)
-        .unwrap();
+    let of_gtids: Vec<_> = all.iter().filter(|(.., kind)| *kind == 33).collect();
+    let &&(offset, length, _) = &of_gtids[of_gtids.len() / 2];
     let gone = [&log[..offset], &log[offset + length..]].concat();
     for threads in [1, 3] {
         let pool = rayon::ThreadPoolBuilder::new()
@@ -940,9 +941,14 @@ fn an_empty_log_of_an_index_is_damage_for_decrypt_as_for_verify() {
         ["binlog.000003", "binlog.000005"]
     );
     // In a directory it is nobody's.
-    let (code, _, said) = run_on(
-        scratch.path(),
-        &["decrypt", ".", "--output-dir", "plain", "--force"],
-    );
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::remove_dir_all(scratch.path().join("plain")).unwrap();
+    let arguments = [
+        "decrypt",
+        ".",
+        "--output-dir",
+        outside.path().to_str().unwrap(),
+    ];
+    let (code, _, said) = run_on(scratch.path(), &arguments);
     assert_eq!(code, 0, "{said}");
 }

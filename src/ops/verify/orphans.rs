@@ -55,8 +55,8 @@ pub(super) struct Transactions {
     early: Found,
     late: Found,
     /// The part's first event of a transaction, if it may be one that lacks its GTID: what stands
-    /// before the part tells.
-    undecided: Option<Damage>,
+    /// before the part tells. And whether an event was damaged before it.
+    undecided: Option<(Damage, bool)>,
 }
 
 impl Transactions {
@@ -88,7 +88,9 @@ impl Transactions {
                     let is_behind_damage = std::mem::take(&mut self.is_behind_damage);
                     self.found().add(damage(), is_behind_damage);
                 }
-                Progress::Unknown if self.is_untold() => self.undecided = Some(damage()),
+                Progress::Unknown if !self.has_gtids && self.undecided.is_none() => {
+                    self.undecided = Some((damage(), self.is_behind_damage));
+                }
                 _ => {}
             }
             self.is_within &= !ends_one(event);
@@ -98,10 +100,6 @@ impl Transactions {
     /// An event of which nothing can be relied on.
     pub(super) const fn damaged(&mut self) {
         self.is_behind_damage = true;
-    }
-
-    const fn is_untold(&self) -> bool {
-        !self.has_gtids && !self.is_behind_damage && self.undecided.is_none()
     }
 
     const fn found(&mut self) -> &mut Found {
@@ -114,13 +112,12 @@ impl Transactions {
 
     /// Puts the next part behind this one, in which `events` come before.
     pub(super) fn append(&mut self, next: Self, events: u64) {
-        if let Some(undecided) = next.undecided
+        if let Some((damage, is_behind_damage)) = next.undecided
             && self.progress == Progress::Outside
             && !self.is_within
         {
-            let is_behind_damage = self.is_behind_damage;
-            let damage = undecided.behind(events);
-            self.found().add(damage, is_behind_damage);
+            let is_behind_damage = is_behind_damage || self.is_behind_damage;
+            self.found().add(damage.behind(events), is_behind_damage);
         }
         self.found().append(next.early, events);
         self.has_gtids |= next.has_gtids;
@@ -145,30 +142,29 @@ impl Transactions {
     }
 }
 
-/// Events that stand in transactions alone.
+/// Events that stand in transactions alone. Rows do, too, behind the event that names their table.
 const fn is_part_of_one(event_type: u8) -> bool {
     const INTVAR: u8 = 5;
     const RAND: u8 = 13;
     const USER_VAR: u8 = 14;
     const BEGIN_LOAD_QUERY: u8 = 17;
     const EXECUTE_LOAD_QUERY: u8 = 18;
-    event_type::is_rows(event_type)
-        || matches!(
-            event_type,
-            event_type::QUERY
-                | INTVAR
-                | RAND
-                | USER_VAR
-                | event_type::XID
-                | BEGIN_LOAD_QUERY
-                | EXECUTE_LOAD_QUERY
-                | event_type::TABLE_MAP
-                | event_type::ROWS_QUERY
-                | event_type::XA_PREPARE
-                | event_type::TRANSACTION_PAYLOAD
-                | event_type::MARIADB_ANNOTATE_ROWS
-                | event_type::MARIADB_QUERY_COMPRESSED
-        )
+    matches!(
+        event_type,
+        event_type::QUERY
+            | INTVAR
+            | RAND
+            | USER_VAR
+            | event_type::XID
+            | BEGIN_LOAD_QUERY
+            | EXECUTE_LOAD_QUERY
+            | event_type::TABLE_MAP
+            | event_type::ROWS_QUERY
+            | event_type::XA_PREPARE
+            | event_type::TRANSACTION_PAYLOAD
+            | event_type::MARIADB_ANNOTATE_ROWS
+            | event_type::MARIADB_QUERY_COMPRESSED
+    )
 }
 
 /// Whether an event is a whole transaction.
