@@ -144,3 +144,65 @@ fn memory_does_not_grow_with_the_log() {
         );
     }
 }
+
+/// A plaintext log of `size` bytes and nothing but GTID events, each of a UUID of its own or with a gap
+/// before its number.
+fn log_of_gtids(path: &Path, size: usize, is_one_uuid: bool) {
+    let real = std::fs::read(mixed().join("binlog.000001")).unwrap();
+    let all = common::logs::events(&real);
+    let &(offset, length, _) = all.iter().find(|(.., kind)| *kind == 33).unwrap();
+    let mut log = real[..all[1].0].to_vec();
+    log[21] &= !1;
+    let mut number = 1_u64;
+    while log.len() < size {
+        let mut event = real[offset..offset + length].to_vec();
+        if is_one_uuid {
+            event[36..44].copy_from_slice(&(2 * number).to_le_bytes());
+        } else {
+            event[20..28].copy_from_slice(&number.to_le_bytes());
+        }
+        common::logs::append(&mut log, &event);
+        number += 1;
+    }
+    std::fs::write(path, log).unwrap();
+}
+
+#[test]
+fn gtids_without_end_take_no_memory_without_end() {
+    const GTIDS_KIB: u64 = 256 << 10;
+    let scratch = tempfile::tempdir().unwrap();
+    for is_one_uuid in [false, true] {
+        for number in 1..=2 {
+            let path = scratch.path().join(format!("binlog.{number:06}"));
+            log_of_gtids(&path, 48 << 20, is_one_uuid);
+        }
+        let mut child = start(
+            &[
+                "verify",
+                scratch.path().to_str().unwrap(),
+                "--format",
+                "json",
+            ],
+            Stdio::piped(),
+        );
+        let mut peak = Peak::default();
+        let mut report = String::new();
+        let mut out = child.stdout.take().unwrap();
+        let reader = std::thread::spawn(move || {
+            out.read_to_string(&mut report).unwrap();
+            report
+        });
+        while child.try_wait().unwrap().is_none() {
+            peak.look(&child);
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let report = reader.join().unwrap();
+        println!("{is_one_uuid}: {} KiB, {} looks", peak.kib, peak.looks);
+        assert!(
+            report.contains("gtids-not-judged"),
+            "{}",
+            &report[..report.len().min(2000)]
+        );
+        assert!(peak.looks > 0 && peak.kib < GTIDS_KIB, "{} KiB", peak.kib);
+    }
+}
