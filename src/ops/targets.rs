@@ -6,9 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::shard::Shard;
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::event;
 use crate::io::TransferError;
+use crate::io::sink::directory_of;
 use crate::io::source::FileSource;
 use crate::io::{listing, location};
 use crate::log::{header, index};
@@ -59,8 +60,12 @@ pub struct Targets {
     pub files: Vec<Target>,
     /// Names and directories that could not be read.
     pub failures: Vec<Error>,
+    /// What the user should know: files that were taken in place of others.
+    pub notes: Vec<String>,
     shard: Option<Shard>,
     seen: u64,
+    /// Whether the files will be changed.
+    to_change: bool,
 }
 
 impl Targets {
@@ -71,6 +76,19 @@ impl Targets {
         Self::expand_shard(names, None)
     }
 
+    /// The same for files that will be changed. A copied index may list the logs of the server that
+    /// it comes from, by their absolute paths: what an index lists outside of its own directory is a
+    /// failure here, or stands for the file of that name beside the index, if there is one.
+    #[must_use]
+    pub fn expand_to_change(names: &[PathBuf]) -> Self {
+        let mut targets = Self {
+            to_change: true,
+            ..Self::default()
+        };
+        targets.add_names(names);
+        targets
+    }
+
     /// The same, of which the files of one shard are kept. What cannot be read is told to all.
     #[must_use]
     pub fn expand_shard(names: &[PathBuf], shard: Option<Shard>) -> Self {
@@ -78,19 +96,23 @@ impl Targets {
             shard,
             ..Self::default()
         };
+        targets.add_names(names);
+        targets
+    }
+
+    fn add_names(&mut self, names: &[PathBuf]) {
         for name in names {
             let name = &*location::local(name);
             if location::is_url(name) && location::is_directory(name) {
-                targets.add_prefix(name);
+                self.add_prefix(name);
             } else if name.is_dir() {
-                targets.add_directory(name);
+                self.add_directory(name);
             } else if names_index(name) {
-                targets.add_index(name);
+                self.add_index(name);
             } else {
-                targets.add(name.to_owned(), Path::new(""), Origin::Named);
+                self.add(name.to_owned(), Path::new(""), Origin::Named);
             }
         }
-        targets
     }
 
     /// Adds a file that lies in `base`, if it belongs to the shard.
@@ -140,11 +162,44 @@ impl Targets {
     fn add_index(&mut self, index: &Path) {
         let directory = index.parent().unwrap_or(Path::new(""));
         match read_index(index) {
-            Ok(logs) => logs
-                .into_iter()
-                .for_each(|log| self.add(log, directory, Origin::Index)),
+            Ok(logs) => logs.into_iter().for_each(|log| {
+                if let Some(log) = self.near(index, log) {
+                    self.add(log, directory, Origin::Index);
+                }
+            }),
             Err(error) => self.failures.push(error.into()),
         }
+    }
+
+    /// The log that an index lists, or the one beside the index that stands for it, if it may be
+    /// worked on.
+    fn near(&mut self, index: &Path, log: PathBuf) -> Option<PathBuf> {
+        let real = |path: &Path| directory_of(path).canonicalize().ok();
+        let is_near = match (real(index), real(&log)) {
+            (Some(here), Some(there)) => there.starts_with(here),
+            // What is nowhere is told of when it is opened.
+            (_, None) => !log.is_absolute(),
+            (None, _) => true,
+        };
+        if !self.to_change || is_near {
+            return Some(log);
+        }
+        let beside = directory_of(index).join(log.file_name()?);
+        if beside.symlink_metadata().is_ok() {
+            self.notes.push(format!(
+                "{} lists {}, which lies elsewhere and is left alone: the file beside the index is taken",
+                index.display(),
+                log.display()
+            ));
+            return Some(beside);
+        }
+        if log.symlink_metadata().is_err() {
+            return Some(log);
+        }
+        let index = index.to_owned();
+        self.failures
+            .push(Error::refused(&log, Refusal::Elsewhere { index }));
+        None
     }
 }
 
@@ -224,6 +279,20 @@ pub fn read_index(index: &Path) -> Result<Vec<PathBuf>, TransferError> {
             directory.join(entry.strip_prefix("./").unwrap_or(entry))
         })
         .collect())
+}
+
+/// The last log that an index lists, which its server writes; read anew, and no more of the index
+/// than its end. `None` when it cannot be read, or lists nothing.
+pub(super) fn last_entry(index: &Path) -> Option<PathBuf> {
+    const END: u64 = 2 * LONGEST_PATH as u64;
+    let source = FileSource::glance(index).ok()?;
+    let mut end = vec![0; usize::try_from(END).ok()?];
+    let from = source.length().saturating_sub(END);
+    let read = source.read_at(from, &mut end).ok()?;
+    end.truncate(read);
+    let entry = index::entries(&end).last()?;
+    let entry = Path::new(OsStr::from_bytes(entry));
+    Some(directory_of(index).join(entry.strip_prefix("./").unwrap_or(entry)))
 }
 
 fn why_no_index(content: &[u8]) -> Option<&'static str> {
