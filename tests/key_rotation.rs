@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 
 use binlogsec::keyring::Keyring;
 use binlogsec::open::OpenLog;
+use common::names;
 use common::rotation::Rotation;
 use common::system::can_trace;
 use common::workdir::Workdir;
-use common::names;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -128,7 +128,21 @@ fn interleave(
     check: &mut dyn FnMut(&Workdir, &Output, &str),
 ) {
     let total = Rotation::steps(4);
-    let steps = [0, 1, 3, 4, 5, 6, 7, 10, 14, total - 3, total - 2, total - 1, total];
+    let steps = [
+        0,
+        1,
+        3,
+        4,
+        5,
+        6,
+        7,
+        10,
+        14,
+        total - 3,
+        total - 2,
+        total - 1,
+        total,
+    ];
     for (calls, file, times) in PLACES {
         for time in 1..=times {
             for steps in steps {
@@ -160,7 +174,12 @@ fn no_log_is_lost_whenever_the_server_rotates_its_key() {
         match output.status.code() {
             Some(0) => done += 1,
             Some(2 | 3) => {
-                assert!(said.contains("which may not stay"), "{place}: {said}");
+                // At the very first look the server may have removed the number in use.
+                let no_number = said.contains("no entry says which key is in use");
+                assert!(
+                    no_number || said.contains("which may not stay"),
+                    "{place}: {said}"
+                );
                 stopped += 1;
             }
             other => panic!("{place}: {other:?}: {said}"),
@@ -183,7 +202,11 @@ fn no_log_is_lost_when_the_run_is_killed_while_the_key_is_rotated() {
     }
     let total = Rotation::steps(4);
     let mut put_back = 0;
-    for (calls, times) in [("linkat", 2), ("rename,renameat,renameat2", 1), ("unlinkat", 1)] {
+    for (calls, times) in [
+        ("linkat", 2),
+        ("rename,renameat,renameat2", 1),
+        ("unlinkat", 1),
+    ] {
         for time in 1..=times {
             for steps in [0, 5, 9, total] {
                 let workdir = workdir();
@@ -223,7 +246,10 @@ fn a_stopped_run_tells_of_every_log_and_ends_with_2() {
     assert_eq!(output.status.code(), Some(2), "{}", workdir.said(&output));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let files = report["files"].as_array().unwrap();
-    let statuses: Vec<_> = files.iter().map(|it| it["status"].as_str().unwrap()).collect();
+    let statuses: Vec<_> = files
+        .iter()
+        .map(|it| it["status"].as_str().unwrap())
+        .collect();
     assert_eq!(statuses, ["failed", "failed", "failed", "left-out"]);
     let reason = |at: usize| files[at]["reason"].as_str().unwrap().to_owned();
     assert!(
@@ -231,11 +257,18 @@ fn a_stopped_run_tells_of_every_log_and_ends_with_2() {
         "{}",
         reason(0)
     );
-    assert!(reason(1).contains("the run was stopped at"), "{}", reason(1));
+    assert!(
+        reason(1).contains("the run was stopped at"),
+        "{}",
+        reason(1)
+    );
     server.finish();
     let again = workdir.run(ENCRYPT);
     assert!(again.status.success(), "{}", workdir.said(&again));
-    assert_eq!(whole(&workdir, &Rotation::keys(&workdir.keyring())), [true; 4]);
+    assert_eq!(
+        whole(&workdir, &Rotation::keys(&workdir.keyring())),
+        [true; 4]
+    );
 }
 
 /// An old copy of the keyring has the key of before the rotation, and says nothing of the new one.
@@ -254,14 +287,21 @@ fn a_copy_of_the_keyring_that_is_older_than_the_logs_is_refused() {
         let output = workdir.run(arguments);
         let said = workdir.said(&output);
         assert_eq!(output.status.code(), Some(3), "{arguments}: {said}");
-        assert!(said.contains("they are older copies"), "{said}");
+        assert!(said.contains("from an older copy"), "{said}");
         assert!(std::fs::read(workdir.log("binlog.000001")).unwrap() == before);
     }
     let output = workdir.run("encrypt --in-place binlog.index --keyring copy --keyring keyring");
-    assert_ne!(output.status.code(), Some(0), "the old key is the first one's");
+    assert_ne!(
+        output.status.code(),
+        Some(0),
+        "the old key is the first one's"
+    );
     let output = workdir.run(ENCRYPT);
     assert!(output.status.success(), "{}", workdir.said(&output));
-    assert_eq!(whole(&workdir, &Rotation::keys(&workdir.keyring())), [true; 4]);
+    assert_eq!(
+        whole(&workdir, &Rotation::keys(&workdir.keyring())),
+        [true; 4]
+    );
 }
 
 /// No file tells what the server does with its keys: its logs do.
@@ -292,7 +332,10 @@ fn keys_without_a_keyring_are_checked_against_the_logs() {
             assert!(output.status.success(), "{}", workdir.said(&output));
             let said = workdir.said(&output);
             assert!(said.contains("do not rotate it during the run"), "{said}");
-            assert_eq!(whole(&workdir, &Rotation::keys(&workdir.keyring())), [true; 4]);
+            assert_eq!(
+                whole(&workdir, &Rotation::keys(&workdir.keyring())),
+                [true; 4]
+            );
             continue;
         }
         let place = ("rename,renameat,renameat2", None);

@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use binlogsec::error::Error;
-use binlogsec::io::{TransferError, inputs};
 use binlogsec::io::source::FileSource;
+use binlogsec::io::{TransferError, inputs};
 use binlogsec::keyring::MariadbOptions;
 use binlogsec::mariadb::cipher::Mode;
 use binlogsec::mariadb::key_file::{DerivationDigest, MAX_PASSWORD, SALTED, Unlock};

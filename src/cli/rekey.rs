@@ -62,7 +62,7 @@ pub(crate) fn run(args: &RekeyArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let old = keys::open(&args.keys, terminal)?;
     let Targets {
         files,
-        mut failures,
+        failures,
         notes,
         ..
     } = Targets::expand_to_change(&args.logs);
@@ -84,13 +84,9 @@ pub(crate) fn run(args: &RekeyArgs, terminal: &Terminal) -> anyhow::Result<Exit>
             dry_run: args.dry_run,
             backup_header: args.backup_header.clone(),
         };
-        let new = NewKey {
-            key: &key,
-            keyring,
-        };
+        let new = NewKey { key: &key, keyring };
         let outcome = rekey::rekey(files, &old, new, &options);
         outcome.note.iter().for_each(|note| terminal.warning(note));
-        failures.extend(outcome.failure);
         outcome.files
     };
     let results = (results, failures);

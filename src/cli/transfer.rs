@@ -148,14 +148,26 @@ pub(crate) fn conclude<T, R>(
             .filter_map(|file| file.result.as_ref().err())
             .chain(failures)
     };
-    let is_stopped = |error: &&Error| matches!(error, Error::Refused { source: Refusal::Stopped { .. }, .. });
+    let is_stopped = |error: &&Error| {
+        matches!(
+            error,
+            Error::Refused {
+                source: Refusal::Stopped { .. },
+                ..
+            }
+        )
+    };
     let (stopped, told): (Vec<_>, Vec<_>) = errors().partition(is_stopped);
-    told.iter().for_each(|error| terminal.error(&describe(error)));
+    told.iter()
+        .for_each(|error| terminal.error(&describe(error)));
     // One by one they stand in the report.
     if let Some(first) = stopped.first() {
         let others = match stopped.len() {
             1 => String::new(),
-            count => format!(" (so are {} others)", count.saturating_sub(1)),
+            count => format!(
+                " (and {} more that were not begun)",
+                count.saturating_sub(1)
+            ),
         };
         terminal.error(&format!("{}{others}", describe(first)));
     }

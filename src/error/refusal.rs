@@ -110,7 +110,7 @@ pub enum Refusal {
     KeyChanged(#[from] KeyChange),
     /// The source of the key is older than the logs: what is encrypted under its key is lost.
     #[error(
-        "it is left as it was, for {} is under key {log_key}, which is newer than {key} and in none of the sources: they are older copies, and the server may have purged {key}; name the server's own keyring as it is now", log.display()
+        "it is left as it was, for {} is under key {log_key}, which is newer than {key}, and no keyring file has both: {key} is from an older copy, and the server may have purged it; name the server's own keyring as it is now", log.display()
     )]
     KeyOlderThanLog {
         /// A log under a newer key.
@@ -121,10 +121,12 @@ pub enum Refusal {
         key: KeyId,
     },
     /// The run was stopped before it came to this log.
-    #[error("it is left as it was, for the run was stopped at {}; run again when that is settled", at.display())]
+    #[error("it is left as it was, for the run was stopped at {}: {why}; run again when that is settled", at.display())]
     Stopped {
         /// With which log.
         at: PathBuf,
+        /// Why.
+        why: String,
     },
     /// The plaintext of a log that was being replaced lies beside it, and cannot be put back.
     #[error(

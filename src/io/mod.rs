@@ -51,7 +51,7 @@ pub enum TransferError {
         path: PathBuf,
     },
     /// The output of one input is another input.
-    #[error("{} is read by this run, and nothing that the run writes takes its place, with --force neither: name another output", path.display())]
+    #[error("{} is an input of this run, too; it is not replaced, with --force neither: name another output", path.display())]
     IsInput {
         /// Which one.
         path: PathBuf,

@@ -63,7 +63,12 @@ impl OpenFiles {
             incomplete: self.incomplete,
             ..Openers::default()
         };
-        for &(pid, may_write) in self.files.get(&(file.dev(), file.ino())).into_iter().flatten() {
+        for &(pid, may_write) in self
+            .files
+            .get(&(file.dev(), file.ino()))
+            .into_iter()
+            .flatten()
+        {
             if may_write {
                 openers.writers.push(pid);
             } else {

@@ -12,9 +12,9 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::location::{self, ObjectUrl};
 use super::metadata::FileState;
-use super::{TransferError, inputs};
 #[cfg(feature = "objects")]
 use super::objects::{Object, UpdateVersion};
+use super::{TransferError, inputs};
 use crate::memory::Mapping;
 
 /// How much is mapped at a time. Pages are unmapped behind the work, so this times the number of

@@ -127,13 +127,29 @@ impl<'a> KeyWatch<'a> {
             let now = file.read_again().map_err(KeyChange::Unreadable)?;
             self.same(file.key() == &now, file.path())?;
         }
-        if let Some(command) = self.keyring.command.as_ref().filter(|_| self.asks_a_command()) {
+        if let Some(command) = self
+            .keyring
+            .command
+            .as_ref()
+            .filter(|_| self.asks_a_command())
+        {
             let is_same = command
                 .gives_the_same(&self.id)
                 .map_err(|error| KeyChange::Unreadable(error.into()))?;
             self.same(is_same, Path::new(command.program()))?;
         }
         Ok(())
+    }
+
+    /// Whether a keyring file has the key and this one, too: then both are of one time.
+    #[must_use]
+    pub fn is_beside(&self, id: &KeyId) -> bool {
+        let has = |file: &KeyringFile, id: &KeyId| {
+            let mut entries = file.entries().iter();
+            entries.any(|entry| entry.is_of_the_server() && entry.id == *id)
+        };
+        let mut files = self.keyring.files.iter();
+        files.any(|file| has(file, &self.id) && has(file, id))
     }
 
     /// The newest key that the sources have at this moment of the server whose key it is: during a

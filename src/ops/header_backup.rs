@@ -22,9 +22,9 @@ use sha2::{Digest, Sha256};
 
 use crate::bytes::Cursor;
 use crate::error::{Error, Refusal};
-use crate::io::{TransferError, inputs};
 use crate::io::sink::{AtomicFile, SinkOptions, directory_of, sync_directory};
 use crate::io::source::FileSource;
+use crate::io::{TransferError, inputs};
 use crate::log::header::{BODY_OFFSET, LENGTH};
 
 const SIGNATURE: &[u8; 17] = b"binlogsec-header\x01";

@@ -22,8 +22,8 @@ use self::unfinished::{Unfinished, aside_name};
 use super::batch;
 use super::encrypt::{EncryptOptions, Encrypted, FileResult, PlainLog, no_matter};
 use super::encrypt_mariadb::Plan;
-use super::envelope::{self, Envelope};
 use super::encrypt_mariadb::log_key_id;
+use super::envelope::{self, Envelope};
 use super::in_use::{LastEntries, Lookout, lock, real_path};
 use super::key_guard::KeyGuard;
 use super::targets::{Target, Targets, each_once, is_index};
@@ -108,10 +108,6 @@ pub fn encrypt_in_place(
     outcome.leftovers.append(&mut unfinished.settled);
     outcome.failures.append(&mut unfinished.failures);
     outcome.notes.extend(key_guard.unseen());
-    if let Err(error) = key_guard.check_start() {
-        outcome.failures.push(error);
-        return outcome;
-    }
     let job = Job {
         keys,
         options,
@@ -132,7 +128,7 @@ impl<'a> InPlaceKeys<'a> {
             Self::Mysql(key, keyring) => (keyring, key.id.clone()),
             Self::Mariadb(keyring) => (keyring, log_key_id(keyring)),
         };
-        KeyGuard::new(vec![keyring], KeyWatch::new(keyring, id), logs, indexes)
+        KeyGuard::new(None, KeyWatch::new(keyring, id), logs, indexes)
     }
 }
 
@@ -200,6 +196,7 @@ impl Job<'_> {
             done.notes
                 .push("a killed run had left its plaintext aside, and it was put back".to_owned());
         }
+        self.key_guard.before(path)?;
         if !self.options.dry_run {
             done.notes.extend(self.replace(&log, method, state)?);
         }
@@ -230,7 +227,6 @@ impl Job<'_> {
         state: FileState,
     ) -> Result<Option<String>, Error> {
         let path = log.source.path();
-        self.key_guard.before(path)?;
         let options = SinkOptions {
             force: true,
             sync: true,
@@ -285,7 +281,8 @@ impl Job<'_> {
         };
         if self.has_newer_key(&replaced) {
             replaced.keep()?;
-            let note = "the server rotated its key meanwhile, and has put this log under the new one";
+            let note =
+                "the server rotated its key meanwhile, and has put this log under the new one";
             return Ok(Some(note.to_owned()));
         }
         if replaced.undo()? {

@@ -30,14 +30,14 @@
 //! step 3 comes before step 4, so as long as the last log of the index is under no newer key, when
 //! the replaced log has its name, step 4 is still to come. It is looked at, too. And when a run
 //! begins, no encrypted log beside those that it works on may be under a newer key of the same
-//! server, one that none of the sources has: then the sources are older than the logs.
+//! server, unless a keyring file has both keys: then the source of ours is older than the logs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::targets::{has_log_extension, is_index, last_entry, read_index};
-use crate::error::{Error, Refusal};
+use crate::error::{Error, Refusal, describe};
 use crate::io::sink::directory_of;
 use crate::io::source::FileSource;
 use crate::keyring::{KeyWatch, Keyring, NamedKey};
@@ -49,21 +49,23 @@ use crate::open::{read_start, unlock};
 #[derive(Debug)]
 pub(super) struct KeyGuard<'a> {
     watch: KeyWatch<'a>,
-    /// All that the run has keys from.
-    keyrings: Vec<&'a Keyring>,
+    /// The keyring that logs are taken away from, where it is another one.
+    old: Option<&'a Keyring>,
     /// The indexes that were named.
     named: Vec<PathBuf>,
     /// Those that lie beside logs, by directory.
     beside: BTreeMap<PathBuf, Vec<PathBuf>>,
-    /// The log with which the run was stopped.
-    stopped_at: OnceLock<PathBuf>,
+    /// The log with which the run was stopped, and why.
+    stopped_at: OnceLock<(PathBuf, String)>,
+    /// Whether the logs at hand have been looked at.
+    is_begun: Mutex<bool>,
 }
 
 impl<'a> KeyGuard<'a> {
-    /// For logs that will be put under the key `id` of the first keyring. Some of them may open with
-    /// keys of the others.
+    /// For logs that will be put under a key. Those that open with `old` may be under a newer key of
+    /// the same server: the user takes them away from it.
     pub(super) fn new(
-        keyrings: Vec<&'a Keyring>,
+        old: Option<&'a Keyring>,
         watch: KeyWatch<'a>,
         logs: &[PathBuf],
         named: Vec<PathBuf>,
@@ -80,10 +82,11 @@ impl<'a> KeyGuard<'a> {
             .collect();
         Self {
             watch,
-            keyrings,
+            old,
             named,
             beside,
             stopped_at: OnceLock::new(),
+            is_begun: Mutex::new(false),
         }
     }
 
@@ -102,26 +105,27 @@ impl<'a> KeyGuard<'a> {
         self.watch.is_blind().then(text)
     }
 
-    /// Whether the run may begin: the key is there and stays, and no log is under a newer one that
-    /// is nowhere.
-    pub(super) fn check_start(&self) -> Result<(), Error> {
-        let Err(refusal) = self.look_at_key().and_then(|()| self.look_at_all_logs()) else {
-            return Ok(());
-        };
-        let path = self.beside.keys().next().map_or(Path::new("."), |it| it);
-        Err(Error::refused(path, refusal))
-    }
-
-    /// Before a log is replaced. An error stops the run: no other log is replaced any more.
+    /// Before a log is replaced, or to find out whether it could be. An error stops the run: no other
+    /// log is replaced any more. The first time all logs at hand are looked at.
     pub(super) fn before(&self, log: &Path) -> Result<(), Error> {
-        if let Some(at) = self.stopped_at.get() {
-            let at = at.clone();
-            return Err(Error::refused(log, Refusal::Stopped { at }));
+        self.begin(log)?;
+        if let Some((at, why)) = self.stopped_at.get().cloned() {
+            return Err(Error::refused(log, Refusal::Stopped { at, why }));
         }
         if self.watch.asks_a_command() {
             return Ok(());
         }
         self.stop_on_error(log, self.look_at_key())
+    }
+
+    /// Others wait until the first one has looked.
+    fn begin(&self, log: &Path) -> Result<(), Error> {
+        let mut is_begun = self.is_begun.lock().unwrap_or_else(PoisonError::into_inner);
+        if *is_begun {
+            return Ok(());
+        }
+        *is_begun = true;
+        self.stop_on_error(log, self.look_at_all_logs())
     }
 
     /// When a log has been replaced, and that can still be undone. An error stops the run.
@@ -147,7 +151,8 @@ impl<'a> KeyGuard<'a> {
 
     fn stop_on_error(&self, log: &Path, looked: Result<(), Refusal>) -> Result<(), Error> {
         looked.map_err(|refusal| {
-            self.stopped_at.get_or_init(|| log.to_owned());
+            self.stopped_at
+                .get_or_init(|| (log.to_owned(), describe(&refusal)));
             Error::refused(log, refusal)
         })
     }
@@ -190,8 +195,8 @@ impl<'a> KeyGuard<'a> {
         Ok(())
     }
 
-    /// Refuses to go on where a log is under a newer key than ours, and no source opens it. What is no
-    /// encrypted log, or cannot be read, tells nothing.
+    /// Refuses to go on where a log is under a newer key of our server, and no keyring file has both
+    /// keys: ours may be purged. What is no encrypted log, or cannot be read, tells nothing.
     fn look_at_log(&self, log: &Path) -> Result<(), Refusal> {
         let Ok(start) = FileSource::glance(log).and_then(|source| read_start(&source)) else {
             return Ok(());
@@ -199,8 +204,9 @@ impl<'a> KeyGuard<'a> {
         let Ok(header) = EncryptionHeader::parse(&start) else {
             return Ok(());
         };
-        let opens = |keys: &&Keyring| matches!(unlock(&header, &start, keys), Ok(Ok(_)));
-        if !self.is_newer(&header.key_id) || self.keyrings.iter().any(opens) {
+        let opens = |keys: &Keyring| matches!(unlock(&header, &start, keys), Ok(Ok(_)));
+        let id = &header.key_id;
+        if !self.is_newer(id) || self.watch.is_beside(id) || self.old.is_some_and(opens) {
             return Ok(());
         }
         Err(Refusal::KeyOlderThanLog {

@@ -177,11 +177,7 @@ impl Writer {
         })
     }
 
-    fn commit(
-        self,
-        key_id: Option<KeyId>,
-        note: Option<String>,
-    ) -> Result<KeyringWritten, Error> {
+    fn commit(self, key_id: Option<KeyId>, note: Option<String>) -> Result<KeyringWritten, Error> {
         let path = self.sink.target().to_owned();
         // Again: a change of owner may have changed it.
         private(self.sink.file()?).map_err(TransferError::at(&path, "set the mode of"))?;

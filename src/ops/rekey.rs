@@ -84,8 +84,6 @@ pub struct NewKey<'a> {
 pub struct RekeyOutcome {
     /// Every log's result.
     pub files: Vec<FileResult>,
-    /// Why the run was not begun.
-    pub failure: Option<Error>,
     /// What the user should know of the whole run.
     pub note: Option<String>,
 }
@@ -103,26 +101,19 @@ pub fn rekey(
     let logs = targets.iter().map(|target| &target.path);
     let logs: Vec<_> = logs.filter_map(|log| real_path(log).ok()).collect();
     let watch = KeyWatch::new(new.keyring, new.key.id.clone());
+    let from = (!std::ptr::eq(old, new.keyring)).then_some(old);
     let run = Run {
         old,
         new: new.key,
         options,
-        key_guard: KeyGuard::new(vec![new.keyring, old], watch, &logs, Vec::new()),
+        key_guard: KeyGuard::new(from, watch, &logs, Vec::new()),
         lookout: Lookout::default(),
     };
-    let mut outcome = RekeyOutcome {
-        files: Vec::new(),
-        failure: None,
+    let work = |path: &Path| Ok((path.to_owned(), run.rekey(path)?));
+    RekeyOutcome {
+        files: batch::for_all(targets, work, no_matter),
         note: run.key_guard.unseen(),
-    };
-    match run.key_guard.check_start() {
-        Err(error) => outcome.failure = Some(error),
-        Ok(()) => {
-            let work = |path: &Path| Ok((path.to_owned(), run.rekey(path)?));
-            outcome.files = batch::for_all(targets, work, no_matter);
-        }
     }
-    outcome
 }
 
 /// Brings interrupted changes of headers to an end, and does nothing else.
@@ -195,8 +186,7 @@ impl Run<'_> {
             return Ok((FileSource::open(path)?, None));
         }
         let log = open(path, &self.lookout)?;
-        let recovery =
-            header_backup::recover(&log, self.options.recover, self.options.dry_run)?;
+        let recovery = header_backup::recover(&log, self.options.recover, self.options.dry_run)?;
         Ok((log, recovery))
     }
 
@@ -225,6 +215,7 @@ impl Run<'_> {
         }
         let rewrapped = envelope::wrap(new, &password)?;
         prove(&rewrapped, new, &password, path)?;
+        self.key_guard.before(path)?;
         done.change = if self.options.dry_run {
             Change::WouldWrite
         } else {
@@ -244,7 +235,6 @@ impl Run<'_> {
         password: &Secret32,
     ) -> Result<(), Error> {
         let path = log.path();
-        self.key_guard.before(path)?;
         if let Some(backup) = &self.options.backup_header {
             write_header(backup, &before, false)?;
         }

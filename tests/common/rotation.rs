@@ -47,7 +47,7 @@ impl Rotation {
         let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
         let entries = json["elements"].as_array().unwrap().iter().map(|it| {
             let hex = it["data"].as_str().unwrap();
-            let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+            let byte = |at| u8::from_str_radix(hex.get(at..at + 2).unwrap(), 16).unwrap();
             let data = (0..hex.len()).step_by(2).map(byte).collect();
             (it["data_id"].as_str().unwrap().to_owned(), data)
         });
@@ -99,9 +99,13 @@ impl Rotation {
 
     fn clean_up(&mut self) -> bool {
         let suffix = ["_old", "_new"];
-        let left = suffix.iter().find(|it| self.entries.contains_key(&format!("{PREFIX}{it}")));
+        let left = suffix
+            .iter()
+            .find(|it| self.entries.contains_key(&format!("{PREFIX}{it}")));
         let older = (1..=self.old).map(|it| format!("{PREFIX}_{it}"));
-        let purged: Vec<_> = older.filter(|it| self.entries.remove(it).is_some()).collect();
+        let purged: Vec<_> = older
+            .filter(|it| self.entries.remove(it).is_some())
+            .collect();
         if !purged.is_empty() {
             self.store("_last_purged", number(self.old));
             true
@@ -127,7 +131,8 @@ impl Rotation {
     fn write(&self) {
         let element = |(id, data): (&String, &Vec<u8>)| {
             let mut hex = String::new();
-            data.iter().for_each(|byte| write!(hex, "{byte:02X}").unwrap());
+            data.iter()
+                .for_each(|byte| write!(hex, "{byte:02X}").unwrap());
             serde_json::json!({"user": "", "data_id": id, "data_type": "AES", "data": hex, "extension": []})
         };
         let elements: Vec<_> = self.entries.iter().map(element).collect();
@@ -155,7 +160,14 @@ impl Rotation {
         let path = self.directory.join(&name);
         let output = Output::File(&path, SinkOptions::default());
         let options = EncryptOptions::default();
-        encrypt(Input::File(plain), output, &self.new_key(), options, &NoProgress).unwrap();
+        encrypt(
+            Input::File(plain),
+            output,
+            &self.new_key(),
+            options,
+            &NoProgress,
+        )
+        .unwrap();
         let index = self.directory.join("binlog.index");
         let text = std::fs::read_to_string(&index).unwrap();
         std::fs::write(index, format!("{text}./{name}\n")).unwrap();

@@ -108,7 +108,8 @@ impl Place {
         }
         self.check_owner(link, target.as_ref())?;
         let read = || readlinkat(&*self.directory, &self.name, Vec::new());
-        let leads_to = retry_on_intr(read).map_err(|error| self.failed("follow the link", error))?;
+        let leads_to =
+            retry_on_intr(read).map_err(|error| self.failed("follow the link", error))?;
         let leads_to: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(leads_to.to_bytes());
         let leads_to = Path::new(leads_to);
         let shown = directory_of(&self.path).join(leads_to);

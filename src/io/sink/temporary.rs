@@ -194,7 +194,8 @@ fn temporary_name() -> std::io::Result<OsString> {
     const SIGNS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut random = [0; 6];
     getrandom::fill(&mut random).map_err(|error| std::io::Error::other(error.to_string()))?;
-    let sign = |byte: u8| SIGNS.get(usize::from(byte) % SIGNS.len()).copied();
+    let place = |byte: u8| usize::from(byte).checked_rem(SIGNS.len());
+    let sign = |byte| SIGNS.get(place(byte)?).copied();
     let signs = random.into_iter().filter_map(sign).map(char::from);
     let name: String = TEMPORARY_PREFIX.chars().chain(signs).collect();
     Ok(name.into())

@@ -99,14 +99,13 @@ impl Replaced {
         &self.new
     }
 
-    /// Lets the old file go.
+    /// Lets the old file go. A machine that crashes now may bring its second name back.
     ///
     /// # Errors
     /// [`TransferError::File`]; the new file has its name in any case.
     pub fn keep(mut self) -> Result<(), TransferError> {
         self.is_decided = true;
-        self.remove_aside()?;
-        self.place.sync()
+        self.remove_aside()
     }
 
     /// Gives the old file its name back, if the new one still has it. Where something else has the

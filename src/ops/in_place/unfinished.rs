@@ -69,7 +69,7 @@ impl Unfinished {
 enum Settled {
     /// Another run is at work on it.
     Busy,
-    /// The log was not replaced yet, or has its plaintext again: one name was too many.
+    /// The log was not replaced yet, or somebody has put its plaintext back: one copy was too many.
     Removed,
     /// The plaintext has its name again.
     PutBack,
@@ -93,7 +93,8 @@ fn settle(aside: &Path, log: &Path, dry_run: bool) -> Result<Settled, Error> {
     };
     let own = plain.file()?.metadata().map_err(&examine)?;
     let directory = crate::io::sink::directory_of(aside);
-    if (there.dev(), there.ino()) == (own.dev(), own.ino()) {
+    let is_one_file = (there.dev(), there.ino()) == (own.dev(), own.ino());
+    if is_one_file || (there.is_file() && is_the_same(log, &plain)?) {
         if !dry_run {
             std::fs::remove_file(aside).map_err(TransferError::at(aside, "remove"))?;
             sync_directory(directory)?;
@@ -108,6 +109,25 @@ fn settle(aside: &Path, log: &Path, dry_run: bool) -> Result<Settled, Error> {
         sync_directory(directory)?;
     }
     Ok(Settled::PutBack)
+}
+
+/// Whether a file has the very bytes of the plaintext.
+fn is_the_same(log: &Path, plain: &FileSource) -> Result<bool, Error> {
+    const PIECE: usize = 1 << 20;
+    let source = FileSource::glance(log)?;
+    if source.length() != plain.length() {
+        return Ok(false);
+    }
+    let (mut one, mut other) = (vec![0; PIECE], vec![0; PIECE]);
+    let mut offset = 0;
+    while offset < plain.length() {
+        let read = plain.read_at(offset, &mut one)?;
+        if source.read_at(offset, &mut other)? != read || one.get(..read) != other.get(..read) {
+            return Ok(false);
+        }
+        offset = offset.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+    }
+    Ok(true)
 }
 
 /// Whether a log can be the encrypted form of a plaintext, by kind and length.
