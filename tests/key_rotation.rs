@@ -350,6 +350,38 @@ fn keys_without_a_keyring_are_checked_against_the_logs() {
     }
 }
 
+/// MariaDB has no rotation; but somebody may put another key into the file.
+#[test]
+fn a_key_file_of_mariadb_that_changes_meanwhile_costs_no_log() {
+    if !can_trace() {
+        return;
+    }
+    let workdir = Workdir::plain_mariadb(&[700, 900]);
+    let arguments = "encrypt --in-place binlog.index --mariadb-keys keyring --allow-in-use -j1";
+    let place = ("rename,renameat,renameat2", None);
+    let stopped = Stopped::after(&workdir, arguments, place, 1).unwrap();
+    let keys = std::fs::read_to_string(workdir.keyring()).unwrap();
+    let other = keys.replace(|sign: char| sign.is_ascii_digit(), "1");
+    assert_ne!(keys, other);
+    std::fs::write(workdir.keyring(), other).unwrap();
+    let output = stopped.go_on();
+    let said = workdir.said(&output);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(
+        said.contains("keyring has another key under 1 than before"),
+        "{said}"
+    );
+    for (name, plain) in &workdir.logs {
+        assert!(
+            std::fs::read(workdir.log(name)).unwrap() == *plain,
+            "{name}"
+        );
+    }
+    std::fs::write(workdir.keyring(), keys).unwrap();
+    let output = workdir.run(arguments);
+    assert!(output.status.success(), "{}", workdir.said(&output));
+}
+
 #[test]
 fn no_log_is_lost_whenever_the_server_rotates_during_rekey() {
     if !can_trace() {

@@ -125,7 +125,12 @@ impl<'a> KeyGuard<'a> {
             return Ok(());
         }
         *is_begun = true;
-        self.stop_on_error(log, self.look_at_all_logs())
+        let key = if self.watch.asks_a_command() {
+            Ok(())
+        } else {
+            self.look_at_key()
+        };
+        self.stop_on_error(log, key.and_then(|()| self.look_at_all_logs()))
     }
 
     /// When a log has been replaced, and that can still be undone. An error stops the run.

@@ -43,7 +43,7 @@ impl Place {
                 return if place.path == target {
                     Ok(place)
                 } else {
-                    Err(follow(std::io::ErrorKind::NotFound.into()))
+                    Err(follow(Errno::NOENT.into()))
                 };
             };
             match FileType::from_raw_mode(there.st_mode) {
