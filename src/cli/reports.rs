@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anstream::adapter::StripBytes;
@@ -92,8 +93,15 @@ pub(crate) fn check_files<F>(
             bail!("two reports would both be {}", report.path.display());
         }
     }
+    let identity = |path: &Path| {
+        let metadata = path.metadata().ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    let files: HashSet<_> = reports.iter().filter_map(|it| identity(&it.path)).collect();
     for input in inputs.iter().copied().flatten() {
-        if places.contains(&place(&location::local(input))) {
+        let local = location::local(input);
+        let is_one = identity(&local).is_some_and(|it| files.contains(&it));
+        if is_one || places.contains(&place(&local)) {
             bail!("{} is read, and no report may replace it", input.display());
         }
     }

@@ -155,6 +155,13 @@ impl<'a> KeyGuard<'a> {
     }
 
     fn stop_on_error(&self, log: &Path, looked: Result<(), Refusal>) -> Result<(), Error> {
+        // A rotation that has just come to its new log is told of as one.
+        let looked = looked.or_else(|refusal| {
+            if !self.watch.asks_a_command() {
+                self.look_at_key()?;
+            }
+            Err(refusal)
+        });
         looked.map_err(|refusal| {
             self.stopped_at
                 .get_or_init(|| (log.to_owned(), describe(&refusal)));

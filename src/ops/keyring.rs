@@ -182,7 +182,11 @@ impl Writer {
         // Again: a change of owner may have changed it.
         private(self.sink.file()?).map_err(TransferError::at(&path, "set the mode of"))?;
         let kept = keep_old(&path)?;
-        self.sink.commit()?;
+        if let Err(error) = self.sink.commit() {
+            // What was not replaced needs no second name.
+            let _ = kept.map(std::fs::remove_file);
+            return Err(error.into());
+        }
         let kept = kept.map(|kept| {
             format!(
                 "the file from before is kept as {}: remove it when no log needs its keys",

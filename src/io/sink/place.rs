@@ -117,13 +117,14 @@ impl Place {
     }
 
     /// Refuses a stranger's link in a directory where everybody may put one, `/tmp` for one: the link
-    /// must be ours, or belong to whom the file belongs that it leads to.
+    /// must be ours, the directory owner's, or belong to whom the file belongs that it leads to.
     fn check_owner(&self, link: &Stat, target: Option<&Stat>) -> Result<(), TransferError> {
         const STICKY_FOR_ALL: u32 = 0o1002;
         let status = || fstat(&*self.directory);
         let directory = retry_on_intr(status).map_err(|error| self.failed("examine", error))?;
         let is_open_to_all = directory.st_mode & STICKY_FOR_ALL == STICKY_FOR_ALL;
-        let is_ours = link.st_uid == geteuid().as_raw();
+        let owners = [geteuid().as_raw(), directory.st_uid];
+        let is_ours = owners.contains(&link.st_uid);
         let is_the_targets = target.is_some_and(|target| target.st_uid == link.st_uid);
         if is_open_to_all && !is_ours && !is_the_targets {
             return Err(TransferError::StrangersLink {
