@@ -134,7 +134,11 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     ("verify", "verify log", "log"),
     ("salvage", "salvage log --keyring keyring", "log"),
     ("check", "check log", "log"),
-    ("report merge", "report merge shard.json", "shard.json"),
+    (
+        "report merge",
+        "report merge shard.json --policy policy.toml",
+        "shard.json",
+    ),
     ("audit", "audit --defaults-file my.cnf", "my.cnf"),
     ("explain", "", ""),
     ("keyring", "", ""),
@@ -233,7 +237,7 @@ fn files() -> TempDir {
     }
     static SHARD: OnceLock<Vec<u8>> = OnceLock::new();
     let shard = SHARD.get_or_init(|| {
-        let arguments = "check log --shard 0/1 --report json=shard.json";
+        let arguments = "check log --shard 0/1 --policy policy.toml --report json=shard.json";
         run(directory.path(), &arguments.split(' ').collect::<Vec<_>>());
         std::fs::read(at("shard.json")).unwrap()
     });
