@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     cli::process::protect();
+    binlogsec::io::inputs::keep_list();
     let arguments = match cli::args::parse() {
         Ok(arguments) => arguments,
         Err(code) => return code,

@@ -478,3 +478,75 @@ fn processes_that_are_hidden_are_told_of() {
         "{text}"
     );
 }
+
+/// A copied directory, whose index names the logs of the server that it comes from.
+#[test]
+fn a_copied_index_does_not_lead_to_the_logs_of_another_directory() {
+    let (server, copy) = (Workdir::plain(&[5000, 700]), Workdir::plain(&[5000, 700]));
+    let lines = |names: &[&str]| -> String {
+        let path = |name: &&str| format!("{}\n", server.log(name).display());
+        names.iter().map(path).collect()
+    };
+    let index = copy.log("binlog.index");
+    std::fs::write(&index, lines(&["binlog.000001", "binlog.000002"])).unwrap();
+    std::fs::remove_file(copy.log("binlog.000002")).unwrap();
+    let plain = |workdir: &Workdir, at: usize| {
+        let (name, plain) = &workdir.logs[at];
+        std::fs::read(workdir.log(name)).unwrap() == *plain
+    };
+    let output = copy.run(ALL);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("the file beside the index is taken"),
+        "{said}"
+    );
+    assert!(said.contains("but it lies in another directory"), "{said}");
+    assert!(plain(&server, 0) && plain(&server, 1), "the server's own");
+    assert!(!plain(&copy, 0), "the one beside the index");
+
+    let (last, rekey) = (
+        lines(&["binlog.000002"]),
+        "rekey binlog.index --keyring keyring",
+    );
+    std::fs::write(&index, last).unwrap();
+    let before = std::fs::read(server.log("binlog.000002")).unwrap();
+    let output = copy.run(rekey);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("but it lies in another directory"), "{said}");
+    assert!(std::fs::read(server.log("binlog.000002")).unwrap() == before);
+    // What is named is meant.
+    let log = server.log("binlog.000001").display().to_string();
+    let output = copy.run(&format!("encrypt --in-place {log} --keyring keyring"));
+    assert!(output.status.success(), "{}", copy.said(&output));
+    assert!(!plain(&server, 0));
+}
+
+/// Every process has its open files looked through once, however many logs there are.
+#[test]
+fn other_processes_are_looked_at_once_a_run() {
+    if !can_trace() {
+        return;
+    }
+    let workdir = Workdir::plain(&[700; 40]);
+    let trace = workdir.log("trace");
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "-qq", "-e", "trace=openat", "-o"])
+        .arg(&trace);
+    command
+        .arg(env!("CARGO_BIN_EXE_binlogsec"))
+        .args(ALL.split(' '));
+    let output = command
+        .arg("-j2")
+        .current_dir(workdir.at())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", workdir.said(&output));
+    let calls = std::fs::read_to_string(trace).unwrap();
+    let lists = calls.lines().filter(|line| line.contains("\"/proc\", "));
+    // A look counts for two seconds, and a busy machine may take longer for the run.
+    let lists = lists.count();
+    assert!((1..=20).contains(&lists), "{lists} looks for 40 logs");
+}

@@ -14,7 +14,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("log", &["bytes", "secret", "event", "mariadb"]),
     ("crypto", &["secret", "memory"]),
     // MariaDB's key files are a format of that family, and a source of keys like the others.
-    ("keyring", &["bytes", "secret", "log", "mariadb"]),
+    // It reads files itself, and tells `io` which: no output may replace them.
+    ("keyring", &["bytes", "secret", "log", "mariadb", "io"]),
     ("io", &["memory"]),
     ("walk", &["event", "io", "error"]),
     (

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use binlogsec::io::sink::SinkOptions;
 use binlogsec::log::key_id::KeyId;
+use binlogsec::ops::existing::spared_by_logs;
 use binlogsec::text::unseen::{is_unseen, printable};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -206,6 +207,7 @@ impl WriteArgs {
         SinkOptions {
             force: self.force,
             sync: self.sync,
+            spares: spared_by_logs,
             ..SinkOptions::default()
         }
     }

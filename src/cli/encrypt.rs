@@ -85,7 +85,7 @@ pub(crate) fn run(args: &EncryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
     }
     let key = keyring.choose(args.key_id.as_ref()).map_err(Error::from)?;
     terminal.detail(&format!("encrypting under key {}", key.id));
-    run_under(args, InPlaceKeys::Mysql(&key), terminal)
+    run_under(args, InPlaceKeys::Mysql(&key, &keyring), terminal)
 }
 
 fn run_under(
@@ -101,21 +101,22 @@ fn run_under(
     };
     let sink = args.write.sink_options();
     let one = |input, output: Output<'_>, bar: &Bar| match keys {
-        InPlaceKeys::Mysql(key) => encrypt::encrypt(input, output, key, options, bar),
+        InPlaceKeys::Mysql(key, _) => encrypt::encrypt(input, output, key, options, bar),
         InPlaceKeys::Mariadb(keys) => encrypt_mariadb::encrypt(input, output, keys, options, bar),
     };
     let all = |files, to: &Path, bar: &Bar| match keys {
-        InPlaceKeys::Mysql(key) => encrypt::encrypt_all(files, to, sink, key, options, bar),
+        InPlaceKeys::Mysql(key, _) => encrypt::encrypt_all(files, to, sink, key, options, bar),
         InPlaceKeys::Mariadb(keys) => {
             encrypt_mariadb::encrypt_all(files, to, sink, keys, options, bar)
         }
     };
-    let mut leftovers = Vec::new();
+    let (mut leftovers, mut notes) = (Vec::new(), Vec::new());
     let results = match (&args.output, &args.output_dir) {
         _ if args.in_place => transfer::in_place(&args.inputs, terminal, |bar| {
             let outcome =
                 in_place::encrypt_in_place(&args.inputs, keys, in_place_options(args), bar);
             leftovers = outcome.leftovers;
+            notes = outcome.notes;
             (outcome.files, outcome.failures)
         })?,
         (Some(output), _) => transfer::one(&args.inputs, output, sink, terminal, one)?,
@@ -127,6 +128,7 @@ fn run_under(
         }
         (None, None) => bail!("name an output: -o FILE, --output-dir DIR or --in-place"),
     };
+    notes.iter().for_each(|note| terminal.warning(note));
     transfer::speak_of_speed(&results, |done| done.plain_length, started, terminal);
     let model = EncryptReport::new(&results.0, &results.1, &leftovers);
     let output = args.output.as_deref();

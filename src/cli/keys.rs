@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use binlogsec::error::Error;
+use binlogsec::io::inputs;
 use binlogsec::keyring::{KeyFile, Keyring, KeyringFile};
 
 use super::args::KeyArgs;
@@ -19,6 +20,9 @@ const VARIABLE: &str = "BINLOGSEC_KEYRING";
 pub(crate) fn open(args: &KeyArgs, terminal: &Terminal) -> Result<Keyring, Error> {
     let mut keyring = Keyring::new();
     let paths = keyring_paths(args);
+    // Read or not, what is named is no place for an output.
+    let unlock = args.mariadb.unlock.mariadb_password_file.iter();
+    unlock.for_each(|path| inputs::note_path(path));
     let named = paths.iter().chain(&args.mariadb.mariadb_keys);
     keyring.set_mariadb_options(mariadb::options(&args.mariadb, named)?);
     for path in &paths {

@@ -1,15 +1,19 @@
 //! Completions and manual pages, made from the same definitions as the help.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use binlogsec::io::sink::{AtomicFile, SinkOptions};
 use binlogsec::text::path_text;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use super::args::Arguments;
 use super::exit::Exit;
+
+/// Manual pages are for every user of a machine.
+const PAGE_MODE: u32 = 0o644;
 
 /// Print a completion script for a shell
 #[derive(Debug, Args)]
@@ -45,7 +49,7 @@ pub(crate) fn man(args: &ManArgs) -> anyhow::Result<Exit> {
             let name = path_text::text(directory);
             std::fs::create_dir_all(directory)
                 .with_context(|| format!("cannot make the directory {name}"))?;
-            clap_mangen::generate_to(Arguments::command(), directory)
+            write_pages(directory)
                 .with_context(|| format!("cannot write manual pages into {name}"))?;
         }
         None => {
@@ -55,4 +59,27 @@ pub(crate) fn man(args: &ManArgs) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// Pages are made in a directory of their own and go from there, one by one, to where they replace
+/// older ones and nothing else.
+fn write_pages(directory: &Path) -> anyhow::Result<()> {
+    let options = SinkOptions {
+        force: true,
+        mode: PAGE_MODE,
+        spares: |there| {
+            let is_page = there.start.windows(4).any(|window| window == b"\n.TH");
+            (!there.start.is_empty() && !is_page).then_some("no manual page")
+        },
+        ..SinkOptions::default()
+    };
+    let pages = tempfile::tempdir()?;
+    clap_mangen::generate_to(Arguments::command(), pages.path())?;
+    for page in pages.path().read_dir()? {
+        let page = page?;
+        let sink = AtomicFile::create(&directory.join(page.file_name()), options)?;
+        sink.write_at(0, &std::fs::read(page.path())?)?;
+        sink.commit()?;
+    }
+    Ok(())
 }

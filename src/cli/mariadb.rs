@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use binlogsec::error::Error;
-use binlogsec::io::TransferError;
 use binlogsec::io::source::FileSource;
+use binlogsec::io::{TransferError, inputs};
 use binlogsec::keyring::MariadbOptions;
 use binlogsec::mariadb::cipher::Mode;
 use binlogsec::mariadb::key_file::{DerivationDigest, MAX_PASSWORD, SALTED, Unlock};
@@ -106,6 +106,7 @@ fn read_password(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
     // The longest password, and the end of its line; in a buffer that never grows.
     let mut buffer = Zeroizing::new(vec![0; MAX_PASSWORD.saturating_add(2)]);
     let mut file = File::open(path)?;
+    inputs::note(&file.metadata()?);
     let read = binlogsec::bytes::read_full(&mut file as &mut dyn Read, &mut buffer)?;
     buffer.truncate(read);
     Ok(buffer)

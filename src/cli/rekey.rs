@@ -6,7 +6,7 @@ use anyhow::bail;
 use binlogsec::error::Error;
 use binlogsec::keyring::Keyring;
 use binlogsec::log::key_id::KeyId;
-use binlogsec::ops::rekey::{self, RekeyOptions};
+use binlogsec::ops::rekey::{self, NewKey, RekeyOptions};
 use binlogsec::ops::targets::Targets;
 use binlogsec::report::human;
 use binlogsec::report::model::RekeyReport;
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &RekeyArgs, terminal: &Terminal) -> anyhow::Result<Exit>
         failures,
         notices,
         ..
-    } = Targets::expand(&args.logs);
+    } = Targets::expand_to_change(&args.logs);
     transfer::tell(&notices, terminal);
     if args.backup_header.is_some() && files.len() != 1 {
         bail!("--backup-header takes one log, {} were named", files.len());
@@ -74,20 +74,20 @@ pub(crate) fn run(args: &RekeyArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let results = if args.recover && old.is_empty() && args.new_keyring.is_none() {
         rekey::recover(files, args.dry_run)
     } else {
-        let new = match &args.new_keyring {
-            Some(path) => Keyring::open(path)
-                .map_err(Error::from)?
-                .choose(args.key_id.as_ref()),
-            None => old.choose(args.key_id.as_ref()),
-        };
-        let new = new.map_err(Error::from)?;
-        terminal.detail(&format!("the new key is {}", new.id));
+        let named = args.new_keyring.as_ref().map(Keyring::open).transpose();
+        let named = named.map_err(Error::from)?;
+        let keyring = named.as_ref().unwrap_or(&old);
+        let key = keyring.choose(args.key_id.as_ref()).map_err(Error::from)?;
+        terminal.detail(&format!("the new key is {}", key.id));
         let options = RekeyOptions {
             recover: args.recover,
             dry_run: args.dry_run,
             backup_header: args.backup_header.clone(),
         };
-        rekey::rekey(files, &old, &new, &options)
+        let new = NewKey { key: &key, keyring };
+        let outcome = rekey::rekey(files, &old, new, &options);
+        outcome.note.iter().for_each(|note| terminal.warning(note));
+        outcome.files
     };
     let results = (results, failures);
     let model = RekeyReport::new(&results.0, &results.1);

@@ -115,7 +115,15 @@ const LARGEST_REPORT: u64 = 4 << 30;
 
 /// All of a file or object, up to [`LARGEST_REPORT`] bytes.
 pub(crate) fn read_whole(path: &Path) -> Result<Vec<u8>, TransferError> {
-    let source = FileSource::open(path)?;
+    all_of(&FileSource::open(path)?, path)
+}
+
+/// The same of the report of an earlier run, which this run may replace.
+pub(crate) fn read_earlier(path: &Path) -> Result<Vec<u8>, TransferError> {
+    all_of(&FileSource::glance(path)?, path)
+}
+
+fn all_of(source: &FileSource, path: &Path) -> Result<Vec<u8>, TransferError> {
     if source.length() > LARGEST_REPORT {
         return Err(TransferError::File {
             path: path.to_owned(),

@@ -2,13 +2,15 @@
 
 use std::collections::HashSet;
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anstream::adapter::StripBytes;
 use anyhow::{Context, bail};
 use binlogsec::error::{Error, describe};
-use binlogsec::io::location;
 use binlogsec::io::sink::{AtomicFile, SinkOptions};
+use binlogsec::io::{inputs, location};
+use binlogsec::ops::existing::spared_by_reports;
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -19,6 +21,16 @@ use super::terminal::{Terminal, write_json};
 const REPORT_MODE: u32 = 0o644;
 /// Failures of one kind that are told one by one.
 const TOLD_FAILURES: usize = 10;
+
+/// A report takes the place of an earlier one. That one may have been read, too: it lies in the tree
+/// that is looked through.
+const OPTIONS: SinkOptions = SinkOptions {
+    force: true,
+    sync: false,
+    mode: REPORT_MODE,
+    spares: spared_by_reports,
+    replaces_input: true,
+};
 
 /// A report that goes into a file.
 #[derive(Debug, Clone)]
@@ -45,12 +57,8 @@ impl<F> FileReport<F> {
         &self,
         write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
     ) -> anyhow::Result<()> {
-        let options = SinkOptions {
-            force: true,
-            mode: REPORT_MODE,
-            ..SinkOptions::default()
-        };
-        let sink = AtomicFile::create(&self.path, options).map_err(Error::from)?;
+        check_empty(&self.path)?;
+        let sink = AtomicFile::create(&self.path, OPTIONS).map_err(Error::from)?;
         // A file has no colours.
         let mut out = BufWriter::new(Colourless {
             inner: sink.writer(),
@@ -65,7 +73,16 @@ impl<F> FileReport<F> {
     }
 }
 
-/// Refuses reports that would replace what is read, or one another.
+/// Nothing tells of an empty file what it is. One that was read, a keyring before its first key for
+/// one, is no place for a report.
+fn check_empty(path: &Path) -> anyhow::Result<()> {
+    if path.metadata().is_ok_and(|it| it.len() == 0) && inputs::has_path(path) {
+        bail!("{} is read, and no report may replace it", path.display());
+    }
+    Ok(())
+}
+
+/// Refuses reports that would replace what is read, or one another, or what is no report.
 pub(crate) fn check_files<F>(
     reports: &[FileReport<F>],
     inputs: &[&[PathBuf]],
@@ -76,10 +93,20 @@ pub(crate) fn check_files<F>(
             bail!("two reports would both be {}", report.path.display());
         }
     }
+    let identity = |path: &Path| {
+        let metadata = path.metadata().ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    let files: HashSet<_> = reports.iter().filter_map(|it| identity(&it.path)).collect();
     for input in inputs.iter().copied().flatten() {
-        if places.contains(&place(&location::local(input))) {
+        let local = location::local(input);
+        let is_one = identity(&local).is_some_and(|it| files.contains(&it));
+        if is_one || places.contains(&place(&local)) {
             bail!("{} is read, and no report may replace it", input.display());
         }
+    }
+    for report in reports {
+        AtomicFile::check(&report.path, OPTIONS).map_err(Error::from)?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use binlogsec::error::Error;
+use binlogsec::io::inputs;
 use binlogsec::ops::shard::Shard;
 use binlogsec::report::merge::Saved;
 use binlogsec::report::model::ShardEntry;
@@ -12,7 +13,7 @@ use clap::Args;
 use sha2::{Digest, Sha256};
 
 use super::args::KeyArgs;
-use super::report::read_whole;
+use super::report::read_earlier;
 use super::terminal::Terminal;
 
 /// Which part of the work is this process's.
@@ -73,7 +74,7 @@ impl ShardArgs {
                 "--resume looks for the report of a shard: name --shard I/N and --report json=FILE"
             );
         };
-        let bytes = match read_whole(path) {
+        let bytes = match read_earlier(path) {
             Ok(bytes) => bytes,
             Err(error) if error.is_not_found() => return Ok(None),
             Err(error) => return Err(Error::from(error).into()),
@@ -139,6 +140,7 @@ impl RunMark {
 pub(crate) fn policy_mark(policy: Option<&Path>) -> anyhow::Result<Option<String>> {
     let Some(path) = policy else { return Ok(None) };
     let content = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    inputs::note_path(path);
     let mut mark = RunMark::new("policy");
     mark.add(content);
     Ok(Some(mark.text()))

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::bail;
-use binlogsec::error::{Error, describe};
+use binlogsec::error::{Error, Refusal, describe};
 use binlogsec::io::sink::SinkOptions;
 use binlogsec::io::source::FileSource;
-use binlogsec::io::{TransferError, pipeline};
+use binlogsec::io::{TransferError, inputs, pipeline};
 use binlogsec::ops::batch::{FileOutcome, FileResult};
 use binlogsec::ops::listed::IndexNotice;
 use binlogsec::ops::shard::Shard;
@@ -165,7 +165,29 @@ pub(crate) fn conclude<T, R>(
             .filter_map(|file| file.result.as_ref().err())
             .chain(failures)
     };
-    errors().for_each(|error| terminal.error(&describe(error)));
+    let is_stopped = |error: &&Error| {
+        matches!(
+            error,
+            Error::Refused {
+                source: Refusal::Stopped { .. },
+                ..
+            }
+        )
+    };
+    let (stopped, told): (Vec<_>, Vec<_>) = errors().partition(is_stopped);
+    told.iter()
+        .for_each(|error| terminal.error(&describe(error)));
+    // One by one they stand in the report.
+    if let Some(first) = stopped.first() {
+        let others = match stopped.len() {
+            1 => String::new(),
+            count => format!(
+                " (and {} more that were not begun)",
+                count.saturating_sub(1)
+            ),
+        };
+        terminal.error(&format!("{}{others}", describe(first)));
+    }
     if results.is_empty() && failures.is_empty() && !may_be_nothing {
         bail!("nothing to {what}");
     }
@@ -223,7 +245,11 @@ pub(crate) fn input(path: &Path) -> Result<Input, Error> {
         source,
     };
     let mut stdin = raw(io::stdin()).map_err(failed)?;
-    let is_file = stdin.metadata().map_err(failed)?.is_file();
+    let metadata = stdin.metadata().map_err(failed)?;
+    let is_file = metadata.is_file();
+    if is_file {
+        inputs::note(&metadata);
+    }
     if is_file && stdin.stream_position().map_err(failed)? == 0 {
         return Ok(Input::File(FileSource::from_file(stdin, name)?));
     }

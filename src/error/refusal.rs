@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::ErrorClass;
+use crate::keyring::KeyChange;
 use crate::log::key_id::KeyId;
 use crate::open::LogError;
 
@@ -104,6 +105,45 @@ pub enum Refusal {
         "it comes as a stream and goes into an age file, so it cannot be verified on the way; verify it first, and leave out --verify here"
     )]
     NotVerifiable,
+    /// The key under which logs are put changed during the run, or will: the server rotates it.
+    #[error("it was not put under the key, which may not stay")]
+    KeyChanged(#[from] KeyChange),
+    /// The source of the key is older than the logs: what is encrypted under its key is lost.
+    #[error(
+        "it is left as it was, for {} is under key {log_key}, which is newer than {key}, and no keyring file has both: {key} is from an older copy, and the server may have purged it; name the server's own keyring as it is now", log.display()
+    )]
+    KeyOlderThanLog {
+        /// A log under a newer key.
+        log: PathBuf,
+        /// That key.
+        log_key: KeyId,
+        /// The key that was to be used.
+        key: KeyId,
+    },
+    /// The run was stopped before it came to this log.
+    #[error("it is left as it was, for the run was stopped at {}: {why}; run again when that is settled", at.display())]
+    Stopped {
+        /// With which log.
+        at: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The plaintext of a log that was being replaced lies beside it, and cannot be put back.
+    #[error(
+        "its plaintext is kept in {}: something else has the log's name now, or nothing; look at both, and keep the one that is right", aside.display()
+    )]
+    PlaintextAside {
+        /// Where it is.
+        aside: PathBuf,
+    },
+    /// An index lists a log that lies outside of the index's directory.
+    #[error(
+        "{} lists it, but it lies in another directory: a copy of an index may name another server's logs, so this is left alone; if it is meant, name the log itself", index.display()
+    )]
+    Elsewhere {
+        /// The index.
+        index: PathBuf,
+    },
     /// Somebody changed or replaced it.
     #[error("it was changed while it was worked on, and is left as it is now")]
     Changed,
@@ -129,6 +169,8 @@ impl Refusal {
         match self {
             Self::Unreadable(error) => error.class(),
             Self::HeaderTorn { .. } | Self::BackupDamaged { .. } => ErrorClass::Damage,
+            Self::KeyChanged(KeyChange::Gone { .. } | KeyChange::OtherBytes { .. })
+            | Self::KeyOlderThanLog { .. } => ErrorClass::Key,
             _ => ErrorClass::Work,
         }
     }

@@ -24,6 +24,14 @@ pub struct FileState {
 }
 
 impl FileState {
+    /// Whether it is the same file with the same content, as far as size and time of writing tell.
+    /// Its names may be others.
+    #[must_use]
+    pub fn has_same_content(&self, other: &Self) -> bool {
+        let content = |state: &Self| (state.device, state.inode, state.size, state.modified);
+        content(self) == content(other)
+    }
+
     /// From what the system says of a file.
     #[must_use]
     pub fn new(metadata: &Metadata) -> Self {

@@ -1,5 +1,6 @@
 //! Bytes in, bytes out, without a thought for what they mean.
 
+pub mod inputs;
 pub mod listing;
 pub mod location;
 pub mod metadata;
@@ -50,10 +51,26 @@ pub enum TransferError {
         path: PathBuf,
     },
     /// The output of one input is another input.
-    #[error("{} is an input of this run, too; it is not replaced: name another directory", path.display())]
+    #[error("{} is an input of this run, too; it is not replaced, with --force neither: name another output", path.display())]
     IsInput {
         /// Which one.
         path: PathBuf,
+    },
+    /// What is there must not be lost to such an output.
+    #[error("{} is {what}, and not replaced, with --force neither: name another output, or move it away first", path.display())]
+    Spared {
+        /// Which file.
+        path: PathBuf,
+        /// What it is, with its article.
+        what: &'static str,
+    },
+    /// A link that somebody else has put where everybody may put one.
+    #[error("{} is a link of another user (id {owner}) in a directory where everybody may put links; it is not followed: name the file itself, in a directory of your own", path.display())]
+    StrangersLink {
+        /// The link.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
     },
     /// Two inputs would have one output.
     #[error("{} and {} would both be written under one name; write them into different directories", first.display(), second.display())]

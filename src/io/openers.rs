@@ -1,5 +1,6 @@
 //! Which other processes have a file open, as Linux tells it in `/proc`.
 
+use std::collections::HashMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -23,22 +24,61 @@ impl Openers {
     /// Looks through all processes for one file.
     #[must_use]
     pub fn of(file: &Metadata) -> Self {
-        let mut openers = Self::default();
+        OpenFiles::look().openers(file)
+    }
+}
+
+/// All files that other processes have open at one moment. To look through `/proc` takes as long for
+/// all files as for one.
+#[derive(Debug, Default)]
+pub struct OpenFiles {
+    /// By device and inode: which process, and whether it may write.
+    files: HashMap<(u64, u64), Vec<(u32, bool)>>,
+    incomplete: bool,
+}
+
+impl OpenFiles {
+    /// Looks through all processes.
+    #[must_use]
+    pub fn look() -> Self {
+        let mut open = Self::default();
         let Ok(processes) = std::fs::read_dir("/proc") else {
-            openers.incomplete = true;
-            return openers;
+            open.incomplete = true;
+            return open;
         };
         let pids = processes
             .flatten()
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         pids.filter(|&pid| pid != std::process::id())
-            .for_each(|pid| openers.look_at(pid, file));
+            .for_each(|pid| open.look_at(pid));
         // Every system has this process: where it is not shown, neither are others (`hidepid`).
-        openers.incomplete |= !Path::new("/proc/1").exists();
+        open.incomplete |= !Path::new("/proc/1").exists();
+        open
+    }
+
+    /// Who has a file open.
+    #[must_use]
+    pub fn openers(&self, file: &Metadata) -> Openers {
+        let mut openers = Openers {
+            incomplete: self.incomplete,
+            ..Openers::default()
+        };
+        for &(pid, may_write) in self
+            .files
+            .get(&(file.dev(), file.ino()))
+            .into_iter()
+            .flatten()
+        {
+            if may_write {
+                openers.writers.push(pid);
+            } else {
+                openers.readers.push(pid);
+            }
+        }
         openers
     }
 
-    fn look_at(&mut self, pid: u32, file: &Metadata) {
+    fn look_at(&mut self, pid: u32) {
         let descriptors = Path::new("/proc").join(pid.to_string()).join("fd");
         let descriptors = match std::fs::read_dir(descriptors) {
             Ok(descriptors) => descriptors,
@@ -49,19 +89,19 @@ impl Openers {
                 return;
             }
         };
-        let mut found = None;
         for link in descriptors.flatten().map(|entry| entry.path()) {
             let Ok(open) = link.metadata() else { continue };
-            if (open.dev(), open.ino()) != (file.dev(), file.ino()) {
+            if !open.is_file() {
                 continue;
             }
             let mode = link.symlink_metadata().map_or(0, |link| link.mode());
-            found = Some(found.unwrap_or(false) || mode & OPEN_FOR_WRITING != 0);
-        }
-        match found {
-            Some(true) => self.writers.push(pid),
-            Some(false) => self.readers.push(pid),
-            None => {}
+            let may_write = mode & OPEN_FOR_WRITING != 0;
+            let openers = self.files.entry((open.dev(), open.ino())).or_default();
+            match openers.last_mut() {
+                // Of several descriptors of one process one that writes counts.
+                Some((last, writes)) if *last == pid => *writes |= may_write,
+                _ => openers.push((pid, may_write)),
+            }
         }
     }
 }

@@ -5,6 +5,9 @@
 //! out but that one.
 //!
 //! Where the name is a link, the file that it leads to is replaced, and the link stays.
+//!
+//! What a run reads is never replaced, whatever its options say (see [`inputs`](super::inputs)), but
+//! by the commands that are made for that.
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -22,12 +25,16 @@ use super::{
     objects::{Condition, Upload},
 };
 
+mod place;
 mod temporary;
+mod two_steps;
 
+use place::Place;
 use temporary::{
     NamedTemporary, claim, create_named, link, link_under_temporary_name, open_unnamed,
 };
 pub use temporary::{Removed, TEMPORARY_PREFIX, remove_leftovers, remove_temporaries};
+pub use two_steps::Replaced;
 
 /// Ends every upload of this process, for the moment before a signal ends the process. Waits for
 /// the stores, but no longer than this.
@@ -39,8 +46,13 @@ pub fn end_uploads(longest: std::time::Duration) {
 /// How an output is made.
 #[derive(Debug, Clone, Copy)]
 pub struct SinkOptions {
-    /// Replace a regular file that is there.
+    /// Replace a regular file that is there, if this run does not read it and `spares` does not say
+    /// what it is.
     pub force: bool,
+    /// Says of a file that is there what it is, if no such file is to be replaced: `a keyring`.
+    pub spares: fn(&Existing<'_>) -> Option<&'static str>,
+    /// The command is made to replace what it reads, this file among it; `spares` is heeded.
+    pub replaces_input: bool,
     /// Write file and directory through to the disk before [`AtomicFile::commit`] returns.
     pub sync: bool,
     /// Permissions of the finished file. More than its owner needs only where nothing in it is
@@ -48,11 +60,22 @@ pub struct SinkOptions {
     pub mode: u32,
 }
 
+/// Both ends of a file that an output would replace.
+#[derive(Debug, Clone, Copy)]
+pub struct Existing<'a> {
+    /// Its first 4096 bytes, or all of it.
+    pub start: &'a [u8],
+    /// Its last 4096 bytes, or all of it.
+    pub end: &'a [u8],
+}
+
 /// Nothing is replaced, and the output is its owner's alone.
 impl Default for SinkOptions {
     fn default() -> Self {
         Self {
             force: false,
+            spares: |_| None,
+            replaces_input: false,
             sync: false,
             mode: PRIVATE,
         }
@@ -81,6 +104,7 @@ pub struct AtomicFile {
 enum Body {
     File {
         file: File,
+        place: Place,
         /// `None` while the temporary has no name.
         name: Option<NamedTemporary>,
     },
@@ -93,24 +117,41 @@ impl AtomicFile {
     ///
     /// # Errors
     /// [`TransferError::Exists`] without `force`; [`TransferError::NotAFile`] when the target is, or
-    /// leads to, something that a file must not replace; [`TransferError::File`] when the directory
-    /// is not there or not writable, or a link leads nowhere.
+    /// leads to, something that a file must not replace; [`TransferError::IsInput`] and
+    /// [`TransferError::Spared`] for what `force` does not replace either;
+    /// [`TransferError::StrangersLink`]; [`TransferError::File`] when the directory is not there or
+    /// not writable, or a link leads nowhere.
     pub fn create(target: &Path, options: SinkOptions) -> Result<Self, TransferError> {
         if location::is_url(target) {
             return Self::create_object(target, options);
         }
-        let target = &*replaceable(&location::local(target), options)?;
-        let directory = directory_of(target);
-        let unnamed =
-            open_unnamed(directory).map_err(TransferError::at(directory, "create a file in"))?;
-        if let Some(file) = unnamed {
-            let _ = claim(&file);
-            let body = Body::File { file, name: None };
-            return Ok(Self::new(body, target, options));
+        let place = Place::open(&location::local(target), options)?;
+        let target = &*place.path.clone();
+        let failed = TransferError::at(directory_of(target), "create a file in");
+        let unnamed = open_unnamed(&place.directory).map_err(failed)?;
+        let (file, name) = match unnamed {
+            Some(file) => {
+                let _ = claim(&file);
+                (file, None)
+            }
+            None => {
+                let (file, name) = create_named(&place)?;
+                (file, Some(name))
+            }
+        };
+        let body = Body::File { file, place, name };
+        Ok(Self::new(body, target, options))
+    }
+
+    /// Whether an output of this name could be started now, as far as a look tells.
+    ///
+    /// # Errors
+    /// As [`AtomicFile::create`]. Nothing is asked of stores.
+    pub fn check(target: &Path, options: SinkOptions) -> Result<(), TransferError> {
+        if location::is_url(target) {
+            return Ok(());
         }
-        let (file, name) = create_named(directory)?;
-        let name = Some(name);
-        Ok(Self::new(Body::File { file, name }, target, options))
+        Place::open(&location::local(target), options).map(drop)
     }
 
     fn new(body: Body, target: &Path, options: SinkOptions) -> Self {
@@ -285,12 +326,15 @@ impl AtomicFile {
             target,
             options,
         } = self;
-        let (file, name) = match body {
-            Body::File { file, name } => (file, name),
+        let (file, place, name) = match body {
+            Body::File { file, place, name } => (file, place, name),
             // A store keeps what it has said it has.
             #[cfg(feature = "objects")]
             Body::Object(upload) => return upload.commit(),
         };
+        if options.force {
+            place.check_again(options)?;
+        }
         if options.mode != PRIVATE {
             file.set_permissions(Permissions::from_mode(options.mode))
                 .map_err(TransferError::at(&target, "set the permissions of"))?;
@@ -301,14 +345,15 @@ impl AtomicFile {
         }
         let name = match name {
             Some(name) => name,
-            None if options.force => link_under_temporary_name(&file, &target)?,
+            None if options.force => link_under_temporary_name(&file, &place)?,
             None => {
-                link(&file, &target).map_err(|error| not_named(&target, error))?;
-                return finish(&target, options);
+                let linked = link(&file, &place.directory, &place.name);
+                linked.map_err(|error| not_named(&target, error))?;
+                return finish(&place, options);
             }
         };
-        name.persist(&target, options)?;
-        finish(&target, options)
+        name.persist(&place, options)?;
+        finish(&place, options)
     }
 }
 
@@ -334,12 +379,8 @@ impl std::io::Write for SinkWriter<'_> {
     }
 }
 
-fn finish(target: &Path, options: SinkOptions) -> Result<(), TransferError> {
-    if options.sync {
-        sync_directory(directory_of(target))
-    } else {
-        Ok(())
-    }
+fn finish(place: &Place, options: SinkOptions) -> Result<(), TransferError> {
+    if options.sync { place.sync() } else { Ok(()) }
 }
 
 fn not_named(target: &Path, error: std::io::Error) -> TransferError {
@@ -350,33 +391,6 @@ fn not_named(target: &Path, error: std::io::Error) -> TransferError {
     } else {
         TransferError::at(target, "name")(error)
     }
-}
-
-/// What will be replaced or made, if it may be: the path itself, or what a link leads to.
-fn replaceable(target: &Path, options: SinkOptions) -> Result<PathBuf, TransferError> {
-    let Ok(there) = target.symlink_metadata() else {
-        return Ok(target.to_owned());
-    };
-    let leads_to = target.metadata();
-    let file_type = leads_to.as_ref().unwrap_or(&there).file_type();
-    if !file_type.is_file() && !file_type.is_symlink() {
-        let found = super::source::describe(file_type);
-        return Err(TransferError::NotAFile {
-            path: target.to_owned(),
-            found,
-        });
-    }
-    if !options.force {
-        return Err(TransferError::Exists {
-            path: target.to_owned(),
-        });
-    }
-    if !there.is_symlink() {
-        return Ok(target.to_owned());
-    }
-    target
-        .canonicalize()
-        .map_err(TransferError::at(target, "follow the link"))
 }
 
 /// The directory in which a path's last part stands.

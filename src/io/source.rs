@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Advice;
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
-use super::TransferError;
 use super::location::{self, ObjectUrl};
 use super::metadata::FileState;
 #[cfg(feature = "objects")]
 use super::objects::{Object, UpdateVersion};
+use super::{TransferError, inputs};
 use crate::memory::Mapping;
 
 /// How much is mapped at a time. Pages are unmapped behind the work, so this times the number of
@@ -67,6 +67,21 @@ impl FileSource {
     /// [`TransferError::File`] when it cannot be opened, [`TransferError::NotAFile`] for anything
     /// else than a file; neither blocks.
     pub fn open(path: &Path) -> Result<Self, TransferError> {
+        let source = Self::glance(path)?;
+        if let Ok(file) = source.file()
+            && let Ok(metadata) = file.metadata()
+        {
+            inputs::note(&metadata);
+        }
+        Ok(source)
+    }
+
+    /// The same for a look at an output of an earlier run, which this run may replace: it is no input
+    /// (see [`inputs`]).
+    ///
+    /// # Errors
+    /// As [`FileSource::open`].
+    pub fn glance(path: &Path) -> Result<Self, TransferError> {
         if let Some(url) = ObjectUrl::of(path) {
             return Self::open_object(path, &url);
         }

@@ -147,6 +147,18 @@ impl KeyCommand {
         Ok(key)
     }
 
+    /// Runs the program again, and says whether it gives the same key as before.
+    ///
+    /// # Errors
+    /// As [`KeyCommand::key`].
+    pub(super) fn gives_the_same(&self, id: &KeyId) -> Result<bool, CommandError> {
+        let before = self.key(id)?;
+        let parts = id
+            .parts()
+            .ok_or_else(|| CommandError::ForeignId { id: id.clone() })?;
+        Ok(self.run(id, parts)? == before)
+    }
+
     fn run(&self, id: &KeyId, parts: KeyIdParts<'_>) -> Result<Secret32, CommandError> {
         let program = || self.program.clone();
         let mut child = Command::new(&self.program)

@@ -14,6 +14,7 @@ use super::plugin::{self, PluginVersion, Word};
 use super::sniff::{self, Content};
 use super::{Entry, KeyType, KeyringError};
 use crate::bytes::read_full;
+use crate::io::inputs;
 use crate::log::key_id::KeyId;
 use crate::mariadb::key_file::{self, MariadbKey, Unlock};
 use crate::secret::Secret32;
@@ -296,6 +297,7 @@ pub(super) fn read_regular(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
     let mut file = open_without_waiting(path).map_err(cannot_open)?;
     for _ in 0..ATTEMPTS {
         let metadata = file.metadata().map_err(cannot_read)?;
+        inputs::note(&metadata);
         let size = check(path, &metadata, limit)?;
         let mut bytes = Zeroizing::new(vec![0; size.saturating_add(1)]);
         if read_full(&mut file, &mut bytes).map_err(cannot_read)? == size {

@@ -38,6 +38,7 @@ pub mod plugin;
 pub mod raw;
 pub mod rotation;
 mod sniff;
+mod watch;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -51,7 +52,8 @@ pub use file::{KeyringFile, KeyringFormat, KeyringNote, MAX_KEYRING_BYTES};
 pub use fingerprint::Fingerprint;
 pub use mariadb::MariadbOptions;
 pub use raw::KeyFile;
-pub use sniff::LooksLike;
+pub use sniff::{LooksLike, holds_keys};
+pub use watch::{KeyChange, KeyWatch};
 
 use crate::log::key_id::KeyId;
 use crate::secret::{Secret32, SecretBytes};

@@ -130,6 +130,14 @@ fn parse_text(bytes: &[u8]) -> Result<Secret32, RawKeyError> {
     }
 }
 
+fn read_key(path: &Path) -> Result<Secret32, KeyringError> {
+    let bytes = read_regular(path, MAX_KEY_FILE_BYTES)?;
+    parse(&bytes).map_err(|source| KeyringError::KeyFile {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// A bare key in a file of its own, for one key id or for any.
 pub struct KeyFile {
     path: PathBuf,
@@ -148,16 +156,20 @@ impl KeyFile {
     /// [`KeyringError`] when the file cannot be read or holds no key.
     pub fn open(argument: impl AsRef<OsStr>) -> Result<Self, KeyringError> {
         let (id, path) = split_argument(argument.as_ref());
-        let bytes = read_regular(path, MAX_KEY_FILE_BYTES)?;
-        let key = parse(&bytes).map_err(|source| KeyringError::KeyFile {
-            path: path.to_owned(),
-            source,
-        })?;
+        let key = read_key(path)?;
         Ok(Self {
             path: path.to_owned(),
             id,
             key,
         })
+    }
+
+    /// The key that the file has at this moment.
+    ///
+    /// # Errors
+    /// As [`KeyFile::open`].
+    pub(super) fn read_again(&self) -> Result<Secret32, KeyringError> {
+        read_key(&self.path)
     }
 
     /// The file.

@@ -86,6 +86,20 @@ pub(super) fn content(bytes: &[u8]) -> Content {
     }
 }
 
+/// Whether a file that starts with these bytes (its first 4096, or all of it) holds keys: it is a
+/// keyring of any kind, damaged or not, or one bare key.
+#[must_use]
+pub fn holds_keys(start: &[u8]) -> bool {
+    // Both kinds of JSON keyring have this member, and no report has.
+    let has_elements = || start.windows(10).any(|window| window == b"\"elements\"");
+    match content(start) {
+        Content::Empty => false,
+        Content::Plugin | Content::MariaDb => true,
+        Content::Json => has_elements(),
+        Content::Other(looks_like) => looks_like == LooksLike::BareKey,
+    }
+}
+
 fn looks_like(bytes: &[u8]) -> LooksLike {
     if bytes.starts_with(b"\xFDbin") {
         LooksLike::EncryptedLog

@@ -269,6 +269,11 @@ pub(super) fn check_plain(
     }
 }
 
+/// The id of the key that logs will be under.
+pub(super) fn log_key_id(keys: &Keyring) -> KeyId {
+    key_id(keys.mariadb_options().key_id.unwrap_or(LOG_KEY_ID))
+}
+
 fn key_id(id: u32) -> KeyId {
     KeyId::new(id.to_string().as_bytes())
 }

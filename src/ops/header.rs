@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::header_backup::{self, Header};
+use super::in_use::Lookout;
 use super::rekey::{encryption_header, first_chunk, open, write_header};
 use super::transfer::Output;
 use crate::error::{Error, Refusal};
@@ -143,7 +144,7 @@ pub fn restore(
     options: RestoreOptions,
 ) -> Result<Restored, Error> {
     let (header, parsed) = read_header(from)?;
-    let source = open(log)?;
+    let source = open(log, &Lookout::default())?;
     header_backup::recover(&source, false, false)?;
     let start = read_start(&source)?;
     let before = first_chunk(&start, log)?;
@@ -158,7 +159,7 @@ pub fn restore(
     }
     let written = before != header;
     if written {
-        header_backup::replace(&source, before, header)?;
+        header_backup::replace(&source, before, header, &|| Ok(()))?;
     }
     Ok(Restored {
         key_id: parsed.key_id,

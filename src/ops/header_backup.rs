@@ -22,9 +22,9 @@ use sha2::{Digest, Sha256};
 
 use crate::bytes::Cursor;
 use crate::error::{Error, Refusal};
-use crate::io::TransferError;
 use crate::io::sink::{AtomicFile, SinkOptions, directory_of, sync_directory};
 use crate::io::source::FileSource;
+use crate::io::{TransferError, inputs};
 use crate::log::header::{BODY_OFFSET, LENGTH};
 
 const SIGNATURE: &[u8; 17] = b"binlogsec-header\x01";
@@ -116,12 +116,19 @@ pub(super) fn open(path: &Path) -> Result<FileSource, TransferError> {
         .custom_flags(libc::O_NONBLOCK)
         .open(path)
         .map_err(TransferError::at(path, "write to"))?;
+    inputs::note_path(path);
     FileSource::from_file(file, path)
 }
 
 /// Replaces the header of a log that [`open`] has opened. At every instant either the log's header
-/// is whole or the backup has it.
-pub(super) fn replace(log: &FileSource, old: Header, new: Header) -> Result<(), TransferError> {
+/// is whole or the backup has it. `settle` comes when the new header is on the disk, and may write
+/// yet another one by [`write`].
+pub(super) fn replace(
+    log: &FileSource,
+    old: Header,
+    new: Header,
+    settle: &dyn Fn() -> Result<(), Error>,
+) -> Result<(), Error> {
     let path = log.path();
     let backup = HeaderBackup {
         old,
@@ -137,8 +144,22 @@ pub(super) fn replace(log: &FileSource, old: Header, new: Header) -> Result<(), 
     let sink = AtomicFile::create(&backup_path, options)?;
     sink.write_at(0, &backup.serialize())?;
     sink.commit()?;
-    write(log, &new)?;
-    remove(&backup_path)
+    // As late as can be: what a server has written since this header was read would be lost.
+    let result = if read_header(log)? == old {
+        write(log, &new)?;
+        settle()
+    } else {
+        Err(Error::refused(path, Refusal::Changed))
+    };
+    remove(&backup_path)?;
+    result
+}
+
+/// The header that a log has at this moment.
+pub(super) fn read_header(log: &FileSource) -> Result<Header, TransferError> {
+    let mut header = [0; LENGTH];
+    log.read_at(0, &mut header)?;
+    Ok(header)
 }
 
 /// Looks for what an interrupted change has left, and brings it to an end. A header that is half
@@ -157,8 +178,7 @@ pub(super) fn recover(
         |reason: fn(PathBuf) -> Refusal| Error::refused(path, reason(backup_path.clone()));
     let backup =
         read(&backup_path)?.ok_or_else(|| refused(|backup| Refusal::BackupDamaged { backup }))?;
-    let mut header = [0; LENGTH];
-    log.read_at(0, &mut header)?;
+    let header = read_header(log)?;
     let recovery = if body_start(log)? != backup.body_start || !backup.is_between(&header) {
         return Err(refused(|backup| Refusal::ForeignBackup { backup }));
     } else if header == backup.old || header == backup.new {
@@ -181,7 +201,7 @@ pub(super) fn recover(
 }
 
 fn read(path: &Path) -> Result<Option<HeaderBackup>, TransferError> {
-    let source = FileSource::open(path)?;
+    let source = FileSource::glance(path)?;
     // One more than there should be, so that a longer file is told.
     let mut bytes = vec![0; BACKUP_LENGTH.saturating_add(1)];
     let length = source.read_at(0, &mut bytes)?;
@@ -195,7 +215,7 @@ fn body_start(log: &FileSource) -> Result<[u8; BODY_START], TransferError> {
 }
 
 /// One write, and through to the disk.
-fn write(log: &FileSource, header: &Header) -> Result<(), TransferError> {
+pub(super) fn write(log: &FileSource, header: &Header) -> Result<(), TransferError> {
     let (file, path) = (log.file()?, log.path());
     file.write_all_at(header, 0)
         .map_err(TransferError::at(path, "write the header of"))?;

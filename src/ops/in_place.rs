@@ -4,29 +4,38 @@
 //! that. It is written through to the disk, read back, decrypted and compared with the plaintext
 //! byte for byte; only then it takes the log's name, in one rename. At every instant the name
 //! leads to a whole log in its old or its new form.
+//!
+//! The plaintext stays beside it under a second name until the key has been looked at once more: the
+//! server may rotate its key meanwhile, and purge this one. Why no log is lost to that, whenever it
+//! happens, is told in [`key_guard`](super::key_guard).
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Advice;
 
+mod unfinished;
+
+use self::unfinished::{Unfinished, aside_name};
 use super::batch;
 use super::encrypt::{EncryptOptions, Encrypted, FileResult, PlainLog, no_matter};
 use super::encrypt_mariadb::Plan;
+use super::encrypt_mariadb::log_key_id;
 use super::envelope::{self, Envelope};
-use super::in_use::{LastEntries, check_openers, lock, real_path};
+use super::in_use::{LastEntries, Lookout, lock, real_path};
+use super::key_guard::KeyGuard;
 use super::targets::{Target, Targets, each_once, is_index};
 use super::transfer::Output;
 use crate::error::{Error, Refusal};
 use crate::io::TransferError;
 use crate::io::metadata::{self, FileState};
 use crate::io::pipeline::{self, NoProgress, Progress};
-use crate::io::sink::{AtomicFile, SinkOptions, directory_of, remove_leftovers};
+use crate::io::sink::{AtomicFile, Replaced, SinkOptions, directory_of, remove_leftovers};
 use crate::io::source::{FileSource, SourceReader};
-use crate::keyring::{Keyring, NamedKey};
-use crate::log::header::{BODY_OFFSET, LENGTH};
+use crate::keyring::{KeyWatch, Keyring, NamedKey};
+use crate::log::header::{BODY_OFFSET, EncryptionHeader, LENGTH};
 
 /// How to work in place.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,8 +50,9 @@ pub struct InPlaceOptions {
 /// Under what logs are encrypted, and so the server that reads them.
 #[derive(Debug, Clone, Copy)]
 pub enum InPlaceKeys<'a> {
-    /// A MySQL server, by one of its keys.
-    Mysql(&'a NamedKey),
+    /// A MySQL server, by one of its keys, and where that comes from: it is looked at again during the
+    /// run.
+    Mysql(&'a NamedKey, &'a Keyring),
     /// A MariaDB server, by its key files; key and cipher are chosen as
     /// [`encrypt_mariadb`](crate::ops::encrypt_mariadb) does.
     Mariadb(&'a Keyring),
@@ -55,8 +65,10 @@ pub struct InPlaceOutcome {
     pub files: Vec<FileResult>,
     /// Names that could not be read at all.
     pub failures: Vec<Error>,
-    /// What killed runs had left behind in the logs' directories, and what was removed now.
+    /// What killed runs had left behind in the logs' directories, and what was removed or put back now.
     pub leftovers: Vec<PathBuf>,
+    /// What the user should know of the whole run.
+    pub notes: Vec<String>,
 }
 
 /// Encrypts every log that `names` stand for, where it lies.
@@ -68,29 +80,55 @@ pub fn encrypt_in_place(
     progress: &dyn Progress,
 ) -> InPlaceOutcome {
     let Targets {
-        files, failures, ..
-    } = Targets::expand(names);
+        files,
+        failures,
+        notices,
+        ..
+    } = Targets::expand_to_change(names);
     let (mut targets, directories) = real(each_once(files));
-    let leftovers: Vec<PathBuf> = directories
-        .iter()
-        .filter_map(|directory| remove_leftovers(directory, options.dry_run).ok())
-        .flatten()
-        .collect();
-    targets.retain(|target| !leftovers.contains(&target.path));
+    let mut outcome = InPlaceOutcome {
+        files: Vec::new(),
+        failures,
+        leftovers: Vec::new(),
+        notes: notices.iter().map(ToString::to_string).collect(),
+    };
     let indexes = names.iter().filter(|name| is_index(name));
     let indexes: Vec<PathBuf> = indexes.cloned().collect();
-    let logs = targets.iter().map(|target| target.path.as_path());
+    let logs: Vec<PathBuf> = targets.iter().map(|target| target.path.clone()).collect();
+    let key_guard = keys.guard(&logs, indexes.clone());
+    let mut unfinished = Unfinished::default();
+    for directory in &directories {
+        let left = remove_leftovers(directory, options.dry_run);
+        outcome.leftovers.extend(left.into_iter().flatten());
+        unfinished.settle(directory, options.dry_run);
+    }
+    targets.retain(|target| {
+        !outcome.leftovers.contains(&target.path) && !unfinished.paths.contains(&target.path)
+    });
+    outcome.leftovers.append(&mut unfinished.settled);
+    outcome.failures.append(&mut unfinished.failures);
+    outcome.notes.extend(key_guard.unseen());
     let job = Job {
         keys,
         options,
         progress,
-        last_entries: LastEntries::new(&indexes, logs),
+        last_entries: LastEntries::new(&indexes, logs.iter().map(PathBuf::as_path)),
+        lookout: Lookout::default(),
+        key_guard,
+        put_back: unfinished.put_back,
     };
     let work = |path: &Path| Ok((path.to_owned(), job.encrypt(path)?));
-    InPlaceOutcome {
-        files: batch::for_all(targets, work, no_matter),
-        failures,
-        leftovers,
+    outcome.files = batch::for_all(targets, work, no_matter);
+    outcome
+}
+
+impl<'a> InPlaceKeys<'a> {
+    fn guard(self, logs: &[PathBuf], indexes: Vec<PathBuf>) -> KeyGuard<'a> {
+        let (keyring, id) = match self {
+            Self::Mysql(key, keyring) => (keyring, key.id.clone()),
+            Self::Mariadb(keyring) => (keyring, log_key_id(keyring)),
+        };
+        KeyGuard::new(None, KeyWatch::new(keyring, id), logs, indexes)
     }
 }
 
@@ -113,6 +151,10 @@ struct Job<'a> {
     options: InPlaceOptions,
     progress: &'a dyn Progress,
     last_entries: LastEntries,
+    lookout: Lookout,
+    key_guard: KeyGuard<'a>,
+    /// Logs that a killed run had replaced, and that have their plaintext back.
+    put_back: Vec<PathBuf>,
 }
 
 impl Job<'_> {
@@ -123,7 +165,7 @@ impl Job<'_> {
         };
         let source = FileSource::open(path)?;
         let log = match self.keys {
-            InPlaceKeys::Mysql(_) => PlainLog::new(source, options)?,
+            InPlaceKeys::Mysql(..) => PlainLog::new(source, options)?,
             InPlaceKeys::Mariadb(_) => PlainLog::of_mariadb(source, options)?,
         };
         if !self.options.allow_in_use {
@@ -136,7 +178,8 @@ impl Job<'_> {
         if FileState::new(&metadata) != state {
             return Err(Error::refused(path, Refusal::Changed));
         }
-        let unseen = check_openers(path, &metadata, self.options.allow_in_use)?;
+        let allow_readers = self.options.allow_in_use;
+        let unseen = self.lookout.check(path, &metadata, allow_readers)?;
         let (mut done, method) = self.prepare(&log)?;
         done.written = !self.options.dry_run;
         if metadata.nlink() > 1 {
@@ -149,8 +192,13 @@ impl Job<'_> {
             let note = "processes of other users could not be looked at: only root sees whether the server has the log open";
             done.notes.push(note.to_owned());
         }
+        if self.put_back.iter().any(|it| it == path) {
+            done.notes
+                .push("a killed run had left its plaintext aside, and it was put back".to_owned());
+        }
+        self.key_guard.before(path)?;
         if !self.options.dry_run {
-            self.replace(&log, method, state)?;
+            done.notes.extend(self.replace(&log, method, state)?);
         }
         Ok(done)
     }
@@ -159,7 +207,7 @@ impl Job<'_> {
     fn prepare(&self, log: &PlainLog) -> Result<(Encrypted, Method<'_>), Error> {
         let length = log.source.length();
         match self.keys {
-            InPlaceKeys::Mysql(key) => {
+            InPlaceKeys::Mysql(key, _) => {
                 let done = Encrypted::new(log.description.clone(), key, length);
                 Ok((done, Method::Envelope(key)))
             }
@@ -170,11 +218,19 @@ impl Job<'_> {
         }
     }
 
-    fn replace(&self, log: &PlainLog, method: Method<'_>, state: FileState) -> Result<(), Error> {
+    /// Makes the encrypted log, and puts it in the place of the plaintext. Returns what there is to
+    /// say of it.
+    fn replace(
+        &self,
+        log: &PlainLog,
+        method: Method<'_>,
+        state: FileState,
+    ) -> Result<Option<String>, Error> {
         let path = log.source.path();
         let options = SinkOptions {
             force: true,
             sync: true,
+            replaces_input: true,
             ..SinkOptions::default()
         };
         let sink = AtomicFile::create(path, options)?;
@@ -195,8 +251,54 @@ impl Job<'_> {
         if FileState::new(&now) != state {
             return Err(Error::refused(path, Refusal::Changed));
         }
-        check_openers(path, &now, self.options.allow_in_use)?;
-        Ok(sink.commit()?)
+        self.lookout.check(path, &now, self.options.allow_in_use)?;
+        self.key_guard.before(path)?;
+        let aside = aside_name(path);
+        let replaced = sink.replace(&aside)?;
+        self.settle(log, replaced, state)
+    }
+
+    /// The log has been replaced, and its plaintext is aside: lets it go, or puts it back.
+    fn settle(
+        &self,
+        log: &PlainLog,
+        replaced: Replaced,
+        state: FileState,
+    ) -> Result<Option<String>, Error> {
+        let path = log.source.path();
+        let looked = self.key_guard.after(path).and_then(|()| {
+            // What somebody wrote into the plaintext until now would go with it.
+            let now = FileState::new(&examine(log.source.file()?, path)?);
+            if now.has_same_content(&state) {
+                Ok(())
+            } else {
+                Err(Error::refused(path, Refusal::Changed))
+            }
+        });
+        let Err(error) = looked else {
+            replaced.keep()?;
+            return Ok(None);
+        };
+        if self.has_newer_key(&replaced) {
+            replaced.keep()?;
+            let note =
+                "the server rotated its key meanwhile, and has put this log under the new one";
+            return Ok(Some(note.to_owned()));
+        }
+        if replaced.undo()? {
+            return Err(error);
+        }
+        let aside = path.with_file_name(aside_name(path));
+        Err(Error::refused(path, Refusal::PlaintextAside { aside }))
+    }
+
+    /// Whether the server has put the log under a newer key in the meantime.
+    fn has_newer_key(&self, replaced: &Replaced) -> bool {
+        let mut header = [0; LENGTH];
+        let read = replaced.new_file().read_exact_at(&mut header, 0);
+        read.is_ok()
+            && EncryptionHeader::parse(&header)
+                .is_ok_and(|header| self.key_guard.is_newer(&header.key_id))
     }
 }
 

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs::{Metadata, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::listed::read_index;
 use super::targets::is_index;
 use crate::error::{Error, Refusal};
 use crate::io::TransferError;
-use crate::io::openers::Openers;
+use crate::io::openers::{OpenFiles, Openers};
 use crate::io::sink::directory_of;
 use crate::io::source::FileSource;
 
@@ -51,28 +53,66 @@ impl LastEntries {
     }
 }
 
-/// Refuses a file that others have open: to write in any case, to read unless that is allowed.
-/// Says whether there were processes that could not be looked at.
-pub(super) fn check_openers(
-    path: &Path,
-    metadata: &Metadata,
-    allow_readers: bool,
-) -> Result<bool, Error> {
-    let Openers {
-        readers,
-        writers,
-        incomplete,
-    } = Openers::of(metadata);
-    if !writers.is_empty() {
-        return Err(Error::refused(
-            path,
-            Refusal::OpenForWriting { pids: writers },
-        ));
+/// What processes have open, looked up once for a whole run, and again only where the last look is so
+/// long ago that looks are a small part of the time.
+#[derive(Debug, Default)]
+pub(super) struct Lookout(Mutex<Option<Look>>);
+
+#[derive(Debug)]
+struct Look {
+    begun: Instant,
+    took: Duration,
+    found: Arc<OpenFiles>,
+}
+
+impl Lookout {
+    /// A look counts for so long, or for so many times as long as it took.
+    const FRESH: Duration = Duration::from_secs(2);
+    const TIMES: u32 = 50;
+
+    fn look(&self) -> Arc<OpenFiles> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_fresh = |look: &&Look| {
+            let lasts = look.took.saturating_mul(Self::TIMES).max(Self::FRESH);
+            look.begun.elapsed() < lasts
+        };
+        if let Some(look) = last.as_ref().filter(is_fresh) {
+            return Arc::clone(&look.found);
+        }
+        let begun = Instant::now();
+        let found = Arc::new(OpenFiles::look());
+        *last = Some(Look {
+            begun,
+            took: begun.elapsed(),
+            found: Arc::clone(&found),
+        });
+        found
     }
-    if !readers.is_empty() && !allow_readers {
-        return Err(Error::refused(path, Refusal::Open { pids: readers }));
+
+    /// Refuses a file that others have open: to write in any case, to read unless that is allowed.
+    /// Says whether there were processes that could not be looked at.
+    pub(super) fn check(
+        &self,
+        path: &Path,
+        metadata: &Metadata,
+        allow_readers: bool,
+    ) -> Result<bool, Error> {
+        let Openers {
+            readers,
+            writers,
+            incomplete,
+        } = self.look().openers(metadata);
+        if !writers.is_empty() {
+            return Err(Error::refused(
+                path,
+                Refusal::OpenForWriting { pids: writers },
+            ));
+        }
+        if !readers.is_empty() && !allow_readers {
+            return Err(Error::refused(path, Refusal::Open { pids: readers }));
+        }
+        Ok(incomplete)
     }
-    Ok(incomplete)
 }
 
 /// Keeps other processes of this toolkit away from a file for as long as it is open. A file system

@@ -5,6 +5,7 @@ use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::existing::spared_by_keyrings;
 use super::in_use::{lock, real_path};
 use crate::crypto::random;
 use crate::error::{Error, Refusal};
@@ -18,6 +19,12 @@ use crate::log::key_id::KeyId;
 
 /// For the owner alone.
 const MODE: u32 = 0o600;
+/// Said of a keyring that may be another user's than the server's.
+const OWNER_NOTE: &str = "it belongs to the user who made it: give it to the server's user";
+/// What the name of a keyring that was replaced ends with. Servers look at `.backup` alone.
+const REPLACED: &str = ".replaced";
+/// Keyrings of one name that may have been replaced.
+const MOST_REPLACED: u32 = 10_000;
 
 /// What was written.
 #[derive(Debug)]
@@ -48,9 +55,8 @@ pub fn create(
     let mut entries = Vec::new();
     let id = add_generation(&mut entries, Some(server_uuid), &random::secret()?)
         .map_err(|error| Error::keyring_edit(path, error))?;
-    let writer = Writer::create(path, KeyringFormat::native(kind), &entries, force)?;
-    let note = "it belongs to the user who made it: give it to the server's user";
-    writer.commit(Some(id), &[note])
+    let writer = Writer::create(path, KeyringFormat::native(kind), &entries, (force, false))?;
+    writer.commit(Some(id), Some(OWNER_NOTE.to_owned()))
 }
 
 /// Adds the next generation of a server's binary log key, and takes it into use. All other keys
@@ -82,16 +88,15 @@ pub fn add_key(
     let mut entries = keyring.into_entries();
     let id = add_generation(&mut entries, server_uuid, &random::secret()?)
         .map_err(|error| Error::keyring_edit(path, error))?;
-    let writer = Writer::create(path, format, &entries, true)?;
+    let writer = Writer::create(path, format, &entries, (true, true))?;
     keep_owner(&before, writer.sink.file()?, path)?;
     let now = path.metadata().map_err(&examine)?;
     if FileState::new(&now) != FileState::new(&before) {
         return Err(Error::refused(path, Refusal::Changed));
     }
-    let note = "it was readable by others; now it is for its owner alone";
     let was_open = before.permissions().mode() & 0o077 != 0;
-    let notes: &[&str] = if was_open { &[note] } else { &[] };
-    writer.commit(Some(id), notes)
+    let note = "it was readable by others; now it is for its owner alone".to_owned();
+    writer.commit(Some(id), was_open.then_some(note))
 }
 
 /// Writes everything that a keyring holds in the other format, or in the same one as servers of
@@ -117,12 +122,9 @@ pub fn convert(
         return Err(TransferError::SameFile { path }.into());
     }
     let entries = keyring.into_entries();
-    let writer = Writer::create(to, KeyringFormat::native(kind), &entries, force)?;
-    let note = "it belongs to the user who made it: give it to the server's user";
-    match keep_owner(&metadata, writer.sink.file()?, to) {
-        Ok(()) => writer.commit(None, &[]),
-        Err(_) => writer.commit(None, &[note]),
-    }
+    let writer = Writer::create(to, KeyringFormat::native(kind), &entries, (force, false))?;
+    let is_kept = keep_owner(&metadata, writer.sink.file()?, to).is_ok();
+    writer.commit(None, (!is_kept).then(|| OWNER_NOTE.to_owned()))
 }
 
 /// Reads a keyring that its server is done with.
@@ -152,7 +154,7 @@ impl Writer {
         path: &Path,
         format: KeyringFormat,
         entries: &[Entry],
-        force: bool,
+        (force, replaces_input): (bool, bool),
     ) -> Result<Self, Error> {
         let bytes = format
             .write(entries)
@@ -162,6 +164,8 @@ impl Writer {
             SinkOptions {
                 force,
                 sync: true,
+                spares: spared_by_keyrings,
+                replaces_input,
                 ..SinkOptions::default()
             },
         )?;
@@ -173,19 +177,56 @@ impl Writer {
         })
     }
 
-    fn commit(self, key_id: Option<KeyId>, notes: &[&str]) -> Result<KeyringWritten, Error> {
+    fn commit(self, key_id: Option<KeyId>, note: Option<String>) -> Result<KeyringWritten, Error> {
         let path = self.sink.target().to_owned();
         // Again: a change of owner may have changed it.
         private(self.sink.file()?).map_err(TransferError::at(&path, "set the mode of"))?;
-        self.sink.commit()?;
+        let kept = keep_old(&path)?;
+        if let Err(error) = self.sink.commit() {
+            // What was not replaced needs no second name.
+            let _ = kept.map(std::fs::remove_file);
+            return Err(error.into());
+        }
+        let kept = kept.map(|kept| {
+            format!(
+                "the file from before is kept as {}: remove it when no log needs its keys",
+                kept.display()
+            )
+        });
         Ok(KeyringWritten {
             path,
             format: self.format,
             entries: self.entries,
             key_id,
-            notes: notes.iter().map(|&note| note.to_owned()).collect(),
+            notes: note.into_iter().chain(kept).collect(),
         })
     }
+}
+
+/// Gives the file that will be replaced a second name, beside its own: losing a keyring loses logs.
+/// An empty file has nothing to keep.
+fn keep_old(path: &Path) -> Result<Option<PathBuf>, TransferError> {
+    match path.metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Ok(metadata) if metadata.len() == 0 => return Ok(None),
+        metadata => metadata.map_err(TransferError::at(path, "examine"))?,
+    };
+    for number in 1..=MOST_REPLACED {
+        let mut name = path.as_os_str().to_owned();
+        name.push(REPLACED);
+        if number > 1 {
+            name.push(format!("-{number}"));
+        }
+        let kept = PathBuf::from(name);
+        match std::fs::hard_link(path, &kept) {
+            Ok(()) => return Ok(Some(kept)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(TransferError::at(path, "keep a second name for")(error)),
+        }
+    }
+    Err(TransferError::Exists {
+        path: path.to_owned(),
+    })
 }
 
 fn private(file: &File) -> std::io::Result<()> {

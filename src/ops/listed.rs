@@ -100,6 +100,19 @@ pub fn read_index(index: &Path) -> Result<Vec<Listed>, TransferError> {
         .collect())
 }
 
+/// The last log that an index lists, which its server writes; read anew, and no more of the index
+/// than its end. `None` when it cannot be read, or lists nothing.
+pub(super) fn last_entry(index: &Path) -> Option<PathBuf> {
+    const END: u64 = 2 * LONGEST_PATH as u64;
+    let source = FileSource::glance(index).ok()?;
+    let mut end = vec![0; usize::try_from(END).ok()?];
+    let from = source.length().saturating_sub(END);
+    let read = source.read_at(from, &mut end).ok()?;
+    end.truncate(read);
+    let entry = index::entries(&end).last()?;
+    Some(Finder::new(index).find(entry).path)
+}
+
 fn why_no_index(content: &[u8]) -> Option<&'static str> {
     if content.contains(&0) {
         Some("it is no index: it has zero bytes, which no path has")

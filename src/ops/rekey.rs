@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::batch;
 use super::envelope;
+use super::existing::spared_by_others;
 pub use super::header_backup::Recovery;
 use super::header_backup::{self, Header};
-use super::in_use::{check_openers, lock, real_path};
+use super::in_use::{Lookout, lock, real_path};
+use super::key_guard::KeyGuard;
 use super::targets::{Target, each_once};
 use crate::error::{Error, Refusal};
 use crate::event::format_description::FormatDescription;
@@ -14,7 +16,7 @@ use crate::io::pipeline::{self, NoProgress};
 use crate::io::sink::{AtomicFile, SinkOptions};
 use crate::io::source::FileSource;
 use crate::io::{TransferError, location};
-use crate::keyring::{Keyring, NamedKey};
+use crate::keyring::{KeyWatch, Keyring, NamedKey};
 use crate::log::LogKind;
 use crate::log::header::{BODY_OFFSET, EncryptionHeader};
 use crate::log::key_id::KeyId;
@@ -68,24 +70,58 @@ pub enum Change {
     None,
 }
 
+/// A key to put logs under, and where it comes from: it is looked at again during the run.
+#[derive(Debug, Clone, Copy)]
+pub struct NewKey<'a> {
+    /// The key.
+    pub key: &'a NamedKey,
+    /// Its source.
+    pub keyring: &'a Keyring,
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct RekeyOutcome {
+    /// Every log's result.
+    pub files: Vec<FileResult>,
+    /// What the user should know of the whole run.
+    pub note: Option<String>,
+}
+
 /// Puts many logs under another key, in parallel. One that is there by several names is worked on
 /// once.
 #[must_use]
 pub fn rekey(
     targets: Vec<Target>,
     old: &Keyring,
-    new: &NamedKey,
+    new: NewKey<'_>,
     options: &RekeyOptions,
-) -> Vec<FileResult> {
-    let work = |path: &Path| Ok((path.to_owned(), rekey_one(path, old, new, options)?));
-    batch::for_all(each_once(targets), work, no_matter)
+) -> RekeyOutcome {
+    let targets = each_once(targets);
+    let logs = targets.iter().map(|target| &target.path);
+    let logs: Vec<_> = logs.filter_map(|log| real_path(log).ok()).collect();
+    let watch = KeyWatch::new(new.keyring, new.key.id.clone());
+    let from = (!std::ptr::eq(old, new.keyring)).then_some(old);
+    let run = Run {
+        old,
+        new: new.key,
+        options,
+        key_guard: KeyGuard::new(from, watch, &logs, Vec::new()),
+        lookout: Lookout::default(),
+    };
+    let work = |path: &Path| Ok((path.to_owned(), run.rekey(path)?));
+    RekeyOutcome {
+        files: batch::for_all(targets, work, no_matter),
+        note: run.key_guard.unseen(),
+    }
 }
 
 /// Brings interrupted changes of headers to an end, and does nothing else.
 #[must_use]
 pub fn recover(targets: Vec<Target>, dry_run: bool) -> Vec<FileResult> {
+    let lookout = Lookout::default();
     let work = |path: &Path| {
-        let log = open(path)?;
+        let log = open(path, &lookout)?;
         let recovery = header_backup::recover(&log, true, dry_run)?;
         let done = Rekeyed {
             change: Change::None,
@@ -116,7 +152,7 @@ fn no_matter(error: Error) -> Result<Refusal, Error> {
 }
 
 /// Opens a log whose header may be changed: nobody else writes it.
-pub(super) fn open(path: &Path) -> Result<FileSource, Error> {
+pub(super) fn open(path: &Path, lookout: &Lookout) -> Result<FileSource, Error> {
     if location::is_url(path) {
         return Err(TransferError::NotLocal {
             path: path.to_owned(),
@@ -129,76 +165,120 @@ pub(super) fn open(path: &Path) -> Result<FileSource, Error> {
         .file()?
         .metadata()
         .map_err(TransferError::at(path, "examine"))?;
-    check_openers(path, &metadata, true)?;
+    lookout.check(path, &metadata, true)?;
     Ok(log)
 }
 
-/// Opens a log and brings to an end what an interrupted run has left of it. Of an object, that is
-/// the object as it was.
-fn open_recovered(
-    path: &Path,
-    options: &RekeyOptions,
-) -> Result<(FileSource, Option<Recovery>), Error> {
-    if location::is_url(path) {
-        return Ok((FileSource::open(path)?, None));
-    }
-    let log = open(path)?;
-    let recovery = header_backup::recover(&log, options.recover, options.dry_run)?;
-    Ok((log, recovery))
+/// What the logs of one run share.
+struct Run<'a> {
+    old: &'a Keyring,
+    new: &'a NamedKey,
+    options: &'a RekeyOptions,
+    key_guard: KeyGuard<'a>,
+    lookout: Lookout,
 }
 
-fn rekey_one(
-    path: &Path,
-    old: &Keyring,
-    new: &NamedKey,
-    options: &RekeyOptions,
-) -> Result<Rekeyed, Error> {
-    let (log, recovery) = open_recovered(path, options)?;
-    let start = read_enough(&log)?;
-    let header = encryption_header(&start, path)?;
-    let Unlocked {
-        password,
-        description,
-        ..
-    } = unlock(&header, &start, old)?.map_err(|error| Error::log(path, error))?;
-    let is_under_it =
-        header.key_id == new.id && envelope::unwrap_password(new, &header) == password;
-    let mut done = Rekeyed {
-        change: Change::None,
-        recovery,
-        old_key_id: Some(header.key_id),
-        new_key_id: Some(new.id.clone()),
-        description,
-        notes: Vec::new(),
-    };
-    if is_under_it {
-        return Ok(done);
+impl Run<'_> {
+    /// Opens a log and brings to an end what an interrupted run has left of it. Of an object, that
+    /// is the object as it was.
+    fn open_recovered(&self, path: &Path) -> Result<(FileSource, Option<Recovery>), Error> {
+        if location::is_url(path) {
+            return Ok((FileSource::open(path)?, None));
+        }
+        let log = open(path, &self.lookout)?;
+        let recovery = header_backup::recover(&log, self.options.recover, self.options.dry_run)?;
+        Ok((log, recovery))
     }
-    let rewrapped = envelope::wrap(new, &password)?;
-    prove(&rewrapped, new, &password, path)?;
-    done.change = if options.dry_run {
-        Change::WouldWrite
-    } else {
-        put(&log, first_chunk(&start, path)?, rewrapped, options)?;
-        Change::Written
-    };
-    Ok(done)
-}
 
-/// Puts the new header in the place of the old one, of which a copy is kept if that is asked for.
-fn put(
-    log: &FileSource,
-    before: Header,
-    after: Header,
-    options: &RekeyOptions,
-) -> Result<(), TransferError> {
-    if let Some(backup) = &options.backup_header {
-        write_header(backup, &before, false)?;
+    fn rekey(&self, path: &Path) -> Result<Rekeyed, Error> {
+        let new = self.new;
+        let (log, recovery) = self.open_recovered(path)?;
+        let start = read_enough(&log)?;
+        let header = encryption_header(&start, path)?;
+        let Unlocked {
+            password,
+            description,
+            ..
+        } = unlock(&header, &start, self.old)?.map_err(|error| Error::log(path, error))?;
+        let is_under_it =
+            header.key_id == new.id && envelope::unwrap_password(new, &header) == password;
+        let mut done = Rekeyed {
+            change: Change::None,
+            recovery,
+            old_key_id: Some(header.key_id),
+            new_key_id: Some(new.id.clone()),
+            description,
+            notes: Vec::new(),
+        };
+        if is_under_it {
+            return Ok(done);
+        }
+        let rewrapped = envelope::wrap(new, &password)?;
+        prove(&rewrapped, new, &password, path)?;
+        self.key_guard.before(path)?;
+        done.change = if self.options.dry_run {
+            Change::WouldWrite
+        } else {
+            let headers = (first_chunk(&start, path)?, rewrapped);
+            self.put(&log, headers, &password)?;
+            Change::Written
+        };
+        Ok(done)
     }
-    if location::is_url(log.path()) {
-        rewrite(log, &after)
-    } else {
-        header_backup::replace(log, before, after)
+
+    /// Puts the new header in the place of the old one, of which a copy is kept if that is asked
+    /// for.
+    fn put(
+        &self,
+        log: &FileSource,
+        (before, after): (Header, Header),
+        password: &Secret32,
+    ) -> Result<(), Error> {
+        let path = log.path();
+        if let Some(backup) = &self.options.backup_header {
+            write_header(backup, &before, false)?;
+        }
+        if location::is_url(path) {
+            return Ok(rewrite(log, &after)?);
+        }
+        let settle = || self.settle(log, (before, after), password);
+        header_backup::replace(log, before, after, &settle)
+    }
+
+    /// The new header is on the disk: if its key does not stay, another one takes its place.
+    ///
+    /// A server that rotates its key may have put the log under the newest key meanwhile: that stays.
+    /// Or it had done so at the very moment when our header was written over its own, and the old
+    /// header's key is purged soon: so the log is put under the newest key that there is, which this
+    /// rotation does not purge, and any later one takes along. Where no keyring tells, the old header
+    /// is put back.
+    fn settle(
+        &self,
+        log: &FileSource,
+        (before, after): (Header, Header),
+        password: &Secret32,
+    ) -> Result<(), Error> {
+        const ATTEMPTS: usize = 5;
+        let Err(error) = self.key_guard.after(log.path()) else {
+            return Ok(());
+        };
+        let mut written = after;
+        for _ in 0..ATTEMPTS {
+            if header_backup::read_header(log)? != written {
+                break;
+            }
+            let newest = self.key_guard.newest_key();
+            written = match &newest {
+                Some(key) => envelope::wrap(key, password)?,
+                None => before,
+            };
+            header_backup::write(log, &written)?;
+            let now = self.key_guard.newest_key();
+            if now.map(|key| key.id) == newest.map(|key| key.id) {
+                break;
+            }
+        }
+        Err(error)
     }
 }
 
@@ -263,6 +343,7 @@ pub(super) fn write_header(
         SinkOptions {
             force,
             sync: true,
+            spares: spared_by_others,
             ..SinkOptions::default()
         },
     )?;

@@ -84,7 +84,7 @@ pub(super) fn is_encrypted_form_of(
 }
 
 fn open(output: &Path) -> Result<Option<FileSource>, TransferError> {
-    match FileSource::open(output) {
+    match FileSource::glance(output) {
         Ok(source) => Ok(Some(source)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::listed::{self, IndexNotice, Place};
 use super::shard::Shard;
-use crate::error::Error;
+use crate::error::{Error, Refusal};
 use crate::event;
 use crate::io::TransferError;
+use crate::io::sink::directory_of;
 use crate::io::source::FileSource;
 use crate::io::{listing, location};
 use crate::log::header;
@@ -57,6 +58,8 @@ pub struct Targets {
     pub notices: Vec<IndexNotice>,
     shard: Option<Shard>,
     seen: u64,
+    /// Whether the files will be changed.
+    to_change: bool,
 }
 
 impl Targets {
@@ -67,6 +70,19 @@ impl Targets {
         Self::expand_shard(names, None)
     }
 
+    /// The same for files that will be changed. A copied index may list the logs of the server that
+    /// it comes from, by their absolute paths: what an index lists outside of its own directory is a
+    /// failure here, or stands for the file of that name beside the index, if there is one.
+    #[must_use]
+    pub fn expand_to_change(names: &[PathBuf]) -> Self {
+        let mut targets = Self {
+            to_change: true,
+            ..Self::default()
+        };
+        targets.add_names(names);
+        targets
+    }
+
     /// The same, of which the files of one shard are kept. What cannot be read is told to all.
     #[must_use]
     pub fn expand_shard(names: &[PathBuf], shard: Option<Shard>) -> Self {
@@ -74,19 +90,23 @@ impl Targets {
             shard,
             ..Self::default()
         };
+        targets.add_names(names);
+        targets
+    }
+
+    fn add_names(&mut self, names: &[PathBuf]) {
         for name in names {
             let name = &*location::local(name);
             if location::is_url(name) && location::is_directory(name) {
-                targets.add_prefix(name);
+                self.add_prefix(name);
             } else if name.is_dir() {
-                targets.add_directory(name);
+                self.add_directory(name);
             } else if names_index(name) {
-                targets.add_index(name);
+                self.add_index(name);
             } else {
-                targets.add(name.to_owned(), Path::new(""), Origin::Named);
+                self.add(name.to_owned(), Path::new(""), Origin::Named);
             }
         }
-        targets
     }
 
     /// Adds a file that lies in `base`, if it belongs to the shard.
@@ -139,11 +159,31 @@ impl Targets {
             Ok(logs) => {
                 self.notices.extend(listed::notices(index, &logs));
                 for log in logs {
+                    if self.to_change && !self.may_change(index, &log.path) {
+                        continue;
+                    }
                     self.add(log.path, directory, Origin::Index(log.place));
                 }
             }
             Err(error) => self.failures.push(error.into()),
         }
+    }
+
+    /// Whether a log of an index may be worked on: it lies in or below the index's own directory, by
+    /// whatever links. What is nowhere is told of when it is opened.
+    fn may_change(&mut self, index: &Path, log: &Path) -> bool {
+        let real = |path: &Path| directory_of(path).canonicalize().ok();
+        let is_near = match (real(index), real(log)) {
+            (Some(here), Some(there)) => there.starts_with(here),
+            (None, _) | (_, None) => true,
+        };
+        if is_near || log.symlink_metadata().is_err() {
+            return true;
+        }
+        let index = index.to_owned();
+        self.failures
+            .push(Error::refused(log, Refusal::Elsewhere { index }));
+        false
     }
 }
 

@@ -12,6 +12,7 @@
 pub(crate) mod checks;
 pub(crate) mod logs;
 pub(crate) mod openssl;
+pub(crate) mod rotation;
 pub(crate) mod system;
 pub(crate) mod tls;
 pub(crate) mod workdir;

@@ -1,13 +1,15 @@
 //! Where outputs go: directories that vanish, that may not be written or that are full, and what a
 //! signal leaves there.
 
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Child, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::common::names;
-use crate::common::system::{can_look_into, can_mount_on, can_trace, is_ignored, nobody};
+use crate::common::system::{NOBODY, can_look_into, can_mount_on, can_trace, is_ignored, nobody};
 use crate::lab::{Lab, finish, no_panic, said, wait, wait_until_open};
 
 /// A decryption from a pipe, which has read a log and waits for more of it.
@@ -165,9 +167,9 @@ fn a_full_file_system_gets_no_part_of_an_output() {
 #[test]
 fn what_may_not_be_read_or_written_is_said() {
     let lab = Lab::new();
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    let open = PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(lab.at(), open).unwrap();
-    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    let closed = PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(lab.path("log"), closed).unwrap();
     for (arguments, code) in [
         ("inspect log", 2),
@@ -259,6 +261,82 @@ fn a_link_is_followed_to_what_is_replaced() {
     assert_eq!(names(&lab.path("outs")), ["old"]);
 }
 
+/// What a stranger leaves in a directory where everybody may leave something leads nobody to other
+/// files, whatever the kernel allows.
+#[test]
+fn a_strangers_link_in_a_sticky_directory_is_not_followed() {
+    let lab = Lab::new();
+    let shared = lab.path("tmp");
+    std::fs::create_dir(&shared).unwrap();
+    std::fs::write(lab.path("precious"), "").unwrap();
+    let link = shared.join("x.json");
+    std::os::unix::fs::symlink(lab.path("precious"), &link).unwrap();
+    let give = |owner| std::os::unix::fs::lchown(&link, Some(owner), Some(owner)).is_ok();
+    if !give(NOBODY) {
+        println!("skipped: needs to give files to others (CAP_CHOWN)");
+        return;
+    }
+    let mode = |mode| std::fs::set_permissions(&shared, Permissions::from_mode(mode)).unwrap();
+    let commands = [
+        "check log --report json=tmp/x.json",
+        "decrypt log --keyring keyring --force -o tmp/x.json",
+    ];
+    mode(0o1777);
+    for arguments in commands {
+        let output = lab.run(arguments);
+        let message = said(&output);
+        // Where the kernel protects such links, it says so first.
+        let is_refused = message.contains("is a link of another user (id 65534)")
+            || message.contains("cannot examine tmp/x.json: Permission denied");
+        assert!(is_refused, "{arguments}: {message}");
+        assert_eq!(output.status.code(), Some(2), "{arguments}");
+        assert_eq!(lab.read("precious"), b"", "{arguments}");
+    }
+    // Our own link, and one in a directory of our own, are followed.
+    assert!(give(0));
+    let own = std::fs::metadata(lab.at()).unwrap().uid();
+    assert!(give(own));
+    assert_eq!(lab.run(commands[0]).status.code(), Some(0));
+    assert!(lab.read("precious").starts_with(b"{"));
+    mode(0o755);
+    assert!(give(NOBODY));
+    assert_eq!(lab.run(commands[0]).status.code(), Some(0));
+    assert!(link.is_symlink());
+}
+
+/// An error of looking at what is there is the answer, and no reason to go on.
+#[test]
+fn what_cannot_be_looked_at_is_not_replaced() {
+    if !can_trace() {
+        return;
+    }
+    for (calls, at) in [("newfstatat,statx", "out"), ("openat", "out")] {
+        let lab = Lab::new();
+        std::fs::write(lab.path("out"), "").unwrap();
+        let inject = format!("inject={calls}:error=EACCES");
+        let program = [
+            "strace",
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-P",
+            at,
+            "-e",
+            &inject,
+        ];
+        let arguments = "decrypt log --keyring keyring --force -o out";
+        let output = finish(lab.under(&program, arguments));
+        assert_eq!(output.status.code(), Some(2), "{calls}: {}", said(&output));
+        assert!(
+            said(&output).contains("Permission denied"),
+            "{}",
+            said(&output)
+        );
+        assert_eq!(lab.read("out"), b"", "{calls}");
+    }
+}
+
 /// `a/log` goes to `b/log`, which is to be read, too.
 #[test]
 fn an_output_never_takes_the_place_of_another_input() {
@@ -275,7 +353,7 @@ fn an_output_never_takes_the_place_of_another_input() {
                 "{command} -j1 {inputs} --output-dir b --force --keyring keyring"
             ));
             let message = said(&output);
-            let kept = "b/binlog.000001 is an input of this run, too; it is not replaced: name another directory";
+            let kept = "b/binlog.000001 is an input of this run, too; it is not replaced, with --force neither: name another output";
             assert!(message.contains(kept), "{message}");
             assert_eq!(output.status.code(), Some(2));
             assert!(lab.read("b/binlog.000001") == before, "{inputs}");

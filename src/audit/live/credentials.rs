@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::address::ServerAddress;
 use super::error::Problem;
 use crate::config::option_file::OptionFile;
+use crate::io::inputs;
 use crate::secret::SecretBytes;
 
 /// As whom to ask a server.
@@ -128,6 +129,7 @@ impl fmt::Debug for Found {
 /// Into a buffer that never grows: a vector that does leaves copies behind.
 fn read(path: &Path, limit: u64, what: &'static str) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let file = File::open(path).map_err(Problem::file(path, what))?;
+    inputs::note_path(path);
     let capacity = usize::try_from(limit).unwrap_or(0).saturating_add(1);
     let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
     let read = file.take(limit).read_to_end(&mut bytes);

@@ -162,6 +162,9 @@ fn of_file(path: &Path) -> Result<Vec<AnyRecipient>, RecipientError> {
     // What was named by mistake may be a secret.
     let mut text = Zeroizing::new(Vec::new());
     let file = File::open(path).map_err(failed)?;
+    if let Ok(metadata) = file.metadata() {
+        crate::io::inputs::note(&metadata);
+    }
     let read = file.take(LONGEST_FILE).read_to_end(&mut text);
     if u64::try_from(read.map_err(failed)?) == Ok(LONGEST_FILE) {
         let reason = format!("it has {LONGEST_FILE} bytes or more");

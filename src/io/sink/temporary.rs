@@ -1,17 +1,20 @@
 //! Temporaries: without a name where that can be, and with one that is removed on every way out.
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata, TryLockError};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat,
+};
 use rustix::io::{Errno, retry_on_intr};
-use tempfile::{Builder, TempPath};
 
+use super::place::Place;
 use super::{PRIVATE, SinkOptions, directory_of, not_named};
 use crate::io::TransferError;
 
@@ -44,7 +47,7 @@ pub fn remove_leftovers(directory: &Path, dry_run: bool) -> Result<Vec<PathBuf>,
     Ok(removed)
 }
 
-/// The prefix and six letters or digits, as `tempfile` makes them.
+/// The prefix and six letters or digits, as [`temporary_name`] makes them.
 fn is_temporary_name(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.strip_prefix(TEMPORARY_PREFIX.as_bytes())
@@ -54,7 +57,7 @@ fn is_temporary_name(name: &OsStr) -> bool {
 /// Whether a regular file, reached without following links, has nobody's lock.
 fn is_abandoned(path: &Path) -> bool {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let open = || rustix::fs::openat(CWD, path, flags, Mode::empty());
+    let open = || openat(CWD, path, flags, Mode::empty());
     let Ok(descriptor) = retry_on_intr(open) else {
         return false;
     };
@@ -64,112 +67,166 @@ fn is_abandoned(path: &Path) -> bool {
 
 /// A temporary that has a name, and so has to be removed.
 #[derive(Debug)]
-pub(super) struct NamedTemporary(Option<TempPath>);
+pub(super) struct NamedTemporary {
+    directory: Arc<OwnedFd>,
+    /// Its name in the directory; `None` once it is the output's.
+    name: Option<OsString>,
+}
+
+/// By the number of the directory's descriptor and by name.
+type Named = BTreeMap<(RawFd, OsString), Arc<OwnedFd>>;
 
 /// Those that a signal would leave behind. Whoever makes one or names one holds the lock meanwhile:
 /// so there is none on the disk that is not listed.
-static NAMED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+static NAMED: Mutex<Named> = Mutex::new(BTreeMap::new());
 
-fn named() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+/// Held for reading while a file is being replaced in two steps, which a signal lets come to an end.
+static REPLACING: RwLock<()> = RwLock::new(());
+
+fn named() -> MutexGuard<'static, Named> {
     NAMED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// For as long as this is held, no signal ends the process.
+pub(super) fn no_end() -> RwLockReadGuard<'static, ()> {
+    REPLACING.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// As long as this is held, no temporary gets a name, and none becomes an output: who tries, waits.
 #[derive(Debug)]
 pub struct Removed {
-    _none: MutexGuard<'static, BTreeSet<PathBuf>>,
+    _none: MutexGuard<'static, Named>,
+    _no_replacement: RwLockWriteGuard<'static, ()>,
 }
 
 /// Removes every temporary of this process; for the moment before a signal ends it, up to which the
-/// result is to be held.
+/// result is to be held. Waits for the end of replacements that are half done.
 #[must_use]
 pub fn remove_temporaries() -> Removed {
+    let no_replacement = REPLACING.write().unwrap_or_else(PoisonError::into_inner);
     let mut named = named();
-    for path in std::mem::take(&mut *named) {
-        let _ = std::fs::remove_file(path);
+    for ((_, name), directory) in std::mem::take(&mut *named) {
+        let _ = unlinkat(&*directory, &name, AtFlags::empty());
     }
-    Removed { _none: named }
+    Removed {
+        _none: named,
+        _no_replacement: no_replacement,
+    }
 }
 
 impl NamedTemporary {
     /// Makes a temporary that is listed from its first moment on.
     fn make<T>(
-        directory: &Path,
-        make: impl Fn(&Path) -> std::io::Result<T>,
+        directory: &Arc<OwnedFd>,
+        make: impl Fn(&OsStr) -> std::io::Result<T>,
     ) -> std::io::Result<(T, Self)> {
-        let listed = |path: &Path| {
+        const ATTEMPTS: usize = 100;
+        for _ in 0..ATTEMPTS {
+            let name = temporary_name()?;
             let mut named = named();
-            let made = make(path)?;
-            named.insert(path.to_owned());
-            Ok(made)
-        };
-        let (made, path) = Builder::new()
-            .prefix(TEMPORARY_PREFIX)
-            .make_in(directory, listed)?
-            .into_parts();
-        Ok((made, Self(Some(path))))
+            match make(&name) {
+                Ok(made) => {
+                    let key = (directory.as_raw_fd(), name.clone());
+                    named.insert(key, Arc::clone(directory));
+                    let temporary = Self {
+                        directory: Arc::clone(directory),
+                        name: Some(name),
+                    };
+                    return Ok((made, temporary));
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(std::io::ErrorKind::AlreadyExists.into())
     }
 
     /// Renames to the target; if that fails the temporary is removed.
     pub(super) fn persist(
         mut self,
-        target: &Path,
+        place: &Place,
         options: SinkOptions,
     ) -> Result<(), TransferError> {
-        let Some(path) = self.0.take() else {
+        let Some(name) = self.name.take() else {
             return Ok(());
         };
         let mut named = named();
-        let listed = path.to_path_buf();
         let renamed = if options.force {
-            path.persist(target)
+            renameat(&*self.directory, &name, &*place.directory, &place.name)
         } else {
-            path.persist_noclobber(target)
+            rename_to_nothing(&self.directory, &name, place)
         };
-        // One that could not be renamed is removed with the error.
-        let renamed = renamed.map_err(|failed| failed.error);
-        named.remove(&listed);
-        renamed.map_err(|error| not_named(target, error))
+        if renamed.is_err() {
+            let _ = unlinkat(&*self.directory, &name, AtFlags::empty());
+        }
+        named.remove(&(self.directory.as_raw_fd(), name));
+        drop(named);
+        renamed.map_err(|error| not_named(&place.path, error.into()))
+    }
+}
+
+/// Renames to a name that nobody has.
+fn rename_to_nothing(directory: &OwnedFd, name: &OsStr, place: &Place) -> Result<(), Errno> {
+    let flags = RenameFlags::NOREPLACE;
+    match renameat_with(directory, name, &*place.directory, &place.name, flags) {
+        // File systems and kernels without the flag: a link replaces nothing either.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            let flags = AtFlags::empty();
+            linkat(directory, name, &*place.directory, &place.name, flags)?;
+            unlinkat(directory, name, flags)
+        }
+        result => result,
     }
 }
 
 impl Drop for NamedTemporary {
     fn drop(&mut self) {
-        if let Some(path) = self.0.take() {
+        if let Some(name) = self.name.take() {
             let mut named = named();
-            named.remove(&*path);
-            drop(path);
+            let _ = unlinkat(&*self.directory, &name, AtFlags::empty());
+            named.remove(&(self.directory.as_raw_fd(), name));
         }
     }
 }
 
+/// A name that nobody guesses: the prefix and six letters or digits.
+fn temporary_name() -> std::io::Result<OsString> {
+    const SIGNS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut random = [0; 6];
+    getrandom::fill(&mut random).map_err(|error| std::io::Error::other(error.to_string()))?;
+    let place = |byte: u8| usize::from(byte).checked_rem(SIGNS.len());
+    let sign = |byte| SIGNS.get(place(byte)?).copied();
+    let signs = random.into_iter().filter_map(sign).map(char::from);
+    let name: String = TEMPORARY_PREFIX.chars().chain(signs).collect();
+    Ok(name.into())
+}
+
 /// A hidden file in the directory, which is claimed.
-pub(super) fn create_named(directory: &Path) -> Result<(File, NamedTemporary), TransferError> {
-    let create = |path: &Path| {
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(PRIVATE)
-            .open(path)?;
+pub(super) fn create_named(place: &Place) -> Result<(File, NamedTemporary), TransferError> {
+    let create = |name: &OsStr| {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(PRIVATE);
+        let open = || openat(&*place.directory, name, flags, mode);
+        let file = File::from(retry_on_intr(open)?);
         // Before it was claimed, another process may have taken it for a leftover.
         let is_gone = |metadata: Metadata| metadata.nlink() == 0;
         if !claim(&file) || file.metadata().is_ok_and(is_gone) {
-            let _ = std::fs::remove_file(path);
+            let _ = unlinkat(&*place.directory, name, AtFlags::empty());
             return Err(std::io::ErrorKind::AlreadyExists.into());
         }
         Ok(file)
     };
-    NamedTemporary::make(directory, create)
-        .map_err(TransferError::at(directory, "create a temporary file in"))
+    let shown = directory_of(&place.path);
+    NamedTemporary::make(&place.directory, create)
+        .map_err(TransferError::at(shown, "create a temporary file in"))
 }
 
 /// A file without a name in the directory; `None` where file system or kernel have none, or where
 /// it could not be given its name later.
-pub(super) fn open_unnamed(directory: &Path) -> std::io::Result<Option<File>> {
+pub(super) fn open_unnamed(directory: &OwnedFd) -> std::io::Result<Option<File>> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     let mode = Mode::RUSR | Mode::WUSR;
-    match retry_on_intr(|| rustix::fs::openat(CWD, directory, flags, mode)) {
+    match retry_on_intr(|| openat(directory, ".", flags, mode)) {
         Ok(descriptor) => {
             let file = File::from(descriptor);
             Ok(can_be_linked(&file).then_some(file))
@@ -191,25 +248,22 @@ fn descriptor_path(file: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
 }
 
-pub(super) fn link(file: &File, path: &Path) -> std::io::Result<()> {
+/// Gives an unnamed file a name in a directory.
+pub(super) fn link(file: &File, directory: &OwnedFd, name: &OsStr) -> std::io::Result<()> {
     let descriptor = descriptor_path(file);
-    Ok(rustix::fs::linkat(
-        CWD,
-        &descriptor,
-        CWD,
-        path,
-        AtFlags::SYMLINK_FOLLOW,
-    )?)
+    let flags = AtFlags::SYMLINK_FOLLOW;
+    Ok(linkat(CWD, &descriptor, directory, name, flags)?)
 }
 
 /// A link cannot replace, a rename can: so to replace a file, the unnamed one is given a temporary
 /// name first.
 pub(super) fn link_under_temporary_name(
     file: &File,
-    target: &Path,
+    place: &Place,
 ) -> Result<NamedTemporary, TransferError> {
-    let linked = NamedTemporary::make(directory_of(target), |path| link(file, path));
-    let ((), name) = linked.map_err(TransferError::at(target, "name"))?;
+    let make = |name: &OsStr| link(file, &place.directory, name);
+    let linked = NamedTemporary::make(&place.directory, make);
+    let ((), name) = linked.map_err(TransferError::at(&place.path, "name"))?;
     Ok(name)
 }
 
@@ -223,34 +277,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("out");
         std::fs::write(&target, b"theirs").unwrap();
-        let named = || {
-            let (_, name) = create_named(directory.path()).unwrap();
-            name
+        let force = SinkOptions {
+            force: true,
+            ..SinkOptions::default()
         };
-        let refused = named()
-            .persist(&target, SinkOptions::default())
-            .unwrap_err();
+        let place = Place::open(&target, force).unwrap();
+        let named = || create_named(&place).unwrap().1;
+        let refused = named().persist(&place, SinkOptions::default()).unwrap_err();
         assert!(matches!(refused, TransferError::Exists { .. }));
         drop(named());
         assert_eq!(entries(directory.path()), ["out"]);
-        named()
-            .persist(
-                &target,
-                SinkOptions {
-                    force: true,
-                    sync: false,
-                    ..SinkOptions::default()
-                },
-            )
-            .unwrap();
+        named().persist(&place, force).unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"");
-        assert!(
-            NAMED
-                .lock()
-                .unwrap()
-                .iter()
-                .all(|path| !path.starts_with(directory.path()))
-        );
+        let is_here = |key: &(RawFd, OsString)| key.0 == place.directory.as_raw_fd();
+        assert!(!NAMED.lock().unwrap().keys().any(is_here));
     }
 
     #[test]
@@ -265,7 +305,8 @@ mod tests {
         ] {
             std::fs::write(at.join(name), b"x").unwrap();
         }
-        let (worked_on, _name) = create_named(at).unwrap();
+        let place = Place::open(&at.join("out"), SinkOptions::default()).unwrap();
+        let (worked_on, _name) = create_named(&place).unwrap();
         claim(&worked_on);
         std::os::unix::fs::symlink("aB3dE9", at.join(".binlogsec-link99")).unwrap();
         let leftover = [at.join(".binlogsec-aB3dE9")];

@@ -20,7 +20,7 @@ pub struct EncryptReport {
     /// What could not be read at all.
     pub failures: Vec<Failure>,
     /// What killed runs had left in the directories of logs that are encrypted in place. It is
-    /// removed, but for a dry run.
+    /// removed, or put back under the log's name, but for a dry run.
     pub leftovers: Vec<String>,
 }
 
