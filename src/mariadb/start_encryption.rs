@@ -103,6 +103,17 @@ impl Layout {
         })
     }
 
+    /// Of a log whose event that starts encryption is damaged: it stays as it is.
+    #[must_use]
+    pub fn of_damaged(start_offset: u64, event: &[u8]) -> Self {
+        let length = u64::try_from(event.len()).unwrap_or(u64::MAX);
+        Self {
+            start_offset,
+            first_event: start_offset.saturating_add(length),
+            neutralised: event.to_vec(),
+        }
+    }
+
     /// Puts the event that starts encryption, as the plaintext has it, into a piece of plaintext
     /// from `offset` on.
     pub fn neutralise(&self, offset: u64, plain: &mut [u8]) {
