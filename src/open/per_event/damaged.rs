@@ -14,7 +14,7 @@ use crate::mariadb::error::MariadbError;
 use crate::mariadb::start_encryption::{LENGTH, Layout, SCHEME, StartEncryption};
 
 /// The event that starts encryption stands before this offset.
-const SEARCHED: usize = 1024;
+const SEARCHED: usize = 16 << 10;
 /// Bits of a nonce.
 const NONCE_BITS: usize = 96;
 /// How many events are asked for a right checksum.
@@ -88,10 +88,7 @@ impl PerEvent {
         let Some((start, key)) = found else {
             return Err(error);
         };
-        let layout = Layout::parse(&start.file_start, start.description.checksum)
-            .ok()
-            .filter(|layout| layout.start_offset == start.offset)
-            .unwrap_or_else(|| Layout::of_damaged(start.offset, &start.event));
+        let layout = Layout::of_damaged(start.offset, &start.event, start.is_sound);
         let log = Self {
             layout,
             is_relay_log: start.description.is_relay_log(),
@@ -143,8 +140,13 @@ fn starts<'a>(file_start: &'a [u8], description: &'a FormatDescription) -> Vec<S
                 start.scheme == SCHEME,
                 header.flags == 0,
             ];
-            let is_likely = signs.into_iter().filter(|sign| *sign).count() >= 3;
-            let is_sound = has_checksum && checksum::verify(event, false).is_ok();
+            let count = signs.into_iter().filter(|sign| *sign).count();
+            let is_likely = count >= 3;
+            let is_sound = if has_checksum {
+                checksum::verify(event, false).is_ok()
+            } else {
+                count == 4
+            };
             (is_likely || is_sound).then_some((at, start, is_sound))
         })
         .flat_map(|(at, start, is_sound)| {

@@ -60,6 +60,11 @@ impl EventLog {
         [layout.start_offset, layout.first_event].map(|at| at.saturating_add_signed(back))
     }
 
+    /// Where the first encrypted event was written.
+    pub(super) fn first_event(&self) -> u64 {
+        self.log.layout().first_event
+    }
+
     /// Whether end positions are those of another file.
     pub(super) fn has_foreign_positions(&self) -> bool {
         self.log.has_foreign_positions()

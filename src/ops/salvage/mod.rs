@@ -293,12 +293,16 @@ impl<'o> Salvager<'o> {
         }
         // In a relay log the source's follows, and with it the source's checksums.
         let bytes = event.bytes.to_vec();
-        if let Ok(description) = FormatDescription::parse(&bytes) {
-            follow(scanner, &mut self.keeper, &description);
+        let description = FormatDescription::parse(&bytes).ok();
+        if let Some(description) = &description {
+            follow(scanner, &mut self.keeper, description);
         }
         // Not where the log's own should be: something was put in before it; or that is lost, and
         // this one is the source's, by which the events are to be read that follow.
-        let is_first = self.keeper.outcome.events == 1;
+        let is_relay = |description: &FormatDescription| description.is_relay_log();
+        let is_of_source = self.borrowed.as_ref().is_some_and(is_relay)
+            && !description.as_ref().is_some_and(is_relay);
+        let is_first = self.keeper.outcome.events == 1 && !is_of_source;
         if self.description.is_none() && piece.log == 0 && (is_first || self.borrowed.is_none()) {
             self.keeper.outcome.description_borrowed = !is_first;
             self.description = Some((piece.file.start, bytes));

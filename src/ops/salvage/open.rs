@@ -10,6 +10,7 @@ use crate::crypto::stream::CtrStream;
 use crate::error::Error;
 use crate::event::FIRST_EVENT;
 use crate::event::checksum::ChecksumAlgorithm;
+use crate::event::event_type;
 use crate::event::format_description::FormatDescription;
 use crate::io::TransferError;
 use crate::io::source::FileSource;
@@ -41,7 +42,16 @@ pub(super) fn open<'a>(
 ) -> Result<Opened<'a>, Error> {
     let start_bytes = crate::open::read_start(source)?;
     match LogKind::classify(&start_bytes) {
-        LogKind::MariadbEncrypted(..) => return open_events(source, keys, options),
+        LogKind::MariadbEncrypted(..) => {
+            return match open_events(source, keys, options) {
+                Ok(opened) => Ok(opened),
+                // The flag may be damaged that says that the log is plaintext after all.
+                Err(error) => match open_plaintext(source, options)? {
+                    Some(opened) => Ok(opened),
+                    None => Err(error),
+                },
+            };
+        }
         // Its events would pass for damaged plaintext.
         LogKind::Percona57Encrypted(_) => {
             let obstacle = Probe::without_keys(&start_bytes).obstacle().cloned();
@@ -100,6 +110,44 @@ pub(super) fn open<'a>(
         _ => LogError::NothingToSalvage,
     };
     Err(Error::log(source.path(), error))
+}
+
+/// A log as plaintext, if an event is whole behind the one that would start encryption.
+fn open_plaintext<'a>(
+    source: &'a FileSource,
+    options: &SalvageOptions,
+) -> Result<Option<Opened<'a>>, Error> {
+    let body = Body {
+        source,
+        stream: None,
+        events: None,
+        start: 0,
+    };
+    let Some(first) = first_event(&body, options)? else {
+        return Ok(None);
+    };
+    let mut scanner = Scanner::new(&body, options.max_shift);
+    let mut place = Some(first);
+    let mut is_proven = false;
+    while let Some((at, shift)) = place.filter(|_| !is_proven) {
+        let Some(length) = scanner.event_at((at, shift))? else {
+            place = scanner.resync((at, shift))?;
+            continue;
+        };
+        let kind = scanner.current((at, shift))?.header.event_type;
+        is_proven = !matches!(
+            kind,
+            event_type::FORMAT_DESCRIPTION | event_type::MARIADB_START_ENCRYPTION
+        );
+        place = Some((at.saturating_add(length), shift));
+    }
+    drop(scanner);
+    let access = "plaintext".to_owned();
+    Ok(is_proven.then_some(Opened {
+        body,
+        access,
+        first,
+    }))
 }
 
 /// The streams that a header's key may give, and what they are called.

@@ -51,7 +51,14 @@ pub(super) struct Scanner<'a> {
     buffered: Option<Place>,
     /// How many bytes are read at a time.
     read_ahead: usize,
+    /// How many events that follow must look like some where neither checksum nor position says
+    /// that one is whole.
+    followers: usize,
 }
+
+/// See [`Scanner::followers`]: where an event leads to the next one, and where one is searched for.
+const FOLLOWERS_ON_THE_WAY: usize = 1;
+const FOLLOWERS_IN_SEARCH: usize = 3;
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(body: &'a Body<'a>, max_shift: u64) -> Self {
@@ -68,6 +75,7 @@ impl<'a> Scanner<'a> {
             buffer: Vec::new(),
             buffered: None,
             read_ahead: READ_AHEAD,
+            followers: FOLLOWERS_ON_THE_WAY,
         }
     }
 
@@ -92,9 +100,27 @@ impl<'a> Scanner<'a> {
         let Some(header) = self.whole(place)? else {
             return Ok(None);
         };
+        if self.checksum != ChecksumAlgorithm::Crc32 && self.has_swallowed(place, &header)? {
+            return Ok(None);
+        }
         let plain_offset = self.plain_offset(place);
         self.judge.learn(&header, plain_offset);
         Ok(Some(u64::from(header.length)))
+    }
+
+    /// Whether an event without a checksum ends within another one, as it does if bytes of it are
+    /// missing: its length leads nowhere, and the next event begins before it would end.
+    fn has_swallowed(&mut self, place: Place, header: &EventHeader) -> Result<bool, TransferError> {
+        let next = self.after(place, header);
+        if next.0 >= self.file_end() || is_description(header) || self.is_event(next)? {
+            return Ok(false);
+        }
+        let Some(found) = self.resync(place)?.filter(|(at, _)| *at < next.0) else {
+            return Ok(false);
+        };
+        let found = self.header_at(found)?;
+        self.buffered = None;
+        Ok(found.is_some_and(|header| self.judge.likeness(&header) == Evidence::VeryLikely))
     }
 
     /// The event that starts at a place where there is one.
@@ -135,7 +161,7 @@ impl<'a> Scanner<'a> {
         } else if self.checksum == ChecksumAlgorithm::Crc32 {
             self.has_right_checksum(place, &header)?
         } else {
-            self.is_in_structure(place, &header, 1)?
+            self.is_in_structure(place, &header)?
         };
         Ok(is_whole.then_some(header))
     }
@@ -149,7 +175,9 @@ impl<'a> Scanner<'a> {
     pub(super) fn is_event_here(&mut self, place: Place) -> Result<bool, TransferError> {
         self.buffered = None;
         self.read_ahead = header::LENGTH;
+        self.followers = FOLLOWERS_IN_SEARCH;
         let is_event = self.is_event(place);
+        self.followers = FOLLOWERS_ON_THE_WAY;
         self.read_ahead = READ_AHEAD;
         self.buffered = None;
         is_event
@@ -212,8 +240,8 @@ impl<'a> Scanner<'a> {
         &mut self,
         place: Place,
         header: &EventHeader,
-        followers: usize,
     ) -> Result<bool, TransferError> {
+        let followers = self.followers;
         let own = drift(header, self.plain_offset(place));
         let likeness = self.judge.likeness(header);
         if likeness < Evidence::Likely {
@@ -224,10 +252,16 @@ impl<'a> Scanner<'a> {
             return Ok(true);
         }
         let has_position = !is_without_position(header);
+        // Where an event is encrypted by itself, the place tells whether it was deciphered as the
+        // one that was written there.
+        if has_position && self.body.events.is_some() && !self.has_foreign_positions() {
+            return Ok(false);
+        }
         let (mut next, mut before) = (self.after(place, header), own);
         for hop in 0..followers {
             if next.0 == self.file_end() {
-                return Ok(followers == 1 || hop > 0 || likeness == Evidence::VeryLikely);
+                let is_on_the_way = followers == FOLLOWERS_ON_THE_WAY;
+                return Ok(is_on_the_way || hop > 0 || likeness == Evidence::VeryLikely);
             }
             let Some(follower) = self.header_at(next)? else {
                 return Ok(false);
@@ -397,7 +431,7 @@ impl<'a> Scanner<'a> {
         window: &mut Window<'_>,
     ) -> Result<bool, TransferError> {
         if self.body.events.is_some() {
-            return self.is_found_encrypted(place);
+            return self.is_event_here(place);
         }
         let rest = bytes.get(within..).unwrap_or_default();
         let Ok(header) = EventHeader::parse(rest) else {
@@ -409,10 +443,7 @@ impl<'a> Scanner<'a> {
         }
         if self.checksum != ChecksumAlgorithm::Crc32 {
             let is_likely = self.judge.likeness(&header) >= Evidence::Likely;
-            return Ok(is_likely && {
-                self.buffered = None;
-                self.is_in_structure(place, &header, 3)?
-            });
+            return Ok(is_likely && self.is_event_here(place)?);
         }
         if length <= rest.len() {
             return Ok(window.is_sound(within, header.length));
@@ -420,22 +451,6 @@ impl<'a> Scanner<'a> {
         let plain_offset = self.plain_offset(place);
         Ok(self.judge.evidence(&header, plain_offset) >= Evidence::Likely
             && self.sums.is_sound(self.body, place, header.length)?)
-    }
-
-    /// The same of a log that is encrypted event by event, of which the header is likely.
-    fn is_found_encrypted(&mut self, place: Place) -> Result<bool, TransferError> {
-        if !self.is_event_here(place)? {
-            return Ok(false);
-        }
-        if self.checksum == ChecksumAlgorithm::Crc32 || !self.has_foreign_positions() {
-            return Ok(true);
-        }
-        // Nothing confirms it but the events that follow.
-        let header = self.header_at(place)?;
-        match header {
-            Some(header) => self.is_in_structure(place, &header, 3),
-            None => Ok(false),
-        }
     }
 
     /// Where a copy of a log ends that stands within an event, as a value of a row does: its events

@@ -166,7 +166,7 @@ impl Scanner<'_> {
             let is_confirmed = evidence == Evidence::Position && !is_without_position(&header);
             is_confirmed
                 || (header.length <= MAX_UNCONFIRMED
-                    && (self.has_foreign_positions() || self.checksum == ChecksumAlgorithm::Crc32)
+                    && self.checksum == ChecksumAlgorithm::Crc32
                     && self.judge.likeness(&header) >= Evidence::Likely)
         })
     }
@@ -325,14 +325,13 @@ impl Scanner<'_> {
         let head = head.get(..read).unwrap_or_default();
         let blocks = (self.max_shift / BLOCK).saturating_add(1)..=self.reach() / BLOCK;
         let distances = (1..=self.max_shift).chain(blocks.map(|n| n.saturating_mul(BLOCK)));
-        // Without checksums and positions the header alone has to say it.
-        let is_weak =
-            self.has_foreign_positions() && self.checksum != ChecksumAlgorithm::Crc32;
-        let enough = if is_weak {
-            Evidence::VeryLikely
-        } else {
+        // Without checksums the position has to say it.
+        let enough = if self.checksum == ChecksumAlgorithm::Crc32 {
             Evidence::Likely
+        } else {
+            Evidence::Position
         };
+        let first = log.first_event();
         let mut tried = 0_u64;
         let mut likely = Vec::new();
         for distance in distances {
@@ -346,7 +345,7 @@ impl Scanner<'_> {
                     continue;
                 };
                 let plain_offset = self.plain_offset((at, moved));
-                if self.judge.evidence(&header, plain_offset) >= enough {
+                if plain_offset >= first && self.judge.evidence(&header, plain_offset) >= enough {
                     likely.push(moved);
                 }
             }
