@@ -263,7 +263,7 @@ impl Start<'_> {
             };
             find_key(&beginning, Some(keys)).ok()
         });
-        if unmoved.is_some() || self.description.checksum != ChecksumAlgorithm::Crc32 {
+        if unmoved.is_some() {
             return unmoved;
         }
         let followed = |&offset: &u64| {
@@ -301,7 +301,7 @@ impl Start<'_> {
                     for offset in places.into_iter().flatten() {
                         let written = EventSpan { offset, ..event };
                         if self.is_likely(&cipher, event, written)
-                            && is_right(&cipher, event, written, &stored)
+                            && self.is_proven(&cipher, event, written, &stored)
                         {
                             return Some(ProvenKey {
                                 id: candidate.id,
@@ -314,6 +314,27 @@ impl Start<'_> {
             }
         }
         None
+    }
+
+    /// By its checksum; where there is none, by the position of the event that follows, too.
+    fn is_proven(
+        &self,
+        cipher: &EventCipher,
+        event: EventSpan,
+        written: EventSpan,
+        stored: &Stored<'_>,
+    ) -> bool {
+        if self.description.checksum == ChecksumAlgorithm::Crc32 {
+            return is_right(cipher, event, written, stored);
+        }
+        let next = stored.event_at(event.end());
+        let next_written = EventSpan {
+            offset: written.end(),
+            ..next
+        };
+        !self.description.is_relay_log()
+            && could_be_event(next, stored.end())
+            && self.is_likely(cipher, next, next_written)
     }
 
     fn is_likely(&self, cipher: &EventCipher, event: EventSpan, written: EventSpan) -> bool {

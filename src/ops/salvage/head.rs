@@ -1,6 +1,7 @@
 //! The beginning of the output: magic and format description event, without which no log can be
 //! read.
 
+use super::judge::drift;
 use super::scan::{Place, Scanner};
 use super::{Salvager, SalvageOptions, follow};
 use crate::error::Error;
@@ -39,8 +40,10 @@ impl Salvager<'_> {
             Ok(description) if description.own_checksum.is_ok() => (description, false),
             // Another log's is better than a damaged one.
             _ if self.borrowed.is_some() => return Ok(()),
-            Ok(description) => (description, false),
-            Err(_) => match mend(scanner, first, &bytes)? {
+            Ok(description) if ends_where_it_says(scanner, first, &description)? => {
+                (description, false)
+            }
+            _ => match mend(scanner, first, &bytes)? {
                 Some((mended, description)) => {
                     bytes = mended;
                     (description, true)
@@ -81,6 +84,20 @@ impl Salvager<'_> {
         clear_in_use(&mut head);
         Ok(head)
     }
+}
+
+/// Whether a damaged format description event has the length that it says.
+fn ends_where_it_says(
+    scanner: &mut Scanner<'_>,
+    first: Place,
+    description: &FormatDescription,
+) -> Result<bool, TransferError> {
+    let header = &description.header;
+    if drift(header, scanner.plain_offset(first)) == 0 {
+        return Ok(true);
+    }
+    let end = scanner.after(first, header);
+    Ok(end.0 == scanner.file_end() || scanner.is_event_here(end)?)
 }
 
 /// What a damaged format description event says of the checksums may be what is damaged: an event

@@ -179,8 +179,11 @@ pub fn salvage(
     // One log after the other, where several stand in one file.
     while let Some(log) = logs.last() {
         let number = logs.len().saturating_sub(1);
-        match salvager.walk(log, number)? {
-            Some(header) => logs.extend(salvager.open_next(source, keys, header)?),
+        let Some(header) = salvager.walk(log, number)? else {
+            break;
+        };
+        match salvager.open_next(source, keys, header)? {
+            Some(next) => logs.push(next),
             None => break,
         }
     }

@@ -254,8 +254,8 @@ impl<'a> Scanner<'a> {
         let has_position = !is_without_position(header);
         // Where an event is encrypted by itself, the place tells whether it was deciphered as the
         // one that was written there.
-        if has_position && self.body.events.is_some() && !self.has_foreign_positions() {
-            return Ok(false);
+        if self.body.events.is_some() && !self.has_foreign_positions() {
+            return Ok(agrees && has_position);
         }
         let (mut next, mut before) = (self.after(place, header), own);
         for hop in 0..followers {
