@@ -520,7 +520,7 @@ fn bytes_missing_in_a_large_event_cost_that_event() {
         let mut stored = encrypted(&log);
         let at = 512 + large.start + 1_500_000;
         if shift > 0 {
-            stored.drain(at..at + shift as usize);
+            stored.drain(at..at + usize::try_from(shift).unwrap());
         } else {
             let junk = vec![0x11; shift.unsigned_abs() as usize];
             stored.splice(at..at, junk);

@@ -363,9 +363,12 @@ impl Scanner<'_> {
 /// The words of the key stream that stored bytes would need to be headers, by their values.
 #[derive(Debug)]
 struct Words {
-    /// For each kind of known bytes.
-    kinds: Vec<(Known, Vec<(u32, u32)>, Vec<u64>)>,
+    kinds: Vec<KnownWords>,
 }
+
+/// The words of one kind of known bytes, with their places in the stored bytes, in order; and a
+/// filter of them.
+type KnownWords = (Known, Vec<(u32, u32)>, Vec<u64>);
 
 impl Words {
     /// Bits of a filter that most words of a stream do not pass.

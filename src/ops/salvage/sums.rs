@@ -136,7 +136,8 @@ impl FileSums {
         (at, shift): (u64, i64),
         length: u32,
     ) -> Result<bool, TransferError> {
-        let Some(summed) = length.checked_sub(checksum::LENGTH as u32) else {
+        let sum_length = u32::try_from(checksum::LENGTH).unwrap_or_default();
+        let Some(summed) = length.checked_sub(sum_length) else {
             return Ok(false);
         };
         if self.sums.is_empty() || self.shift != shift || at < self.start {

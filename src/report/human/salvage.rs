@@ -105,7 +105,7 @@ fn transactions(out: &mut dyn Write, report: &SalvageReport) -> io::Result<()> {
     }
     if let Some(resume) = &report.resume {
         let unknown = || "not known, the event that names it is lost".to_owned();
-        let log = resume.source_log.as_deref().map(printable).map(String::from);
+        let log = resume.source_log.as_deref().map(printable);
         let log = log.unwrap_or_else(unknown);
         let position = resume.position.map(|position| position.to_string());
         let position = position.unwrap_or_else(|| "not known".to_owned());
