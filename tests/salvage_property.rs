@@ -26,7 +26,7 @@ use binlogsec::ops::salvage::{SalvageOptions, salvage};
 use common::scenarios;
 
 /// As many damages as the run has, unless `BINLOGSEC_SALVAGE_DAMAGES` says otherwise.
-const DAMAGES: usize = 4000;
+const DAMAGES: usize = 3200;
 /// Larger logs take a long time each.
 const LARGEST: u64 = 420_000;
 
@@ -295,9 +295,18 @@ fn in_structure(log: &Log, saved: &[u8], survivors: &[usize]) -> Result<(), Stri
 fn check(log: &Log, damage: &Damage, random: &mut Random, scratch: &Path) -> Result<(), String> {
     let stored = damage.apply(&log.stored, random);
     let survivors = survivors(log, &stored, damage);
+    judge(log, &format!("{damage:?}"), (&stored, &survivors), scratch)
+}
+
+fn judge(
+    log: &Log,
+    damage: &str,
+    (stored, survivors): (&[u8], &[usize]),
+    scratch: &Path,
+) -> Result<(), String> {
     let (first, length) = log.events[0];
     let (path, target) = (scratch.join("log"), scratch.join("saved"));
-    std::fs::write(&path, &stored).unwrap();
+    std::fs::write(&path, stored).unwrap();
     let source = FileSource::open(&path).unwrap();
     let sink = SinkOptions {
         force: true,
@@ -309,7 +318,7 @@ fn check(log: &Log, damage: &Damage, random: &mut Random, scratch: &Path) -> Res
         description: is_head_hit.then(|| log.plain[first..first + length].to_vec()),
         ..SalvageOptions::default()
     };
-    let say = |what: &str| format!("{}: {damage:?}: {what}", log.name);
+    let say = |what: &str| format!("{}: {damage}: {what}", log.name);
     let outcome = salvage(&source, &target, sink, &log.keys, &options, &NoProgress);
     // Nothing that is whole proves that the log can be read: in MariaDB's an encrypted event.
     let start = log.nonce.unwrap_or(0);
@@ -323,13 +332,13 @@ fn check(log: &Log, damage: &Damage, random: &mut Random, scratch: &Path) -> Res
     outcome.map_err(|error| say(&format!("{error:?}")))?;
     let saved = std::fs::read(&target).unwrap();
     if !log.has_checksums {
-        return in_structure(log, &saved, &survivors).map_err(|what| say(&what));
+        return in_structure(log, &saved, survivors).map_err(|what| say(&what));
     }
-    let expected = expected(log, &survivors);
+    let expected = expected(log, survivors);
     if saved != expected {
         if let Some(folder) = std::env::var_os("BINLOGSEC_SALVAGE_FAILURES") {
             let name = format!("{}-{}", stored.len(), saved.len());
-            std::fs::write(Path::new(&folder).join(&name), &stored).unwrap();
+            std::fs::write(Path::new(&folder).join(&name), stored).unwrap();
             std::fs::write(Path::new(&folder).join(name + ".saved"), &saved).unwrap();
         }
         let first = saved.iter().zip(&expected).position(|(a, b)| a != b);
@@ -400,4 +409,38 @@ fn of_relay_logs_all_that_is_whole_is_kept() {
 #[test]
 fn of_logs_without_checksums_all_that_stands_in_its_place_is_kept() {
     run(DAMAGES / 8, |log| !log.has_checksums && !log.is_relay, 5);
+}
+
+#[test]
+fn damages_close_to_each_other_cost_what_they_hit() {
+    let scratch = tempfile::tempdir().unwrap();
+    let logs: Vec<Log> = logs().into_iter().filter(|log| log.has_checksums).collect();
+    let mut random = Random(6);
+    let mut failures = Vec::new();
+    for _ in 0..DAMAGES / 8 {
+        let log = &logs[random.below(logs.len())];
+        // Behind the beginning, so that there is something to read the log by.
+        let start = log.body + log.nonce.map_or(log.events[0].0 + log.events[0].1, |at| at + 40);
+        if start + 64 > log.stored.len() {
+            continue;
+        }
+        let at = start + random.below(log.stored.len() - start);
+        let mut stored = log.stored.clone();
+        for _ in 0..2 + random.below(3) {
+            let at = (at + random.below(400)).min(stored.len() - 1);
+            let length = [1, 1, 19, 200][random.below(4)].min(stored.len() - at);
+            for byte in &mut stored[at..at + length] {
+                *byte ^= 1 + (random.next() % 255) as u8;
+            }
+        }
+        let is_there = |&index: &usize| {
+            let (offset, length) = log.events[index];
+            let place = log.body + offset..log.body + offset + length;
+            stored[place.clone()] == log.stored[place]
+        };
+        let survivors: Vec<usize> = (0..log.events.len()).filter(is_there).collect();
+        let damage = format!("several damages at {at}");
+        failures.extend(judge(log, &damage, (&stored, &survivors), scratch.path()).err());
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
