@@ -19,7 +19,6 @@ mod reader;
 mod unlock;
 
 pub use error::LogError;
-pub(crate) use per_event::could_be_event;
 pub use per_event::{PerEvent, ProvenKey};
 pub use probe::{KeyStatus, Probe};
 pub use reader::PlainReader;

@@ -23,19 +23,29 @@ use super::{keys, process, transfer};
 
 const SALVAGE_EXAMPLES: &str = "\
 Examples:
-  binlogsec salvage binlog.000042 -o saved.000042 --keyring component_keyring_file
+  binlogsec salvage binlog.000042 -o replay.000042 --whole-transactions --keyring component_keyring_file
   binlogsec salvage binlog.000042 -o saved.000042 --header header.bak --keyring component_keyring_file
-  binlogsec salvage binlog.000042 -o saved.000042 --password-file password.hex --whole-transactions
+  binlogsec salvage binlog.000042 -o saved.000042 --password-file password.hex
 
 Exit codes: 0 nothing was missing; 1 what is whole was saved, and some is lost; 3 key missing or
 wrong; 4 nothing could be saved.";
 
 /// Save what is whole of a damaged log, as a plaintext log, and say what is not
 ///
-/// Flipped bits, zeroed blocks, junk, a cut tail, a lost header. In an encrypted log, bytes that are
-/// missing or were put in move the rest against its key stream: other alignments are tried.
+/// Flipped bits, zeroed blocks, junk, a cut tail, a lost header. In an encrypted log, MySQL's or
+/// MariaDB's, bytes that are missing or were put in move the rest against its key: other alignments
+/// are tried. An event whose checksum is right is whole, whatever its type.
+///
+/// Every whole event is kept. What is to be replayed takes --whole-transactions: a transaction that
+/// has lost its GTID, or any other event, stops a replay or is applied in part. Such transactions
+/// are named in any case.
+///
+/// Encrypted logs that follow one another in one file are salvaged into one output, in their order.
+/// Of a relay log, the place in the source's log is named from which to fetch again what is lost.
+///
 /// Nothing is invented: every byte of the output was in the log, but for the magic, which is always
-/// the same, and the in-use flag, which is cleared.
+/// the same, the in-use flag, which is cleared, and one bit of a format description event that
+/// nothing could be read without.
 #[derive(Debug, Args)]
 #[command(after_help = SALVAGE_EXAMPLES)]
 pub(crate) struct SalvageArgs {
@@ -56,11 +66,11 @@ pub(crate) struct SalvageArgs {
     /// Another log of the same server, for a lost or damaged format description event
     #[arg(long, value_name = "LOG")]
     description_from: Option<PathBuf>,
-    /// Leave out events of transactions that have lost others
+    /// Leave out transactions that have lost events: for what is to be replayed
     #[arg(long)]
     whole_transactions: bool,
-    /// By how many bytes an encrypted log may have moved against its key stream; ten times as far
-    /// blocks of 512 are tried
+    /// By how many bytes an encrypted log may have moved against its key; ten times as far, blocks of
+    /// 512 are tried
     #[arg(long, value_name = "BYTES", default_value_t = 65_536, value_parser = clap::value_parser!(u64).range(0..=16_777_216))]
     max_shift: u64,
     #[command(flatten)]

@@ -103,6 +103,24 @@ impl Layout {
         })
     }
 
+    /// Of a log whose beginning is damaged: an event that is itself damaged stays as it is.
+    #[must_use]
+    pub fn of_damaged(start_offset: u64, event: &[u8], is_sound: bool) -> Self {
+        let length = u64::try_from(event.len()).unwrap_or(u64::MAX);
+        let neutralised = match EventHeader::parse(event) {
+            Ok(header) if is_sound => {
+                let flags = header.flags | flag::IGNORABLE;
+                with_flags(event, flags, event.len() > LENGTH)
+            }
+            _ => event.to_vec(),
+        };
+        Self {
+            start_offset,
+            first_event: start_offset.saturating_add(length),
+            neutralised,
+        }
+    }
+
     /// Puts the event that starts encryption, as the plaintext has it, into a piece of plaintext
     /// from `offset` on.
     pub fn neutralise(&self, offset: u64, plain: &mut [u8]) {

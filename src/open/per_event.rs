@@ -9,7 +9,7 @@ use crate::event::header::{self, EventHeader, event_type};
 use crate::io::TransferError;
 use crate::io::source::{FileSource, WINDOW};
 use crate::keyring::Keyring;
-use crate::log::{LogKind, PROBE_LENGTH};
+use crate::log::PROBE_LENGTH;
 use crate::mariadb::chain::{Chain, LENGTH_KNOWN, STRIDE, Tail};
 use crate::mariadb::cipher::{EventCipher, EventSpan, HEAD, LEAD, Mode, Stored, TRAIL};
 use crate::mariadb::detect::{self, Beginning, Detection};
@@ -17,6 +17,8 @@ use crate::mariadb::error::MariadbError;
 use crate::mariadb::start_encryption::{Layout, StartEncryption};
 
 use super::LogError;
+
+mod damaged;
 
 /// Bytes looked at between two hops where the file is not mapped.
 const HOP: u64 = 64 << 10;
@@ -87,48 +89,6 @@ impl PerEvent {
             has_checksums: description.checksum == ChecksumAlgorithm::Crc32,
             key: Some(key),
         })
-    }
-
-    /// Of a log whose first encrypted events may be damaged: the key is proven by the first events
-    /// that are whole, wherever in `file_start` they begin.
-    pub(crate) fn of_damaged(file_start: &[u8], keys: &Keyring) -> Result<Self, LogError> {
-        let probed = file_start
-            .get(..PROBE_LENGTH.min(file_start.len()))
-            .unwrap_or_default();
-        let LogKind::MariadbEncrypted(description, start) = LogKind::classify(probed) else {
-            return Err(LogError::NotALog);
-        };
-        let error = match Self::new(probed, (&description, &start), Some(keys)) {
-            Ok(log) => return Ok(log),
-            Err(error) => error,
-        };
-        let may_be_damage = matches!(
-            error,
-            LogError::Truncated { .. } | LogError::Mariadb(MariadbError::WrongKey { .. })
-        );
-        if !may_be_damage {
-            return Err(error);
-        }
-        let stored = Stored::alone(0, file_start);
-        let end = stored.end();
-        let first = Layout::parse(probed, description.checksum)?.first_event;
-        let found = (first..end)
-            .filter(|&offset| could_be_event(stored.event_at(offset), end))
-            .find_map(|first_event| {
-                let beginning = Beginning {
-                    file_start,
-                    is_whole: false,
-                    first_event,
-                    is_guess: true,
-                    description: &description,
-                    start: &start,
-                };
-                find_key(&beginning, Some(keys)).ok()
-            });
-        match found {
-            Some(key) => Self::under(probed, &description, key),
-            None => Err(error),
-        }
     }
 
     /// The key by which it opens; `None` where no event is encrypted yet.

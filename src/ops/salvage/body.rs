@@ -1,12 +1,16 @@
 //! The plaintext of a damaged log, under any alignment of file and stream.
 
+use rayon::prelude::*;
+
 use super::events::{EventLog, EventReader};
 use crate::crypto::stream::CtrStream;
 use crate::event::MAGIC;
 use crate::io::TransferError;
+use crate::io::pipeline::CHUNK;
 use crate::io::source::FileSource;
 
 /// The damaged log, and what gives its plaintext.
+#[derive(Debug)]
 pub(super) struct Body<'a> {
     pub(super) source: &'a FileSource,
     pub(super) stream: Option<CtrStream>,
@@ -32,14 +36,19 @@ impl Body<'_> {
         buffer: &mut [u8],
     ) -> Result<usize, TransferError> {
         if let Some(log) = &self.events {
-            return log.from(self.source, file_offset).read(buffer);
+            return log.from(self.source, file_offset, shift).read(buffer);
         }
         let read = self.source.read_at(file_offset, buffer)?;
-        self.decipher(
-            file_offset,
-            shift,
-            buffer.get_mut(..read).unwrap_or_default(),
-        );
+        let bytes = buffer.get_mut(..read).unwrap_or_default();
+        if read <= CHUNK {
+            self.decipher(file_offset, shift, bytes);
+            return Ok(read);
+        }
+        let pieces = bytes.par_chunks_mut(CHUNK).enumerate();
+        pieces.for_each(|(index, piece)| {
+            let before = u64::try_from(index.saturating_mul(CHUNK)).unwrap_or(u64::MAX);
+            self.decipher(file_offset.saturating_add(before), shift, piece);
+        });
         Ok(read)
     }
 
@@ -50,7 +59,7 @@ impl Body<'_> {
             body: self,
             at: file_offset,
             shift,
-            events: events.map(|log| log.from(self.source, file_offset)),
+            events: events.map(|log| log.from(self.source, file_offset, shift)),
         }
     }
 
@@ -74,6 +83,7 @@ impl Body<'_> {
 }
 
 /// See [`Body::reader`].
+#[derive(Debug)]
 pub(super) struct BodyReader<'a> {
     body: &'a Body<'a>,
     at: u64,

@@ -1,127 +1,124 @@
 //! A log that MariaDB encrypted event by event: its plaintext from any event on, and its events
 //! where their lengths, which are in clear and unprotected, do not lead to them.
+//!
+//! An event's IV has the offset that the event was written at. Where bytes are missing or were put
+//! in, that is another than the one it stands at now: the *shift* is added to every offset before a
+//! cipher sees it.
 
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::event::checksum::ChecksumAlgorithm;
 use crate::event::header::{self, EventHeader};
 use crate::io::TransferError;
 use crate::io::source::FileSource;
 use crate::mariadb::cipher::{EventSpan, HEAD, LEAD, Stored, TRAIL};
-use crate::mariadb::detect;
-use crate::open::{PerEvent, could_be_event};
-
-/// Where nothing confirms an event, so many in a row must look like events.
-const CHAIN: usize = 4;
+use crate::open::PerEvent;
 
 /// What opens the events.
 #[derive(Debug, Clone)]
-pub(super) struct EventLog(Arc<PerEvent>);
+pub(super) struct EventLog {
+    log: Arc<PerEvent>,
+    /// The shift at the log's beginning.
+    origin: i64,
+}
 
 impl EventLog {
-    pub(super) fn new(log: PerEvent) -> Self {
-        Self(Arc::new(log))
+    pub(super) fn new(log: PerEvent, origin: i64) -> Self {
+        Self {
+            log: Arc::new(log),
+            origin,
+        }
     }
 
     /// The plaintext from an event on, in order.
-    pub(super) fn from<'a>(&'a self, source: &'a FileSource, event: u64) -> EventReader<'a> {
+    pub(super) fn from<'a>(
+        &'a self,
+        source: &'a FileSource,
+        at: u64,
+        shift: i64,
+    ) -> EventReader<'a> {
         EventReader {
-            log: &self.0,
+            log: &self.log,
             source,
-            at: event,
+            at,
+            shift,
             event: None,
         }
     }
 
-    /// Where the events begin that stand in clear, the format description event aside; and the
-    /// first encrypted one.
+    /// The shift at the log's beginning.
+    pub(super) const fn origin(&self) -> i64 {
+        self.origin
+    }
+
+    /// Where in the file the events begin that stand in clear, the format description event aside;
+    /// and the first encrypted one.
     pub(super) fn known_starts(&self) -> [u64; 2] {
-        let layout = self.0.layout();
-        [layout.start_offset, layout.first_event]
+        let layout = self.log.layout();
+        let back = self.origin.saturating_neg();
+        [layout.start_offset, layout.first_event].map(|at| at.saturating_add_signed(back))
     }
 
-    /// The end of the event at a place, if the event itself confirms its length: a server writes
-    /// where an event ends into its header, but for relay logs.
-    pub(super) fn confirmed_end(
+    /// Where the first encrypted event was written.
+    pub(super) fn first_event(&self) -> u64 {
+        self.log.layout().first_event
+    }
+
+    /// Whether end positions are those of another file.
+    pub(super) fn has_foreign_positions(&self) -> bool {
+        self.log.has_foreign_positions()
+    }
+
+    /// The offsets at which an event may begin in a piece of the file, `bytes` from `at` on, of
+    /// which the first `scanned` are looked at: its length in clear lies within the file, and its
+    /// header is what `is_likely` wants.
+    pub(super) fn likely(
         &self,
-        source: &FileSource,
-        at: u64,
-    ) -> Result<Option<u64>, TransferError> {
-        let mut stored = [0; HEAD];
-        if self.0.has_foreign_positions() || at < self.0.layout().first_event {
-            return Ok(None);
-        }
-        if source.read_at(at, &mut stored)? < header::LENGTH {
-            return Ok(None);
-        }
-        let event = Stored::alone(at, &stored).event_at(at);
-        let header = self.header(event, &Stored::alone(at, &stored));
-        let is_own = header.is_some_and(|header| detect::has_own_end(&header, event));
-        let can_be = could_be_event(event, source.length());
-        Ok((is_own && can_be).then(|| event.end()))
-    }
-
-    /// Offsets in a piece of the file at which an event could begin, in order. `stored` has what
-    /// is needed behind it.
-    pub(super) fn likely(&self, stored: &Stored<'_>, file_end: u64) -> Vec<u64> {
-        let at = |index| {
-            let within = u64::try_from(index).unwrap_or(u64::MAX);
-            stored.offset.saturating_add(within)
-        };
-        (0..stored.body.len())
+        (bytes, scanned): (&[u8], usize),
+        (at, shift): (u64, i64),
+        file_end: u64,
+        is_likely: impl Fn(&EventHeader, u64) -> bool + Sync,
+    ) -> Vec<u64> {
+        let count = scanned.min(bytes.len().saturating_sub(header::LENGTH.saturating_sub(1)));
+        (0..count)
             .into_par_iter()
             .with_min_len(16 << 10)
-            .map(at)
-            .filter(|&offset| {
-                let event = stored.event_at(offset);
-                could_be_event(event, file_end) && self.is_likely(event, stored)
+            .filter_map(|within| {
+                let offset = at.saturating_add(u64::try_from(within).ok()?);
+                let rest = bytes.get(within..)?;
+                if !could_be(rest, file_end.saturating_sub(offset)) {
+                    return None;
+                }
+                let header = self.header(rest, offset, shift)?;
+                is_likely(&header, offset).then_some(offset)
             })
             .collect()
     }
 
-    fn is_likely(&self, event: EventSpan, stored: &Stored<'_>) -> bool {
-        let is_foreign = self.0.has_foreign_positions();
-        self.header(event, stored)
-            .is_some_and(|header| detect::is_plausible(&header, event, is_foreign))
-    }
-
-    /// Whether an event that looks like one may be believed to be one. Checksums and positions say
-    /// so; where there are neither, it is the events that follow.
-    pub(super) fn is_believable(
-        &self,
-        source: &FileSource,
-        at: u64,
-        checksums: ChecksumAlgorithm,
-    ) -> Result<bool, TransferError> {
-        if !self.0.has_foreign_positions() || checksums == ChecksumAlgorithm::Crc32 {
-            return Ok(true);
+    /// The header of the event whose bytes start at a place.
+    pub(super) fn header(&self, bytes: &[u8], at: u64, shift: i64) -> Option<EventHeader> {
+        let place = at.saturating_add_signed(shift);
+        let bytes = bytes.get(..HEAD.min(bytes.len()))?;
+        if place < self.log.layout().first_event {
+            return EventHeader::parse(bytes).ok();
         }
-        let mut at = at;
-        for _ in 0..CHAIN {
-            let mut bytes = [0; HEAD];
-            if source.read_at(at, &mut bytes)? < header::LENGTH {
-                break;
-            }
-            let stored = Stored::alone(at, &bytes);
-            let event = stored.event_at(at);
-            if !could_be_event(event, source.length()) || !self.is_likely(event, &stored) {
-                return Ok(false);
-            }
-            at = event.end();
-        }
-        Ok(true)
-    }
-
-    fn header(&self, event: EventSpan, stored: &Stored<'_>) -> Option<EventHeader> {
+        let stored = Stored::alone(place, bytes);
+        let event = stored.event_at(place);
         let mut head = [0; HEAD];
-        let key = self.0.key()?;
+        let key = self.log.key()?;
         // One without a body has a byte less.
-        let head = head.get_mut(..HEAD.min(usize::try_from(event.length).ok()?))?;
-        key.cipher.decrypt(event, stored, event.offset, head);
+        let head = head.get_mut(..bytes.len().min(usize::try_from(event.length).ok()?))?;
+        key.cipher.decrypt(event, &stored, event.offset, head);
         EventHeader::parse(head).ok()
     }
+}
+
+/// Whether the length of an event, which is in clear, lies within what is left of a file.
+pub(super) fn could_be(head: &[u8], left: u64) -> bool {
+    let length = head.get(9..).and_then(|rest| rest.first_chunk());
+    let length = u64::from(u32::from_le_bytes(length.copied().unwrap_or_default()));
+    length >= header::LENGTH as u64 && length <= left
 }
 
 /// Plaintext from an event on, as far as lengths lead.
@@ -129,8 +126,11 @@ impl EventLog {
 pub(super) struct EventReader<'a> {
     log: &'a PerEvent,
     source: &'a FileSource,
+    /// Where in the file the next byte is.
     at: u64,
-    /// The event that has the byte at `at`, once that is behind what stands in clear.
+    shift: i64,
+    /// The event that has the byte at `at`, by the place where it was written, once that is behind
+    /// what stands in clear.
     event: Option<EventSpan>,
 }
 
@@ -150,20 +150,23 @@ impl EventReader<'_> {
         let (lead, rest) = bytes.split_at_checked(lead_length).unwrap_or_default();
         let length = buffer.len().min(rest.len());
         let (body, trail) = rest.split_at_checked(length).unwrap_or_default();
+        let place = self.at.saturating_add_signed(self.shift);
         let stored = Stored {
-            offset: self.at,
+            offset: place,
             lead,
             body,
             trail,
         };
         let target = buffer.get_mut(..length).unwrap_or_default();
         target.fill(0);
-        let first = self.at.max(self.log.layout().first_event);
+        let first = place.max(self.log.layout().first_event);
         let event = self.event.unwrap_or_else(|| stored.event_at(first));
         let last = self.log.decipher(event, &stored, target);
-        self.at = stored.end();
-        if self.at > first || self.event.is_some() {
-            let next = if last.end() <= self.at {
+        self.at = self
+            .at
+            .saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+        if stored.end() > first || self.event.is_some() {
+            let next = if last.end() <= stored.end() {
                 stored.event_at(last.end())
             } else {
                 last

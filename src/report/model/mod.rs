@@ -46,7 +46,7 @@ pub use inspect::{InspectReport, InspectSummary};
 pub use keyring::{KeyEntry, KeyringEntry, KeyringReport, ServerEntry};
 pub use keyring_change::KeyringChangeReport;
 pub use rekey::{HeaderDumpReport, HeaderPart, HeaderReport, RekeyEntry, RekeyReport};
-pub use salvage::{SalvageReport, SalvagedGap};
+pub use salvage::{SalvageReport, SalvageResume, SalvagedGap, SalvagedLog};
 pub use shard::ShardEntry;
 pub use verify::{DamageEntry, GapEntry, NoteEntry, VerifyEntry, VerifyReport, VerifySummary};
 
