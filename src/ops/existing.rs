@@ -37,12 +37,15 @@ pub fn spared_by_reports(there: &Existing<'_>) -> Option<&'static str> {
 }
 
 /// How the formats begin that say what they are.
-const BEGINNINGS: [(&str, &str); 4] = [
-    ("{", "\"schema\": \"binlogsec."),
+const BEGINNINGS: [(&str, &str); 3] = [
     ("{", "sarif-2.1.0.json"),
     ("<?xml", "<testsuites name=\"binlogsec\""),
     ("<!DOCTYPE html>", "<title>Replication audit: "),
 ];
+
+/// What JSON reports have, at either end and with or without a blank: other programs may have written
+/// them anew.
+const SCHEMAS: [&str; 2] = ["\"schema\": \"binlogsec.", "\"schema\":\"binlogsec."];
 
 /// How lines of metrics begin.
 const METRICS: &str = "# HELP binlogsec_";
@@ -67,7 +70,12 @@ fn is_report(there: &Existing<'_>) -> bool {
     let behind_number = last.trim_start_matches(|sign: char| sign.is_ascii_digit());
     let is_total = behind_number.len() < last.len()
         && TOTALS.iter().any(|total| behind_number.starts_with(total));
-    BEGINNINGS.iter().any(begins)
+    let is_json = start.starts_with('{')
+        && SCHEMAS
+            .iter()
+            .any(|schema| start.contains(schema) || end.contains(schema));
+    is_json
+        || BEGINNINGS.iter().any(begins)
         || start.starts_with(METRICS)
         || LAST_LINES.iter().any(|line| last.starts_with(line))
         || is_total
