@@ -51,9 +51,12 @@ impl Gtids {
     }
 
     /// Takes what a whole event tells.
-    pub(super) fn learn(&mut self, event: &EventView<'_>) {
+    pub(super) fn learn(&mut self, event: &EventView<'_>, start: Option<TransactionStart>) {
         if self.overflowed {
             return;
+        }
+        if let Some(start) = start {
+            self.add(start);
         }
         match event.header.event_type {
             event_type::PREVIOUS_GTIDS => {
@@ -71,15 +74,11 @@ impl Gtids {
                     Err(_) => self.list = None,
                 }
             }
-            kind if event_type::begins_transaction(kind) => self.add(event),
             _ => {}
         }
     }
 
-    fn add(&mut self, event: &EventView<'_>) {
-        let Some(Ok(start)) = TransactionStart::parse(event) else {
-            return;
-        };
+    fn add(&mut self, start: TransactionStart) {
         match start.id {
             TransactionId::Gtid(gtid) if !self.own.insert(&gtid) => {
                 self.repeated.insert(&gtid);

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::event::checksum::ChecksumAlgorithm;
 use crate::event::event_type;
 use crate::event::format_description::FormatDescription;
+use crate::event::gtid::TransactionStart;
 use crate::event::header::{self, EventHeader, flag};
 use crate::event::payload::Payload;
 use crate::event::readable::{TypeOfEvent, can_be_unfolded, is_readable};
@@ -327,17 +328,19 @@ impl Segment {
         let header = &event.header;
         let shift_before = self.positions.shift().unwrap_or(basis.shift);
         let wrong = self.what_is_wrong(event, basis);
+        let start = TransactionStart::parse(event).filter(|_| wrong.is_none());
         // Of a whole event, by its checksum or its position, the type and the body may be rubbish.
         let strange = wrong
             .is_none()
             .then(|| self.what_is_strange(event, basis))
-            .flatten();
+            .flatten()
+            .or(matches!(start, Some(Err(_))).then_some(DamageKind::Unreadable));
         if let Some(kind) = wrong.or(strange) {
             self.damage(event.offset, Some(header.event_type), kind);
             self.bad_events = self.bad_events.saturating_add(1);
             self.transactions.damaged();
         } else {
-            self.learn(event, basis);
+            self.learn(event, start.and_then(Result::ok), basis);
         }
         self.events = self.events.saturating_add(1);
         self.end = event.end();
@@ -418,7 +421,9 @@ impl Segment {
         if !event.is_whole() || event.checksum == ChecksumAlgorithm::Never {
             return None;
         }
-        if !is_readable(event) {
+        // GTID events are read once, where they are learnt from.
+        let is_gtid = event_type::begins_transaction(event.header.event_type);
+        if !is_gtid && !is_readable(event) {
             return Some(DamageKind::Unreadable);
         }
         if event.header.event_type == event_type::TRANSACTION_PAYLOAD {
@@ -464,7 +469,7 @@ impl Segment {
         Ok(())
     }
 
-    fn learn(&mut self, event: &EventView<'_>, basis: &Basis) {
+    fn learn(&mut self, event: &EventView<'_>, start: Option<TransactionStart>, basis: &Basis) {
         let (header, events_before) = (&event.header, self.events);
         self.transactions.add(event, || Damage {
             plain_offset: event.offset,
@@ -482,7 +487,7 @@ impl Segment {
             self.next_log = name.or_else(|| self.next_log.take());
         }
         if basis.log.wants_gtids {
-            self.gtids.learn(event);
+            self.gtids.learn(event, start);
         }
     }
 }
