@@ -98,6 +98,12 @@ class MysqlServer:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise LabError(f"{self.name} does not run")
+        return self._process.pid
+
     def start(self, **options: str) -> None:
         """Start and wait until it answers; options given here stay for later starts."""
         if self.running:
