@@ -14,6 +14,9 @@ from server import MysqlServer
 from sysroot import LabError, find_tool, install
 from tool import Binlogsec
 
+# How a file gets a name that another one had, and one that none had.
+RENAMES = "rename,renameat,renameat2"
+LINKS = "linkat"
 QUIET = ["strace", "-f", "-o", "/dev/null"]
 
 
@@ -45,8 +48,7 @@ def server_waits(server: MysqlServer, log: str, opening: int, seconds: float) ->
             tracer.communicate()
 
 
-def command_waits(tool: Binlogsec, moment: str, seconds: float) -> Binlogsec:
-    """The command waits when it renames for the first time: `enter` is before it is done, `exit` after it."""
-    calls = "rename,renameat,renameat2"
+def command_waits(tool: Binlogsec, calls: str, moment: str, seconds: float) -> Binlogsec:
+    """The command waits at the first of these system calls: at `enter` before it is done, at `exit` after it."""
     wait = f"inject={calls}:delay_{moment}={round(seconds * 1e6)}:when=1"
-    return Binlogsec(tool.path, (*QUIET, "-e", f"trace={calls}", "-e", wait))
+    return Binlogsec(tool.path, (*tool.prefix, *QUIET, "-e", f"trace={calls}", "-e", wait))

@@ -1,4 +1,4 @@
-"""`encrypt --in-place` and a rotation of the key, in each order in which they can meet at a log.
+"""`encrypt --in-place`, `rekey` and a rotation of the key, in each order in which they can meet.
 
 The server reads a log's header, opens the log once more by its name, and writes the header anew. At
 the end it deletes the old key. So the old key can go after it was looked at, and what gets the
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ import workload
 from bench import Bench
 from checks import Check, each, equal, exit_status, none_of
 from lab import Lab
-from meeting import can_trace, command_waits, server_waits
+from meeting import LINKS, RENAMES, can_trace, command_waits, server_waits
 from standing import ENCRYPTED_MAGIC, differing, leftovers, magic, standing, still_plain
 from sysroot import LabError, say
 from tool import Binlogsec
@@ -48,6 +49,7 @@ def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
         a_whole_rotation_comes_before_the_replacement,
         a_whole_rotation_comes_after_the_replacement,
         a_killed_run_and_the_next_meet_one_rotation,
+        a_whole_rotation_comes_before_rekey_writes_a_header,
     )
     yield from each(*(partial(at_a_server, lab, Binlogsec(binlogsec), meeting) for meeting in meetings))
 
@@ -86,7 +88,7 @@ def a_whole_rotation_comes_after_the_replacement(bench: Bench, log: str) -> Iter
 def meet(bench: Bench, log: str, moment: str, server: Waiting) -> Iterator[Check]:
     """Start the command; when it waits, before or after it gives the log its new form, rotate the key."""
     plain = plaintext(bench, log)
-    with server, command_waits(bench.tool, moment, COMMAND_SECONDS).start(*encrypt(bench, log)) as process:
+    with server, command_waits(bench.tool, RENAMES, moment, COMMAND_SECONDS).start(*encrypt(bench, log)) as process:
         await_it(lambda: is_waiting(bench, log, moment))
         with rotation(bench) as rotations:
             process.communicate()
@@ -96,15 +98,37 @@ def meet(bench: Bench, log: str, moment: str, server: Waiting) -> Iterator[Check
 def a_killed_run_and_the_next_meet_one_rotation(bench: Bench, log: str) -> Iterator[Check]:
     """The plaintext that the killed run has left must not get its name back amid the rotation."""
     plain = plaintext(bench, log)
-    tool = command_waits(bench.tool, "exit", PATIENCE_SECONDS)
+    tool = command_waits(bench.tool, RENAMES, "exit", PATIENCE_SECONDS)
     with server_waits(bench.server, log, TO_WRITE, SERVER_SECONDS), tool.start(*encrypt(bench, log)) as process:
         await_it(lambda: is_waiting(bench, log, "exit"))
         with rotation(bench) as rotations:
             await_it(lambda: b"_new" in bench.server.keyring_path.read_bytes())
-            kill_traced(process.pid)
-            process.communicate()
+            kill_traced(process)
             bench.tool.run(*encrypt(bench, log))
     yield from nothing_is_lost(bench, plain, rotations)
+
+
+def a_whole_rotation_comes_before_rekey_writes_a_header(bench: Bench, _: str) -> Iterator[Check]:
+    """It has read the header before. In another container it cannot see that the server runs."""
+    server = bench.server
+    log = server.indexed()[-1]
+    server.sql("FLUSH BINARY LOGS")
+    plain = server.served_each([log], bench.lab.scratch("plain"))
+    # A newer key is in use from now on; the log is still under the older one.
+    server.restart(binlog_rotate_encryption_master_key_at_startup="ON", binlog_encryption="ON")
+    rekey: list[str | Path] = ["rekey", server.log_path(log), "--keyring", server.keyring_path]
+    tool = command_waits(bench.tool.apart(), LINKS, "exit", COMMAND_SECONDS)
+    with tool.start(*rekey) as process:
+        await_it(lambda: bool(leftovers(bench)) or process.poll() is not None)
+        with rotation(bench) as rotations:
+            process.communicate()
+    yield equal("the rotation succeeds", [], rotations.failed)
+    yield none_of("the log is not lost", standing(bench, plain).lost, plain)
+    again = bench.tool.apart().run(*rekey, "--recover")
+    yield exit_status("the next run does the rest", 0, again)
+    yield equal("and nothing is left beside it", [], leftovers(bench))
+    workload.rotate_key(server, rotations)
+    yield none_of("after one more rotation it is served as in plaintext", differing(bench, plain), plain)
 
 
 def plaintext(bench: Bench, log: str) -> dict[str, bytes]:
@@ -145,11 +169,13 @@ def rotation(bench: Bench) -> Iterator[workload.Rotations]:
         thread.join()
 
 
-def kill_traced(tracer: int) -> None:
-    """Kill what a tracer started, and with that the tracer's work ends."""
-    children = Path(f"/proc/{tracer}/task/{tracer}/children").read_text(encoding="ascii").split()
+def kill_traced(tracer: subprocess.Popen[bytes]) -> None:
+    """Kill what a tracer started, and then the tracer, which would wait on for it."""
+    children = Path(f"/proc/{tracer.pid}/task/{tracer.pid}/children").read_text(encoding="ascii").split()
     for child in children:
         os.kill(int(child), signal.SIGKILL)
+    tracer.kill()
+    tracer.communicate()
 
 
 def nothing_is_lost(bench: Bench, plain: dict[str, bytes], rotations: workload.Rotations) -> Iterator[Check]:
