@@ -24,7 +24,7 @@ class Binlogsec:
     def apart(self) -> Binlogsec:
         """The same in a process namespace of its own, as in another container: it sees no server.
 
-        It is killed with the process that `start` returns; its pipes are closed when it is dead.
+        It is killed with the process that starts it.
         """
         prefix = private_mounts("--mount-proc", "--pid", "--fork", "--kill-child=KILL")
         return Binlogsec(self.path, tuple(prefix))
@@ -46,6 +46,16 @@ class Binlogsec:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+        )
+
+    def start_quietly(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
+        """For kills: nobody reads what it says, and it never waits for a reader."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
     def command(self, *arguments: str | Path) -> list[str]:

@@ -23,6 +23,7 @@ from bench import Bench, text
 from checks import Check, each, equal, true
 from lab import Lab
 from standing import differing, leftovers, standing, still_plain
+from sysroot import LabError
 from tool import Binlogsec
 
 LOGS = 60
@@ -31,6 +32,7 @@ PAUSE_SECONDS = 0.1
 USUAL_SECONDS = 0.3
 SHARPNESS_SECONDS = 0.004
 RUNS_FOR_A_KILL = 5
+PATIENCE_SECONDS = 60
 KILLED = -signal.SIGKILL
 
 
@@ -90,13 +92,13 @@ def kill_one(bench: Bench, tally: Tally, victim: Victim, plain: dict[str, bytes]
     with workload.rotating_keys(bench.server, PAUSE_SECONDS) as rotations:
         time.sleep(random.uniform(0, victim.delay_seconds))
         state = victim.state()
-        process = victim.tool.start(*victim.arguments)
+        process = victim.tool.start_quietly(*victim.arguments)
         if tally.runs % 2:
             await_change(process, victim, state)
         else:
             time.sleep(random.uniform(0, USUAL_SECONDS))
         process.kill()
-        process.communicate()
+        process.wait()
     workload.rotate_key(bench.server, rotations)
     found = standing(bench, plain)
     tally.runs += 1
@@ -109,8 +111,10 @@ def kill_one(bench: Bench, tally: Tally, victim: Victim, plain: dict[str, bytes]
 
 def await_change(process: subprocess.Popen[bytes], victim: Victim, state: object) -> None:
     """Up to a few milliseconds after the first log was touched."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while process.poll() is None and victim.state() == state:
-        pass
+        if time.monotonic() > deadline:
+            raise LabError(f"{victim.arguments[0]} changes nothing and does not end")
     time.sleep(random.uniform(0, SHARPNESS_SECONDS))
 
 
