@@ -99,7 +99,8 @@ def a_killed_run_and_the_next_meet_one_rotation(bench: Bench, log: str) -> Itera
     """The plaintext that the killed run has left must not get its name back amid the rotation."""
     plain = plaintext(bench, log)
     tool = command_waits(bench.tool, RENAMES, "exit", PATIENCE_SECONDS)
-    with server_waits(bench.server, log, TO_WRITE, SERVER_SECONDS), tool.start(*encrypt(bench, log)) as process:
+    waiting = server_waits(bench.server, log, TO_WRITE, 3 * SERVER_SECONDS)
+    with waiting, tool.start(*encrypt(bench, log)) as process:
         await_it(lambda: is_waiting(bench, log, "exit"))
         with rotation(bench) as rotations:
             await_it(lambda: b"_new" in bench.server.keyring_path.read_bytes())
