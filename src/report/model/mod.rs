@@ -35,8 +35,8 @@ pub use check::{CheckReport, CheckSummary};
 pub use decrypt::{DecryptEntry, DecryptReport};
 pub use encrypt::{EncryptEntry, EncryptReport};
 pub use events::{
-    EVENTS_SCHEMA, EventEntry, EventsEnd, MinuteEntry, StatsReport, TableEntry, TransactionEntry,
-    TypeEntry,
+    EVENTS_SCHEMA, EventEntry, EventTexts, EventsEnd, MinuteEntry, StatsReport, TableEntry,
+    TransactionEntry, TypeEntry,
 };
 #[cfg(feature = "check")]
 pub use explain::{ExplainReport, RuleEntry};
