@@ -7,21 +7,26 @@ use std::path::{Path, PathBuf};
 /// Each module of the library and the modules it may import.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("bytes", &[]),
+    ("hex", &[]),
     ("secret", &[]),
     ("memory", &[]),
     ("event", &["bytes"]),
     ("mariadb", &["bytes", "secret", "event"]),
-    ("log", &["bytes", "secret", "event", "mariadb"]),
+    ("percona", &["hex", "secret"]),
+    ("log", &["bytes", "secret", "event", "mariadb", "percona"]),
     ("crypto", &["secret", "memory"]),
     // MariaDB's key files are a format of that family, and a source of keys like the others.
-    ("keyring", &["bytes", "secret", "log", "mariadb"]),
+    (
+        "keyring",
+        &["bytes", "hex", "secret", "log", "mariadb", "percona"],
+    ),
     ("io", &["memory"]),
     ("walk", &["event", "io", "error"]),
     (
         "open",
         &[
-            "bytes", "secret", "event", "mariadb", "log", "crypto", "keyring", "io", "walk",
-            "error",
+            "bytes", "secret", "event", "mariadb", "percona", "log", "crypto", "keyring", "io",
+            "walk", "error",
         ],
     ),
     (
@@ -31,8 +36,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "ops",
         &[
-            "bytes", "secret", "event", "mariadb", "log", "crypto", "keyring", "io", "walk",
-            "open", "error",
+            "bytes", "secret", "event", "mariadb", "percona", "log", "crypto", "keyring", "io",
+            "walk", "open", "error",
         ],
     ),
     ("config", &["io", "error"]),

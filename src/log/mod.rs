@@ -9,10 +9,15 @@ use header::{EncryptionHeader, HeaderError};
 use crate::event::format_description::{FormatDescription, FormatDescriptionError};
 use crate::event::header::{EventHeader, event_type};
 use crate::mariadb::start_encryption::StartEncryption;
+use crate::percona::sidecar::{Sidecar, SidecarError};
 
 /// How many leading bytes of a file decide its kind and prove its key: the encryption header, the
 /// format description event, and room for the few events in which MariaDB's start event stands.
 pub const PROBE_LENGTH: usize = 4096;
+
+/// The first four bytes of a log that MariaDB keeps in pages of `InnoDB`: 0x010DFEFE, little-endian
+/// (MariaDB documentation, "Binlog file format"; server source: `IBB_MAGIC`).
+pub const INNODB_MAGIC: [u8; 4] = *b"\xFE\xFE\x0D\x01";
 
 /// How many events after the format description event are looked at for one that starts
 /// encryption. Servers put it first.
@@ -49,6 +54,14 @@ pub enum LogKind {
     MariadbEncrypted(FormatDescription, StartEncryption),
     /// A log that Percona Server 5.7 encrypted event by event.
     Percona57Encrypted(FormatDescription),
+    /// A log in the pages of `InnoDB` (MariaDB 12.3 and later, `binlog_storage_engine=innodb`), which
+    /// its server never encrypts.
+    MariadbInnodb,
+    /// A log that Percona Binlog Server encrypted: the file itself is ciphertext from its first byte
+    /// on, what it is says the JSON file beside it.
+    BinlogServerEncrypted(Box<Sidecar>),
+    /// The JSON file beside it says that it is encrypted, and not how.
+    BinlogServerDamaged(SidecarError),
     /// The magic of a plaintext log, and then no format description event.
     PlainDamaged(FormatDescriptionError),
     /// Not a log.
@@ -66,7 +79,7 @@ pub enum Magic {
 
 /// Every name that [`LogKind::name`] gives.
 #[cfg(test)]
-pub(crate) const KINDS: [&str; 11] = [
+pub(crate) const KINDS: [&str; 14] = [
     "empty",
     "truncated",
     "mysql-encrypted",
@@ -76,6 +89,9 @@ pub(crate) const KINDS: [&str; 11] = [
     "mariadb-plain",
     "mariadb-encrypted",
     "percona57-encrypted",
+    "mariadb-innodb-plain",
+    "binlog-server-encrypted",
+    "binlog-server-damaged",
     "plain-damaged",
     "unknown",
 ];
@@ -119,6 +135,7 @@ impl LogKind {
                     Err(error) => Self::PlainDamaged(error),
                 }
             }
+            Some(&INNODB_MAGIC) => Self::MariadbInnodb,
             _ => Self::Unknown,
         };
         (kind, true)
@@ -137,6 +154,9 @@ impl LogKind {
             Self::MariadbPlain(_) => "mariadb-plain",
             Self::MariadbEncrypted(..) => "mariadb-encrypted",
             Self::Percona57Encrypted(_) => "percona57-encrypted",
+            Self::MariadbInnodb => "mariadb-innodb-plain",
+            Self::BinlogServerEncrypted(_) => "binlog-server-encrypted",
+            Self::BinlogServerDamaged(_) => "binlog-server-damaged",
             Self::PlainDamaged(_) => "plain-damaged",
             Self::Unknown => "unknown",
         }

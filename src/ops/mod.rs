@@ -15,6 +15,7 @@ pub mod inspect;
 pub mod keyring;
 mod per_event;
 pub mod rekey;
+pub mod rekey_archive;
 mod resume;
 pub mod salvage;
 pub mod shard;
