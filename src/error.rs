@@ -169,12 +169,14 @@ impl LogError {
     #[must_use]
     pub const fn class(&self) -> ErrorClass {
         match self {
-            Self::NotEncrypted | Self::Unsupported { .. } | Self::Ancient { .. } => {
-                ErrorClass::Work
-            }
-            Self::NoKeys { .. } | Self::KeyMissing { .. } | Self::WrongKey { .. } => {
-                ErrorClass::Key
-            }
+            Self::NotEncrypted
+            | Self::Unsupported { .. }
+            | Self::Ancient { .. }
+            | Self::InnodbLog => ErrorClass::Work,
+            Self::NoKeys { .. }
+            | Self::KeyMissing { .. }
+            | Self::WrongKey { .. }
+            | Self::WrongWrappingKey { .. } => ErrorClass::Key,
             Self::Mariadb(error) if error.is_about_keys() => ErrorClass::Key,
             _ => ErrorClass::Damage,
         }

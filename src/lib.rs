@@ -80,6 +80,7 @@ pub mod error;
 pub mod event;
 #[cfg(feature = "check")]
 pub mod finding;
+mod hex;
 pub mod io;
 pub mod keyring;
 pub mod log;
@@ -87,6 +88,7 @@ pub mod mariadb;
 mod memory;
 pub mod open;
 pub mod ops;
+pub mod percona;
 pub mod report;
 pub mod secret;
 pub mod text;

@@ -12,6 +12,7 @@ use crate::log::{LogKind, PROBE_LENGTH, header};
 use crate::mariadb::cipher::EventCipher;
 use crate::walk::{PlainSource, PlainView};
 
+pub(crate) mod archive;
 mod error;
 mod per_event;
 mod probe;
@@ -61,7 +62,7 @@ impl OpenLog {
     /// knowing before how it ends: its plaintext is no longer than [`OpenLog::plain_length`] says
     /// until [`OpenLog::survey`].
     pub(crate) fn without_survey(mut source: FileSource, keys: &Keyring) -> Result<Self, Error> {
-        let probe = Probe::new(&read_enough(&source)?, keys)?
+        let probe = Probe::of_file(source.path(), &read_enough(&source)?, keys)?
             .readable()
             .map_err(|error| Error::log(source.path(), error))?;
         let in_use = probe.description().is_none_or(FormatDescription::in_use);

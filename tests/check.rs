@@ -1071,3 +1071,86 @@ fn a_log_that_a_server_is_about_to_list_or_to_remove_is_not_unlisted() {
         assert_eq!((code, found(&report, &[])), (0, set(&[])), "{is_purged}");
     }
 }
+
+/// The header page of a log that MariaDB 12.3 keeps in pages of InnoDB, and an empty page.
+fn innodb_log() -> Vec<u8> {
+    let mut page = vec![0; 16 << 10];
+    page[..4].copy_from_slice(&0x010D_FEFE_u32.to_le_bytes());
+    page[4..8].copy_from_slice(&14_u32.to_le_bytes());
+    page[8..12].copy_from_slice(&1_u32.to_le_bytes());
+    page.resize(32 << 10, 0);
+    page
+}
+
+#[test]
+fn an_innodb_binary_log_is_plaintext_whatever_its_name() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["binlog-000000.ibb", "binlog.000001", "copy"] {
+        let path = directory.path().join(name);
+        std::fs::write(&path, innodb_log()).unwrap();
+        let output = common::binlogsec()
+            .args(["check", "--format", "json"])
+            .arg(directory.path())
+            .output()
+            .unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{report}");
+        let file = &report["files"][0];
+        assert_eq!(
+            (&file["kind"], &file["status"]),
+            (&"mariadb-innodb-plain".into(), &"plain".into())
+        );
+        let finding = &report["findings"][0];
+        assert_eq!(finding["id"], "BLS001", "{report}");
+        let message = finding["message"].as_str().unwrap();
+        assert!(
+            message.contains("InnoDB binary log of MariaDB 12.3"),
+            "{message}"
+        );
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn every_command_names_an_innodb_binary_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("binlog-000000.ibb");
+    std::fs::write(&path, innodb_log()).unwrap();
+    let words = "an InnoDB binary log of MariaDB 12.3 or later: always plaintext, not read";
+    let out = directory.path().join("out");
+    let out = out.to_str().unwrap();
+    for arguments in [
+        &["verify"][..],
+        &["events"],
+        &["decrypt", "-o", out],
+        &["salvage", "-o", out],
+        &["encrypt", "-o", out],
+    ] {
+        let keyring = mixed_keyring();
+        let mut command = common::binlogsec();
+        command.args(arguments).arg(&path);
+        if arguments[0] == "encrypt" {
+            command.arg("--keyring").arg(keyring);
+            command.env_remove("BINLOGSEC_KEYRING");
+        }
+        let output = command.output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
+        let is_encrypt = arguments[0] == "encrypt";
+        assert!(
+            is_encrypt || message.contains(words),
+            "{arguments:?}: {message}"
+        );
+    }
+    let output = common::binlogsec()
+        .arg("inspect")
+        .arg(&path)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(
+        text.contains(words) && text.contains("mariadb-innodb-plain"),
+        "{text}"
+    );
+}

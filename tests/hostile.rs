@@ -317,3 +317,57 @@ fn the_event_that_starts_encryption_tells_the_dialect() {
         Some(LogError::Unsupported { .. })
     ));
 }
+
+#[test]
+fn every_cut_and_changed_byte_of_an_archives_json_ends_well() {
+    use binlogsec::percona::sidecar::Sidecar;
+    let sidecar = br#"{"size": 5, "encryption": {"file_key_envelope": {"kek_id": "k",
+        "data_hex": "00112233445566778899aabbccddeeff", "iv_hex": "000102030405060708090a0b",
+        "tag_hex": "00112233445566778899aabbccddeeff"}, "file_data_envelope": {"cipher":
+        "AES-128-CTR", "iv_hex": "00112233445566778899aabbccddeeff"}}}"#;
+    let keyring = br#"{"version": 1, "keys": [{"id": "k", "cipher": "AES-128-GCM",
+        "data_hex": "00112233445566778899aabbccddeeff"}]}"#;
+    assert!(matches!(Sidecar::parse(sidecar), Some(Ok(_))));
+    assert!(binlogsec::keyring::binlog_server::parse(keyring).is_ok());
+    for document in [&sidecar[..], keyring] {
+        for at in 0..document.len() {
+            let _ = Sidecar::parse(&document[..at]);
+            assert!(binlogsec::keyring::binlog_server::parse(&document[..at]).is_err());
+            for value in [b'"', b'{', b'0', 0xFF, document[at] ^ 0x20] {
+                let mut changed = document.to_vec();
+                changed[at] = value;
+                let _ = Sidecar::parse(&changed);
+                let _ = binlogsec::keyring::binlog_server::parse(&changed);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_mariadb_compressed_unfolds_to_no_more_than_is_asked_for() {
+    use binlogsec::event::compressed::Compressed;
+    use std::io::Write as _;
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(&vec![7; 8 << 20]).unwrap();
+    let stream = encoder.finish().unwrap();
+    let of = |length: u32| [&[0x84][..], &length.to_be_bytes(), &stream].concat();
+    let whole = of(8 << 20);
+    let parsed = Compressed::parse(&whole).unwrap();
+    assert_eq!(parsed.unfold(1000).unwrap(), [7; 1000]);
+    assert_eq!(parsed.unfold(usize::MAX).unwrap().len(), 8 << 20);
+    // It announces more than there is.
+    let bomb = of(u32::MAX);
+    assert!(
+        Compressed::parse(&bomb)
+            .unwrap()
+            .unfold(usize::MAX)
+            .is_none()
+    );
+    for cut in 0..whole.len() {
+        let unfolded = Compressed::parse(&whole[..cut]).and_then(|parsed| parsed.unfold(9 << 20));
+        assert!(unfolded.is_none(), "{cut}");
+    }
+    for first in [0x00, 0x80, 0x85, 0x94, 0x04] {
+        assert!(Compressed::parse(&[&[first][..], &whole[1..]].concat()).is_none());
+    }
+}

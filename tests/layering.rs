@@ -7,22 +7,27 @@ use std::path::{Path, PathBuf};
 /// Each module of the library and the modules it may import.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("bytes", &[]),
+    ("hex", &[]),
     ("secret", &[]),
     ("memory", &[]),
     ("event", &["bytes"]),
     ("mariadb", &["bytes", "secret", "event"]),
-    ("log", &["bytes", "secret", "event", "mariadb"]),
+    ("percona", &["hex", "secret"]),
+    ("log", &["bytes", "secret", "event", "mariadb", "percona"]),
     ("crypto", &["secret", "memory"]),
     // MariaDB's key files are a format of that family, and a source of keys like the others.
     // It reads files itself, and tells `io` which: no output may replace them.
-    ("keyring", &["bytes", "secret", "log", "mariadb", "io"]),
+    (
+        "keyring",
+        &["bytes", "hex", "secret", "log", "mariadb", "percona", "io"],
+    ),
     ("io", &["memory"]),
     ("walk", &["event", "io", "error"]),
     (
         "open",
         &[
-            "bytes", "secret", "event", "mariadb", "log", "crypto", "keyring", "io", "walk",
-            "error",
+            "bytes", "secret", "event", "mariadb", "percona", "log", "crypto", "keyring", "io",
+            "walk", "error",
         ],
     ),
     (
@@ -32,8 +37,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "ops",
         &[
-            "bytes", "secret", "event", "mariadb", "log", "crypto", "keyring", "io", "walk",
-            "open", "error",
+            "bytes", "secret", "event", "mariadb", "percona", "log", "crypto", "keyring", "io",
+            "walk", "open", "error",
         ],
     ),
     ("config", &["io", "error"]),

@@ -220,3 +220,153 @@ fn a_slice_starts_at_an_event() {
         assert_eq!(output.status.code(), Some(expected), "{start}: {message}");
     }
 }
+
+/// A log whose events have the times that a function gives, by offset and type.
+fn with_times(plain: &[u8], time: impl Fn(usize, u8) -> u32) -> Vec<u8> {
+    let mut log = plain.to_vec();
+    for (offset, length, kind) in logs::events(plain) {
+        log[offset..offset + 4].copy_from_slice(&time(offset, kind).to_le_bytes());
+        let sum_at = offset + length - 4;
+        let sum = crc32fast::hash(&log[offset..sum_at]);
+        log[sum_at..sum_at + 4].copy_from_slice(&sum.to_le_bytes());
+    }
+    log
+}
+
+fn sliced(log: &[u8], arguments: &[&str]) -> Vec<u8> {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("log");
+    std::fs::write(&path, log).unwrap();
+    slice(&path, &mixed_keyring(), arguments)
+}
+
+fn utc(seconds: u32) -> String {
+    jiff::Timestamp::from_second(i64::from(seconds))
+        .unwrap()
+        .to_string()
+}
+
+#[test]
+fn the_clock_of_the_log_neither_starts_nor_ends_a_slice() {
+    // The replica began and closed the log a day after its source committed what is in it.
+    let (path, keyring) = tagged();
+    let plain = plaintext(&path, &keyring);
+    let begun = 1_800_000_000;
+    let is_of_the_log = |kind| {
+        [
+            event_type::FORMAT_DESCRIPTION,
+            event_type::PREVIOUS_GTIDS,
+            event_type::ROTATE,
+        ]
+        .contains(&kind)
+    };
+    let log = with_times(&plain, |offset, kind| {
+        let committed = begun - 86_400 + u32::try_from(offset).unwrap();
+        if is_of_the_log(kind) {
+            begun
+        } else {
+            committed
+        }
+    });
+    let day = utc(begun - 3600);
+    assert!(sliced(&log, &["--stop-datetime", &day]) == log);
+    let none = sliced(&log, &["--start-datetime", &day]);
+    assert!(none == log[..127], "{} bytes", none.len());
+    let all = transactions(&log);
+    // Whatever the moment, each transaction is in one of the two slices.
+    for (start, _) in &all {
+        let moment = utc(begun - 86_400 + u32::try_from(*start).unwrap());
+        let before = sliced(&log, &["--stop-datetime", &moment]);
+        let after = sliced(&log, &["--start-datetime", &moment]);
+        assert!(before == log[..*start].to_vec() || *start == all[0].0);
+        assert!(after.ends_with(&log[*start..]), "{start}");
+        let gtids = |log: &[u8]| transactions_begun(log);
+        assert_eq!(gtids(&before) + gtids(&after), gtids(&log));
+    }
+}
+
+fn transactions_begun(log: &[u8]) -> usize {
+    let events = logs::events(log);
+    let begins = events
+        .iter()
+        .filter(|(.., kind)| event_type::begins_transaction(*kind));
+    begins.count()
+}
+
+#[test]
+fn a_long_transaction_is_in_a_slice_by_its_first_event() {
+    // Statements come long before the commit, whose time the GTID event has.
+    let (path, keyring) = tagged();
+    let plain = plaintext(&path, &keyring);
+    let all = transactions(&plain);
+    let of = |offset: usize| {
+        all.iter()
+            .position(|(start, end)| (*start..*end).contains(&offset))
+    };
+    let committed = |number: usize| 1_700_000_000 + 1000 * u32::try_from(number).unwrap();
+    let log = with_times(&plain, |offset, kind| match of(offset) {
+        Some(number) if event_type::begins_transaction(kind) => committed(number),
+        // As old as the commits of five transactions before.
+        Some(number) => committed(number) - 5000,
+        None => 1_700_000_000,
+    });
+    let moment = utc(committed(6));
+    let before = sliced(&log, &["--stop-datetime", &moment]);
+    assert!(before == log[..all[6].0]);
+    let after = sliced(&log, &["--start-datetime", &moment]);
+    assert!(after == [&log[..127], &log[all[6].0..]].concat());
+}
+
+#[test]
+fn a_relay_log_is_cut_at_the_time_of_its_sources_transactions() {
+    let case =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/cases/recovery/relay-stop-time");
+    if !case.is_dir() {
+        println!("skipped: the case is not at hand");
+        return;
+    }
+    let (path, keyring) = (
+        case.join("relay.000003"),
+        case.join("component_keyring_file"),
+    );
+    let stop = slice(&path, &keyring, &["--stop-datetime", "2026-11-27 01:02:07"]);
+    let start = slice(
+        &path,
+        &keyring,
+        &["--start-datetime", "2026-11-27 01:02:07"],
+    );
+    assert_eq!(
+        (transactions_begun(&stop), transactions_begun(&start)),
+        (1, 0)
+    );
+}
+
+#[test]
+fn slices_take_what_mariadbs_ids_name() {
+    let directory = fixture("mariadb-10.11/cbc128-crc32-row");
+    let (path, keyring) = (
+        directory.join("logs/binlog.000002"),
+        directory.join("keys.txt"),
+    );
+    let plain = plaintext(&path, &keyring);
+    let all: Vec<_> = logs::events(&plain)
+        .into_iter()
+        .filter(|(.., kind)| *kind == event_type::MARIADB_GTID)
+        .map(|(offset, ..)| {
+            let number = u64::from_le_bytes(plain[offset + 19..offset + 27].try_into().unwrap());
+            let server = u32::from_le_bytes(plain[offset + 5..offset + 9].try_into().unwrap());
+            (server, number)
+        })
+        .collect();
+    let count = |arguments: &[&str]| transactions_begun(&slice(&path, &keyring, arguments));
+    let (server, number) = all[3];
+    let gtid = format!("0-{server}-{number}");
+    assert_eq!(count(&["--include-gtids", &gtid]), 1);
+    assert_eq!(count(&["--exclude-gtids", &gtid]), all.len() - 1);
+    assert_eq!(count(&["--domain-id", "0"]), all.len());
+    assert_eq!(count(&["--domain-id", "3"]), 0);
+    assert_eq!(count(&["--server-id", &server.to_string()]), all.len());
+    assert_eq!(count(&["--server-id", "1"]), 0);
+    assert_eq!(count(&["--start-position", &gtid]), all.len() - 4);
+    assert_eq!(count(&["--stop-position", &gtid]), 4);
+}

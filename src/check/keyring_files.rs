@@ -93,6 +93,10 @@ impl Scan<'_> {
         let finding = Finding::new(RuleId::Bls013, path, message);
         local.find(match keyring.format() {
             KeyringFormat::MariaDb { .. } => finding.remedied_by(MARIADB_KEY_STORES.into()),
+            // That program has no other store: who else can read it is what there is to see.
+            KeyringFormat::BinlogServer => {
+                finding.remedied_by(format!("ls -l {}", path_text::quoted(path)))
+            }
             _ => finding,
         });
         if let Ok(metadata) = path.metadata() {

@@ -17,7 +17,7 @@ use crate::log::header::{self, EncryptionHeader};
 use crate::log::key_id::{KeyId, PREFIX};
 use crate::log::{LogKind, Magic};
 use crate::mariadb::error::MariadbError;
-use crate::open::{KeyStatus, LogError, Probe};
+use crate::open::{KeyStatus, LogError, Probe, archive};
 use crate::text::path_text;
 
 /// Bytes of a body that are zero in no ciphertext.
@@ -62,7 +62,16 @@ pub(super) fn apply(
         compression,
         encryption: None,
     };
-    let probe = match Probe::new(start, scan.keys) {
+    let beside = match compression {
+        None => archive::beside(&opened.path(), start),
+        Some(_) => Ok(None),
+    };
+    let probe = match beside {
+        Ok(Some(sidecar)) => Ok(Probe::of_archive(sidecar, start, scan.keys)),
+        // A JSON file that cannot be read is told as such a file: of the log nothing is known.
+        Ok(None) | Err(_) => Probe::new(start, scan.keys),
+    };
+    let probe = match probe {
         Ok(probe) => probe,
         Err(error) => return key_failed(local, opened, start, facts, error),
     };
@@ -150,6 +159,16 @@ fn verdict(scan: &Scan<'_>, opened: &Opened<'_>, probe: &Probe, start: &[u8]) ->
         }
         LogKind::MysqlEncrypted(_) => encrypted(scan, &path, probe, start),
         LogKind::MariadbEncrypted(..) => encrypted_by_mariadb(scan, &path, probe),
+        LogKind::BinlogServerEncrypted(_) => archived(scan, &path, probe, start),
+        LogKind::MariadbInnodb => {
+            let message = "an InnoDB binary log of MariaDB 12.3 or later, which its server cannot encrypt: it is always plaintext";
+            let finding = Finding::new(RuleId::Bls001, &path(), message).seen_at(
+                0,
+                4,
+                "magic of an InnoDB binary log",
+            );
+            Verdict::found(LogStatus::Plain, finding)
+        }
         LogKind::Percona57Encrypted(_) => {
             unproven(scan, &path, "no proof is possible for logs of its kind")
         }
@@ -241,6 +260,38 @@ fn encrypted(
             let finding = Finding::new(RuleId::Bls009, &path(), describe(error));
             Verdict::found(LogStatus::Undetermined, finding)
         }
+    }
+}
+
+/// A log of Percona Binlog Server's archive, by the JSON file beside it.
+fn archived(
+    scan: &Scan<'_>,
+    path: &dyn Fn() -> std::path::PathBuf,
+    probe: &Probe,
+    start: &[u8],
+) -> Verdict {
+    if let Some(what) = looks_plain(start) {
+        let message = format!("the JSON file beside it says encrypted, and the file is {what}");
+        let finding = Finding::new(RuleId::Bls003, &path(), message).seen_at(0, 4, what);
+        return Verdict::found(LogStatus::Refuted, finding);
+    }
+    let finding = |rule, error: &LogError| Finding::new(rule, &path(), describe(error));
+    match probe.obstacle() {
+        None => Verdict {
+            status: LogStatus::Proven,
+            finding: None,
+        },
+        Some(LogError::NoKeys { .. }) => unproven(scan, path, "no key was given"),
+        Some(LogError::Unsupported { .. }) => unproven(scan, path, "its cipher is not read here"),
+        Some(error @ LogError::KeyMissing { .. }) => {
+            Verdict::found(LogStatus::Unproven, finding(RuleId::Bls004, error))
+        }
+        Some(error @ LogError::WrongWrappingKey { .. }) => {
+            let meaning = "magic and first event, which do not come out";
+            let finding = finding(RuleId::Bls003, error).seen_at(0, 23, meaning);
+            Verdict::found(LogStatus::Refuted, finding)
+        }
+        Some(error) => Verdict::found(LogStatus::Undetermined, finding(RuleId::Bls009, error)),
     }
 }
 

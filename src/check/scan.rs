@@ -25,7 +25,7 @@ use crate::io::pipeline::Progress;
 use crate::io::tree::{Batch, Directory, Visitor};
 use crate::keyring::{Keyring, KeyringFile};
 use crate::log::key_id::{PREFIX, is_uuid};
-use crate::log::{LogKind, PROBE_LENGTH, header};
+use crate::log::{INNODB_MAGIC, LogKind, PROBE_LENGTH, header};
 use crate::open;
 use crate::ops::listed::read_index;
 use crate::ops::targets::{has_log_extension, is_index};
@@ -432,6 +432,7 @@ fn has_more_to_say(name: &OsStr, start: &[u8]) -> bool {
 fn starts_a_log(start: &[u8]) -> bool {
     start.starts_with(&header::MAGIC)
         || start.starts_with(&crate::event::MAGIC)
+        || start.starts_with(&INNODB_MAGIC)
         || log_rules::is_plain_but_for_magic(start)
         || log_rules::is_encrypted_but_for_magic(start)
 }
@@ -465,6 +466,10 @@ fn lists_logs(start: &[u8]) -> bool {
 fn looks_like_a_keyring(start: &[u8]) -> bool {
     let has = |text: &[u8]| memchr_find(start, text);
     start.starts_with(b"Keyring file version:")
+        || (start.trim_ascii_start().starts_with(b"{")
+            && has(b"\"keys\"")
+            && has(b"\"cipher\"")
+            && has(b"\"data_hex\""))
         || (start.trim_ascii_start().starts_with(b"{")
             && has(b"\"data_id\"")
             && (has(PREFIX.as_bytes()) || has(b"\"data_type\"")))

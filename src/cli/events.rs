@@ -6,20 +6,22 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use binlogsec::error::{Error, ErrorClass, describe};
 use binlogsec::event::event_type;
-use binlogsec::event::gtid_set::GtidSet;
+use binlogsec::event::gtid_selection::GtidSelection;
 use binlogsec::io::TransferError;
 use binlogsec::keyring::Keyring;
 use binlogsec::open::{LogError, OpenLog};
-use binlogsec::ops::events::{self, EventFilter, EventRecord, Listed, Stats, TableName};
+use binlogsec::ops::events::{self, EventFilter, EventRecord, LineMaker, Listed, Stats, TableName};
 use binlogsec::ops::targets::{Origin, Target, Targets};
-use binlogsec::report::csv::EventsCsv;
-use binlogsec::report::human;
-use binlogsec::report::model::{EVENTS_SCHEMA, EventEntry, EventsEnd, Failure, StatsReport};
+use binlogsec::report::model::{
+    EVENTS_SCHEMA, EventEntry, EventTexts, EventsEnd, Failure, StatsReport,
+};
+use binlogsec::report::{csv, human};
 use binlogsec::text::path_text;
 use clap::{Args, ValueEnum};
 
 use super::args::KeyArgs;
 use super::exit::Exit;
+use super::slice::{Position, position};
 use super::terminal::Terminal;
 use super::{keys, time, transfer};
 
@@ -28,6 +30,7 @@ Examples:
   binlogsec events binlog.000042 --keyring component_keyring_file
   binlogsec events binlog.000042 --table shop.orders --from '2026-11-21 14:00' --to '2026-11-21 15:00'
   binlogsec events binlog.index --gtid 3e11fa47-71ca-11e1-9e33-c80aa9429562:23-25 --format json
+  binlogsec events mariadb-bin.000042 --gtid 0-1-4711 --mariadb-keys keys.txt
   binlogsec events binlog.000042 --stats
 
 Times without an offset are UTC. Rows are counted and not shown; to see them:
@@ -42,24 +45,31 @@ pub(crate) struct EventsArgs {
     logs: Vec<PathBuf>,
     #[command(flatten)]
     keys: KeyArgs,
-    /// Only events of this type, e.g. QUERY, WRITE_ROWS; repeatable, or separated by commas
-    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = event_type_of)]
-    types: Vec<u8>,
-    /// Only events from this time on, e.g. '2026-11-21 14:00:00' (UTC) or 2026-11-21T15:00:00+01:00
+    /// Only events of this type, e.g. GTID, QUERY, WRITE_ROWS, each in every form that servers have
+    /// of it; a number is one type; repeatable, or separated by commas
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = types_of)]
+    types: Vec<Types>,
+    /// Only events from this time on, e.g. '2026-11-21 14:00:00' (UTC) or 2026-11-21T15:00:00+01:00;
+    /// the time of a transaction's first event counts for all of it
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     from: Option<i64>,
     /// Only events before this time
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     to: Option<i64>,
-    /// Begin at the event that starts at this position
-    #[arg(long, value_name = "N")]
-    start_position: Option<u64>,
-    /// End before the first event at or behind this position
-    #[arg(long, value_name = "N")]
-    stop_position: Option<u64>,
-    /// Only transactions in this set, e.g. UUID:1-5:tag:7
-    #[arg(long, value_name = "SET")]
-    gtid: Option<GtidSet>,
+    /// Begin at the event that starts at this position; or, in logs of MariaDB, behind these GTIDs,
+    /// one of each domain
+    #[arg(long, value_name = "N|GTIDS", value_parser = position)]
+    start_position: Option<Position>,
+    /// End before the first event at or behind this position; or, in logs of MariaDB, list
+    /// transactions up to these GTIDs
+    #[arg(long, value_name = "N|GTIDS", value_parser = position)]
+    stop_position: Option<Position>,
+    /// Only transactions in this set, e.g. UUID:1-5:tag:7, or of MariaDB 0-1-100,0-1-105..0-1-110
+    #[arg(long, value_name = "SET", visible_alias = "include-gtids")]
+    gtid: Option<GtidSelection>,
+    /// Only transactions of this MariaDB domain; repeatable
+    #[arg(long = "domain-id", value_name = "ID")]
+    domain_ids: Vec<u32>,
     /// Only table maps and row events of this table; repeatable
     #[arg(long = "table", value_name = "DB.TABLE", value_parser = table)]
     tables: Vec<TableName>,
@@ -84,10 +94,18 @@ enum ListFormat {
     Csv,
 }
 
-fn event_type_of(text: &str) -> Result<u8, String> {
-    event_type::from_name(text).ok_or_else(|| {
-        "no type of event; names are those of `--stats`, e.g. QUERY or WRITE_ROWS".to_owned()
-    })
+/// The types of event that one name chooses.
+#[derive(Debug, Clone)]
+struct Types(Vec<u8>);
+
+fn types_of(text: &str) -> Result<Types, String> {
+    let types = event_type::chosen_by(text);
+    if types.is_empty() {
+        return Err(
+            "no type of event; names are those of `--stats`, e.g. QUERY or WRITE_ROWS".to_owned(),
+        );
+    }
+    Ok(Types(types))
 }
 
 fn table(text: &str) -> Result<TableName, String> {
@@ -106,8 +124,7 @@ pub(crate) fn run(args: &EventsArgs, terminal: &Terminal) -> anyhow::Result<Exit
         ..
     } = Targets::expand(&args.logs);
     transfer::tell(&notices, terminal);
-    let out = io::BufWriter::with_capacity(64 << 10, terminal.out());
-    let mut listing = Listing::begin(out, args)?;
+    let mut listing = Listing::begin(args, terminal)?;
     let mut classes = Vec::new();
     let mut logs = 0_usize;
     for target in &files {
@@ -174,13 +191,22 @@ pub(crate) fn open(target: &Target, keyring: &Keyring) -> Result<Option<OpenLog>
 
 impl EventsArgs {
     fn filter(&self) -> EventFilter {
+        let offset = |position: &Option<Position>| position.as_ref().and_then(Position::offset);
+        let gtids = |position: &Option<Position>| position.as_ref().and_then(Position::gtids);
         EventFilter {
-            types: self.types.iter().copied().collect(),
+            types: self
+                .types
+                .iter()
+                .flat_map(|types| types.0.clone())
+                .collect(),
             from: self.from,
             to: self.to,
-            start_position: self.start_position,
-            stop_position: self.stop_position,
+            start_position: offset(&self.start_position),
+            stop_position: offset(&self.stop_position),
             gtids: self.gtid.clone(),
+            after_gtids: gtids(&self.start_position),
+            up_to_gtids: gtids(&self.stop_position),
+            domain_ids: self.domain_ids.iter().copied().collect(),
             tables: self.tables.iter().cloned().collect(),
             server_ids: self.server_ids.iter().copied().collect(),
         }
@@ -188,28 +214,41 @@ impl EventsArgs {
 }
 
 /// The document in the making.
-enum Listing<W: Write> {
-    Text(W),
-    Json { out: W, files: usize },
-    Csv(Box<EventsCsv<W>>),
+struct Listing {
+    out: Box<dyn Write>,
+    format: ListFormat,
+    stats: bool,
+    colour: bool,
+    files: usize,
 }
 
-impl<W: Write> Listing<W> {
-    fn begin(mut out: W, args: &EventsArgs) -> io::Result<Self> {
-        Ok(match args.format {
-            ListFormat::Text => Self::Text(out),
-            ListFormat::Json => {
-                write!(out, "{{\"schema\":\"{EVENTS_SCHEMA}\",\"files\":[")?;
-                Self::Json { out, files: 0 }
-            }
-            ListFormat::Csv => Self::Csv(Box::new(EventsCsv::new(out)?)),
+impl Listing {
+    fn begin(args: &EventsArgs, terminal: &Terminal) -> io::Result<Self> {
+        let (out, colour): (Box<dyn Write>, bool) = if args.stats {
+            (Box::new(terminal.out()), true)
+        } else {
+            let (out, colour) = terminal.plain_out();
+            (Box::new(out), colour)
+        };
+        let mut out = io::BufWriter::with_capacity(64 << 10, out);
+        match args.format {
+            ListFormat::Text => {}
+            ListFormat::Json => write!(out, "{{\"schema\":\"{EVENTS_SCHEMA}\",\"files\":[")?,
+            ListFormat::Csv => out.write_all(&csv::events_head())?,
+        }
+        Ok(Self {
+            out: Box::new(out),
+            format: args.format,
+            stats: args.stats,
+            colour,
+            files: 0,
         })
     }
 
     fn log(&mut self, log: &OpenLog, args: &EventsArgs) -> Result<Listed, Error> {
         let path = path_text::text(log.source().path());
-        self.open_file(&path, args.stats).map_err(not_written)?;
-        if args.stats {
+        self.open_file(&path).map_err(not_written)?;
+        if self.stats {
             let mut stats = Stats::default();
             let listed = events::list(log, &args.filter(), &mut |record| {
                 stats.add(record);
@@ -220,72 +259,92 @@ impl<W: Write> Listing<W> {
             self.stats(&path, &report, &listed).map_err(not_written)?;
             return Ok(listed);
         }
-        let mut first = true;
-        let listed = events::list(log, &args.filter(), &mut |record| {
-            let written = self.event(&path, record, first).map_err(not_written);
-            first = false;
-            written
+        let (format, colour) = (self.format, self.colour);
+        let maker = || -> Box<dyn LineMaker> {
+            Box::new(Lines {
+                format,
+                colour,
+                path: path.clone(),
+                texts: EventTexts::default(),
+            })
+        };
+        let out = &mut self.out;
+        // Of JSON every event begins with the comma behind the one before it.
+        let mut first = format == ListFormat::Json;
+        let listed = events::list_lines(log, &args.filter(), &maker, &mut |piece| {
+            let skip = usize::from(std::mem::take(&mut first) && !piece.is_empty());
+            out.write_all(piece.get(skip..).unwrap_or_default())
+                .map_err(not_written)
         })?;
         self.close_file(&listed).map_err(not_written)?;
         Ok(listed)
     }
 
-    fn open_file(&mut self, path: &str, stats: bool) -> io::Result<()> {
-        match self {
-            Self::Text(out) if !stats => human::events_head(out, path),
-            Self::Json { out, files } => {
-                let comma = if *files > 0 { "," } else { "" };
-                *files = files.saturating_add(1);
-                write!(out, "{comma}\n{{\"path\":{}", serde_json::to_string(path)?)?;
-                out.write_all(if stats { b"" } else { b",\"events\":[" })
+    fn open_file(&mut self, path: &str) -> io::Result<()> {
+        match self.format {
+            ListFormat::Text if !self.stats => human::events_head(&mut self.out, path, self.colour),
+            ListFormat::Json => {
+                let comma = if self.files > 0 { "," } else { "" };
+                self.files = self.files.saturating_add(1);
+                let path = serde_json::to_string(path)?;
+                write!(self.out, "{comma}\n{{\"path\":{path}")?;
+                let list: &[u8] = if self.stats { b"" } else { b",\"events\":[" };
+                self.out.write_all(list)
             }
             _ => Ok(()),
         }
     }
 
-    fn event(&mut self, path: &str, record: &EventRecord, first: bool) -> io::Result<()> {
-        let entry = EventEntry::new(record);
-        match self {
-            Self::Text(out) => human::event(out, &entry),
-            Self::Json { out, .. } => {
-                out.write_all(if first { b"\n" } else { b",\n" })?;
-                Ok(serde_json::to_writer(out, &entry)?)
-            }
-            Self::Csv(csv) => csv.event(path, &entry),
-        }
-    }
-
     fn close_file(&mut self, listed: &Listed) -> io::Result<()> {
-        if let Self::Json { out, .. } = self {
+        if self.format == ListFormat::Json {
             let end = serde_json::to_string(&end(listed))?;
-            write!(out, "],\n\"summary\":{end}}}")?;
+            write!(self.out, "],\n\"summary\":{end}}}")?;
         }
         Ok(())
     }
 
     fn stats(&mut self, path: &str, report: &StatsReport, listed: &Listed) -> io::Result<()> {
-        match self {
-            Self::Text(out) => human::stats(out, path, report),
-            Self::Json { out, .. } => {
+        match self.format {
+            ListFormat::Text => human::stats(&mut self.out, path, report),
+            ListFormat::Json => {
                 let stats = serde_json::to_string(report)?;
                 let end = serde_json::to_string(&end(listed))?;
-                write!(out, ",\"stats\":{stats},\"summary\":{end}}}")
+                write!(self.out, ",\"stats\":{stats},\"summary\":{end}}}")
             }
-            Self::Csv(_) => Ok(()),
+            ListFormat::Csv => Ok(()),
         }
     }
 
-    fn end(self, failures: &[Error]) -> io::Result<()> {
-        match self {
-            Self::Text(mut out) => out.flush(),
-            Self::Json { mut out, .. } => {
-                let failures: Vec<_> = failures.iter().map(Failure::new).collect();
-                let failures = serde_json::to_string(&failures)?;
-                writeln!(out, "],\n\"failures\":{failures}}}")?;
-                out.flush()
-            }
-            Self::Csv(csv) => csv.finish(),
+    fn end(mut self, failures: &[Error]) -> io::Result<()> {
+        if self.format == ListFormat::Json {
+            let failures: Vec<_> = failures.iter().map(Failure::new).collect();
+            let failures = serde_json::to_string(&failures)?;
+            writeln!(self.out, "],\n\"failures\":{failures}}}")?;
         }
+        self.out.flush()
+    }
+}
+
+/// One thread's way to make lines.
+struct Lines {
+    format: ListFormat,
+    colour: bool,
+    path: String,
+    texts: EventTexts,
+}
+
+impl LineMaker for Lines {
+    fn line(&mut self, record: &EventRecord, out: &mut Vec<u8>) -> io::Result<()> {
+        let entry = EventEntry::new(record, &mut self.texts);
+        match self.format {
+            ListFormat::Text => human::event(out, &entry, self.colour),
+            ListFormat::Json => {
+                out.extend_from_slice(b",\n");
+                serde_json::to_writer(out, &entry)?;
+            }
+            ListFormat::Csv => csv::event(out, &self.path, &entry)?,
+        }
+        Ok(())
     }
 }
 

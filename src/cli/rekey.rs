@@ -6,8 +6,9 @@ use anyhow::bail;
 use binlogsec::error::Error;
 use binlogsec::keyring::Keyring;
 use binlogsec::log::key_id::KeyId;
-use binlogsec::ops::rekey::{self, NewKey, RekeyOptions};
-use binlogsec::ops::targets::Targets;
+use binlogsec::ops::rekey::{self, FileResult, NewKey, RekeyOptions};
+use binlogsec::ops::rekey_archive;
+use binlogsec::ops::targets::{Target, Targets};
 use binlogsec::report::human;
 use binlogsec::report::model::RekeyReport;
 use clap::Args;
@@ -21,6 +22,8 @@ const REKEY_EXAMPLES: &str = "\
 Examples:
   Logs of a clone, from the source's key to the clone's own
     binlogsec rekey /var/lib/mysql/binlog.index --keyring source_keyring --new-keyring component_keyring_file
+  Logs of Percona Binlog Server, to another key of its keyring
+    binlogsec rekey /var/lib/pbs/vault --keyring keyring_data.json --key-id kek-2
   After a crash of the machine
     binlogsec rekey /var/lib/mysql/binlog.index --recover
 
@@ -74,10 +77,14 @@ pub(crate) fn run(args: &RekeyArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let results = if args.recover && old.is_empty() && args.new_keyring.is_none() {
         rekey::recover(files, args.dry_run)
     } else {
-        let named = args.new_keyring.as_ref().map(Keyring::open).transpose();
-        let named = named.map_err(Error::from)?;
+        let named = args.new_keyring.as_ref().map(Keyring::open);
+        let named = named.transpose().map_err(Error::from)?;
         let keyring = named.as_ref().unwrap_or(&old);
-        let key = keyring.choose(args.key_id.as_ref()).map_err(Error::from)?;
+        let id = args.key_id.as_ref();
+        if keyring.is_of_binlog_server() {
+            return archive(args, (files, failures), (&old, keyring), terminal);
+        }
+        let key = keyring.choose(id).map_err(Error::from)?;
         terminal.detail(&format!("the new key is {}", key.id));
         let options = RekeyOptions {
             recover: args.recover,
@@ -89,8 +96,32 @@ pub(crate) fn run(args: &RekeyArgs, terminal: &Terminal) -> anyhow::Result<Exit>
         outcome.note.iter().for_each(|note| terminal.warning(note));
         outcome.files
     };
-    let results = (results, failures);
+    conclude(args, &(results, failures), terminal)
+}
+
+/// Logs of Percona Binlog Server's archive, whose keys stand in JSON files beside them.
+fn archive(
+    args: &RekeyArgs,
+    (files, failures): (Vec<Target>, Vec<Error>),
+    (old, new): (&Keyring, &Keyring),
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    if args.backup_header.is_some() {
+        bail!("--backup-header: logs of Percona Binlog Server have no header");
+    }
+    let key = new.choose_wrapping_key(args.key_id.as_ref());
+    let key = key.map_err(Error::from)?;
+    terminal.detail(&format!("the new key is {}", key.id));
+    let results = rekey_archive::rekey(files, old, key, args.dry_run);
+    conclude(args, &(results, failures), terminal)
+}
+
+fn conclude(
+    args: &RekeyArgs,
+    results: &(Vec<FileResult>, Vec<Error>),
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
     let model = RekeyReport::new(&results.0, &results.1);
     transfer::report(&model, args.format, None, terminal, human::rekey)?;
-    transfer::conclude(&results, "rekey", false, terminal)
+    transfer::conclude(results, "rekey", false, terminal)
 }

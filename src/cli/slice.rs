@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::bail;
 use binlogsec::error::Error;
-use binlogsec::event::gtid_set::GtidSet;
+use binlogsec::event::gtid_selection::{GtidPosition, GtidSelection};
 use binlogsec::io::sealed::Recipients;
 use binlogsec::keyring::Keyring;
 use binlogsec::open::OpenLog;
@@ -24,31 +24,86 @@ use super::transfer::{STDOUT, is_dash, open_source};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Slices: only some transactions (with -o FILE)")]
 pub(crate) struct SliceArgs {
-    /// Transactions that begin at this position or behind it; an event must start there
-    #[arg(long, value_name = "N")]
-    start_position: Option<u64>,
-    /// Transactions that end at this position or before it
-    #[arg(long, value_name = "N")]
-    stop_position: Option<u64>,
-    /// From the first transaction on that began at this time (UTC, or with an offset)
+    /// Transactions that begin at this position or behind it; an event must start there. Or, in logs
+    /// of MariaDB, those behind these GTIDs, one of each domain
+    #[arg(long, value_name = "N|GTIDS", value_parser = position)]
+    start_position: Option<Position>,
+    /// Transactions that end at this position or before it; or, in logs of MariaDB, those up to these
+    /// GTIDs, of their domains alone
+    #[arg(long, value_name = "N|GTIDS", value_parser = position)]
+    stop_position: Option<Position>,
+    /// From the first transaction on whose first event is of this time or later (UTC, or with an
+    /// offset)
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     start_datetime: Option<i64>,
-    /// Up to the first transaction that began at this time or later
+    /// Up to the first transaction whose first event is of this time or later
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     stop_datetime: Option<i64>,
-    /// Transactions in this set, e.g. UUID:1-5:tag:7
-    #[arg(long, value_name = "SET")]
-    include_gtids: Option<GtidSet>,
+    /// Transactions in this set, e.g. UUID:1-5:tag:7, or of MariaDB 0-1-100,0-1-105..0-1-110
+    #[arg(long, value_name = "SET", visible_alias = "gtid")]
+    include_gtids: Option<GtidSelection>,
     /// Transactions not in this set
     #[arg(long, value_name = "SET")]
-    exclude_gtids: Option<GtidSet>,
+    exclude_gtids: Option<GtidSelection>,
+    /// Transactions of this MariaDB domain; repeatable
+    #[arg(long = "domain-id", value_name = "ID")]
+    domain_ids: Vec<u32>,
+    /// Transactions that this server wrote; repeatable
+    #[arg(long = "server-id", value_name = "ID")]
+    server_ids: Vec<u32>,
+}
+
+/// Where to begin or end.
+#[derive(Debug, Clone)]
+pub(crate) enum Position {
+    /// At a plain offset.
+    Offset(u64),
+    /// By MariaDB's GTIDs.
+    Gtids(GtidPosition),
+}
+
+impl Position {
+    pub(crate) const fn offset(&self) -> Option<u64> {
+        match self {
+            Self::Offset(offset) => Some(*offset),
+            Self::Gtids(_) => None,
+        }
+    }
+
+    pub(crate) fn gtids(&self) -> Option<GtidPosition> {
+        match self {
+            Self::Offset(_) => None,
+            Self::Gtids(gtids) => Some(gtids.clone()),
+        }
+    }
+}
+
+pub(crate) fn position(text: &str) -> Result<Position, String> {
+    if let Ok(offset) = text.parse() {
+        return Ok(Position::Offset(offset));
+    }
+    if !text.contains('-') {
+        return Err(
+            "a position is a number, or a list of MariaDB's GTIDs, e.g. 0-1-100".to_owned(),
+        );
+    }
+    let gtids = text.parse::<GtidPosition>();
+    gtids
+        .map(Position::Gtids)
+        .map_err(|error| error.to_string())
 }
 
 impl SliceArgs {
     pub(crate) fn options(&self) -> SliceOptions {
+        let offset = |position: &Option<Position>| position.as_ref().and_then(Position::offset);
+        let gtids = |position: &Option<Position>| position.as_ref().and_then(Position::gtids);
         SliceOptions {
-            start_position: self.start_position,
-            stop_position: self.stop_position,
+            start_position: offset(&self.start_position),
+            stop_position: offset(&self.stop_position),
+            after_gtids: gtids(&self.start_position),
+            up_to_gtids: gtids(&self.stop_position),
+            domain_ids: self.domain_ids.iter().copied().collect(),
+            server_ids: self.server_ids.iter().copied().collect(),
             start_time: self.start_datetime,
             stop_time: self.stop_datetime,
             include_gtids: self.include_gtids.clone(),

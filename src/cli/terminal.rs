@@ -44,6 +44,17 @@ impl Terminal {
         stream(io::stdout().lock(), self.color)
     }
 
+    /// Standard output as it is, for what is written much of at once, and whether it may have
+    /// colours: nothing takes them out again.
+    pub(crate) fn plain_out(&self) -> (impl Write + use<>, bool) {
+        let stream = io::stdout().lock();
+        let color = match self.color {
+            anstream::ColorChoice::Auto => AutoStream::choice(&stream),
+            other => other,
+        };
+        (stream, color != anstream::ColorChoice::Never)
+    }
+
     /// Standard error, for reports when standard output carries a log.
     pub(crate) fn err(&self) -> impl Write + use<> {
         stream(io::stderr().lock(), self.color)

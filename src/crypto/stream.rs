@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use aes::Aes256;
 use aes::cipher::consts::U16;
 use aes::cipher::{
-    Block, BlockSizeUser, InnerIvInit, KeyInit, ParBlocks, StreamCipherBackend,
+    Block, BlockCipherEncrypt, BlockSizeUser, InnerIvInit, KeyInit, ParBlocks, StreamCipherBackend,
     StreamCipherClosure, StreamCipherCore, StreamCipherSeekCore,
 };
-use ctr::{CtrCore, flavors::Ctr64BE};
+use aes::{Aes128, Aes192, Aes256};
+use ctr::CtrCore;
+use ctr::flavors::{Ctr64BE, Ctr128BE, CtrFlavor};
 
 use super::derive::FileKey;
 use crate::memory::prefetch;
@@ -21,12 +22,23 @@ const AHEAD: usize = 2048;
 
 /// Encrypts and decrypts a log's body; the two are the same.
 ///
-/// The counter block is the nonce (8 bytes) and the block number as a big-endian u64, 0 for the
-/// first 16 bytes of the body. A body would have to pass 2^68 bytes before the number wrapped.
+/// Of a MySQL server's log the counter block is the nonce (8 bytes) and the block number as a
+/// big-endian u64, 0 for the first 16 bytes of the body. A body would have to pass 2^68 bytes before
+/// the number wrapped. Of Percona Binlog Server's it is an IV of 16 bytes plus the block number, as
+/// one big-endian number, as OpenSSL counts.
 pub struct CtrStream {
-    /// Key schedule, made once; each use copies it.
-    cipher: Aes256,
-    nonce: Secret<8>,
+    schedule: Schedule,
+    /// The counter block of the first 16 bytes.
+    first: Secret<BLOCK>,
+}
+
+/// Key schedules, made once; each use copies one.
+enum Schedule {
+    /// Whose counter has 64 bits.
+    Mysql(Aes256),
+    Aes128(Aes128),
+    Aes192(Aes192),
+    Aes256(Aes256),
 }
 
 impl CtrStream {
@@ -34,10 +46,30 @@ impl CtrStream {
     #[must_use]
     pub fn new(file_key: FileKey) -> Self {
         let FileKey { key, nonce } = file_key;
+        let mut first = Secret::zeroed();
+        first
+            .expose_mut()
+            .iter_mut()
+            .zip(nonce.expose())
+            .for_each(|(byte, nonce)| *byte = *nonce);
         Self {
-            cipher: Aes256::new(key.expose().into()),
-            nonce,
+            schedule: Schedule::Mysql(Aes256::new(key.expose().into())),
+            first,
         }
+    }
+
+    /// The stream of one of Percona Binlog Server's files: AES with a key of 16, 24 or 32 bytes;
+    /// `None` for any other length.
+    #[must_use]
+    pub fn counting_from(iv: &[u8; BLOCK], key: &[u8]) -> Option<Self> {
+        let schedule = match key.len() {
+            16 => Schedule::Aes128(Aes128::new_from_slice(key).ok()?),
+            24 => Schedule::Aes192(Aes192::new_from_slice(key).ok()?),
+            32 => Schedule::Aes256(Aes256::new_from_slice(key).ok()?),
+            _ => return None,
+        };
+        let first = Secret::from_slice(iv)?;
+        Some(Self { schedule, first })
     }
 
     /// Applies the stream in place to bytes that start at `offset` of the body.
@@ -58,20 +90,31 @@ impl CtrStream {
     /// A source has the length of the target.
     fn process(&self, offset: u64, source: Option<&[u8]>, target: &mut [u8]) {
         debug_assert!(source.is_none_or(|source| source.len() == target.len()));
-        let mut block = [0; BLOCK];
-        block
-            .iter_mut()
-            .zip(self.nonce.expose())
-            .for_each(|(byte, nonce)| *byte = *nonce);
-        let mut core: CtrCore<_, Ctr64BE> =
-            CtrCore::inner_iv_init(self.cipher.clone(), &block.into());
-        core.set_block_pos(offset / 16);
-        core.process_with_backend(Xor {
+        let xor = Xor {
             skip: (offset % 16) as usize,
             source,
             target,
-        });
+        };
+        let block = self.first.expose();
+        let number = offset / 16;
+        match &self.schedule {
+            Schedule::Mysql(cipher) => run::<_, Ctr64BE>(cipher, block, number, xor),
+            Schedule::Aes128(cipher) => run::<_, Ctr128BE>(cipher, block, number.into(), xor),
+            Schedule::Aes192(cipher) => run::<_, Ctr128BE>(cipher, block, number.into(), xor),
+            Schedule::Aes256(cipher) => run::<_, Ctr128BE>(cipher, block, number.into(), xor),
+        }
     }
+}
+
+/// Applies the stream from a block on.
+fn run<C, F>(cipher: &C, first: &[u8; BLOCK], number: F::Backend, xor: Xor<'_>)
+where
+    C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16> + Clone,
+    F: CtrFlavor<U16>,
+{
+    let mut core: CtrCore<C, F> = CtrCore::inner_iv_init(cipher.clone(), first.into());
+    core.set_block_pos(number);
+    core.process_with_backend(xor);
 }
 
 /// Adds the key stream to bytes, as many blocks at a time as the processor takes.

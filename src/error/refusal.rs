@@ -87,6 +87,17 @@ pub enum Refusal {
     /// It has no encryption header that could be worked on.
     #[error("it is not encrypted, and so has no header; `encrypt` gives it one")]
     NotEncrypted,
+    /// No log of Percona Binlog Server's archive.
+    #[error(
+        "Percona Binlog Server did not encrypt it, and the new key is of that program's keyring; name the keyring of a MySQL server by --new-keyring FILE"
+    )]
+    NotArchived,
+    /// The new key cannot wrap a file key.
+    #[error("the new key cannot wrap its file key: {reason}")]
+    CannotWrap {
+        /// Why.
+        reason: String,
+    },
     /// Nothing says that a header belongs to this log.
     #[error(
         "without a key nothing proves that the header belongs to this log: name its keyring by --keyring FILE, or take the risk by --force"

@@ -51,6 +51,8 @@ pub const GTID_TAGGED: u8 = 42;
 pub const PERCONA_START_ENCRYPTION: u8 = 159;
 /// ANNOTATE_ROWS of MariaDB: as ROWS_QUERY.
 pub const MARIADB_ANNOTATE_ROWS: u8 = 160;
+/// BINLOG_CHECKPOINT of MariaDB: from which log on a recovery would have to read.
+pub const MARIADB_BINLOG_CHECKPOINT: u8 = 161;
 /// GTID of MariaDB: begins a transaction.
 pub const MARIADB_GTID: u8 = 162;
 /// GTID_LIST of MariaDB: the last GTIDs of older logs.
@@ -63,6 +65,8 @@ pub const MARIADB_QUERY_COMPRESSED: u8 = 165;
 pub const MARIADB_WRITE_ROWS_COMPRESSED_V1: u8 = 166;
 /// The last of MariaDB's row events with compressed rows.
 pub const MARIADB_DELETE_ROWS_COMPRESSED: u8 = 171;
+/// PARTIAL_ROW_DATA of MariaDB 12.3: a piece of a row event that is too large to be sent whole.
+pub const MARIADB_PARTIAL_ROW_DATA: u8 = 172;
 
 /// Types 0 to 42 of MySQL 9.7, those that no server writes any more included.
 const MYSQL: [&str; 43] = [
@@ -112,7 +116,7 @@ const MYSQL: [&str; 43] = [
 ];
 
 /// Types from 159 on: Percona Server's, then MariaDB's.
-const OTHERS: [&str; 13] = [
+const OTHERS: [&str; 14] = [
     "START_5_7_ENCRYPTION",
     "ANNOTATE_ROWS",
     "BINLOG_CHECKPOINT",
@@ -126,6 +130,7 @@ const OTHERS: [&str; 13] = [
     "WRITE_ROWS_COMPRESSED",
     "UPDATE_ROWS_COMPRESSED",
     "DELETE_ROWS_COMPRESSED",
+    "PARTIAL_ROW_DATA",
 ];
 
 /// The name of a type, if a server writes it or ever did.
@@ -155,6 +160,26 @@ pub fn from_name(name: &str) -> Option<u8> {
     let wanted = wanted.strip_suffix("_LOG").unwrap_or(wanted);
     let by_name = (0..=u8::MAX).find(|&number| known_name(number) == Some(wanted));
     by_name.or_else(|| wanted.parse().ok())
+}
+
+/// The types that a name stands for where events are chosen: `GTID` is whatever begins a
+/// transaction, `QUERY` a statement, `WRITE_ROWS`, `UPDATE_ROWS` and `DELETE_ROWS` rows, of every
+/// version and compressed or not. Any other name, and a number, is one type.
+#[must_use]
+pub fn chosen_by(name: &str) -> Vec<u8> {
+    let Some(one) = from_name(name) else {
+        return Vec::new();
+    };
+    let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
+    match one {
+        _ if is_number => vec![one],
+        GTID => vec![GTID, ANONYMOUS_GTID, GTID_TAGGED, MARIADB_GTID],
+        QUERY => vec![QUERY, MARIADB_QUERY_COMPRESSED],
+        WRITE_ROWS => vec![WRITE_ROWS_V1, WRITE_ROWS, 166, 169],
+        UPDATE_ROWS => vec![24, UPDATE_ROWS, PARTIAL_UPDATE_ROWS, 167, 170],
+        DELETE_ROWS => vec![DELETE_ROWS_V1, DELETE_ROWS, 168, 171],
+        other => vec![other],
+    }
 }
 
 /// Whether rows follow the event's header: versions 1 and 2, partial updates, MariaDB's compressed.

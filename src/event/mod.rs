@@ -1,10 +1,12 @@
 //! The binary log event layer, on plaintext bytes.
 
 pub mod checksum;
+pub mod compressed;
 pub mod event_type;
 pub mod format_description;
 pub mod gtid;
 pub mod gtid_list;
+pub mod gtid_selection;
 pub mod gtid_set;
 pub mod header;
 pub mod payload;

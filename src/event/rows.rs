@@ -1,5 +1,8 @@
 //! Row events: which table, and how many rows. Values are skipped, never decoded.
 
+use std::borrow::Cow;
+
+use super::compressed::{Compressed, MAX_UNFOLDED};
 use super::event_type;
 use super::table_map::{self, Column};
 use crate::bytes::{Cursor, OutOfBytes};
@@ -91,14 +94,15 @@ impl<'a> Rows<'a> {
     }
 
     /// How many rows there are; an update's two images are one row. `None` when they cannot be
-    /// counted: other columns than the table's, a type of unknown length, damaged or compressed
-    /// rows.
+    /// counted: other columns than the table's, a type of unknown length, damaged rows, or more than
+    /// [`MAX_UNFOLDED`] bytes of compressed ones.
     #[must_use]
     pub fn count(&self, columns: &[Column]) -> Option<u64> {
-        if columns.len() != self.width || is_compressed(self.event_type) {
+        if columns.len() != self.width {
             return None;
         }
-        let mut cursor = Cursor::new(self.rows);
+        let bytes = self.unfolded()?;
+        let mut cursor = Cursor::new(&bytes);
         let mut rows = 0_u64;
         while cursor.remaining() > 0 {
             let at = cursor.position();
@@ -114,6 +118,17 @@ impl<'a> Rows<'a> {
             rows = rows.saturating_add(1);
         }
         Some(rows)
+    }
+
+    /// The rows as they are without compression.
+    fn unfolded(&self) -> Option<Cow<'a, [u8]>> {
+        if !is_compressed(self.event_type) {
+            return Some(Cow::Borrowed(self.rows));
+        }
+        let compressed = Compressed::parse(self.rows)?;
+        let length = usize::try_from(compressed.length).ok()?;
+        (length <= MAX_UNFOLDED).then_some(())?;
+        compressed.unfold(length).map(Cow::Owned)
     }
 }
 

@@ -41,7 +41,7 @@ impl Progress {
     }
 
     fn after_query(self, event: &EventView<'_>) -> Self {
-        let query = Query::parse(event.body()).ok();
+        let query = Query::of(event);
         match (self, query) {
             (_, Some(query)) if query.is_end() => Self::Outside,
             (_, Some(query)) if query.is_inside_transaction() => Self::Open,

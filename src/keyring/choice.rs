@@ -50,6 +50,12 @@ pub enum ChoiceError {
         /// Where it was looked for.
         searched: String,
     },
+    /// Percona Binlog Server's keyring does not say which key is in use.
+    #[error("{searched}: there are several keys, or none; name one by --key-id")]
+    NoOnlyKey {
+        /// Where they are.
+        searched: String,
+    },
     /// There are keys of MariaDB alone, and its logs have no header that could name one.
     #[error(
         "{searched}: the keys are a MariaDB server's, and headers, which MySQL's logs alone have, name none of them; name a MySQL server's keyring by --keyring FILE"

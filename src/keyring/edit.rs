@@ -32,6 +32,11 @@ pub enum EditError {
         "it is a MariaDB key file: its keys are of no use in a MySQL server's keyring, and its lines are changed with an editor"
     )]
     OfMariaDb,
+    /// A keyring of Percona Binlog Server, which has keys of that program alone.
+    #[error(
+        "it is a keyring of Percona Binlog Server: its keys are of no use in a MySQL server's keyring, and its JSON is changed with an editor"
+    )]
+    OfBinlogServer,
     /// Something else where a server UUID was expected.
     #[error("`{}` is no server UUID: it has 36 characters, see auto.cnf in the data directory", text.escape_debug())]
     NotAUuid {
@@ -165,6 +170,7 @@ impl KeyringFormat {
         let (bytes, back) = match self {
             Self::Empty => return Err(EditError::KindUnknown),
             Self::MariaDb { .. } => return Err(EditError::OfMariaDb),
+            Self::BinlogServer => return Err(EditError::OfBinlogServer),
             Self::Component { .. } => {
                 check_text(entries)?;
                 let bytes = component::serialize(entries);

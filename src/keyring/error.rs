@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::binlog_server::BinlogServerError;
 use super::command::CommandError;
 use super::component::ComponentError;
 use super::plugin::PluginError;
@@ -75,6 +76,14 @@ pub enum KeyringError {
         path: PathBuf,
         /// What is wrong, and where.
         source: ComponentError,
+    },
+    /// The file is a damaged or unsupported keyring of Percona Binlog Server.
+    #[error("{}: no readable keyring of Percona Binlog Server", .path.display())]
+    BinlogServer {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        source: BinlogServerError,
     },
     /// The content is that of no known keyring.
     #[error(
@@ -159,6 +168,7 @@ impl KeyringError {
     pub fn is_damage(&self) -> bool {
         match self {
             Self::Plugin { .. }
+            | Self::BinlogServer { .. }
             | Self::WrongLength { .. }
             | Self::WrongType { .. }
             | Self::KeyFile { .. } => true,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::binlog_server;
 use super::component::{self, ComponentVersion};
 use super::plugin::{self, PluginVersion, Word};
 use super::sniff::{self, Content};
@@ -45,6 +46,8 @@ pub enum KeyringFormat {
         /// Whether it is encrypted under a password.
         encrypted: bool,
     },
+    /// That of Percona Binlog Server, version 1.
+    BinlogServer,
 }
 
 impl fmt::Display for KeyringFormat {
@@ -66,6 +69,7 @@ impl fmt::Display for KeyringFormat {
             Self::Component { version } => write!(f, "component_keyring_file, version {version}"),
             Self::MariaDb { encrypted: false } => f.write_str("MariaDB key file"),
             Self::MariaDb { encrypted: true } => f.write_str("MariaDB key file, encrypted"),
+            Self::BinlogServer => f.write_str("Percona Binlog Server, version 1"),
         }
     }
 }
@@ -263,6 +267,11 @@ fn parse(
                 plugin::parse(bytes).map_err(|source| KeyringError::Plugin { path, source })?;
             let (version, word) = (keyring.version, keyring.word);
             Ok((KeyringFormat::Plugin { version, word }, keyring.entries))
+        }
+        Content::Json if binlog_server::is_one(bytes) => {
+            let entries = binlog_server::parse(bytes)
+                .map_err(|source| KeyringError::BinlogServer { path, source })?;
+            Ok((KeyringFormat::BinlogServer, entries))
         }
         Content::Json => {
             let keyring = component::parse(bytes)

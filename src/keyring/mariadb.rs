@@ -103,7 +103,7 @@ impl KeyringFile {
 
     /// Its entries, if they are those of a MySQL server.
     pub(super) fn mysql_entries(&self) -> &[Entry] {
-        if self.is_mariadb() {
+        if self.is_mariadb() || self.is_binlog_server() {
             &[]
         } else {
             self.entries()

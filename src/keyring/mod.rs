@@ -25,6 +25,7 @@
 //! # Ok::<(), plugin::PluginError>(())
 //! ```
 
+pub mod binlog_server;
 mod choice;
 pub mod command;
 pub mod component;
@@ -32,7 +33,6 @@ pub mod edit;
 mod error;
 mod file;
 pub mod fingerprint;
-mod hex;
 mod mariadb;
 pub mod plugin;
 pub mod raw;

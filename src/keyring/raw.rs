@@ -10,8 +10,9 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
+use super::KeyringError;
 use super::file::read_regular;
-use super::{KeyringError, hex};
+use crate::hex;
 use crate::log::key_id::KeyId;
 use crate::secret::Secret32;
 

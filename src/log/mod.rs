@@ -11,10 +11,15 @@ use header::{EncryptionHeader, HeaderError};
 use crate::event::format_description::{FormatDescription, FormatDescriptionError};
 use crate::event::header::{EventHeader, event_type};
 use crate::mariadb::start_encryption::StartEncryption;
+use crate::percona::sidecar::{Sidecar, SidecarError};
 
 /// How many leading bytes of a file decide its kind and prove its key: the encryption header, the
 /// format description event, and room for the few events in which MariaDB's start event stands.
 pub const PROBE_LENGTH: usize = 4096;
+
+/// The first four bytes of a log that MariaDB keeps in pages of `InnoDB`: 0x010DFEFE, little-endian
+/// (MariaDB documentation, "Binlog file format"; server source: `IBB_MAGIC`).
+pub const INNODB_MAGIC: [u8; 4] = *b"\xFE\xFE\x0D\x01";
 
 /// How many events after the format description event are looked at for one that starts
 /// encryption. Servers put it first.
@@ -53,6 +58,14 @@ pub enum LogKind {
     Percona57Encrypted(FormatDescription),
     /// A plaintext log of a server before MySQL 5.0, which is not read.
     Ancient(AncientLog),
+    /// A log in the pages of `InnoDB` (MariaDB 12.3 and later, `binlog_storage_engine=innodb`), which
+    /// its server never encrypts.
+    MariadbInnodb,
+    /// A log that Percona Binlog Server encrypted: the file itself is ciphertext from its first byte
+    /// on, what it is says the JSON file beside it.
+    BinlogServerEncrypted(Box<Sidecar>),
+    /// The JSON file beside it says that it is encrypted, and not how.
+    BinlogServerDamaged(SidecarError),
     /// The magic of a plaintext log, and then no format description event.
     PlainDamaged(FormatDescriptionError),
     /// Not a log.
@@ -70,7 +83,7 @@ pub enum Magic {
 
 /// Every name that [`LogKind::name`] gives.
 #[cfg(test)]
-pub(crate) const KINDS: [&str; 12] = [
+pub(crate) const KINDS: [&str; 15] = [
     "empty",
     "truncated",
     "mysql-encrypted",
@@ -81,6 +94,9 @@ pub(crate) const KINDS: [&str; 12] = [
     "mariadb-encrypted",
     "percona57-encrypted",
     "mysql-before-5.0",
+    "mariadb-innodb-plain",
+    "binlog-server-encrypted",
+    "binlog-server-damaged",
     "plain-damaged",
     "unknown",
 ];
@@ -126,6 +142,7 @@ impl LogKind {
                     }
                 }
             }
+            Some(&INNODB_MAGIC) => Self::MariadbInnodb,
             _ => Self::Unknown,
         };
         (kind, true)
@@ -145,6 +162,9 @@ impl LogKind {
             Self::MariadbEncrypted(..) => "mariadb-encrypted",
             Self::Percona57Encrypted(_) => "percona57-encrypted",
             Self::Ancient(_) => "mysql-before-5.0",
+            Self::MariadbInnodb => "mariadb-innodb-plain",
+            Self::BinlogServerEncrypted(_) => "binlog-server-encrypted",
+            Self::BinlogServerDamaged(_) => "binlog-server-damaged",
             Self::PlainDamaged(_) => "plain-damaged",
             Self::Unknown => "unknown",
         }

@@ -4,6 +4,7 @@ use crate::event::format_description::FormatDescriptionError;
 use crate::log::header::HeaderError;
 use crate::log::key_id::KeyId;
 use crate::mariadb::error::MariadbError;
+use crate::percona::sidecar::SidecarError;
 
 /// Why the plaintext of a log cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +53,27 @@ pub enum LogError {
     Unsupported {
         /// Whose format.
         format: &'static str,
+    },
+    /// A log in pages of `InnoDB`.
+    #[error(
+        "an InnoDB binary log of MariaDB 12.3 or later: always plaintext, not read; mariadb-binlog reads it"
+    )]
+    InnodbLog,
+    /// What Percona Binlog Server wrote beside a log cannot be read.
+    #[error("the JSON file beside it says that Percona Binlog Server encrypted it, and not how")]
+    Sidecar(#[source] SidecarError),
+    /// There is a key of the id that Percona Binlog Server wrapped the file key under, and it gives
+    /// no log.
+    #[error(
+        "the key under {key_id} ({searched}) does not open this log: {reason}; either another key has that id, or the JSON file beside the log is damaged or another log's"
+    )]
+    WrongWrappingKey {
+        /// Under which id the key is.
+        key_id: KeyId,
+        /// Where it was found.
+        searched: String,
+        /// What does not fit.
+        reason: String,
     },
     /// The log needs a key and none was offered.
     #[error(

@@ -1,7 +1,9 @@
 //! What a log's first bytes and the keys at hand tell.
 
+use std::path::Path;
+
 use super::unlock::{unlock, without_key};
-use super::{LogError, PerEvent, ProvenKey};
+use super::{LogError, PerEvent, ProvenKey, archive};
 use crate::crypto::stream::CtrStream;
 use crate::event::format_description::FormatDescription;
 use crate::keyring::{Keyring, KeyringError};
@@ -9,6 +11,7 @@ use crate::log::header;
 use crate::log::{LogKind, Magic};
 use crate::mariadb::cipher::EventCipher;
 use crate::mariadb::error::MariadbError;
+use crate::percona::sidecar::{Sidecar, SidecarError};
 
 /// What is known of a log's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,6 +102,53 @@ impl Probe {
         }
     }
 
+    /// Of a log that Percona Binlog Server wrote, by what stands beside it.
+    #[must_use]
+    pub fn of_archive(
+        sidecar: Result<Sidecar, SidecarError>,
+        file_start: &[u8],
+        keys: &Keyring,
+    ) -> Self {
+        let sidecar = match sidecar {
+            Ok(sidecar) => sidecar,
+            Err(error) => {
+                return Self {
+                    kind: LogKind::BinlogServerDamaged(error.clone()),
+                    body: Body::Unreadable(LogError::Sidecar(error)),
+                    description: None,
+                };
+            }
+        };
+        let (body, description) = match archive::unlock(&sidecar, file_start, keys) {
+            Ok(unwrapped) => (
+                Body::Ciphertext(Box::new(unwrapped.stream)),
+                unwrapped.description,
+            ),
+            Err(error) => (Body::Unreadable(error), None),
+        };
+        Self {
+            kind: LogKind::BinlogServerEncrypted(Box::new(sidecar)),
+            body,
+            description,
+        }
+    }
+
+    /// Of a file: by its first bytes, or if they are no log's by what stands beside it.
+    ///
+    /// # Errors
+    /// [`Error::Keyring`](crate::error::Error::Keyring) as for [`Probe::new`],
+    /// [`Error::Transfer`](crate::error::Error::Transfer) when what stands beside it cannot be read.
+    pub fn of_file(
+        path: &Path,
+        file_start: &[u8],
+        keys: &Keyring,
+    ) -> Result<Self, crate::error::Error> {
+        match archive::beside(path, file_start)? {
+            Some(sidecar) => Ok(Self::of_archive(sidecar, file_start, keys)),
+            None => Ok(Self::new(file_start, keys)?),
+        }
+    }
+
     /// Of a log that MariaDB encrypted, with a cipher that need not be found out.
     pub(super) fn under(file_start: &[u8], cipher: EventCipher) -> Result<Self, LogError> {
         let kind = LogKind::classify(file_start);
@@ -163,13 +213,17 @@ impl Probe {
                 LogError::KeyMissing { .. } | LogError::Mariadb(MariadbError::KeyVersion { .. }),
             ) => KeyStatus::Missing,
             Body::Unreadable(
-                LogError::WrongKey { .. } | LogError::Mariadb(MariadbError::WrongKey { .. }),
+                LogError::WrongKey { .. }
+                | LogError::WrongWrappingKey { .. }
+                | LogError::Mariadb(MariadbError::WrongKey { .. }),
             ) => KeyStatus::Wrong,
             Body::PerEvent(_) => KeyStatus::Unchecked,
             Body::Unreadable(_)
                 if matches!(
                     self.kind,
-                    LogKind::MysqlEncrypted(_) | LogKind::MariadbEncrypted(..)
+                    LogKind::MysqlEncrypted(_)
+                        | LogKind::MariadbEncrypted(..)
+                        | LogKind::BinlogServerEncrypted(_)
                 ) =>
             {
                 KeyStatus::Unchecked
@@ -253,6 +307,7 @@ fn why_unreadable(kind: &LogKind) -> LogError {
             binlog_version: log.binlog_version,
         },
         LogKind::PlainDamaged(error) => LogError::PlainDamaged(*error),
+        LogKind::MariadbInnodb => LogError::InnodbLog,
         LogKind::Percona57Encrypted(_) => LogError::Unsupported {
             format: "Percona Server 5.7's encrypted",
         },

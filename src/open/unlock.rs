@@ -83,7 +83,8 @@ pub(super) fn without_key(header: &EncryptionHeader, file_start: &[u8]) -> LogEr
     }
 }
 
-enum Fit {
+/// Whether deciphered bytes are a log's beginning.
+pub(super) enum Fit {
     /// The magic is there, and a plausible format description event as far as the file goes.
     Fits(Option<FormatDescription>),
     /// One of the two is there, which chance does not give: the key is right, the log is not.
@@ -91,7 +92,7 @@ enum Fit {
     No,
 }
 
-fn judge(plain: &[u8]) -> Fit {
+pub(super) fn judge(plain: &[u8]) -> Fit {
     let has_magic = plain.starts_with(&event::MAGIC);
     let events = plain.get(event::MAGIC.len()..).unwrap_or_default();
     let damaged = |plain_offset, reason| {

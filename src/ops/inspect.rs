@@ -65,7 +65,16 @@ pub struct Inspected {
 impl Inspected {
     /// A key's source that fails is noted, and the log told without a key.
     fn new(path: &Path, size: u64, file_start: &[u8], keys: &Keyring) -> Self {
-        let (probe, key_failure) = match Probe::new(file_start, keys) {
+        Self::of_probe(path, size, file_start, Probe::new(file_start, keys))
+    }
+
+    fn of_probe(
+        path: &Path,
+        size: u64,
+        file_start: &[u8],
+        probe: Result<Probe, KeyringError>,
+    ) -> Self {
+        let (probe, key_failure) = match probe {
             Ok(probe) => (probe, None),
             Err(failure) => (Probe::without_keys(file_start), Some(failure)),
         };
@@ -91,7 +100,10 @@ impl Inspected {
         }
         match self.obstacle.as_ref()? {
             error if error.is_no_key_offered() => None,
-            LogError::NotALog | LogError::Empty | LogError::Unsupported { .. } => None,
+            LogError::NotALog
+            | LogError::Empty
+            | LogError::InnodbLog
+            | LogError::Unsupported { .. } => None,
             other => Some(other.class()),
         }
     }
@@ -138,12 +150,13 @@ pub fn inspect(names: &[PathBuf], keys: &Keyring, options: &InspectOptions) -> I
 /// [`Error::Transfer`] when it cannot be read.
 pub fn inspect_file(path: &Path, keys: &Keyring) -> Result<Inspected, Error> {
     let source = FileSource::open(path)?;
-    Ok(Inspected::new(
-        path,
-        source.length(),
-        &read_enough(&source)?,
-        keys,
-    ))
+    let start = read_enough(&source)?;
+    let probe = match Probe::of_file(path, &start, keys) {
+        Ok(probe) => Ok(probe),
+        Err(Error::Keyring(failure)) => Err(failure),
+        Err(error) => return Err(error),
+    };
+    Ok(Inspected::of_probe(path, source.length(), &start, probe))
 }
 
 /// In a directory: logs, and what has a log's name but not (any more) a log's content.

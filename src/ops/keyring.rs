@@ -133,6 +133,9 @@ fn open(path: &Path) -> Result<KeyringFile, Error> {
     if keyring.is_mariadb() {
         return Err(Error::keyring_edit(path, EditError::OfMariaDb));
     }
+    if keyring.is_binlog_server() {
+        return Err(Error::keyring_edit(path, EditError::OfBinlogServer));
+    }
     match keyring.notes() {
         [KeyringNote::BackupPresent { path: backup }, ..] => {
             let backup = backup.clone();

@@ -18,6 +18,7 @@ pub mod keyring;
 pub mod listed;
 mod per_event;
 pub mod rekey;
+pub mod rekey_archive;
 mod resume;
 pub mod salvage;
 pub mod shard;

@@ -137,10 +137,10 @@ pub fn recover(targets: Vec<Target>, dry_run: bool) -> Vec<FileResult> {
 }
 
 /// What is no failure of a file that came with an index or a directory.
-fn no_matter(error: Error) -> Result<Refusal, Error> {
+pub(super) fn no_matter(error: Error) -> Result<Refusal, Error> {
     match error {
         Error::Refused {
-            source: source @ Refusal::NotEncrypted,
+            source: source @ (Refusal::NotEncrypted | Refusal::NotArchived),
             ..
         } => Ok(source),
         Error::Log {

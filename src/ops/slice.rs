@@ -3,17 +3,19 @@
 //! Events are copied byte for byte: their end positions stay those in the log they come from, and
 //! their checksums hold. What is not wanted is hopped over, and on an encrypted log not deciphered.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
+use super::events::is_of_domain;
 use super::transfer::{Output, check_not_itself, clear_in_use, seal};
 use crate::error::Error;
 use crate::event::FIRST_EVENT;
 use crate::event::event_type;
 use crate::event::format_description::FormatDescription;
 use crate::event::gtid::{TransactionId, TransactionStart};
-use crate::event::gtid_set::GtidSet;
+use crate::event::gtid_selection::{GtidPosition, GtidSelection};
 use crate::event::header::{self, flag};
 use crate::event::query::Query;
 use crate::event::transaction::Progress as TransactionProgress;
@@ -29,37 +31,56 @@ use crate::walk::{Depth, PlainSource, Walker, is_in_use};
 const QUERY_HEAD: usize = 64 << 10;
 
 /// Which transactions. All that is set must fit.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SliceOptions {
     /// Those that begin at this plain offset or behind it; an event must start there.
     pub start_position: Option<u64>,
     /// Those that end at this plain offset or before it.
     pub stop_position: Option<u64>,
-    /// From the first one on that began at this time (seconds since 1970 UTC) or later.
+    /// From the first one on whose time (seconds since 1970 UTC) is this or later. A transaction's
+    /// time is that of its first event.
     pub start_time: Option<i64>,
-    /// Up to the first one that began at this time or later.
+    /// Up to the first one whose time is this or later, which is not in the slice: so two slices, up
+    /// to a moment and from it on, have each transaction once.
     pub stop_time: Option<i64>,
-    /// Those in this set.
-    pub include_gtids: Option<GtidSet>,
-    /// Those not in this set.
-    pub exclude_gtids: Option<GtidSet>,
+    /// These.
+    pub include_gtids: Option<GtidSelection>,
+    /// All but these.
+    pub exclude_gtids: Option<GtidSelection>,
+    /// MariaDB's behind this position.
+    pub after_gtids: Option<GtidPosition>,
+    /// MariaDB's up to this position.
+    pub up_to_gtids: Option<GtidPosition>,
+    /// Those of these MariaDB domains, if there are any.
+    pub domain_ids: BTreeSet<u32>,
+    /// Those of these servers, if there are any.
+    pub server_ids: BTreeSet<u32>,
 }
 
 impl SliceOptions {
     /// Whether nothing is set: the slice would be the log.
     #[must_use]
-    pub const fn is_whole_log(&self) -> bool {
-        matches!(
-            self,
-            Self {
-                start_position: None,
-                stop_position: None,
-                start_time: None,
-                stop_time: None,
-                include_gtids: None,
-                exclude_gtids: None,
-            }
-        )
+    pub fn is_whole_log(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether a statement outside of transactions is wanted, as older servers log them.
+    fn wants_statement(&self, server_id: u32) -> bool {
+        self.server_ids.is_empty() || self.server_ids.contains(&server_id)
+    }
+
+    /// Whether a transaction of this id and server is wanted, whatever its place and time.
+    fn wants(&self, id: Option<&TransactionId>, server_id: u32) -> bool {
+        let is = |test: &dyn Fn(&TransactionId) -> bool| id.is_some_and(test);
+        let included = |set: &GtidSelection| is(&|id| set.contains(id));
+        let after = |position: &GtidPosition| is(&|id| position.is_before(id));
+        let up_to = |position: &GtidPosition| is(&|id| position.includes(id));
+        self.include_gtids.as_ref().is_none_or(included)
+            && !self.exclude_gtids.as_ref().is_some_and(included)
+            && self.after_gtids.as_ref().is_none_or(after)
+            && self.up_to_gtids.as_ref().is_none_or(up_to)
+            && (self.domain_ids.is_empty() || is(&|id| is_of_domain(id, &self.domain_ids)))
+            && (self.server_ids.is_empty() || self.server_ids.contains(&server_id))
     }
 }
 
@@ -107,6 +128,7 @@ pub fn plan(log: &OpenLog, options: &SliceOptions) -> Result<SlicePlan, Error> {
         options,
         plan: SlicePlan::default(),
         unit: None,
+        held_back: Vec::new(),
         progress: TransactionProgress::Outside,
         started: options.start_time.is_none(),
     };
@@ -138,6 +160,7 @@ pub fn plan(log: &OpenLog, options: &SliceOptions) -> Result<SlicePlan, Error> {
             break;
         }
     }
+    planner.release(false);
     planner.plan.incomplete = planner
         .plan
         .incomplete
@@ -171,10 +194,21 @@ struct Unit {
     is_wanted: bool,
 }
 
+/// Events before the slice has started.
+#[derive(Debug)]
+struct HeldBack {
+    range: Range<u64>,
+    /// A format description event: without it, what follows in a relay log could not be read.
+    is_needed: bool,
+}
+
 struct Planner<'a> {
     options: &'a SliceOptions,
     plan: SlicePlan,
     unit: Option<Unit>,
+    /// Events about the log before the slice has started: they are part of it if the next
+    /// transaction is.
+    held_back: Vec<HeldBack>,
     progress: TransactionProgress,
     started: bool,
 }
@@ -201,7 +235,7 @@ impl Planner<'_> {
         let begins = event_type::begins_transaction(kind)
             || (self.progress == TransactionProgress::Outside
                 && is_query
-                && Query::parse(view.body()).is_ok_and(|query| query.is_begin()));
+                && Query::of(&view).is_some_and(|query| query.is_begin()));
         if begins {
             if self.unit.take().is_some() {
                 self.plan.incomplete = self.plan.incomplete.saturating_add(1);
@@ -227,12 +261,9 @@ impl Planner<'_> {
         let id = TransactionStart::parse(view)
             .and_then(Result::ok)
             .map(|start| start.id);
-        let within =
-            |set: &GtidSet| matches!(&id, Some(TransactionId::Gtid(gtid)) if set.contains(gtid));
         let is_wanted = self.started
             && self.is_in_range(view.offset)
-            && self.options.include_gtids.as_ref().is_none_or(within)
-            && !self.options.exclude_gtids.as_ref().is_some_and(within);
+            && self.options.wants(id.as_ref(), view.header.server_id);
         self.unit = Some(Unit {
             start: view.offset,
             is_wanted,
@@ -254,17 +285,40 @@ impl Planner<'_> {
 
     /// An event that is part of no transaction.
     fn alone(&mut self, view: &EventView<'_>) -> ControlFlow<()> {
-        let is_description = view.header.event_type == event_type::FORMAT_DESCRIPTION;
-        // Made up for a connection, with the time 0 as a rule.
-        if !view.header.has(flag::ARTIFICIAL) && !is_description {
+        let kind = view.header.event_type;
+        let is_needed = kind == event_type::FORMAT_DESCRIPTION;
+        let is_of_the_log = has_the_logs_time(kind) || view.header.has(flag::ARTIFICIAL);
+        if !is_of_the_log {
             self.in_time(view.header.timestamp)?;
         }
-        let is_wanted = self.started && self.is_in_range(view.offset);
-        // Without it, what follows in a relay log could not be read.
-        if is_wanted || is_description {
-            self.plan.add(view.offset..view.end());
+        let is_wanted = is_needed
+            || self.is_in_range(view.offset)
+                && (is_of_the_log || self.options.wants_statement(view.header.server_id));
+        let range = view.offset..view.end();
+        match self.started {
+            true if is_wanted => self.plan.add(range),
+            false if is_wanted && is_of_the_log => self.hold_back(range, is_needed),
+            _ => {}
         }
         ControlFlow::Continue(())
+    }
+
+    fn hold_back(&mut self, range: Range<u64>, is_needed: bool) {
+        match self.held_back.last_mut() {
+            Some(last) if last.range.end == range.start && last.is_needed == is_needed => {
+                last.range.end = range.end;
+            }
+            _ => self.held_back.push(HeldBack { range, is_needed }),
+        }
+    }
+
+    /// Takes what was held back, or what of it is needed in any case.
+    fn release(&mut self, all: bool) {
+        for held in std::mem::take(&mut self.held_back) {
+            if all || held.is_needed {
+                self.plan.add(held.range);
+            }
+        }
     }
 
     /// Notes that the start has been reached; breaks at the stop.
@@ -274,6 +328,7 @@ impl Planner<'_> {
             return ControlFlow::Break(());
         }
         self.started |= self.options.start_time.is_none_or(|start| time >= start);
+        self.release(self.started);
         ControlFlow::Continue(())
     }
 
@@ -282,6 +337,19 @@ impl Planner<'_> {
             .start_position
             .is_none_or(|start| offset >= start)
     }
+}
+
+/// Events whose time is that of the clock where the log was begun or closed, and in a relay log the
+/// replica's: of the transactions around them it says nothing.
+const fn has_the_logs_time(event_type: u8) -> bool {
+    is_about_the_log(event_type)
+        || matches!(
+            event_type,
+            event_type::HEARTBEAT
+                | event_type::MARIADB_BINLOG_CHECKPOINT
+                | event_type::MARIADB_GTID_LIST
+                | event_type::MARIADB_START_ENCRYPTION
+        )
 }
 
 /// Events that are never part of a transaction.

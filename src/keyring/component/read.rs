@@ -8,7 +8,8 @@ use serde_json::error::Category;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::keyring::{KeyType, abbreviated, find_duplicate, hex};
+use crate::hex;
+use crate::keyring::{KeyType, abbreviated, find_duplicate};
 use crate::log::key_id::KeyId;
 use crate::secret::SecretBytes;
 

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::Entry;
-use crate::keyring::hex;
+use crate::hex;
 
 /// Writes a whole file, byte for byte as the server would.
 ///

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::Summary;
 use crate::event::gtid::TransactionId;
-use crate::event::gtid_set::GtidSet;
+use crate::event::gtid_selection::{GtidPosition, GtidSelection};
 use crate::event::header::EventHeader;
 
 /// A table's full name; bytes that are not UTF-8 are replaced.
@@ -50,16 +50,23 @@ impl fmt::Display for TableName {
 pub struct EventFilter {
     /// One of these types, if there are any.
     pub types: BTreeSet<u8>,
-    /// Not before this time, in seconds since 1970 UTC.
+    /// Not before this time, in seconds since 1970 UTC: that of the first event of its transaction,
+    /// or of an event outside of transactions its own.
     pub from: Option<i64>,
-    /// Before this time.
+    /// Before this time, as above.
     pub to: Option<i64>,
     /// At this plain offset, where an event must start, or behind it.
     pub start_position: Option<u64>,
     /// Before this plain offset.
     pub stop_position: Option<u64>,
-    /// Of a transaction in this set.
-    pub gtids: Option<GtidSet>,
+    /// Of one of these transactions.
+    pub gtids: Option<GtidSelection>,
+    /// Of a MariaDB transaction behind this position.
+    pub after_gtids: Option<GtidPosition>,
+    /// Of a MariaDB transaction up to this position.
+    pub up_to_gtids: Option<GtidPosition>,
+    /// Of a transaction of one of these MariaDB domains, if there are any.
+    pub domain_ids: BTreeSet<u32>,
     /// About one of these tables (table maps and row events), if there are any.
     pub tables: BTreeSet<TableName>,
     /// From one of these servers, if there are any.
@@ -68,18 +75,35 @@ pub struct EventFilter {
 
 impl EventFilter {
     pub(super) fn takes_header(&self, header: &EventHeader) -> bool {
-        let time = i64::from(header.timestamp);
         (self.types.is_empty() || self.types.contains(&header.event_type))
             && (self.server_ids.is_empty() || self.server_ids.contains(&header.server_id))
-            && self.from.is_none_or(|from| time >= from)
-            && self.to.is_none_or(|to| time < to)
+    }
+
+    pub(super) fn takes_time(&self, timestamp: u32) -> bool {
+        let time = i64::from(timestamp);
+        self.from.is_none_or(|from| time >= from) && self.to.is_none_or(|to| time < to)
     }
 
     pub(super) fn takes_transaction(&self, transaction: Option<&TransactionId>) -> bool {
-        let Some(gtids) = &self.gtids else {
+        let is_any = self.gtids.is_none()
+            && self.after_gtids.is_none()
+            && self.up_to_gtids.is_none()
+            && self.domain_ids.is_empty();
+        if is_any {
             return true;
-        };
-        matches!(transaction, Some(TransactionId::Gtid(gtid)) if gtids.contains(gtid))
+        }
+        transaction.is_some_and(|id| {
+            self.gtids.as_ref().is_none_or(|gtids| gtids.contains(id))
+                && self
+                    .after_gtids
+                    .as_ref()
+                    .is_none_or(|after| after.is_before(id))
+                && self
+                    .up_to_gtids
+                    .as_ref()
+                    .is_none_or(|upto| upto.includes(id))
+                && (self.domain_ids.is_empty() || is_of_domain(id, &self.domain_ids))
+        })
     }
 
     pub(super) fn takes_summary(&self, summary: &Summary) -> bool {
@@ -87,6 +111,11 @@ impl EventFilter {
             return true;
         }
         matches!(summary, Summary::Table { name, .. } | Summary::Rows { name: Some(name), .. }
-            if self.tables.contains(name))
+            if self.tables.contains(&**name))
     }
+}
+
+/// Whether a transaction is of one of these MariaDB domains.
+pub(crate) fn is_of_domain(id: &TransactionId, domains: &BTreeSet<u32>) -> bool {
+    matches!(id, TransactionId::Mariadb { domain, .. } if domains.contains(domain))
 }

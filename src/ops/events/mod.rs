@@ -1,30 +1,29 @@
 //! Which events are in a log: one record each, from compressed transactions too, with filters.
 
+mod blocks;
+mod context;
 mod filter;
+mod lister;
+mod parallel;
 mod stats;
 mod summary;
 
-use std::collections::HashMap;
-use std::io::BufReader;
-
+pub(super) use filter::is_of_domain;
 pub use filter::{EventFilter, TableName};
+pub use parallel::LineMaker;
 pub use stats::{BiggestTransaction, Stats, TableStats, TypeStats};
 pub use summary::Summary;
 
+use blocks::Scanner;
+use lister::Lister;
+
 use crate::error::Error;
-use crate::event::event_type;
-use crate::event::gtid::{TransactionId, TransactionStart};
-use crate::event::payload::{Payload, PayloadError};
-use crate::event::table_map::{Column, TableMap};
-use crate::event::transaction::Progress as TransactionProgress;
+use crate::event::gtid::TransactionId;
 use crate::event::walker::{EventView, WalkError};
 use crate::io::TransferError;
 use crate::mariadb::error::MariadbError;
 use crate::open::{LogError, OpenLog};
-use crate::walk::{Depth, PartReader, PlainSource, Walker, is_in_use};
-
-/// Tables that are remembered at once; a transaction uses a few.
-const MAX_TABLES: usize = 4096;
+use crate::walk::{PlainSource, is_in_use};
 
 /// One event, as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +32,7 @@ pub struct EventRecord {
     pub position: u64,
     /// Where it starts in the unfolded payload; `None` for an event of the log itself.
     pub inner_offset: Option<u64>,
-    /// Its type, see [`event_type`].
+    /// Its type, see [`event_type`](crate::event::event_type).
     pub event_type: u8,
     /// Its length in bytes; of an inner event, unfolded.
     pub size: u32,
@@ -69,6 +68,15 @@ pub struct Listed {
     pub cut_tail: bool,
 }
 
+impl Listed {
+    /// Adds the figures of a part of the log.
+    const fn add(&mut self, part: &Self) {
+        self.events = self.events.saturating_add(part.events);
+        self.listed = self.listed.saturating_add(part.listed);
+        self.damaged = self.damaged.saturating_add(part.damaged);
+    }
+}
+
 /// Where a log cannot be read further.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(transparent)]
@@ -93,6 +101,12 @@ impl Stop {
 /// Takes records one by one.
 pub type Receiver<'a> = dyn FnMut(&EventRecord) -> Result<(), TransferError> + 'a;
 
+/// Takes pieces of a listing, in order.
+pub type Writer<'a> = dyn FnMut(&[u8]) -> Result<(), TransferError> + 'a;
+
+/// Whether an event is damaged although its checksum is right, or it has none.
+type IsStrange<'a> = dyn Fn(&EventView<'_>) -> bool + Sync + 'a;
+
 /// Lists the events of a log, in order and in constant memory.
 ///
 /// # Errors
@@ -103,11 +117,52 @@ pub fn list(
     filter: &EventFilter,
     receive: &mut Receiver<'_>,
 ) -> Result<Listed, Error> {
+    of_log(log, filter, |is_strange| {
+        one_by_one(log, filter, receive, is_strange)
+    })
+}
+
+/// The same as text, made by as many threads as the current rayon pool has: each has a
+/// [`LineMaker`] of its own, and what they make is written in the order of the events. It is the
+/// same text with any number of threads.
+///
+/// # Errors
+/// As [`list`].
+pub fn list_lines(
+    log: &OpenLog,
+    filter: &EventFilter,
+    maker: &(dyn Fn() -> Box<dyn LineMaker> + Sync),
+    write: &mut Writer<'_>,
+) -> Result<Listed, Error> {
+    of_log(log, filter, |is_strange| {
+        parallel::list(log, (filter, is_strange), maker, write)
+    })
+}
+
+/// The same for plaintext wherever it comes from. [`Listed::cut_tail`] is not judged.
+///
+/// # Errors
+/// As [`list`].
+pub fn list_plain(
+    source: &dyn PlainSource,
+    filter: &EventFilter,
+    receive: &mut Receiver<'_>,
+) -> Result<Listed, Error> {
+    one_by_one(source, filter, receive, &|_| false)
+}
+
+/// What a listing of an open log is more than one of plaintext: events that decipher to nonsense
+/// are damaged, and the plaintext may end before the file does.
+fn of_log(
+    log: &OpenLog,
+    filter: &EventFilter,
+    list: impl FnOnce(&IsStrange<'_>) -> Result<Listed, Error>,
+) -> Result<Listed, Error> {
     let per_event = log.probe().per_event();
     let is_strange = |event: &EventView<'_>| {
         per_event.is_some_and(|log| log.is_implausible(&event.header, event.offset, event.bytes))
     };
-    let mut listed = list_but(log, filter, receive, &is_strange)?;
+    let mut listed = list(&is_strange)?;
     let stop = filter.stop_position;
     let is_wanted_whole = stop.is_none_or(|stop| stop > log.plain_length());
     if let Some(LogError::Mariadb(tail)) = log.tail_damage()
@@ -123,203 +178,19 @@ pub fn list(
     Ok(listed)
 }
 
-/// The same for plaintext wherever it comes from. [`Listed::cut_tail`] is not judged.
-///
-/// # Errors
-/// As [`list`].
-pub fn list_plain(
+fn one_by_one(
     source: &dyn PlainSource,
     filter: &EventFilter,
     receive: &mut Receiver<'_>,
+    is_strange: &IsStrange<'_>,
 ) -> Result<Listed, Error> {
-    list_but(source, filter, receive, &|_| false)
-}
-
-/// Events that are strange count as damaged, whatever their checksums.
-fn list_but(
-    source: &dyn PlainSource,
-    filter: &EventFilter,
-    receive: &mut Receiver<'_>,
-    is_strange: &dyn Fn(&EventView<'_>) -> bool,
-) -> Result<Listed, Error> {
-    let mut walker = Walker::new(source, Depth::Whole);
-    if let Some(start) = filter.start_position {
-        walker.start_at(start)?;
-    }
-    let mut lister = Lister {
-        source,
-        filter,
-        receive,
-        tables: HashMap::new(),
-        transaction: None,
-        progress: TransactionProgress::Unknown,
-        listed: Listed::default(),
-    };
-    loop {
-        if filter
-            .stop_position
-            .is_some_and(|stop| walker.offset() >= stop)
-        {
-            break;
-        }
-        match walker.next_event() {
-            Ok(Some(event)) => lister.event(&event, is_strange(&event))?,
-            Ok(None) => break,
-            Err(Error::Walk { source, .. }) => {
-                lister.listed.stopped = Some(source.into());
-                break;
-            }
-            Err(error) => return Err(error),
-        }
+    let mut scanner = Scanner::new(source, filter, is_strange)?;
+    let mut lister = Lister::new(source, filter, is_strange);
+    let mut listed = Listed::default();
+    while let Some(block) = scanner.next_block()? {
+        listed.add(&lister.block(&block, receive)?);
     }
     source.check_size()?;
-    Ok(lister.listed)
-}
-
-/// A table that row events name by its number.
-#[derive(Debug, Clone)]
-struct Table {
-    name: TableName,
-    columns: Vec<Column>,
-}
-
-struct Lister<'a, 'r> {
-    source: &'a dyn PlainSource,
-    filter: &'a EventFilter,
-    receive: &'a mut Receiver<'r>,
-    tables: HashMap<u64, Table>,
-    transaction: Option<TransactionId>,
-    progress: TransactionProgress,
-    listed: Listed,
-}
-
-impl Lister<'_, '_> {
-    /// One event of the log itself, and those in it.
-    fn event(&mut self, event: &EventView<'_>, is_strange: bool) -> Result<(), Error> {
-        let damaged = is_strange || event.is_whole() && event.verify_checksum().is_err();
-        let id = TransactionStart::parse(event)
-            .and_then(Result::ok)
-            .filter(|_| !damaged);
-        if let Some(start) = id {
-            self.transaction = Some(start.id);
-            self.tables.clear();
-        }
-        self.progress = self.progress.after(event);
-        self.record(event, None, damaged)?;
-        if event.header.event_type == event_type::TRANSACTION_PAYLOAD && !damaged {
-            self.unfold(event)?;
-        }
-        if self.progress == TransactionProgress::Outside {
-            self.transaction = None;
-        }
-        Ok(())
-    }
-
-    fn unfold(&mut self, event: &EventView<'_>) -> Result<(), Error> {
-        // A payload that cannot be unfolded is damage, not the end of the listing.
-        match self.inner_events(event) {
-            Ok(()) => Ok(()),
-            Err(Inner::Payload(error)) => {
-                let _ = error;
-                self.listed.damaged = self.listed.damaged.saturating_add(1);
-                Ok(())
-            }
-            Err(Inner::Other(error)) => Err(error),
-        }
-    }
-
-    fn inner_events(&mut self, event: &EventView<'_>) -> Result<(), Inner> {
-        let payload = Payload::parse(event.body()).map_err(PayloadError::from)?;
-        let part;
-        let mut inner = if event.is_whole() {
-            payload.events(payload.data)?
-        } else {
-            let head = crate::event::header::LENGTH.saturating_add(payload.data_offset);
-            let start = event
-                .offset
-                .saturating_add(u64::try_from(head).unwrap_or(0));
-            part = PartReader::new(self.source, start, event.end());
-            payload.events(BufReader::with_capacity(crate::io::pipeline::CHUNK, part))?
-        };
-        while let Some(view) = inner.next_event()? {
-            self.record(&view, Some(event.offset), false)
-                .map_err(Inner::Other)?;
-        }
-        Ok(())
-    }
-
-    fn record(
-        &mut self,
-        event: &EventView<'_>,
-        payload: Option<u64>,
-        damaged: bool,
-    ) -> Result<(), Error> {
-        let header = &event.header;
-        if header.event_type == event_type::TABLE_MAP && !damaged {
-            self.remember_table(event);
-        }
-        self.listed.events = self.listed.events.saturating_add(1);
-        self.listed.damaged = self.listed.damaged.saturating_add(u64::from(damaged));
-        // Before the summary is made, which takes longer.
-        if !self.filter.takes_header(header)
-            || !self.filter.takes_transaction(self.transaction.as_ref())
-        {
-            return Ok(());
-        }
-        let summary = if damaged {
-            Summary::Damaged
-        } else {
-            self.summarize(event)
-        };
-        if !self.filter.takes_summary(&summary) {
-            return Ok(());
-        }
-        self.listed.listed = self.listed.listed.saturating_add(1);
-        let record = EventRecord {
-            position: payload.unwrap_or(event.offset),
-            inner_offset: payload.map(|_| event.offset),
-            event_type: header.event_type,
-            size: header.length,
-            timestamp: header.timestamp,
-            server_id: header.server_id,
-            end_position: header.end_position,
-            flags: header.flags,
-            transaction: self.transaction.clone(),
-            summary,
-            damaged,
-        };
-        Ok((self.receive)(&record)?)
-    }
-
-    fn remember_table(&mut self, event: &EventView<'_>) {
-        if let Ok(map) = TableMap::parse(event.body()) {
-            if self.tables.len() >= MAX_TABLES {
-                self.tables.clear();
-            }
-            let table = Table {
-                name: TableName::new(map.database, map.table),
-                columns: map.columns,
-            };
-            self.tables.insert(map.table_id, table);
-        }
-    }
-
-    fn summarize(&self, event: &EventView<'_>) -> Summary {
-        summary::of_event(event, |table_id| {
-            let table = self.tables.get(&table_id)?;
-            Some((table.name.clone(), table.columns.as_slice()))
-        })
-    }
-}
-
-/// What may go wrong inside a payload.
-enum Inner {
-    Payload(PayloadError),
-    Other(Error),
-}
-
-impl From<PayloadError> for Inner {
-    fn from(error: PayloadError) -> Self {
-        Self::Payload(error)
-    }
+    listed.stopped = scanner.stopped().map(Stop::from);
+    Ok(listed)
 }

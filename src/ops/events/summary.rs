@@ -1,6 +1,9 @@
 //! What an event says, in a few words.
 
+use std::sync::Arc;
+
 use super::TableName;
+use super::context::Tables;
 use crate::bytes::Cursor;
 use crate::event::event_type;
 use crate::event::format_description::FormatDescription;
@@ -11,7 +14,6 @@ use crate::event::payload::Payload;
 use crate::event::query::Query;
 use crate::event::rotate::Rotate;
 use crate::event::rows::Rows;
-use crate::event::table_map::{Column, TableMap};
 use crate::event::walker::EventView;
 
 /// A list of more GTIDs is not shown.
@@ -60,14 +62,14 @@ pub enum Summary {
     /// A table gets its number.
     Table {
         /// Which one.
-        name: TableName,
+        name: Arc<TableName>,
         /// Its number.
         table_id: u64,
     },
     /// Rows of a table.
     Rows {
         /// Which one; `None` when its table map is not part of what was read.
-        name: Option<TableName>,
+        name: Option<Arc<TableName>>,
         /// Its number.
         table_id: u64,
         /// How many; `None` where they cannot be counted, see [`Rows::count`].
@@ -91,11 +93,8 @@ pub enum Summary {
     },
 }
 
-/// Sums an event up; `table` finds a table by its number.
-pub(super) fn of_event<'t>(
-    event: &EventView<'_>,
-    table: impl Fn(u64) -> Option<(TableName, &'t [Column])>,
-) -> Summary {
+/// Sums up an event that maps no table.
+pub(super) fn of_event(event: &EventView<'_>, tables: &Tables) -> Summary {
     let (kind, body) = (event.header.event_type, event.body());
     let summary = match kind {
         event_type::FORMAT_DESCRIPTION => FormatDescription::parse(event.bytes)
@@ -107,16 +106,14 @@ pub(super) fn of_event<'t>(
         event_type::MARIADB_GTID_LIST => GtidList::parse_within(body, MAX_LISTED)
             .ok()
             .map(|list| list.map_or(Summary::Nothing, Summary::GtidList)),
-        event_type::QUERY => Query::parse(body).ok().map(|query| query_summary(&query)),
+        event_type::QUERY | event_type::MARIADB_QUERY_COMPRESSED => {
+            Query::of(event).map(|query| query_summary(&query))
+        }
         event_type::ROWS_QUERY => {
             // The first byte is a length that is wrong for long statements, and not used.
             Some(rows_query(body.get(1..).unwrap_or_default()))
         }
         event_type::MARIADB_ANNOTATE_ROWS => Some(rows_query(body)),
-        event_type::TABLE_MAP => TableMap::parse(body).ok().map(|map| Summary::Table {
-            name: TableName::new(map.database, map.table),
-            table_id: map.table_id,
-        }),
         event_type::XID => Cursor::new(body).u64_le().ok().map(Summary::Xid),
         event_type::ROTATE => Rotate::parse(body).ok().map(|rotate| Summary::Rotate {
             next_log: String::from_utf8_lossy(rotate.next_log).into_owned(),
@@ -126,7 +123,7 @@ pub(super) fn of_event<'t>(
             compressed: p.payload_size,
             uncompressed: p.uncompressed_size,
         }),
-        kind if event_type::is_rows(kind) || event_type::is_early_rows(kind) => rows(event, table),
+        kind if event_type::is_rows(kind) || event_type::is_early_rows(kind) => rows(event, tables),
         kind if event_type::begins_transaction(kind) => TransactionStart::parse(event)
             .and_then(Result::ok)
             .map(|start| Summary::Transaction {
@@ -137,25 +134,21 @@ pub(super) fn of_event<'t>(
     summary.unwrap_or(Summary::Unreadable)
 }
 
-fn rows<'t>(
-    event: &EventView<'_>,
-    table: impl Fn(u64) -> Option<(TableName, &'t [Column])>,
-) -> Option<Summary> {
+fn rows(event: &EventView<'_>, tables: &Tables) -> Option<Summary> {
     let rows = Rows::parse(event.header.event_type, event.body()).ok()?;
-    let table = table(rows.table_id);
+    let table = tables.get(rows.table_id);
     let count = table
-        .as_ref()
         .filter(|_| event.is_whole())
-        .and_then(|(_, columns)| rows.count(columns));
+        .and_then(|table| rows.count(&table.columns));
     Some(Summary::Rows {
-        name: table.map(|(name, _)| name),
+        name: table.map(|table| Arc::clone(&table.name)),
         table_id: rows.table_id,
         rows: count,
     })
 }
 
 fn query_summary(query: &Query<'_>) -> Summary {
-    let (statement, cut) = head(query.statement);
+    let (statement, cut) = head(&query.statement, query.length);
     Summary::Query {
         database: String::from_utf8_lossy(query.database).into_owned(),
         statement,
@@ -164,13 +157,14 @@ fn query_summary(query: &Query<'_>) -> Summary {
 }
 
 fn rows_query(statement: &[u8]) -> Summary {
-    let (statement, cut) = head(statement);
+    let (statement, cut) = head(statement, statement.len());
     Summary::RowsQuery { statement, cut }
 }
 
-fn head(statement: &[u8]) -> (String, bool) {
+/// The first bytes of a statement of this length as text, and whether it goes on.
+fn head(statement: &[u8], length: usize) -> (String, bool) {
     let head = statement.get(..STATEMENT_HEAD).unwrap_or(statement);
-    let cut = head.len() < statement.len();
+    let cut = head.len() < length;
     let mut text = String::from_utf8_lossy(head).into_owned();
     if cut {
         // The last character may have been cut, too.

@@ -209,8 +209,8 @@ impl Keeper {
         );
         !self.has_beginnings
             && is_query
-            && Query::parse(event.body())
-                .is_ok_and(|query| query.is_begin() || commits_by_itself(query.statement))
+            && Query::of(event)
+                .is_some_and(|query| query.is_begin() || commits_by_itself(&query.statement))
     }
 
     /// Notes a part of the file that is lost.

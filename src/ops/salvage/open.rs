@@ -17,7 +17,8 @@ use crate::io::source::FileSource;
 use crate::keyring::Keyring;
 use crate::log::LogKind;
 use crate::log::header::{self, BODY_OFFSET, EncryptionHeader};
-use crate::open::{LogError, PerEvent, Probe};
+use crate::open::{LogError, PerEvent, Probe, archive};
+use crate::percona::sidecar::{Sidecar, SidecarError};
 
 /// So far, in bytes, a log that MariaDB encrypted is searched for an event that proves its key.
 const SEARCHED_FOR_KEY: usize = 1 << 20;
@@ -58,6 +59,7 @@ pub(super) fn open<'a>(
             let error = obstacle.unwrap_or(LogError::NothingToSalvage);
             return Err(Error::log(source.path(), error));
         }
+        LogKind::MariadbInnodb => return Err(Error::log(source.path(), LogError::InnodbLog)),
         // The event that starts encryption may be damaged so that it does not look like one.
         _ if keys.has_mariadb_keys() && !start_bytes.starts_with(&header::MAGIC) => {
             if let Ok(opened) = open_events(source, keys, options) {
@@ -66,9 +68,12 @@ pub(super) fn open<'a>(
         }
         _ => {}
     }
+    let given = options.password.is_some() || options.header.is_some();
+    if !given && let Some(sidecar) = archive::beside(source.path(), &start_bytes)? {
+        return open_archive(source, keys, options, sidecar);
+    }
     let own_header = EncryptionHeader::parse(&start_bytes);
     let damaged_header = start_bytes.starts_with(&header::MAGIC);
-    let given = options.password.is_some() || options.header.is_some();
     let header = options.header.as_ref().or(own_header.as_ref().ok());
     let mut ways: Vec<(Option<CtrStream>, String)> = Vec::new();
     if let Some(password) = &options.password {
@@ -110,6 +115,40 @@ pub(super) fn open<'a>(
         _ => LogError::NothingToSalvage,
     };
     Err(Error::log(source.path(), error))
+}
+
+/// A log of Percona Binlog Server's archive: of what is damaged the keys are tried on whole events.
+fn open_archive<'a>(
+    source: &'a FileSource,
+    keys: &Keyring,
+    options: &SalvageOptions,
+    sidecar: Result<Sidecar, SidecarError>,
+) -> Result<Opened<'a>, Error> {
+    let of_log = |error| Error::log(source.path(), error);
+    let sidecar = sidecar.map_err(|error| of_log(LogError::Sidecar(error)))?;
+    for candidate in keys.wrapping_candidates(&sidecar.kek_id) {
+        let Ok(file_key) = archive::file_key(&sidecar, candidate.cipher, candidate.key) else {
+            continue;
+        };
+        let body = Body {
+            source,
+            stream: Some(archive::stream(&sidecar, &file_key).map_err(of_log)?),
+            events: None,
+            start: 0,
+        };
+        if let Some(first) = first_event(&body, options)? {
+            return Ok(Opened {
+                body,
+                access: format!("key {}", candidate.id),
+                first,
+            });
+        }
+    }
+    // What stands against it: no key, another one, or nothing left.
+    let start = crate::open::read_start(source)?;
+    let probe = Probe::of_archive(Ok(sidecar), &start, keys);
+    let obstacle = probe.obstacle().cloned();
+    Err(of_log(obstacle.unwrap_or(LogError::NothingToSalvage)))
 }
 
 /// A log as plaintext, if an event is whole behind the one that would start encryption.

@@ -17,8 +17,9 @@ const ROWS_SHOWN: usize = 40;
 ///
 /// # Errors
 /// What the writer answers.
-pub fn events_head(out: &mut dyn Write, path: &str) -> io::Result<()> {
-    writeln!(out, "{DIM}{}{DIM:#}", printable(path))?;
+pub fn events_head(out: &mut dyn Write, path: &str, colour: bool) -> io::Result<()> {
+    let style = if colour { DIM } else { PLAIN };
+    writeln!(out, "{style}{}{style:#}", printable(path))?;
     writeln!(
         out,
         "{:>12}  {:<19}  {:<20} {:>10}  {:>10}  SUMMARY",
@@ -26,87 +27,159 @@ pub fn events_head(out: &mut dyn Write, path: &str) -> io::Result<()> {
     )
 }
 
-/// One event; one inside a payload stands to the right of where the others begin.
-///
-/// # Errors
-/// What the writer answers.
-pub fn event(out: &mut dyn Write, entry: &EventEntry) -> io::Result<()> {
+/// Appends one event as a line; one inside a payload stands to the right of where the others begin.
+pub fn event(out: &mut Vec<u8>, entry: &EventEntry<'_>, colour: bool) {
     let style = match entry.type_code {
+        _ if !colour => PLAIN,
         _ if entry.damaged.is_some() => BAD,
-        _ if entry.xid.is_some() || entry.query.as_deref() == Some("COMMIT") => GOOD,
+        _ if entry.xid.is_some() || entry.query == Some("COMMIT") => GOOD,
         _ => PLAIN,
     };
-    let (position, kind) = if entry.inner {
-        (String::new(), format!("  {}", entry.event_type))
+    if entry.inner {
+        right(out, b"", 12);
     } else {
-        (entry.position.to_string(), entry.event_type.clone())
-    };
-    writeln!(
-        out,
-        "{position:>12}  {:<19}  {style}{kind:<20}{style:#} {:>10}  {:>10}  {}",
-        time(&entry.time),
-        entry.size,
-        entry.server_id,
-        summary(entry)
-    )
+        number(out, entry.position, 12);
+    }
+    out.extend_from_slice(b"  ");
+    let time = out.len();
+    out.extend_from_slice(entry.time.trim_end_matches('Z').as_bytes());
+    for byte in out.iter_mut().skip(time).filter(|byte| **byte == b'T') {
+        *byte = b' ';
+    }
+    fill(out, time, 19);
+    out.extend_from_slice(b"  ");
+    let styled = style != PLAIN;
+    if styled {
+        let _ = write!(out, "{style}");
+    }
+    let kind = out.len();
+    out.extend_from_slice(if entry.inner { b"  " } else { b"" });
+    out.extend_from_slice(entry.event_type.as_bytes());
+    fill(out, kind, 20);
+    if styled {
+        let _ = write!(out, "{style:#}");
+    }
+    out.push(b' ');
+    number(out, u64::from(entry.size), 10);
+    out.extend_from_slice(b"  ");
+    number(out, u64::from(entry.server_id), 10);
+    out.extend_from_slice(b"  ");
+    summary(out, entry);
+    out.push(b'\n');
 }
 
-fn summary(entry: &EventEntry) -> String {
+/// Blanks, so that what began at `start` takes at least `width` places. All of it is ASCII.
+fn fill(out: &mut Vec<u8>, start: usize, width: usize) {
+    let end = start.saturating_add(width).max(out.len());
+    out.resize(end, b' ');
+}
+
+/// Text to the right of so many places.
+fn right(out: &mut Vec<u8>, text: &[u8], width: usize) {
+    let blanks = width.saturating_sub(text.len());
+    out.resize(out.len().saturating_add(blanks), b' ');
+    out.extend_from_slice(text);
+}
+
+/// A number to the right of so many places.
+fn number(out: &mut Vec<u8>, value: u64, width: usize) {
+    let mut digits = [0; 20];
+    let (mut rest, mut count) = (value, 0_usize);
+    for digit in digits.iter_mut().rev() {
+        let [low, ..] = (rest % 10).to_le_bytes();
+        *digit = b'0'.wrapping_add(low);
+        rest /= 10;
+        count = count.saturating_add(1);
+        if rest == 0 {
+            break;
+        }
+    }
+    let text = digits.get(digits.len().saturating_sub(count)..);
+    right(out, text.unwrap_or_default(), width);
+}
+
+fn summary(out: &mut Vec<u8>, entry: &EventEntry<'_>) {
     if let Some(damaged) = entry.damaged {
-        return match damaged {
-            "checksum" => "damaged: its checksum is wrong".to_owned(),
-            _ => "its body cannot be read".to_owned(),
+        let text: &[u8] = match damaged {
+            "checksum" => b"damaged: its checksum is wrong",
+            _ => b"its body cannot be read",
         };
+        out.extend_from_slice(text);
+    } else if let (Some(database), Some(table)) = (entry.database, entry.table) {
+        visible(out, database);
+        out.push(b'.');
+        visible(out, table);
+        if let Some(rows) = entry.rows {
+            out.extend_from_slice(b"  ");
+            number(out, rows, 0);
+            out.extend_from_slice(if rows == 1 { b" row" } else { b" rows" });
+        }
+    } else if let Some(query) = entry.query {
+        if let Some(database) = entry.database {
+            out.push(b'[');
+            visible(out, database);
+            out.extend_from_slice(b"] ");
+        }
+        visible(out, &one_line(query, entry.query_cut == Some(true)));
+    } else if let Some(next) = entry.next_log {
+        out.extend_from_slice(b"next: ");
+        visible(out, next);
+    } else if let Some(previous) = &entry.previous_gtids {
+        let none = previous.is_empty();
+        out.extend_from_slice(b"previous: ");
+        out.extend_from_slice(if none { b"none" } else { previous.as_bytes() });
+    } else if let (Some(compressed), Some(unfolded)) =
+        (entry.compressed_size, entry.uncompressed_size)
+    {
+        number(out, compressed, 0);
+        out.extend_from_slice(b" bytes hold ");
+        number(out, unfolded, 0);
+    } else if let Some(version) = entry.server_version {
+        out.extend_from_slice(b"server ");
+        visible(out, version);
+    } else if let Some(xid) = entry.xid {
+        out.extend_from_slice(b"xid ");
+        number(out, xid, 0);
+    } else if let Some(table_id) = entry.table_id {
+        out.extend_from_slice(b"table ");
+        number(out, table_id, 0);
+        out.extend_from_slice(b", whose map was not read");
+    } else if let Some(gtid) = entry.gtid
+        && entry.event_type.contains("GTID")
+    {
+        out.extend_from_slice(gtid.as_bytes());
     }
-    if let (Some(database), Some(table)) = (&entry.database, &entry.table) {
-        let rows = entry.rows.map(|rows| {
-            let count = usize::try_from(rows).unwrap_or(usize::MAX);
-            format!("  {}", plural(count, "row"))
-        });
-        let name = printable(&format!("{database}.{table}"));
-        return format!("{name}{}", rows.unwrap_or_default());
-    }
-    if let Some(query) = &entry.query {
-        let database = entry.database.as_deref().map(|name| format!("[{name}] "));
-        let statement = one_line(query, entry.query_cut == Some(true));
-        return printable(&format!("{}{statement}", database.unwrap_or_default()));
-    }
-    if let Some(next) = &entry.next_log {
-        return format!("next: {}", printable(next));
-    }
-    if let Some(previous) = &entry.previous_gtids {
-        let previous = if previous.is_empty() {
-            "none"
-        } else {
-            previous
-        };
-        return format!("previous: {previous}");
-    }
-    if let (Some(compressed), Some(unfolded)) = (entry.compressed_size, entry.uncompressed_size) {
-        return format!("{compressed} bytes hold {unfolded}");
-    }
-    if let Some(version) = &entry.server_version {
-        return printable(&format!("server {version}"));
-    }
-    match (entry.xid, entry.table_id, &entry.gtid) {
-        (Some(xid), ..) => format!("xid {xid}"),
-        (_, Some(table_id), _) => format!("table {table_id}, whose map was not read"),
-        (_, _, Some(gtid)) if entry.event_type.contains("GTID") => gtid.clone(),
-        _ => String::new(),
+}
+
+/// Text without anything unseen; as it is, where that shows at a glance.
+fn visible(out: &mut Vec<u8>, text: &str) {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        out.extend_from_slice(printable(text).as_bytes());
     }
 }
 
 /// A statement on one line, cut to what fits.
 fn one_line(statement: &str, cut: bool) -> String {
-    let words: Vec<_> = statement.split_whitespace().collect();
-    let line = words.join(" ");
-    let shown: String = line.chars().take(STATEMENT_SHOWN).collect();
-    let dots = if cut || shown.len() < line.len() {
-        "…"
-    } else {
-        ""
-    };
-    format!("{shown}{dots}")
+    let mut line = String::with_capacity(STATEMENT_SHOWN.saturating_mul(2));
+    let mut left = STATEMENT_SHOWN;
+    let mut goes_on = cut;
+    'words: for (index, word) in statement.split_whitespace().enumerate() {
+        let blank = (index > 0).then_some(' ');
+        for character in blank.into_iter().chain(word.chars()) {
+            if left == 0 {
+                goes_on = true;
+                break 'words;
+            }
+            left = left.saturating_sub(1);
+            line.push(character);
+        }
+    }
+    if goes_on {
+        line.push('…');
+    }
+    line
 }
 
 /// The figures of one log.

@@ -119,7 +119,10 @@ fn is_worth_saying(file: &LogEntry) -> bool {
 fn lacks_only_a_key(file: &LogEntry) -> bool {
     file.error.is_some()
         && file.problem.is_none()
-        && matches!(&*file.kind, "mysql-encrypted" | "mariadb-encrypted")
+        && matches!(
+            &*file.kind,
+            "mysql-encrypted" | "mariadb-encrypted" | "binlog-server-encrypted"
+        )
 }
 
 fn inspect_summary(summary: &InspectSummary) -> String {
@@ -152,8 +155,11 @@ fn inspect_summary(summary: &InspectSummary) -> String {
 
 fn kind_style(kind: &str) -> Style {
     match kind {
-        "mysql-encrypted" | "mariadb-encrypted" | "percona57-encrypted" => GOOD,
-        "mysql-plain" | "mariadb-plain" | "mysql-before-5.0" => WARN,
+        "mysql-encrypted"
+        | "mariadb-encrypted"
+        | "percona57-encrypted"
+        | "binlog-server-encrypted" => GOOD,
+        "mysql-plain" | "mariadb-plain" | "mariadb-innodb-plain" | "mysql-before-5.0" => WARN,
         "unknown" | "empty" => DIM,
         _ => BAD,
     }

@@ -1,5 +1,8 @@
 //! The report of `binlogsec events`: one entry for each event, made and written one by one.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::rfc3339;
@@ -13,14 +16,14 @@ pub const EVENTS_SCHEMA: &str = "binlogsec.events/1";
 /// One event. What does not apply to it is left out.
 #[derive(Debug, Clone, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct EventEntry {
+pub struct EventEntry<'a> {
     /// Plain offset of its start; of an inner event, that of its payload.
     pub position: u64,
     /// The end position in its header.
     pub end_position: u32,
     /// Its type, as [`event_type::name`] has it.
     #[serde(rename = "type")]
-    pub event_type: String,
+    pub event_type: Cow<'a, str>,
     /// The number of the type.
     pub type_code: u8,
     /// Its length in bytes.
@@ -29,7 +32,7 @@ pub struct EventEntry {
     pub timestamp: u32,
     /// The same (RFC 3339, UTC).
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
-    pub time: String,
+    pub time: &'a str,
     /// The server that wrote it first.
     pub server_id: u32,
     /// The flags in its header.
@@ -41,13 +44,13 @@ pub struct EventEntry {
     pub inner_offset: Option<u64>,
     /// The transaction that it is part of.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub gtid: Option<String>,
+    pub gtid: Option<&'a str>,
     /// Database of the table, or default database of the statement.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub database: Option<String>,
+    pub database: Option<&'a str>,
     /// Table.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub table: Option<String>,
+    pub table: Option<&'a str>,
     /// The number that row events name the table by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table_id: Option<u64>,
@@ -56,7 +59,7 @@ pub struct EventEntry {
     pub rows: Option<u64>,
     /// The beginning of the statement.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub query: Option<String>,
+    pub query: Option<&'a str>,
     /// Whether the statement goes on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query_cut: Option<bool>,
@@ -65,7 +68,7 @@ pub struct EventEntry {
     pub xid: Option<u64>,
     /// The log that a ROTATE names.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_log: Option<String>,
+    pub next_log: Option<&'a str>,
     /// Where reading goes on in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_position: Option<u64>,
@@ -74,7 +77,7 @@ pub struct EventEntry {
     pub previous_gtids: Option<String>,
     /// Version of the server that began the log.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub server_version: Option<String>,
+    pub server_version: Option<&'a str>,
     /// Bytes in the transaction before compression, or in the payload unfolded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uncompressed_size: Option<u64>,
@@ -87,34 +90,60 @@ pub struct EventEntry {
     pub damaged: Option<&'static str>,
 }
 
-impl EventEntry {
+/// Text that one event as a rule has in common with the one before, kept so that it is made once.
+#[derive(Debug, Default)]
+pub struct EventTexts {
+    timestamp: Option<u32>,
+    time: String,
+    transaction: Option<TransactionId>,
+    gtid: String,
+}
+
+impl EventTexts {
+    fn update(&mut self, record: &EventRecord) {
+        if self.timestamp != Some(record.timestamp) {
+            self.timestamp = Some(record.timestamp);
+            self.time = rfc3339(record.timestamp);
+        }
+        if record.transaction.is_some() && self.transaction != record.transaction {
+            self.transaction.clone_from(&record.transaction);
+            self.gtid.clear();
+            if let Some(id) = &self.transaction {
+                let _ = write!(self.gtid, "{id}");
+            }
+        }
+    }
+}
+
+impl<'a> EventEntry<'a> {
     /// From one record.
     #[must_use]
-    pub fn new(record: &EventRecord) -> Self {
+    pub fn new(record: &'a EventRecord, texts: &'a mut EventTexts) -> Self {
+        texts.update(record);
         let mut entry = Self {
             position: record.position,
             end_position: record.end_position,
-            event_type: event_type::name(record.event_type).into_owned(),
+            event_type: event_type::name(record.event_type),
             type_code: record.event_type,
             size: record.size,
             timestamp: record.timestamp,
-            time: rfc3339(record.timestamp),
+            time: &texts.time,
             server_id: record.server_id,
             flags: record.flags,
             inner: record.inner_offset.is_some(),
             inner_offset: record.inner_offset,
-            gtid: record.transaction.as_ref().map(TransactionId::to_string),
+            gtid: record.transaction.is_some().then_some(&texts.gtid),
             ..Self::default()
         };
         entry.add(&record.summary);
         entry
     }
 
-    fn add(&mut self, summary: &Summary) {
+    fn add(&mut self, summary: &'a Summary) {
         match summary {
             Summary::Damaged => self.damaged = Some("checksum"),
             Summary::Unreadable => self.damaged = Some("unreadable"),
-            Summary::Description(version) => self.server_version = Some(version.clone()),
+            Summary::Description(version) => self.server_version = Some(version),
             Summary::Transaction { length } => self.uncompressed_size = *length,
             Summary::PreviousGtids(set) => self.previous_gtids = Some(set.to_string()),
             Summary::GtidList(list) => self.previous_gtids = Some(list.to_string()),
@@ -123,11 +152,11 @@ impl EventEntry {
                 statement,
                 cut,
             } => {
-                self.database = (!database.is_empty()).then(|| database.clone());
-                (self.query, self.query_cut) = (Some(statement.clone()), Some(*cut));
+                self.database = (!database.is_empty()).then_some(&**database);
+                (self.query, self.query_cut) = (Some(&**statement), Some(*cut));
             }
             Summary::RowsQuery { statement, cut } => {
-                (self.query, self.query_cut) = (Some(statement.clone()), Some(*cut));
+                (self.query, self.query_cut) = (Some(&**statement), Some(*cut));
             }
             Summary::Table { name, table_id } => self.add_table(Some(name), *table_id),
             Summary::Rows {
@@ -135,12 +164,12 @@ impl EventEntry {
                 table_id,
                 rows,
             } => {
-                self.add_table(name.as_ref(), *table_id);
+                self.add_table(name.as_deref(), *table_id);
                 self.rows = *rows;
             }
             Summary::Xid(xid) => self.xid = Some(*xid),
             Summary::Rotate { next_log, position } => {
-                (self.next_log, self.next_position) = (Some(next_log.clone()), Some(*position));
+                (self.next_log, self.next_position) = (Some(&**next_log), Some(*position));
             }
             Summary::Payload {
                 compressed,
@@ -150,9 +179,9 @@ impl EventEntry {
         }
     }
 
-    fn add_table(&mut self, name: Option<&TableName>, table_id: u64) {
-        self.database = name.map(|name| name.database.clone());
-        self.table = name.map(|name| name.table.clone());
+    fn add_table(&mut self, name: Option<&'a TableName>, table_id: u64) {
+        self.database = name.map(|name| &*name.database);
+        self.table = name.map(|name| &*name.table);
         self.table_id = Some(table_id);
     }
 }

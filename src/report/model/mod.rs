@@ -35,8 +35,8 @@ pub use check::{CheckReport, CheckSummary};
 pub use decrypt::{DecryptEntry, DecryptReport};
 pub use encrypt::{EncryptEntry, EncryptReport};
 pub use events::{
-    EVENTS_SCHEMA, EventEntry, EventsEnd, MinuteEntry, StatsReport, TableEntry, TransactionEntry,
-    TypeEntry,
+    EVENTS_SCHEMA, EventEntry, EventTexts, EventsEnd, MinuteEntry, StatsReport, TableEntry,
+    TransactionEntry, TypeEntry,
 };
 #[cfg(feature = "check")]
 pub use explain::{ExplainReport, RuleEntry};
@@ -71,7 +71,7 @@ pub struct LogEntry {
     /// `binlog` or `relaylog`, where the log says.
     #[cfg_attr(test, schemars(extend("enum" = ["binlog", "relaylog", null])))]
     pub role: Option<Cow<'static, str>>,
-    /// Key id in the header, unprintable bytes escaped.
+    /// Key id in the header, or in the JSON file beside the log, unprintable bytes escaped.
     pub key_id: Option<String>,
     /// Server UUID in the key id.
     pub server_uuid: Option<String>,
@@ -80,7 +80,8 @@ pub struct LogEntry {
     /// See [`KeyStatus::name`](crate::open::KeyStatus::name).
     #[cfg_attr(test, schemars(extend("enum" = ["present", "missing", "wrong", "unchecked", null])))]
     pub key_status: Option<Cow<'static, str>>,
-    /// Cipher of a log that MariaDB encrypted, once a key proved it.
+    /// Cipher of a log that MariaDB encrypted, once a key proved it; of one that Percona Binlog Server
+    /// encrypted, as the JSON file beside it says.
     pub cipher: Option<String>,
     /// Version of the server that wrote the log.
     pub server_version: Option<String>,
@@ -136,17 +137,22 @@ impl LogEntry {
             LogKind::MysqlEncrypted(header) => Some(&header.key_id),
             _ => None,
         };
+        let archive = match kind {
+            LogKind::BinlogServerEncrypted(sidecar) => Some(sidecar),
+            _ => None,
+        };
+        let wrapping_key = archive.map(|sidecar| KeyId::new(sidecar.kek_id.as_bytes()));
         let parts = key_id.and_then(KeyId::parts);
         Self {
             path: path_text::text(path),
             size: 0,
             kind: kind.name().into(),
             role: description.map(role),
-            key_id: key_id.map(ToString::to_string),
+            key_id: key_id.or(wrapping_key.as_ref()).map(ToString::to_string),
             server_uuid: parts.map(|parts| parts.server_uuid.to_owned()),
             key_seqno: parts.map(|parts| parts.sequence_number),
             key_status: None,
-            cipher: None,
+            cipher: archive.map(|sidecar| sidecar.cipher.clone()),
             server_version: match kind {
                 LogKind::Ancient(log) => Some(log.server_version.clone()),
                 _ => description.map(|description| description.server_version.clone()),

@@ -9,6 +9,7 @@ use crate::error::{Error, describe};
 use crate::log::key_id::KeyId;
 use crate::ops::header::{Anatomy, Part, Restored};
 use crate::ops::rekey::{Change, FileOutcome, FileResult, OLD_HEADER_NOTE, Recovery, Rekeyed};
+use crate::ops::rekey_archive::OLD_JSON_NOTE;
 use crate::text::path_text;
 
 /// `binlogsec rekey --format json`.
@@ -56,7 +57,11 @@ impl RekeyReport {
     #[must_use]
     pub fn new(results: &[FileResult], failures: &[Error]) -> Self {
         let files: Vec<_> = results.iter().map(RekeyEntry::new).collect();
-        let any = files.iter().any(|file| file.status == "rekeyed");
+        // Logs without a header have a note of their own.
+        let has_header = |file: &RekeyEntry| !file.notes.iter().any(|note| note == OLD_JSON_NOTE);
+        let any = files
+            .iter()
+            .any(|file| file.status == "rekeyed" && has_header(file));
         Self {
             schema: "binlogsec.rekey/1",
             files,

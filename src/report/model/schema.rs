@@ -44,7 +44,7 @@ struct EventsFile {
     path: String,
     /// Its events, but for `--stats`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    events: Option<Vec<EventEntry>>,
+    events: Option<Vec<EventEntry<'static>>>,
     /// Its figures, with `--stats`.
     #[serde(skip_serializing_if = "Option::is_none")]
     stats: Option<StatsReport>,

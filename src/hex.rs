@@ -1,4 +1,4 @@
-//! Hexadecimal text to bytes, into a buffer the caller wipes.
+//! Hexadecimal text to bytes, into a buffer the caller wipes, and back.
 
 /// The value of one digit of either case.
 const fn digit(byte: u8) -> Option<u8> {
@@ -14,7 +14,7 @@ const fn digit(byte: u8) -> Option<u8> {
 ///
 /// # Errors
 /// The position of the first character that is no digit.
-pub(super) fn decode(text: &[u8], out: &mut [u8]) -> Result<(), usize> {
+pub(crate) fn decode(text: &[u8], out: &mut [u8]) -> Result<(), usize> {
     if let Some(position) = text.iter().position(|byte| digit(*byte).is_none()) {
         return Err(position);
     }
@@ -27,7 +27,7 @@ pub(super) fn decode(text: &[u8], out: &mut [u8]) -> Result<(), usize> {
 }
 
 /// The two upper-case digits of a byte, as the server writes them.
-pub(super) fn upper(byte: u8) -> [u8; 2] {
+pub(crate) fn upper(byte: u8) -> [u8; 2] {
     const fn character(nibble: u8) -> u8 {
         match nibble {
             0..=9 => nibble.wrapping_add(b'0'),

@@ -1,0 +1,138 @@
+//! What the events before an event say of it: the transaction it is part of, and the tables that
+//! row events name by numbers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::TableName;
+use crate::event::event_type;
+use crate::event::gtid::{TransactionId, TransactionStart};
+use crate::event::table_map::{Column, TableMap};
+use crate::event::transaction::Progress;
+use crate::event::walker::EventView;
+
+/// Tables that are remembered at once; a transaction uses a few.
+const MAX_TABLES: usize = 4096;
+/// Table maps that each thread keeps.
+const MAX_KNOWN: usize = 256;
+
+/// A table that row events name by its number.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) name: Arc<TableName>,
+    pub(super) columns: Vec<Column>,
+}
+
+/// The tables of a transaction, by their numbers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tables(HashMap<u64, Arc<Table>>);
+
+impl Tables {
+    pub(super) fn get(&self, number: u64) -> Option<&Table> {
+        self.0.get(&number).map(|table| &**table)
+    }
+
+    pub(super) fn insert(&mut self, number: u64, table: Arc<Table>) {
+        if self.0.len() >= MAX_TABLES {
+            self.0.clear();
+        }
+        self.0.insert(number, table);
+    }
+
+    /// Takes the table that an event maps, if it can be read.
+    pub(super) fn read(&mut self, event: &EventView<'_>) {
+        if let Some((number, table)) = parse(event.body()) {
+            self.insert(number, Arc::new(table));
+        }
+    }
+}
+
+fn parse(body: &[u8]) -> Option<(u64, Table)> {
+    let map = TableMap::parse(body).ok()?;
+    let table = Table {
+        name: Arc::new(TableName::new(map.database, map.table)),
+        columns: map.columns,
+    };
+    Some((map.table_id, table))
+}
+
+/// Table maps that were read already: a server maps the same tables in every transaction, and by
+/// the same bytes as long as nobody alters them.
+#[derive(Debug, Default)]
+pub(super) struct KnownMaps(HashMap<Box<[u8]>, (u64, Arc<Table>)>);
+
+impl KnownMaps {
+    /// Number and table in the body of a table map; `None` when it cannot be read.
+    pub(super) fn read(&mut self, body: &[u8]) -> Option<(u64, Arc<Table>)> {
+        /// A longer map is of a table with very many columns, and read anew each time.
+        const LONGEST: usize = 4096;
+        if let Some((number, table)) = self.0.get(body) {
+            return Some((*number, Arc::clone(table)));
+        }
+        let (number, table) = parse(body)?;
+        let table = Arc::new(table);
+        if body.len() <= LONGEST {
+            if self.0.len() >= MAX_KNOWN {
+                self.0.clear();
+            }
+            let known = (number, Arc::clone(&table));
+            self.0.insert(body.into(), known);
+        }
+        Some((number, table))
+    }
+}
+
+/// Where in a transaction an event is.
+#[derive(Debug, Clone)]
+pub(super) struct Context {
+    /// The transaction's id, from the event that begins it.
+    pub(super) transaction: Option<TransactionId>,
+    progress: Progress,
+    /// Time of the transaction's first event.
+    began: Option<u32>,
+}
+
+impl Context {
+    /// At the start of a walk: in a transaction or not, nothing has told yet.
+    pub(super) const fn new() -> Self {
+        Self {
+            transaction: None,
+            progress: Progress::Unknown,
+            began: None,
+        }
+    }
+
+    /// What an event makes of it, before the event is looked at. Whether a transaction begins, so
+    /// that the tables of the last one are no longer of use.
+    pub(super) fn enter(&mut self, event: &EventView<'_>, damaged: bool) -> bool {
+        let before = self.progress;
+        self.progress = before.after(event);
+        let begins = event_type::begins_transaction(event.header.event_type);
+        // Without GTIDs it begins with BEGIN.
+        let opens = before == Progress::Outside && self.progress.is_unfinished();
+        if begins || opens {
+            self.began = Some(event.header.timestamp);
+        }
+        let start = TransactionStart::parse(event).and_then(Result::ok);
+        match start.filter(|_| !damaged) {
+            Some(start) => {
+                self.transaction = Some(start.id);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The time by which an event is chosen: that of its transaction's first event, or its own.
+    pub(super) fn time(&self, own: u32) -> u32 {
+        self.began.unwrap_or(own)
+    }
+
+    /// What an event makes of it for the next one.
+    pub(super) fn leave(&mut self) {
+        if self.progress == Progress::Outside {
+            self.transaction = None;
+            self.began = None;
+        }
+    }
+}
