@@ -532,7 +532,11 @@ fn every_slice_of_a_log_without_checksums_is_whole() {
                 .unwrap()
                 .ranges
                 .iter()
-                .flat_map(|range| plain[range.start as usize..range.end as usize].to_vec())
+                .flat_map(|range| {
+                    let range =
+                        usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+                    plain[range].to_vec()
+                })
                 .collect();
             let verified = verify_bytes(&part).unwrap();
             let name = path.display();

@@ -326,12 +326,11 @@ fn stream(
     }
     if let Some(log) = probe.per_event() {
         let reader = start.as_slice().chain(reader);
-        let (plain_length, damage, notes) =
-            per_event::stream((log, name), reader, output, checks, progress)?;
+        let done = per_event::stream((log, name), reader, output, checks, progress)?;
         return Ok(Decrypted {
-            damage,
-            notes,
-            ..Decrypted::of_probe(&probe, plain_length, recipients)
+            damage: done.damage,
+            notes: done.notes,
+            ..Decrypted::of_probe(&probe, done.plain_length, recipients)
         });
     }
     let body_offset = usize::try_from(probe.body_offset()).unwrap_or(usize::MAX);

@@ -20,15 +20,24 @@ use crate::mariadb::detect::has_own_end;
 use crate::mariadb::error::MariadbError;
 use crate::open::{LogError, PerEvent};
 
-/// Deciphers a stream. Returns the length of the plaintext, what is wrong with its end, and what
-/// there is to say of it if it was verified.
+/// What became of a stream.
+pub(super) struct Deciphered {
+    /// Length of the plaintext, in bytes.
+    pub(super) plain_length: u64,
+    /// What is wrong with its end.
+    pub(super) damage: Option<Box<LogError>>,
+    /// What there is to say of it, if it was verified.
+    pub(super) notes: Vec<Note>,
+}
+
+/// Deciphers a stream.
 pub(super) fn stream(
     (log, name): (&PerEvent, &Path),
     reader: impl Read + Send,
     output: Output<'_>,
     checks: DecryptOptions<'_>,
     progress: &dyn Progress,
-) -> Result<(u64, Option<Box<LogError>>, Vec<Note>), Error> {
+) -> Result<Deciphered, Error> {
     let guard = Guard::new(progress);
     let mut decoder = Decoder::new(log, name, reader);
     let mut produce = |buffer: &mut [u8]| {
@@ -53,7 +62,11 @@ pub(super) fn stream(
     let damage = decoder
         .damage
         .map(|error| Box::new(LogError::Mariadb(error)));
-    Ok((written?, damage, notes.take()))
+    Ok(Deciphered {
+        plain_length: written?,
+        damage,
+        notes: notes.take(),
+    })
 }
 
 /// A window that slides over the stream: the piece in hand, and what may be needed around it.
