@@ -26,6 +26,11 @@ class Bench:
     def logs(self) -> list[Path]:
         return [self.server.log_path(entry.name) for entry in self.server.binlogs()]
 
+    def of_the_index(self, *command: str, keyring: Path | None = None) -> list[str | Path]:
+        """The arguments of a command on all logs of the server, with a report."""
+        keys = keyring or self.server.keyring_path
+        return [*command, self.server.index_path, "--keyring", keys, "--format", "json"]
+
     def decrypt(self, log: Path, into: Path, keyring: Path | None = None) -> Decrypted:
         """Decrypt one log into a folder of its own."""
         done = self.tool.run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -40,6 +40,12 @@ def equal(what: str, expected: Any, got: Any) -> Check:
 
 def true(what: str, holds: bool, expected: str, got: str) -> Check:
     return Check(what, holds, expected, got)
+
+
+def none_of(what: str, found: Collection[str], among: Collection[str]) -> Check:
+    """How many there are says more than their names, of which the first will do."""
+    got = f"{len(found)} of {len(among)}, {', '.join(sorted(found)[:5])}"
+    return Check(what, not found, "none", got)
 
 
 def exit_status(what: str, expected: int, done: Finished) -> Check:

@@ -33,12 +33,15 @@ INITIALISE_SECONDS = 120
 REPLICATION_USER = "repl"
 REPLICATION_PASSWORD = "made-up-and-secret-to-nobody"
 REPLICA_SECONDS = 60
+KILLS = 30
 
 
 class Lab:
     """One run's private workspace within the server's root."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, kills: int = KILLS) -> None:
+        # How many times the scenario of that name kills the command.
+        self.kills = kills
         self.chroot = Chroot(root.resolve())
         self.workspaces = self.chroot.root / WORKSPACES
         self._stack = contextlib.ExitStack()

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from checks import Finished
 from chroot import Chroot
 from sysroot import LabError
 
@@ -97,6 +98,12 @@ class MysqlServer:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise LabError(f"{self.name} does not run")
+        return self._process.pid
+
     def start(self, **options: str) -> None:
         """Start and wait until it answers; options given here stay for later starts."""
         if self.running:
@@ -163,19 +170,26 @@ class MysqlServer:
 
     def served(self, log: str, into: Path) -> bytes:
         """The log in plaintext, as the server sends it to a replica or a backup."""
-        done = self.chroot.run(
+        self.chroot.require(self._serve([log], into), f"{self.name} serves {log}")
+        return taken(into / f"served-{log}")
+
+    def served_each(self, logs: list[str], into: Path) -> dict[str, bytes]:
+        """Many logs, as `served`, by one client. Those that the server cannot read are not among them."""
+        if self._serve(logs, into).returncode == 0:
+            return {log: taken(into / f"served-{log}") for log in logs}
+        # The client stops at the first log that is refused, so ask for each by itself.
+        readable = (log for log in logs if self._serve([log], into).returncode == 0)
+        return {log: taken(into / f"served-{log}") for log in readable}
+
+    def _serve(self, logs: list[str], into: Path) -> Finished:
+        return self.chroot.run(
             "mysqlbinlog",
             *self.connection(),
             "--read-from-remote-server",
             "--raw",
             f"--result-file={self.chroot.inside(into)}/served-",
-            log,
+            *logs,
         )
-        self.chroot.require(done, f"{self.name} serves {log}")
-        file = into / f"served-{log}"
-        content = file.read_bytes()
-        file.unlink()
-        return content
 
     # -- files --------------------------------------------------------------
 
@@ -256,6 +270,13 @@ class MysqlServer:
         lines = self.error_log.read_text(errors="replace").splitlines() if self.error_log.exists() else []
         errors = [line for line in lines if "[ERROR]" in line][-3:]
         return LabError(f"{self.name} {what}: {' | '.join(errors) or 'its error log has no error'}")
+
+
+def taken(file: Path) -> bytes:
+    """A file's content; the file goes."""
+    content = file.read_bytes()
+    file.unlink()
+    return content
 
 
 def spelled(options: Mapping[str, str]) -> dict[str, str]:

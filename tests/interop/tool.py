@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checks import Finished
+from sysroot import private_mounts
 
 SECONDS = 300
 
@@ -17,6 +18,16 @@ class Binlogsec:
     """Runs `binlogsec`, always with the same environment, whoever calls."""
 
     path: Path
+    # What starts it, if not we ourselves.
+    prefix: tuple[str, ...] = ()
+
+    def apart(self) -> Binlogsec:
+        """The same in a process namespace of its own, as in another container: it sees no server.
+
+        It is killed with the process that starts it.
+        """
+        prefix = private_mounts("--mount-proc", "--pid", "--fork", "--kill-child=KILL")
+        return Binlogsec(self.path, tuple(prefix))
 
     def run(self, *arguments: str | Path) -> Finished:
         return subprocess.run(
@@ -37,8 +48,18 @@ class Binlogsec:
             stderr=subprocess.PIPE,
         )
 
+    def start_quietly(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
+        """For kills: nobody reads what it says, and it never waits for a reader."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
     def command(self, *arguments: str | Path) -> list[str]:
-        return [str(self.path), *map(str, arguments)]
+        return [*self.prefix, str(self.path), *map(str, arguments)]
 
 
 def environment() -> dict[str, str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from server import MysqlServer
+from sysroot import LabError
 
 TABLES = """
 CREATE DATABASE shop;
@@ -55,6 +58,11 @@ def import_attachments(server: MysqlServer, megabytes: int) -> None:
     server.sql("BEGIN;" + statement * (16 * megabytes) + "COMMIT;")
 
 
+def write_small_logs(server: MysqlServer, count: int) -> None:
+    """So many closed logs of one transaction each, no two of them alike."""
+    server.sql((CUSTOMER + "FLUSH BINARY LOGS;") * count)
+
+
 class Writer:
     """Commits one transaction after another in the background.
 
@@ -99,21 +107,37 @@ def writing(server: MysqlServer) -> Iterator[Writer]:
         writer.stop()
 
 
+@dataclass
+class Rotations:
+    """How many rotations of the key the server made, and what it said of those that failed."""
+
+    done: int = 0
+    failed: list[str] = field(default_factory=list)
+
+
+def rotate_key(server: MysqlServer, rotations: Rotations) -> None:
+    """One rotation, after which no key is left but the newest."""
+    try:
+        server.sql("ALTER INSTANCE ROTATE BINLOG MASTER KEY")
+        rotations.done += 1
+    except LabError as error:
+        rotations.failed.append(str(error))
+
+
 @contextlib.contextmanager
-def rotating_keys(server: MysqlServer) -> Iterator[list[int]]:
-    """Rotate the binary log key over and over; the list has an item for each rotation done."""
-    done: list[int] = []
+def rotating_keys(server: MysqlServer, pause_seconds: float = 0.0) -> Iterator[Rotations]:
+    """Rotate the binary log key over and over, with a random pause of up to that long before each."""
+    rotations = Rotations()
     enough = threading.Event()
 
     def rotate() -> None:
-        while not enough.is_set():
-            server.sql("ALTER INSTANCE ROTATE BINLOG MASTER KEY")
-            done.append(len(done))
+        while not enough.wait(random.uniform(0, pause_seconds)):
+            rotate_key(server, rotations)
 
     thread = threading.Thread(target=rotate, daemon=True)
     thread.start()
     try:
-        yield done
+        yield rotations
     finally:
         enough.set()
         thread.join()
