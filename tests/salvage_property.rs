@@ -51,7 +51,10 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let mixed = (self.0 ^ (self.0 >> 33)).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
         mixed ^ (mixed >> 33)
     }
@@ -132,9 +135,9 @@ fn log(path: &Path, keys: impl Fn() -> Keyring) -> Vec<Log> {
     let has_checksums = description.checksum.to_string() == "CRC32";
     let is_encrypted = stored != plain;
     // A source may write other checksums than its replica.
-    let is_mixed = events
-        .iter()
-        .any(|&(at, length)| is_summed(&plain[at..at + length]) != has_checksums && plain[at + 4] != 15);
+    let is_mixed = events.iter().any(|&(at, length)| {
+        is_summed(&plain[at..at + length]) != has_checksums && plain[at + 4] != 15
+    });
     if is_mixed {
         println!("left out, as its checksums change: {}", path.display());
         return Vec::new();
@@ -170,10 +173,23 @@ fn is_summed(event: &[u8]) -> bool {
 /// What was done to a log: bytes were changed, or cut out, or put in.
 #[derive(Debug, Clone)]
 enum Damage {
-    Bit { at: usize, bit: usize },
-    Overwritten { at: usize, length: usize, fill: Option<u8> },
-    Missing { at: usize, length: usize },
-    Inserted { at: usize, length: usize },
+    Bit {
+        at: usize,
+        bit: usize,
+    },
+    Overwritten {
+        at: usize,
+        length: usize,
+        fill: Option<u8>,
+    },
+    Missing {
+        at: usize,
+        length: usize,
+    },
+    Inserted {
+        at: usize,
+        length: usize,
+    },
 }
 
 impl Damage {
@@ -184,7 +200,10 @@ impl Damage {
         let at = start + random.below(length);
         let left = log.stored.len() - at;
         match random.below(5) {
-            0 | 1 => Self::Bit { at, bit: random.below(8) },
+            0 | 1 => Self::Bit {
+                at,
+                bit: random.below(8),
+            },
             2 => Self::Overwritten {
                 at: start,
                 length,
@@ -195,11 +214,18 @@ impl Damage {
                 length: (1 + random.below(8192)).min(left),
                 fill: [None, Some(0)][random.below(2)],
             },
-            3 => Self::Missing { at, length: (1 + random.below(4096)).min(left) },
-            _ if random.below(2) == 0 => {
-                Self::Missing { at, length: [1, 2, 16, 512, 4096][random.below(5)].min(left) }
-            }
-            _ => Self::Inserted { at, length: 1 + random.below(4096) },
+            3 => Self::Missing {
+                at,
+                length: (1 + random.below(4096)).min(left),
+            },
+            _ if random.below(2) == 0 => Self::Missing {
+                at,
+                length: [1, 2, 16, 512, 4096][random.below(5)].min(left),
+            },
+            _ => Self::Inserted {
+                at,
+                length: 1 + random.below(4096),
+            },
         }
     }
 
@@ -225,7 +251,9 @@ impl Damage {
     const fn hit(&self) -> (usize, usize) {
         match *self {
             Self::Bit { at, .. } => (at, at + 1),
-            Self::Overwritten { at, length, .. } | Self::Missing { at, length } => (at, at + length),
+            Self::Overwritten { at, length, .. } | Self::Missing { at, length } => {
+                (at, at + length)
+            }
             Self::Inserted { at, .. } => (at, at),
         }
     }
@@ -246,7 +274,8 @@ fn survivors(log: &Log, damaged: &[u8], damage: &Damage) -> Vec<usize> {
             bytes == Some(event)
         };
         let start = start as i64;
-        (start < from as i64 && at_place(start)) || (start >= from as i64 && at_place(start + moved))
+        (start < from as i64 && at_place(start))
+            || (start >= from as i64 && at_place(start + moved))
     };
     (0..log.events.len()).filter(is_there).collect()
 }
@@ -286,7 +315,9 @@ fn in_structure(log: &Log, saved: &[u8], survivors: &[usize]) -> Result<(), Stri
     }
     others += rest.count();
     if others > 3 || missing.len() > 1 {
-        return Err(format!("{others} other events, the events at {missing:?} are missing"));
+        return Err(format!(
+            "{others} other events, the events at {missing:?} are missing"
+        ));
     }
     Ok(())
 }
@@ -343,7 +374,9 @@ fn judge(
         }
         let first = saved.iter().zip(&expected).position(|(a, b)| a != b);
         let (saved, expected) = (saved.len(), expected.len());
-        return Err(say(&format!("{saved} of {expected} bytes, the first difference at {first:?}")));
+        return Err(say(&format!(
+            "{saved} of {expected} bytes, the first difference at {first:?}"
+        )));
     }
     Ok(())
 }
@@ -354,7 +387,8 @@ fn is_fatal(log: &Log, damage: &Damage) -> bool {
     let (from, to) = damage.hit();
     let hits = |start: usize, end: usize| from < end && to.max(from + 1) > start;
     let is_bit = matches!(damage, Damage::Bit { .. });
-    log.nonce.is_some_and(|start| hits(start, start + 40) && !is_bit)
+    log.nonce
+        .is_some_and(|start| hits(start, start + 40) && !is_bit)
 }
 
 /// Runs the damages on all logs that are wanted, in turn, and shows the first that cost too much.
@@ -377,7 +411,11 @@ fn run(damages: usize, is_wanted: impl Fn(&Log) -> bool, seed: u64) {
         failures.extend(check(log, &damage, &mut random, scratch.path()).err());
         done += 1;
     }
-    println!("{done} damages to {} logs, {fatal} left out, {} cost too much", logs.len(), failures.len());
+    println!(
+        "{done} damages to {} logs, {fatal} left out, {} cost too much",
+        logs.len(),
+        failures.len()
+    );
     let shown: Vec<_> = failures.iter().take(40).cloned().collect();
     assert!(failures.is_empty(), "{}", shown.join("\n"));
 }
@@ -388,7 +426,11 @@ fn is_mariadb_encrypted(log: &Log) -> bool {
 
 #[test]
 fn of_encrypted_logs_of_mysql_all_that_is_whole_is_kept() {
-    run(DAMAGES / 4, |log| log.has_checksums && log.is_encrypted && log.nonce.is_none(), 1);
+    run(
+        DAMAGES / 4,
+        |log| log.has_checksums && log.is_encrypted && log.nonce.is_none(),
+        1,
+    );
 }
 
 #[test]
@@ -398,7 +440,11 @@ fn of_plaintext_logs_all_that_is_whole_is_kept() {
 
 #[test]
 fn of_encrypted_logs_of_mariadb_all_that_is_whole_is_kept() {
-    run(DAMAGES / 4, |log| log.has_checksums && is_mariadb_encrypted(log), 3);
+    run(
+        DAMAGES / 4,
+        |log| log.has_checksums && is_mariadb_encrypted(log),
+        3,
+    );
 }
 
 #[test]
@@ -420,7 +466,10 @@ fn damages_close_to_each_other_cost_what_they_hit() {
     for _ in 0..DAMAGES / 8 {
         let log = &logs[random.below(logs.len())];
         // Behind the beginning, so that there is something to read the log by.
-        let start = log.body + log.nonce.map_or(log.events[0].0 + log.events[0].1, |at| at + 40);
+        let start = log.body
+            + log
+                .nonce
+                .map_or(log.events[0].0 + log.events[0].1, |at| at + 40);
         if start + 64 > log.stored.len() {
             continue;
         }

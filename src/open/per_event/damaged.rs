@@ -80,7 +80,9 @@ impl PerEvent {
             .iter()
             .flat_map(|description| starts(file_start, description))
             .collect();
-        let found = starts.iter().find_map(|start| Some((start, start.prove(keys)?)));
+        let found = starts
+            .iter()
+            .find_map(|start| Some((start, start.prove(keys)?)));
         let found = found.or_else(|| {
             let moved = |start: &Start<'_>| start.prove_anywhere(keys, max_shift);
             starts.iter().find_map(|start| Some((start, moved(start)?)))
@@ -151,8 +153,8 @@ fn starts<'a>(file_start: &'a [u8], description: &'a FormatDescription) -> Vec<S
         })
         .flat_map(|(at, start, is_sound)| {
             let at = i64::try_from(at).unwrap_or_default();
-            let written = i64::from(start.header.end_position)
-                .saturating_sub(i64::from(start.header.length));
+            let written =
+                i64::from(start.header.end_position).saturating_sub(i64::from(start.header.length));
             let moved = written.saturating_sub(at);
             let is_moved = moved != 0 && moved.unsigned_abs() < 1 << 20;
             let origins = [is_moved.then_some(moved), Some(0)];
@@ -231,7 +233,9 @@ impl Start<'_> {
             if let Some(byte) = start.nonce.get_mut(bit / 8) {
                 *byte ^= 1 << (bit % 8);
             }
-            as_it_is(&start).filter(|(right, _)| *right > 0).map(|(_, key)| key)
+            as_it_is(&start)
+                .filter(|(right, _)| *right > 0)
+                .map(|(_, key)| key)
         })
     }
 
@@ -256,21 +260,22 @@ impl Start<'_> {
         let stored = Stored::alone(0, &self.file_start);
         let end = stored.end();
         let could_be = |&offset: &u64| could_be_event(stored.event_at(offset), end);
-        let unmoved = (self.first_event()..end).filter(could_be).find_map(|offset| {
-            let beginning = Beginning {
-                is_guess: true,
-                ..self.beginning(&self.start, offset)
-            };
-            find_key(&beginning, Some(keys)).ok()
-        });
+        let unmoved = (self.first_event()..end)
+            .filter(could_be)
+            .find_map(|offset| {
+                let beginning = Beginning {
+                    is_guess: true,
+                    ..self.beginning(&self.start, offset)
+                };
+                find_key(&beginning, Some(keys)).ok()
+            });
         if unmoved.is_some() {
             return unmoved;
         }
         let followed = |&offset: &u64| {
             let event = stored.event_at(offset);
             let next = stored.event_at(event.end());
-            event.length <= MAX_MOVED_LENGTH
-                && (event.end() == end || could_be_event(next, end))
+            event.length <= MAX_MOVED_LENGTH && (event.end() == end || could_be_event(next, end))
         };
         (self.first_event()..end)
             .filter(could_be)
@@ -280,12 +285,7 @@ impl Start<'_> {
     }
 
     /// Tries every key and mode, and every offset that the event may have been written at.
-    fn prove_moved(
-        &self,
-        keys: &Keyring,
-        event: EventSpan,
-        max_shift: u64,
-    ) -> Option<ProvenKey> {
+    fn prove_moved(&self, keys: &Keyring, event: EventSpan, max_shift: u64) -> Option<ProvenKey> {
         let stored = Stored::alone(0, &self.file_start);
         let chosen = keys.mariadb_options().mode;
         let modes = chosen.as_ref().map_or(&Mode::ALL[..], std::slice::from_ref);
@@ -358,7 +358,8 @@ fn is_right(
     written: EventSpan,
     file_start: &Stored<'_>,
 ) -> bool {
-    let (Ok(at), Ok(length)) = (usize::try_from(event.offset), usize::try_from(event.length)) else {
+    let (Ok(at), Ok(length)) = (usize::try_from(event.offset), usize::try_from(event.length))
+    else {
         return false;
     };
     let Some(bytes) = file_start.body.get(at..at.saturating_add(length)) else {

@@ -3,7 +3,7 @@
 
 use super::judge::drift;
 use super::scan::{Place, Scanner};
-use super::{Salvager, SalvageOptions, follow};
+use super::{SalvageOptions, Salvager, follow};
 use crate::error::Error;
 use crate::event::MAGIC;
 use crate::event::checksum::ChecksumAlgorithm;

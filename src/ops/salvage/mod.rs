@@ -37,12 +37,12 @@ use scan::Scanner;
 
 use super::transfer::check_not_itself;
 use crate::error::Error;
+use crate::event::FIRST_EVENT;
 use crate::event::checksum::ChecksumAlgorithm;
 use crate::event::event_type;
 use crate::event::format_description::FormatDescription;
 use crate::event::header;
 use crate::event::walker::EventView;
-use crate::event::FIRST_EVENT;
 use crate::io::TransferError;
 use crate::io::pipeline::{CHUNK, Progress};
 use crate::io::sink::{AtomicFile, SinkOptions};

@@ -1,9 +1,9 @@
 //! The ways to the plaintext of a damaged log.
 
+use super::SalvageOptions;
 use super::body::Body;
 use super::events::EventLog;
 use super::scan::{Place, Scanner};
-use super::SalvageOptions;
 use crate::crypto::derive::FileKey;
 use crate::crypto::password;
 use crate::crypto::stream::CtrStream;

@@ -147,9 +147,8 @@ impl<'a> Scanner<'a> {
     fn header_at(&mut self, (at, shift): Place) -> Result<Option<EventHeader>, TransferError> {
         let left = self.file_end().saturating_sub(at);
         let header = EventHeader::parse(self.peek((at, shift), header::LENGTH)?).ok();
-        Ok(header.filter(|header| {
-            header.byte_length().is_some() && u64::from(header.length) <= left
-        }))
+        Ok(header
+            .filter(|header| header.byte_length().is_some() && u64::from(header.length) <= left))
     }
 
     /// The header of the whole event at a place.
@@ -211,7 +210,8 @@ impl<'a> Scanner<'a> {
     ) -> Result<bool, TransferError> {
         let plain_offset = self.plain_offset((at, shift));
         let allowed = self.file_end().saturating_mul(2);
-        if self.in_vain > allowed && self.judge.evidence(header, plain_offset) < Evidence::VeryLikely
+        if self.in_vain > allowed
+            && self.judge.evidence(header, plain_offset) < Evidence::VeryLikely
         {
             return Ok(false);
         }
@@ -452,8 +452,10 @@ impl<'a> Scanner<'a> {
             return Ok(window.is_sound(within, header.length));
         }
         let plain_offset = self.plain_offset(place);
-        Ok(self.judge.evidence(&header, plain_offset) >= Evidence::Likely
-            && self.sums.is_sound(self.body, place, header.length)?)
+        Ok(
+            self.judge.evidence(&header, plain_offset) >= Evidence::Likely
+                && self.sums.is_sound(self.body, place, header.length)?,
+        )
     }
 
     /// Where a copy of a log ends that stands within an event, as a value of a row does: its events

@@ -127,7 +127,9 @@ impl Scanner<'_> {
             .zip(stored.windows(header::LENGTH))
             .filter_map(|(offset, bytes)| {
                 let distance = i64::try_from(i128::from(expected).saturating_sub(offset.into()));
-                let distance = distance.ok().filter(|distance| self.is_allowed(*distance))?;
+                let distance = distance
+                    .ok()
+                    .filter(|distance| self.is_allowed(*distance))?;
                 let mut head = key;
                 head.iter_mut()
                     .zip(bytes)
@@ -274,7 +276,12 @@ impl Scanner<'_> {
         let mut tried = 0;
         let (mut from, end) = (at.saturating_add(1), self.file_end());
         while from < end && tried < MAX_PLACES {
-            let mut bytes = vec![0; usize::try_from(WINDOW).unwrap_or_default().saturating_add(HEAD)];
+            let mut bytes = vec![
+                0;
+                usize::try_from(WINDOW)
+                    .unwrap_or_default()
+                    .saturating_add(HEAD)
+            ];
             let read = self.body.source.read_at(from, &mut bytes)?;
             bytes.truncate(read);
             let places: Vec<u64> = (from..end)
