@@ -29,6 +29,8 @@ const MARGIN: usize = 64 << 10;
 const HELD: usize = 1 << 20;
 /// How much of the log is deciphered ahead of the walk.
 const READ_AHEAD: usize = 1 << 20;
+/// And behind a damage at first, as the next one may be near.
+const FIRST_READ: usize = 64 << 10;
 /// So many events in a row are followed to tell a log from a copy of one within an event.
 const MAX_HOPS: usize = 64;
 
@@ -173,11 +175,11 @@ impl<'a> Scanner<'a> {
     /// is not deciphered.
     pub(super) fn is_event_here(&mut self, place: Place) -> Result<bool, TransferError> {
         self.buffered = None;
-        self.read_ahead = header::LENGTH;
+        let read_ahead = std::mem::replace(&mut self.read_ahead, header::LENGTH);
         self.followers = FOLLOWERS_IN_SEARCH;
         let is_event = self.is_event(place);
         self.followers = FOLLOWERS_ON_THE_WAY;
-        self.read_ahead = READ_AHEAD;
+        self.read_ahead = read_ahead;
         self.buffered = None;
         is_event
     }
@@ -293,6 +295,7 @@ impl<'a> Scanner<'a> {
         let found = self.search(place);
         // What is held may be what a damaged length led to.
         self.buffered = None;
+        self.read_ahead = FIRST_READ;
         found
     }
 
@@ -500,6 +503,9 @@ impl<'a> Scanner<'a> {
             let read = self.body.read(at, shift, &mut self.buffer)?;
             self.buffer.truncate(read);
             self.buffered = Some(place);
+            if self.read_ahead >= FIRST_READ {
+                self.read_ahead = self.read_ahead.saturating_mul(2).min(READ_AHEAD);
+            }
         }
         let length = length.min(self.buffer.len());
         Ok(self.held(place, length).unwrap_or_default())
