@@ -157,7 +157,10 @@ impl Targets {
         let directory = index.parent().unwrap_or(Path::new(""));
         match listed::read_index(index) {
             Ok(logs) => {
-                self.notices.extend(listed::notices(index, &logs));
+                let mut notices = listed::notices(index, &logs);
+                // What lies elsewhere is refused, and not read there.
+                notices.retain(|notice| !self.to_change || notice.place == Place::Beside);
+                self.notices.append(&mut notices);
                 for log in logs {
                     if self.to_change && !self.may_change(index, &log.path) {
                         continue;
