@@ -29,24 +29,28 @@ pub struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     /// Starts at the first byte.
     #[must_use]
+    #[inline]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, position: 0 }
     }
 
     /// The offset of the next byte to be read.
     #[must_use]
+    #[inline]
     pub const fn position(&self) -> usize {
         self.position
     }
 
     /// How many bytes are left.
     #[must_use]
+    #[inline]
     pub const fn remaining(&self) -> usize {
         self.bytes.len().saturating_sub(self.position)
     }
 
     /// What has not been read yet.
     #[must_use]
+    #[inline]
     pub fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.position..).unwrap_or_default()
     }
@@ -55,6 +59,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`OutOfBytes`] when fewer are left; the position stays where it was.
+    #[inline]
     pub fn take(&mut self, needed: usize) -> Result<&'a [u8], OutOfBytes> {
         let Some((taken, _)) = self.rest().split_at_checked(needed) else {
             return Err(OutOfBytes {
@@ -71,6 +76,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`OutOfBytes`] when fewer are left.
+    #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], OutOfBytes> {
         let taken = self.take(N)?;
         let mut array = [0; N];
@@ -82,6 +88,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`OutOfBytes`] at the end.
+    #[inline]
     pub fn u8(&mut self) -> Result<u8, OutOfBytes> {
         self.array::<1>().map(|[byte]| byte)
     }
@@ -90,6 +97,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`OutOfBytes`] when fewer are left.
+    #[inline]
     pub fn u16_le(&mut self) -> Result<u16, OutOfBytes> {
         self.take(2).map(LittleEndian::read_u16)
     }
@@ -98,6 +106,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`OutOfBytes`] when fewer are left.
+    #[inline]
     pub fn u32_le(&mut self) -> Result<u32, OutOfBytes> {
         self.take(4).map(LittleEndian::read_u32)
     }
@@ -114,6 +123,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`OutOfBytes`] when fewer are left.
+    #[inline]
     pub fn u64_le(&mut self) -> Result<u64, OutOfBytes> {
         self.take(8).map(LittleEndian::read_u64)
     }

@@ -497,10 +497,7 @@ fn a_copied_index_does_not_lead_to_the_logs_of_another_directory() {
     let output = copy.run(ALL);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(
-        said.contains("those beside the index are taken"),
-        "{said}"
-    );
+    assert!(said.contains("those beside the index are taken"), "{said}");
     assert!(said.contains("but it lies in another directory"), "{said}");
     assert!(plain(&server, 0) && plain(&server, 1), "the server's own");
     assert!(!plain(&copy, 0), "the one beside the index");

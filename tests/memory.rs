@@ -206,3 +206,44 @@ fn gtids_without_end_take_no_memory_without_end() {
         assert!(peak.looks > 0 && peak.kib < GTIDS_KIB, "{} KiB", peak.kib);
     }
 }
+
+/// A log whose compressed transactions unfold to so many events each.
+fn unfolding_log(path: &Path, transactions: usize, events: usize) {
+    let plain = common::plaintext(&mixed().join("binlog.000003"), &mixed_keyring());
+    let mut log = plain[..127].to_vec();
+    log[21] &= !1;
+    // STOP events of 19 bytes.
+    let mut inner = [0; 19];
+    (inner[4], inner[9]) = (3, 19);
+    let unfolded = inner.repeat(events);
+    let packed = ruzstd::encoding::compress_to_vec(
+        unfolded.as_slice(),
+        ruzstd::encoding::CompressionLevel::Fastest,
+    );
+    let size = u32::try_from(unfolded.len()).unwrap().to_le_bytes();
+    // Compression zstd; the size unfolded, in nine bytes; the end of the fields.
+    let fields = [&[2, 1, 0, 3, 9, 254][..], &size, &[0; 4], &[0]].concat();
+    let mut event = vec![0; 19];
+    event[4] = 40;
+    event.extend(fields);
+    event.extend(packed);
+    event.extend([0; 4]);
+    let length = u32::try_from(event.len()).unwrap();
+    event[9..13].copy_from_slice(&length.to_le_bytes());
+    for _ in 0..transactions {
+        common::logs::append(&mut log, &event);
+    }
+    std::fs::write(path, log).unwrap();
+}
+
+#[test]
+fn what_a_transaction_unfolds_to_is_listed_in_bounded_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("binlog.000001");
+    unfolding_log(&path, 3, 600_000);
+    let path = path.to_str().unwrap();
+    // Some 80 bytes of text for each event.
+    let peak = peak_to_stream(&["events", path], 100 << 20);
+    println!("{peak} KiB");
+    assert!(peak < BOUND_KIB, "{peak}");
+}

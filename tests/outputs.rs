@@ -110,6 +110,8 @@ const OPTIONS: &[(&str, Kind)] = &[
     ("--gtid", Other),
     ("--table", Other),
     ("--server-id", Other),
+    ("--domain-id", Other),
+    ("--key-command-timeout", Other),
     ("--max-shift", Other),
     ("--include", Other),
     ("--exclude", Other),

@@ -272,7 +272,8 @@ impl Listing {
         // Of JSON every event begins with the comma behind the one before it.
         let mut first = format == ListFormat::Json;
         let listed = events::list_lines(log, &args.filter(), &maker, &mut |piece| {
-            let skip = usize::from(std::mem::take(&mut first) && !piece.is_empty());
+            let skip = usize::from(first && !piece.is_empty());
+            first &= piece.is_empty();
             out.write_all(piece.get(skip..).unwrap_or_default())
                 .map_err(not_written)
         })?;

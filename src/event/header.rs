@@ -1,6 +1,6 @@
 //! The common header that starts every event.
 
-use crate::bytes::{Cursor, OutOfBytes};
+use crate::bytes::OutOfBytes;
 
 /// Length of the common header in bytes.
 pub const LENGTH: usize = 19;
@@ -50,21 +50,26 @@ impl EventHeader {
     /// [`OutOfBytes`] when there are fewer than [`LENGTH`] bytes.
     #[inline]
     pub fn parse(bytes: &[u8]) -> Result<Self, OutOfBytes> {
-        if bytes.len() < LENGTH {
+        // One check for all of it: every walk reads the header of every event.
+        let Some(head) = bytes.first_chunk::<LENGTH>() else {
             return Err(OutOfBytes {
                 offset: 0,
                 needed: LENGTH,
                 available: bytes.len(),
             });
-        }
-        let mut cursor = Cursor::new(bytes);
+        };
+        let four = |at: usize| {
+            let bytes = head.get(at..).and_then(<[u8]>::first_chunk);
+            u32::from_le_bytes(bytes.copied().unwrap_or_default())
+        };
+        let [.., low, high] = *head;
         Ok(Self {
-            timestamp: cursor.u32_le()?,
-            event_type: cursor.u8()?,
-            server_id: cursor.u32_le()?,
-            length: cursor.u32_le()?,
-            end_position: cursor.u32_le()?,
-            flags: cursor.u16_le()?,
+            timestamp: four(0),
+            event_type: head[4],
+            server_id: four(5),
+            length: four(9),
+            end_position: four(13),
+            flags: u16::from_le_bytes([low, high]),
             header_length: USUAL_LENGTH,
         })
     }

@@ -60,6 +60,9 @@ impl Progress {
 
 /// MariaDB's GTID event is its BEGIN, too, unless it says that it stands alone.
 fn begun(event: &EventView<'_>) -> Progress {
+    if event.header.event_type != event_type::MARIADB_GTID {
+        return Progress::Begun;
+    }
     match TransactionStart::parse(event) {
         Some(Ok(start))
             if matches!(start.id, TransactionId::Mariadb { .. }) && !start.standalone =>

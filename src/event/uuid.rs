@@ -3,19 +3,25 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// Characters of a UUID as text.
+const LENGTH: usize = 36;
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 /// A server's UUID, bytes in the order in which they are written.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uuid(pub [u8; 16]);
 
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, byte) in self.0.iter().enumerate() {
-            if matches!(index, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
-            }
-            write!(f, "{byte:02x}")?;
+        // In one piece: a listing has one of each transaction.
+        let mut text = [b'-'; LENGTH];
+        let places = text.iter_mut().enumerate();
+        let digits = places.filter(|(place, _)| !matches!(place, 8 | 13 | 18 | 23));
+        let nibbles = self.0.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]);
+        for ((_, digit), nibble) in digits.zip(nibbles) {
+            *digit = DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
         }
-        Ok(())
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

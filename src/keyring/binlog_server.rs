@@ -60,15 +60,20 @@ pub enum BinlogServerError {
     },
 }
 
-/// Whether JSON is such a keyring, damaged or not.
+/// Whether JSON is such a keyring, damaged or not: its keys are objects.
 pub(super) fn is_one(bytes: &[u8]) -> bool {
     #[derive(serde::Deserialize)]
     struct Outline {
-        keys: Option<IgnoredAny>,
+        version: Option<IgnoredAny>,
+        keys: Vec<Object>,
         elements: Option<IgnoredAny>,
     }
+    #[derive(serde::Deserialize)]
+    struct Object {}
     let outline = serde_json::from_slice::<Outline>(bytes);
-    outline.is_ok_and(|outline| outline.keys.is_some() && outline.elements.is_none())
+    outline.is_ok_and(|outline| {
+        outline.elements.is_none() && (outline.version.is_some() || !outline.keys.is_empty())
+    })
 }
 
 /// Reads a whole file.

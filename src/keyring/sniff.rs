@@ -90,12 +90,13 @@ pub(super) fn content(bytes: &[u8]) -> Content {
 /// keyring of any kind, damaged or not, or one bare key.
 #[must_use]
 pub fn holds_keys(start: &[u8]) -> bool {
-    // Both kinds of JSON keyring have this member, and no report has.
-    let has_elements = || start.windows(10).any(|window| window == b"\"elements\"");
+    // Members of JSON keyrings, which no report has: of components, and of Percona Binlog Server.
+    let has = |member: &[u8]| start.windows(member.len()).any(|window| window == member);
+    let has_keys = || has(b"\"elements\"") || has(b"\"data_hex\"");
     match content(start) {
         Content::Empty => false,
         Content::Plugin | Content::MariaDb => true,
-        Content::Json => has_elements(),
+        Content::Json => has_keys(),
         Content::Other(looks_like) => looks_like == LooksLike::BareKey,
     }
 }

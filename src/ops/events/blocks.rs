@@ -141,9 +141,9 @@ impl<'a> Scanner<'a> {
             let kind = event.header.event_type;
             let damaged =
                 event_type::begins_transaction(kind) && is_damaged(&event, self.is_strange);
-            if self.context.enter(&event, damaged) {
+            if self.context.enter(&event, damaged).is_some() {
                 maps.clear();
-                self.tables = Tables::default();
+                self.tables.clear();
             }
             self.context.leave();
             if kind == event_type::TABLE_MAP {

@@ -15,6 +15,8 @@ use crate::event::walker::EventView;
 const MAX_TABLES: usize = 4096;
 /// Table maps that each thread keeps.
 const MAX_KNOWN: usize = 256;
+/// Bytes of a table's number, with which a table map begins.
+const NUMBER: usize = 6;
 
 /// A table that row events name by its number.
 #[derive(Debug)]
@@ -23,20 +25,31 @@ pub(super) struct Table {
     pub(super) columns: Vec<Column>,
 }
 
-/// The tables of a transaction, by their numbers.
+/// The tables of a transaction and their numbers. They are a few: looking through them takes less
+/// than a hash of a number would.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tables(HashMap<u64, Arc<Table>>);
+pub(super) struct Tables(Vec<(u64, Arc<Table>)>);
 
 impl Tables {
     pub(super) fn get(&self, number: u64) -> Option<&Table> {
-        self.0.get(&number).map(|table| &**table)
+        let found = self.0.iter().rev().find(|(known, _)| *known == number);
+        found.map(|(_, table)| &**table)
     }
 
     pub(super) fn insert(&mut self, number: u64, table: Arc<Table>) {
+        let known = self.0.iter_mut().rev().find(|(known, _)| *known == number);
+        if let Some((_, known)) = known {
+            *known = table;
+            return;
+        }
         if self.0.len() >= MAX_TABLES {
             self.0.clear();
         }
-        self.0.insert(number, table);
+        self.0.push((number, table));
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
     }
 
     /// Takes the table that an event maps, if it can be read.
@@ -56,17 +69,23 @@ fn parse(body: &[u8]) -> Option<(u64, Table)> {
     Some((map.table_id, table))
 }
 
+/// A table map that was read already: its body, the table's number, and the table.
+type KnownMap = (Box<[u8]>, u64, Arc<Table>);
+
 /// Table maps that were read already: a server maps the same tables in every transaction, and by
 /// the same bytes as long as nobody alters them.
 #[derive(Debug, Default)]
-pub(super) struct KnownMaps(HashMap<Box<[u8]>, (u64, Arc<Table>)>);
+pub(super) struct KnownMaps(HashMap<[u8; NUMBER], KnownMap>);
 
 impl KnownMaps {
     /// Number and table in the body of a table map; `None` when it cannot be read.
     pub(super) fn read(&mut self, body: &[u8]) -> Option<(u64, Arc<Table>)> {
         /// A longer map is of a table with very many columns, and read anew each time.
         const LONGEST: usize = 4096;
-        if let Some((number, table)) = self.0.get(body) {
+        let key = body.first_chunk::<NUMBER>()?;
+        if let Some((known, number, table)) = self.0.get(key)
+            && **known == *body
+        {
             return Some((*number, Arc::clone(table)));
         }
         let (number, table) = parse(body)?;
@@ -75,8 +94,8 @@ impl KnownMaps {
             if self.0.len() >= MAX_KNOWN {
                 self.0.clear();
             }
-            let known = (number, Arc::clone(&table));
-            self.0.insert(body.into(), known);
+            let known = (body.into(), number, Arc::clone(&table));
+            self.0.insert(*key, known);
         }
         Some((number, table))
     }
@@ -102,9 +121,13 @@ impl Context {
         }
     }
 
-    /// What an event makes of it, before the event is looked at. Whether a transaction begins, so
-    /// that the tables of the last one are no longer of use.
-    pub(super) fn enter(&mut self, event: &EventView<'_>, damaged: bool) -> bool {
+    /// What an event makes of it, before the event is looked at. The transaction that begins, if one
+    /// does: the tables of the last one are no longer of use then.
+    pub(super) fn enter(
+        &mut self,
+        event: &EventView<'_>,
+        damaged: bool,
+    ) -> Option<TransactionStart> {
         let before = self.progress;
         self.progress = before.after(event);
         let begins = event_type::begins_transaction(event.header.event_type);
@@ -113,14 +136,12 @@ impl Context {
         if begins || opens {
             self.began = Some(event.header.timestamp);
         }
-        let start = TransactionStart::parse(event).and_then(Result::ok);
-        match start.filter(|_| !damaged) {
-            Some(start) => {
-                self.transaction = Some(start.id);
-                true
-            }
-            None => false,
+        if !begins || damaged {
+            return None;
         }
+        let start = TransactionStart::parse(event)?.ok()?;
+        self.transaction = Some(start.id.clone());
+        Some(start)
     }
 
     /// The time by which an event is chosen: that of its transaction's first event, or its own.

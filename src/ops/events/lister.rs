@@ -7,6 +7,7 @@ use super::context::{Context, KnownMaps, Tables};
 use super::{EventFilter, EventRecord, IsStrange, Listed, Receiver, Summary, summary};
 use crate::error::Error;
 use crate::event::event_type;
+use crate::event::gtid::TransactionStart;
 use crate::event::payload::{Payload, PayloadError};
 use crate::event::walker::EventView;
 use crate::walk::{PartReader, PlainSource};
@@ -63,10 +64,11 @@ impl Listing<'_, '_, '_, '_> {
     /// One event of the log itself, and those in it.
     fn event(&mut self, event: &EventView<'_>) -> Result<(), Error> {
         let damaged = is_damaged(event, self.lister.is_strange);
-        if self.context.enter(event, damaged) {
-            self.tables = Tables::default();
+        let start = self.context.enter(event, damaged);
+        if start.is_some() {
+            self.tables.clear();
         }
-        self.record(event, None, damaged)?;
+        self.record(event, None, (damaged, start.as_ref()))?;
         if event.header.event_type == event_type::TRANSACTION_PAYLOAD && !damaged {
             self.unfold(event)?;
         }
@@ -105,7 +107,7 @@ impl Listing<'_, '_, '_, '_> {
             payload.events(BufReader::with_capacity(crate::io::pipeline::CHUNK, part))?
         };
         while let Some(view) = inner.next_event()? {
-            self.record(&view, Some(event.offset), false)
+            self.record(&view, Some(event.offset), (false, None))
                 .map_err(Inner::Other)?;
         }
         Ok(())
@@ -115,7 +117,7 @@ impl Listing<'_, '_, '_, '_> {
         &mut self,
         event: &EventView<'_>,
         payload: Option<u64>,
-        damaged: bool,
+        (damaged, start): (bool, Option<&TransactionStart>),
     ) -> Result<(), Error> {
         let header = &event.header;
         let is_map = header.event_type == event_type::TABLE_MAP && !damaged;
@@ -139,7 +141,12 @@ impl Listing<'_, '_, '_, '_> {
                 let name = table.name.clone();
                 Summary::Table { name, table_id }
             }),
-            None => summary::of_event(event, &self.tables),
+            None => match start {
+                Some(start) => Summary::Transaction {
+                    length: start.length,
+                },
+                None => summary::of_event(event, &self.tables),
+            },
         };
         if !filter.takes_summary(&summary) {
             return Ok(());

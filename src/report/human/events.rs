@@ -29,6 +29,55 @@ pub fn events_head(out: &mut dyn Write, path: &str, colour: bool) -> io::Result<
 
 /// Appends one event as a line; one inside a payload stands to the right of where the others begin.
 pub fn event(out: &mut Vec<u8>, entry: &EventEntry<'_>, colour: bool) {
+    match columns(entry).filter(|_| !colour) {
+        Some(columns) => out.extend_from_slice(&columns),
+        None => columns_by_hand(out, entry, colour),
+    }
+    summary(out, entry);
+    out.push(b'\n');
+}
+
+/// The columns before the summary where each has room for its text, as nearly always: made in one
+/// piece, which takes a fourth of the time of one after the other.
+fn columns(entry: &EventEntry<'_>) -> Option<[u8; 80]> {
+    const SECONDS: usize = 19;
+    let mut row = [b' '; 80];
+    if !entry.inner {
+        put_number(row.get_mut(..12)?, entry.position)?;
+    }
+    let time = entry.time.as_bytes().first_chunk::<SECONDS>()?;
+    if entry.time.len() != SECONDS.saturating_add(1) {
+        return None;
+    }
+    row.get_mut(14..33)?.copy_from_slice(time);
+    *row.get_mut(24)? = b' ';
+    let kind = entry.event_type.as_bytes();
+    let start = if entry.inner { 37_usize } else { 35 };
+    let end = start.saturating_add(kind.len());
+    row.get_mut(..55)?
+        .get_mut(start..end)?
+        .copy_from_slice(kind);
+    put_number(row.get_mut(56..66)?, u64::from(entry.size))?;
+    put_number(row.get_mut(68..78)?, u64::from(entry.server_id))?;
+    Some(row)
+}
+
+/// A number at the right end of a place; `None` where it is too long.
+fn put_number(place: &mut [u8], value: u64) -> Option<()> {
+    let mut rest = value;
+    for digit in place.iter_mut().rev() {
+        let [low, ..] = (rest % 10).to_le_bytes();
+        *digit = b'0'.wrapping_add(low);
+        rest /= 10;
+        if rest == 0 {
+            return Some(());
+        }
+    }
+    None
+}
+
+/// The same with colour, and with columns that are wider than they should be.
+fn columns_by_hand(out: &mut Vec<u8>, entry: &EventEntry<'_>, colour: bool) {
     let style = match entry.type_code {
         _ if !colour => PLAIN,
         _ if entry.damaged.is_some() => BAD,
@@ -64,38 +113,32 @@ pub fn event(out: &mut Vec<u8>, entry: &EventEntry<'_>, colour: bool) {
     out.extend_from_slice(b"  ");
     number(out, u64::from(entry.server_id), 10);
     out.extend_from_slice(b"  ");
-    summary(out, entry);
-    out.push(b'\n');
 }
 
 /// Blanks, so that what began at `start` takes at least `width` places. All of it is ASCII.
 fn fill(out: &mut Vec<u8>, start: usize, width: usize) {
-    let end = start.saturating_add(width).max(out.len());
-    out.resize(end, b' ');
+    let used = out.len().saturating_sub(start);
+    blanks(out, width.saturating_sub(used));
+}
+
+/// So many blanks, of which no column needs more than there are.
+fn blanks(out: &mut Vec<u8>, count: usize) {
+    const BLANKS: &[u8; 32] = &[b' '; 32];
+    out.extend_from_slice(BLANKS.get(..count).unwrap_or(BLANKS));
 }
 
 /// Text to the right of so many places.
 fn right(out: &mut Vec<u8>, text: &[u8], width: usize) {
-    let blanks = width.saturating_sub(text.len());
-    out.resize(out.len().saturating_add(blanks), b' ');
+    blanks(out, width.saturating_sub(text.len()));
     out.extend_from_slice(text);
 }
 
 /// A number to the right of so many places.
 fn number(out: &mut Vec<u8>, value: u64, width: usize) {
-    let mut digits = [0; 20];
-    let (mut rest, mut count) = (value, 0_usize);
-    for digit in digits.iter_mut().rev() {
-        let [low, ..] = (rest % 10).to_le_bytes();
-        *digit = b'0'.wrapping_add(low);
-        rest /= 10;
-        count = count.saturating_add(1);
-        if rest == 0 {
-            break;
-        }
-    }
-    let text = digits.get(digits.len().saturating_sub(count)..);
-    right(out, text.unwrap_or_default(), width);
+    let mut digits = [b' '; 20];
+    // Twenty digits are enough for any number of 64 bits.
+    let _ = put_number(&mut digits, value);
+    right(out, digits.trim_ascii_start(), width);
 }
 
 fn summary(out: &mut Vec<u8>, entry: &EventEntry<'_>) {

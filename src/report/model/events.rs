@@ -97,6 +97,8 @@ pub struct EventTexts {
     time: String,
     transaction: Option<TransactionId>,
     gtid: String,
+    /// How much of the last GTID's text is that of its UUID and tag, and of the colon.
+    prefix: usize,
 }
 
 impl EventTexts {
@@ -105,13 +107,32 @@ impl EventTexts {
             self.timestamp = Some(record.timestamp);
             self.time = rfc3339(record.timestamp);
         }
-        if record.transaction.is_some() && self.transaction != record.transaction {
-            self.transaction.clone_from(&record.transaction);
-            self.gtid.clear();
-            if let Some(id) = &self.transaction {
-                let _ = write!(self.gtid, "{id}");
-            }
+        if let Some(id) = &record.transaction
+            && self.transaction.as_ref() != Some(id)
+        {
+            self.set_transaction(id);
         }
+    }
+
+    /// Transactions of one server follow one another: the number alone is another one.
+    fn set_transaction(&mut self, id: &TransactionId) {
+        let is_alike = match (&self.transaction, id) {
+            (Some(TransactionId::Gtid(last)), TransactionId::Gtid(next)) => last.tsid == next.tsid,
+            _ => false,
+        };
+        if let TransactionId::Gtid(gtid) = id {
+            if !is_alike {
+                self.gtid.clear();
+                let _ = write!(self.gtid, "{}:", gtid.tsid);
+                self.prefix = self.gtid.len();
+            }
+            self.gtid.truncate(self.prefix);
+            let _ = write!(self.gtid, "{}", gtid.number);
+        } else {
+            self.gtid.clear();
+            let _ = write!(self.gtid, "{id}");
+        }
+        self.transaction = Some(id.clone());
     }
 }
 
