@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("crypto", &["secret", "memory"]),
     // MariaDB's key files are a format of that family, and a source of keys like the others.
     ("keyring", &["bytes", "secret", "log", "mariadb"]),
-    ("io", &["memory"]),
+    ("io", &["bytes", "memory"]),
     ("walk", &["event", "io", "error"]),
     (
         "open",
@@ -48,8 +48,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "audit",
         &[
-            "secret", "event", "log", "keyring", "io", "open", "ops", "config", "finding", "text",
-            "check", "error",
+            "bytes", "secret", "event", "log", "keyring", "io", "open", "ops", "config", "finding",
+            "text", "check", "error",
         ],
     ),
     (

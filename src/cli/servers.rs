@@ -24,7 +24,7 @@ const VARIABLE: &str = "BINLOGSEC_SERVER_PASSWORD";
 pub(crate) struct ServerArgs {
     /// Live server as mysql://USER@HOST:PORT/?PARAMETER=VALUE&…; repeatable. Parameters: ssl-mode
     /// (VERIFY_IDENTITY unless said otherwise), ssl-ca, ssl-cert, ssl-key, socket, password-file,
-    /// login-path, defaults-file, timeout
+    /// login-path, defaults-file, enable-cleartext-plugin, timeout
     // As text: what clap refuses, it repeats, and somebody may have put a password into it.
     #[arg(long = "server", value_name = "URL")]
     pub(crate) servers: Vec<String>,
