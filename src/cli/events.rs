@@ -13,7 +13,7 @@ use binlogsec::open::{LogError, OpenLog};
 use binlogsec::ops::events::{self, EventFilter, EventRecord, Listed, Stats, TableName};
 use binlogsec::ops::targets::{Origin, Target, Targets};
 use binlogsec::report::csv::EventsCsv;
-use binlogsec::report::human;
+use binlogsec::report::{human, json};
 use binlogsec::report::model::{EVENTS_SCHEMA, EventEntry, EventsEnd, Failure, StatsReport};
 use binlogsec::text::path_text;
 use clap::{Args, ValueEnum};
@@ -72,6 +72,10 @@ pub(crate) struct EventsArgs {
     /// How to report
     #[arg(long, value_enum, default_value = "text")]
     format: ListFormat,
+    /// Put a ' before what a spreadsheet would take for a formula (=, +, -, @, tab or carriage return
+    /// first); for --format csv
+    #[arg(long)]
+    csv_safe: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -97,6 +101,9 @@ fn table(text: &str) -> Result<TableName, String> {
 pub(crate) fn run(args: &EventsArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     if args.stats && args.format == ListFormat::Csv {
         bail!("--stats has the formats text and json");
+    }
+    if args.csv_safe && args.format != ListFormat::Csv {
+        bail!("--csv-safe is for --format csv");
     }
     let keyring = keys::open(&args.keys, terminal)?;
     let Targets {
@@ -151,8 +158,18 @@ fn judge(log: &OpenLog, listed: &Listed, terminal: &Terminal) -> Option<ErrorCla
             listed.damaged
         ));
     }
+    if listed.left_folded > 0 {
+        terminal.error(&format!(
+            "{path}: {} compressed transactions were not listed to their end: together they unfold to \
+             more than 4 GiB and 64 times the log, which no server's do; list them one by one \
+             (--start-position, --stop-position) if they are to be trusted",
+            listed.left_folded
+        ));
+    }
     let stopped = listed.stopped.is_some() && !listed.cut_tail;
-    (stopped || listed.damaged > 0).then_some(ErrorClass::Damage)
+    let is_damaged = stopped || listed.damaged > 0;
+    let is_partial = (listed.left_folded > 0).then_some(ErrorClass::Work);
+    is_damaged.then_some(ErrorClass::Damage).or(is_partial)
 }
 
 /// `None` for what came with a directory and is no log, or is not there any more.
@@ -200,7 +217,7 @@ impl<W: Write> Listing<W> {
                 write!(out, "{{\"schema\":\"{EVENTS_SCHEMA}\",\"files\":[")?;
                 Self::Json { out, files: 0 }
             }
-            ListFormat::Csv => Self::Csv(Box::new(EventsCsv::new(out)?)),
+            ListFormat::Csv => Self::Csv(Box::new(EventsCsv::new(out, args.csv_safe)?)),
         })
     }
 
@@ -234,7 +251,8 @@ impl<W: Write> Listing<W> {
             Self::Json { out, files } => {
                 let comma = if *files > 0 { "," } else { "" };
                 *files = files.saturating_add(1);
-                write!(out, "{comma}\n{{\"path\":{}", serde_json::to_string(path)?)?;
+                write!(out, "{comma}\n{{\"path\":")?;
+                json::compact(out, path)?;
                 out.write_all(if stats { b"" } else { b",\"events\":[" })
             }
             _ => Ok(()),
@@ -247,7 +265,7 @@ impl<W: Write> Listing<W> {
             Self::Text(out) => human::event(out, &entry),
             Self::Json { out, .. } => {
                 out.write_all(if first { b"\n" } else { b",\n" })?;
-                Ok(serde_json::to_writer(out, &entry)?)
+                json::compact(out, &entry)
             }
             Self::Csv(csv) => csv.event(path, &entry),
         }
@@ -255,8 +273,9 @@ impl<W: Write> Listing<W> {
 
     fn close_file(&mut self, listed: &Listed) -> io::Result<()> {
         if let Self::Json { out, .. } = self {
-            let end = serde_json::to_string(&end(listed))?;
-            write!(out, "],\n\"summary\":{end}}}")?;
+            write!(out, "],\n\"summary\":")?;
+            json::compact(out, &end(listed))?;
+            write!(out, "}}")?;
         }
         Ok(())
     }
@@ -265,9 +284,11 @@ impl<W: Write> Listing<W> {
         match self {
             Self::Text(out) => human::stats(out, path, report),
             Self::Json { out, .. } => {
-                let stats = serde_json::to_string(report)?;
-                let end = serde_json::to_string(&end(listed))?;
-                write!(out, ",\"stats\":{stats},\"summary\":{end}}}")
+                write!(out, ",\"stats\":")?;
+                json::compact(out, report)?;
+                write!(out, ",\"summary\":")?;
+                json::compact(out, &end(listed))?;
+                write!(out, "}}")
             }
             Self::Csv(_) => Ok(()),
         }
@@ -278,8 +299,9 @@ impl<W: Write> Listing<W> {
             Self::Text(mut out) => out.flush(),
             Self::Json { mut out, .. } => {
                 let failures: Vec<_> = failures.iter().map(Failure::new).collect();
-                let failures = serde_json::to_string(&failures)?;
-                writeln!(out, "],\n\"failures\":{failures}}}")?;
+                write!(out, "],\n\"failures\":")?;
+                json::compact(&mut out, &failures)?;
+                writeln!(out, "}}")?;
                 out.flush()
             }
             Self::Csv(csv) => csv.finish(),
@@ -290,6 +312,7 @@ impl<W: Write> Listing<W> {
 fn end(listed: &Listed) -> EventsEnd {
     EventsEnd {
         events: listed.events,
+        left_folded: listed.left_folded,
         listed: listed.listed,
         damaged: listed.damaged,
         stopped: listed.stopped.as_ref().map(ToString::to_string),

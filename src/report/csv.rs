@@ -1,8 +1,10 @@
-//! Events as comma-separated values: a line each, under a line of names.
+//! Events as comma-separated values: a line each, under a line of names. What is not seen in names and
+//! statements, line ends among it, is shown as an escape.
 
 use std::io::Write;
 
 use super::model::EventEntry;
+use crate::text::unseen::printable;
 
 /// The columns, in order.
 const COLUMNS: [&str; 17] = [
@@ -26,7 +28,10 @@ const COLUMNS: [&str; 17] = [
 ];
 
 /// Writes events as lines of comma-separated values (RFC 4180).
-pub struct EventsCsv<W: Write>(csv::Writer<W>);
+pub struct EventsCsv<W: Write> {
+    out: csv::Writer<W>,
+    is_safe: bool,
+}
 
 impl<W: Write> std::fmt::Debug for EventsCsv<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -35,14 +40,26 @@ impl<W: Write> std::fmt::Debug for EventsCsv<W> {
 }
 
 impl<W: Write> EventsCsv<W> {
-    /// Writes the names of the columns.
+    /// Writes the names of the columns. Where cells are to be safe for spreadsheets, no text of
+    /// others' is a formula: one that starts like one has a `'` before it.
     ///
     /// # Errors
     /// What the writer answers.
-    pub fn new(out: W) -> std::io::Result<Self> {
-        let mut writer = csv::Writer::from_writer(out);
-        writer.write_record(COLUMNS)?;
-        Ok(Self(writer))
+    pub fn new(out: W, is_safe: bool) -> std::io::Result<Self> {
+        let mut out = csv::Writer::from_writer(out);
+        out.write_record(COLUMNS)?;
+        Ok(Self { out, is_safe })
+    }
+
+    /// A text of somebody else.
+    fn cell(&self, text: &str) -> String {
+        let shown = printable(text);
+        let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+        if self.is_safe && is_formula {
+            format!("'{shown}")
+        } else {
+            shown
+        }
     }
 
     /// Writes one event.
@@ -51,9 +68,9 @@ impl<W: Write> EventsCsv<W> {
     /// What the writer answers.
     pub fn event(&mut self, path: &str, entry: &EventEntry) -> std::io::Result<()> {
         let number = |value: Option<u64>| value.map(|value| value.to_string()).unwrap_or_default();
-        let text = |value: &Option<String>| value.clone().unwrap_or_default();
-        self.0.write_record([
-            path,
+        let text = |value: &Option<String>| self.cell(value.as_deref().unwrap_or_default());
+        let record = [
+            &self.cell(path),
             &entry.position.to_string(),
             &entry.end_position.to_string(),
             &entry.event_type,
@@ -70,8 +87,8 @@ impl<W: Write> EventsCsv<W> {
             &text(&entry.query),
             &text(&entry.next_log),
             entry.damaged.unwrap_or_default(),
-        ])?;
-        Ok(())
+        ];
+        Ok(self.out.write_record(record)?)
     }
 
     /// Writes what is left.
@@ -79,6 +96,6 @@ impl<W: Write> EventsCsv<W> {
     /// # Errors
     /// What the writer answers.
     pub fn finish(mut self) -> std::io::Result<()> {
-        self.0.flush()
+        self.out.flush()
     }
 }

@@ -14,7 +14,7 @@ pub use summary::Summary;
 use crate::error::Error;
 use crate::event::event_type;
 use crate::event::gtid::{TransactionId, TransactionStart};
-use crate::event::payload::{Payload, PayloadError};
+use crate::event::payload::{InnerEvents, Payload, PayloadError, Unfolder};
 use crate::event::table_map::{Column, TableMap};
 use crate::event::transaction::Progress as TransactionProgress;
 use crate::event::walker::{EventView, WalkError};
@@ -53,6 +53,13 @@ pub struct EventRecord {
     pub damaged: bool,
 }
 
+/// The most that the payloads of one log may unfold to together: this, and so many times the log's
+/// own length. Servers' logs unfold to a few times their length; a forged one of half a MiB could
+/// keep a reader busy for as long as it likes.
+const UNFOLDED_AT_LEAST: u64 = 4 << 30;
+/// See [`UNFOLDED_AT_LEAST`].
+const UNFOLDED_BY_LENGTH: u64 = 64;
+
 /// How a listing ended.
 #[derive(Debug, Default)]
 pub struct Listed {
@@ -63,6 +70,9 @@ pub struct Listed {
     /// Events with a wrong checksum or a header that cannot be one, and payloads that could not be
     /// unfolded.
     pub damaged: u64,
+    /// Payloads that were not unfolded to their end, as those of the log came to more than it can
+    /// honestly have.
+    pub left_folded: u64,
     /// Why the log could not be read to its end.
     pub stopped: Option<Stop>,
     /// Whether that is how a log ends whose server is writing it or crashed.
@@ -146,8 +156,11 @@ fn list_but(
     if let Some(start) = filter.start_position {
         walker.start_at(start)?;
     }
+    let by_length = source.file_length().saturating_mul(UNFOLDED_BY_LENGTH);
     let mut lister = Lister {
         source,
+        unfolder: Unfolder::default(),
+        may_unfold: UNFOLDED_AT_LEAST.saturating_add(by_length),
         filter,
         receive,
         tables: HashMap::new(),
@@ -185,6 +198,9 @@ struct Table {
 
 struct Lister<'a, 'r> {
     source: &'a dyn PlainSource,
+    unfolder: Unfolder,
+    /// In bytes, by the payloads that are still to come.
+    may_unfold: u64,
     filter: &'a EventFilter,
     receive: &'a mut Receiver<'r>,
     tables: HashMap<u64, Table>,
@@ -219,8 +235,11 @@ impl Lister<'_, '_> {
         // A payload that cannot be unfolded is damage, not the end of the listing.
         match self.inner_events(event) {
             Ok(()) => Ok(()),
-            Err(Inner::Payload(error)) => {
-                let _ = error;
+            Err(Inner::Payload(PayloadError::OverLimit { .. })) => {
+                self.listed.left_folded = self.listed.left_folded.saturating_add(1);
+                Ok(())
+            }
+            Err(Inner::Payload(_)) => {
                 self.listed.damaged = self.listed.damaged.saturating_add(1);
                 Ok(())
             }
@@ -230,19 +249,46 @@ impl Lister<'_, '_> {
 
     fn inner_events(&mut self, event: &EventView<'_>) -> Result<(), Inner> {
         let payload = Payload::parse(event.body()).map_err(PayloadError::from)?;
+        if self.may_unfold == 0 {
+            return Err(PayloadError::OverLimit { limit: 0 }.into());
+        }
+        // Lent to the payload, and back in its place when that is read.
+        let mut unfolder = std::mem::take(&mut self.unfolder);
+        unfolder.limit = self.may_unfold;
+        let read = self.inner_events_by(&mut unfolder, event, &payload);
+        self.unfolder = unfolder;
+        read
+    }
+
+    fn inner_events_by(
+        &mut self,
+        unfolder: &mut Unfolder,
+        event: &EventView<'_>,
+        payload: &Payload<'_>,
+    ) -> Result<(), Inner> {
         let part;
         let mut inner = if event.is_whole() {
-            payload.events(payload.data)?
+            payload.events_by(unfolder, payload.data)?
         } else {
             let head = crate::event::header::LENGTH.saturating_add(payload.data_offset);
             let start = event
                 .offset
                 .saturating_add(u64::try_from(head).unwrap_or(0));
             part = PartReader::new(self.source, start, event.end());
-            payload.events(BufReader::with_capacity(crate::io::pipeline::CHUNK, part))?
+            let data = BufReader::with_capacity(crate::io::pipeline::CHUNK, part);
+            payload.events_by(unfolder, data)?
         };
+        let listed = self.list_inner(&mut inner, event.offset);
+        self.may_unfold = match &listed {
+            Err(Inner::Payload(PayloadError::OverLimit { .. })) => 0,
+            _ => self.may_unfold.saturating_sub(inner.unfolded()),
+        };
+        listed
+    }
+
+    fn list_inner(&mut self, inner: &mut InnerEvents<'_>, position: u64) -> Result<(), Inner> {
         while let Some(view) = inner.next_event()? {
-            self.record(&view, Some(event.offset), false)
+            self.record(&view, Some(position), false)
                 .map_err(Inner::Other)?;
         }
         Ok(())

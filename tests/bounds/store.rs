@@ -1,0 +1,1 @@
+//! A store that gives more than was asked for.
