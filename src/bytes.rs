@@ -28,7 +28,11 @@ pub fn beginning(text: &str, most: usize) -> Cow<'_, str> {
     }
     let ends = (0..=most).rev();
     let kept = ends.filter_map(|end| text.get(..end)).next();
-    Cow::Owned(format!("{}… ({} bytes)", kept.unwrap_or_default(), text.len()))
+    Cow::Owned(format!(
+        "{}… ({} bytes)",
+        kept.unwrap_or_default(),
+        text.len()
+    ))
 }
 
 /// A position in a byte slice that only moves over bytes that exist.

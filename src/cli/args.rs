@@ -231,7 +231,9 @@ pub(crate) enum Format {
 
 /// The arguments, or the code to end with when they are wrong.
 pub(crate) fn parse() -> Result<Arguments, ExitCode> {
-    if let Some(refusal) = std::env::args_os().skip(1).find_map(|argument| misplaced_key(&argument))
+    if let Some(refusal) = std::env::args_os()
+        .skip(1)
+        .find_map(|argument| misplaced_key(&argument))
     {
         let _ = writeln!(std::io::stderr(), "error: {refusal}");
         return Err(Exit::Work.into());
@@ -275,7 +277,8 @@ fn misplaced_key(argument: &OsStr) -> Option<String> {
 
 /// 16, 24 or 32 bytes in hexadecimal digits, or 32 in base64.
 fn looks_like_key(text: &str) -> bool {
-    let is_hex = matches!(text.len(), 32 | 48 | 64) && text.bytes().all(|it| it.is_ascii_hexdigit());
+    let is_hex =
+        matches!(text.len(), 32 | 48 | 64) && text.bytes().all(|it| it.is_ascii_hexdigit());
     let is_base64 = |text: &str| {
         text.len() == 43
             && text

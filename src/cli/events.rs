@@ -13,8 +13,8 @@ use binlogsec::open::{LogError, OpenLog};
 use binlogsec::ops::events::{self, EventFilter, EventRecord, Listed, Stats, TableName};
 use binlogsec::ops::targets::{Origin, Target, Targets};
 use binlogsec::report::csv::EventsCsv;
-use binlogsec::report::{human, json};
 use binlogsec::report::model::{EVENTS_SCHEMA, EventEntry, EventsEnd, Failure, StatsReport};
+use binlogsec::report::{human, json};
 use binlogsec::text::path_text;
 use clap::{Args, ValueEnum};
 

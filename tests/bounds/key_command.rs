@@ -63,7 +63,11 @@ fn one_that_does_not_end_in_time_is_ended_with_all_that_it_started() {
         let command = format!("sh -c \"{script}\"");
         let run = measure::run(&mut inspect(&command, &["--key-command-timeout", "1"]));
         assert_eq!(run.code, Some(2), "{script}: {run:?}");
-        assert!(run.took < Duration::from_secs(8), "{script}: {:?}", run.took);
+        assert!(
+            run.took < Duration::from_secs(8),
+            "{script}: {:?}",
+            run.took
+        );
         let said = String::from_utf8_lossy(&run.stdout);
         assert!(said.contains("--key-command-timeout"), "{script}: {said}");
         assert_none_sleeps(&long);
@@ -85,7 +89,11 @@ fn what_it_leaves_behind_is_not_waited_for_and_ended() {
         let script = script.replace("LONG", &long).replace("KEY", &key);
         let run = measure::run(&mut inspect(&format!("sh -c \"{script}\""), &[]));
         assert_eq!(run.code, Some(0), "{script}: {run:?}");
-        assert!(run.took < Duration::from_secs(8), "{script}: {:?}", run.took);
+        assert!(
+            run.took < Duration::from_secs(8),
+            "{script}: {:?}",
+            run.took
+        );
         assert_none_sleeps(&long);
     }
 }

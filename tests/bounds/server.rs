@@ -43,31 +43,71 @@ fn named(columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Optio
     Some((columns, rows.into_iter().collect()))
 }
 
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
 fn answer(statement: &str, texts: &[String]) -> Option<Rows> {
-    let text = |text: &str| text.to_owned();
-    let each = || texts.iter().cloned();
-    let all = texts.last().unwrap();
     if statement.contains("READ ONLY") {
         return None;
     }
+    of_itself(statement, texts)
+        .or_else(|| of_others(statement, texts))
+        .or_else(|| {
+            let rows = texts
+                .iter()
+                .map(|it| vec![it.clone(), it.clone(), it.clone()]);
+            named(&["KEY_ID", "b", "c"], rows)
+        })
+}
+
+/// Variables, logs, keyrings.
+fn of_itself(statement: &str, texts: &[String]) -> Option<Rows> {
+    let each = || texts.iter().cloned();
+    let all = texts.last().unwrap();
     if statement.contains("CURRENT_USER") {
-        return named(&["a", "b"], [vec![format!("{all}@{all}"), format!("MySQL {all}")]]);
+        return named(
+            &["a", "b"],
+            [vec![format!("{all}@{all}"), format!("MySQL {all}")]],
+        );
     }
     if statement.contains("GLOBAL VARIABLES") {
         let variables = [
-            "log_bin=ON", "binlog_encryption=OFF", "server_id=1", "port=3306",
-            "require_secure_transport=OFF", "performance_schema=ON", "log_replica_updates=ON",
+            "log_bin=ON",
+            "binlog_encryption=OFF",
+            "server_id=1",
+            "port=3306",
+            "require_secure_transport=OFF",
+            "performance_schema=ON",
+            "log_replica_updates=ON",
             "have_ssl=YES",
         ];
         let fixed = variables.iter().map(|it| it.split('=').map(text).collect());
         let names = [
-            "version_comment", "server_uuid", "hostname", "report_host", "ssl_ca", "ssl_cert",
-            "ssl_key", "tls_version", "ssl_cipher", "tls_ciphersuites", "log_bin_basename",
-            "datadir", "early_plugin_load", "admin_address", "secure_file_priv",
-            "keyring_file_data", "ndb_connectstring", "admin_tls_version", "replica_load_tmpdir",
+            "version_comment",
+            "server_uuid",
+            "hostname",
+            "report_host",
+            "ssl_ca",
+            "ssl_cert",
+            "ssl_key",
+            "tls_version",
+            "ssl_cipher",
+            "tls_ciphersuites",
+            "log_bin_basename",
+            "datadir",
+            "early_plugin_load",
+            "admin_address",
+            "secure_file_priv",
+            "keyring_file_data",
+            "ndb_connectstring",
+            "admin_tls_version",
+            "replica_load_tmpdir",
             "tmpdir",
         ];
-        let hostile = names.iter().map(|name| vec![text(name), format!("TLSv1.0,{all}")]);
+        let hostile = names
+            .iter()
+            .map(|name| vec![text(name), format!("TLSv1.0,{all}")]);
         return named(&["Variable_name", "Value"], fixed.chain(hostile));
     }
     if statement.contains("BINARY LOGS") {
@@ -82,19 +122,53 @@ fn answer(statement: &str, texts: &[String]) -> Option<Rows> {
     if statement.contains("mysql.plugin") {
         return named(&["name"], each().map(|it| vec![format!("keyring_{it}")]));
     }
+    if statement.contains("keyring_component") {
+        let rows = ["Component_name", "Component_status", "Data_file"];
+        let rows = rows.iter().map(|name| vec![text(name), all.clone()]);
+        return named(&["STATUS_KEY", "STATUS_VALUE"], rows);
+    }
+    None
+}
+
+/// Channels, replicas, accounts.
+fn of_others(statement: &str, texts: &[String]) -> Option<Rows> {
+    let each = || texts.iter().cloned();
     if statement.contains("REPLICA STATUS") {
         let columns = [
-            "Channel_Name", "Source_Host", "Source_Port", "Source_User", "Source_UUID",
-            "Source_Server_Id", "Replica_IO_Running", "Replica_SQL_Running", "Source_SSL_Allowed",
-            "Source_SSL_CA_File", "Source_SSL_Cert", "Source_SSL_Key",
-            "Source_SSL_Verify_Server_Cert", "Source_TLS_Version", "Last_IO_Error",
+            "Channel_Name",
+            "Source_Host",
+            "Source_Port",
+            "Source_User",
+            "Source_UUID",
+            "Source_Server_Id",
+            "Replica_IO_Running",
+            "Replica_SQL_Running",
+            "Source_SSL_Allowed",
+            "Source_SSL_CA_File",
+            "Source_SSL_Cert",
+            "Source_SSL_Key",
+            "Source_SSL_Verify_Server_Cert",
+            "Source_TLS_Version",
+            "Last_IO_Error",
         ];
         let rows = each().enumerate().map(|(number, it)| {
             let tls = text(if number % 2 == 0 { "No" } else { "Yes" });
             vec![
-                it.clone(), it.clone(), text("3306"), it.clone(), it.clone(), text("7"),
-                text("Yes"), text("No"), tls, it.clone(), it.clone(), it.clone(), text("No"),
-                format!("TLSv1.0,{it}"), it,
+                it.clone(),
+                it.clone(),
+                text("3306"),
+                it.clone(),
+                it.clone(),
+                text("7"),
+                text("Yes"),
+                text("No"),
+                tls,
+                it.clone(),
+                it.clone(),
+                it.clone(),
+                text("No"),
+                format!("TLSv1.0,{it}"),
+                it,
             ]
         });
         let mut rows: Vec<_> = rows.collect();
@@ -120,12 +194,7 @@ fn answer(statement: &str, texts: &[String]) -> Option<Rows> {
         });
         return named(&columns, rows);
     }
-    if statement.contains("keyring_component") {
-        let rows = ["Component_name", "Component_status", "Data_file"];
-        let rows = rows.iter().map(|name| vec![text(name), all.clone()]);
-        return named(&["STATUS_KEY", "STATUS_VALUE"], rows);
-    }
-    named(&["KEY_ID", "b", "c"], each().map(|it| vec![it.clone(), it.clone(), it]))
+    None
 }
 
 fn send(stream: &mut TcpStream, sequence: u8, packet: &[u8]) -> std::io::Result<()> {
@@ -153,16 +222,16 @@ fn counted(text: &[u8]) -> Vec<u8> {
     }
 }
 
-fn table(
-    stream: &mut TcpStream,
-    columns: &[String],
-    rows: &[Vec<String>],
-) -> std::io::Result<()> {
+fn table(stream: &mut TcpStream, columns: &[String], rows: &[Vec<String>]) -> std::io::Result<()> {
     send(stream, 1, &counted(&columns.len().to_le_bytes()[..1])[1..])?;
     for name in columns {
         let name = counted(name.as_bytes());
         let end = b"\x0c\x2d\0\0\x01\0\0\xfd\0\0\0\0\0";
-        send(stream, 2, &[&b"\x03def\0\0\0"[..], &name, b"\0", end].concat())?;
+        send(
+            stream,
+            2,
+            &[&b"\x03def\0\0\0"[..], &name, b"\0", end].concat(),
+        )?;
     }
     send(stream, 3, &END)?;
     for row in rows {

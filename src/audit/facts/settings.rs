@@ -9,8 +9,8 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use super::server::Flavour;
-use crate::finding::rules::Language;
 use crate::audit::sql::written;
+use crate::finding::rules::Language;
 use crate::finding::{Evidence, Remedy, Subject};
 use crate::text::path_text;
 
@@ -252,7 +252,11 @@ pub fn option_lines(lines: &[&str]) -> Remedy {
         language: Language::Options,
         text: format!(
             "[mysqld]\n{}",
-            lines.iter().map(|line| written(line)).collect::<Vec<_>>().join("\n")
+            lines
+                .iter()
+                .map(|line| written(line))
+                .collect::<Vec<_>>()
+                .join("\n")
         ),
     }
 }

@@ -90,7 +90,9 @@ impl Method {
         let packet = packet.map(Zeroizing::new);
         // One byte asks for the server's key, to wrap the password for whoever sent that key.
         let by_key = ["caching_sha2_password", "sha256_password"].contains(&&*self.name);
-        if by_key && !self.is_private && matches!(packet.as_deref().map(Vec::as_slice), Some([1 | 2]))
+        if by_key
+            && !self.is_private
+            && matches!(packet.as_deref().map(Vec::as_slice), Some([1 | 2]))
         {
             return Err(Problem::PasswordInTheClear {
                 plugin: self.name.clone(),

@@ -90,11 +90,7 @@ impl Session {
         Self::start(Timed::given(connection, deadline), address, login)
     }
 
-    fn start(
-        stream: Timed,
-        address: &ServerAddress,
-        login: &Login<'_>,
-    ) -> Result<Self, Problem> {
+    fn start(stream: Timed, address: &ServerAddress, login: &Login<'_>) -> Result<Self, Problem> {
         let whole = address.timeout.saturating_mul(SESSION_IN_TIMEOUTS);
         let mut session = Self {
             stream: Stream::Clear(stream),
@@ -119,7 +115,12 @@ impl Session {
         if address.socket.is_none() && address.ssl_mode != SslMode::Disabled {
             session = session.encrypt(address, &greeting)?;
         }
-        session.log_in(login, &greeting, capabilities, address.enable_cleartext_plugin)?;
+        session.log_in(
+            login,
+            &greeting,
+            capabilities,
+            address.enable_cleartext_plugin,
+        )?;
         session.logged_in = true;
         Ok(session)
     }
@@ -184,7 +185,10 @@ impl Session {
                 return Ok(answer);
             }
             // Charged before it is made: each field costs a place here, whatever it costs there.
-            let places = answer.columns.len().saturating_mul(size_of::<Option<String>>());
+            let places = answer
+                .columns
+                .len()
+                .saturating_mul(size_of::<Option<String>>());
             let places = places.saturating_add(size_of::<Row>());
             self.charge(places.saturating_add(packet.len()))?;
             let row = row(&packet, answer.columns.len()).ok_or(CUT)?;

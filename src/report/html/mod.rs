@@ -224,7 +224,11 @@ fn entry(page: &mut String, finding: &FindingEntry<'_>, with_remedy: bool) -> fm
 }
 
 fn remedy(page: &mut String, finding: &FindingEntry<'_>) -> fmt::Result {
-    writeln!(page, "<pre><code>{}</code></pre>", escaped_lines(&finding.remedy))
+    writeln!(
+        page,
+        "<pre><code>{}</code></pre>",
+        escaped_lines(&finding.remedy)
+    )
 }
 
 fn plural(count: usize, noun: &str) -> String {

@@ -68,7 +68,10 @@ fn damages(out: &mut dyn Write, file: &VerifyEntry) -> io::Result<()> {
         writeln!(
             out,
             "{BAD}damaged{BAD:#} {path}: file offset {}, plain offset {}, after {} events, {what}: {}",
-            damage.file_offset, damage.plain_offset, damage.events_before, printable(&damage.reason)
+            damage.file_offset,
+            damage.plain_offset,
+            damage.events_before,
+            printable(&damage.reason)
         )?;
     }
     let shown = u64::try_from(file.damages.len().min(SHOWN)).unwrap_or(0);
