@@ -51,7 +51,8 @@ impl Fake {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (asked, heard) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::default()));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let heard = Arc::new(Mutex::new(String::new()));
         let (count, text, answer) = (Arc::clone(&asked), Arc::clone(&heard), Arc::new(answer));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
