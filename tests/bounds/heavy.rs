@@ -64,12 +64,12 @@ fn two_hundred_patterns_are_held_against_two_hundred_thousand_findings_at_once()
     for number in 0..200 {
         let pattern = "*a".repeat(20 + number % 5);
         baseline.push_str(&format!(
-            "[[finding]]\nid = \"BLS001\"\npath = \"{pattern}*{number}b\"\nreason = \"none\"\n\
+            "[[finding]]\nid = \"BLS001\"\npath = \"./{pattern}*{number}b\"\nreason = \"none\"\n\
              expires = 2999-01-01\n"
         ));
     }
     baseline.push_str(
-        "[[finding]]\nid = \"BLS001\"\npath = \"*a*.000007\"\nreason = \"known\"\n\
+        "[[finding]]\nid = \"BLS001\"\npath = \"./*a*.000007\"\nreason = \"known\"\n\
          expires = 2999-01-01\n",
     );
     let place = directory.path().join("baseline.toml");
@@ -103,13 +103,13 @@ fn keyring(path: &Path, entries: usize) {
 }
 
 #[test]
-fn a_keyring_of_half_a_million_keys_takes_little_memory() {
+fn a_keyring_of_hundreds_of_thousands_of_keys_takes_little_memory() {
     let directory = tempfile::tempdir().unwrap();
     let place = directory.path().join("keyring");
     keyring(&place, 80_000);
     let whole = run(directory.path(), &["keyring", "keyring"]);
     assert_eq!(whole.code, Some(0), "{}", whole.stderr);
-    keyring(&place, 500_000);
+    keyring(&place, 450_000);
     let log = mixed().join("binlog.000003");
     for arguments in [
         &["keyring", "keyring", "--format", "json"][..],

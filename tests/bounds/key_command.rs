@@ -110,6 +110,8 @@ fn one_that_was_too_late_is_not_asked_again() {
     }
     let run = measure::run(&mut command);
     assert!(run.took < Duration::from_secs(8), "{:?}", run.took);
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(said.contains("was ended after 2 s"), "{said}");
     assert_none_sleeps(&long);
 }
 

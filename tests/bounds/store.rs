@@ -192,7 +192,7 @@ fn a_listing_without_an_end_ends() {
     // All on one page that has an end, and just as much as it may.
     let keys: Vec<_> = (0..120_000).map(|it| format!("a/{it}")).collect();
     let page = listing(&keys, None);
-    assert!((15 << 20..16 << 20).contains(&page.len()), "{}", page.len());
+    assert!((13 << 20..16 << 20).contains(&page.len()), "{}", page.len());
     let fake = Fake::new(move |stream, _, _| reply(stream, "200 OK", "", &page));
     assert_says(
         &fake.run("60s", &["check", "s3://b/"]),
