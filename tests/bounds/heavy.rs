@@ -80,11 +80,7 @@ fn two_hundred_patterns_are_held_against_two_hundred_thousand_findings_at_once()
         &["check", ".", "--format", "json", "--baseline", place],
     );
     let report: Value = serde_json::from_slice(&run.stdout).unwrap();
-    assert_eq!(
-        report["summary"]["findings"]["accepted"], 1,
-        "{}",
-        run.stderr
-    );
+    assert_eq!(report["summary"]["accepted"], 1, "{}", run.stderr);
 }
 
 /// `component_keyring_file` with so many keys.
