@@ -3,6 +3,7 @@
 //! Every integer that comes from a file is read through [`Cursor`], so that its byte order and
 //! width stand in the call and no read can pass the end of what is there.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
@@ -17,6 +18,21 @@ pub struct OutOfBytes {
     pub needed: usize,
     /// How many bytes were left.
     pub available: usize,
+}
+
+/// A text, or of one of more than `most` bytes so many of them, and how many there were.
+#[must_use]
+pub fn beginning(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
+        return Cow::Borrowed(text);
+    }
+    let ends = (0..=most).rev();
+    let kept = ends.filter_map(|end| text.get(..end)).next();
+    Cow::Owned(format!(
+        "{}… ({} bytes)",
+        kept.unwrap_or_default(),
+        text.len()
+    ))
 }
 
 /// A position in a byte slice that only moves over bytes that exist.

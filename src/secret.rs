@@ -8,6 +8,13 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+/// The environment variable that has the password of `MariaDB`'s encrypted key files.
+pub const MARIADB_KEYS_PASSWORD: &str = "BINLOGSEC_MARIADB_KEYS_PASSWORD";
+/// The environment variable that has the password of every server that has none of its own.
+pub const SERVER_PASSWORD: &str = "BINLOGSEC_SERVER_PASSWORD";
+/// The environment variables that hold a password. No other program inherits them.
+pub const PASSWORD_VARIABLES: [&str; 2] = [MARIADB_KEYS_PASSWORD, SERVER_PASSWORD];
+
 /// `N` secret bytes on the heap, where a move leaves no copy behind.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Secret<const N: usize>(Box<[u8; N]>);

@@ -14,7 +14,7 @@ use std::path::Path;
 #[test]
 fn every_seed_of_every_target_keeps_the_promises() {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
-    for (target, body) in bodies::ALL {
+    for &(target, body) in bodies::ALL {
         let files = std::fs::read_dir(seeds.join(target)).unwrap();
         let mut paths: Vec<_> = files.map(|entry| entry.unwrap().path()).collect();
         paths.sort();
@@ -30,7 +30,7 @@ fn every_seed_of_every_target_keeps_the_promises() {
 fn every_target_is_built_and_has_its_file() {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
     let manifest = std::fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
-    for (target, _) in bodies::ALL {
+    for &(target, _) in bodies::ALL {
         assert!(
             manifest.contains(&format!("name = \"{target}\"\n")),
             "{target}"

@@ -21,7 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "keyring",
         &["bytes", "hex", "secret", "log", "mariadb", "percona", "io"],
     ),
-    ("io", &["memory"]),
+    ("io", &["bytes", "memory"]),
     ("walk", &["event", "io", "error"]),
     (
         "open",
@@ -54,8 +54,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "audit",
         &[
-            "secret", "event", "log", "keyring", "io", "open", "ops", "config", "finding", "text",
-            "check", "error",
+            "bytes", "secret", "event", "log", "keyring", "io", "open", "ops", "config", "finding",
+            "text", "check", "error",
         ],
     ),
     (

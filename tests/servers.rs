@@ -7,9 +7,17 @@
 
 use std::io::{BufWriter, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::Output;
+use std::sync::Arc;
+use std::time::Duration;
 
 use assert_cmd::Command;
+
+mod common;
+
+use common::measure::{self, Run};
+use common::tls::{Authority, GOOD, Wanted};
 
 const PASSWORD: &str = "s3cret-of-nobody";
 /// `CLIENT_PROTOCOL_41`, `CLIENT_SECURE_CONNECTION`, `CLIENT_PLUGIN_AUTH`; with `CLIENT_SSL`.
@@ -207,7 +215,7 @@ fn more_columns_than_a_table_may_have_are_refused_unread() {
 #[test]
 fn rows_that_would_fill_the_memory_are_refused() {
     let head = [answers_with(1), vec![column(), END.to_vec()]].concat();
-    // A few large ones: 15 MiB each, 256 MiB are allowed.
+    // A few large ones, of 15 MiB each.
     let size: u32 = 15 << 20;
     let [low, middle, high, _] = size.to_le_bytes();
     let mut large = vec![b'x'; 4 + size as usize];
@@ -215,7 +223,7 @@ fn rows_that_would_fill_the_memory_are_refused() {
     let rows = std::iter::repeat_n(large, 20);
     let (said, _) = against_many(head.clone().into_iter().chain(rows), PATIENT);
     assert!(said.contains("rows without an end"), "{said}");
-    // And many small ones, of which a million are allowed.
+    // And many small ones.
     let rows = std::iter::repeat_n(b"\x01x".to_vec(), 1_000_001);
     let (said, _) = against_many(head.clone().into_iter().chain(rows), PATIENT);
     assert!(said.contains("rows without an end"), "{said}");
@@ -225,4 +233,285 @@ fn rows_that_would_fill_the_memory_are_refused() {
     let whole = head.into_iter().chain(rows).chain([END.to_vec(), refusal]);
     let (said, _) = against_many(whole, PATIENT);
     assert!(said.contains("no such table"), "{said}");
+}
+
+/// What the command takes and says when this handler is at the other end of every connection.
+fn measured(
+    parameters: &str,
+    handler: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + 'static,
+) -> Run {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            // The client hangs up when it has had enough.
+            let _ = handler(&mut stream.unwrap());
+        }
+    });
+    let mut command = std::process::Command::new(common::program());
+    command
+        .arg("audit")
+        .arg("--server")
+        .arg(format!("mysql://audit@127.0.0.1:{port}/?{parameters}"))
+        .env("BINLOGSEC_SERVER_PASSWORD", PASSWORD);
+    let run = measure::run(&mut command);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(!run.stderr.contains(PASSWORD), "{}", run.stderr);
+    assert!(run.stderr.len() < 8 << 10, "{} bytes", run.stderr.len());
+    run
+}
+
+fn send(stream: &mut TcpStream, sequence: u8, packet: &[u8]) -> std::io::Result<()> {
+    let mut head = u32::try_from(packet.len()).unwrap().to_le_bytes();
+    head[3] = sequence;
+    stream.write_all(&[&head[..], packet].concat())
+}
+
+/// What the client sent, if it is still there.
+fn receive(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut head = [0; 4];
+    stream.read_exact(&mut head)?;
+    head[3] = 0;
+    let mut packet = vec![0; u32::from_le_bytes(head) as usize];
+    stream.read_exact(&mut packet)?;
+    Ok(packet)
+}
+
+/// Greets and lets everybody in.
+fn let_in(stream: &mut TcpStream) -> std::io::Result<()> {
+    send(
+        stream,
+        0,
+        &greeting(CAPABILITIES, 21, "mysql_native_password"),
+    )?;
+    receive(stream)?;
+    send(stream, 2, &OK)
+}
+
+const OK: [u8; 7] = [0, 0, 0, 2, 0, 0, 0];
+const IN_CLEAR: &str = "timeout=3&ssl-mode=DISABLED";
+
+/// One byte after another, forever.
+fn drip(stream: &mut TcpStream, byte: u8) -> std::io::Result<()> {
+    loop {
+        std::thread::sleep(Duration::from_millis(200));
+        stream.write_all(&[byte])?;
+    }
+}
+
+#[test]
+fn a_greeting_without_an_end_costs_neither_memory_nor_time() {
+    let flood = |stream: &mut TcpStream| {
+        let packet = vec![b'A'; 0xff_ffff];
+        loop {
+            stream.write_all(&[0xff, 0xff, 0xff, 0])?;
+            stream.write_all(&packet)?;
+        }
+    };
+    let run = measured(IN_CLEAR, flood);
+    run.assert_prompt("a greeting without an end");
+    assert!(run.stderr.contains("does not speak"), "{}", run.stderr);
+
+    let run = measured(IN_CLEAR, |stream| {
+        stream.write_all(&[0xff, 0xff, 0, 0])?;
+        drip(stream, b'A')
+    });
+    run.assert_prompt("a greeting byte by byte");
+    assert!(run.stderr.contains("no answer in time"), "{}", run.stderr);
+}
+
+#[test]
+fn an_answer_byte_by_byte_ends_when_its_time_is_over() {
+    // The head of an answer, its columns, its rows: each would go on for hours.
+    let column_and_end = [column(), END.to_vec()];
+    for (what, packets) in [
+        ("head", vec![]),
+        ("columns", vec![vec![1]]),
+        ("rows", [&[vec![1]][..], &column_and_end].concat()),
+    ] {
+        let run = measured(IN_CLEAR, move |stream| {
+            let_in(stream)?;
+            receive(stream)?;
+            for (number, packet) in packets.iter().enumerate() {
+                send(stream, number as u8 + 1, packet)?;
+            }
+            stream.write_all(&[0xff, 0xff, 0, 9])?;
+            drip(stream, b'x')
+        });
+        run.assert_prompt(what);
+        assert!(run.stderr.contains("no answer in time"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn slow_answers_to_every_statement_end_when_the_sessions_time_is_over() {
+    let run = measured(IN_CLEAR, |stream| {
+        let_in(stream)?;
+        loop {
+            receive(stream)?;
+            std::thread::sleep(Duration::from_millis(2500));
+            let packets = [&[1][..], &column(), &END, b"\x01x", &END];
+            for (number, packet) in packets.iter().enumerate() {
+                send(stream, number as u8 + 1, packet)?;
+            }
+        }
+    });
+    run.assert_prompt("slow answers");
+    assert!(run.stderr.contains("no answer in time"), "{}", run.stderr);
+}
+
+#[test]
+fn rows_of_nothing_are_charged_what_they_cost_here() {
+    // 256 MiB on the wire, 24 bytes a field here.
+    let run = measured("timeout=60&ssl-mode=DISABLED", |stream| {
+        let_in(stream)?;
+        receive(stream)?;
+        send(stream, 1, &[0xfc, 0, 16])?;
+        for _ in 0..4096 {
+            send(stream, 2, &column())?;
+        }
+        send(stream, 3, &END)?;
+        let row = vec![0xfb; 4096];
+        for _ in 0..65_536 {
+            send(stream, 4, &row)?;
+        }
+        send(stream, 5, &END)
+    });
+    run.assert_bounded("65,536 rows of 4,096 fields without a value");
+    assert!(run.stderr.contains("rows without an end"), "{}", run.stderr);
+}
+
+#[test]
+fn a_server_that_changes_its_mind_forever_is_left() {
+    let run = measured(IN_CLEAR, |stream| {
+        send(
+            stream,
+            0,
+            &greeting(CAPABILITIES, 21, "mysql_native_password"),
+        )?;
+        loop {
+            receive(stream)?;
+            let switch = b"\xfemysql_native_password\0challengchallengchal\0";
+            send(stream, 2, switch)?;
+        }
+    });
+    run.assert_prompt("changes of the method without an end");
+    let said = &run.stderr;
+    assert!(said.contains("logging in without an end"), "{said}");
+}
+
+#[test]
+fn what_a_server_says_is_shown_in_part() {
+    let long = "Z".repeat(60_000);
+    for packet in [
+        format!("\u{1}\0\u{4}#08004{long}").into_bytes(),
+        [b"\xfe".as_slice(), long.as_bytes(), b"\0"].concat(),
+    ] {
+        // An error has no character for its first byte.
+        let packet = match packet.split_first() {
+            Some((1, rest)) => [&[0xff][..], rest].concat(),
+            _ => packet,
+        };
+        let run = measured(IN_CLEAR, move |stream| {
+            send(
+                stream,
+                0,
+                &greeting(CAPABILITIES, 21, "mysql_native_password"),
+            )?;
+            receive(stream)?;
+            send(stream, 2, &packet)
+        });
+        run.assert_prompt("a long message");
+        assert!(run.stderr.contains("ZZZ"), "{}", run.stderr);
+        assert!(run.stderr.len() < 2 << 10, "{} bytes", run.stderr.len());
+    }
+}
+
+/// Takes the request for TLS, speaks it with the certificate of a directory, asks for the password
+/// itself and keeps what it is sent then.
+fn ask_in_clear(stream: &mut TcpStream, directory: &Path) -> std::io::Result<Vec<u8>> {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let certificate = CertificateDer::from_pem_file(directory.join("server-cert.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(directory.join("server-key.pem")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    send(stream, 0, &greeting(WITH_TLS, 21, "caching_sha2_password"))?;
+    receive(stream)?;
+    let mut tls = rustls::ServerConnection::new(Arc::new(config)).unwrap();
+    let mut stream = rustls::Stream::new(&mut tls, stream);
+    let read = |stream: &mut dyn Read| {
+        let mut head = [0; 4];
+        stream.read_exact(&mut head)?;
+        head[3] = 0;
+        let mut packet = vec![0; u32::from_le_bytes(head) as usize];
+        stream.read_exact(&mut packet).map(|()| packet)
+    };
+    read(&mut stream)?;
+    let switch = b"\xfemysql_clear_password\0";
+    stream.write_all(&[&[switch.len() as u8, 0, 0, 3][..], switch].concat())?;
+    stream.flush()?;
+    read(&mut stream)
+}
+
+#[test]
+fn the_password_itself_goes_on_request_to_a_server_that_proved_who_it_is() {
+    if !common::openssl::is_here() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let authority = Authority::new(directory.path(), "authority");
+    authority.sign(&Wanted {
+        common_name: "localhost",
+        alternative_name: "DNS:localhost",
+        ..GOOD
+    });
+    let ca = directory.path().join("ca.pem");
+    let ca = format!("ssl-ca={}", ca.display());
+    for (parameters, is_sent, said) in [
+        (
+            "ssl-mode=REQUIRED".to_owned(),
+            false,
+            "enable-cleartext-plugin",
+        ),
+        (ca.clone(), false, "enable-cleartext-plugin"),
+        (
+            format!("{ca}&enable-cleartext-plugin=OFF"),
+            false,
+            "enable-cleartext-plugin",
+        ),
+        (
+            "ssl-mode=REQUIRED&enable-cleartext-plugin".to_owned(),
+            false,
+            "no effect",
+        ),
+        (format!("{ca}&enable-cleartext-plugin"), true, "broke"),
+        (
+            format!("{ca}&ssl-mode=VERIFY_CA&enable-cleartext-plugin=1"),
+            true,
+            "broke",
+        ),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let place = directory.path().to_owned();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            ask_in_clear(&mut stream, &place)
+        });
+        let url = format!("mysql://audit@localhost:{port}/?timeout=20&{parameters}");
+        let done = audit(&url, &[]);
+        assert_eq!(done.status.code(), Some(2), "{parameters}: {done:?}");
+        // Where it did not come at all, somebody must.
+        drop(TcpStream::connect(("127.0.0.1", port)));
+        let sent = server.join().unwrap().unwrap_or_default();
+        assert_eq!(holds(&sent, PASSWORD), is_sent, "{parameters}: {sent:?}");
+        let stderr = String::from_utf8(done.stderr).unwrap();
+        assert!(stderr.contains(said), "{parameters}: {stderr}");
+    }
 }

@@ -16,6 +16,8 @@ mod event_chain;
 mod keyrings;
 mod lists;
 mod log_file;
+#[cfg(all(feature = "audit", feature = "objects"))]
+mod others;
 mod per_event;
 
 pub(crate) use damaged::salvage;
@@ -23,6 +25,8 @@ pub(crate) use event_chain::{events, payload};
 pub(crate) use keyrings::{keyring_component, keyring_plugin};
 pub(crate) use lists::{index_file, option_file};
 pub(crate) use log_file::log_start;
+#[cfg(all(feature = "audit", feature = "objects"))]
+pub(crate) use others::{server_session, store_listing};
 pub(crate) use per_event::mariadb;
 
 use std::fs::File;
@@ -34,7 +38,7 @@ use binlogsec::io::source::FileSource;
 /// A target's name, which is that of its folder of seeds, and its body.
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
-pub(crate) const ALL: [Target; 9] = [
+pub(crate) const ALL: &[Target] = &[
     ("log_start", log_start),
     ("keyring_plugin", keyring_plugin),
     ("keyring_component", keyring_component),
@@ -44,6 +48,10 @@ pub(crate) const ALL: [Target; 9] = [
     ("option_file", option_file),
     ("mariadb", mariadb),
     ("salvage", salvage),
+    #[cfg(all(feature = "audit", feature = "objects"))]
+    ("server_session", server_session),
+    #[cfg(all(feature = "audit", feature = "objects"))]
+    ("store_listing", store_listing),
 ];
 
 /// For fuzzers, once: what the library does on many threads happens on this one, since a hand-over

@@ -101,7 +101,7 @@ fn within(mut finding: Finding, compression: Option<Compression>) -> Finding {
     finding.message = format!("{name}-compressed: {}", finding.message);
     for evidence in &mut finding.evidence {
         if let Evidence::Bytes { meaning, .. } = evidence {
-            meaning.push_str(" (decompressed)");
+            meaning.to_mut().push_str(" (decompressed)");
         }
     }
     finding

@@ -2,15 +2,15 @@
 //! beside it.
 
 use std::convert::Infallible;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use binlogsec::io::sink::SinkOptions;
 use binlogsec::log::key_id::KeyId;
 use binlogsec::ops::existing::spared_by_logs;
-use binlogsec::text::unseen::{is_unseen, printable};
+use binlogsec::text::unseen::printable;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::audit::AuditArgs;
@@ -18,6 +18,7 @@ use super::check::CheckArgs;
 use super::decrypt::DecryptArgs;
 use super::encrypt::EncryptArgs;
 use super::events::EventsArgs;
+use super::exit::Exit;
 use super::explain::ExplainArgs;
 use super::header::HeaderArgs;
 use super::inspect::InspectArgs;
@@ -125,6 +126,15 @@ pub(crate) struct KeyArgs {
     /// id, e.g. 'vault kv get -field=key secret/{key_id}'
     #[arg(long = "key-command", value_name = "COMMAND")]
     pub(crate) key_command: Option<String>,
+    /// Seconds that the key command may take for a key; then it is ended with all that it started
+    #[arg(
+        long = "key-command-timeout",
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u32).range(1..=3600),
+        default_value = "30",
+        requires = "key_command"
+    )]
+    pub(crate) key_command_timeout: u32,
     #[command(flatten)]
     pub(crate) mariadb: MariadbArgs,
 }
@@ -223,8 +233,18 @@ pub(crate) enum Format {
 
 /// The arguments, or the code to end with when they are wrong.
 pub(crate) fn parse() -> Result<Arguments, ExitCode> {
+    if let Some(refusal) = std::env::args_os()
+        .skip(1)
+        .find_map(|argument| misplaced_key(&argument))
+    {
+        let _ = writeln!(std::io::stderr(), "error: {refusal}");
+        return Err(Exit::Work.into());
+    }
     Arguments::try_parse().map_err(|error| {
-        let is_odd = |argument: OsString| argument.to_string_lossy().contains(is_unseen);
+        let is_odd = |argument: OsString| {
+            let text = argument.to_string_lossy();
+            printable(&text) != text
+        };
         if !error.use_stderr() || !std::env::args_os().any(is_odd) {
             error.exit();
         }
@@ -233,4 +253,39 @@ pub(crate) fn parse() -> Result<Arguments, ExitCode> {
         let _ = writeln!(std::io::stderr(), "{}", printable(text.trim_end()));
         ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(u8::MAX))
     })
+}
+
+/// What to say of an argument that is a key where the name of a file belongs: it is shown by nobody,
+/// cut to its beginning. `None` for one that is no key, or the name of a file that is there.
+fn misplaced_key(argument: &OsStr) -> Option<String> {
+    let text = argument.to_str()?;
+    // `--key-file=KEY_ID=HEX`, and MariaDB's `1;HEX`.
+    let mut parts = text.match_indices(['=', ';']).map(|(at, _)| at);
+    let starts = std::iter::once(0).chain(parts.by_ref().map(|at| at.saturating_add(1)));
+    let key = starts
+        .filter_map(|start| text.get(start..))
+        .find(|part| looks_like_key(part))?;
+    if Path::new(key).exists() || Path::new(text).exists() {
+        return None;
+    }
+    let beginning = key.get(..4).unwrap_or_default();
+    Some(format!(
+        "an argument looks like a key ({beginning}…, {} characters): arguments are seen by every user \
+         of this machine and kept in a shell's history. Put the key into a file (--key-file FILE), and \
+         think of it as no longer secret. A file of such a name is written ./NAME",
+        key.len()
+    ))
+}
+
+/// 16, 24 or 32 bytes in hexadecimal digits, or 32 in base64.
+fn looks_like_key(text: &str) -> bool {
+    let is_hex =
+        matches!(text.len(), 32 | 48 | 64) && text.bytes().all(|it| it.is_ascii_hexdigit());
+    let is_base64 = |text: &str| {
+        text.len() == 43
+            && text
+                .bytes()
+                .all(|it| it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/'))
+    };
+    is_hex || text.strip_suffix('=').is_some_and(is_base64)
 }

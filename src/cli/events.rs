@@ -15,7 +15,7 @@ use binlogsec::ops::targets::{Origin, Target, Targets};
 use binlogsec::report::model::{
     EVENTS_SCHEMA, EventEntry, EventTexts, EventsEnd, Failure, StatsReport,
 };
-use binlogsec::report::{csv, human};
+use binlogsec::report::{csv, human, json};
 use binlogsec::text::path_text;
 use clap::{Args, ValueEnum};
 
@@ -82,6 +82,10 @@ pub(crate) struct EventsArgs {
     /// How to report
     #[arg(long, value_enum, default_value = "text")]
     format: ListFormat,
+    /// Put a ' before what a spreadsheet would take for a formula (=, +, -, @, tab or carriage return
+    /// first); for --format csv
+    #[arg(long)]
+    csv_safe: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -115,6 +119,9 @@ fn table(text: &str) -> Result<TableName, String> {
 pub(crate) fn run(args: &EventsArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     if args.stats && args.format == ListFormat::Csv {
         bail!("--stats has the formats text and json");
+    }
+    if args.csv_safe && args.format != ListFormat::Csv {
+        bail!("--csv-safe is for --format csv");
     }
     let keyring = keys::open(&args.keys, terminal)?;
     let Targets {
@@ -170,8 +177,18 @@ fn judge(log: &OpenLog, listed: &Listed, terminal: &Terminal) -> Option<ErrorCla
             listed.damaged
         ));
     }
+    if listed.left_folded > 0 {
+        terminal.error(&format!(
+            "{path}: {} compressed transactions were not listed: with them the log would unfold to more \
+             than 4 GiB and 64 times its length, which no server's does; list them one by one \
+             (--start-position, --stop-position) if they are to be trusted",
+            listed.left_folded
+        ));
+    }
     let stopped = listed.stopped.is_some() && !listed.cut_tail;
-    (stopped || listed.damaged > 0).then_some(ErrorClass::Damage)
+    let is_damaged = stopped || listed.damaged > 0;
+    let is_partial = (listed.left_folded > 0).then_some(ErrorClass::Work);
+    is_damaged.then_some(ErrorClass::Damage).or(is_partial)
 }
 
 /// `None` for what came with a directory and is no log, or is not there any more.
@@ -264,6 +281,7 @@ impl Listing {
             Box::new(Lines {
                 format,
                 colour,
+                csv_safe: args.csv_safe,
                 path: path.clone(),
                 texts: EventTexts::default(),
             })
@@ -287,8 +305,8 @@ impl Listing {
             ListFormat::Json => {
                 let comma = if self.files > 0 { "," } else { "" };
                 self.files = self.files.saturating_add(1);
-                let path = serde_json::to_string(path)?;
-                write!(self.out, "{comma}\n{{\"path\":{path}")?;
+                write!(self.out, "{comma}\n{{\"path\":")?;
+                json::compact(&mut self.out, path)?;
                 let list: &[u8] = if self.stats { b"" } else { b",\"events\":[" };
                 self.out.write_all(list)
             }
@@ -298,8 +316,9 @@ impl Listing {
 
     fn close_file(&mut self, listed: &Listed) -> io::Result<()> {
         if self.format == ListFormat::Json {
-            let end = serde_json::to_string(&end(listed))?;
-            write!(self.out, "],\n\"summary\":{end}}}")?;
+            write!(self.out, "],\n\"summary\":")?;
+            json::compact(&mut self.out, &end(listed))?;
+            write!(self.out, "}}")?;
         }
         Ok(())
     }
@@ -308,9 +327,11 @@ impl Listing {
         match self.format {
             ListFormat::Text => human::stats(&mut self.out, path, report),
             ListFormat::Json => {
-                let stats = serde_json::to_string(report)?;
-                let end = serde_json::to_string(&end(listed))?;
-                write!(self.out, ",\"stats\":{stats},\"summary\":{end}}}")
+                write!(self.out, ",\"stats\":")?;
+                json::compact(&mut self.out, report)?;
+                write!(self.out, ",\"summary\":")?;
+                json::compact(&mut self.out, &end(listed))?;
+                write!(self.out, "}}")
             }
             ListFormat::Csv => Ok(()),
         }
@@ -319,8 +340,9 @@ impl Listing {
     fn end(mut self, failures: &[Error]) -> io::Result<()> {
         if self.format == ListFormat::Json {
             let failures: Vec<_> = failures.iter().map(Failure::new).collect();
-            let failures = serde_json::to_string(&failures)?;
-            writeln!(self.out, "],\n\"failures\":{failures}}}")?;
+            write!(self.out, "],\n\"failures\":")?;
+            json::compact(&mut self.out, &failures)?;
+            writeln!(self.out, "}}")?;
         }
         self.out.flush()
     }
@@ -330,6 +352,7 @@ impl Listing {
 struct Lines {
     format: ListFormat,
     colour: bool,
+    csv_safe: bool,
     path: String,
     texts: EventTexts,
 }
@@ -341,9 +364,9 @@ impl LineMaker for Lines {
             ListFormat::Text => human::event(out, &entry, self.colour),
             ListFormat::Json => {
                 out.extend_from_slice(b",\n");
-                serde_json::to_writer(out, &entry)?;
+                json::compact(out, &entry)?;
             }
-            ListFormat::Csv => csv::event(out, &self.path, &entry)?,
+            ListFormat::Csv => csv::event(out, &self.path, &entry, self.csv_safe)?,
         }
         Ok(())
     }
@@ -352,6 +375,7 @@ impl LineMaker for Lines {
 fn end(listed: &Listed) -> EventsEnd {
     EventsEnd {
         events: listed.events,
+        left_folded: listed.left_folded,
         listed: listed.listed,
         damaged: listed.damaged,
         stopped: listed.stopped.as_ref().map(ToString::to_string),

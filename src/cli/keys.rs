@@ -4,13 +4,15 @@ use std::ffi::OsString;
 use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use binlogsec::error::Error;
-use binlogsec::io::inputs;
+use binlogsec::io::{TransferError, inputs};
 use binlogsec::keyring::{KeyFile, Keyring, KeyringFile};
 
 use super::args::KeyArgs;
 use super::mariadb;
+use super::process;
 use super::terminal::Terminal;
 
 /// Names keyrings where no `--keyring` does.
@@ -42,7 +44,14 @@ pub(crate) fn open(args: &KeyArgs, terminal: &Terminal) -> Result<Keyring, Error
         keyring.add_key_file(argument)?;
     }
     if let Some(command) = &args.key_command {
-        keyring.set_key_command(command)?;
+        // A signal ends the command as well.
+        process::watch_signals().map_err(|source| TransferError::File {
+            path: "<signals>".into(),
+            operation: "wait for",
+            source,
+        })?;
+        let timeout = Duration::from_secs(args.key_command_timeout.into());
+        keyring.set_key_command_within(command, timeout)?;
     }
     let files = keyring.files().iter().map(KeyringFile::path);
     let key_files = keyring.key_files().iter().map(KeyFile::path);

@@ -12,13 +12,11 @@ use binlogsec::io::{TransferError, inputs};
 use binlogsec::keyring::MariadbOptions;
 use binlogsec::mariadb::cipher::Mode;
 use binlogsec::mariadb::key_file::{DerivationDigest, MAX_PASSWORD, SALTED, Unlock};
+use binlogsec::secret::MARIADB_KEYS_PASSWORD;
 use binlogsec::text::unseen::printable;
 use zeroize::Zeroizing;
 
 use super::args::{MariadbArgs, MariadbCipher, MariadbDigest, UnlockArgs};
-
-/// Has the password itself.
-const VARIABLE: &str = "BINLOGSEC_MARIADB_KEYS_PASSWORD";
 
 /// What the options say, with the password if one of the named files is encrypted.
 pub(crate) fn options<'a>(
@@ -81,7 +79,7 @@ fn password(args: &UnlockArgs, key_file: &Path) -> Result<Option<Zeroizing<Vec<u
             })
         });
     }
-    if let Some(value) = std::env::var_os(VARIABLE) {
+    if let Some(value) = std::env::var_os(MARIADB_KEYS_PASSWORD) {
         return Ok(Some(Zeroizing::new(OsString::into_vec(value))));
     }
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {

@@ -27,13 +27,18 @@ static ENDING: AtomicBool = AtomicBool::new(false);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Leaves nothing behind when a signal ends the process: temporaries that have a name are removed,
-/// and uploads ended. A second signal ends it at once. A signal that the process was started to
+/// uploads and key commands ended. A second signal ends it at once. A signal that the process was started to
 /// ignore (`nohup`) is ignored.
 pub(crate) fn clean_up_on_signals() -> anyhow::Result<()> {
     watch_signals().context("signals cannot be waited for")
 }
 
-fn watch_signals() -> std::io::Result<()> {
+/// The same, once for the process, however often it is asked for.
+pub(crate) fn watch_signals() -> std::io::Result<()> {
+    static WATCHED: AtomicBool = AtomicBool::new(false);
+    if WATCHED.swap(true, Ordering::SeqCst) {
+        return Ok(());
+    }
     let ignored = ignored_signals();
     let heeded = [SIGINT, SIGTERM, SIGHUP]
         .into_iter()
@@ -54,6 +59,7 @@ fn watch_signals() -> std::io::Result<()> {
 }
 
 fn end(signal: i32) {
+    binlogsec::keyring::end_commands();
     let _removed = binlogsec::io::sink::remove_temporaries();
     binlogsec::io::sink::end_uploads(PATIENCE);
     std::process::exit(code(signal));

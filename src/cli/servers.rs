@@ -9,14 +9,11 @@ use binlogsec::audit::LiveTarget;
 use binlogsec::audit::live::address::SslMode;
 use binlogsec::audit::live::credentials::password_file;
 use binlogsec::audit::live::{Credentials, LiveError, ServerAddress};
-use binlogsec::secret::SecretBytes;
+use binlogsec::secret::{SERVER_PASSWORD, SecretBytes};
 use clap::Args;
 
 use super::keys::warn_if_open;
 use super::terminal::Terminal;
-
-/// Has the password itself, for every server that has none of its own.
-const VARIABLE: &str = "BINLOGSEC_SERVER_PASSWORD";
 
 /// Live servers. None of these takes a password: arguments are seen by every user.
 #[derive(Debug, Args)]
@@ -24,7 +21,7 @@ const VARIABLE: &str = "BINLOGSEC_SERVER_PASSWORD";
 pub(crate) struct ServerArgs {
     /// Live server as mysql://USER@HOST:PORT/?PARAMETER=VALUE&…; repeatable. Parameters: ssl-mode
     /// (VERIFY_IDENTITY unless said otherwise), ssl-ca, ssl-cert, ssl-key, socket, password-file,
-    /// login-path, defaults-file, timeout
+    /// login-path, defaults-file, enable-cleartext-plugin, timeout
     // As text: what clap refuses, it repeats, and somebody may have put a password into it.
     #[arg(long = "server", value_name = "URL")]
     pub(crate) servers: Vec<String>,
@@ -105,7 +102,7 @@ fn from_environment_or_terminal(
     address: &ServerAddress,
     user: &str,
 ) -> anyhow::Result<Option<SecretBytes>> {
-    if let Some(value) = std::env::var_os(VARIABLE) {
+    if let Some(value) = std::env::var_os(SERVER_PASSWORD) {
         use std::os::unix::ffi::OsStringExt;
         return Ok(Some(SecretBytes::new(value.into_vec())));
     }

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
+use binlogsec::report::json;
 use binlogsec::text::unseen::printable;
 use serde::Serialize;
 
@@ -124,6 +125,5 @@ impl<W: Write> Write for Whole<W> {
 
 /// Writes a report as one JSON document.
 pub(crate) fn write_json(out: &mut dyn Write, report: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, report)?;
-    writeln!(out)
+    json::pretty(out, report)
 }

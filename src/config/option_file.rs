@@ -28,6 +28,16 @@ pub enum OptionFileError {
     /// It cannot be read.
     #[error(transparent)]
     Transfer(#[from] TransferError),
+    /// Inclusions lead to more files than any server has.
+    #[error(
+        "{}: with it, inclusions come to more than {MOST_FILES} option files: name the one that is \
+         meant, or include fewer",
+        path.display()
+    )]
+    TooMany {
+        /// The first one too many.
+        path: PathBuf,
+    },
     /// A line that the server would refuse.
     #[error("{}: line {line}: {problem}", path.display())]
     Syntax {
@@ -218,7 +228,12 @@ impl Reader {
         self.files = self.files.saturating_add(1);
         let too_large = || std::io::Error::from(ErrorKind::FileTooLarge);
         let source = FileSource::open(path)?;
-        if source.length() > LARGEST_FILE || self.files > MOST_FILES {
+        if self.files > MOST_FILES {
+            return Err(OptionFileError::TooMany {
+                path: path.to_owned(),
+            });
+        }
+        if source.length() > LARGEST_FILE {
             return Err(TransferError::at(path, "read the option file")(too_large()).into());
         }
         let metadata = path

@@ -1,8 +1,9 @@
 //! TRANSACTION_PAYLOAD: the events of a transaction, compressed with zstd.
 
+use std::borrow::{Borrow, BorrowMut};
 use std::io::{BufRead, Read};
 
-use ruzstd::decoding::StreamingDecoder;
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
 use super::checksum::ChecksumAlgorithm;
 use super::gtid::packed_length;
@@ -40,6 +41,12 @@ pub enum PayloadError {
     TooMuch {
         /// What the event announces, or the most that is unfolded.
         declared: u64,
+    },
+    /// More would come out than all payloads of the log together may.
+    #[error("more would come out than the {limit} bytes that are left for it")]
+    OverLimit {
+        /// What was left.
+        limit: u64,
     },
     /// What comes out is no chain of events. Offsets count from its start.
     #[error("inside the payload: {0}")]
@@ -104,11 +111,24 @@ impl<'a> Payload<'a> {
     /// # Errors
     /// [`PayloadError`] for another compression, or when the decompressor cannot be set up.
     pub fn events<'r>(&self, data: impl BufRead + 'r) -> Result<InnerEvents<'r>, PayloadError> {
+        self.events_by(Unfolder::default(), data)
+    }
+
+    /// The same by an unfolder that has a limit, and has served other payloads before.
+    ///
+    /// # Errors
+    /// As [`Payload::events`].
+    pub fn events_by<'r>(
+        &self,
+        unfolder: impl BorrowMut<Unfolder> + 'r,
+        data: impl BufRead + 'r,
+    ) -> Result<InnerEvents<'r>, PayloadError> {
         const ZSTD: u64 = 0;
         const NONE: u64 = 255;
+        let limit = unfolder.borrow().limit;
         let reader: Box<dyn Read + 'r> = match self.compression {
             ZSTD => Box::new(
-                StreamingDecoder::new_with_max_window_size(data, WINDOW_MAX)
+                StreamingDecoder::new_with_decoder(data, Borrowed(unfolder))
                     .map_err(std::io::Error::other)?,
             ),
             NONE => Box::new(data),
@@ -117,6 +137,7 @@ impl<'a> Payload<'a> {
         let declared = self.uncompressed_size.unwrap_or(MAX_UNCOMPRESSED);
         Ok(InnerEvents {
             reader,
+            limit,
             declared: declared.min(MAX_UNCOMPRESSED),
             offset: 0,
             held: Vec::new(),
@@ -125,9 +146,52 @@ impl<'a> Payload<'a> {
     }
 }
 
+/// Unfolds one payload after another. Its memory, up to the largest window that a frame may ask for,
+/// serves them all.
+pub struct Unfolder {
+    decoder: FrameDecoder,
+    /// The most that the next payload may unfold to, in bytes.
+    pub limit: u64,
+}
+
+impl Default for Unfolder {
+    fn default() -> Self {
+        let mut decoder = FrameDecoder::new();
+        decoder.set_max_window_size(WINDOW_MAX);
+        Self {
+            decoder,
+            limit: MAX_UNCOMPRESSED,
+        }
+    }
+}
+
+impl std::fmt::Debug for Unfolder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unfolder")
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The decoder of an unfolder, whoever owns that.
+struct Borrowed<U>(U);
+
+impl<U: BorrowMut<Unfolder>> Borrow<FrameDecoder> for Borrowed<U> {
+    fn borrow(&self) -> &FrameDecoder {
+        &self.0.borrow().decoder
+    }
+}
+
+impl<U: BorrowMut<Unfolder>> BorrowMut<FrameDecoder> for Borrowed<U> {
+    fn borrow_mut(&mut self) -> &mut FrameDecoder {
+        &mut self.0.borrow_mut().decoder
+    }
+}
+
 /// The events of a payload, in constant memory. They have no checksums.
 pub struct InnerEvents<'r> {
     reader: Box<dyn Read + 'r>,
+    limit: u64,
     declared: u64,
     offset: u64,
     held: Vec<u8>,
@@ -144,6 +208,12 @@ impl std::fmt::Debug for InnerEvents<'_> {
 }
 
 impl InnerEvents<'_> {
+    /// How much has been unfolded, in bytes.
+    #[must_use]
+    pub const fn unfolded(&self) -> u64 {
+        self.offset
+    }
+
     /// The next event; its offset counts from the start of the unfolded bytes. After an error there
     /// is none.
     ///
@@ -169,8 +239,12 @@ impl InnerEvents<'_> {
             let declared = self.declared;
             return Err(PayloadError::TooMuch { declared });
         }
-        self.read_body(&header, offset)?;
+        if end > self.limit {
+            return Err(PayloadError::OverLimit { limit: self.limit });
+        }
+        // Counted whatever becomes of it: it is unfolded from here on.
         self.offset = end;
+        self.read_body(&header, offset)?;
         self.ended = false;
         Ok(Some(EventView {
             offset,

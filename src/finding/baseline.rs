@@ -1,9 +1,10 @@
 //! Findings that are known and accepted for a time, from a TOML file.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use jiff::civil::Date;
 use serde::Deserialize;
 
@@ -15,13 +16,20 @@ use super::{Acceptance, Finding};
 #[derive(Debug, Default)]
 pub struct Baseline {
     entries: Vec<Entry>,
+    /// The entries' patterns, so many at once as one automaton holds. A finding is held against all
+    /// of them in one go: there may be as many findings as there are files.
+    patterns: Vec<GlobSet>,
+    /// Entries by what they say, letter by letter.
+    literal: HashMap<PathBuf, Vec<usize>>,
 }
+
+/// Patterns of one automaton.
+const TOGETHER: usize = 256;
 
 #[derive(Debug)]
 struct Entry {
     rule: RuleId,
     path: String,
-    matcher: GlobMatcher,
     acceptance: Acceptance,
     used: AtomicBool,
 }
@@ -57,14 +65,25 @@ impl Baseline {
     /// [`PolicyError`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, PolicyError> {
         let file: BaselineFile = from_toml(text, path)?;
-        let entries = file
-            .finding
-            .into_iter()
-            .enumerate()
-            .map(|(number, entry)| Entry::new(entry, number, path));
-        Ok(Self {
-            entries: entries.collect::<Result<_, _>>()?,
-        })
+        let mut baseline = Self::default();
+        let mut globs = Vec::new();
+        for (number, entry) in file.finding.into_iter().enumerate() {
+            let (entry, glob) = Entry::new(entry, number, path)?;
+            let literal = baseline.literal.entry(PathBuf::from(&entry.path));
+            literal.or_default().push(number);
+            baseline.entries.push(entry);
+            globs.push(glob);
+        }
+        for together in globs.chunks(TOGETHER) {
+            let mut set = GlobSetBuilder::new();
+            together.iter().cloned().for_each(|glob| {
+                set.add(glob);
+            });
+            let set = set.build();
+            let set = set.map_err(|error| bad_value(path, "finding.path", &error))?;
+            baseline.patterns.push(set);
+        }
+        Ok(baseline)
     }
 
     /// Marks a finding that is accepted on this day; says so in one whose acceptance has expired.
@@ -73,11 +92,16 @@ impl Baseline {
             return;
         }
         let text = PathBuf::from(finding.subject.name());
-        let fitting = |entry: &&Entry| {
-            entry.rule == finding.rule
-                && (entry.matcher.is_match(&text) || Path::new(&entry.path) == text)
-        };
-        let fitting: Vec<_> = self.entries.iter().filter(fitting).collect();
+        let mut fitting = self.literal.get(&text).cloned().unwrap_or_default();
+        for (number, set) in self.patterns.iter().enumerate() {
+            let first = number.saturating_mul(TOGETHER);
+            let matches = set.matches(&text).into_iter();
+            fitting.extend(matches.map(|at| at.saturating_add(first)));
+        }
+        fitting.sort_unstable();
+        fitting.dedup();
+        let fitting = fitting.iter().filter_map(|at| self.entries.get(*at));
+        let fitting: Vec<_> = fitting.filter(|it| it.rule == finding.rule).collect();
         for entry in &fitting {
             entry.used.store(true, Ordering::Relaxed);
         }
@@ -107,7 +131,7 @@ impl Baseline {
 }
 
 impl Entry {
-    fn new(entry: EntryFile, number: usize, path: &Path) -> Result<Self, PolicyError> {
+    fn new(entry: EntryFile, number: usize, path: &Path) -> Result<(Self, Glob), PolicyError> {
         let EntryFile {
             id,
             path: pattern,
@@ -136,13 +160,13 @@ impl Entry {
                 &"a date such as 2027-01-31 is expected",
             )
         })?;
-        Ok(Self {
+        let entry = Self {
             rule,
             path: pattern,
-            matcher: glob.compile_matcher(),
             acceptance: Acceptance { reason, expires },
             used: AtomicBool::new(false),
-        })
+        };
+        Ok((entry, glob))
     }
 }
 

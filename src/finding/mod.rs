@@ -9,6 +9,7 @@ pub use baseline::Baseline;
 pub use policy::{Policy, PolicyError};
 pub use rules::{Rule, RuleId, Severity};
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -105,7 +106,7 @@ pub enum Evidence {
         /// How many.
         length: u64,
         /// What they mean.
-        meaning: String,
+        meaning: Cow<'static, str>,
     },
     /// Something with a name that has a value, such as a server's variable.
     Value {
@@ -178,7 +179,14 @@ impl Finding {
         self
     }
 
-    pub(crate) fn seen_at(mut self, offset: u64, length: u64, meaning: impl Into<String>) -> Self {
+    pub(crate) fn seen_at(
+        mut self,
+        offset: u64,
+        length: u64,
+        meaning: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        // There may be as many findings as files: none has room that it does not need.
+        self.evidence.reserve_exact(1);
         self.evidence.push(Evidence::Bytes {
             offset,
             length,

@@ -29,6 +29,23 @@ pub fn list(url: &Path, page: &mut dyn FnMut(Vec<Entry>) -> bool) -> Result<(), 
     }
 }
 
+/// The same from answers that are there already, one for each page, for tests of what a store (of S3's
+/// protocol) may answer: no network is involved.
+///
+/// # Errors
+/// As [`list`].
+#[cfg(feature = "objects")]
+pub fn list_answers(
+    url: &Path,
+    answers: Vec<Vec<u8>>,
+    page: &mut dyn FnMut(Vec<Entry>) -> bool,
+) -> Result<(), TransferError> {
+    match ObjectUrl::of(url) {
+        Some(object) => super::objects::list_answers(url, &object, answers, page),
+        None => Ok(()),
+    }
+}
+
 /// Built without the feature `objects`, there is nothing to ask.
 ///
 /// # Errors

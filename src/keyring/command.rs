@@ -3,19 +3,22 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use super::abbreviated;
+use super::child::{Outcome, Running};
 use super::raw::{self, RawKeyError};
-use crate::bytes::read_full;
 use crate::log::key_id::{KeyId, KeyIdParts};
-use crate::secret::Secret32;
+use crate::secret::{PASSWORD_VARIABLES, Secret32};
 
 /// The most that is read from a command. A key takes under 100 bytes.
 pub const MAX_OUTPUT_BYTES: usize = 64 << 10;
+/// How long a command may take if nothing else is said.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a command gave no key. Nothing of its output is shown.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +66,20 @@ pub enum CommandError {
         /// How it ended.
         status: ExitStatus,
     },
+    /// It did not end in time.
+    #[error(
+        "{program}: was ended after {} s without a key for {id}; --key-command-timeout allows more. \
+         It cannot ask a terminal",
+        .limit.as_secs()
+    )]
+    Late {
+        /// The program.
+        program: String,
+        /// The key id it was asked for.
+        id: KeyId,
+        /// How long it may take.
+        limit: Duration,
+    },
     /// It ended well and printed nothing.
     #[error("{program}: printed nothing for key {id}; it should print the key, as hex or base64")]
     NoOutput {
@@ -93,12 +110,21 @@ pub enum CommandError {
 
 /// A command that prints the key for an id.
 ///
-/// It is run without a shell, without input, and once for each id; what it writes to its standard
-/// error is seen by the user.
+/// It is run without a shell, without input, without the variables that hold other passwords, for a
+/// limited time, and once for each id; what it writes to its standard error is seen by the user. It
+/// has a process group of its own, of which nothing is left when it has ended, or this process has
+/// by a signal ([`end_commands`](super::end_commands)). One that was too late is not asked again.
 pub struct KeyCommand {
     program: String,
     arguments: Vec<String>,
-    known: Mutex<HashMap<KeyId, Secret32>>,
+    timeout: Duration,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    keys: HashMap<KeyId, Secret32>,
+    was_late: bool,
 }
 
 impl KeyCommand {
@@ -119,8 +145,16 @@ impl KeyCommand {
         Ok(Self {
             program,
             arguments: words.collect(),
+            timeout: DEFAULT_TIMEOUT,
             known: Mutex::default(),
         })
+    }
+
+    /// Allows the program so long for each key.
+    #[must_use]
+    pub const fn within(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
     }
 
     /// The program's name, as it was given.
@@ -139,11 +173,16 @@ impl KeyCommand {
             .ok_or_else(|| CommandError::ForeignId { id: id.clone() })?;
         // Held while the program runs: two threads that need the same key ask for it once.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = known.get(id) {
+        if let Some(key) = known.keys.get(id) {
             return Ok(super::copy(key));
         }
-        let key = self.run(id, parts)?;
-        known.insert(id.clone(), super::copy(&key));
+        if known.was_late {
+            return Err(self.late(id));
+        }
+        let key = self.run(id, parts);
+        known.was_late = matches!(key, Err(CommandError::Late { .. }));
+        let key = key?;
+        known.keys.insert(id.clone(), super::copy(&key));
         Ok(key)
     }
 
@@ -159,34 +198,46 @@ impl KeyCommand {
         Ok(self.run(id, parts)? == before)
     }
 
+    fn late(&self, id: &KeyId) -> CommandError {
+        CommandError::Late {
+            program: self.program.clone(),
+            id: id.clone(),
+            limit: self.timeout,
+        }
+    }
+
     fn run(&self, id: &KeyId, parts: KeyIdParts<'_>) -> Result<Secret32, CommandError> {
         let program = || self.program.clone();
-        let mut child = Command::new(&self.program)
-            .args(
-                self.arguments
-                    .iter()
-                    .map(|argument| substitute(argument, id, parts)),
-            )
+        let mut command = Command::new(&self.program);
+        let arguments = self.arguments.iter();
+        command
+            .args(arguments.map(|argument| substitute(argument, id, parts)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .map_err(|source| CommandError::Start {
-                program: program(),
-                source,
-            })?;
-        let mut output = Zeroizing::new(vec![0; MAX_OUTPUT_BYTES.saturating_add(1)]);
-        let outcome = read_and_wait(&mut child, &mut output);
-        let (length, status) = outcome.map_err(|source| CommandError::Read {
+            .stderr(Stdio::inherit());
+        for variable in PASSWORD_VARIABLES {
+            command.env_remove(variable);
+        }
+        let running = Running::start(&mut command).map_err(|source| CommandError::Start {
             program: program(),
             source,
         })?;
-        if length > MAX_OUTPUT_BYTES {
-            return Err(CommandError::TooMuchOutput {
-                program: program(),
-                limit: MAX_OUTPUT_BYTES,
-            });
-        }
+        let mut output = Zeroizing::new(vec![0; MAX_OUTPUT_BYTES.saturating_add(1)]);
+        let outcome = running.output(&mut output, self.timeout);
+        let outcome = outcome.map_err(|source| CommandError::Read {
+            program: program(),
+            source,
+        })?;
+        let (length, status) = match outcome {
+            Outcome::Ended { length, status } => (length, status),
+            Outcome::Late => return Err(self.late(id)),
+            Outcome::TooMuch => {
+                return Err(CommandError::TooMuchOutput {
+                    program: program(),
+                    limit: MAX_OUTPUT_BYTES,
+                });
+            }
+        };
         if !status.success() {
             return Err(CommandError::Failed {
                 program: program(),
@@ -206,20 +257,6 @@ impl KeyCommand {
             },
         })
     }
-}
-
-/// Reads up to a buffer full and waits for the end; who prints more than that is stopped.
-fn read_and_wait(child: &mut Child, buffer: &mut [u8]) -> io::Result<(usize, ExitStatus)> {
-    let length = match child.stdout.take() {
-        Some(mut stdout) => read_full(&mut stdout, buffer),
-        None => Ok(0),
-    };
-    if !matches!(length, Ok(length) if length < buffer.len()) {
-        // It may have ended by itself in the meantime; then there is nothing to stop.
-        let _ = child.kill();
-    }
-    let status = child.wait()?;
-    Ok((length?, status))
 }
 
 /// All of an id's parts are of the server's form: letters, digits, `-` and `_`.

@@ -20,8 +20,9 @@ use crate::log::key_id::KeyId;
 use crate::mariadb::key_file::{self, MariadbKey, Unlock};
 use crate::secret::Secret32;
 
-/// The largest keyring that is read. A key takes under 200 bytes.
-pub const MAX_KEYRING_BYTES: u64 = 64 << 20;
+/// The largest keyring that is read: that of more than eighty thousand keys, of which each takes
+/// under 200 bytes there, and up to four times as much in memory.
+pub const MAX_KEYRING_BYTES: u64 = 16 << 20;
 
 /// The format of a keyring file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

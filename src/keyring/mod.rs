@@ -26,6 +26,7 @@
 //! ```
 
 pub mod binlog_server;
+mod child;
 mod choice;
 pub mod command;
 pub mod component;
@@ -44,7 +45,9 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
+pub use child::end_commands;
 pub use choice::{ChoiceError, NamedKey};
 pub use command::KeyCommand;
 pub use error::KeyringError;
@@ -216,7 +219,19 @@ impl Keyring {
     /// # Errors
     /// [`KeyringError::Command`] when the text cannot be split into a program and its arguments.
     pub fn set_key_command(&mut self, command: &str) -> Result<(), KeyringError> {
-        self.command = Some(KeyCommand::parse(command)?);
+        self.set_key_command_within(command, command::DEFAULT_TIMEOUT)
+    }
+
+    /// The same with the longest that the command may take for a key.
+    ///
+    /// # Errors
+    /// As [`Keyring::set_key_command`].
+    pub fn set_key_command_within(
+        &mut self,
+        command: &str,
+        timeout: Duration,
+    ) -> Result<(), KeyringError> {
+        self.command = Some(KeyCommand::parse(command)?.within(timeout));
         Ok(())
     }
 

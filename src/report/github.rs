@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::model::{FindingsView, SubjectEntry};
-use crate::text::unseen::is_unseen;
+use crate::text::unseen::{printable, printable_lines};
 
 /// Workflow commands, one for each finding that no baseline accepts, and the verdict.
 ///
@@ -23,14 +23,15 @@ pub fn findings(out: &mut dyn Write, report: &FindingsView<'_>) -> io::Result<()
         };
         let title = property(&format!("{} {}", finding.id, finding.title));
         let (place, about) = place(&finding.subject);
-        let message = format!("{about}{}\nRemedy: {}", finding.message, finding.remedy);
+        let message = format!("{about}{}", finding.message);
+        let message = format!("{}\nRemedy: {}", printable(&message), finding.remedy);
         writeln!(out, "::{command} {place}title={title}::{}", data(&message))?;
     }
     for failure in report.failures {
         writeln!(
             out,
             "::error title=binlogsec {command_name}::{}",
-            data(&failure.message)
+            data(&printable(&failure.message))
         )?;
     }
     writeln!(
@@ -50,23 +51,17 @@ fn place(subject: &SubjectEntry<'_>) -> (String, String) {
     (format!("file={},{line}", property(path)), String::new())
 }
 
-/// What a workflow command takes for its end, and other characters that a log viewer would obey.
+/// A text whose lines are our own, as a command's message: they come out as lines again.
 fn data(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '%' => escaped.push_str("%25"),
-            '\r' => escaped.push_str("%0D"),
-            '\n' => escaped.push_str("%0A"),
-            unseen if is_unseen(unseen) => escaped.extend(unseen.escape_default()),
-            other => escaped.push(other),
-        }
-    }
-    escaped
+    printable_lines(text)
+        .replace('%', "%25")
+        .replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+    data(&printable(text))
+        .replace(':', "%3A")
+        .replace(',', "%2C")
 }
 
 #[cfg(test)]
@@ -77,8 +72,8 @@ mod tests {
     fn no_name_can_forge_a_command() {
         assert_eq!(
             property("a,b:c\n::error::x%"),
-            "a%2Cb%3Ac%0A%3A%3Aerror%3A%3Ax%25"
+            "a%2Cb%3Ac\\n%3A%3Aerror%3A%3Ax%25"
         );
-        assert_eq!(data("\x1b[31m\u{202e}"), "\\u{1b}[31m\\u{202e}");
+        assert_eq!(data("\x1b[31m\u{202e}\r\n"), "\\u{1b}[31m\\u{202e}\\r%0A");
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::model::{FindingEntry, FindingsView};
-use crate::text::unseen::is_unseen;
+use crate::text::unseen::{printable, printable_lines};
 
 /// A test case for each finding, and one that passes for each rule without any. Findings that do
 /// not count are skipped cases.
@@ -76,13 +76,13 @@ fn case(out: &mut dyn Write, finding: &FindingEntry<'_>) -> io::Result<()> {
         "    <testcase classname=\"binlogsec.{id}\" name=\"{name}\">"
     )?;
     if finding.counts {
-        let mut details = format!("{}: {}\n", finding.title, finding.message);
+        let mut details = printable(&format!("{}: {}", finding.title, finding.message));
         for evidence in finding.evidence {
-            details.push_str(&format!("{}\n", evidence.text()));
+            details.push_str(&format!("\n{}", printable(&evidence.text())));
         }
-        details.push_str(&format!("remedy: {}", finding.remedy));
+        details.push_str(&format!("\nremedy: {}", finding.remedy));
         let severity = finding.severity;
-        let details = escaped(&details);
+        let details = escaped_lines(&details);
         writeln!(
             out,
             "      <failure type=\"{severity}\" message=\"{message}\">{details}</failure>"
@@ -97,11 +97,16 @@ fn case(out: &mut dyn Write, finding: &FindingEntry<'_>) -> io::Result<()> {
     writeln!(out, "    </testcase>")
 }
 
-/// For attributes and text alike. What XML 1.0 cannot hold, and what nobody sees, is shown as an
-/// escape.
+/// On one line, for attributes and text alike.
 fn escaped(text: &str) -> String {
+    escaped_lines(&printable(text))
+}
+
+/// The same of a text whose lines are our own. What XML 1.0 cannot hold, and what nobody sees, is shown
+/// as an escape.
+fn escaped_lines(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in printable_lines(text).chars() {
         match character {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
@@ -109,9 +114,7 @@ fn escaped(text: &str) -> String {
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&apos;"),
             '\n' => escaped.push_str("&#10;"),
-            forbidden if is_unseen(forbidden) || matches!(forbidden, '\u{fffe}' | '\u{ffff}') => {
-                escaped.extend(forbidden.escape_default());
-            }
+            forbidden @ ('\u{fffe}' | '\u{ffff}') => escaped.extend(forbidden.escape_default()),
             other => escaped.push(other),
         }
     }
@@ -125,12 +128,12 @@ mod tests {
     #[test]
     fn what_xml_cannot_hold_is_shown_as_an_escape() {
         assert_eq!(
-            escaped("<a b='c'>&\"\n"),
+            escaped_lines("<a b='c'>&\"\n"),
             "&lt;a b=&apos;c&apos;&gt;&amp;&quot;&#10;"
         );
         assert_eq!(
-            escaped("\0\x1b\u{85}\u{ffff}\u{202e}é"),
-            "\\u{0}\\u{1b}\\u{85}\\u{ffff}\\u{202e}é"
+            escaped("\0\x1b\u{85}\u{ffff}\u{202e}é\n"),
+            "\\u{0}\\u{1b}\\u{85}\\u{ffff}\\u{202e}é\\n"
         );
     }
 }

@@ -9,6 +9,7 @@ pub mod html;
 #[cfg(feature = "cli")]
 pub mod human;
 #[cfg(feature = "check")]
+pub mod json;
 pub mod junit;
 #[cfg(feature = "check")]
 pub mod markdown;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use super::model::{CheckReport, Verdict};
 use crate::finding::Severity;
 use crate::finding::rules::{self, Family};
+use crate::text::unseen::printable;
 
 const LAST_SUCCESS: &str = "binlogsec_check_last_success_timestamp_seconds";
 
@@ -26,6 +27,7 @@ pub fn check(out: &mut dyn Write, report: &CheckReport<'_>, times: Times) -> io:
     let summary = &report.summary;
     head(out, "binlogsec_check_logs", "Logs by kind.")?;
     for (kind, count) in &summary.by_kind {
+        let kind = label(kind);
         writeln!(out, "binlogsec_check_logs{{kind=\"{kind}\"}} {count}")?;
     }
     head(
@@ -34,6 +36,7 @@ pub fn check(out: &mut dyn Write, report: &CheckReport<'_>, times: Times) -> io:
         "Logs by what is known of their protection.",
     )?;
     for (status, count) in &summary.by_status {
+        let status = label(status);
         writeln!(
             out,
             "binlogsec_check_logs_by_status{{status=\"{status}\"}} {count}"
@@ -119,6 +122,11 @@ fn findings(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
         "binlogsec_check_findings_accepted {}",
         report.summary.findings.accepted
     )
+}
+
+/// A label's value. Those of shards' reports are texts of others.
+fn label(text: &str) -> String {
+    printable(text).replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 fn head(out: &mut dyn Write, name: &str, help: &str) -> io::Result<()> {

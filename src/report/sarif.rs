@@ -3,45 +3,80 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use super::json;
 use super::model::{FindingEntry, FindingsView};
 use crate::finding::{Evidence, Rule, RuleId, Severity, Subject};
 use crate::text::path_text;
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
-/// One run with all findings; those that a baseline accepts are suppressed.
+/// One run with all findings; those that a baseline accepts are suppressed. They are written one by
+/// one: there may be as many as there are files.
 ///
 /// # Errors
 /// What the writer answers.
 pub fn findings(out: &mut dyn Write, report: &FindingsView<'_>) -> io::Result<()> {
-    let index = |id: RuleId| report.rules.iter().position(|rule| rule.id == id);
     let notifications: Vec<_> = report
         .failures
         .iter()
         .map(|failure| json!({"level": "error", "message": {"text": failure.message}}))
         .collect();
-    let document = json!({
-        "$schema": SCHEMA,
-        "version": "2.1.0",
-        "runs": [{
-            "tool": {"driver": {
-                "name": "binlogsec",
-                "version": env!("CARGO_PKG_VERSION"),
-                "semanticVersion": env!("CARGO_PKG_VERSION"),
-                "rules": report.rules.iter().map(|it| rule(it)).collect::<Vec<_>>(),
-            }},
-            "invocations": [{
-                "executionSuccessful": report.failures.is_empty(),
-                "toolExecutionNotifications": notifications,
+    json::pretty(
+        out,
+        &Document {
+            schema: SCHEMA,
+            version: "2.1.0",
+            runs: [Run {
+                tool: json!({"driver": {
+                    "name": "binlogsec",
+                    "version": env!("CARGO_PKG_VERSION"),
+                    "semanticVersion": env!("CARGO_PKG_VERSION"),
+                    "rules": report.rules.iter().map(|it| rule(it)).collect::<Vec<_>>(),
+                }}),
+                invocations: json!([{
+                    "executionSuccessful": report.failures.is_empty(),
+                    "toolExecutionNotifications": notifications,
+                }]),
+                results: Results(report),
+                properties: json!({"summary": report.summary}),
             }],
-            "results": report.findings.iter().map(|it| result(it, index(it.source.rule))).collect::<Vec<_>>(),
-            "properties": {"summary": report.summary},
-        }],
-    });
-    serde_json::to_writer_pretty(&mut *out, &document)?;
-    writeln!(out)
+        },
+    )
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "$schema")]
+    schema: &'a str,
+    version: &'a str,
+    runs: [Run<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct Run<'a> {
+    tool: Value,
+    invocations: Value,
+    results: Results<'a>,
+    properties: Value,
+}
+
+/// The findings of a report, each made when it is written.
+struct Results<'a>(&'a FindingsView<'a>);
+
+impl Serialize for Results<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self(report) = self;
+        let index = |id: RuleId| report.rules.iter().position(|rule| rule.id == id);
+        to.collect_seq(
+            report
+                .findings
+                .iter()
+                .map(|finding| result(finding, index(finding.source.rule))),
+        )
+    }
 }
 
 fn rule(rule: &Rule) -> Value {

@@ -11,6 +11,7 @@
 
 pub(crate) mod checks;
 pub(crate) mod logs;
+pub(crate) mod measure;
 pub(crate) mod openssl;
 pub(crate) mod rotation;
 pub(crate) mod system;

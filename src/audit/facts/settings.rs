@@ -9,6 +9,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use super::server::Flavour;
+use crate::audit::sql::written;
 use crate::finding::rules::Language;
 use crate::finding::{Evidence, Remedy, Subject};
 use crate::text::path_text;
@@ -228,7 +229,7 @@ impl Settings {
         let quoted = if value.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             value.to_owned()
         } else {
-            format!("'{}'", value.replace('\'', "''"))
+            crate::audit::sql::quoted(value)
         };
         match (self.is_live(), has_persist) {
             (true, true) => Remedy {
@@ -249,7 +250,14 @@ impl Settings {
 pub fn option_lines(lines: &[&str]) -> Remedy {
     Remedy {
         language: Language::Options,
-        text: format!("[mysqld]\n{}", lines.join("\n")),
+        text: format!(
+            "[mysqld]\n{}",
+            lines
+                .iter()
+                .map(|line| written(line))
+                .collect::<Vec<_>>()
+                .join("\n")
+        ),
     }
 }
 

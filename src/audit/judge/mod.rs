@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 
 use super::facts::server::ServerFacts;
 use super::facts::settings::{Origin, Product, Setting, Settings};
+use super::sql;
+use crate::finding::rules::Language;
 use crate::finding::{Evidence, Finding, Remedy, RuleId, Severity, Subject};
 
 /// What judges come to.
@@ -32,6 +34,11 @@ impl Judgement {
         }
     }
 }
+
+/// In place of a remedy that cannot be shown as it would have to be written.
+const IN_WORDS: &str = "-- No statement can be shown: a name in it has characters that cannot be seen \
+                        (line ends, control characters, marks of direction). Give what has that name \
+                        another one first.";
 
 /// A finding but for its rule.
 #[derive(Debug)]
@@ -67,7 +74,14 @@ impl Found {
 
     /// In place of the rule's remedy.
     pub(super) fn remedied(mut self, remedy: Remedy) -> Self {
-        self.remedy = Some(remedy);
+        self.remedy = Some(if remedy.text.contains(sql::UNWRITABLE) {
+            Remedy {
+                language: Language::Sql,
+                text: IN_WORDS.to_owned(),
+            }
+        } else {
+            remedy
+        });
         self
     }
 

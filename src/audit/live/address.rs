@@ -12,7 +12,7 @@ use crate::audit::facts::server::Verification;
 const DEFAULT_PORT: u16 = 3306;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const PARAMETERS: &str = "ssl-mode, ssl-ca, ssl-cert, ssl-key, socket, password-file, login-path, \
-                          defaults-file, timeout";
+                          defaults-file, enable-cleartext-plugin, timeout";
 
 /// A server to be audited. It holds no password.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,11 @@ pub struct ServerAddress {
     pub login_path: Option<String>,
     /// Option file whose group `[client]` has user and password.
     pub defaults_file: Option<PathBuf>,
-    /// How long to wait for the server, each time.
+    /// Whether a server may have the password itself (`mysql_clear_password`), as accounts of PAM and
+    /// LDAP need it. Only one that has proved who it is gets it.
+    pub enable_cleartext_plugin: bool,
+    /// How long to wait for the server: to be logged in, and for each answer as a whole. All of it
+    /// together may take three times as long.
     pub timeout: Duration,
 }
 
@@ -180,6 +184,7 @@ impl Default for ServerAddress {
             password_file: None,
             login_path: None,
             defaults_file: None,
+            enable_cleartext_plugin: false,
             timeout: DEFAULT_TIMEOUT,
         }
     }
@@ -197,6 +202,7 @@ impl ServerAddress {
             "password-file" => self.password_file = Some(value.into()),
             "login-path" => self.login_path = Some(value),
             "defaults-file" => self.defaults_file = Some(value.into()),
+            "enable-cleartext-plugin" => self.enable_cleartext_plugin = switch(value)?,
             "timeout" => self.timeout = timeout(value)?,
             _ => {
                 return Err(AddressError::Parameter {
@@ -219,6 +225,13 @@ impl ServerAddress {
             (Some(_), None) => return unused("ssl-cert", "without ssl-key"),
             (None, Some(_)) => return unused("ssl-key", "without ssl-cert"),
             _ => {}
+        }
+        let is_verified = self.ssl_mode.verification() != Verification::None;
+        if self.enable_cleartext_plugin && !is_verified && self.socket.is_none() {
+            return unused(
+                "enable-cleartext-plugin",
+                "where the server does not prove who it is (ssl-mode=REQUIRED and DISABLED)",
+            );
         }
         let files = [("ssl-ca", &self.ssl_ca), ("ssl-cert", &self.ssl_cert)];
         match files.iter().find(|(_, file)| file.is_some()) {
@@ -293,6 +306,19 @@ fn ssl_mode(value: String) -> Result<SslMode, AddressError> {
     }
 }
 
+/// On or off, as the servers' own clients read it; the name alone means on.
+fn switch(value: String) -> Result<bool, AddressError> {
+    match &*value.to_ascii_uppercase() {
+        "" | "1" | "ON" | "TRUE" => Ok(true),
+        "0" | "OFF" | "FALSE" => Ok(false),
+        _ => Err(AddressError::Value {
+            name: "enable-cleartext-plugin",
+            value,
+            expected: "ON or OFF",
+        }),
+    }
+}
+
 fn timeout(value: String) -> Result<Duration, AddressError> {
     match value.parse() {
         Ok(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds)),
@@ -358,6 +384,7 @@ mod tests {
             ("mysql://host/?ssl_ca=x", "no parameter"),
             ("mysql://host/?ssl-mode=PREFERRED", "does not fall back"),
             ("mysql://host/?timeout=0", "seconds"),
+            ("mysql://host/?enable-cleartext-plugin=maybe", "ON or OFF"),
             ("mysql://h%ff/", "UTF-8"),
         ] {
             let error = text.parse::<ServerAddress>().unwrap_err();
@@ -373,6 +400,13 @@ mod tests {
             ("ssl-key=k", "ssl-key has no effect without ssl-cert"),
             ("ssl-cert=c", "ssl-cert has no effect without ssl-key"),
             ("ssl-mode=DISABLED&ssl-ca=c", "ssl-ca has no effect with"),
+            ("enable-cleartext-plugin&socket=s&ssl-mode=REQUIRED", ""),
+            ("enable-cleartext-plugin=1&ssl-mode=VERIFY_CA", ""),
+            ("enable-cleartext-plugin=off&ssl-mode=REQUIRED", ""),
+            (
+                "enable-cleartext-plugin&ssl-mode=REQUIRED",
+                "enable-cleartext-plugin has no effect where the server",
+            ),
             (
                 "ssl-mode=DISABLED&ssl-cert=c&ssl-key=k",
                 "ssl-cert has no effect with",

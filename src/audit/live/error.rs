@@ -88,6 +88,13 @@ pub enum Problem {
         /// Which method of authentication.
         plugin: String,
     },
+    /// The password itself is wanted, which a server gets on request only, and a known one alone.
+    #[error(
+        "the server wants the password itself (mysql_clear_password), as accounts of PAM and LDAP \
+         need it: if that is so, allow it by ?enable-cleartext-plugin=ON, with ssl-mode=VERIFY_CA or \
+         VERIFY_IDENTITY or through a socket"
+    )]
+    CleartextPlugin,
     /// It wants a method of authentication that is unknown here.
     #[error("the account uses the authentication plugin {plugin}, which is not supported here")]
     UnknownPlugin {
@@ -121,6 +128,14 @@ const DENIED: [u16; 6] = [
     1370, // a routine
     1698, // access, without a password
 ];
+
+/// So much of somebody else's text is shown, in bytes.
+const SHOWN: usize = 1 << 10;
+
+/// Somebody else's text, of which the beginning is enough.
+pub(super) fn shown(text: &str) -> String {
+    crate::bytes::beginning(text, SHOWN).into_owned()
+}
 
 impl Problem {
     pub(super) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Self {

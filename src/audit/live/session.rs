@@ -3,12 +3,9 @@
 //! Source of the packets' layout: the servers' "Client/Server Protocol" documentation;
 //! `mysql_common` reads and writes those that are more than text.
 
-use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
-use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
 
-use mysql_common::auth::plugins::{AuthProc, ChallengeResponsePlugin, Context, Response};
 use mysql_common::constants::CapabilityFlags;
 use mysql_common::io::ParseBuf;
 use mysql_common::packets::{
@@ -19,18 +16,33 @@ use mysql_common::proto::MySerialize;
 use zeroize::Zeroizing;
 
 use super::address::{ServerAddress, SslMode};
-use super::error::Problem;
-use super::tls::{self, TlsStream};
+use super::error::{Problem, shown};
+use super::login::{Clear, Login, Method, capabilities};
+use super::tls;
+use super::wire::{Duplex, Stream, Timed};
 use crate::audit::facts::server::{ConnectionFacts, Verification};
+use crate::bytes::beginning;
 
 /// The answers of an audit are small; a server that sends more is none.
 const LARGEST_PACKET: u32 = 16 << 20;
-/// Of one statement: lists of logs and accounts are the longest.
-const MOST_ROWS: usize = 1_000_000;
+/// Of a greeting, a step of logging in, the head of an answer, a column.
+const LARGEST_SMALL_PACKET: u32 = 64 << 10;
 /// What servers allow in a table.
 const MOST_COLUMNS: u64 = 4096;
-/// Of all rows of one statement together.
-const MOST_BYTES: usize = 256 << 20;
+/// What all that a server answers may take in memory here, whatever it takes on its way: a field
+/// without a value is a byte there. A hundred thousand logs, or ten thousand accounts.
+const MOST_MEMORY: usize = 16 << 20;
+/// Of one field, so much is looked at: nothing that an audit asks for is as long.
+const LARGEST_FIELD: usize = 64 << 10;
+/// An audit has some fifteen statements for MySQL and one more for each of MariaDB's logs. All of
+/// them together may take so many times as long as one.
+const SESSION_IN_TIMEOUTS: u32 = 3;
+/// How often a server may change its mind about the method of authentication: honest ones do once.
+const MOST_SWITCHES: usize = 3;
+/// Packets of a server on the way to its consent. Honest ones send three.
+const MOST_STEPS: usize = 16;
+/// For saying goodbye.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 const UTF8MB4: u8 = 45;
 const COM_QUIT: u8 = 0x01;
 const COM_QUERY: u8 = 0x03;
@@ -45,41 +57,6 @@ pub(super) struct Answer {
     pub(super) rows: Vec<Row>,
 }
 
-/// Somewhere to send packets to.
-enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream>),
-    Socket(UnixStream),
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.read(buffer),
-            Self::Tls(stream) => stream.read(buffer),
-            Self::Socket(stream) => stream.read(buffer),
-        }
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(stream) => stream.write(bytes),
-            Self::Tls(stream) => stream.write(bytes),
-            Self::Socket(stream) => stream.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(stream) => stream.flush(),
-            Self::Tls(stream) => stream.flush(),
-            Self::Socket(stream) => stream.flush(),
-        }
-    }
-}
-
 /// An open session.
 pub(super) struct Session {
     stream: Stream,
@@ -87,25 +64,45 @@ pub(super) struct Session {
     verified: Verification,
     version: String,
     logged_in: bool,
-}
-
-/// Who asks. Not printable.
-pub(super) struct Login<'a> {
-    pub(super) user: &'a str,
-    pub(super) password: &'a [u8],
+    /// For one answer as a whole.
+    timeout: Duration,
+    /// By when everything must be done.
+    end: Instant,
+    /// What is left of [`MOST_MEMORY`].
+    memory: usize,
 }
 
 impl Session {
-    /// Connects and logs in.
+    /// Connects and logs in, all of it within one timeout.
     pub(super) fn open(address: &ServerAddress, login: &Login<'_>) -> Result<Self, Problem> {
+        let deadline = after(Instant::now(), address.timeout);
+        let stream = Timed::connect(address, deadline)?;
+        Self::start(stream, address, login)
+    }
+
+    /// Logs in over a connection that is there already.
+    pub(super) fn over(
+        connection: Box<dyn Duplex>,
+        address: &ServerAddress,
+        login: &Login<'_>,
+    ) -> Result<Self, Problem> {
+        let deadline = after(Instant::now(), address.timeout);
+        Self::start(Timed::given(connection, deadline), address, login)
+    }
+
+    fn start(stream: Timed, address: &ServerAddress, login: &Login<'_>) -> Result<Self, Problem> {
+        let whole = address.timeout.saturating_mul(SESSION_IN_TIMEOUTS);
         let mut session = Self {
-            stream: connect(address)?,
+            stream: Stream::Clear(stream),
             sequence: 0,
             verified: Verification::None,
             version: String::new(),
             logged_in: false,
+            timeout: address.timeout,
+            end: after(Instant::now(), whole),
+            memory: MOST_MEMORY,
         };
-        let greeting = session.receive("reading its greeting")?;
+        let greeting = session.receive_small("reading its greeting")?;
         refused(&greeting, "connecting")?;
         if !has_usual_challenge(&greeting) {
             return Err(Problem::Protocol {
@@ -113,12 +110,17 @@ impl Session {
             });
         }
         let greeting: HandshakePacket<'_> = parsed(&greeting, (), "no greeting of version 10")?;
-        session.version = greeting.server_version_str().into_owned();
+        session.version = shown(&greeting.server_version_str());
         let capabilities = capabilities(greeting.capabilities());
         if address.socket.is_none() && address.ssl_mode != SslMode::Disabled {
             session = session.encrypt(address, &greeting)?;
         }
-        session.log_in(login, &greeting, capabilities)?;
+        session.log_in(
+            login,
+            &greeting,
+            capabilities,
+            address.enable_cleartext_plugin,
+        )?;
         session.logged_in = true;
         Ok(session)
     }
@@ -138,7 +140,7 @@ impl Session {
         let version = tls.and_then(|tls| tls.protocol_version());
         let cipher = tls.and_then(|tls| tls.negotiated_cipher_suite());
         ConnectionFacts {
-            socket: matches!(self.stream, Stream::Socket(_)),
+            socket: self.stream.is_socket(),
             tls_version: version.map(|version| match version {
                 rustls::ProtocolVersion::TLSv1_3 => "TLSv1.3".to_owned(),
                 rustls::ProtocolVersion::TLSv1_2 => "TLSv1.2".to_owned(),
@@ -149,13 +151,15 @@ impl Session {
         }
     }
 
-    /// Runs one statement and reads all its rows.
+    /// Runs one statement and reads all its rows, within one timeout.
     pub(super) fn query(&mut self, statement: &str) -> Result<Answer, Problem> {
+        let deadline = after(Instant::now(), self.timeout);
+        self.stream.set_deadline(deadline.min(self.end));
         self.sequence = 0;
         self.send(&[&[COM_QUERY], statement.as_bytes()].concat())?;
-        let head = self.receive("waiting for an answer")?;
+        let head = self.receive_small("waiting for an answer")?;
         refused(&head, statement)?;
-        let columns = match head.first() {
+        let count = match head.first() {
             Some(0x00) => return Ok(Answer::default()),
             // The server asks for a file of ours: no statement of an audit wants that.
             Some(0xfb) | None => {
@@ -165,35 +169,58 @@ impl Session {
             }
             Some(_) => length(&mut ParseBuf(&head)).ok_or(CUT)?,
         };
-        if columns > MOST_COLUMNS {
+        if count > MOST_COLUMNS {
             return Err(Problem::Protocol {
                 problem: "more columns than a table may have",
             });
         }
-        let mut answer = Answer::default();
-        for _ in 0..columns {
-            let packet = self.receive("reading columns")?;
-            let column: Column = parsed(&packet, (), "no column where one was announced")?;
-            answer.columns.push(column.name_str().into_owned());
-        }
-        self.receive("reading columns")?; // what ends them
-        let mut bytes = 0_usize;
+        let mut answer = Answer {
+            columns: self.columns(count)?,
+            rows: Vec::new(),
+        };
         loop {
-            let packet = self.receive("reading rows")?;
+            let packet = self.receive("reading rows", LARGEST_PACKET)?;
             refused(&packet, statement)?;
             if packet.first() == Some(&0xfe) && packet.len() < 9 {
                 return Ok(answer);
             }
-            bytes = bytes.saturating_add(packet.len());
-            if answer.rows.len() >= MOST_ROWS || bytes > MOST_BYTES {
-                return Err(Problem::Protocol {
-                    problem: "rows without an end",
-                });
-            }
-            answer
-                .rows
-                .push(row(&packet, answer.columns.len()).ok_or(CUT)?);
+            // Charged before it is made: each field costs a place here, whatever it costs there.
+            let places = answer
+                .columns
+                .len()
+                .saturating_mul(size_of::<Option<String>>());
+            let places = places.saturating_add(size_of::<Row>());
+            self.charge(places.saturating_add(packet.len()))?;
+            let row = row(&packet, answer.columns.len()).ok_or(CUT)?;
+            // Bytes that are no text take more than they did.
+            let texts = row.iter().flatten().map(String::len);
+            let texts = texts.fold(0, usize::saturating_add);
+            self.charge(texts.saturating_sub(packet.len()))?;
+            answer.rows.push(row);
         }
+    }
+
+    /// The names of an answer's columns, and what ends them.
+    fn columns(&mut self, count: u64) -> Result<Vec<String>, Problem> {
+        let mut columns = Vec::new();
+        for _ in 0..count {
+            let packet = self.receive_small("reading columns")?;
+            let column: Column = parsed(&packet, (), "no column where one was announced")?;
+            let name = column.name_str().into_owned();
+            self.charge(name.len().saturating_add(size_of::<String>()))?;
+            columns.push(name);
+        }
+        self.receive_small("reading columns")?;
+        Ok(columns)
+    }
+
+    /// Counts what an answer takes here.
+    fn charge(&mut self, bytes: usize) -> Result<(), Problem> {
+        let left = self.memory.checked_sub(bytes);
+        self.memory = left.ok_or(Problem::Protocol {
+            problem: "rows without an end",
+        })?;
+        Ok(())
     }
 
     fn encrypt(
@@ -211,10 +238,10 @@ impl Session {
         let mut request = Vec::new();
         SslRequest::new(flags, LARGEST_PACKET, UTF8MB4).serialize(&mut request);
         self.send(&request)?;
-        let Stream::Plain(socket) = &self.stream else {
+        let Stream::Clear(socket) = &self.stream else {
             return Err(Problem::NoTls);
         };
-        let socket = socket.try_clone().map_err(Problem::Connect)?;
+        let socket = socket.duplicate().map_err(Problem::Connect)?;
         let stream = tls::negotiate(socket, address)?;
         self.stream = Stream::Tls(Box::new(stream));
         self.verified = address.ssl_mode.verification();
@@ -226,33 +253,24 @@ impl Session {
         login: &Login<'_>,
         greeting: &HandshakePacket<'_>,
         mut flags: CapabilityFlags,
+        is_clear_wanted: bool,
     ) -> Result<(), Problem> {
         if matches!(self.stream, Stream::Tls(_)) {
             flags |= CapabilityFlags::CLIENT_SSL;
         }
+        let clear = self.clear(is_clear_wanted);
         let mut scramble = greeting.nonce();
         let plugin = match greeting.auth_plugin() {
             // One that this client does not know: the server asks for the account's own anyway.
             None | Some(AuthPlugin::Other(_)) => AuthPlugin::MysqlNativePassword,
             Some(plugin) => plugin.into_owned(),
         };
-        let mut method = Method::new(&plugin, self.is_private())?;
+        let mut method = Method::new(&plugin, clear)?;
         let first = method.answer(login, &scramble, &scramble)?;
-        let mut response = Zeroizing::new(Vec::new());
-        HandshakeResponse::new(
-            Some(first.as_ref().map_or(&[][..], |answer| answer)),
-            (8, 0, 0),
-            Some(login.user.as_bytes()),
-            None::<&[u8]>,
-            Some(plugin),
-            flags,
-            None,
-            LARGEST_PACKET,
-        )
-        .serialize(&mut response);
-        self.send(&response)?;
-        loop {
-            let packet = self.receive("logging in")?;
+        self.send(&response(login, first.as_ref(), plugin, flags))?;
+        let mut switches = 0_usize;
+        for _ in 0..MOST_STEPS {
+            let packet = self.receive_small("logging in")?;
             refused(&packet, "logging in")?;
             let answer = match packet.split_first() {
                 Some((0x00, _)) => return Ok(()),
@@ -261,11 +279,13 @@ impl Session {
                         plugin: "mysql_old_password".to_owned(),
                     });
                 }
+                Some((0xfe, _)) if switches >= MOST_SWITCHES => break,
                 Some((0xfe, _)) => {
+                    switches = switches.saturating_add(1);
                     let switch: AuthSwitchRequest<'_> =
                         parsed(&packet, (), "a broken change of methods")?;
                     scramble = switch.plugin_data().to_vec();
-                    method = Method::new(&switch.auth_plugin(), self.is_private())?;
+                    method = Method::new(&switch.auth_plugin(), clear)?;
                     method.answer(login, &scramble, &scramble)?
                 }
                 Some((0x01, challenge)) => method.answer(login, &scramble, challenge)?,
@@ -279,11 +299,19 @@ impl Session {
                 self.send(&answer)?;
             }
         }
+        Err(Problem::Protocol {
+            problem: "logging in without an end",
+        })
     }
 
-    /// Whether nobody on the way can read what is sent.
-    const fn is_private(&self) -> bool {
-        matches!(self.stream, Stream::Tls(_) | Stream::Socket(_))
+    /// What may be sent so that whoever answers can read it.
+    fn clear(&self, is_wanted: bool) -> Clear {
+        let is_socket = self.stream.is_socket();
+        Clear {
+            is_private: is_socket || matches!(self.stream, Stream::Tls(_)),
+            is_known: is_socket || self.verified != Verification::None,
+            is_wanted,
+        }
     }
 
     fn send(&mut self, payload: &[u8]) -> Result<(), Problem> {
@@ -304,7 +332,12 @@ impl Session {
         self.stream.flush().map_err(Problem::io("sending"))
     }
 
-    fn receive(&mut self, doing: &'static str) -> Result<Vec<u8>, Problem> {
+    /// A packet where none of an honest server is large.
+    fn receive_small(&mut self, doing: &'static str) -> Result<Vec<u8>, Problem> {
+        self.receive(doing, LARGEST_SMALL_PACKET)
+    }
+
+    fn receive(&mut self, doing: &'static str, largest: u32) -> Result<Vec<u8>, Problem> {
         let mut payload = Vec::new();
         loop {
             let mut head = [0; 4];
@@ -316,9 +349,9 @@ impl Session {
             let length = u32::from_le_bytes([low, middle, high, 0]);
             let more = length == 0xff_ffff;
             let so_far = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-            if so_far.saturating_add(length) > LARGEST_PACKET {
+            if so_far.saturating_add(length) > largest {
                 return Err(Problem::Protocol {
-                    problem: "a packet larger than 16 MiB",
+                    problem: "a packet larger than any that belongs there",
                 });
             }
             let length = usize::try_from(length).unwrap_or(usize::MAX);
@@ -342,6 +375,7 @@ impl Drop for Session {
             return;
         }
         self.sequence = 0;
+        self.stream.set_deadline(after(Instant::now(), LAST_WORDS));
         // Without it the server would log an aborted connection.
         let _ = self.send(&[COM_QUIT]);
         if let Stream::Tls(stream) = &mut self.stream {
@@ -351,137 +385,37 @@ impl Drop for Session {
     }
 }
 
+/// A moment later; at the end of all time, a year.
+fn after(now: Instant, wait: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 86_400);
+    now.checked_add(wait.min(YEAR)).unwrap_or(now)
+}
+
+/// The answer to the greeting.
+fn response(
+    login: &Login<'_>,
+    first: Option<&Zeroizing<Vec<u8>>>,
+    plugin: AuthPlugin<'_>,
+    flags: CapabilityFlags,
+) -> Zeroizing<Vec<u8>> {
+    let mut response = Zeroizing::new(Vec::new());
+    HandshakeResponse::new(
+        Some(first.map_or(&[][..], |answer| answer)),
+        (8, 0, 0),
+        Some(login.user.as_bytes()),
+        None::<&[u8]>,
+        Some(plugin),
+        flags,
+        None,
+        LARGEST_PACKET,
+    )
+    .serialize(&mut response);
+    response
+}
+
 const CUT: Problem = Problem::Protocol {
     problem: "a packet that ends too early",
 };
-
-fn connect(address: &ServerAddress) -> Result<Stream, Problem> {
-    let limit = Some(address.timeout);
-    if let Some(path) = &address.socket {
-        let stream = UnixStream::connect(path).map_err(Problem::Connect)?;
-        stream.set_read_timeout(limit).map_err(Problem::Connect)?;
-        stream.set_write_timeout(limit).map_err(Problem::Connect)?;
-        return Ok(Stream::Socket(stream));
-    }
-    let stream = connect_to_any(address, address.timeout)?;
-    stream.set_read_timeout(limit).map_err(Problem::Connect)?;
-    stream.set_write_timeout(limit).map_err(Problem::Connect)?;
-    stream.set_nodelay(true).map_err(Problem::Connect)?;
-    Ok(Stream::Plain(stream))
-}
-
-/// A name may have several addresses, such as `localhost`.
-fn connect_to_any(address: &ServerAddress, limit: Duration) -> Result<TcpStream, Problem> {
-    let place = (address.host.as_str(), address.port_or_default());
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for place in place.to_socket_addrs().map_err(Problem::Connect)? {
-        match TcpStream::connect_timeout(&place, limit) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(Problem::Connect(last))
-}
-
-fn capabilities(of_server: CapabilityFlags) -> CapabilityFlags {
-    let wanted = CapabilityFlags::CLIENT_LONG_PASSWORD
-        | CapabilityFlags::CLIENT_PROTOCOL_41
-        | CapabilityFlags::CLIENT_SECURE_CONNECTION
-        | CapabilityFlags::CLIENT_TRANSACTIONS
-        | CapabilityFlags::CLIENT_PLUGIN_AUTH
-        | CapabilityFlags::CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA;
-    wanted & of_server
-}
-
-/// One method of authentication, step by step.
-struct Method {
-    steps: AuthProc,
-    name: String,
-    private: bool,
-}
-
-impl Method {
-    fn new(plugin: &AuthPlugin<'_>, private: bool) -> Result<Self, Problem> {
-        let name = String::from_utf8_lossy(plugin.as_bytes()).into_owned();
-        match plugin {
-            // Its hash is worth the password.
-            AuthPlugin::MysqlOldPassword | AuthPlugin::Parsec => {
-                return Err(Problem::UnknownPlugin { plugin: name });
-            }
-            AuthPlugin::MysqlClearPassword if !private => {
-                return Err(Problem::PasswordInTheClear { plugin: name });
-            }
-            _ => {}
-        }
-        let steps = AuthProc::init(plugin).map_err(|_| Problem::UnknownPlugin {
-            plugin: name.clone(),
-        })?;
-        Ok(Self {
-            steps,
-            name,
-            private,
-        })
-    }
-
-    fn answer(
-        &mut self,
-        login: &Login<'_>,
-        scramble: &[u8],
-        challenge: &[u8],
-    ) -> Result<Option<Zeroizing<Vec<u8>>>, Problem> {
-        let context = Conversation {
-            password: login.password,
-            scramble,
-            private: self.private,
-        };
-        let response = self
-            .steps
-            .run(context, challenge)
-            .map_err(|_| Problem::Protocol {
-                problem: "a step of logging in that does not belong there",
-            })?;
-        let (Response::Next { packet } | Response::Last { packet }) = response;
-        let packet = packet.map(Zeroizing::new);
-        // One byte asks for the server's key, to wrap the password for whoever sent that key.
-        let by_key = ["caching_sha2_password", "sha256_password"].contains(&&*self.name);
-        if by_key && !self.private && matches!(packet.as_deref().map(Vec::as_slice), Some([1 | 2]))
-        {
-            return Err(Problem::PasswordInTheClear {
-                plugin: self.name.clone(),
-            });
-        }
-        Ok(packet)
-    }
-}
-
-struct Conversation<'a> {
-    password: &'a [u8],
-    scramble: &'a [u8],
-    private: bool,
-}
-
-impl Context for Conversation<'_> {
-    fn pass(&self) -> &[u8] {
-        self.password
-    }
-
-    fn is_ipc_transport(&self) -> bool {
-        false
-    }
-
-    // A socket is as private as TLS; of the two, all methods know TLS.
-    fn is_tls_transport(&self) -> bool {
-        self.private
-    }
-
-    fn scramble(&self) -> &[u8] {
-        self.scramble
-    }
-
-    fn server_key_pem(&self) -> Option<&[u8]> {
-        None
-    }
-}
 
 /// Whether a greeting is whole up to the length of its challenge, and that is one. `mysql_common`
 /// computes with it before it looks.
@@ -509,9 +443,9 @@ fn refused(packet: &[u8], doing: &str) -> Result<(), Problem> {
         return Err(CUT);
     };
     Err(Problem::Server {
-        doing: doing.to_owned(),
+        doing: shown(doing),
         code: error.error_code(),
-        message: error.message_str().into_owned(),
+        message: shown(&error.message_str()),
     })
 }
 
@@ -538,7 +472,8 @@ fn field(rest: &mut ParseBuf<'_>) -> Option<Option<String>> {
     let size = usize::try_from(length(rest)?).ok()?;
     let (text, after) = rest.0.split_at_checked(size)?;
     rest.0 = after;
-    Some(Some(String::from_utf8_lossy(text).into_owned()))
+    let text = String::from_utf8_lossy(text);
+    Some(Some(beginning(&text, LARGEST_FIELD).into_owned()))
 }
 
 /// A length-encoded integer.

@@ -1,6 +1,5 @@
 //! TLS to a server: verified unless the user said otherwise.
 
-use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,12 +17,13 @@ use rustls::{
 
 use super::address::{ServerAddress, SslMode};
 use super::error::Problem;
+use super::wire::Timed;
 
 /// An encrypted connection.
-pub(super) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
+pub(super) type TlsStream = StreamOwned<ClientConnection, Timed>;
 
 /// Negotiates, so that a certificate that is not good enough ends it here.
-pub(super) fn negotiate(socket: TcpStream, address: &ServerAddress) -> Result<TlsStream, Problem> {
+pub(super) fn negotiate(socket: Timed, address: &ServerAddress) -> Result<TlsStream, Problem> {
     let config = config(address)?;
     let name = ServerName::try_from(address.host.clone()).map_err(|_| Problem::Tls {
         advice: format!(
@@ -192,10 +192,9 @@ fn handshake_failure(error: std::io::Error, address: &ServerAddress) -> Problem 
         .and_then(|inner| inner.downcast_ref::<rustls::Error>())
     {
         Some(inner) => failure(inner.clone(), address),
-        None => Problem::Io {
-            doing: "negotiating TLS (a server of TLS 1.1 and older closes it there)",
-            source: error,
-        },
+        None => {
+            Problem::io("negotiating TLS (a server of TLS 1.1 and older closes it there)")(error)
+        }
     }
 }
 

@@ -14,20 +14,20 @@ use object_store::azure::{
 };
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
-    ReqwestConnector,
 };
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::list::PaginatedListStore;
 use object_store::multipart::MultipartStore;
 use object_store::{
     BackoffConfig, ClientConfigKey, ClientOptions, HeaderValue, ObjectStore, RetryConfig,
 };
 
-use super::refused;
+use super::{refused, transport};
 use crate::io::TransferError;
 use crate::io::location::{ObjectUrl, Scheme};
 
 /// The longest answer to one request, a window of a log for one, on a slow line.
-const TIMEOUT: &str = "120 seconds";
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// How often one request is sent again, and for how long: then the store is down.
 const RETRIES: usize = 8;
 const RETRY_TIME: Duration = Duration::from_secs(150);
@@ -39,6 +39,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub(super) struct Store {
     pub(super) objects: Arc<dyn ObjectStore>,
     pub(super) multipart: Arc<dyn MultipartStore>,
+    pub(super) pages: Arc<dyn PaginatedListStore>,
+    /// How long one answer may take.
+    pub(super) timeout: Duration,
     /// Whether the end of an upload in parts takes a condition. Google's documentation rules that
     /// out ("Preconditions are not supported in the requests").
     pub(super) ends_on_condition: bool,
@@ -67,39 +70,85 @@ impl Store {
     }
 }
 
+/// A variable of the environment that is no time.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{variable}={value:?} is no time: a number with its unit is expected, such as 8s, 500ms or 2m"
+)]
+struct BadTime {
+    variable: String,
+    value: String,
+}
+
+/// Looks at all times that the environment sets for a kind of store, and gives that of one answer.
+fn timeout(prefix: &str) -> Result<Duration, object_store::Error> {
+    let mut timeout = TIMEOUT;
+    for (name, value) in std::env::vars_os() {
+        let Some(setting) = name.to_str().and_then(|name| name.strip_prefix(prefix)) else {
+            continue;
+        };
+        if !["TIMEOUT", "_INTERVAL"]
+            .iter()
+            .any(|end| setting.ends_with(end))
+        {
+            continue;
+        }
+        let value = value.to_string_lossy();
+        let time = humantime::parse_duration(&value).ok();
+        let Some(time) = time.filter(|time| !time.is_zero()) else {
+            let bad = BadTime {
+                variable: name.to_string_lossy().into_owned(),
+                value: crate::bytes::beginning(&value, 100).into_owned(),
+            };
+            return Err(object_store::Error::Generic {
+                store: "environment",
+                source: Box::new(bad),
+            });
+        };
+        if setting == "TIMEOUT" {
+            timeout = time;
+        }
+    }
+    Ok(timeout)
+}
+
 fn connect(url: &ObjectUrl) -> Result<Store, object_store::Error> {
     // Of the two that there could be, the one that is compiled in. It may be set already.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let timeout = timeout(match url.scheme {
+        Scheme::S3 => "AWS_",
+        Scheme::Gs => "GOOGLE_",
+        Scheme::Az => "AZURE_",
+    })?;
     let patient = Patient::default();
     // The builders have no trait in common.
     macro_rules! client {
-        ($builder:expr, $bucket:ident, $key:ident, $timeout:literal) => {{
-            let mut builder = $builder
+        ($builder:expr, $bucket:ident, $key:ident) => {
+            $builder
                 .$bucket(&url.bucket)
                 .with_retry(retry())
-                .with_http_connector(patient.clone());
-            if std::env::var_os($timeout).is_none() {
-                builder = builder.with_config($key::Client(ClientConfigKey::Timeout), TIMEOUT);
-            }
-            builder.build()?
-        }};
+                .with_http_connector(patient.clone())
+                .with_config(
+                    $key::Client(ClientConfigKey::Timeout),
+                    humantime::format_duration(timeout).to_string(),
+                )
+                .build()?
+        };
     }
-    Ok(match url.scheme {
-        Scheme::S3 => both(
+    let store = match url.scheme {
+        Scheme::S3 => Store::new(
             client!(
                 AmazonS3Builder::from_env(),
                 with_bucket_name,
-                AmazonS3ConfigKey,
-                "AWS_TIMEOUT"
+                AmazonS3ConfigKey
             ),
             true,
         ),
-        Scheme::Gs => both(
+        Scheme::Gs => Store::new(
             client!(
                 GoogleCloudStorageBuilder::from_env(),
                 with_bucket_name,
-                GoogleConfigKey,
-                "GOOGLE_TIMEOUT"
+                GoogleConfigKey
             ),
             false,
         ),
@@ -107,21 +156,72 @@ fn connect(url: &ObjectUrl) -> Result<Store, object_store::Error> {
             let store = client!(
                 MicrosoftAzureBuilder::from_env(),
                 with_container_name,
-                AzureConfigKey,
-                "AZURE_TIMEOUT"
+                AzureConfigKey
             );
             let _ = patient.azure.set(Arc::clone(store.credentials()));
-            both(store, true)
+            Store::new(store, true)
         }
-    })
+    };
+    Ok(Store { timeout, ..store })
 }
 
-fn both<S: ObjectStore + MultipartStore>(store: S, ends_on_condition: bool) -> Store {
-    let store = Arc::new(store);
-    Store {
-        objects: Arc::clone(&store) as Arc<dyn ObjectStore>,
-        multipart: store,
-        ends_on_condition,
+impl Store {
+    fn new<S>(store: S, ends_on_condition: bool) -> Self
+    where
+        S: ObjectStore + MultipartStore + PaginatedListStore,
+    {
+        let store = Arc::new(store);
+        Self {
+            objects: Arc::clone(&store) as Arc<dyn ObjectStore>,
+            multipart: Arc::clone(&store) as Arc<dyn MultipartStore>,
+            pages: store,
+            timeout: TIMEOUT,
+            ends_on_condition,
+        }
+    }
+
+    /// One that gives these answers, one after another, without a network.
+    pub(super) fn answering(answers: Vec<Vec<u8>>) -> Result<Self, object_store::Error> {
+        let mut answers = answers;
+        answers.reverse();
+        let store = AmazonS3Builder::new()
+            .with_bucket_name("bucket")
+            .with_region("region")
+            .with_access_key_id("nobody")
+            .with_secret_access_key("nothing")
+            .with_retry(RetryConfig {
+                max_retries: 0,
+                ..retry()
+            })
+            .with_http_connector(Prepared {
+                answers: Arc::new(Mutex::new(answers)),
+            })
+            .build()?;
+        Ok(Self::new(store, true))
+    }
+}
+
+/// Answers that are there already.
+#[derive(Debug, Clone)]
+struct Prepared {
+    /// The next one last.
+    answers: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl HttpConnector for Prepared {
+    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+        Ok(HttpClient::new(PatientClient {
+            client: Box::new(self.clone()),
+            azure: Arc::default(),
+        }))
+    }
+}
+
+#[async_trait::async_trait]
+impl HttpService for Prepared {
+    async fn call(&self, _: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(HttpResponse::new(answers.pop().unwrap_or_default().into()))
     }
 }
 
@@ -167,7 +267,7 @@ struct Patient {
 impl HttpConnector for Patient {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         Ok(HttpClient::new(PatientClient {
-            client: ReqwestConnector::default().connect(options)?,
+            client: Box::new(transport::client(options)?),
             azure: Arc::clone(&self.azure),
         }))
     }
@@ -175,7 +275,7 @@ impl HttpConnector for Patient {
 
 #[derive(Debug)]
 struct PatientClient {
-    client: HttpClient,
+    client: Box<dyn HttpService>,
     azure: Arc<OnceLock<AzureCredentialProvider>>,
 }
 
@@ -227,7 +327,7 @@ impl HttpService for PatientClient {
             let added = self.add(precondition, &mut request).await;
             added.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
         }
-        let response = self.client.execute(request).await?;
+        let response = transport::exchange(&*self.client, request).await?;
         if matches!(response.status().as_u16(), 429 | 503)
             && let Some(wait) = asked_wait(&response)
         {

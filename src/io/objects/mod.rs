@@ -6,9 +6,10 @@
 mod client;
 mod list;
 mod object;
+mod transport;
 mod upload;
 
-pub(super) use list::list;
+pub(super) use list::{list, list_answers};
 pub(super) use object::Object;
 pub(super) use object_store::UpdateVersion;
 pub(super) use upload::{Condition, Upload, abort_all};
@@ -87,13 +88,19 @@ impl std::fmt::Display for Refusal {
             ),
             Error::Generic { source, .. }
             | Error::PermissionDenied { source, .. }
-            | Error::Unauthenticated { source, .. } => f.write_str(&whole(&**source)),
-            other => other.fmt(f),
+            | Error::Unauthenticated { source, .. } => f.write_str(&shown(&whole(&**source))),
+            other => f.write_str(&shown(&other.to_string())),
         }
     }
 }
 
 impl std::error::Error for Refusal {}
+
+/// What a store says, in part: it may say anything.
+fn shown(text: &str) -> std::borrow::Cow<'_, str> {
+    const SHOWN: usize = 2 << 10;
+    crate::bytes::beginning(text, SHOWN)
+}
 
 /// An error and what is behind it, down to why a connection failed. Many of the crates' errors
 /// repeat their source, or say so little as "builder error".

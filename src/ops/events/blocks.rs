@@ -82,7 +82,7 @@ impl<'a> Scanner<'a> {
             walker,
             stop_position: filter.stop_position,
             is_strange,
-            context: Context::new(),
+            context: Context::new(source.file_length()),
             tables: Tables::default(),
             stopped: None,
             ended: false,

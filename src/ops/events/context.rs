@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::TableName;
 use crate::event::event_type;
 use crate::event::gtid::{TransactionId, TransactionStart};
+use crate::event::payload::Payload;
 use crate::event::table_map::{Column, TableMap};
 use crate::event::transaction::Progress;
 use crate::event::walker::EventView;
@@ -101,6 +102,13 @@ impl KnownMaps {
     }
 }
 
+/// The most that the payloads of one log may unfold to together: this, and so many times the log's
+/// own length. Servers' logs unfold to a few times their length; a forged one of half a MiB could
+/// keep a reader busy for as long as it likes.
+const UNFOLDED_AT_LEAST: u64 = 4 << 30;
+/// See [`UNFOLDED_AT_LEAST`].
+const UNFOLDED_BY_LENGTH: u64 = 64;
+
 /// Where in a transaction an event is.
 #[derive(Debug, Clone)]
 pub(super) struct Context {
@@ -109,16 +117,38 @@ pub(super) struct Context {
     progress: Progress,
     /// Time of the transaction's first event.
     began: Option<u32>,
+    /// Bytes to which the payloads that are still to come may unfold.
+    may_unfold: u64,
+    /// Bytes to which the payload may unfold that was entered last.
+    allowed: u64,
 }
 
 impl Context {
     /// At the start of a walk: in a transaction or not, nothing has told yet.
-    pub(super) const fn new() -> Self {
+    pub(super) const fn new(file_length: u64) -> Self {
+        let by_length = file_length.saturating_mul(UNFOLDED_BY_LENGTH);
         Self {
             transaction: None,
             progress: Progress::Unknown,
             began: None,
+            may_unfold: UNFOLDED_AT_LEAST.saturating_add(by_length),
+            allowed: 0,
         }
+    }
+
+    /// Bytes to which the payload may unfold that was entered last.
+    pub(super) const fn allowed(&self) -> u64 {
+        self.allowed
+    }
+
+    /// Takes what a payload says that it unfolds to from what all of them may. It unfolds to no more
+    /// than it says; one that does not say so may take all that is left.
+    fn enter_payload(&mut self, event: &EventView<'_>) {
+        let said = Payload::parse(event.body()).ok();
+        let wanted = said.and_then(|payload| payload.uncompressed_size);
+        let wanted = wanted.unwrap_or(self.may_unfold);
+        self.allowed = if wanted <= self.may_unfold { wanted } else { 0 };
+        self.may_unfold = self.may_unfold.saturating_sub(self.allowed);
     }
 
     /// What an event makes of it, before the event is looked at. The transaction that begins, if one
@@ -131,6 +161,9 @@ impl Context {
         let before = self.progress;
         self.progress = before.after(event);
         let begins = event_type::begins_transaction(event.header.event_type);
+        if event.header.event_type == event_type::TRANSACTION_PAYLOAD && !damaged {
+            self.enter_payload(event);
+        }
         // Without GTIDs it begins with BEGIN.
         let opens = before == Progress::Outside && self.progress.is_unfinished();
         if begins || opens {

@@ -8,7 +8,7 @@ use super::{EventFilter, EventRecord, IsStrange, Listed, Receiver, Summary, summ
 use crate::error::Error;
 use crate::event::event_type;
 use crate::event::gtid::TransactionStart;
-use crate::event::payload::{Payload, PayloadError};
+use crate::event::payload::{InnerEvents, Payload, PayloadError, Unfolder};
 use crate::event::walker::EventView;
 use crate::walk::{PartReader, PlainSource};
 
@@ -18,6 +18,7 @@ pub(super) struct Lister<'a> {
     filter: &'a EventFilter,
     is_strange: &'a IsStrange<'a>,
     known: KnownMaps,
+    unfolder: Unfolder,
 }
 
 impl<'a> Lister<'a> {
@@ -31,6 +32,7 @@ impl<'a> Lister<'a> {
             filter,
             is_strange,
             known: KnownMaps::default(),
+            unfolder: Unfolder::default(),
         }
     }
 
@@ -84,8 +86,11 @@ impl Listing<'_, '_, '_, '_> {
         // A payload that cannot be unfolded is damage, not the end of the listing.
         match result {
             Ok(()) => Ok(()),
-            Err(Inner::Payload(error)) => {
-                let _ = error;
+            Err(Inner::Payload(PayloadError::OverLimit { .. })) => {
+                self.listed.left_folded = self.listed.left_folded.saturating_add(1);
+                Ok(())
+            }
+            Err(Inner::Payload(_)) => {
                 self.listed.damaged = self.listed.damaged.saturating_add(1);
                 Ok(())
             }
@@ -95,19 +100,42 @@ impl Listing<'_, '_, '_, '_> {
 
     fn inner_events(&mut self, event: &EventView<'_>) -> Result<(), Inner> {
         let payload = Payload::parse(event.body()).map_err(PayloadError::from)?;
+        let limit = self.context.allowed();
+        if limit == 0 && payload.uncompressed_size != Some(0) {
+            return Err(PayloadError::OverLimit { limit }.into());
+        }
+        // Lent to the payload, and back in its place when that is read.
+        let mut unfolder = std::mem::take(&mut self.lister.unfolder);
+        unfolder.limit = limit;
+        let read = self.inner_events_by(&mut unfolder, event, &payload);
+        self.lister.unfolder = unfolder;
+        read
+    }
+
+    fn inner_events_by(
+        &mut self,
+        unfolder: &mut Unfolder,
+        event: &EventView<'_>,
+        payload: &Payload<'_>,
+    ) -> Result<(), Inner> {
         let part;
         let mut inner = if event.is_whole() {
-            payload.events(payload.data)?
+            payload.events_by(unfolder, payload.data)?
         } else {
             let head = crate::event::header::LENGTH.saturating_add(payload.data_offset);
             let start = event
                 .offset
                 .saturating_add(u64::try_from(head).unwrap_or(0));
             part = PartReader::new(self.lister.source, start, event.end());
-            payload.events(BufReader::with_capacity(crate::io::pipeline::CHUNK, part))?
+            let data = BufReader::with_capacity(crate::io::pipeline::CHUNK, part);
+            payload.events_by(unfolder, data)?
         };
+        self.list_inner(&mut inner, event.offset)
+    }
+
+    fn list_inner(&mut self, inner: &mut InnerEvents<'_>, position: u64) -> Result<(), Inner> {
         while let Some(view) = inner.next_event()? {
-            self.record(&view, Some(event.offset), (false, None))
+            self.record(&view, Some(position), (false, None))
                 .map_err(Inner::Other)?;
         }
         Ok(())

@@ -62,6 +62,9 @@ pub struct Listed {
     /// Events with a wrong checksum or a header that cannot be one, and payloads that could not be
     /// unfolded.
     pub damaged: u64,
+    /// Payloads that were not unfolded to their end, as those of the log came to more than it can
+    /// honestly have.
+    pub left_folded: u64,
     /// Why the log could not be read to its end.
     pub stopped: Option<Stop>,
     /// Whether that is how a log ends whose server is writing it or crashed.
@@ -74,6 +77,7 @@ impl Listed {
         self.events = self.events.saturating_add(part.events);
         self.listed = self.listed.saturating_add(part.listed);
         self.damaged = self.damaged.saturating_add(part.damaged);
+        self.left_folded = self.left_folded.saturating_add(part.left_folded);
     }
 }
 

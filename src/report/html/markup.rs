@@ -1,20 +1,23 @@
 //! Text within markup.
 
-use crate::text::unseen::is_unseen;
+use crate::text::unseen::{printable, printable_lines};
 
-/// For text and attributes alike. Characters that a page would obey or cannot hold are shown as
-/// escapes; so are those that nobody sees.
+/// On one line, for text and attributes alike. Characters that a page would obey or cannot hold are
+/// shown as escapes; so are those that nobody sees.
 pub(super) fn escaped(text: &str) -> String {
+    escaped_lines(&printable(text))
+}
+
+/// The same of a text whose lines are our own.
+pub(super) fn escaped_lines(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in printable_lines(text).chars() {
         match character {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            '\n' => escaped.push('\n'),
-            unseen if is_unseen(unseen) => escaped.extend(unseen.escape_unicode()),
             other => escaped.push(other),
         }
     }

@@ -7,7 +7,7 @@ mod topology;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
-use self::markup::escaped;
+use self::markup::{escaped, escaped_lines};
 use super::model::{AuditReport, FindingEntry, Verdict};
 use crate::audit::facts::certificate::CertificateFacts;
 use crate::audit::topology::Topology;
@@ -224,7 +224,11 @@ fn entry(page: &mut String, finding: &FindingEntry<'_>, with_remedy: bool) -> fm
 }
 
 fn remedy(page: &mut String, finding: &FindingEntry<'_>) -> fmt::Result {
-    writeln!(page, "<pre><code>{}</code></pre>", escaped(&finding.remedy))
+    writeln!(
+        page,
+        "<pre><code>{}</code></pre>",
+        escaped_lines(&finding.remedy)
+    )
 }
 
 fn plural(count: usize, noun: &str) -> String {

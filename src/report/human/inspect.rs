@@ -37,7 +37,8 @@ pub fn inspect(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {
         problems(out, &report.files)?;
         writeln!(out)?;
     }
-    writeln!(out, "{}", inspect_summary(&report.summary))
+    let summary = inspect_summary(&report.summary);
+    writeln!(out, "{}", table::printable(&summary))
 }
 
 fn inspect_row(file: &LogEntry) -> Vec<Cell> {

@@ -48,7 +48,7 @@ fn key(file: &LogEntry) -> Option<String> {
 /// A line for a file that came with an index or a directory and was passed over.
 fn left_out(out: &mut dyn Write, path: Option<&str>, reason: Option<&str>) -> io::Result<()> {
     let path = table::printable(path.unwrap_or_default());
-    let reason = reason.unwrap_or_default();
+    let reason = table::printable(reason.unwrap_or_default());
     writeln!(out, "{DIM}left out {path}: {reason}{DIM:#}")
 }
 

@@ -64,11 +64,14 @@ fn damages(out: &mut dyn Write, file: &VerifyEntry) -> io::Result<()> {
     const SHOWN: usize = 10;
     let path = printable(&file.path);
     for damage in file.damages.iter().take(SHOWN) {
-        let what = damage.event_type.as_deref().unwrap_or("no event");
+        let what = printable(damage.event_type.as_deref().unwrap_or("no event"));
         writeln!(
             out,
             "{BAD}damaged{BAD:#} {path}: file offset {}, plain offset {}, after {} events, {what}: {}",
-            damage.file_offset, damage.plain_offset, damage.events_before, damage.reason
+            damage.file_offset,
+            damage.plain_offset,
+            damage.events_before,
+            printable(&damage.reason)
         )?;
     }
     let shown = u64::try_from(file.damages.len().min(SHOWN)).unwrap_or(0);

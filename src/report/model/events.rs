@@ -217,6 +217,8 @@ pub struct EventsEnd {
     pub listed: u64,
     /// Events, or payloads, that are damaged.
     pub damaged: u64,
+    /// Payloads that were not listed to their end.
+    pub left_folded: u64,
     /// Why the log could not be read to its end.
     pub stopped: Option<String>,
     /// Whether that is how a log ends that was never closed.
