@@ -8,8 +8,8 @@ pub mod github;
 pub mod html;
 #[cfg(feature = "cli")]
 pub mod human;
-#[cfg(feature = "check")]
 pub mod json;
+#[cfg(feature = "check")]
 pub mod junit;
 #[cfg(feature = "check")]
 pub mod markdown;
