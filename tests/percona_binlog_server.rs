@@ -4,13 +4,15 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::string_slice
 )]
 
 mod common;
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -504,6 +506,30 @@ fn check_proves_them_with_a_key_and_takes_plaintext_for_what_it_is() {
     assert!(rules(&report).contains(&"BLS011".to_owned()), "{report}");
 }
 
+/// OpenSSL, or the mode by hand, gives the same file key.
+fn assert_wraps(envelope: &Value, cipher: &str, key: &[u8], file_key: &[u8]) {
+    let digits = |name: &str| envelope[name].as_str().unwrap_or_default().to_owned();
+    let option = format!("-{}", cipher.to_lowercase());
+    if cipher.ends_with("GCM") {
+        let nonce = unhex(&digits("iv_hex"));
+        let (data, tag) = gcm(key, &nonce, file_key);
+        assert_eq!(
+            (hex(&data), hex(&tag)),
+            (digits("data_hex"), digits("tag_hex"))
+        );
+    } else {
+        let (key, iv) = (hex(key), digits("iv_hex"));
+        let mut arguments = vec!["enc", "-d", &option, "-nopad", "-K", &key];
+        arguments.extend(if iv.is_empty() {
+            vec![]
+        } else {
+            vec!["-iv", &iv]
+        });
+        assert_eq!(openssl(&arguments, &unhex(&digits("data_hex"))), file_key);
+        assert!(envelope.get("tag_hex").is_none());
+    }
+}
+
 #[test]
 fn rekey_rewraps_the_file_key_and_keeps_all_else() {
     if !is_here() {
@@ -552,34 +578,10 @@ fn rekey_rewraps_the_file_key_and_keeps_all_else() {
             (mode, std::fs::read(archive.log()).unwrap() == log),
             (0o640, true)
         );
-        // OpenSSL, or the mode by hand, gives the same file key.
         let after: Value =
             serde_json::from_slice(&std::fs::read(archive.sidecar()).unwrap()).unwrap();
         let envelope = &after["encryption"]["file_key_envelope"];
-        let digits = |name: &str| envelope[name].as_str().unwrap_or_default().to_owned();
-        let option = format!("-{}", new_cipher.to_lowercase());
-        let key = bytes(77, length);
-        if new_cipher.ends_with("GCM") {
-            let nonce = unhex(&digits("iv_hex"));
-            let (data, tag) = gcm(&key, &nonce, &bytes(200, 32));
-            assert_eq!(
-                (hex(&data), hex(&tag)),
-                (digits("data_hex"), digits("tag_hex"))
-            );
-        } else {
-            let (key, iv) = (hex(&key), digits("iv_hex"));
-            let mut arguments = vec!["enc", "-d", &option, "-nopad", "-K", &key];
-            arguments.extend(if iv.is_empty() {
-                vec![]
-            } else {
-                vec!["-iv", &iv]
-            });
-            assert_eq!(
-                openssl(&arguments, &unhex(&digits("data_hex"))),
-                bytes(200, 32)
-            );
-            assert!(envelope.get("tag_hex").is_none());
-        }
+        assert_wraps(envelope, new_cipher, &bytes(77, length), &bytes(200, 32));
         let mut expected: Value = serde_json::from_slice(&before).unwrap();
         expected["encryption"]["file_key_envelope"] = envelope.clone();
         assert_eq!(after, expected, "all else is as it was");
@@ -717,5 +719,4 @@ fn a_keyring_that_the_server_would_refuse_is_refused_without_a_word_of_its_keys(
         .unwrap();
     let message = String::from_utf8(add.stderr).unwrap();
     assert!(message.contains("Percona Binlog Server"), "{message}");
-    let _ = Path::new("");
 }

@@ -244,8 +244,7 @@ impl Listing {
         let (out, colour): (Box<dyn Write>, bool) = if args.stats {
             (Box::new(terminal.out()), true)
         } else {
-            let (out, colour) = terminal.plain_out();
-            (Box::new(out), colour)
+            terminal.plain_out(args.format == ListFormat::Text)
         };
         let mut out = io::BufWriter::with_capacity(64 << 10, out);
         match args.format {

@@ -46,14 +46,21 @@ impl Terminal {
     }
 
     /// Standard output as it is, for what is written much of at once, and whether it may have
-    /// colours: nothing takes them out again.
-    pub(crate) fn plain_out(&self) -> (impl Write + use<>, bool) {
-        let stream = io::stdout().lock();
+    /// colours: nothing takes them out again. A terminal gets what is not `printable` without what
+    /// it would obey.
+    pub(crate) fn plain_out(&self, printable: bool) -> (Box<dyn Write>, bool) {
+        let stdout = io::stdout().lock();
+        if !printable && stdout.is_terminal() {
+            return (
+                Box::new(stream(stdout, anstream::ColorChoice::Never)),
+                false,
+            );
+        }
         let color = match self.color {
-            anstream::ColorChoice::Auto => AutoStream::choice(&stream),
+            anstream::ColorChoice::Auto => AutoStream::choice(&stdout),
             other => other,
         };
-        (stream, color != anstream::ColorChoice::Never)
+        (Box::new(stdout), color != anstream::ColorChoice::Never)
     }
 
     /// Standard error, for reports when standard output carries a log.

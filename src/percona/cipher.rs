@@ -195,7 +195,7 @@ impl Cipher {
         encrypt: bool,
     ) -> Result<(), WrapError> {
         self.check("an IV", self.iv_length(), iv.len())?;
-        if matches!(self.mode, Mode::Ecb | Mode::Cbc) && bytes.len() % BLOCK != 0 {
+        if matches!(self.mode, Mode::Ecb | Mode::Cbc) && !bytes.len().is_multiple_of(BLOCK) {
             return Err(WrapError::Blocks {
                 cipher: self,
                 available: bytes.len(),
@@ -249,7 +249,7 @@ where
         return Applied::NoKey;
     };
     if mode == Mode::Gcm {
-        return gcm(AesGcm::<C, U12>::from(cipher), (iv, bytes, tag), encrypt);
+        return gcm(&AesGcm::<C, U12>::from(cipher), (iv, bytes, tag), encrypt);
     }
     let mut chain = [0; BLOCK];
     xor(&mut chain, iv);
@@ -284,7 +284,7 @@ where
     Applied::Done
 }
 
-fn gcm<A>(cipher: A, (iv, bytes, tag): (&[u8], &mut [u8], &mut [u8]), encrypt: bool) -> Applied
+fn gcm<A>(cipher: &A, (iv, bytes, tag): (&[u8], &mut [u8], &mut [u8]), encrypt: bool) -> Applied
 where
     A: AeadInOut<NonceSize = U12, TagSize = aes::cipher::consts::U16>,
 {
