@@ -29,15 +29,8 @@ pub enum OptionFileError {
     #[error(transparent)]
     Transfer(#[from] TransferError),
     /// Inclusions lead to more files than any server has.
-    #[error(
-        "{}: with it, inclusions come to more than {MOST_FILES} option files: name the one that is \
-         meant, or include fewer",
-        path.display()
-    )]
-    TooMany {
-        /// The first one too many.
-        path: PathBuf,
-    },
+    #[error("{}: inclusions come to more than {MOST_FILES} option files", .0.display())]
+    TooMany(PathBuf),
     /// A line that the server would refuse.
     #[error("{}: line {line}: {problem}", path.display())]
     Syntax {
@@ -226,15 +219,13 @@ impl Reader {
 
     fn file(&mut self, path: &Path, depth: usize) -> Result<(), OptionFileError> {
         self.files = self.files.saturating_add(1);
-        let too_large = || std::io::Error::from(ErrorKind::FileTooLarge);
         let source = FileSource::open(path)?;
         if self.files > MOST_FILES {
-            return Err(OptionFileError::TooMany {
-                path: path.to_owned(),
-            });
+            return Err(OptionFileError::TooMany(path.to_owned()));
         }
         if source.length() > LARGEST_FILE {
-            return Err(TransferError::at(path, "read the option file")(too_large()).into());
+            let too_large = TransferError::at(path, "read the option file");
+            return Err(too_large(ErrorKind::FileTooLarge.into()).into());
         }
         let metadata = path
             .metadata()
