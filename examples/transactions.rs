@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             name: Some(name), ..
         } = &event.summary
         {
-            tables.insert(name.clone());
+            tables.insert(TableName::clone(name));
         } else if event_type::begins_transaction(event.event_type) {
             count_pairs(&std::mem::take(&mut tables), &mut pairs);
         }
