@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::model::EventEntry;
-use crate::text::unseen::{is_unseen, printable};
+use crate::text::unseen::{is_harmless, printable};
 
 /// The columns, in order.
 const COLUMNS: [&str; 17] = [
@@ -41,10 +41,10 @@ fn cell(text: &str, is_safe: bool) -> Cow<'_, str> {
     let is_formula = is_safe && text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     if is_formula {
         Cow::Owned(format!("'{}", printable(text)))
-    } else if text.contains(is_unseen) {
-        Cow::Owned(printable(text))
-    } else {
+    } else if is_harmless(text) {
         Cow::Borrowed(text)
+    } else {
+        Cow::Owned(printable(text))
     }
 }
 

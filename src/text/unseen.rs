@@ -42,6 +42,14 @@ fn is_command_line(line: &str) -> bool {
     after.is_some_and(|after| after.starts_with(|first: char| first.is_ascii_alphabetic()))
 }
 
+/// Whether a text can be shown as it is. Quick, and never wrong where it says yes.
+#[must_use]
+pub fn is_harmless(text: &str) -> bool {
+    let may_be_command = text.contains("##") || text.contains("::");
+    !may_be_command
+        && (text.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) || !text.contains(is_unseen))
+}
+
 /// The text on one line, with every such character as an escape (`\n`, `\u{202e}`), and so the first
 /// one of what a runner would take for a command, wherever in a line this text stands.
 #[must_use]
@@ -90,6 +98,7 @@ mod tests {
             ("###vso[z##teamcity[", "#\\u{23}#vso[z\\u{23}#teamcity["),
         ] {
             assert_eq!(printable(text), expected);
+            assert!(!is_harmless(text) || text == expected);
             assert!(!printable(text).chars().any(is_unseen));
         }
     }

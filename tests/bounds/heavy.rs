@@ -176,7 +176,9 @@ fn payloads_of_one_log_unfold_to_no_more_than_an_honest_logs_together() {
     );
     assert_eq!(partial.code, Some(2), "{}", partial.stderr);
     assert!(
-        partial.stderr.contains("were not listed to their end"),
+        partial
+            .stderr
+            .contains("compressed transactions were not listed"),
         "{}",
         partial.stderr
     );

@@ -109,6 +109,9 @@ const UNFOLDED_AT_LEAST: u64 = 4 << 30;
 /// See [`UNFOLDED_AT_LEAST`].
 const UNFOLDED_BY_LENGTH: u64 = 64;
 
+/// What a payload may unfold to that does not say to how much it does.
+const UNSAID: u64 = 512 << 20;
+
 /// Where in a transaction an event is.
 #[derive(Debug, Clone)]
 pub(super) struct Context {
@@ -142,11 +145,11 @@ impl Context {
     }
 
     /// Takes what a payload says that it unfolds to from what all of them may. It unfolds to no more
-    /// than it says; one that does not say so may take all that is left.
+    /// than it says; servers always say it.
     fn enter_payload(&mut self, event: &EventView<'_>) {
         let said = Payload::parse(event.body()).ok();
         let wanted = said.and_then(|payload| payload.uncompressed_size);
-        let wanted = wanted.unwrap_or(self.may_unfold);
+        let wanted = wanted.unwrap_or(UNSAID);
         self.allowed = if wanted <= self.may_unfold { wanted } else { 0 };
         self.may_unfold = self.may_unfold.saturating_sub(self.allowed);
     }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use super::{BAD, DIM, GOOD, PLAIN, plural, size, time};
 use crate::report::model::{EventEntry, MinuteEntry, StatsReport};
 use crate::report::table::{self, Cell, printable};
+use crate::text::unseen::is_harmless;
 
 /// So many characters of a statement fit a line.
 const STATEMENT_SHOWN: usize = 100;
@@ -196,7 +197,7 @@ fn summary(out: &mut Vec<u8>, entry: &EventEntry<'_>) {
 
 /// Text without anything unseen; as it is, where that shows at a glance.
 fn visible(out: &mut Vec<u8>, text: &str) {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+    if is_harmless(text) {
         out.extend_from_slice(text.as_bytes());
     } else {
         out.extend_from_slice(printable(text).as_bytes());
