@@ -82,23 +82,26 @@ pub(super) fn fate(
 ) -> Fate {
     let begun = Instant::now();
     loop {
-        let fate = fate_now(keyring, id_now);
-        if fate != Fate::Unknown || begun.elapsed() >= patience {
+        // The header first: a key that is in the keyring after that was there when it was read.
+        let id = id_now();
+        let watch = id.map(|id| KeyWatch::new(keyring, id));
+        let fate = watch
+            .as_ref()
+            .map_or(Fate::Unknown, |it| fate_now(it, id_now));
+        // Where no keyring knows the server, there is nothing to wait for.
+        let is_vain = watch.is_some_and(|watch| watch.is_blind());
+        if fate != Fate::Unknown || is_vain || begun.elapsed() >= patience {
             return fate;
         }
         std::thread::sleep(PAUSE);
     }
 }
 
-fn fate_now(keyring: &Keyring, id_now: &dyn Fn() -> Option<KeyId>) -> Fate {
-    // The header first: a key that is in the keyring after that was there when the header was read.
-    let Some(id) = id_now() else {
-        return Fate::Unknown;
-    };
-    match KeyWatch::new(keyring, id.clone()).standing() {
+fn fate_now(watch: &KeyWatch<'_>, id_now: &dyn Fn() -> Option<KeyId>) -> Fate {
+    match watch.standing() {
         Standing::Stays => Fate::Stays,
         // Unless the server has written another header meanwhile, and has purged this key then.
-        Standing::Missing if id_now() == Some(id) => Fate::Lost,
+        Standing::Missing if id_now().as_ref() == Some(watch.id()) => Fate::Lost,
         Standing::Missing | Standing::Unsettled => Fate::Unknown,
     }
 }
