@@ -161,20 +161,20 @@ fn fate_of(log: &Path, rule: Rule<'_>) -> Result<Fate, Error> {
 fn has_content_of(log: &Path, plain: &FileSource, keyring: &Keyring) -> Result<bool, Error> {
     let log = OpenLog::new(FileSource::glance(log)?, keyring)?;
     let read = |offset, buffer: &mut [u8]| log.read_at(offset, buffer);
-    Ok(log.plain_length() == plain.length() && is_content(plain, &read)?)
+    Ok(log.plain_length() == plain.length() && is_content(plain, read)?)
 }
 
 /// Whether a file has the very bytes of the plaintext.
 fn is_the_same(log: &Path, plain: &FileSource) -> Result<bool, Error> {
     let source = FileSource::glance(log)?;
     let read = |offset, buffer: &mut [u8]| source.read_at(offset, buffer);
-    Ok(source.length() == plain.length() && is_content(plain, &read)?)
+    Ok(source.length() == plain.length() && is_content(plain, read)?)
 }
 
 /// Whether `read` gives what the plaintext has, up to its end.
 fn is_content(
     plain: &FileSource,
-    read: &dyn Fn(u64, &mut [u8]) -> Result<usize, TransferError>,
+    read: impl Fn(u64, &mut [u8]) -> Result<usize, TransferError>,
 ) -> Result<bool, Error> {
     const PIECE: usize = 1 << 20;
     let (mut one, mut other) = (vec![0; PIECE], vec![0; PIECE]);
