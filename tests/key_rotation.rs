@@ -24,6 +24,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 const ENCRYPT: &str = "encrypt --in-place binlog.index --keyring keyring -j1 --format json";
+/// A command that has not ended in this time waits for something.
+const ENOUGH: Duration = Duration::from_millis(800);
 const KEY: &str = "MySQLReplicationKey_2bc92730-e533-11f1-b7bc-02fc00000001_3";
 
 /// Logs of a server that has turned encryption on: the last one, which it writes, is encrypted.
@@ -102,6 +104,17 @@ impl Stopped {
         self.strace.wait_with_output().unwrap()
     }
 
+    /// Goes on, and lets `other` come as soon as the command waits for it, or at its end.
+    fn go_on_until(mut self, other: impl FnOnce()) -> Output {
+        kill_process(self.id, Signal::CONT).unwrap();
+        let started = Instant::now();
+        while self.strace.try_wait().unwrap().is_none() && started.elapsed() < ENOUGH {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        other();
+        self.strace.wait_with_output().unwrap()
+    }
+
     fn kill(self) {
         kill_process(self.id, Signal::KILL).unwrap();
         self.strace.wait_with_output().unwrap();
@@ -138,6 +151,8 @@ fn interleave(
         7,
         10,
         14,
+        // The header of the oldest log is read, and not written yet.
+        total - 4,
         total - 3,
         total - 2,
         total - 1,
@@ -154,8 +169,7 @@ fn interleave(
                 };
                 let mut server = Rotation::new(workdir.at(), &keyring, 3);
                 server.go(steps);
-                let output = stopped.go_on();
-                server.finish();
+                let output = stopped.go_on_until(|| server.finish());
                 check(&workdir, &output, &place);
             }
         }
@@ -176,10 +190,9 @@ fn no_log_is_lost_whenever_the_server_rotates_its_key() {
             Some(2 | 3) => {
                 // At the very first look the server may have removed the number in use.
                 let no_number = said.contains("no entry says which key is in use");
-                assert!(
-                    no_number || said.contains("which may not stay"),
-                    "{place}: {said}"
-                );
+                let is_said =
+                    said.contains("which may not stay") || said.contains("the run was stopped at");
+                assert!(no_number || is_said, "{place}: {said}");
                 stopped += 1;
             }
             other => panic!("{place}: {other:?}: {said}"),
@@ -201,7 +214,7 @@ fn no_log_is_lost_when_the_run_is_killed_while_the_key_is_rotated() {
         return;
     }
     let total = Rotation::steps(4);
-    let mut put_back = 0;
+    let mut let_go = 0;
     for (calls, times) in [
         ("linkat", 2),
         ("rename,renameat,renameat2", 1),
@@ -222,14 +235,14 @@ fn no_log_is_lost_when_the_run_is_killed_while_the_key_is_rotated() {
                 let keys = Rotation::keys(&workdir.keyring());
                 assert_eq!(whole(&workdir, &keys), [true; 4], "{calls} {time} {steps}");
                 let text = String::from_utf8(output.stdout).unwrap();
-                put_back += usize::from(text.contains("left its plaintext aside"));
+                let_go += usize::from(text.contains("binlogsec-plain-"));
                 let names = names(workdir.at());
                 assert!(!names.iter().any(|name| name.starts_with('.')), "{names:?}");
             }
         }
     }
-    println!("{put_back} plaintexts were put back");
-    assert!(put_back > 0);
+    println!("{let_go} plaintexts were let go");
+    assert!(let_go > 0);
 }
 
 #[test]
@@ -242,7 +255,7 @@ fn a_stopped_run_tells_of_every_log_and_ends_with_2() {
     let stopped = Stopped::after(&workdir, ENCRYPT, place, 1).unwrap();
     let mut server = Rotation::new(workdir.at(), &workdir.keyring(), 3);
     server.go(5);
-    let output = stopped.go_on();
+    let output = stopped.go_on_until(|| server.finish());
     assert_eq!(output.status.code(), Some(2), "{}", workdir.said(&output));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let files = report["files"].as_array().unwrap();
@@ -250,21 +263,128 @@ fn a_stopped_run_tells_of_every_log_and_ends_with_2() {
         .iter()
         .map(|it| it["status"].as_str().unwrap())
         .collect();
-    assert_eq!(statuses, ["failed", "failed", "failed", "left-out"]);
+    assert_eq!(statuses, ["encrypted", "failed", "failed", "left-out"]);
+    let notes = files[0]["notes"].to_string();
+    assert!(
+        notes.contains("the server rotated its key meanwhile"),
+        "{notes}"
+    );
     let reason = |at: usize| files[at]["reason"].as_str().unwrap().to_owned();
     assert!(
-        reason(0).contains("a key rotation was interrupted: the new key is in use"),
-        "{}",
-        reason(0)
-    );
-    assert!(
-        reason(1).contains("the run was stopped at"),
+        reason(1).contains("the run was stopped at")
+            && reason(1).contains("a key rotation was interrupted: the new key is in use"),
         "{}",
         reason(1)
     );
+    let again = workdir.run(ENCRYPT);
+    assert!(again.status.success(), "{}", workdir.said(&again));
+    assert_eq!(
+        whole(&workdir, &Rotation::keys(&workdir.keyring())),
+        [true; 4]
+    );
+}
+
+/// What a run leaves that is killed when the encrypted log has the name, and the server as it is then.
+fn killed_after_the_rename() -> (Workdir, std::path::PathBuf) {
+    let workdir = workdir();
+    let aside = workdir.log(".binlogsec-plain-binlog.000001");
+    let output = workdir.run("encrypt --in-place binlog.000001 --keyring keyring");
+    assert!(output.status.success(), "{}", workdir.said(&output));
+    std::fs::write(&aside, &workdir.logs[0].1).unwrap();
+    (workdir, aside)
+}
+
+#[test]
+fn the_next_run_puts_the_plaintext_back_whose_key_is_gone() {
+    let (workdir, aside) = killed_after_the_rename();
+    // The server had passed the log when it got its new form: it does not know it.
+    let index = workdir.log("binlog.index");
+    let listed = std::fs::read_to_string(&index).unwrap();
+    std::fs::write(&index, listed.replace("./binlog.000001\n", "")).unwrap();
+    // The name of its next log is that of one that is there: it goes by how many are listed.
+    std::fs::rename(workdir.log("binlog.000004"), workdir.log("kept")).unwrap();
+    std::fs::write(
+        &index,
+        listed
+            .replace("./binlog.000001\n", "")
+            .replace("./binlog.000004\n", "./kept\n"),
+    )
+    .unwrap();
+    Rotation::new(workdir.at(), &workdir.keyring(), 3).finish();
+    let output = workdir.run("encrypt --in-place binlog.000001 --keyring keyring --format json");
+    let said = workdir.said(&output);
+    assert!(output.status.success(), "{said}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("had left its plaintext aside"), "{text}");
+    assert!(!aside.exists());
+    let keys = Rotation::keys(&workdir.keyring());
+    let log = OpenLog::open(&workdir.log("binlog.000001"), &keys).unwrap();
+    let mut content = Vec::new();
+    log.reader().read_to_end(&mut content).unwrap();
+    assert!(content == workdir.logs[0].1);
+}
+
+/// Neither the encrypted log nor its plaintext is touched: the server may still need the one, and
+/// write over the other.
+#[test]
+fn the_next_run_touches_nothing_while_it_cannot_know_whether_the_key_stays() {
+    let (workdir, aside) = killed_after_the_rename();
+    let log = workdir.log("binlog.000001");
+    let before = std::fs::read(&log).unwrap();
+    let mut server = Rotation::new(workdir.at(), &workdir.keyring(), 3);
+    server.go(6);
+    // A dry run does not wait for the end of the rotation.
+    for arguments in [
+        "encrypt --in-place binlog.000002 --keyring keyring --dry-run",
+        &format!("encrypt --in-place binlog.000002 --keyring keyring --key-id {KEY} --dry-run"),
+    ] {
+        let output = workdir.run(arguments);
+        let said = workdir.said(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(
+            said.contains("its plaintext is kept in .binlogsec-plain-binlog.000001"),
+            "{said}"
+        );
+        assert!(said.contains("run the same command again"), "{said}");
+        assert!(std::fs::read(&log).unwrap() == before);
+        assert!(std::fs::read(&aside).unwrap() == workdir.logs[0].1);
+    }
+    server.finish();
+    let output = workdir.run(ENCRYPT);
+    assert!(output.status.success(), "{}", workdir.said(&output));
+    assert!(!aside.exists());
+    assert_eq!(
+        whole(&workdir, &Rotation::keys(&workdir.keyring())),
+        [true; 4]
+    );
+}
+
+/// A rotation that never comes to its end: after a minute both forms of the log are left, and the next
+/// run decides.
+#[test]
+fn a_rotation_that_takes_too_long_leaves_the_log_and_its_plaintext() {
+    if !can_trace() {
+        return;
+    }
+    let workdir = workdir();
+    let place = ("rename,renameat,renameat2", None);
+    let stopped = Stopped::after(&workdir, ENCRYPT, place, 1).unwrap();
+    let mut server = Rotation::new(workdir.at(), &workdir.keyring(), 3);
+    // It has read the header of the oldest log, and will write it.
+    server.go(Rotation::steps(4) - 4);
+    let output = stopped.go_on();
+    let said = workdir.said(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("its plaintext is kept in .binlogsec-plain-binlog.000001"),
+        "{said}"
+    );
+    let aside = workdir.log(".binlogsec-plain-binlog.000001");
+    assert!(std::fs::read(&aside).unwrap() == workdir.logs[0].1);
     server.finish();
     let again = workdir.run(ENCRYPT);
     assert!(again.status.success(), "{}", workdir.said(&again));
+    assert!(!aside.exists());
     assert_eq!(
         whole(&workdir, &Rotation::keys(&workdir.keyring())),
         [true; 4]

@@ -253,11 +253,93 @@ fn a_torn_header_is_recovered() {
     // The log is another one meanwhile.
     std::fs::write(&backup, &saved).unwrap();
     std::fs::copy(workdir.log("binlog.000002"), &log).unwrap();
-    let foreign = "binlog.000001 is refused: .binlogsec-header-binlog.000001 is not a header backup of this log as it is now: somebody has replaced the log or its header since; if the log is readable, remove that file";
+    let foreign = "binlog.000001 is refused: .binlogsec-header-binlog.000001 is not a header backup of this log as it is now: somebody has replaced the log or its header since; if the header alone is new, name the keyring that opens the log (--keyring FILE), and that file is removed; if the log is another one and readable, remove that file";
     fails(&workdir, "rekey binlog.000001 --recover", 2, foreign);
+    fails(&workdir, TO_OTHER_ONE, 2, foreign);
     std::fs::write(&backup, &saved[..1000]).unwrap();
-    let damaged = "binlog.000001 is refused: .binlogsec-header-binlog.000001 is no whole header backup; if the log is readable, remove that file";
+    let damaged = "binlog.000001 is refused: .binlogsec-header-binlog.000001 is no whole header backup; name the keyring that opens the log (--keyring FILE): if it does, that file is removed";
     fails(&workdir, "rekey binlog.000001 --recover", 4, damaged);
+}
+
+/// As after a rotation: the server has put the log under another header since.
+#[test]
+fn a_log_that_opens_needs_no_header_backup() {
+    if !can_trace() {
+        return;
+    }
+    let workdir = workdir(&[5000]);
+    let log = workdir.log("binlog.000001");
+    let backup = workdir.log(".binlogsec-header-binlog.000001");
+    assert!(interrupted(&workdir, "unlink"));
+    let saved = std::fs::read(&backup).unwrap();
+    std::fs::remove_file(&backup).unwrap();
+    for arguments in [
+        "rekey binlog.000001 --keyring other --new-keyring keyring",
+        TO_OTHER_ONE,
+    ] {
+        let output = workdir.run(arguments);
+        assert!(output.status.success(), "{}", workdir.said(&output));
+    }
+    let now = std::fs::read(&log).unwrap();
+    for left in [&saved[..], &saved[..1000]] {
+        std::fs::write(&backup, left).unwrap();
+        // Nothing proves that the header is whole.
+        for arguments in [TO_OTHER_ONE, "rekey binlog.000001 --recover"] {
+            let output = workdir.run(arguments);
+            assert!(!output.status.success());
+            let said = workdir.said(&output);
+            assert!(
+                said.contains("name the keyring that opens the log"),
+                "{said}"
+            );
+            assert!(backup.exists());
+        }
+        let proven = "rekey binlog.000001 --keyring other";
+        let output = workdir.run(&format!("{proven} --dry-run"));
+        assert!(output.status.success() && backup.exists());
+        let output = workdir.run(&format!("{proven} --format json"));
+        assert!(output.status.success(), "{}", workdir.said(&output));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["files"][0]["recovery"], "backup-removed");
+        assert!(!backup.exists());
+        assert!(std::fs::read(&log).unwrap() == now);
+    }
+}
+
+/// A server has its index open to write as long as it runs, and none of its closed logs.
+#[test]
+fn no_header_is_changed_while_the_server_is_seen_to_run() {
+    let workdir = workdir(&[5000, 700]);
+    let saved = workdir.run("header dump binlog.000001 -o saved");
+    assert!(saved.status.success(), "{}", workdir.said(&saved));
+    let before = std::fs::read(workdir.log("binlog.000001")).unwrap();
+    let open = |name: &str| {
+        let mut options = File::options();
+        Holder::of(
+            options
+                .read(true)
+                .write(true)
+                .open(workdir.log(name))
+                .unwrap(),
+        )
+    };
+    for held in ["binlog.index", "binlog.000002"] {
+        let server = open(held);
+        let pid = server.id();
+        let message = format!(
+            "binlog.000001 is refused: process {pid} has {held} open to write, and a server rewrites the headers of its logs itself; stop the server first"
+        );
+        for arguments in [
+            TO_OTHER_ONE,
+            "rekey binlog.000001 --recover",
+            "header restore binlog.000001 saved --force",
+        ] {
+            fails(&workdir, arguments, 2, &message);
+        }
+    }
+    assert!(std::fs::read(workdir.log("binlog.000001")).unwrap() == before);
+    let output = workdir.run(TO_OTHER_ONE);
+    assert!(output.status.success(), "{}", workdir.said(&output));
 }
 
 const TO_OTHER_ONE: &str = "rekey binlog.000001 --keyring keyring --new-keyring other";

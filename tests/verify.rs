@@ -627,7 +627,7 @@ fn what_a_server_wrote_and_summed_up_need_not_be_an_event() {
         // Aurora's, MySQL's and MariaDB's next ones, and any that readers may skip.
         (100, 0, None),
         (43, 0, None),
-        (172, 0, None),
+        (173, 0, None),
         (201, 0x80, None),
     ] {
         let mut strange = plain.clone();

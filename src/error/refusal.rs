@@ -72,14 +72,14 @@ pub enum Refusal {
     },
     /// There is a header backup, and it is not of this log as it is now.
     #[error(
-        "{} is not a header backup of this log as it is now: somebody has replaced the log or its header since; if the log is readable, remove that file", backup.display()
+        "{} is not a header backup of this log as it is now: somebody has replaced the log or its header since; if the header alone is new, name the keyring that opens the log (--keyring FILE), and that file is removed; if the log is another one and readable, remove that file", backup.display()
     )]
     ForeignBackup {
         /// The backup.
         backup: PathBuf,
     },
     /// There is a header backup, and it is damaged.
-    #[error("{} is no whole header backup; if the log is readable, remove that file", backup.display())]
+    #[error("{} is no whole header backup; name the keyring that opens the log (--keyring FILE): if it does, that file is removed", backup.display())]
     BackupDamaged {
         /// The backup.
         backup: PathBuf,
@@ -146,6 +146,25 @@ pub enum Refusal {
     PlaintextAside {
         /// Where it is.
         aside: PathBuf,
+    },
+    /// A log has been encrypted, and nothing tells whether its key stays.
+    #[error(
+        "it is encrypted, and its plaintext is kept in {}, for its key may not stay: the server rotates it or was interrupted in that, or no keyring tells; when that is over, run the same command again with the server's own keyring: it looks at the key, and removes that file or puts it back", aside.display()
+    )]
+    KeyUnsettled {
+        /// Where the plaintext is.
+        aside: PathBuf,
+    },
+    /// A process has the index of its server open to write, or the last log in it: it may rewrite
+    /// headers at any time.
+    #[error(
+        "{} has {} open to write, and a server rewrites the headers of its logs itself; stop the server first", processes(pids), path.display()
+    )]
+    ServerRuns {
+        /// The index, or its last log.
+        path: PathBuf,
+        /// Which processes.
+        pids: Vec<u32>,
     },
     /// An index lists a log that lies outside of the index's directory.
     #[error(

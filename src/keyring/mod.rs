@@ -56,7 +56,7 @@ pub use fingerprint::Fingerprint;
 pub use mariadb::MariadbOptions;
 pub use raw::KeyFile;
 pub use sniff::{LooksLike, holds_keys};
-pub use watch::{KeyChange, KeyWatch};
+pub use watch::{KeyChange, KeyWatch, Standing};
 
 use crate::log::key_id::KeyId;
 use crate::secret::{Secret32, SecretBytes};

@@ -74,6 +74,17 @@ fn numbers(before: Option<u32>, now: Option<u32>) -> String {
     format!("number {} was in use, now {}", text(before), text(now))
 }
 
+/// Whether a key stays that a log is under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is there, and no rotation is under way: one that begins later takes the log along.
+    Stays,
+    /// The keyring is whole, and does not have it.
+    Missing,
+    /// A rotation is under way or was interrupted, the keyring is just written, or nothing tells.
+    Unsettled,
+}
+
 /// A key, and the sources that gave it.
 #[derive(Debug)]
 pub struct KeyWatch<'a> {
@@ -93,6 +104,12 @@ impl<'a> KeyWatch<'a> {
     #[must_use]
     pub const fn new(keyring: &'a Keyring, id: KeyId) -> Self {
         Self { keyring, id }
+    }
+
+    /// Where the key comes from.
+    #[must_use]
+    pub const fn keyring(&self) -> &'a Keyring {
+        self.keyring
     }
 
     /// The key's id.
@@ -139,6 +156,38 @@ impl<'a> KeyWatch<'a> {
             self.same(is_same, Path::new(command.program()))?;
         }
         Ok(())
+    }
+
+    /// Reads the keyring files again. Of several that know the server the one counts whose number in
+    /// use is the highest: the others are older copies.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let mut newest: Option<(Option<u32>, Standing)> = None;
+        for file in self.files() {
+            let found = match read_settled(file, self.keyring) {
+                // Empty for so long, it is no rewrite any more; but nothing says what it was.
+                Ok(now) if now.format() != KeyringFormat::Empty => self.standing_in(file, &now),
+                Ok(_) | Err(_) => return Standing::Unsettled,
+            };
+            if newest.is_none_or(|(number, _)| number < found.0) {
+                newest = Some(found);
+            }
+        }
+        newest.map_or(Standing::Unsettled, |(_, standing)| standing)
+    }
+
+    /// With the server's number in use.
+    fn standing_in(&self, before: &KeyringFile, now: &KeyringFile) -> (Option<u32>, Standing) {
+        let (was, is) = (self.saying(before), self.saying(now));
+        let is_quiet = is.server.as_ref().is_none_or(|it| is_quiet(&it.state));
+        let is_another = was.entry.is_some() && was.entry != is.entry;
+        let standing = match is.entry {
+            None => Standing::Missing,
+            Some(_) if !is_quiet => Standing::Unsettled,
+            Some(_) if is_another => Standing::Missing,
+            Some(_) => Standing::Stays,
+        };
+        (is.server.and_then(|server| server.current), standing)
     }
 
     /// Whether a keyring file has the key and this one, too: then both are of one time.
@@ -222,9 +271,6 @@ impl<'a> KeyWatch<'a> {
         }
         self.same(was.entry == is.entry, now.path())?;
         let state = is.server.as_ref().map(|server| &server.state);
-        let is_quiet = |state: &&RotationState| {
-            matches!(state, RotationState::Clean | RotationState::NoCurrentNumber)
-        };
         if let Some(state) = state.filter(|state| !is_quiet(state)) {
             let (path, state) = (path(), state.clone());
             return Err(KeyChange::RotationUnderWay { path, state });
@@ -239,6 +285,10 @@ impl<'a> KeyWatch<'a> {
             now: current(is.server),
         })
     }
+}
+
+const fn is_quiet(state: &RotationState) -> bool {
+    matches!(state, RotationState::Clean | RotationState::NoCurrentNumber)
 }
 
 /// Reads a keyring file again. A server empties the file and writes it anew with each change, and

@@ -145,7 +145,7 @@ pub fn restore(
 ) -> Result<Restored, Error> {
     let (header, parsed) = read_header(from)?;
     let source = open(log, &Lookout::default())?;
-    header_backup::recover(&source, false, false)?;
+    header_backup::recover(&source, keys, false, false)?;
     let start = read_start(&source)?;
     let before = first_chunk(&start, log)?;
     if start.starts_with(&event::MAGIC) {

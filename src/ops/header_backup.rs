@@ -25,7 +25,10 @@ use crate::error::{Error, Refusal};
 use crate::io::sink::{AtomicFile, SinkOptions, directory_of, sync_directory};
 use crate::io::source::FileSource;
 use crate::io::{TransferError, inputs};
+use crate::keyring::Keyring;
+use crate::log::LogKind;
 use crate::log::header::{BODY_OFFSET, LENGTH};
+use crate::open::{read_enough, unlock};
 
 const SIGNATURE: &[u8; 17] = b"binlogsec-header\x01";
 /// The first block of the body: the flag that a clean close changes is in the second.
@@ -164,8 +167,12 @@ pub(super) fn read_header(log: &FileSource) -> Result<Header, TransferError> {
 
 /// Looks for what an interrupted change has left, and brings it to an end. A header that is half
 /// written is put right only if `restore` says so; with `dry_run` nothing is done at all.
+///
+/// A header that one of the keys opens is whole, whatever the backup says: the server has written it
+/// since, when it rotated its key. It needs no backup of this log.
 pub(super) fn recover(
     log: &FileSource,
+    keys: &Keyring,
     restore: bool,
     dry_run: bool,
 ) -> Result<Option<Recovery>, Error> {
@@ -176,12 +183,26 @@ pub(super) fn recover(
     }
     let refused =
         |reason: fn(PathBuf) -> Refusal| Error::refused(path, reason(backup_path.clone()));
-    let backup =
-        read(&backup_path)?.ok_or_else(|| refused(|backup| Refusal::BackupDamaged { backup }))?;
     let header = read_header(log)?;
-    let recovery = if body_start(log)? != backup.body_start || !backup.is_between(&header) {
-        return Err(refused(|backup| Refusal::ForeignBackup { backup }));
-    } else if header == backup.old || header == backup.new {
+    let found = read(&backup_path)?;
+    let body_start = body_start(log)?;
+    let fits = |it: &HeaderBackup| body_start == it.body_start && it.is_between(&header);
+    let Some(backup) = found.as_ref().filter(|it| fits(it)) else {
+        // A backup of another log may be all that is left of that one's header.
+        let is_of_another = found.as_ref().is_some_and(|it| it.body_start != body_start);
+        if is_of_another || !opens(log, keys)? {
+            return Err(refused(match found {
+                Some(_) => |backup| Refusal::ForeignBackup { backup },
+                None => |backup| Refusal::BackupDamaged { backup },
+            }));
+        }
+        if !dry_run {
+            sync(log)?;
+            remove(&backup_path)?;
+        }
+        return Ok(Some(Recovery::BackupRemoved));
+    };
+    let recovery = if header == backup.old || header == backup.new {
         Recovery::BackupRemoved
     } else if restore {
         Recovery::OldHeaderRestored
@@ -198,6 +219,15 @@ pub(super) fn recover(
         remove(&backup_path)?;
     }
     Ok(Some(recovery))
+}
+
+/// Whether the header opens the body with one of the keys.
+fn opens(log: &FileSource, keys: &Keyring) -> Result<bool, Error> {
+    let start = read_enough(log)?;
+    match LogKind::classify(&start) {
+        LogKind::MysqlEncrypted(header) => Ok(unlock(&header, &start, keys)?.is_ok()),
+        _ => Ok(false),
+    }
 }
 
 fn read(path: &Path) -> Result<Option<HeaderBackup>, TransferError> {

@@ -6,26 +6,28 @@
 //! leads to a whole log in its old or its new form.
 //!
 //! The plaintext stays beside it under a second name until the key has been looked at once more: the
-//! server may rotate its key meanwhile, and purge this one. Why no log is lost to that, whenever it
+//! server may rotate its key meanwhile, and purge this one. As long as nothing tells whether it does,
+//! both stay. Why no log is lost to that, whenever it
 //! happens, is told in [`key_guard`](super::key_guard).
 
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::Advice;
 
 mod unfinished;
 
-use self::unfinished::{Unfinished, aside_name};
+use self::unfinished::{Rule, Unfinished, aside_name};
 use super::batch;
 use super::encrypt::{EncryptOptions, Encrypted, FileResult, PlainLog, no_matter};
 use super::encrypt_mariadb::Plan;
 use super::encrypt_mariadb::log_key_id;
 use super::envelope::{self, Envelope};
 use super::in_use::{LastEntries, Lookout, lock, real_path};
-use super::key_guard::KeyGuard;
+use super::key_guard::{Fate, KeyGuard, PATIENCE};
 use super::targets::{Target, Targets, each_once, is_index};
 use super::transfer::Output;
 use crate::error::{Error, Refusal};
@@ -36,6 +38,7 @@ use crate::io::sink::{AtomicFile, Replaced, SinkOptions, directory_of, remove_le
 use crate::io::source::{FileSource, SourceReader};
 use crate::keyring::{KeyWatch, Keyring, NamedKey};
 use crate::log::header::{BODY_OFFSET, EncryptionHeader, LENGTH};
+use crate::log::key_id::KeyId;
 
 /// How to work in place.
 #[derive(Debug, Clone, Copy, Default)]
@@ -97,10 +100,19 @@ pub fn encrypt_in_place(
     let logs: Vec<PathBuf> = targets.iter().map(|target| target.path.clone()).collect();
     let key_guard = keys.guard(&logs, indexes.clone());
     let mut unfinished = Unfinished::default();
+    let rule = Rule {
+        keyring: keys.keyring(),
+        dry_run: options.dry_run,
+        patience: if options.dry_run {
+            Duration::ZERO
+        } else {
+            PATIENCE
+        },
+    };
     for directory in &directories {
         let left = remove_leftovers(directory, options.dry_run);
         outcome.leftovers.extend(left.into_iter().flatten());
-        unfinished.settle(directory, options.dry_run);
+        unfinished.settle(directory, rule);
     }
     targets.retain(|target| {
         !outcome.leftovers.contains(&target.path) && !unfinished.paths.contains(&target.path)
@@ -124,11 +136,17 @@ pub fn encrypt_in_place(
 
 impl<'a> InPlaceKeys<'a> {
     fn guard(self, logs: &[PathBuf], indexes: Vec<PathBuf>) -> KeyGuard<'a> {
-        let (keyring, id) = match self {
-            Self::Mysql(key, keyring) => (keyring, key.id.clone()),
-            Self::Mariadb(keyring) => (keyring, log_key_id(keyring)),
+        let id = match self {
+            Self::Mysql(key, _) => key.id.clone(),
+            Self::Mariadb(keyring) => log_key_id(keyring),
         };
-        KeyGuard::new(None, KeyWatch::new(keyring, id), logs, indexes)
+        KeyGuard::new(None, KeyWatch::new(self.keyring(), id), logs, indexes)
+    }
+
+    const fn keyring(self) -> &'a Keyring {
+        match self {
+            Self::Mysql(_, keyring) | Self::Mariadb(keyring) => keyring,
+        }
     }
 }
 
@@ -258,49 +276,70 @@ impl Job<'_> {
         self.settle(log, replaced, state)
     }
 
-    /// The log has been replaced, and its plaintext is aside: lets it go, or puts it back.
+    /// The log has been replaced, and its plaintext is aside: lets it go, puts it back, or leaves both
+    /// as they are.
     fn settle(
         &self,
         log: &PlainLog,
-        replaced: Replaced,
+        mut replaced: Replaced,
         state: FileState,
     ) -> Result<Option<String>, Error> {
         let path = log.source.path();
-        let looked = self.key_guard.after(path).and_then(|()| {
-            // What somebody wrote into the plaintext until now would go with it.
-            let now = FileState::new(&examine(log.source.file()?, path)?);
-            if now.has_same_content(&state) {
-                Ok(())
-            } else {
-                Err(Error::refused(path, Refusal::Changed))
-            }
-        });
-        let Err(error) = looked else {
-            replaced.keep()?;
-            return Ok(None);
+        let looked = self.key_guard.after(path);
+        let fate = match &looked {
+            Ok(()) => Fate::Stays,
+            Err(_) => self.fate(&mut replaced),
         };
-        if self.has_newer_key(&replaced) {
-            replaced.keep()?;
-            let note =
-                "the server rotated its key meanwhile, and has put this log under the new one";
-            return Ok(Some(note.to_owned()));
-        }
-        if replaced.undo()? {
-            return Err(error);
-        }
         let aside = path.with_file_name(aside_name(path));
+        let reason = match fate {
+            Fate::Unknown => {
+                replaced.leave_aside();
+                return Err(Error::refused(path, Refusal::KeyUnsettled { aside }));
+            }
+            Fate::Lost => looked.err(),
+            // What somebody wrote into the plaintext until now would go with it.
+            Fate::Stays if Self::was_written_to(log, &state) => None,
+            Fate::Stays => {
+                replaced.keep()?;
+                return Ok(looked.err().map(|_| ROTATED_NOTE.to_owned()));
+            }
+        };
+        if replaced.undo()? {
+            return Err(reason.unwrap_or_else(|| Error::refused(path, Refusal::Changed)));
+        }
         Err(Error::refused(path, Refusal::PlaintextAside { aside }))
     }
 
-    /// Whether the server has put the log under a newer key in the meantime.
-    fn has_newer_key(&self, replaced: &Replaced) -> bool {
-        let mut header = [0; LENGTH];
-        let read = replaced.new_file().read_exact_at(&mut header, 0);
-        read.is_ok()
-            && EncryptionHeader::parse(&header)
-                .is_ok_and(|header| self.key_guard.is_newer(&header.key_id))
+    fn was_written_to(log: &PlainLog, state: &FileState) -> bool {
+        let now = log
+            .source
+            .file()
+            .and_then(|it| examine(it, log.source.path()));
+        !now.is_ok_and(|now| FileState::new(&now).has_same_content(state))
+    }
+
+    /// The key did not look as before: waits for what becomes of it.
+    fn fate(&self, replaced: &mut Replaced) -> Fate {
+        if matches!(self.keys, InPlaceKeys::Mariadb(_)) {
+            // Such a server rotates nothing, and writes no header into a log that has its name back.
+            return Fate::Lost;
+        }
+        replaced.let_signals_end();
+        let id_now = || header_key(replaced.new_file());
+        self.key_guard.fate(&id_now)
     }
 }
+
+/// The key that a log's header names at this moment.
+fn header_key(file: &File) -> Option<KeyId> {
+    let mut header = [0; LENGTH];
+    file.read_exact_at(&mut header, 0).ok()?;
+    Some(EncryptionHeader::parse(&header).ok()?.key_id)
+}
+
+/// Of a log that was replaced while its server rotated its key, and is none the worse for it.
+const ROTATED_NOTE: &str =
+    "the server rotated its key meanwhile; it has the key that this log is under";
 
 /// How one log is encrypted.
 enum Method<'a> {

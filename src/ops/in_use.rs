@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::listed::read_index;
+use super::listed::{last_entry, read_index};
 use super::targets::is_index;
 use crate::error::{Error, Refusal};
 use crate::io::TransferError;
@@ -56,7 +56,11 @@ impl LastEntries {
 /// What processes have open, looked up once for a whole run, and again only where the last look is so
 /// long ago that looks are a small part of the time.
 #[derive(Debug, Default)]
-pub(super) struct Lookout(Mutex<Option<Look>>);
+pub(super) struct Lookout {
+    last: Mutex<Option<Look>>,
+    /// The indexes that lie in a directory.
+    indexes: Mutex<BTreeMap<PathBuf, Vec<PathBuf>>>,
+}
 
 #[derive(Debug)]
 struct Look {
@@ -69,9 +73,11 @@ impl Lookout {
     /// A look counts for so long, or for so many times as long as it took.
     const FRESH: Duration = Duration::from_secs(2);
     const TIMES: u32 = 50;
+    /// Far more than a server has a log open whose header it writes anew.
+    const INSTANT: Duration = Duration::from_millis(20);
 
     fn look(&self) -> Arc<OpenFiles> {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let is_fresh = |look: &&Look| {
             let lasts = look.took.saturating_mul(Self::TIMES).max(Self::FRESH);
             look.begun.elapsed() < lasts
@@ -89,6 +95,37 @@ impl Lookout {
         found
     }
 
+    fn look_anew(&self) -> Arc<OpenFiles> {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.look()
+    }
+
+    /// Refuses where a server has an index beside the log open to write, as it does all its life, or
+    /// the last log in it, while it opens the index anew.
+    pub(super) fn check_server(&self, log: &Path) -> Result<(), Error> {
+        let directory = directory_of(log);
+        let mut known = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        let indexes = known.entry(directory.to_owned()).or_insert_with(|| {
+            let entries = directory.read_dir().into_iter().flatten().flatten();
+            let paths = entries.map(|entry| entry.path());
+            paths.filter(|path| is_index(path)).collect()
+        });
+        let indexes = indexes.clone();
+        drop(known);
+        for index in indexes {
+            for path in last_entry(&index).into_iter().chain([index]) {
+                let Ok(metadata) = path.metadata() else {
+                    continue;
+                };
+                let pids = self.look().openers(&metadata).writers;
+                if !pids.is_empty() {
+                    return Err(Error::refused(log, Refusal::ServerRuns { path, pids }));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses a file that others have open: to write in any case, to read unless that is allowed.
     /// Says whether there were processes that could not be looked at.
     pub(super) fn check(
@@ -97,11 +134,18 @@ impl Lookout {
         metadata: &Metadata,
         allow_readers: bool,
     ) -> Result<bool, Error> {
+        let mut found = self.look().openers(metadata);
+        if !found.writers.is_empty() {
+            // A server that rotates its key opens each log to write for an instant, plaintext too,
+            // and writes nothing into that.
+            std::thread::sleep(Self::INSTANT);
+            found = self.look_anew().openers(metadata);
+        }
         let Openers {
             readers,
             writers,
             incomplete,
-        } = self.look().openers(metadata);
+        } = found;
         if !writers.is_empty() {
             return Err(Error::refused(
                 path,

@@ -19,9 +19,19 @@
 //!   would show. None has come to its end since the first look: the number in use would be another.
 //!   So whatever rotation there will be begins later, and comes to its step 4 later still: it finds
 //!   the log encrypted, under a key that it knows, and takes it along. Nothing is lost.
-//! - It shows anything else. Then the plaintext gets its name back. Whatever the rotation does, it
-//!   leaves plaintext alone. Where it has taken the log along meanwhile, the log's header names the
-//!   new key: then the log is as good as any, and stays.
+//! - It shows anything else. Then the plaintext must not get its name back at once: step 4 reads a
+//!   log's header, opens the log once more *by its name*, and writes 512 bytes at its beginning. If
+//!   the plaintext has the name by then, it is written over (seen with MySQL 9.7). So [`fate`] reads
+//!   the log's header, then the keyring, again and again:
+//!   - The header's key is there and the keyring is quiet: as above, nothing is lost.
+//!   - The header's key is missing in a whole keyring: no server can unwrap the log's password, so
+//!     none writes to the log. The plaintext gets its name back. To wait for the end of the rotation
+//!     would be in vain: with such a log in the index none succeeds, and each leaves its marks.
+//!   - The key is there and a rotation is under way: wait. If it takes too long, the plaintext stays
+//!     aside, and the next run decides by the same rule.
+//!
+//!   Where the server has taken the log along meanwhile, the log's header names the new key: then the
+//!   log is as good as any, and stays.
 //!
 //! Rotations at a server's start begin no new log and purge nothing; they change the number, and are
 //! treated as the others.
@@ -35,16 +45,67 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::listed::{last_entry, read_index};
 use super::targets::{has_log_extension, is_index};
 use crate::error::{Error, Refusal, describe};
 use crate::io::sink::directory_of;
 use crate::io::source::FileSource;
-use crate::keyring::{KeyWatch, Keyring, NamedKey};
+use crate::keyring::{KeyWatch, Keyring, NamedKey, Standing};
 use crate::log::header::EncryptionHeader;
 use crate::log::key_id::KeyId;
 use crate::open::{read_start, unlock};
+
+/// What is to become of a log that has been put under a key, and of its plaintext.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// The log's key stays: the plaintext may go.
+    Stays,
+    /// No server has the log's key: the plaintext can have its name back, as nobody writes to the log.
+    Lost,
+    /// It could not be found out in time: both must stay.
+    Unknown,
+}
+
+/// How long a rotation is waited for. It puts some hundred logs a second under the new key.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// The same where no keyring shows the end of it, and a log's header alone can.
+const BLIND_PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Waits until the keyring and the log's header, whose key `id_now` reads, tell what is to be done.
+pub(super) fn fate(
+    keyring: &Keyring,
+    id_now: &dyn Fn() -> Option<KeyId>,
+    patience: Duration,
+) -> Fate {
+    let begun = Instant::now();
+    loop {
+        // The header first: a key that is in the keyring after that was there when it was read.
+        let id = id_now();
+        let watch = id.map(|id| KeyWatch::new(keyring, id));
+        let fate = watch
+            .as_ref()
+            .map_or(Fate::Unknown, |it| fate_now(it, id_now));
+        // Where no keyring knows the server, there is nothing to wait for.
+        let is_vain = watch.is_some_and(|watch| watch.is_blind());
+        if fate != Fate::Unknown || is_vain || begun.elapsed() >= patience {
+            return fate;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn fate_now(watch: &KeyWatch<'_>, id_now: &dyn Fn() -> Option<KeyId>) -> Fate {
+    match watch.standing() {
+        Standing::Stays => Fate::Stays,
+        // Unless the server has written another header meanwhile, and has purged this key then.
+        Standing::Missing if id_now().as_ref() == Some(watch.id()) => Fate::Lost,
+        Standing::Missing | Standing::Unsettled => Fate::Unknown,
+    }
+}
 
 /// The key of a run, with all that tells whether it stays.
 #[derive(Debug)]
@@ -142,6 +203,21 @@ impl<'a> KeyGuard<'a> {
         self.stop_on_error(log, looked)
     }
 
+    /// After [`KeyGuard::after`] had an error: what is to become of the log.
+    pub(super) fn fate(&self, id_now: &dyn Fn() -> Option<KeyId>) -> Fate {
+        if !self.watch.is_blind() {
+            return fate(self.watch.keyring(), id_now, PATIENCE);
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < BLIND_PATIENCE {
+            if id_now().is_some_and(|id| self.is_newer(&id)) {
+                return Fate::Stays;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Fate::Unknown
+    }
+
     /// Whether a header names a newer key of the same server: its server has put it there.
     pub(super) fn is_newer(&self, id: &KeyId) -> bool {
         let (Some(ours), Some(theirs)) = (self.watch.id().parts(), id.parts()) else {
@@ -165,7 +241,7 @@ impl<'a> KeyGuard<'a> {
         });
         looked.map_err(|refusal| {
             self.stopped_at
-                .get_or_init(|| (log.to_owned(), describe(&refusal)));
+                .get_or_init(|| (log.to_owned(), reason(&refusal)));
             Error::refused(log, refusal)
         })
     }
@@ -227,5 +303,13 @@ impl<'a> KeyGuard<'a> {
             log_key: header.key_id,
             key: self.watch.id().clone(),
         })
+    }
+}
+
+/// Why a run is stopped. What becomes of the log with which it is stopped is told of that log.
+fn reason(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::KeyChanged(change) => describe(change),
+        other => describe(other),
     }
 }

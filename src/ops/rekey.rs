@@ -122,7 +122,7 @@ pub fn recover(targets: Vec<Target>, dry_run: bool) -> Vec<FileResult> {
     let lookout = Lookout::default();
     let work = |path: &Path| {
         let log = open(path, &lookout)?;
-        let recovery = header_backup::recover(&log, true, dry_run)?;
+        let recovery = header_backup::recover(&log, &Keyring::default(), true, dry_run)?;
         let done = Rekeyed {
             change: Change::None,
             recovery,
@@ -151,7 +151,9 @@ pub(super) fn no_matter(error: Error) -> Result<Refusal, Error> {
     }
 }
 
-/// Opens a log whose header may be changed: nobody else writes it.
+/// Opens a log whose header may be changed: nobody else writes it, and no server is seen that has it
+/// in its index. Such a server writes headers anew when it rotates its key, and deletes the key that
+/// was read before.
 pub(super) fn open(path: &Path, lookout: &Lookout) -> Result<FileSource, Error> {
     if location::is_url(path) {
         return Err(TransferError::NotLocal {
@@ -166,6 +168,7 @@ pub(super) fn open(path: &Path, lookout: &Lookout) -> Result<FileSource, Error> 
         .metadata()
         .map_err(TransferError::at(path, "examine"))?;
     lookout.check(path, &metadata, true)?;
+    lookout.check_server(log.path())?;
     Ok(log)
 }
 
@@ -186,7 +189,10 @@ impl Run<'_> {
             return Ok((FileSource::open(path)?, None));
         }
         let log = open(path, &self.lookout)?;
-        let recovery = header_backup::recover(&log, self.options.recover, self.options.dry_run)?;
+        let RekeyOptions {
+            recover, dry_run, ..
+        } = *self.options;
+        let recovery = header_backup::recover(&log, self.old, recover, dry_run)?;
         Ok((log, recovery))
     }
 

@@ -35,8 +35,8 @@ pub(crate) struct Rotation {
     done: usize,
     /// The logs that are still to be wrapped anew, the next one last.
     logs: Vec<PathBuf>,
-    /// The log that is open, with its header if it was encrypted when it was opened.
-    open: Option<(File, Option<EncryptionHeader>)>,
+    /// The log that has been read, with its header if it was encrypted at that time.
+    open: Option<(PathBuf, Option<EncryptionHeader>)>,
 }
 
 impl Rotation {
@@ -184,16 +184,17 @@ impl Rotation {
 
     fn open_next(&mut self) {
         let log = self.logs.pop().unwrap();
-        let mut file = File::options().read(true).write(true).open(log).unwrap();
         let mut start = vec![0; 512];
+        let mut file = File::open(&log).unwrap();
         file.read_exact(&mut start).unwrap();
         let is_plain = start.starts_with(&event::MAGIC);
         let header = (!is_plain).then(|| EncryptionHeader::parse(&start).unwrap());
-        self.open = Some((file, header));
+        self.open = Some((log, header));
     }
 
+    /// The server opens the log once more, by its name: whatever has the name then is written over.
     fn wrap_anew(&mut self) {
-        let (file, header) = self.open.take().unwrap();
+        let (log, header) = self.open.take().unwrap();
         let Some(EncryptionHeader {
             key_id,
             wrapped_password,
@@ -210,6 +211,7 @@ impl Rotation {
             wrapped_password: password::wrap(&new.key, &iv, &password),
             iv,
         };
+        let file = File::options().write(true).open(log).unwrap();
         file.write_all_at(&header.serialize().unwrap(), 0).unwrap();
     }
 

@@ -31,7 +31,7 @@ pub struct Replaced {
     /// The file that has the name now.
     new: File,
     is_decided: bool,
-    _no_end: RwLockReadGuard<'static, ()>,
+    no_end: Option<RwLockReadGuard<'static, ()>>,
 }
 
 impl AtomicFile {
@@ -84,7 +84,7 @@ impl AtomicFile {
             aside: aside.to_owned(),
             new: file,
             is_decided: false,
-            _no_end: no_end,
+            no_end: Some(no_end),
         };
         // An error puts the old file back: nobody has decided yet.
         replaced.place.sync()?;
@@ -106,6 +106,16 @@ impl Replaced {
     pub fn keep(mut self) -> Result<(), TransferError> {
         self.is_decided = true;
         self.remove_aside()
+    }
+
+    /// From now on a signal may end the process: the old file stays aside then.
+    pub fn let_signals_end(&mut self) {
+        self.no_end = None;
+    }
+
+    /// Both files stay, the old one aside.
+    pub fn leave_aside(mut self) {
+        self.is_decided = true;
     }
 
     /// Gives the old file its name back, if the new one still has it. Where something else has the
