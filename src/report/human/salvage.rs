@@ -17,6 +17,7 @@ pub fn salvage(out: &mut dyn Write, report: &SalvageReport) -> io::Result<()> {
             .iter()
             .map(|gap| {
                 let words = match gap.kind {
+                    "bytes-missing" if gap.shift == 1 => "1 byte is missing here".to_owned(),
                     "bytes-missing" => format!("{} bytes are missing here", gap.shift),
                     "bytes-inserted" => format!("{} foreign bytes here", gap.shift.unsigned_abs()),
                     "tail" => "nothing whole up to the end".to_owned(),

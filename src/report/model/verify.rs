@@ -344,7 +344,10 @@ impl NoteEntry {
             ),
             Note::SourceJumps { count } => (
                 "source-jumps",
-                format!("the source's positions jump {count} times"),
+                match count {
+                    1 => "the source's positions jump once".to_owned(),
+                    _ => format!("the source's positions jump {count} times"),
+                },
             ),
             Note::UnsoundPositions { count } => (
                 "unsound-positions",
