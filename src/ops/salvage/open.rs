@@ -16,7 +16,7 @@ use crate::io::TransferError;
 use crate::io::source::FileSource;
 use crate::keyring::Keyring;
 use crate::log::LogKind;
-use crate::log::header::{self, BODY_OFFSET, EncryptionHeader};
+use crate::log::header::{self, BODY_OFFSET, EncryptionHeader, HeaderError};
 use crate::open::{LogError, PerEvent, Probe, archive};
 use crate::percona::sidecar::{Sidecar, SidecarError};
 
@@ -103,7 +103,22 @@ pub(super) fn open<'a>(
             });
         }
     }
-    let error = match (header, &own_header) {
+    let damage = own_header
+        .as_ref()
+        .err()
+        .filter(|_| damaged_header && !given);
+    let error = no_way(header, damage, has_way, keys);
+    Err(Error::log(source.path(), error))
+}
+
+/// Why no plaintext was found: no key to try, a header that is damaged, or nothing left.
+fn no_way(
+    header: Option<&EncryptionHeader>,
+    damage: Option<&HeaderError>,
+    has_way: bool,
+    keys: &Keyring,
+) -> LogError {
+    match (header, damage) {
         (Some(header), _) if !has_way && keys.is_empty() => LogError::NoKeys {
             key_id: header.key_id.clone(),
         },
@@ -111,10 +126,9 @@ pub(super) fn open<'a>(
             key_id: header.key_id.clone(),
             searched: keys.describe_sources(),
         },
-        (None, Err(error)) if damaged_header && !given => LogError::HeaderDamaged(error.clone()),
+        (None, Some(error)) => LogError::HeaderDamaged(error.clone()),
         _ => LogError::NothingToSalvage,
-    };
-    Err(Error::log(source.path(), error))
+    }
 }
 
 /// A log of Percona Binlog Server's archive: of what is damaged the keys are tried on whole events.
