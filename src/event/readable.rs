@@ -7,7 +7,7 @@ use super::gtid::TransactionStart;
 use super::gtid_list::GtidList;
 use super::gtid_set::GtidSet;
 use super::header::{EventHeader, flag};
-use super::payload::Payload;
+use super::payload::{Payload, PayloadError, Unfolder};
 use super::query::Query;
 use super::rotate::Rotate;
 use super::rows::Rows;
@@ -77,17 +77,47 @@ pub fn is_readable(event: &EventView<'_>) -> bool {
     }
 }
 
-/// Unfolds a compressed transaction and reads what is in it; `data` is a reader of its bytes.
+/// What came of unfolding a compressed transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfolded {
+    /// It has been read to its end.
+    Whole,
+    /// It cannot be unfolded, or what is in it cannot be read.
+    Broken,
+    /// It would unfold to more than it may.
+    TooMuch,
+}
+
+/// Unfolds a compressed transaction and reads what is in it; `data` is a reader of its bytes. What it
+/// unfolds to is taken from the unfolder's limit.
 #[must_use]
-pub fn can_be_unfolded(payload: &Payload<'_>, data: impl std::io::BufRead) -> bool {
-    let Ok(mut events) = payload.events(data) else {
-        return false;
-    };
-    loop {
-        match events.next_event() {
-            Ok(Some(inner)) if !inner.is_whole() || is_readable(&inner) => {}
-            Ok(None) => return true,
-            _ => return false,
-        }
+pub fn unfold(
+    payload: &Payload<'_>,
+    unfolder: &mut Unfolder,
+    data: impl std::io::BufRead,
+) -> Unfolded {
+    let limit = unfolder.limit;
+    if limit == 0 {
+        return Unfolded::TooMuch;
     }
+    let (outcome, unfolded) = {
+        let Ok(mut events) = payload.events_by(&mut *unfolder, data) else {
+            return Unfolded::Broken;
+        };
+        let outcome = loop {
+            match events.next_event() {
+                Ok(Some(inner)) if !inner.is_whole() || is_readable(&inner) => {}
+                Ok(None) => break Unfolded::Whole,
+                Err(PayloadError::OverLimit { .. }) => break Unfolded::TooMuch,
+                _ => break Unfolded::Broken,
+            }
+        };
+        (outcome, events.unfolded())
+    };
+    // What is left of the limit after one that was too large is nothing.
+    unfolder.limit = match outcome {
+        Unfolded::TooMuch => 0,
+        _ => limit.saturating_sub(unfolded),
+    };
+    outcome
 }

@@ -188,4 +188,16 @@ fn payloads_of_one_log_unfold_to_no_more_than_an_honest_logs_together() {
     // None says to how much it unfolds: each is given 512 MiB of the 4 GiB for all.
     assert_eq!(left, 56, "{summary}");
     assert_eq!(summary["damaged"], 0);
+    // `verify` looks into as many as come to 1 GiB in each part, and says what it left.
+    let verified = run(
+        directory.path(),
+        &["verify", "many.000001", "--format", "json"],
+    );
+    let report: Value = serde_json::from_slice(&verified.stdout).unwrap();
+    let notes = report["files"][0]["notes"].as_array().unwrap();
+    let left = notes.iter().find(|note| note["id"] == "left-folded");
+    let message = left.unwrap()["message"].as_str().unwrap();
+    // Three of 256 MiB come to less than that.
+    let left: u64 = message.split(' ').next().unwrap().parse().unwrap();
+    assert!((50..62).contains(&left), "{message}");
 }

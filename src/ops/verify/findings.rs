@@ -113,6 +113,11 @@ pub enum Note {
         /// How many.
         count: u64,
     },
+    /// Compressed transactions that were not looked into: they would unfold to more than servers' do.
+    LeftFolded {
+        /// How many.
+        count: u64,
+    },
     /// Transactions that lost their GTID events by the damage before them.
     LostGtids {
         /// Where the first of them goes on.

@@ -453,6 +453,10 @@ impl Segment {
             let count = self.unknown;
             notes.push(Note::UnknownEvents { event_type, count });
         }
+        if self.left_folded > 0 {
+            let count = self.left_folded;
+            notes.push(Note::LeftFolded { count });
+        }
         if self.gtids.overflowed {
             notes.push(Note::GtidsNotJudged);
         }

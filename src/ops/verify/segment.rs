@@ -1,7 +1,7 @@
 //! A part of a log: found its first event, checked all that start in it.
 
 use std::collections::BTreeSet;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader};
 
 use super::gtids::Gtids;
 use super::orphans::Transactions;
@@ -13,8 +13,8 @@ use crate::event::event_type;
 use crate::event::format_description::FormatDescription;
 use crate::event::gtid::TransactionStart;
 use crate::event::header::{self, EventHeader, flag};
-use crate::event::payload::Payload;
-use crate::event::readable::{TypeOfEvent, can_be_unfolded, is_readable};
+use crate::event::payload::{Payload, Unfolder};
+use crate::event::readable::{TypeOfEvent, Unfolded, is_readable, unfold};
 use crate::event::rotate::Rotate;
 use crate::event::walker::{
     EventForm, EventView, WalkError, check_extent, could_end_there, has_plausible_flags,
@@ -69,6 +69,11 @@ pub(super) struct Basis {
     pub(super) shift: u32,
 }
 
+/// Bytes to which the compressed transactions of one part may unfold together. Parts have a few MiB, and
+/// servers' transactions unfold to a few times their length; a forged log could keep a reader busy for
+/// as long as it likes.
+const MAX_UNFOLDED: u64 = 1 << 30;
+
 /// What a part of a log holds.
 #[derive(Debug, Clone)]
 pub(super) struct Segment {
@@ -95,6 +100,8 @@ pub(super) struct Segment {
     /// Events of types that are not known here: how many, and the first one's type.
     pub(super) unknown: u64,
     pub(super) unknown_type: Option<u8>,
+    /// Compressed transactions that were not read to their end: too many bytes would have come of them.
+    pub(super) left_folded: u64,
 }
 
 impl Segment {
@@ -118,6 +125,7 @@ impl Segment {
             next_log: None,
             unknown: 0,
             unknown_type: None,
+            left_folded: 0,
         }
     }
 
@@ -141,6 +149,7 @@ impl Segment {
         self.next_log = next.next_log.or_else(|| self.next_log.take());
         self.unknown = self.unknown.saturating_add(next.unknown);
         self.unknown_type = self.unknown_type.or(next.unknown_type);
+        self.left_folded = self.left_folded.saturating_add(next.left_folded);
     }
 
     pub(super) fn damage(&mut self, offset: u64, event_type: Option<u8>, kind: DamageKind) {
@@ -292,10 +301,12 @@ fn run(
     to: u64,
 ) -> Result<Segment, Error> {
     let mut segment = Segment::starting_at(from, basis.form, basis.log);
+    let mut unfolder = Unfolder::default();
+    unfolder.limit = MAX_UNFOLDED;
     walker.seek(from);
     while walker.offset() < to && segment.stop.is_none() {
         let large = match walker.next_event() {
-            Ok(Some(event)) => segment.add(&event, basis),
+            Ok(Some(event)) => segment.add(&event, basis, &mut unfolder),
             Ok(None) => break,
             Err(Error::Walk { source, .. }) => {
                 segment.stop = Some(source);
@@ -304,7 +315,7 @@ fn run(
             Err(error) => return Err(error),
         };
         if let Some(large) = large {
-            segment.check_large(&large, &mut walker, source)?;
+            segment.check_large(&large, &mut walker, source, &mut unfolder)?;
         }
     }
     segment.form = walker.form();
@@ -324,7 +335,12 @@ struct Large {
 
 impl Segment {
     /// Checks one event and takes what it tells.
-    fn add(&mut self, event: &EventView<'_>, basis: &Basis) -> Option<Large> {
+    fn add(
+        &mut self,
+        event: &EventView<'_>,
+        basis: &Basis,
+        unfolder: &mut Unfolder,
+    ) -> Option<Large> {
         let header = &event.header;
         let shift_before = self.positions.shift().unwrap_or(basis.shift);
         let wrong = self.what_is_wrong(event, basis);
@@ -332,7 +348,7 @@ impl Segment {
         // Of a whole event, by its checksum or its position, the type and the body may be rubbish.
         let strange = wrong
             .is_none()
-            .then(|| self.what_is_strange(event, basis))
+            .then(|| self.what_is_strange(event, basis, unfolder))
             .flatten()
             .or(matches!(start, Some(Err(_))).then_some(DamageKind::Unreadable));
         if let Some(kind) = wrong.or(strange) {
@@ -407,7 +423,12 @@ impl Segment {
     }
 
     /// What cannot be of an event whose bytes are as they were written.
-    fn what_is_strange(&mut self, event: &EventView<'_>, basis: &Basis) -> Option<DamageKind> {
+    fn what_is_strange(
+        &mut self,
+        event: &EventView<'_>,
+        basis: &Basis,
+        unfolder: &mut Unfolder,
+    ) -> Option<DamageKind> {
         match TypeOfEvent::of(&event.header, basis.log.event_types) {
             TypeOfEvent::Known => {}
             TypeOfEvent::Foreign => {
@@ -428,10 +449,26 @@ impl Segment {
         }
         if event.header.event_type == event_type::TRANSACTION_PAYLOAD {
             let payload = Payload::parse(event.body()).ok()?;
-            let can_be_read = can_be_unfolded(&payload, payload.data);
-            return (!can_be_read).then_some(DamageKind::Unreadable);
+            return self.unfold(&payload, unfolder, payload.data);
         }
         None
+    }
+
+    /// Whether a compressed transaction can be unfolded, as far as it may.
+    fn unfold(
+        &mut self,
+        payload: &Payload<'_>,
+        unfolder: &mut Unfolder,
+        data: impl BufRead,
+    ) -> Option<DamageKind> {
+        match unfold(payload, unfolder, data) {
+            Unfolded::Whole => None,
+            Unfolded::Broken => Some(DamageKind::Unreadable),
+            Unfolded::TooMuch => {
+                self.left_folded = self.left_folded.saturating_add(1);
+                None
+            }
+        }
     }
 
     fn check_large(
@@ -439,6 +476,7 @@ impl Segment {
         large: &Large,
         walker: &mut Walker<'_>,
         source: &dyn PlainSource,
+        unfolder: &mut Unfolder,
     ) -> Result<(), Error> {
         let mut kind = None;
         if large.has_checksum {
@@ -450,8 +488,7 @@ impl Segment {
             let head = u64::try_from(*head).unwrap_or(0);
             let (start, length) = (large.offset.saturating_add(head), u64::from(large.length));
             let part = PartReader::new(source, start, large.offset.saturating_add(length));
-            let can_be_read = can_be_unfolded(payload, BufReader::with_capacity(CHUNK, part));
-            kind = (!can_be_read).then_some(DamageKind::Unreadable);
+            kind = self.unfold(payload, unfolder, BufReader::with_capacity(CHUNK, part));
         }
         if let Some(kind) = kind {
             self.bad_events = self.bad_events.saturating_add(1);

@@ -127,9 +127,9 @@ pub struct DamageEntry {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NoteEntry {
     /// Which one: `in-use`, `cut-tail`, `unfinished-transaction`, `no-last-event`, `moved`,
-    /// `source-jumps`, `unsound-positions`, `unknown-events`, `lost-gtids`, `gtids-not-judged`,
+    /// `source-jumps`, `unsound-positions`, `unknown-events`, `left-folded`, `lost-gtids`, `gtids-not-judged`,
     /// `no-checksums`.
-    #[cfg_attr(test, schemars(extend("enum" = ["in-use", "cut-tail", "unfinished-transaction", "no-last-event", "moved", "source-jumps", "unsound-positions", "unknown-events", "lost-gtids", "gtids-not-judged", "no-checksums"])))]
+    #[cfg_attr(test, schemars(extend("enum" = ["in-use", "cut-tail", "unfinished-transaction", "no-last-event", "moved", "source-jumps", "unsound-positions", "unknown-events", "left-folded", "lost-gtids", "gtids-not-judged", "no-checksums"])))]
     pub id: Cow<'static, str>,
     /// In words.
     pub message: String,
@@ -356,6 +356,10 @@ impl NoteEntry {
             Note::UnknownEvents { event_type, count } => (
                 "unknown-events",
                 format!("{} of a type that is not known here ({event_type})", plural(*count, "event")),
+            ),
+            Note::LeftFolded { count } => (
+                "left-folded",
+                format!("{} not looked into: they would unfold to more than any server's do", plural(*count, "compressed transaction")),
             ),
             Note::LostGtids {
                 plain_offset,
