@@ -1,4 +1,4 @@
-//! No output of any command takes the place of a file that the run reads, with `--force` neither, by
+//! No output of any command takes the place of a file that the run reads, not even with `--force`, by
 //! whatever name it goes; and none takes the place of a keyring or a log by surprise.
 //!
 //! Commands and options are taken from the command's own help: one that is not in the table here
@@ -465,7 +465,7 @@ fn refuses(lab: &TempDir, arguments: &str, target: &str, reason: &str) {
 fn logs_and_keyrings_are_replaced_by_what_is_made_for_them_alone() {
     let lab = files();
     for keys in ["other", "keys.txt", "key"] {
-        let reason = "is a file of keys, and not replaced";
+        let reason = "is a file of keys, and is not replaced";
         for arguments in [
             "decrypt log --keyring keyring --force -o",
             "encrypt plain --keyring keyring --force -o",
@@ -476,7 +476,7 @@ fn logs_and_keyrings_are_replaced_by_what_is_made_for_them_alone() {
         }
     }
     for log in ["plain", "log"] {
-        let reason = "is a log, and not replaced";
+        let reason = "is a log, and is not replaced";
         std::fs::copy(lab.path().join(log), lab.path().join("third")).unwrap();
         for arguments in [
             "header dump log --force -o third",
@@ -534,7 +534,7 @@ fn reports_replace_reports_alone() {
             let text = said(&output, lab.path());
             assert_eq!(output.status.code(), Some(2), "{arguments}: {text}");
             assert!(
-                text.contains("and not replaced") || text.contains("is read"),
+                text.contains("is not replaced") || text.contains("is read"),
                 "{text}"
             );
         }

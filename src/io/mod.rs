@@ -51,13 +51,13 @@ pub enum TransferError {
         path: PathBuf,
     },
     /// The output of one input is another input.
-    #[error("{} is an input of this run, too; it is not replaced, with --force neither: name another output", path.display())]
+    #[error("{} is an input of this run, too; it is not replaced, not even with --force: name another output", path.display())]
     IsInput {
         /// Which one.
         path: PathBuf,
     },
     /// What is there must not be lost to such an output.
-    #[error("{} is {what}, and not replaced, with --force neither: name another output, or move it away first", path.display())]
+    #[error("{} is {what}, and is not replaced, not even with --force: name another output, or move it away first", path.display())]
     Spared {
         /// Which file.
         path: PathBuf,

@@ -353,7 +353,7 @@ fn an_output_never_takes_the_place_of_another_input() {
                 "{command} -j1 {inputs} --output-dir b --force --keyring keyring"
             ));
             let message = said(&output);
-            let kept = "b/binlog.000001 is an input of this run, too; it is not replaced, with --force neither: name another output";
+            let kept = "b/binlog.000001 is an input of this run, too; it is not replaced, not even with --force: name another output";
             assert!(message.contains(kept), "{message}");
             assert_eq!(output.status.code(), Some(2));
             assert!(lab.read("b/binlog.000001") == before, "{inputs}");
