@@ -7,8 +7,7 @@
 //!
 //! The plaintext stays beside it under a second name until the key has been looked at once more: the
 //! server may rotate its key meanwhile, and purge this one. As long as nothing tells whether it does,
-//! both stay. Why no log is lost to that, whenever it
-//! happens, is told in [`key_guard`](super::key_guard).
+//! both stay. Why no log is lost to that, whenever it happens, is told in the module `key_guard`.
 
 use std::collections::BTreeSet;
 use std::fs::File;
