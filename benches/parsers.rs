@@ -5,10 +5,10 @@ mod common;
 
 use std::hint::black_box;
 
-use binlogsec::keyring::{Keyring, component, plugin};
-use binlogsec::log::{LogKind, PROBE_LENGTH};
-use binlogsec::mariadb::key_file;
-use binlogsec::open::Probe;
+use binlogsec_core::keyring::{Keyring, component, plugin};
+use binlogsec_core::log::kind::{LogKind, PROBE_LENGTH};
+use binlogsec_core::log::probe::Probe;
+use binlogsec_core::mariadb::key_file;
 use common::{fixture, path};
 use criterion::{Criterion, criterion_group, criterion_main};
 

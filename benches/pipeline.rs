@@ -5,12 +5,12 @@ mod common;
 
 use std::path::Path;
 
-use binlogsec::crypto::derive::FileKey;
-use binlogsec::crypto::stream::CtrStream;
-use binlogsec::io::pipeline::{NoProgress, file_to_file, file_to_stream, threads_for_one};
-use binlogsec::io::sink::{AtomicFile, SinkOptions};
-use binlogsec::io::source::{Access, FileSource};
-use binlogsec::secret::Secret32;
+use binlogsec_core::file::pipeline::{NoProgress, file_to_file, file_to_stream, threads_for_one};
+use binlogsec_core::file::sink::{AtomicFile, SinkOptions};
+use binlogsec_core::file::source::{Access, FileSource};
+use binlogsec_core::mysql::file_key::FileKey;
+use binlogsec_core::mysql::stream::CtrStream;
+use binlogsec_core::secret::Secret32;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const SIZE: u64 = 64 << 20;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use binlogsec::log::PROBE_LENGTH;
+use binlogsec_core::log::kind::PROBE_LENGTH;
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, fstat, openat};
 
 fn main() {

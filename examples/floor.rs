@@ -13,9 +13,9 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use binlogsec::io::pipeline::{NoProgress, each_chunk, file_to_file};
-use binlogsec::io::sink::{AtomicFile, SinkOptions};
-use binlogsec::io::source::{Access, FileSource};
+use binlogsec_core::file::pipeline::{NoProgress, each_chunk, file_to_file};
+use binlogsec_core::file::sink::{AtomicFile, SinkOptions};
+use binlogsec_core::file::source::{Access, FileSource};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

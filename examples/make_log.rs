@@ -13,8 +13,8 @@ use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
-use binlogsec::keyring::Keyring;
-use binlogsec::open::OpenLog;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::open::OpenLog;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

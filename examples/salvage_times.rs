@@ -12,12 +12,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use binlogsec::io::pipeline::NoProgress;
-use binlogsec::io::sink::SinkOptions;
-use binlogsec::io::source::FileSource;
-use binlogsec::keyring::Keyring;
-use binlogsec::ops::salvage::{SalvageOptions, salvage};
-use binlogsec::ops::verify::verify_file;
+use binlogsec_core::file::pipeline::NoProgress;
+use binlogsec_core::file::sink::SinkOptions;
+use binlogsec_core::file::source::FileSource;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::read::salvage::{SalvageOptions, salvage};
+use binlogsec_core::read::verify::verify_file;
 
 /// As the command has it.
 const MAX_SHIFT: u64 = 65_536;

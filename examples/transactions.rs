@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use binlogsec::event::event_type;
-use binlogsec::keyring::Keyring;
-use binlogsec::open::OpenLog;
-use binlogsec::ops::events::{EventFilter, Summary, TableName, list};
+use binlogsec_core::event::event_type;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::open::OpenLog;
+use binlogsec_core::read::events::{EventFilter, Summary, TableName, list};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);

@@ -17,11 +17,11 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use binlogsec::crypto::derive::FileKey;
-use binlogsec::crypto::password;
-use binlogsec::crypto::stream::CtrStream;
-use binlogsec::keyring::Keyring;
-use binlogsec::log::header::EncryptionHeader;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::mysql::file_key::FileKey;
+use binlogsec_core::mysql::header::EncryptionHeader;
+use binlogsec_core::mysql::password;
+use binlogsec_core::mysql::stream::CtrStream;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -946,8 +946,8 @@ fn explain_and_the_page_of_checks_say_the_same() {
 /// Shards of one set of logs, scanned apart, are judged together from their facts.
 #[test]
 fn facts_of_several_reports_can_be_judged_together() {
-    use binlogsec::check::{Facts, judge};
-    use binlogsec::finding::Policy;
+    use binlogsec_checks::check::{Facts, judge};
+    use binlogsec_checks::finding::Policy;
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (first, second) = (log("binlog.000003"), log("binlog.000004"));
     write(&one.path().join("a"), &first);

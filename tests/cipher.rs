@@ -10,13 +10,13 @@ mod common;
 
 use std::io::{Read, Seek, SeekFrom};
 
-use binlogsec::crypto::derive::FileKey;
-use binlogsec::crypto::password;
-use binlogsec::crypto::stream::CtrStream;
-use binlogsec::keyring::Keyring;
-use binlogsec::log::header::EncryptionHeader;
-use binlogsec::open::OpenLog;
-use binlogsec::secret::Secret32;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::open::OpenLog;
+use binlogsec_core::mysql::file_key::FileKey;
+use binlogsec_core::mysql::header::EncryptionHeader;
+use binlogsec_core::mysql::password;
+use binlogsec_core::mysql::stream::CtrStream;
+use binlogsec_core::secret::Secret32;
 use proptest::prelude::*;
 
 use common::openssl::{self, hex, openssl};
@@ -156,7 +156,7 @@ proptest! {
         wrapped_password: [u8; 32],
         iv: [u8; 16]
     ) {
-        let key_id = binlogsec::log::key_id::KeyId::new(&id);
+        let key_id = binlogsec_core::mysql::key_id::KeyId::new(&id);
         let header = EncryptionHeader { key_id, wrapped_password, iv };
         prop_assert_eq!(EncryptionHeader::parse(&header.serialize().unwrap()), Ok(header));
     }

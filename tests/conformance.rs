@@ -12,11 +12,12 @@ mod common;
 use std::io::Read;
 use std::path::Path;
 
-use binlogsec::keyring::Keyring;
-use binlogsec::log::LogKind;
-use binlogsec::log::header::EncryptionHeader;
-use binlogsec::open::{KeyStatus, OpenLog};
-use binlogsec::ops::inspect::{Inspected, inspect_file};
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::kind::LogKind;
+use binlogsec_core::log::open::OpenLog;
+use binlogsec_core::log::probe::KeyStatus;
+use binlogsec_core::mysql::header::EncryptionHeader;
+use binlogsec_core::read::inspect::{Inspected, inspect_file};
 use serde_json::Value;
 
 use common::{scenarios, sha256};

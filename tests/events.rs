@@ -13,12 +13,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use assert_cmd::Command;
-use binlogsec::event::event_type;
-use binlogsec::event::gtid_set::GtidSet;
-use binlogsec::keyring::Keyring;
-use binlogsec::open::OpenLog;
-use binlogsec::ops::events::{EventFilter, EventRecord, Summary, TableName, list, list_plain};
-use binlogsec::walk::MemorySource;
+use binlogsec_core::event::event_type;
+use binlogsec_core::event::gtid_set::GtidSet;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::open::OpenLog;
+use binlogsec_core::log::walk::MemorySource;
+use binlogsec_core::read::events::{
+    EventFilter, EventRecord, Summary, TableName, list, list_plain,
+};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -613,8 +615,8 @@ fn one_name_chooses_events_of_every_form() {
 /// `binlog_row_image=FULL_NODUP` of MariaDB: all columns before an update, the changed ones after it.
 #[test]
 fn updates_whose_images_have_different_columns_are_counted() {
-    use binlogsec::event::rows::Rows;
-    use binlogsec::event::table_map::Column;
+    use binlogsec_core::event::rows::Rows;
+    use binlogsec_core::event::table_map::Column;
     let column = |column_type| Column {
         column_type,
         metadata: [0, 0],

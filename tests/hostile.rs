@@ -9,10 +9,11 @@
 
 mod common;
 
-use binlogsec::keyring::Keyring;
-use binlogsec::log::header::{EncryptionHeader, FieldType, HeaderError};
-use binlogsec::log::{LogKind, Magic};
-use binlogsec::open::{KeyStatus, LogError, Probe};
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::kind::{LogKind, Magic};
+use binlogsec_core::log::log_error::LogError;
+use binlogsec_core::log::probe::{KeyStatus, Probe};
+use binlogsec_core::mysql::header::{EncryptionHeader, FieldType, HeaderError};
 
 use common::{fixture, mixed, mixed_keyring};
 
@@ -320,7 +321,7 @@ fn the_event_that_starts_encryption_tells_the_dialect() {
 
 #[test]
 fn every_cut_and_changed_byte_of_an_archives_json_ends_well() {
-    use binlogsec::percona::sidecar::Sidecar;
+    use binlogsec_core::percona::sidecar::Sidecar;
     let sidecar = br#"{"size": 5, "encryption": {"file_key_envelope": {"kek_id": "k",
         "data_hex": "00112233445566778899aabbccddeeff", "iv_hex": "000102030405060708090a0b",
         "tag_hex": "00112233445566778899aabbccddeeff"}, "file_data_envelope": {"cipher":
@@ -328,16 +329,16 @@ fn every_cut_and_changed_byte_of_an_archives_json_ends_well() {
     let keyring = br#"{"version": 1, "keys": [{"id": "k", "cipher": "AES-128-GCM",
         "data_hex": "00112233445566778899aabbccddeeff"}]}"#;
     assert!(matches!(Sidecar::parse(sidecar), Some(Ok(_))));
-    assert!(binlogsec::keyring::binlog_server::parse(keyring).is_ok());
+    assert!(binlogsec_core::keyring::binlog_server::parse(keyring).is_ok());
     for document in [&sidecar[..], keyring] {
         for at in 0..document.len() {
             let _ = Sidecar::parse(&document[..at]);
-            assert!(binlogsec::keyring::binlog_server::parse(&document[..at]).is_err());
+            assert!(binlogsec_core::keyring::binlog_server::parse(&document[..at]).is_err());
             for value in [b'"', b'{', b'0', 0xFF, document[at] ^ 0x20] {
                 let mut changed = document.to_vec();
                 changed[at] = value;
                 let _ = Sidecar::parse(&changed);
-                let _ = binlogsec::keyring::binlog_server::parse(&changed);
+                let _ = binlogsec_core::keyring::binlog_server::parse(&changed);
             }
         }
     }
@@ -345,7 +346,7 @@ fn every_cut_and_changed_byte_of_an_archives_json_ends_well() {
 
 #[test]
 fn what_mariadb_compressed_unfolds_to_no_more_than_is_asked_for() {
-    use binlogsec::event::compressed::Compressed;
+    use binlogsec_core::event::compressed::Compressed;
     use std::io::Write as _;
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(&vec![7; 8 << 20]).unwrap();

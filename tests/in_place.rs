@@ -15,8 +15,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use binlogsec::io::openers::Openers;
-use binlogsec::keyring::Keyring;
+use binlogsec_core::file::openers::Openers;
+use binlogsec_core::keyring::Keyring;
 use common::system::{
     NOBODY, can_look_into, can_mount_on, can_trace, has_unnamed_files, is_given_to, nobody,
 };

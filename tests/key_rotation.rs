@@ -14,8 +14,8 @@ use std::io::Read;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use binlogsec::keyring::Keyring;
-use binlogsec::open::OpenLog;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::open::OpenLog;
 use common::names;
 use common::rotation::Rotation;
 use common::system::can_trace;

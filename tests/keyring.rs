@@ -19,14 +19,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use binlogsec::keyring::component::{self, ComponentError, Member};
-use binlogsec::keyring::plugin::{self, PluginError, PluginVersion, RecordDefect, Word};
-use binlogsec::keyring::raw::RawKeyError;
-use binlogsec::keyring::rotation::{self, RotationStage, RotationState};
-use binlogsec::keyring::{
+use binlogsec_core::keyring::component::{self, ComponentError, Member};
+use binlogsec_core::keyring::plugin::{self, PluginError, PluginVersion, RecordDefect, Word};
+use binlogsec_core::keyring::raw::RawKeyError;
+use binlogsec_core::keyring::rotation::{self, RotationStage, RotationState};
+use binlogsec_core::keyring::{
     Entry, Fingerprint, Keyring, KeyringError, KeyringFile, KeyringFormat, KeyringNote, LooksLike,
 };
-use binlogsec::log::key_id::KeyId;
+use binlogsec_core::mysql::key_id::KeyId;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 

@@ -13,7 +13,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Output};
 
-use binlogsec::keyring::KeyringFile;
+use binlogsec_core::keyring::KeyringFile;
 use common::system::is_given_to;
 use common::{corpus, fixture, mixed_keyring, names, openssl, said, scenarios};
 use serde_json::Value;

@@ -11,8 +11,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use binlogsec::keyring::Keyring;
-use binlogsec::open::OpenLog;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::open::OpenLog;
 use mysql_common::binlog::BinlogFile;
 use mysql_common::binlog::consts::{BinlogVersion, EventType};
 

@@ -14,16 +14,16 @@ mod common;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use binlogsec::error::Error;
-use binlogsec::event::checksum::ChecksumAlgorithm;
-use binlogsec::io::pipeline::NoProgress;
-use binlogsec::io::sink::SinkOptions;
-use binlogsec::io::source::FileSource;
-use binlogsec::keyring::{Keyring, MariadbOptions};
-use binlogsec::mariadb::key_file::Unlock;
-use binlogsec::open::OpenLog;
-use binlogsec::ops::salvage::{SalvageOptions, Salvaged, salvage};
-use binlogsec::walk::{Depth, Walker};
+use binlogsec_core::event::checksum::ChecksumAlgorithm;
+use binlogsec_core::file::pipeline::NoProgress;
+use binlogsec_core::file::sink::SinkOptions;
+use binlogsec_core::file::source::FileSource;
+use binlogsec_core::keyring::{Keyring, MariadbOptions};
+use binlogsec_core::log::error::Error;
+use binlogsec_core::log::open::OpenLog;
+use binlogsec_core::log::walk::{Depth, Walker};
+use binlogsec_core::mariadb::key_file::Unlock;
+use binlogsec_core::read::salvage::{SalvageOptions, Salvaged, salvage};
 use common::scenarios;
 
 struct Log {

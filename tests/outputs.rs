@@ -20,9 +20,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use binlogsec::crypto::password;
-use binlogsec::keyring::Keyring;
-use binlogsec::log::header::EncryptionHeader;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::mysql::header::EncryptionHeader;
+use binlogsec_core::mysql::password;
 use common::{fixture, mixed, mixed_keyring, names, program, said};
 use tempfile::TempDir;
 

@@ -11,9 +11,10 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use binlogsec::keyring::Keyring;
-use binlogsec::log::{LogKind, PROBE_LENGTH};
-use binlogsec::open::{Probe, is_enough};
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::kind::{LogKind, PROBE_LENGTH};
+use binlogsec_core::log::open::is_enough;
+use binlogsec_core::log::probe::Probe;
 
 use common::{corpus, fixture, mixed, mixed_keyring};
 

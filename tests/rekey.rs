@@ -12,8 +12,8 @@ use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use binlogsec::keyring::Keyring;
-use binlogsec::log::header::EncryptionHeader;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::mysql::header::EncryptionHeader;
 use common::system::{NOBODY, can_trace, is_given_to, nobody};
 use common::workdir::{Holder, Workdir, instants};
 use common::{fixture, names, openssl};

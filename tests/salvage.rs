@@ -12,13 +12,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use assert_cmd::Command;
-use binlogsec::error::Error;
-use binlogsec::io::pipeline::NoProgress;
-use binlogsec::io::sink::SinkOptions;
-use binlogsec::io::source::FileSource;
-use binlogsec::keyring::Keyring;
-use binlogsec::log::header::EncryptionHeader;
-use binlogsec::ops::salvage::{SalvageOptions, Salvaged, salvage};
+use binlogsec_core::file::pipeline::NoProgress;
+use binlogsec_core::file::sink::SinkOptions;
+use binlogsec_core::file::source::FileSource;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::error::Error;
+use binlogsec_core::mysql::header::EncryptionHeader;
+use binlogsec_core::read::salvage::{SalvageOptions, Salvaged, salvage};
 use proptest::prelude::*;
 
 use common::{fixture, logs, mixed, mixed_keyring, mysqlbinlog, plaintext, scenarios};
@@ -195,7 +195,8 @@ fn a_lost_header_is_replaced_by_a_copy_or_by_the_password() {
     let original = plaintext(&mixed().join("binlog.000003"), &mixed_keyring());
     let header = EncryptionHeader::parse(&bytes).unwrap();
     let key = &keys.candidates(&header.key_id).unwrap()[0];
-    let unwrap = || binlogsec::crypto::password::unwrap(key, &header.iv, &header.wrapped_password);
+    let unwrap =
+        || binlogsec_core::mysql::password::unwrap(key, &header.iv, &header.wrapped_password);
     let overwritten = [vec![0; 512], bytes[512..].to_vec()].concat();
     let removed = bytes[512..].to_vec();
     for damaged in [&overwritten, &removed] {
@@ -222,7 +223,7 @@ fn a_lost_format_description_is_taken_from_another_log_when_one_is_named() {
     let original = plaintext(&mixed().join("binlog.000003"), &mixed_keyring());
     bytes[512..1024].fill(0);
     let error = salvage_bytes(&bytes, &keys, &options(16)).unwrap_err();
-    let message = binlogsec::error::describe(&error);
+    let message = binlogsec_core::log::error::describe(&error);
     assert!(message.contains("--description-from"), "{message}");
     let other = plaintext(&mixed().join("binlog.000004"), &mixed_keyring());
     let with_other = SalvageOptions {

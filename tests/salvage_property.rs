@@ -15,14 +15,14 @@ mod common;
 
 use std::path::Path;
 
-use binlogsec::io::pipeline::NoProgress;
-use binlogsec::io::sink::SinkOptions;
-use binlogsec::io::source::FileSource;
-use binlogsec::keyring::{Keyring, MariadbOptions};
-use binlogsec::log::LogKind;
-use binlogsec::mariadb::key_file::Unlock;
-use binlogsec::open::OpenLog;
-use binlogsec::ops::salvage::{SalvageOptions, salvage};
+use binlogsec_core::file::pipeline::NoProgress;
+use binlogsec_core::file::sink::SinkOptions;
+use binlogsec_core::file::source::FileSource;
+use binlogsec_core::keyring::{Keyring, MariadbOptions};
+use binlogsec_core::log::kind::LogKind;
+use binlogsec_core::log::open::OpenLog;
+use binlogsec_core::mariadb::key_file::Unlock;
+use binlogsec_core::read::salvage::{SalvageOptions, salvage};
 use common::scenarios;
 
 /// As many damages as the run has, unless `BINLOGSEC_SALVAGE_DAMAGES` says otherwise.

@@ -16,15 +16,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use binlogsec::crypto::derive::FileKey;
-use binlogsec::crypto::password;
-use binlogsec::crypto::stream::CtrStream;
-use binlogsec::io::pipeline::NoProgress;
-use binlogsec::io::sink::SinkOptions;
-use binlogsec::io::source::FileSource;
-use binlogsec::keyring::Keyring;
-use binlogsec::log::header::EncryptionHeader;
-use binlogsec::ops::salvage::{SalvageOptions, Salvaged, salvage};
+use binlogsec_core::file::pipeline::NoProgress;
+use binlogsec_core::file::sink::SinkOptions;
+use binlogsec_core::file::source::FileSource;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::mysql::file_key::FileKey;
+use binlogsec_core::mysql::header::EncryptionHeader;
+use binlogsec_core::mysql::password;
+use binlogsec_core::mysql::stream::CtrStream;
+use binlogsec_core::read::salvage::{SalvageOptions, Salvaged, salvage};
 
 use common::{fixture, logs, mixed, mixed_keyring, plaintext, scenarios};
 

@@ -11,7 +11,7 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use binlogsec::event::event_type;
+use binlogsec_core::event::event_type;
 
 use common::{fixture, logs, mixed, mixed_keyring, mysqlbinlog, plaintext};
 

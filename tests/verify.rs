@@ -11,15 +11,15 @@ mod common;
 use std::path::Path;
 
 use assert_cmd::Command;
-use binlogsec::io::pipeline::NoProgress;
-use binlogsec::keyring::Keyring;
-use binlogsec::log::LogKind;
-use binlogsec::open::OpenLog;
-use binlogsec::ops::slice::{SliceOptions, plan};
-use binlogsec::ops::verify::{
+use binlogsec_core::file::pipeline::NoProgress;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::kind::LogKind;
+use binlogsec_core::log::open::OpenLog;
+use binlogsec_core::log::walk::MemorySource;
+use binlogsec_core::read::slice::{SliceOptions, plan};
+use binlogsec_core::read::verify::{
     DamageKind, GapKind, Gtids, Link, Note, Verified, check_continuity, verify_file, verify_plain,
 };
-use binlogsec::walk::MemorySource;
 use proptest::prelude::*;
 
 use common::{fixture, logs, mixed, mixed_keyring, plaintext, scenarios};

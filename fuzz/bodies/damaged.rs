@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use binlogsec::event::checksum::ChecksumAlgorithm;
-use binlogsec::event::walker::Events;
-use binlogsec::event::{FIRST_EVENT, MAGIC};
-use binlogsec::io::pipeline::NoProgress;
-use binlogsec::io::sink::SinkOptions;
-use binlogsec::keyring::Keyring;
-use binlogsec::ops::salvage::{SalvageOptions, salvage as run};
+use binlogsec_core::event::checksum::ChecksumAlgorithm;
+use binlogsec_core::event::walker::Events;
+use binlogsec_core::event::{FIRST_EVENT, MAGIC};
+use binlogsec_core::file::pipeline::NoProgress;
+use binlogsec_core::file::sink::SinkOptions;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::read::salvage::{SalvageOptions, salvage as run};
 
 use super::event_chain::with_right_checksums;
 use super::log_file::ENCRYPTED;

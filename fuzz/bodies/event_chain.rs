@@ -2,22 +2,22 @@
 
 use std::path::Path;
 
-use binlogsec::error::Error;
-use binlogsec::event::checksum::ChecksumAlgorithm;
-use binlogsec::event::format_description::FormatDescription;
-use binlogsec::event::gtid::TransactionStart;
-use binlogsec::event::gtid_set::GtidSet;
-use binlogsec::event::payload::Payload;
-use binlogsec::event::query::Query;
-use binlogsec::event::rotate::Rotate;
-use binlogsec::event::rows::Rows;
-use binlogsec::event::table_map::TableMap;
-use binlogsec::event::walker::{EventView, Events, WalkError};
-use binlogsec::event::{FIRST_EVENT, MAGIC};
-use binlogsec::io::pipeline::NoProgress;
-use binlogsec::ops::events::{EventFilter, EventRecord, Stats, Stop, list_plain};
-use binlogsec::ops::verify::verify_plain;
-use binlogsec::walk::{Depth, MemorySource, Walker};
+use binlogsec_core::event::checksum::ChecksumAlgorithm;
+use binlogsec_core::event::format_description::FormatDescription;
+use binlogsec_core::event::gtid::TransactionStart;
+use binlogsec_core::event::gtid_set::GtidSet;
+use binlogsec_core::event::payload::Payload;
+use binlogsec_core::event::query::Query;
+use binlogsec_core::event::rotate::Rotate;
+use binlogsec_core::event::rows::Rows;
+use binlogsec_core::event::table_map::TableMap;
+use binlogsec_core::event::walker::{EventView, Events, WalkError};
+use binlogsec_core::event::{FIRST_EVENT, MAGIC};
+use binlogsec_core::file::pipeline::NoProgress;
+use binlogsec_core::log::error::Error;
+use binlogsec_core::log::walk::{Depth, MemorySource, Walker};
+use binlogsec_core::read::events::{EventFilter, EventRecord, Stats, Stop, list_plain};
+use binlogsec_core::read::verify::verify_plain;
 
 use super::switches;
 

@@ -1,7 +1,7 @@
 //! Keyring files of both kinds.
 
-use binlogsec::keyring::plugin::{PluginKeyring, PluginVersion, Word};
-use binlogsec::keyring::{Entry, component, plugin, rotation};
+use binlogsec_core::keyring::plugin::{PluginKeyring, PluginVersion, Word};
+use binlogsec_core::keyring::{Entry, component, plugin, rotation};
 use sha2::{Digest, Sha256};
 
 /// As it is; and as the records of a file whose digest is right, which nobody could guess.

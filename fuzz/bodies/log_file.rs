@@ -2,14 +2,15 @@
 
 use std::sync::LazyLock;
 
-use binlogsec::crypto::derive::FileKey;
-use binlogsec::crypto::password;
-use binlogsec::crypto::stream::CtrStream;
-use binlogsec::event::MAGIC;
-use binlogsec::keyring::Keyring;
-use binlogsec::log::header::EncryptionHeader;
-use binlogsec::log::{LogKind, PROBE_LENGTH};
-use binlogsec::open::{LogError, Probe};
+use binlogsec_core::event::MAGIC;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::kind::{LogKind, PROBE_LENGTH};
+use binlogsec_core::log::log_error::LogError;
+use binlogsec_core::log::probe::Probe;
+use binlogsec_core::mysql::file_key::FileKey;
+use binlogsec_core::mysql::header::EncryptionHeader;
+use binlogsec_core::mysql::password;
+use binlogsec_core::mysql::stream::CtrStream;
 
 use super::{fixture, switches};
 

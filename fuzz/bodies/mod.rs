@@ -33,7 +33,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use binlogsec::io::source::FileSource;
+use binlogsec_core::file::source::FileSource;
 
 /// A target's name, which is that of its folder of seeds, and its body.
 pub(crate) type Target = (&'static str, fn(&[u8]));

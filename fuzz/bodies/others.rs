@@ -5,10 +5,10 @@ use std::io::{Cursor, Read, Write};
 use std::path::Path;
 use std::rc::Rc;
 
-use binlogsec::audit::live::{Credentials, ServerAddress, collect_over};
-use binlogsec::error::describe;
-use binlogsec::io::listing::list_answers;
-use binlogsec::secret::SecretBytes;
+use binlogsec_checks::audit::live::{Credentials, ServerAddress, collect_over};
+use binlogsec_core::file::listing::list_answers;
+use binlogsec_core::log::error::describe;
+use binlogsec_core::secret::SecretBytes;
 
 const PASSWORD: &[u8] = b"s3cret-of-nobody";
 

@@ -2,13 +2,13 @@
 
 use std::sync::LazyLock;
 
-use binlogsec::event::MAGIC;
-use binlogsec::event::checksum::ChecksumAlgorithm;
-use binlogsec::event::walker::Events;
-use binlogsec::keyring::{Keyring, MariadbOptions};
-use binlogsec::mariadb::cipher::{EventCipher, EventSpan, HEAD, Mode};
-use binlogsec::mariadb::start_encryption::{self, Layout, StartEncryption};
-use binlogsec::open::OpenLog;
+use binlogsec_core::event::MAGIC;
+use binlogsec_core::event::checksum::ChecksumAlgorithm;
+use binlogsec_core::event::walker::Events;
+use binlogsec_core::keyring::{Keyring, MariadbOptions};
+use binlogsec_core::log::open::OpenLog;
+use binlogsec_core::mariadb::cipher::{EventCipher, EventSpan, HEAD, Mode};
+use binlogsec_core::mariadb::start_encryption::{self, Layout, StartEncryption};
 
 use super::event_chain::with_right_checksums;
 use super::{fixture, source, switches};

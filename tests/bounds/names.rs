@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 
-use binlogsec::text::unseen::is_unseen;
+use binlogsec_core::text::unseen::is_unseen;
 use serde_json::Value;
 
 use super::server;

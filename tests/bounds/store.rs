@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use binlogsec::text::unseen::is_unseen;
+use binlogsec_core::text::unseen::is_unseen;
 
 use crate::common::measure::{self, Run};
 use crate::common::{self, mixed};

@@ -7,9 +7,9 @@
     clippy::cast_possible_truncation
 )]
 
-use binlogsec::event::checksum::ChecksumAlgorithm;
-use binlogsec::event::event_type;
-use binlogsec::event::walker::Events;
+use binlogsec_core::event::checksum::ChecksumAlgorithm;
+use binlogsec_core::event::event_type;
+use binlogsec_core::event::walker::Events;
 
 /// Offset and length of each event of a plaintext log.
 pub(crate) fn events(plain: &[u8]) -> Vec<(usize, usize, u8)> {

@@ -202,8 +202,8 @@ pub(crate) fn mysqlbinlog(arguments: &[&str], plain: &[u8]) -> Option<(bool, Str
 /// The plaintext of a log.
 pub(crate) fn plaintext(path: &Path, keyring: &Path) -> Vec<u8> {
     use std::io::Read as _;
-    let keys = binlogsec::keyring::Keyring::open(keyring).unwrap();
-    let log = binlogsec::open::OpenLog::open(path, &keys).unwrap();
+    let keys = binlogsec_core::keyring::Keyring::open(keyring).unwrap();
+    let log = binlogsec_core::log::open::OpenLog::open(path, &keys).unwrap();
     let mut plain = Vec::new();
     log.reader().read_to_end(&mut plain).unwrap();
     plain

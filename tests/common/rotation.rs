@@ -9,17 +9,17 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use binlogsec::crypto::password;
-use binlogsec::event;
-use binlogsec::io::pipeline::NoProgress;
-use binlogsec::io::sink::SinkOptions;
-use binlogsec::io::source::FileSource;
-use binlogsec::keyring::{Keyring, NamedKey};
-use binlogsec::log::header::EncryptionHeader;
-use binlogsec::log::key_id::KeyId;
-use binlogsec::ops::encrypt::{EncryptOptions, encrypt};
-use binlogsec::ops::transfer::{Input, Output};
-use binlogsec::secret::Secret32;
+use binlogsec_core::batch::transfer::{Input, Output};
+use binlogsec_core::event;
+use binlogsec_core::file::pipeline::NoProgress;
+use binlogsec_core::file::sink::SinkOptions;
+use binlogsec_core::file::source::FileSource;
+use binlogsec_core::keyring::{Keyring, NamedKey};
+use binlogsec_core::mysql::header::EncryptionHeader;
+use binlogsec_core::mysql::key_id::KeyId;
+use binlogsec_core::mysql::password;
+use binlogsec_core::secret::Secret32;
+use binlogsec_core::write::encrypt::{EncryptOptions, encrypt};
 
 use super::mixed;
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use binlogsec::keyring::Keyring;
-use binlogsec::open::OpenLog;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::open::OpenLog;
 use tempfile::TempDir;
 
 use super::{fixture, mixed, mixed_keyring, plaintext, program};

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use binlogsec::keyring::Keyring;
-use binlogsec::open::OpenLog;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::open::OpenLog;
 
 use crate::common::system::can_look_into;
 use crate::common::{mixed, mixed_keyring};

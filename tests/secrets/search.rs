@@ -5,9 +5,9 @@ use std::os::unix::fs::FileExt;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use binlogsec::crypto::password;
-use binlogsec::keyring::Keyring;
-use binlogsec::log::header::EncryptionHeader;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::mysql::header::EncryptionHeader;
+use binlogsec_core::mysql::password;
 
 use crate::common::{mixed, mixed_keyring};
 
