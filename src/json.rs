@@ -12,7 +12,7 @@ use binlogsec_core::text::unseen::{is_unseen, starts_command};
 ///
 /// # Errors
 /// What the writer answers.
-pub fn pretty(out: &mut dyn Write, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
+pub(crate) fn pretty(out: &mut dyn Write, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
     let formatter = Escaping(PrettyFormatter::new());
     value.serialize(&mut Serializer::with_formatter(&mut *out, formatter))?;
     writeln!(out)
@@ -22,7 +22,7 @@ pub fn pretty(out: &mut dyn Write, value: &(impl Serialize + ?Sized)) -> io::Res
 ///
 /// # Errors
 /// What the writer answers.
-pub fn compact(out: &mut dyn Write, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
+pub(crate) fn compact(out: &mut dyn Write, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
     let formatter = Escaping(CompactFormatter);
     Ok(value.serialize(&mut Serializer::with_formatter(out, formatter))?)
 }

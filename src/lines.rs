@@ -7,40 +7,31 @@ use anstyle::{AnsiColor, Style};
 use super::table;
 use crate::log_entry::LogEntry;
 
-use crate::command::audit::table::audit;
-use crate::command::check::table::check;
-use crate::command::decrypt::table::decrypt;
-use crate::command::encrypt::table::encrypt;
-use crate::command::events::table::{event, events_head, stats};
-use crate::command::inspect::table::inspect;
-use crate::command::keyring::change_table::keyring_change;
-use crate::command::keyring::table::keyring;
-use crate::command::rekey::table::{header, header_dump, rekey};
-use crate::command::salvage::table::salvage;
-use crate::command::verify::table::verify;
-use crate::findings::table::explain;
-
-pub const GOOD: Style = AnsiColor::Green.on_default();
-pub const WARN: Style = AnsiColor::Yellow.on_default();
-pub const BAD: Style = AnsiColor::Red.on_default().bold();
-pub const DIM: Style = Style::new().dimmed();
-pub const PLAIN: Style = Style::new();
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+pub(crate) const WARN: Style = AnsiColor::Yellow.on_default();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const DIM: Style = Style::new().dimmed();
+pub(crate) const PLAIN: Style = Style::new();
 
 /// The generation of a MySQL server's key, the id of a MariaDB server's.
-pub fn key(file: &LogEntry) -> Option<String> {
+pub(crate) fn key(file: &LogEntry) -> Option<String> {
     let generation = file.key_seqno.map(|number| number.to_string());
     generation.or_else(|| file.cipher.as_ref().and(file.key_id.clone()))
 }
 
 /// A line for a file that came with an index or a directory and was passed over.
-pub fn left_out(out: &mut dyn Write, path: Option<&str>, reason: Option<&str>) -> io::Result<()> {
+pub(crate) fn left_out(
+    out: &mut dyn Write,
+    path: Option<&str>,
+    reason: Option<&str>,
+) -> io::Result<()> {
     let path = table::printable(path.unwrap_or_default());
     let reason = table::printable(reason.unwrap_or_default());
     writeln!(out, "{DIM}left out {path}: {reason}{DIM:#}")
 }
 
 /// What the user of a file should know.
-pub fn notes(out: &mut dyn Write, path: &str, notes: &[String]) -> io::Result<()> {
+pub(crate) fn notes(out: &mut dyn Write, path: &str, notes: &[String]) -> io::Result<()> {
     let path = table::printable(path);
     notes
         .iter()
@@ -48,11 +39,11 @@ pub fn notes(out: &mut dyn Write, path: &str, notes: &[String]) -> io::Result<()
 }
 
 /// A time of a report's model, shorter by what every time in a column has.
-pub fn time(rfc3339: &str) -> String {
+pub(crate) fn time(rfc3339: &str) -> String {
     rfc3339.trim_end_matches('Z').replace('T', " ")
 }
 
-pub fn plural(count: usize, noun: &str) -> String {
+pub(crate) fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 

@@ -6,28 +6,6 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::command::audit::report::{AuditReport, AuditSummary};
-use crate::command::check::report::{CheckReport, CheckSummary};
-use crate::command::decrypt::report::{DecryptEntry, DecryptReport};
-use crate::command::encrypt::report::{EncryptEntry, EncryptReport};
-use crate::command::events::report::{
-    EVENTS_SCHEMA, EventEntry, EventTexts, EventsEnd, MinuteEntry, StatsReport, TableEntry,
-    TransactionEntry, TypeEntry,
-};
-use crate::command::explain::report::{ExplainReport, RuleEntry};
-use crate::command::inspect::report::{InspectReport, InspectSummary};
-use crate::command::keyring::change::KeyringChangeReport;
-use crate::command::keyring::report::{KeyEntry, KeyringEntry, KeyringReport, ServerEntry};
-use crate::command::rekey::report::{
-    HeaderDumpReport, HeaderPart, HeaderReport, RekeyEntry, RekeyReport,
-};
-use crate::command::salvage::report::{SalvageReport, SalvageResume, SalvagedGap, SalvagedLog};
-use crate::command::verify::report::{
-    DamageEntry, GapEntry, NoteEntry, VerifyEntry, VerifyReport, VerifySummary,
-};
-use crate::findings::report::{FindingCounts, FindingEntry, FindingsView, SubjectEntry, Verdict};
-use crate::shard::entry::ShardEntry;
-
 use binlogsec_core::event::format_description::FormatDescription;
 use binlogsec_core::log::error::{Error, ErrorClass, describe};
 use binlogsec_core::log::kind::LogKind;
@@ -38,7 +16,7 @@ use binlogsec_core::text::path_text;
 /// One file and what it says of itself.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct LogEntry {
+pub(crate) struct LogEntry {
     /// As given, or as found; bytes that are not UTF-8 are replaced.
     pub path: String,
     /// Size in bytes.
@@ -86,7 +64,7 @@ pub struct LogEntry {
 /// Something that could not be read at all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Failure {
+pub(crate) struct Failure {
     /// Which, why, and what to do.
     pub message: String,
     /// `work`, `key` or `damage`.
@@ -94,7 +72,7 @@ pub struct Failure {
 }
 
 impl LogEntry {
-    pub fn new(file: &Inspected) -> Self {
+    pub(crate) fn new(file: &Inspected) -> Self {
         let mut entry = Self::of_log(&file.path, &file.kind, file.description.as_ref());
         entry.size = file.size;
         entry.key_status = file.key_status.name().map(Cow::Borrowed);
@@ -110,7 +88,11 @@ impl LogEntry {
         entry
     }
 
-    pub fn of_log(path: &Path, kind: &LogKind, description: Option<&FormatDescription>) -> Self {
+    pub(crate) fn of_log(
+        path: &Path,
+        kind: &LogKind,
+        description: Option<&FormatDescription>,
+    ) -> Self {
         let key_id = match kind {
             LogKind::MysqlEncrypted(header) => Some(&header.key_id),
             _ => None,
@@ -146,7 +128,7 @@ impl LogEntry {
     }
 }
 
-pub fn role(description: &FormatDescription) -> Cow<'static, str> {
+pub(crate) fn role(description: &FormatDescription) -> Cow<'static, str> {
     if description.is_relay_log() {
         "relaylog".into()
     } else {
@@ -157,7 +139,7 @@ pub fn role(description: &FormatDescription) -> Cow<'static, str> {
 impl Failure {
     /// From an error.
     #[must_use]
-    pub fn new(error: &Error) -> Self {
+    pub(crate) fn new(error: &Error) -> Self {
         Self {
             message: describe(error),
             class: error.class(),
@@ -166,7 +148,7 @@ impl Failure {
 }
 
 /// Seconds since 1970 as a date and time that every reader agrees on.
-pub fn rfc3339(seconds: u32) -> String {
+pub(crate) fn rfc3339(seconds: u32) -> String {
     jiff::Timestamp::from_second(i64::from(seconds))
         .unwrap_or_default()
         .to_string()

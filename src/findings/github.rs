@@ -9,7 +9,7 @@ use binlogsec_core::text::unseen::{printable, printable_lines};
 ///
 /// # Errors
 /// What the writer answers.
-pub fn findings(out: &mut dyn Write, report: &FindingsView<'_>) -> io::Result<()> {
+pub(crate) fn findings(out: &mut dyn Write, report: &FindingsView<'_>) -> io::Result<()> {
     let command_name = report.command;
     for finding in report
         .findings

@@ -8,7 +8,7 @@ use binlogsec_checks::finding::rules;
 ///
 /// # Errors
 /// What the writer answers.
-pub fn checks(out: &mut dyn Write) -> io::Result<()> {
+pub(crate) fn checks(out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "# Checks\n\nWhat `binlogsec check` (BLS) and `binlogsec audit` (BLS and BLR) find. `binlogsec explain ID` prints the same; this page is made \

@@ -12,7 +12,7 @@ const LAST_SUCCESS: &str = "binlogsec_check_last_success_timestamp_seconds";
 
 /// When a check ran, and when one last passed.
 #[derive(Debug, Clone, Copy)]
-pub struct Times {
+pub(crate) struct Times {
     /// Seconds since 1970 UTC.
     pub now: i64,
     /// The same, of the last check that passed before this one.
@@ -24,7 +24,7 @@ pub struct Times {
 ///
 /// # Errors
 /// What the writer answers.
-pub fn check(out: &mut dyn Write, report: &CheckReport<'_>, times: Times) -> io::Result<()> {
+pub(crate) fn check(out: &mut dyn Write, report: &CheckReport<'_>, times: Times) -> io::Result<()> {
     let summary = &report.summary;
     head(out, "binlogsec_check_logs", "Logs by kind.")?;
     for (kind, count) in &summary.by_kind {
@@ -136,7 +136,7 @@ fn head(out: &mut dyn Write, name: &str, help: &str) -> io::Result<()> {
 
 /// The time of the last success in an earlier file of these metrics.
 #[must_use]
-pub fn last_success(metrics: &str) -> Option<i64> {
+pub(crate) fn last_success(metrics: &str) -> Option<i64> {
     let mut lines = metrics.lines();
     lines.find_map(|line| line.strip_prefix(LAST_SUCCESS)?.trim().parse().ok())
 }

@@ -13,7 +13,7 @@ use binlogsec_core::text::path_text;
 /// One finding.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct FindingEntry<'a> {
+pub(crate) struct FindingEntry<'a> {
     /// `BLS001` …
     #[cfg_attr(test, schemars(extend("enum" = schema::rule_codes())))]
     pub id: &'static str,
@@ -51,7 +51,7 @@ pub struct FindingEntry<'a> {
 /// What a finding is about: a file or directory, or a server and something of it.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct SubjectEntry<'a> {
+pub(crate) struct SubjectEntry<'a> {
     /// Which file or directory; bytes that are not UTF-8 as `\xNN`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
@@ -99,7 +99,7 @@ impl std::fmt::Display for SubjectEntry<'_> {
 }
 
 impl<'a> FindingEntry<'a> {
-    pub fn new(finding: &'a Finding) -> Self {
+    pub(crate) fn new(finding: &'a Finding) -> Self {
         let rule = finding.rule();
         let remedy = finding.remedy();
         Self {
@@ -129,7 +129,7 @@ impl<'a> FindingEntry<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// No finding that counts.
     Pass,
     /// Findings that count.
@@ -143,7 +143,7 @@ pub enum Verdict {
 /// Findings by weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct FindingCounts {
+pub(crate) struct FindingCounts {
     /// Findings of each weight that no baseline accepts.
     pub errors: usize,
     /// See `errors`.
@@ -155,7 +155,7 @@ pub struct FindingCounts {
 }
 
 impl FindingCounts {
-    pub fn new(findings: &[Finding]) -> Self {
+    pub(crate) fn new(findings: &[Finding]) -> Self {
         let of = |severity| {
             let is_meant =
                 |finding: &&Finding| finding.accepted.is_none() && finding.severity == severity;
@@ -172,7 +172,7 @@ impl FindingCounts {
         }
     }
 
-    pub fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         let parts: Vec<_> = [
             (self.errors, "error"),
             (self.warnings, "warning"),
@@ -192,17 +192,17 @@ impl FindingCounts {
 }
 
 /// A time to the second, in UTC (RFC 3339).
-pub fn seconds(time: Timestamp) -> String {
+pub(crate) fn seconds(time: Timestamp) -> String {
     time.round(jiff::Unit::Second).unwrap_or(time).to_string()
 }
 
-pub fn count(number: u64, noun: &str) -> String {
+pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// What renderers of findings need, whichever command made them.
 #[derive(Debug)]
-pub struct FindingsView<'a> {
+pub(crate) struct FindingsView<'a> {
     /// `check` or `audit`.
     pub command: &'static str,
     /// The rules that were applied.

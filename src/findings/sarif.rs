@@ -18,7 +18,7 @@ const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 ///
 /// # Errors
 /// What the writer answers.
-pub fn findings(out: &mut dyn Write, report: &FindingsView<'_>) -> io::Result<()> {
+pub(crate) fn findings(out: &mut dyn Write, report: &FindingsView<'_>) -> io::Result<()> {
     let notifications: Vec<_> = report
         .failures
         .iter()

@@ -13,7 +13,7 @@ use binlogsec_checks::finding::Rule;
 const SHOWN_NOTES: usize = 5;
 
 /// Findings by kind, then by subject; those that a baseline accepts after the others.
-pub fn findings(out: &mut dyn Write, all: &[FindingEntry<'_>]) -> io::Result<()> {
+pub(crate) fn findings(out: &mut dyn Write, all: &[FindingEntry<'_>]) -> io::Result<()> {
     let counted: Vec<_> = all
         .iter()
         .filter(|finding| finding.accepted.is_none())
@@ -108,7 +108,7 @@ fn severity_style(severity: &str) -> Style {
 ///
 /// # Errors
 /// What the writer answers.
-pub fn explain(out: &mut dyn Write, rule: &Rule) -> io::Result<()> {
+pub(crate) fn explain(out: &mut dyn Write, rule: &Rule) -> io::Result<()> {
     let bold = Style::new().bold();
     let style = severity_style(rule.severity.name());
     let severity = rule.severity;

@@ -8,7 +8,7 @@ use binlogsec_core::log::error::Error;
 /// In the report of one shard: which one, and of which run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct ShardEntry {
+pub(crate) struct ShardEntry {
     /// Its number, from 0.
     pub index: u32,
     /// How many there are.
@@ -21,11 +21,11 @@ pub struct ShardEntry {
 }
 
 /// Failures in an order of their own, each once: every shard meets a name that is not there.
-pub fn failures<'a>(errors: impl IntoIterator<Item = &'a Error>) -> Vec<Failure> {
+pub(crate) fn failures<'a>(errors: impl IntoIterator<Item = &'a Error>) -> Vec<Failure> {
     in_order(errors.into_iter().map(Failure::new).collect())
 }
 
-pub fn in_order(mut failures: Vec<Failure>) -> Vec<Failure> {
+pub(crate) fn in_order(mut failures: Vec<Failure>) -> Vec<Failure> {
     failures.sort_by(|one, other| one.message.cmp(&other.message));
     failures.dedup();
     failures

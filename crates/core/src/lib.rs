@@ -1,25 +1,25 @@
-//! Read, verify and manage MySQL's encrypted binary and relay logs, offline.
+//! Read, verify and write MySQL's and MariaDB's encrypted binary and relay logs, offline.
 //!
 //! A server with `binlog_encryption=ON` encrypts each log under a random *file password*, wraps
 //! that under a *replication encryption key* from its keyring, and puts both the key's id and the
-//! wrapped password into a 512-byte header. [`open::OpenLog`] takes a log and a
-//! [`keyring::Keyring`], proves that the key fits, and gives the plaintext at any offset, for
-//! whatever parser comes next:
+//! wrapped password into a 512-byte header. MariaDB (`encrypt_binlog=ON`) encrypts event by event
+//! under keys of its own. [`OpenLog`] takes a log and a [`Keyring`], proves that the key fits, and
+//! gives the plaintext at any offset, for whatever parser comes next:
 //!
 //! ```
 //! use std::io::{BufReader, Read};
 //! use std::path::Path;
 //!
-//! use binlogsec::event::format_description::FormatDescription;
-//! use binlogsec::keyring::Keyring;
-//! use binlogsec::log::LogKind;
-//! use binlogsec::open::OpenLog;
+//! use binlogsec_core::event::format_description::FormatDescription;
+//! use binlogsec_core::{Keyring, LogKind, OpenLog};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # std::env::set_current_dir(env!("CARGO_MANIFEST_DIR"))?;
+//! # let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures");
+//! # if !Path::new(fixtures).is_dir() { return Ok(()) }
+//! # std::env::set_current_dir(Path::new(fixtures).parent().unwrap())?;
 //! let folder = Path::new("fixtures/mysql-9.7/mixed-key3-running");
 //! let keys = Keyring::open(folder.join("component_keyring_file"))?;
-//! let log = OpenLog::open(&folder.join("binlog.000003"), &keys)?;
+//! let log = OpenLog::open(folder.join("binlog.000003"), &keys)?;
 //!
 //! let LogKind::MysqlEncrypted(header) = log.kind() else { panic!("not encrypted") };
 //! assert_eq!(header.key_id.parts().map(|parts| parts.sequence_number), Some(3));
@@ -27,66 +27,69 @@
 //! // The plaintext as `Read + Seek`, here for the first event.
 //! let mut start = vec![0; 4096];
 //! BufReader::new(log.reader()).read_exact(&mut start)?;
-//! assert_eq!(start[..4], binlogsec::event::MAGIC);
+//! assert_eq!(start[..4], binlogsec_core::event::MAGIC);
 //! let description = FormatDescription::parse(&start[4..])?;
 //! assert_eq!(description.server_version, "9.7.4-2");
 //! # Ok(()) }
 //! ```
 //!
-//! | module | what for |
+//! | what for | where |
 //! |---|---|
-//! | [`open`] | a log and its keys: plaintext at any offset |
-//! | [`keyring`] | where keys come from: keyring files, bare keys, commands |
-//! | [`log`] | what a file says of itself before any key is used |
-//! | [`event`], [`mariadb`] | events, on plaintext bytes |
-//! | [`walk`] | the events of a whole log, in constant memory |
-//! | [`crypto`] | file password, file key, stream |
-//! | [`ops`] | what the command does, as functions: options in, outcome out |
-//! | `check` (feature) | is every log of a tree encrypted? |
-//! | `audit` (feature) | is a replication set-up private from end to end? |
-//! | `finding` (with `check`) | what those two find, and how a site weighs it |
-//! | [`config`] | the option files of servers |
-//! | [`report`] | outcomes as data for JSON, and as tables |
-//! | [`io`] | mapped sources, atomic sinks, the parallel pipeline |
-//! | [`error`] | the crate's error: each domain's own, with the path it happened on |
-//! | [`secret`], [`bytes`] | key types and checked reads, on which all of it stands |
+//! | a log and its keys: plaintext at any offset, its events in constant memory | [`OpenLog`], [`log`] |
+//! | what a file says of itself before any key is used | [`LogKind`] |
+//! | where keys come from: keyring files, bare keys, commands | [`Keyring`], [`keyring`] |
+//! | events, on plaintext bytes | [`event`] |
+//! | how MySQL encrypts: header, file password, file key, stream | [`mysql`] |
+//! | how MariaDB does: start event, cipher, key file | [`mariadb`] |
+//! | decrypt, slice, verify, list events, salvage | [`read`] |
+//! | encrypt, encrypt in place, rekey, headers, keyrings | [`write`] |
+//! | bytes in and out: mapped sources, atomic outputs, the parallel pipeline | [`file`] |
+//! | the crate's error: each domain's own, with the path it happened on | [`Error`] |
 //!
 //! Parsers take bytes and do no I/O (`parse`); `open` takes paths. Errors are enums with offsets
-//! and figures; [`error::Error::class`] tells what a caller treats differently.
+//! and figures; [`Error::class`] tells what a caller treats differently.
 //!
 //! **The format carries no authentication.** That a log decrypts proves its key, not that nobody
 //! changed it.
 //!
+//! # What is stable
+//! Before 1.0, nothing for ever. What this root re-exports, and the modules in the table above, are
+//! meant for others' programs and change only with a word in the changelog. What is hidden from this
+//! page is public for the sibling packages alone and may change with any release.
+//!
 //! # Features
 //! | feature | what it adds |
 //! |---|---|
-//! | `check` | the modules `check` and `finding`; looking into compressed copies |
-//! | `audit` | the module `audit`: option files, certificates, live servers; and `check` |
 //! | `objects` | logs in object storage, by their addresses (`s3://`, `gs://`, `az://`) |
-//! | `age` | plaintext that leaves as an age file: for it [`io::sealed`] |
-//! | `cli` (default) | the command, the renderers for terminals, and all of the above |
+//! | `age` | plaintext that leaves as an age file: [`file::sealed`] |
+//! | `schema` | JSON Schemas of what the reports are made of |
 
 // Parsers compute with lengths from hostile files. Tests may overflow and so fail.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
+#[doc(hidden)]
 pub mod batch;
-pub mod file;
-pub mod log;
-pub mod mysql;
-pub mod random;
-pub mod read;
-pub mod write;
-
-use crate::file as io;
-use crate::log::error;
-use crate::log::open;
-
+#[doc(hidden)]
 pub mod bytes;
 pub mod event;
+pub mod file;
 mod hex;
 pub mod keyring;
+pub mod log;
 pub mod mariadb;
+pub mod mysql;
+#[doc(hidden)]
 pub mod percona;
+#[doc(hidden)]
+pub mod random;
+pub mod read;
+#[doc(hidden)]
 pub mod text;
+pub mod write;
 
 pub use binlogsec_cipher::secret;
+
+pub use keyring::Keyring;
+pub use log::error::Error;
+pub use log::kind::LogKind;
+pub use log::open::OpenLog;

@@ -14,7 +14,7 @@ use binlogsec_checks::finding::Finding;
 /// `binlogsec audit --format json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct AuditReport<'a> {
+pub(crate) struct AuditReport<'a> {
     /// `binlogsec.audit/1`.
     pub schema: &'static str,
     /// When it was made (RFC 3339, UTC).
@@ -38,7 +38,7 @@ pub struct AuditReport<'a> {
 /// Counts, and what they come to.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct AuditSummary {
+pub(crate) struct AuditSummary {
     /// `pass`, `fail`, `nothing-scanned` or `incomplete`.
     pub verdict: Verdict,
     /// The same as a sentence.
@@ -63,7 +63,7 @@ pub struct AuditSummary {
 impl<'a> AuditReport<'a> {
     /// From what was found, at a time.
     #[must_use]
-    pub fn new(outcome: &'a AuditOutcome, now: Timestamp) -> Self {
+    pub(crate) fn new(outcome: &'a AuditOutcome, now: Timestamp) -> Self {
         Self {
             schema: "binlogsec.audit/1",
             time: seconds(now),
@@ -79,7 +79,7 @@ impl<'a> AuditReport<'a> {
 
     /// Its findings, for what renders those of any command.
     #[must_use]
-    pub fn view(&self) -> FindingsView<'_> {
+    pub(crate) fn view(&self) -> FindingsView<'_> {
         FindingsView {
             command: "audit",
             rules: self.source.applied.iter().map(|id| id.rule()).collect(),

@@ -15,7 +15,7 @@ use binlogsec_checks::audit::topology::{Edge, State, Topology};
 ///
 /// # Errors
 /// What the writer answers.
-pub fn audit(out: &mut dyn Write, report: &AuditReport<'_>) -> io::Result<()> {
+pub(crate) fn audit(out: &mut dyn Write, report: &AuditReport<'_>) -> io::Result<()> {
     findings(out, &report.findings)?;
     if !report.topology.edges.is_empty() {
         tree(out, report.topology)?;

@@ -16,7 +16,7 @@ use binlogsec_checks::finding::rules::{self, Family};
 /// `binlogsec check --format json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct CheckReport<'a> {
+pub(crate) struct CheckReport<'a> {
     /// `binlogsec.check/1`.
     pub schema: &'static str,
     /// When it began, in UTC (RFC 3339); of merged reports, when the first shard did.
@@ -38,7 +38,7 @@ pub struct CheckReport<'a> {
 /// Counts, and what they come to.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct CheckSummary {
+pub(crate) struct CheckSummary {
     /// `pass`, `fail`, `nothing-scanned` or `incomplete`.
     pub verdict: Verdict,
     /// The same as a sentence.
@@ -62,7 +62,7 @@ pub struct CheckSummary {
 impl<'a> CheckReport<'a> {
     /// From what was found.
     #[must_use]
-    pub fn new(outcome: &'a CheckOutcome) -> Self {
+    pub(crate) fn new(outcome: &'a CheckOutcome) -> Self {
         Self {
             schema: "binlogsec.check/1",
             time: seconds(outcome.time),
@@ -76,7 +76,7 @@ impl<'a> CheckReport<'a> {
 
     /// The report of one shard.
     #[must_use]
-    pub fn of_shard(outcome: &'a CheckOutcome, shard: ShardEntry) -> Self {
+    pub(crate) fn of_shard(outcome: &'a CheckOutcome, shard: ShardEntry) -> Self {
         Self {
             shard: Some(shard),
             ..Self::new(outcome)
@@ -85,7 +85,7 @@ impl<'a> CheckReport<'a> {
 
     /// Its findings, for what renders those of any command.
     #[must_use]
-    pub fn view(&self) -> FindingsView<'_> {
+    pub(crate) fn view(&self) -> FindingsView<'_> {
         FindingsView {
             command: "check",
             rules: rules::of_family(Family::Logs).collect(),

@@ -12,7 +12,7 @@ use crate::table::printable;
 ///
 /// # Errors
 /// What the writer answers.
-pub fn check(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
+pub(crate) fn check(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
     findings(out, &report.findings)?;
     unseen(out, &report.summary)?;
     let style = match report.summary.verdict {

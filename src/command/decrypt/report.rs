@@ -16,7 +16,7 @@ use binlogsec_core::text::path_text;
 /// `binlogsec decrypt --format json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct DecryptReport {
+pub(crate) struct DecryptReport {
     /// `binlogsec.decrypt/1`.
     pub schema: &'static str,
     /// Every input.
@@ -28,7 +28,7 @@ pub struct DecryptReport {
 /// One input and what came of it.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct DecryptEntry {
+pub(crate) struct DecryptEntry {
     /// `decrypted`; `sealed` where the output is an age file; `kept` where an earlier run had made
     /// it; `left-out` or `failed`.
     #[cfg_attr(test, schemars(extend("enum" = ["decrypted", "sealed", "kept", "left-out", "failed"])))]
@@ -57,7 +57,7 @@ pub struct DecryptEntry {
 impl DecryptReport {
     /// From the results of one run.
     #[must_use]
-    pub fn new(results: &[FileResult], failures: &[Error]) -> Self {
+    pub(crate) fn new(results: &[FileResult], failures: &[Error]) -> Self {
         let files = results.iter().map(DecryptEntry::new).collect();
         let failures = failures.iter().map(Failure::new).collect();
         Self {

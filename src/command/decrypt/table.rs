@@ -10,7 +10,7 @@ use crate::table::{self, Cell};
 ///
 /// # Errors
 /// What the writer answers.
-pub fn decrypt(out: &mut dyn Write, report: &DecryptReport) -> io::Result<()> {
+pub(crate) fn decrypt(out: &mut dyn Write, report: &DecryptReport) -> io::Result<()> {
     let done: Vec<_> = report.files.iter().filter_map(decrypt_row).collect();
     if !done.is_empty() {
         let is_sealed = report.files.iter().any(|file| file.recipients.is_some());

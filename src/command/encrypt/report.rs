@@ -12,7 +12,7 @@ use binlogsec_core::write::encrypt::{Encrypted, FileOutcome, FileResult};
 /// `binlogsec encrypt --format json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct EncryptReport {
+pub(crate) struct EncryptReport {
     /// `binlogsec.encrypt/1`.
     pub schema: &'static str,
     /// Every input.
@@ -27,7 +27,7 @@ pub struct EncryptReport {
 /// One input and what came of it.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct EncryptEntry {
+pub(crate) struct EncryptEntry {
     /// As given, or as found; bytes that are not UTF-8 are replaced.
     pub path: String,
     /// `encrypted`, `kept`, `would-encrypt`, `left-out` or `failed`.
@@ -58,7 +58,7 @@ pub struct EncryptEntry {
 impl EncryptReport {
     /// From the results of one run.
     #[must_use]
-    pub fn new(results: &[FileResult], failures: &[Error], leftovers: &[PathBuf]) -> Self {
+    pub(crate) fn new(results: &[FileResult], failures: &[Error], leftovers: &[PathBuf]) -> Self {
         let files = results.iter().map(EncryptEntry::new).collect();
         let failures = failures.iter().map(Failure::new).collect();
         Self {

@@ -10,7 +10,7 @@ use crate::table::{self, Cell};
 ///
 /// # Errors
 /// What the writer answers.
-pub fn encrypt(out: &mut dyn Write, report: &EncryptReport) -> io::Result<()> {
+pub(crate) fn encrypt(out: &mut dyn Write, report: &EncryptReport) -> io::Result<()> {
     let done: Vec<_> = report.files.iter().filter_map(row).collect();
     if !done.is_empty() {
         let headings = [

@@ -29,7 +29,7 @@ const COLUMNS: [&str; 17] = [
 
 /// The line of names.
 #[must_use]
-pub fn events_head() -> Vec<u8> {
+pub(crate) fn events_head() -> Vec<u8> {
     let mut line = COLUMNS.join(",").into_bytes();
     line.push(b'\n');
     line
@@ -53,7 +53,7 @@ fn cell(text: &str, is_safe: bool) -> Cow<'_, str> {
 ///
 /// # Errors
 /// What the writer answers, which has the memory for it.
-pub fn event(
+pub(crate) fn event(
     out: &mut Vec<u8>,
     path: &str,
     entry: &EventEntry<'_>,

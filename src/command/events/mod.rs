@@ -1,14 +1,14 @@
 //! `binlogsec events`.
 
-pub mod csv;
+pub(crate) mod csv;
 pub(crate) mod report;
 pub(crate) mod table;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::json;
 use crate::log_entry::Failure;
-use crate::{json, lines};
 use anyhow::bail;
 use binlogsec_core::batch::targets::{Origin, Target, Targets};
 use binlogsec_core::event::event_type;

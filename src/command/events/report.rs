@@ -11,12 +11,12 @@ use binlogsec_core::event::gtid::TransactionId;
 use binlogsec_core::read::events::{EventRecord, Stats, Summary, TableName};
 
 /// The name of the schema.
-pub const EVENTS_SCHEMA: &str = "binlogsec.events/1";
+pub(crate) const EVENTS_SCHEMA: &str = "binlogsec.events/1";
 
 /// One event. What does not apply to it is left out.
 #[derive(Debug, Clone, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct EventEntry<'a> {
+pub(crate) struct EventEntry<'a> {
     /// Plain offset of its start; of an inner event, that of its payload.
     pub position: u64,
     /// The end position in its header.
@@ -92,7 +92,7 @@ pub struct EventEntry<'a> {
 
 /// Text that one event as a rule has in common with the one before, kept so that it is made once.
 #[derive(Debug, Default)]
-pub struct EventTexts {
+pub(crate) struct EventTexts {
     timestamp: Option<u32>,
     time: String,
     transaction: Option<TransactionId>,
@@ -139,7 +139,7 @@ impl EventTexts {
 impl<'a> EventEntry<'a> {
     /// From one record.
     #[must_use]
-    pub fn new(record: &'a EventRecord, texts: &'a mut EventTexts) -> Self {
+    pub(crate) fn new(record: &'a EventRecord, texts: &'a mut EventTexts) -> Self {
         texts.update(record);
         let mut entry = Self {
             position: record.position,
@@ -210,7 +210,7 @@ impl<'a> EventEntry<'a> {
 /// What stands behind a file's events.
 #[derive(Debug, Clone, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct EventsEnd {
+pub(crate) struct EventsEnd {
     /// Events that were read.
     pub events: u64,
     /// Events that passed the filter.
@@ -228,7 +228,7 @@ pub struct EventsEnd {
 /// The figures of one log.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct StatsReport {
+pub(crate) struct StatsReport {
     /// Events and bytes by type.
     pub by_type: Vec<TypeEntry>,
     /// Row events by table.
@@ -244,7 +244,7 @@ pub struct StatsReport {
 /// Figures of one type of event.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct TypeEntry {
+pub(crate) struct TypeEntry {
     /// Its name.
     #[serde(rename = "type")]
     pub event_type: String,
@@ -259,7 +259,7 @@ pub struct TypeEntry {
 /// Figures of one table.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct TableEntry {
+pub(crate) struct TableEntry {
     /// Its database.
     pub database: String,
     /// Its name.
@@ -277,7 +277,7 @@ pub struct TableEntry {
 /// One minute.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct MinuteEntry {
+pub(crate) struct MinuteEntry {
     /// Its beginning (RFC 3339, UTC).
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     pub minute: String,
@@ -288,7 +288,7 @@ pub struct MinuteEntry {
 /// One of the biggest transactions.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct TransactionEntry {
+pub(crate) struct TransactionEntry {
     /// Its id.
     pub gtid: String,
     /// Plain offset of its start.
@@ -303,7 +303,7 @@ pub struct TransactionEntry {
 impl StatsReport {
     /// From the figures; tables with the most bytes first.
     #[must_use]
-    pub fn new(stats: &Stats) -> Self {
+    pub(crate) fn new(stats: &Stats) -> Self {
         let by_type = stats
             .by_type
             .iter()

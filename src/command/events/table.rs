@@ -18,7 +18,7 @@ const ROWS_SHOWN: usize = 40;
 ///
 /// # Errors
 /// What the writer answers.
-pub fn events_head(out: &mut dyn Write, path: &str, colour: bool) -> io::Result<()> {
+pub(crate) fn events_head(out: &mut dyn Write, path: &str, colour: bool) -> io::Result<()> {
     let style = if colour { DIM } else { PLAIN };
     writeln!(out, "{style}{}{style:#}", printable(path))?;
     writeln!(
@@ -29,7 +29,7 @@ pub fn events_head(out: &mut dyn Write, path: &str, colour: bool) -> io::Result<
 }
 
 /// Appends one event as a line; one inside a payload stands to the right of where the others begin.
-pub fn event(out: &mut Vec<u8>, entry: &EventEntry<'_>, colour: bool) {
+pub(crate) fn event(out: &mut Vec<u8>, entry: &EventEntry<'_>, colour: bool) {
     match columns(entry).filter(|_| !colour) {
         Some(columns) => out.extend_from_slice(&columns),
         None => columns_by_hand(out, entry, colour),
@@ -230,7 +230,7 @@ fn one_line(statement: &str, cut: bool) -> String {
 ///
 /// # Errors
 /// What the writer answers.
-pub fn stats(out: &mut dyn Write, path: &str, report: &StatsReport) -> io::Result<()> {
+pub(crate) fn stats(out: &mut dyn Write, path: &str, report: &StatsReport) -> io::Result<()> {
     writeln!(out, "{DIM}{}{DIM:#}", printable(path))?;
     let types: Vec<_> = report
         .by_type

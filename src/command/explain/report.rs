@@ -8,7 +8,7 @@ use binlogsec_checks::finding::rules::{Control, Language};
 /// `binlogsec explain --format json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct ExplainReport {
+pub(crate) struct ExplainReport {
     /// `binlogsec.explain/1`.
     pub schema: &'static str,
     /// What was asked for, in that order.
@@ -18,7 +18,7 @@ pub struct ExplainReport {
 /// One rule.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct RuleEntry {
+pub(crate) struct RuleEntry {
     /// `BLS001` …
     pub id: &'static str,
     /// `plaintext-log` …
@@ -45,7 +45,7 @@ pub struct RuleEntry {
 impl ExplainReport {
     /// Of these rules.
     #[must_use]
-    pub fn new(ids: &[RuleId]) -> Self {
+    pub(crate) fn new(ids: &[RuleId]) -> Self {
         Self {
             schema: "binlogsec.explain/1",
             rules: ids.iter().map(|id| RuleEntry::new(*id)).collect(),

@@ -13,7 +13,7 @@ use binlogsec_core::read::inspect::InspectOutcome;
 /// `binlogsec inspect --format json`.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct InspectReport {
+pub(crate) struct InspectReport {
     /// `binlogsec.inspect/1`.
     pub schema: Cow<'static, str>,
     /// Which part of a run this is, if it is one.
@@ -30,7 +30,7 @@ pub struct InspectReport {
 /// Counts over all files.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct InspectSummary {
+pub(crate) struct InspectSummary {
     /// Files in the report.
     pub files: usize,
     /// Encrypted logs of every dialect, whole or damaged.
@@ -50,14 +50,14 @@ pub struct InspectSummary {
 impl InspectReport {
     /// From what was found.
     #[must_use]
-    pub fn new(outcome: &InspectOutcome) -> Self {
+    pub(crate) fn new(outcome: &InspectOutcome) -> Self {
         let files = outcome.files.iter().map(LogEntry::new).collect();
         Self::of_files(files, failures(&outcome.failures), outcome.other_files)
     }
 
     /// The report of one shard.
     #[must_use]
-    pub fn of_shard(outcome: &InspectOutcome, shard: ShardEntry) -> Self {
+    pub(crate) fn of_shard(outcome: &InspectOutcome, shard: ShardEntry) -> Self {
         let mut report = Self::new(outcome);
         for (entry, file) in report.files.iter_mut().zip(&outcome.files) {
             entry.position = Some(file.position);
@@ -68,7 +68,7 @@ impl InspectReport {
 
     /// One report of those of all shards of a run.
     #[must_use]
-    pub fn merged(shards: Vec<Self>) -> Self {
+    pub(crate) fn merged(shards: Vec<Self>) -> Self {
         let (mut files, mut failures, mut other_files) = (Vec::new(), Vec::new(), 0_usize);
         for shard in shards {
             files.extend(shard.files);
@@ -111,7 +111,7 @@ impl InspectReport {
     }
 
     /// What is wrong with files, and what could not be read.
-    pub fn problems(&self) -> impl Iterator<Item = ErrorClass> {
+    pub(crate) fn problems(&self) -> impl Iterator<Item = ErrorClass> {
         let failures = self.failures.iter().map(|failure| failure.class);
         self.files
             .iter()

@@ -17,7 +17,7 @@ const SHOWN_PATHS: usize = 5;
 ///
 /// # Errors
 /// What the writer answers.
-pub fn inspect(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {
+pub(crate) fn inspect(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {
     if !report.files.is_empty() {
         let headings = [
             "FILE",

@@ -9,7 +9,7 @@ use binlogsec_core::write::keyring::KeyringWritten;
 /// `binlogsec keyring new|add-key|convert --format json`. Never a key.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct KeyringChangeReport {
+pub(crate) struct KeyringChangeReport {
     /// `binlogsec.keyring-change/1`.
     pub schema: &'static str,
     /// `created`, `key-added` or `converted`.
@@ -30,7 +30,7 @@ pub struct KeyringChangeReport {
 impl KeyringChangeReport {
     /// From what was written; `status` says how it came to be.
     #[must_use]
-    pub fn new(status: &'static str, written: &KeyringWritten) -> Self {
+    pub(crate) fn new(status: &'static str, written: &KeyringWritten) -> Self {
         Self {
             schema: "binlogsec.keyring-change/1",
             status,

@@ -9,7 +9,7 @@ use crate::table::printable;
 ///
 /// # Errors
 /// What the writer answers.
-pub fn keyring_change(out: &mut dyn Write, report: &KeyringChangeReport) -> io::Result<()> {
+pub(crate) fn keyring_change(out: &mut dyn Write, report: &KeyringChangeReport) -> io::Result<()> {
     let path = printable(&report.path);
     let KeyringChangeReport {
         status,

@@ -12,7 +12,7 @@ use binlogsec_core::text::path_text;
 /// `binlogsec keyring --format json`. Never a key.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct KeyringReport {
+pub(crate) struct KeyringReport {
     /// `binlogsec.keyring/1`.
     pub schema: &'static str,
     /// Every keyring that was read.
@@ -24,7 +24,7 @@ pub struct KeyringReport {
 /// One keyring file.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct KeyringEntry {
+pub(crate) struct KeyringEntry {
     /// As given; bytes that are not UTF-8 are replaced.
     pub path: String,
     /// What it is, in words.
@@ -40,7 +40,7 @@ pub struct KeyringEntry {
 /// One entry of a keyring.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct KeyEntry {
+pub(crate) struct KeyEntry {
     /// Unprintable bytes escaped.
     pub key_id: String,
     /// The entry's user; empty for keys of the server itself.
@@ -61,7 +61,7 @@ pub struct KeyEntry {
 /// One server's binary log keys.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct ServerEntry {
+pub(crate) struct ServerEntry {
     /// Which server.
     pub server_uuid: String,
     /// Sequence numbers of the keys that are there.
@@ -83,7 +83,7 @@ pub struct ServerEntry {
 impl KeyringReport {
     /// From keyrings and failures.
     #[must_use]
-    pub fn new(keyrings: &[KeyringFile], failures: &[Error]) -> Self {
+    pub(crate) fn new(keyrings: &[KeyringFile], failures: &[Error]) -> Self {
         Self {
             schema: "binlogsec.keyring/1",
             files: keyrings.iter().map(KeyringEntry::new).collect(),

@@ -12,7 +12,7 @@ use crate::table::{self, Cell};
 ///
 /// # Errors
 /// What the writer answers.
-pub fn keyring(out: &mut dyn Write, report: &KeyringReport) -> io::Result<()> {
+pub(crate) fn keyring(out: &mut dyn Write, report: &KeyringReport) -> io::Result<()> {
     for (number, file) in report.files.iter().enumerate() {
         if number > 0 {
             writeln!(out)?;

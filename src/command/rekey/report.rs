@@ -17,7 +17,7 @@ use binlogsec_core::write::rekey_archive::OLD_JSON_NOTE;
 /// `binlogsec rekey --format json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct RekeyReport {
+pub(crate) struct RekeyReport {
     /// `binlogsec.rekey/1`.
     pub schema: &'static str,
     /// Every log.
@@ -31,7 +31,7 @@ pub struct RekeyReport {
 /// One log and what came of it.
 #[derive(Debug, Default, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct RekeyEntry {
+pub(crate) struct RekeyEntry {
     /// As given, or as found; bytes that are not UTF-8 are replaced.
     pub path: String,
     /// `rekeyed`, `would-rekey`, `unchanged`, `left-out` or `failed`.
@@ -57,7 +57,7 @@ pub struct RekeyEntry {
 impl RekeyReport {
     /// From the results of one run.
     #[must_use]
-    pub fn new(results: &[FileResult], failures: &[Error]) -> Self {
+    pub(crate) fn new(results: &[FileResult], failures: &[Error]) -> Self {
         let files: Vec<_> = results.iter().map(RekeyEntry::new).collect();
         // Logs without a header have a note of their own.
         let has_header = |file: &RekeyEntry| !file.notes.iter().any(|note| note == OLD_JSON_NOTE);
@@ -114,7 +114,7 @@ impl RekeyEntry {
 /// `binlogsec header restore --format json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct HeaderReport {
+pub(crate) struct HeaderReport {
     /// `binlogsec.header/1`.
     pub schema: &'static str,
     /// The log, as given.
@@ -131,7 +131,7 @@ pub struct HeaderReport {
 impl HeaderReport {
     /// From the result.
     #[must_use]
-    pub fn new(log: &Path, restored: &Restored) -> Self {
+    pub(crate) fn new(log: &Path, restored: &Restored) -> Self {
         Self {
             schema: "binlogsec.header/1",
             path: path_text::text(log),
@@ -149,7 +149,7 @@ impl HeaderReport {
 /// `binlogsec header dump --format json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct HeaderDumpReport {
+pub(crate) struct HeaderDumpReport {
     /// `binlogsec.header-dump/1`.
     pub schema: &'static str,
     /// The log, as given.
@@ -163,7 +163,7 @@ pub struct HeaderDumpReport {
 /// One part of a header.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct HeaderPart {
+pub(crate) struct HeaderPart {
     /// `magic`, `version`, `key id`, `wrapped file password`, `wrapping IV`, `zeros`; `rest` where
     /// what follows cannot be read.
     pub name: String,
@@ -180,7 +180,7 @@ pub struct HeaderPart {
 impl HeaderDumpReport {
     /// From the result.
     #[must_use]
-    pub fn new(log: &Path, anatomy: &Anatomy) -> Self {
+    pub(crate) fn new(log: &Path, anatomy: &Anatomy) -> Self {
         let part = |part: &Part| HeaderPart {
             name: part.name.clone(),
             offset: part.offset,

@@ -12,7 +12,7 @@ use crate::table::{self, Cell};
 ///
 /// # Errors
 /// What the writer answers.
-pub fn rekey(out: &mut dyn Write, report: &RekeyReport) -> io::Result<()> {
+pub(crate) fn rekey(out: &mut dyn Write, report: &RekeyReport) -> io::Result<()> {
     let done = |file: &&RekeyEntry| !matches!(file.status, "left-out" | "failed");
     let rows: Vec<_> = report.files.iter().filter(done).map(row).collect();
     if !rows.is_empty() {
@@ -56,7 +56,7 @@ fn row(file: &RekeyEntry) -> Vec<Cell> {
 ///
 /// # Errors
 /// What the writer answers.
-pub fn header(out: &mut dyn Write, report: &HeaderReport) -> io::Result<()> {
+pub(crate) fn header(out: &mut dyn Write, report: &HeaderReport) -> io::Result<()> {
     let path = table::printable(&report.path);
     let HeaderReport { key_id, status, .. } = report;
     let proof = if report.proven {
@@ -71,7 +71,7 @@ pub fn header(out: &mut dyn Write, report: &HeaderReport) -> io::Result<()> {
 ///
 /// # Errors
 /// What the writer answers.
-pub fn header_dump(out: &mut dyn Write, report: &HeaderDumpReport) -> io::Result<()> {
+pub(crate) fn header_dump(out: &mut dyn Write, report: &HeaderDumpReport) -> io::Result<()> {
     writeln!(out, "{}", table::printable(&report.path))?;
     let headings = ["OFFSET", "LENGTH", "PART", "BYTES"];
     let rows: Vec<_> = report.parts.iter().map(part_row).collect();

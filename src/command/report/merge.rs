@@ -24,7 +24,7 @@ const MOST_NAMED: usize = 20;
 /// Why reports cannot be put together.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum MergeError {
+pub(crate) enum MergeError {
     /// No JSON, or not what a report has.
     #[error("{} is no report that can be read", path.display())]
     Malformed {
@@ -108,7 +108,7 @@ pub enum MergeError {
 
 /// The report of one shard, and where it came from.
 #[derive(Debug)]
-pub struct Saved {
+pub(crate) struct Saved {
     path: PathBuf,
     shard: ShardEntry,
     body: Body,
@@ -123,7 +123,7 @@ enum Body {
 
 /// All reports of one run, by the command that made them.
 #[derive(Debug)]
-pub enum Run {
+pub(crate) enum Run {
     /// Of `check`: what each shard found.
     Check(Vec<CheckOutcome>),
     /// Of `inspect`.
@@ -174,7 +174,7 @@ impl Saved {
     ///
     /// # Errors
     /// [`MergeError`] when it is none.
-    pub fn parse(bytes: &[u8], path: PathBuf) -> Result<Self, MergeError> {
+    pub(crate) fn parse(bytes: &[u8], path: PathBuf) -> Result<Self, MergeError> {
         let malformed = |source| MergeError::Malformed {
             path: path.clone(),
             source,
@@ -203,13 +203,13 @@ impl Saved {
 
     /// Which part of which run it is.
     #[must_use]
-    pub const fn shard(&self) -> &ShardEntry {
+    pub(crate) const fn shard(&self) -> &ShardEntry {
         &self.shard
     }
 
     /// When its run began; `None` where the report does not say.
     #[must_use]
-    pub fn time(&self) -> Option<Timestamp> {
+    pub(crate) fn time(&self) -> Option<Timestamp> {
         match &self.body {
             Body::Check(outcome) => Some(outcome.time),
             _ => None,
@@ -218,7 +218,7 @@ impl Saved {
 
     /// What `check` found; `None` when it is the report of another command.
     #[must_use]
-    pub fn into_check(self) -> Option<CheckOutcome> {
+    pub(crate) fn into_check(self) -> Option<CheckOutcome> {
         match self.body {
             Body::Check(outcome) => Some(*outcome),
             _ => None,
@@ -227,7 +227,7 @@ impl Saved {
 
     /// What `inspect` reported.
     #[must_use]
-    pub fn into_inspect(self) -> Option<InspectReport> {
+    pub(crate) fn into_inspect(self) -> Option<InspectReport> {
         match self.body {
             Body::Inspect(report) => Some(report),
             _ => None,
@@ -236,7 +236,7 @@ impl Saved {
 
     /// What `verify` reported.
     #[must_use]
-    pub fn into_verify(self) -> Option<VerifyReport> {
+    pub(crate) fn into_verify(self) -> Option<VerifyReport> {
         match self.body {
             Body::Verify(report) => Some(report),
             _ => None,
@@ -298,7 +298,7 @@ impl Run {
     ///
     /// # Errors
     /// [`MergeError`] says which report does not belong here, or which is missing.
-    pub fn of(mut reports: Vec<Saved>, policy: Option<&str>) -> Result<Self, MergeError> {
+    pub(crate) fn of(mut reports: Vec<Saved>, policy: Option<&str>) -> Result<Self, MergeError> {
         reports.sort_by_key(|saved| saved.shard.index);
         check_set(&reports)?;
         if let Some(other) = reports

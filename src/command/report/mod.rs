@@ -1,6 +1,6 @@
 //! `binlogsec report merge`.
 
-pub mod merge;
+pub(crate) mod merge;
 
 use std::path::{Path, PathBuf};
 

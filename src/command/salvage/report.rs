@@ -10,7 +10,7 @@ use binlogsec_core::text::path_text;
 /// `binlogsec salvage --format json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct SalvageReport {
+pub(crate) struct SalvageReport {
     /// `binlogsec.salvage/1`.
     pub schema: &'static str,
     /// The damaged log.
@@ -58,7 +58,7 @@ pub struct SalvageReport {
 /// A place in the source's logs.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct SalvageResume {
+pub(crate) struct SalvageResume {
     /// The source's log; `null` if the event is lost that names it.
     pub source_log: Option<String>,
     /// Where the last transaction ends in it that is all there before the first gap.
@@ -70,7 +70,7 @@ pub struct SalvageResume {
 /// An encrypted log behind another one in the same file.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct SalvagedLog {
+pub(crate) struct SalvagedLog {
     /// Where its encryption header starts in the file.
     pub file_offset: u64,
     /// The key under which it is encrypted.
@@ -82,7 +82,7 @@ pub struct SalvagedLog {
 /// One gap.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct SalvagedGap {
+pub(crate) struct SalvagedGap {
     /// Where it starts in the file.
     pub file_offset: u64,
     /// Its length in bytes.
@@ -97,7 +97,7 @@ pub struct SalvagedGap {
 impl SalvageReport {
     /// From the outcome of one run.
     #[must_use]
-    pub fn new(path: &Path, output: &Path, salvaged: &Salvaged) -> Self {
+    pub(crate) fn new(path: &Path, output: &Path, salvaged: &Salvaged) -> Self {
         Self {
             schema: "binlogsec.salvage/1",
             path: path_text::text(path),

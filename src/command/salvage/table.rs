@@ -10,7 +10,7 @@ use crate::table::{self, Cell, printable};
 ///
 /// # Errors
 /// What the writer answers.
-pub fn salvage(out: &mut dyn Write, report: &SalvageReport) -> io::Result<()> {
+pub(crate) fn salvage(out: &mut dyn Write, report: &SalvageReport) -> io::Result<()> {
     if !report.gaps.is_empty() {
         let rows: Vec<_> = report
             .gaps

@@ -20,7 +20,7 @@ use binlogsec_core::text::path_text;
 /// `binlogsec verify --format json`.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct VerifyReport {
+pub(crate) struct VerifyReport {
     /// `binlogsec.verify/1`.
     pub schema: Cow<'static, str>,
     /// Which part of a run this is, if it is one: gaps are looked for when all are merged.
@@ -39,7 +39,7 @@ pub struct VerifyReport {
 /// Counts over all logs.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct VerifySummary {
+pub(crate) struct VerifySummary {
     /// Logs that were read.
     pub files: usize,
     /// Of them, those in which nothing is damaged.
@@ -57,7 +57,7 @@ pub struct VerifySummary {
 /// One log.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct VerifyEntry {
+pub(crate) struct VerifyEntry {
     /// As given, or as found.
     pub path: String,
     /// `whole`, `cut` (an unfinished event at the end of a log that was never closed) or
@@ -108,7 +108,7 @@ pub struct VerifyEntry {
 /// One damage.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct DamageEntry {
+pub(crate) struct DamageEntry {
     /// Where the event starts in the plaintext.
     pub plain_offset: u64,
     /// Where it starts in the file.
@@ -125,7 +125,7 @@ pub struct DamageEntry {
 /// One note.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct NoteEntry {
+pub(crate) struct NoteEntry {
     /// Which one: `in-use`, `cut-tail`, `unfinished-transaction`, `no-last-event`, `moved`,
     /// `source-jumps`, `unsound-positions`, `unknown-events`, `left-folded`, `lost-gtids`, `gtids-not-judged`,
     /// `no-checksums`.
@@ -138,7 +138,7 @@ pub struct NoteEntry {
 /// One gap.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct GapEntry {
+pub(crate) struct GapEntry {
     /// The log before.
     pub before: String,
     /// The log after.
@@ -150,7 +150,11 @@ pub struct GapEntry {
 impl VerifyReport {
     /// From the outcomes of one run; `is_gap` leaves gaps out that are none.
     #[must_use]
-    pub fn new(files: Vec<Verified>, is_gap: impl Fn(&Gap) -> bool, errors: &[Error]) -> Self {
+    pub(crate) fn new(
+        files: Vec<Verified>,
+        is_gap: impl Fn(&Gap) -> bool,
+        errors: &[Error],
+    ) -> Self {
         let entries = files.iter().map(VerifyEntry::new).collect();
         let links: Vec<_> = files.into_iter().map(Link::from).collect();
         let mut gaps = check_continuity(&links);
@@ -160,7 +164,7 @@ impl VerifyReport {
 
     /// The report of one shard; each log with its number among all.
     #[must_use]
-    pub fn of_shard(files: &[(u64, Verified)], errors: &[Error], shard: ShardEntry) -> Self {
+    pub(crate) fn of_shard(files: &[(u64, Verified)], errors: &[Error], shard: ShardEntry) -> Self {
         let entry = |(position, file): &(u64, Verified)| VerifyEntry {
             position: Some(*position),
             ..VerifyEntry::new(file)
@@ -175,7 +179,7 @@ impl VerifyReport {
     ///
     /// # Errors
     /// [`GtidError`] when a report has a GTID set that is none.
-    pub fn merged(shards: Vec<Self>) -> Result<Self, GtidError> {
+    pub(crate) fn merged(shards: Vec<Self>) -> Result<Self, GtidError> {
         let (mut files, mut failures) = (Vec::new(), Vec::new());
         for shard in shards {
             files.extend(shard.files);
@@ -220,7 +224,7 @@ impl VerifyReport {
     }
 
     /// Damage, and what could not be read.
-    pub fn problems(&self) -> impl Iterator<Item = ErrorClass> {
+    pub(crate) fn problems(&self) -> impl Iterator<Item = ErrorClass> {
         let damaged = self.files.iter().filter(|file| file.damage_count > 0);
         let failures = self.failures.iter().map(|failure| failure.class);
         damaged.map(|_| ErrorClass::Damage).chain(failures)
@@ -319,7 +323,7 @@ impl DamageEntry {
 impl NoteEntry {
     /// Those of one log.
     #[must_use]
-    pub fn all(notes: &[Note]) -> Vec<Self> {
+    pub(crate) fn all(notes: &[Note]) -> Vec<Self> {
         notes.iter().map(Self::new).collect()
     }
 

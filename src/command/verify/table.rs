@@ -10,7 +10,7 @@ use crate::table::{self, Cell, printable};
 ///
 /// # Errors
 /// What the writer answers.
-pub fn verify(out: &mut dyn Write, report: &VerifyReport) -> io::Result<()> {
+pub(crate) fn verify(out: &mut dyn Write, report: &VerifyReport) -> io::Result<()> {
     if !report.files.is_empty() {
         let rows: Vec<_> = report.files.iter().map(row).collect();
         table::write(

@@ -19,7 +19,7 @@ const STYLE: &str = include_str!("style.css");
 ///
 /// # Errors
 /// What the writer answers.
-pub fn audit(out: &mut dyn Write, report: &AuditReport<'_>) -> io::Result<()> {
+pub(crate) fn audit(out: &mut dyn Write, report: &AuditReport<'_>) -> io::Result<()> {
     let mut page = String::new();
     // Writing into a string does not fail.
     write_page(&mut page, report).map_err(io::Error::other)?;

@@ -6,12 +6,12 @@ use aes::{Aes128, Aes192, Aes256};
 use super::HEAD;
 
 /// An AES block, in bytes.
-pub const BLOCK: usize = 16;
+pub(super) const BLOCK: usize = 16;
 
-pub type Block = Array<u8, U16>;
+pub(super) type Block = Array<u8, U16>;
 
 /// Key schedules, made once. Wiped when dropped.
-pub enum Schedule {
+pub(super) enum Schedule {
     Aes128(Box<Aes128>),
     Aes192(Box<Aes192>),
     Aes256(Box<Aes256>),
@@ -19,7 +19,7 @@ pub enum Schedule {
 
 impl Schedule {
     /// With a key of 16, 24 or 32 bytes; `None` for any other length.
-    pub fn new(key: &[u8]) -> Option<Self> {
+    pub(super) fn new(key: &[u8]) -> Option<Self> {
         Some(match key.len() {
             16 => Self::Aes128(Box::new(Aes128::new_from_slice(key).ok()?)),
             24 => Self::Aes192(Box::new(Aes192::new_from_slice(key).ok()?)),
@@ -28,7 +28,7 @@ impl Schedule {
         })
     }
 
-    pub fn encrypt(&self, blocks: &mut [Block]) {
+    pub(super) fn encrypt(&self, blocks: &mut [Block]) {
         match self {
             Self::Aes128(cipher) => cipher.encrypt_blocks(blocks),
             Self::Aes192(cipher) => cipher.encrypt_blocks(blocks),
@@ -36,7 +36,7 @@ impl Schedule {
         }
     }
 
-    pub fn decrypt(&self, blocks: &mut [Block]) {
+    pub(super) fn decrypt(&self, blocks: &mut [Block]) {
         match self {
             Self::Aes128(cipher) => cipher.decrypt_blocks(blocks),
             Self::Aes192(cipher) => cipher.decrypt_blocks(blocks),
@@ -45,7 +45,7 @@ impl Schedule {
     }
 
     /// From `source` to `target`, which has as many blocks.
-    pub fn decrypt_to(&self, source: &[Block], target: &mut [Block]) {
+    pub(super) fn decrypt_to(&self, source: &[Block], target: &mut [Block]) {
         // Fails where the numbers differ alone.
         let _ = match self {
             Self::Aes128(cipher) => cipher.decrypt_blocks_b2b(source, target),
@@ -56,14 +56,14 @@ impl Schedule {
 }
 
 /// The event's IV plus a count of blocks, as 128 bits, big-endian.
-pub fn counter(iv: [u8; BLOCK], block: u64) -> [u8; BLOCK] {
+pub(super) fn counter(iv: [u8; BLOCK], block: u64) -> [u8; BLOCK] {
     u128::from_be_bytes(iv)
         .wrapping_add(u128::from(block))
         .to_be_bytes()
 }
 
 /// As far as both go.
-pub fn xor(target: &mut [u8], with: &[u8]) {
+pub(super) fn xor(target: &mut [u8], with: &[u8]) {
     target
         .iter_mut()
         .zip(with)
@@ -71,7 +71,7 @@ pub fn xor(target: &mut [u8], with: &[u8]) {
 }
 
 /// Deciphered blocks, XORed with the stored ones before them, into `target`: as far as all go.
-pub fn unchain(blocks: &[Block], before: &[u8], target: &mut [u8]) {
+pub(super) fn unchain(blocks: &[Block], before: &[u8], target: &mut [u8]) {
     let (targets, _) = target.as_chunks_mut::<BLOCK>();
     let (before, _) = before.as_chunks::<BLOCK>();
     for ((target, block), before) in targets.iter_mut().zip(blocks).zip(before) {
@@ -81,12 +81,12 @@ pub fn unchain(blocks: &[Block], before: &[u8], target: &mut [u8]) {
 
 /// A block as a little-endian integer: what is made of words is best kept in registers, as a wide
 /// read of what was just written in two halves has to wait for them.
-pub fn bits(block: Block) -> u128 {
+pub(super) fn bits(block: Block) -> u128 {
     u128::from_le_bytes(block.into())
 }
 
 /// As far as both go.
-pub fn copy(source: &[u8], target: &mut [u8]) {
+pub(super) fn copy(source: &[u8], target: &mut [u8]) {
     target
         .iter_mut()
         .zip(source)
@@ -96,7 +96,7 @@ pub fn copy(source: &[u8], target: &mut [u8]) {
 /// The first enciphered block of an event, out of its first 20 bytes, as a little-endian integer;
 /// what is not there is zero.
 #[inline]
-pub fn gather(head: &[u8]) -> u128 {
+pub(super) fn gather(head: &[u8]) -> u128 {
     let mut whole = [0; HEAD];
     let head = match head.first_chunk::<HEAD>() {
         Some(head) => head,
@@ -115,7 +115,7 @@ pub fn gather(head: &[u8]) -> u128 {
 
 /// The reverse: a block and the length to the first bytes of an event.
 #[inline]
-pub fn scatter(block: u128, length: u32, head: &mut [u8]) {
+pub(super) fn scatter(block: u128, length: u32, head: &mut [u8]) {
     // Bytes 0..8, 8..12 and 12..20.
     let middle = block >> 32 & 0xFF | u128::from(length) << 8;
     let low = block >> 40 & 0xFFFF_FFFF | block << 32;

@@ -5,7 +5,7 @@ use super::stored::to_index;
 use super::{EventCipher, EventSpan, HEAD, Stored};
 
 /// One event that is being deciphered.
-pub struct EventPiece<'a> {
+pub(super) struct EventPiece<'a> {
     pub cipher: &'a EventCipher,
     pub event: EventSpan,
     pub stored: &'a Stored<'a>,
@@ -13,7 +13,7 @@ pub struct EventPiece<'a> {
 }
 
 impl EventPiece<'_> {
-    pub fn decrypt(&self, from: u64, target: &mut [u8]) {
+    pub(super) fn decrypt(&self, from: u64, target: &mut [u8]) {
         let (mut at, mut rest) = (from, target);
         let head_end = self.event.offset.saturating_add(HEAD as u64);
         if at < head_end {

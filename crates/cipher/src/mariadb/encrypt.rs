@@ -9,10 +9,10 @@ use super::{EventCipher, Mode};
 
 /// An event that is being enciphered, from its first byte to its last.
 pub struct EventEncryptor<'a> {
-    pub cipher: &'a EventCipher,
-    pub iv: [u8; BLOCK],
-    pub previous: [u8; BLOCK],
-    pub next_block: u64,
+    pub(super) cipher: &'a EventCipher,
+    pub(super) iv: [u8; BLOCK],
+    pub(super) previous: [u8; BLOCK],
+    pub(super) next_block: u64,
 }
 
 impl EventEncryptor<'_> {

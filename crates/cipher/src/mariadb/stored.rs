@@ -108,6 +108,6 @@ fn length(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
-pub fn to_index(offset: u64) -> Option<usize> {
+pub(super) fn to_index(offset: u64) -> Option<usize> {
     usize::try_from(offset).ok()
 }

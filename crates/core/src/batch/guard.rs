@@ -7,25 +7,25 @@ use crate::file::pipeline::Progress;
 use crate::log::error::Error;
 
 /// Keeps the first error, and cancels the work at its next chunk.
-pub struct Guard<'a> {
+pub(crate) struct Guard<'a> {
     progress: &'a dyn Progress,
     failure: Mutex<Option<Error>>,
 }
 
 impl<'a> Guard<'a> {
-    pub fn new(progress: &'a dyn Progress) -> Self {
+    pub(crate) fn new(progress: &'a dyn Progress) -> Self {
         Self {
             progress,
             failure: Mutex::default(),
         }
     }
 
-    pub fn fail(&self, error: Error) {
+    pub(crate) fn fail(&self, error: Error) {
         self.slot().get_or_insert(error);
     }
 
     /// The error, if there was one; whatever the pipeline says then follows from it.
-    pub fn failure(&self) -> Option<Error> {
+    pub(crate) fn failure(&self) -> Option<Error> {
         self.slot().take()
     }
 

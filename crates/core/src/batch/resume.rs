@@ -23,7 +23,7 @@ type ReadAt<'a> = dyn Fn(u64, &mut [u8]) -> Result<usize, TransferError> + 'a;
 ///
 /// # Errors
 /// [`Error::Transfer`] when either cannot be read.
-pub fn is_plaintext_of(output: &Path, log: &OpenLog) -> Result<bool, Error> {
+pub(crate) fn is_plaintext_of(output: &Path, log: &OpenLog) -> Result<bool, Error> {
     let Some(copy) = open(output)? else {
         return Ok(false);
     };
@@ -41,7 +41,7 @@ pub fn is_plaintext_of(output: &Path, log: &OpenLog) -> Result<bool, Error> {
 ///
 /// # Errors
 /// [`Error::Transfer`] when it cannot be read.
-pub fn is_age_file_of(output: &Path, log: &OpenLog) -> Result<bool, Error> {
+pub(crate) fn is_age_file_of(output: &Path, log: &OpenLog) -> Result<bool, Error> {
     match open(output)? {
         Some(file) => Ok(sealed::has_plain_length(&file, log.plain_length())?),
         None => Ok(false),
@@ -53,7 +53,7 @@ pub fn is_age_file_of(output: &Path, log: &OpenLog) -> Result<bool, Error> {
 ///
 /// # Errors
 /// [`Error::Transfer`] when either cannot be read.
-pub fn is_encrypted_form_of(
+pub(crate) fn is_encrypted_form_of(
     output: &Path,
     log: &FileSource,
     key: &NamedKey,

@@ -1,7 +1,5 @@
 //! A log, its kind and the keys: plaintext at any offset, whatever the dialect.
 
-use crate::log::per_event;
-
 use std::path::Path;
 
 use crate::event::format_description::FormatDescription;
@@ -11,19 +9,15 @@ use crate::file::source::{Access, FileSource};
 use crate::keyring::Keyring;
 use crate::log::error::Error;
 use crate::log::kind::{LogKind, PROBE_LENGTH};
+use crate::log::log_error::LogError;
+use crate::log::per_event;
+use crate::log::probe::Probe;
+use crate::log::reader::{LogView, PlainReader};
 use crate::log::walk::{PlainSource, PlainView};
 use crate::mariadb::cipher::EventCipher;
 use crate::mysql::header;
 
 pub mod archive;
-
-use crate::log::log_error::LogError;
-use crate::log::per_event::{PerEvent, ProvenKey};
-use crate::log::probe::{KeyStatus, Probe};
-use crate::log::reader::PlainReader;
-
-use crate::log::reader::LogView;
-use crate::log::unlock::{Unlocked, unlock};
 
 /// An open log whose plaintext can be read.
 #[derive(Debug)]
@@ -42,7 +36,8 @@ impl OpenLog {
     /// # Errors
     /// [`Error::Transfer`] when the file cannot be read, [`Error::Keyring`] when a key's source
     /// fails, [`Error::Log`] when there is no plaintext to be had.
-    pub fn open(path: &Path, keys: &Keyring) -> Result<Self, Error> {
+    pub fn open(path: impl AsRef<Path>, keys: &Keyring) -> Result<Self, Error> {
+        let path = path.as_ref();
         Self::new(FileSource::open(path)?, keys)
     }
 
