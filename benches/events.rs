@@ -56,10 +56,7 @@ fn verification(c: &mut Criterion) {
     let mut group = c.benchmark_group("verify, 8 MiB");
     group.throughput(Throughput::Bytes(log.len() as u64));
     for threads in [1, 2] {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         group.bench_function(format!("{threads} threads"), |b| {
             b.iter(|| {
                 pool.install(|| verify_plain(&source, Some(description.clone()), &NoProgress))

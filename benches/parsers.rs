@@ -64,9 +64,8 @@ fn keyrings(c: &mut Criterion) {
             b.iter(|| plugin::parse(black_box(&file)));
         });
     }
-    let lines: String = (1..=100)
-        .map(|id| format!("{id};{}\n", "0123456789abcdef".repeat(4)))
-        .collect();
+    let lines: String =
+        (1..=100).map(|id| format!("{id};{}\n", "0123456789abcdef".repeat(4))).collect();
     group.bench_function("mariadb, 100 keys", |b| {
         b.iter(|| key_file::parse(black_box(lines.as_bytes()), None));
     });

@@ -25,10 +25,7 @@ fn files(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(SIZE));
     for access in [Access::Mapped, Access::Positioned] {
         for threads in [1, 2] {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .unwrap();
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let name = BenchmarkId::new(format!("{access:?}"), threads);
             group.bench_function(name, |b| {
                 b.iter(|| {
@@ -47,10 +44,7 @@ fn files(c: &mut Criterion) {
     let mut group = c.benchmark_group("file to stream, 64 MiB");
     group.throughput(Throughput::Bytes(SIZE));
     for threads in [1, 2] {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let source = FileSource::open(&input).unwrap();
         group.bench_function(BenchmarkId::from_parameter(threads), |b| {
             b.iter(|| {

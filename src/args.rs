@@ -233,19 +233,18 @@ pub(crate) enum Format {
 
 /// The arguments, or the code to end with when they are wrong.
 pub(crate) fn parse() -> Result<Arguments, ExitCode> {
-    if let Some(refusal) = std::env::args_os()
-        .skip(1)
-        .find_map(|argument| misplaced_key(&argument))
-    {
+    // Read once: what is looked at here is what is parsed.
+    let given: Vec<OsString> = std::env::args_os().collect();
+    if let Some(refusal) = given.iter().skip(1).find_map(|argument| misplaced_key(argument)) {
         let _ = writeln!(std::io::stderr(), "error: {refusal}");
         return Err(Exit::Work.into());
     }
-    Arguments::try_parse().map_err(|error| {
-        let is_odd = |argument: OsString| {
+    Arguments::try_parse_from(&given).map_err(|error| {
+        let is_odd = |argument: &OsString| {
             let text = argument.to_string_lossy();
             printable(&text) != text
         };
-        if !error.use_stderr() || !std::env::args_os().any(is_odd) {
+        if !error.use_stderr() || !given.iter().any(is_odd) {
             error.exit();
         }
         // clap shows arguments as they are, and a pattern of the shell may have made them of names.
@@ -262,9 +261,7 @@ fn misplaced_key(argument: &OsStr) -> Option<String> {
     // `--key-file=KEY_ID=HEX`, and MariaDB's `1;HEX`.
     let mut parts = text.match_indices(['=', ';']).map(|(at, _)| at);
     let starts = std::iter::once(0).chain(parts.by_ref().map(|at| at.saturating_add(1)));
-    let key = starts
-        .filter_map(|start| text.get(start..))
-        .find(|part| looks_like_key(part))?;
+    let key = starts.filter_map(|start| text.get(start..)).find(|part| looks_like_key(part))?;
     if Path::new(key).exists() || Path::new(text).exists() {
         return None;
     }
@@ -283,9 +280,7 @@ fn looks_like_key(text: &str) -> bool {
         matches!(text.len(), 32 | 48 | 64) && text.bytes().all(|it| it.is_ascii_hexdigit());
     let is_base64 = |text: &str| {
         text.len() == 43
-            && text
-                .bytes()
-                .all(|it| it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/'))
+            && text.bytes().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'+' | b'/'))
     };
     is_hex || text.strip_suffix('=').is_some_and(is_base64)
 }

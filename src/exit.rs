@@ -49,11 +49,7 @@ impl From<ErrorClass> for Exit {
 impl Exit {
     /// The code of the worst of many outcomes.
     pub(crate) fn worst(classes: impl IntoIterator<Item = ErrorClass>) -> Self {
-        classes
-            .into_iter()
-            .map(Self::from)
-            .max()
-            .unwrap_or(Self::Done)
+        classes.into_iter().map(Self::from).max().unwrap_or(Self::Done)
     }
 }
 
@@ -64,15 +60,9 @@ pub(crate) fn report(error: &anyhow::Error, terminal: &Terminal) -> ExitCode {
     }
     let bare = error.chain().len() == 1 && error.is::<std::io::Error>();
     // All other input and output says what it was about; reports are written as they come.
-    let about = if bare {
-        "cannot write to standard output: "
-    } else {
-        ""
-    };
+    let about = if bare { "cannot write to standard output: " } else { "" };
     terminal.error(&format!("{about}{error:#}"));
-    let class = error
-        .downcast_ref::<Error>()
-        .map_or(ErrorClass::Work, Error::class);
+    let class = error.downcast_ref::<Error>().map_or(ErrorClass::Work, Error::class);
     Exit::from(class).into()
 }
 

@@ -35,10 +35,7 @@ pub(crate) fn open(args: &KeyArgs, terminal: &Terminal) -> Result<Keyring, Error
     }
     for file in keyring.files() {
         let (path, format) = (file.path().display(), file.format());
-        terminal.detail(&format!(
-            "keyring {path}: {format}, {} entries",
-            file.entries().len()
-        ));
+        terminal.detail(&format!("keyring {path}: {format}, {} entries", file.entries().len()));
     }
     for argument in &args.key_files {
         keyring.add_key_file(argument)?;
@@ -55,9 +52,7 @@ pub(crate) fn open(args: &KeyArgs, terminal: &Terminal) -> Result<Keyring, Error
     }
     let files = keyring.files().iter().map(KeyringFile::path);
     let key_files = keyring.key_files().iter().map(KeyFile::path);
-    files
-        .chain(key_files)
-        .for_each(|path| warn_if_open(path, "keys", terminal));
+    files.chain(key_files).for_each(|path| warn_if_open(path, "keys", terminal));
     // Only what is encrypted was opened with it; but it is there to be opened.
     if let Some(path) = &args.mariadb.unlock.mariadb_password_file {
         warn_if_open(path, "a password", terminal);
@@ -94,9 +89,7 @@ impl KeyArgs {
     /// Every source of keys, as it was named: other ones make another run.
     pub(crate) fn sources(&self) -> Vec<OsString> {
         let files = self.files().into_iter().map(PathBuf::into_os_string);
-        files
-            .chain(self.key_command.iter().map(OsString::from))
-            .collect()
+        files.chain(self.key_command.iter().map(OsString::from)).collect()
     }
 }
 
@@ -105,7 +98,5 @@ fn keyring_paths(args: &KeyArgs) -> Vec<PathBuf> {
         return args.keyrings.clone();
     }
     let value = std::env::var_os(VARIABLE).unwrap_or_default();
-    std::env::split_paths(&value)
-        .filter(|path| !path.as_os_str().is_empty())
-        .collect()
+    std::env::split_paths(&value).filter(|path| !path.as_os_str().is_empty()).collect()
 }

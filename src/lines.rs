@@ -50,11 +50,8 @@ pub(crate) fn plural(count: usize, noun: &str) -> String {
 /// A size as people say it: three digits and a binary unit.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [(&str, u32); 5] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10), ("B", 0)];
-    let (unit, shift) = UNITS
-        .iter()
-        .find(|(_, shift)| bytes >> shift > 0)
-        .copied()
-        .unwrap_or(("B", 0));
+    let (unit, shift) =
+        UNITS.iter().find(|(_, shift)| bytes >> shift > 0).copied().unwrap_or(("B", 0));
     if shift == 0 {
         return format!("{bytes} {unit}");
     }

@@ -129,27 +129,18 @@ impl LogEntry {
 }
 
 pub(crate) fn role(description: &FormatDescription) -> Cow<'static, str> {
-    if description.is_relay_log() {
-        "relaylog".into()
-    } else {
-        "binlog".into()
-    }
+    if description.is_relay_log() { "relaylog".into() } else { "binlog".into() }
 }
 
 impl Failure {
     /// From an error.
     #[must_use]
     pub(crate) fn new(error: &Error) -> Self {
-        Self {
-            message: describe(error),
-            class: error.class(),
-        }
+        Self { message: describe(error), class: error.class() }
     }
 }
 
 /// Seconds since 1970 as a date and time that every reader agrees on.
 pub(crate) fn rfc3339(seconds: u32) -> String {
-    jiff::Timestamp::from_second(i64::from(seconds))
-        .unwrap_or_default()
-        .to_string()
+    jiff::Timestamp::from_second(i64::from(seconds)).unwrap_or_default().to_string()
 }

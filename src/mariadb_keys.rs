@@ -85,10 +85,7 @@ fn password(args: &UnlockArgs, key_file: &Path) -> Result<Option<Zeroizing<Vec<u
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Ok(None);
     }
-    let prompt = format!(
-        "Password of {}: ",
-        printable(&key_file.display().to_string())
-    );
+    let prompt = format!("Password of {}: ", printable(&key_file.display().to_string()));
     let typed = rpassword::prompt_password(prompt).map_err(|source| {
         Error::from(TransferError::File {
             path: PathBuf::from("<terminal>"),

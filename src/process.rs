@@ -12,13 +12,7 @@ use signal_hook::iterator::Signals;
 /// Where the system refuses, work goes on: there is no safer alternative to offer.
 pub(crate) fn protect() {
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    let _ = setrlimit(
-        Resource::Core,
-        Rlimit {
-            current: Some(0),
-            maximum: Some(0),
-        },
-    );
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }
 
 /// Whether a signal is ending the process.
@@ -40,21 +34,17 @@ pub(crate) fn watch_signals() -> std::io::Result<()> {
         return Ok(());
     }
     let ignored = ignored_signals();
-    let heeded = [SIGINT, SIGTERM, SIGHUP]
-        .into_iter()
-        .filter(|&signal| !is_in(ignored, signal));
+    let heeded = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&signal| !is_in(ignored, signal));
     let mut signals = Signals::new(heeded)?;
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            let mut signals = signals.forever();
-            if let Some(signal) = signals.next() {
-                ENDING.store(true, Ordering::SeqCst);
-                let cleaning = std::thread::Builder::new().spawn(move || end(signal));
-                let second = signals.next().filter(|_| cleaning.is_ok());
-                std::process::exit(code(second.unwrap_or(signal)));
-            }
-        })?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let mut signals = signals.forever();
+        if let Some(signal) = signals.next() {
+            ENDING.store(true, Ordering::SeqCst);
+            let cleaning = std::thread::Builder::new().spawn(move || end(signal));
+            let second = signals.next().filter(|_| cleaning.is_ok());
+            std::process::exit(code(second.unwrap_or(signal)));
+        }
+    })?;
     Ok(())
 }
 
@@ -82,15 +72,11 @@ pub(crate) fn let_signal_end() {
 fn ignored_signals() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0)
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Signal 1 is the lowest bit.
 fn is_in(mask: u64, signal: i32) -> bool {
-    let bit = signal
-        .checked_sub(1)
-        .and_then(|bit| u32::try_from(bit).ok());
-    bit.and_then(|bit| mask.checked_shr(bit))
-        .is_some_and(|shifted| shifted & 1 == 1)
+    let bit = signal.checked_sub(1).and_then(|bit| u32::try_from(bit).ok());
+    bit.and_then(|bit| mask.checked_shr(bit)).is_some_and(|shifted| shifted & 1 == 1)
 }

@@ -45,10 +45,7 @@ pub(crate) fn file_report<F: ValueEnum>(text: &str) -> Result<FileReport<F>, Str
         .split_once('=')
         .filter(|(_, path)| !path.is_empty())
         .ok_or("FORMAT=FILE is expected, such as sarif=report.sarif")?;
-    Ok(FileReport {
-        format: F::from_str(format, false)?,
-        path: path.into(),
-    })
+    Ok(FileReport { format: F::from_str(format, false)?, path: path.into() })
 }
 
 impl<F> FileReport<F> {
@@ -60,10 +57,7 @@ impl<F> FileReport<F> {
         check_empty(&self.path)?;
         let sink = AtomicFile::create(&self.path, OPTIONS).map_err(Error::from)?;
         // A file has no colours.
-        let mut out = BufWriter::new(Colourless {
-            inner: sink.writer(),
-            state: StripBytes::new(),
-        });
+        let mut out = BufWriter::new(Colourless { inner: sink.writer(), state: StripBytes::new() });
         write(&mut out)
             .and_then(|()| out.flush())
             .with_context(|| format!("cannot write {}", self.path.display()))?;

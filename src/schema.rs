@@ -1,6 +1,22 @@
 //! The published schemas, docs/schema/, are made from the model, and cannot drift from it: a test
 //! compares them, `BINLOGSEC_UPDATE_GOLDEN=1 cargo test --lib published_schemas` renews them.
 
+use crate::command::audit::report::AuditReport;
+use crate::command::check::report::CheckReport;
+use crate::command::decrypt::report::DecryptReport;
+use crate::command::encrypt::report::EncryptReport;
+use crate::command::events::report::EventEntry;
+use crate::command::events::report::EventsEnd;
+use crate::command::events::report::StatsReport;
+use crate::command::explain::report::ExplainReport;
+use crate::command::inspect::report::InspectReport;
+use crate::command::keyring::change::KeyringChangeReport;
+use crate::command::keyring::report::KeyringReport;
+use crate::command::rekey::report::HeaderDumpReport;
+use crate::command::rekey::report::HeaderReport;
+use crate::command::rekey::report::RekeyReport;
+use crate::command::salvage::report::SalvageReport;
+use crate::command::verify::report::VerifyReport;
 use std::path::Path;
 
 use schemars::generate::SchemaSettings;
@@ -14,9 +30,7 @@ use binlogsec_checks::finding::rules;
 
 /// Every kind, and none.
 pub(super) fn kinds_or_null() -> Vec<Value> {
-    let kinds = binlogsec_core::log::kind::KINDS
-        .into_iter()
-        .map(Value::from);
+    let kinds = binlogsec_core::log::kind::KINDS.into_iter().map(Value::from);
     kinds.chain([Value::Null]).collect()
 }
 
@@ -97,9 +111,7 @@ fn without_links(text: &str) -> String {
 }
 
 fn schema_of<T: JsonSchema>(report: &str) -> Value {
-    let settings = SchemaSettings::draft2020_12()
-        .for_serialize()
-        .with_transform(Strict);
+    let settings = SchemaSettings::draft2020_12().for_serialize().with_transform(Strict);
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     let name = format!("binlogsec.{report}/1");
     schema.insert("title".to_owned(), json!(name));
@@ -122,10 +134,7 @@ fn published_schemas_are_those_of_the_model() {
         ("header-dump", schema_of::<HeaderDumpReport>("header-dump")),
         ("inspect", schema_of::<InspectReport>("inspect")),
         ("keyring", schema_of::<KeyringReport>("keyring")),
-        (
-            "keyring-change",
-            schema_of::<KeyringChangeReport>("keyring-change"),
-        ),
+        ("keyring-change", schema_of::<KeyringChangeReport>("keyring-change")),
         ("rekey", schema_of::<RekeyReport>("rekey")),
         ("salvage", schema_of::<SalvageReport>("salvage")),
         ("verify", schema_of::<VerifyReport>("verify")),

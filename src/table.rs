@@ -21,11 +21,7 @@ pub(crate) struct Cell {
 impl Cell {
     /// Plain text, to the left. Unseen characters, which a file name may have, are escaped.
     pub(crate) fn new(text: impl AsRef<str>) -> Self {
-        Self {
-            text: printable(text.as_ref()),
-            style: Style::new(),
-            right: false,
-        }
+        Self { text: printable(text.as_ref()), style: Style::new(), right: false }
     }
 
     /// A value, or a dash where there is none.
@@ -64,27 +60,15 @@ impl Cell {
 pub(crate) fn write(out: &mut dyn Write, headings: &[&str], rows: &[Vec<Cell>]) -> io::Result<()> {
     let bold = Style::new().bold();
     let heading = |column: usize, text: &str| {
-        let is_right = rows
-            .first()
-            .and_then(|row| row.get(column))
-            .is_some_and(|cell| cell.right);
+        let is_right = rows.first().and_then(|row| row.get(column)).is_some_and(|cell| cell.right);
         let cell = Cell::new(text).styled(bold);
         if is_right { cell.right() } else { cell }
     };
-    let head: Vec<_> = headings
-        .iter()
-        .enumerate()
-        .map(|(column, text)| heading(column, text))
-        .collect();
+    let head: Vec<_> =
+        headings.iter().enumerate().map(|(column, text)| heading(column, text)).collect();
     let all = || std::iter::once(&head).chain(rows);
     let widths: Vec<usize> = (0..headings.len())
-        .map(|column| {
-            all()
-                .filter_map(|row| row.get(column))
-                .map(Cell::width)
-                .max()
-                .unwrap_or(0)
-        })
+        .map(|column| all().filter_map(|row| row.get(column)).map(Cell::width).max().unwrap_or(0))
         .collect();
     for row in all() {
         // Empty cells at the end would leave blanks behind.

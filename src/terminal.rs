@@ -32,12 +32,7 @@ impl Terminal {
             Color::Never => anstream::ColorChoice::Never,
         };
         let progress = !global.quiet && !global.no_progress && io::stderr().is_terminal();
-        Self {
-            color,
-            quiet: global.quiet,
-            verbose: global.verbose,
-            progress,
-        }
+        Self { color, quiet: global.quiet, verbose: global.verbose, progress }
     }
 
     /// Standard output, for data.
@@ -51,10 +46,7 @@ impl Terminal {
     pub(crate) fn plain_out(&self, printable: bool) -> (Box<dyn Write>, bool) {
         let stdout = io::stdout().lock();
         if !printable && stdout.is_terminal() {
-            return (
-                Box::new(stream(stdout, anstream::ColorChoice::Never)),
-                false,
-            );
+            return (Box::new(stream(stdout, anstream::ColorChoice::Never)), false);
         }
         let color = match self.color {
             anstream::ColorChoice::Auto => AutoStream::choice(&stdout),

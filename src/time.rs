@@ -12,9 +12,7 @@ pub(crate) fn parse(text: &str) -> Result<i64, String> {
         "a time like '2026-11-21 14:00:00' (UTC) or 2026-11-21T15:00:00+01:00 is expected"
             .to_owned()
     })?;
-    let zoned = civil
-        .to_zoned(TimeZone::UTC)
-        .map_err(|error| error.to_string())?;
+    let zoned = civil.to_zoned(TimeZone::UTC).map_err(|error| error.to_string())?;
     Ok(zoned.timestamp().as_second())
 }
 

@@ -82,9 +82,7 @@ pub(crate) fn many<T, R>(
     terminal: &Terminal,
     work: impl FnOnce(Vec<Target>, &Bar) -> Result<Vec<FileResult<T, R>>, Error>,
 ) -> anyhow::Result<Results<T, R>> {
-    let Targets {
-        files, failures, ..
-    } = expand((inputs, shard), option, terminal)?;
+    let Targets { files, failures, .. } = expand((inputs, shard), option, terminal)?;
     let bar = bar_over(&files, terminal);
     Ok((work(files, &bar)?, failures))
 }
@@ -95,10 +93,7 @@ pub(crate) fn in_place<T, R>(
     terminal: &Terminal,
     work: impl FnOnce(&Bar) -> Results<T, R>,
 ) -> anyhow::Result<Results<T, R>> {
-    let bar = bar_over(
-        &expand((inputs, None), "--in-place", terminal)?.files,
-        terminal,
-    );
+    let bar = bar_over(&expand((inputs, None), "--in-place", terminal)?.files, terminal);
     Ok(work(&bar))
 }
 
@@ -138,11 +133,8 @@ pub(crate) fn report<M: Serialize>(
 ) -> anyhow::Result<()> {
     process::let_signal_end();
     let to_stdout = output.is_some_and(is_dash);
-    let mut out: Box<dyn Write> = if to_stdout {
-        Box::new(terminal.err())
-    } else {
-        Box::new(terminal.out())
-    };
+    let mut out: Box<dyn Write> =
+        if to_stdout { Box::new(terminal.err()) } else { Box::new(terminal.out()) };
     match format {
         Format::Json => write_json(&mut out, model)?,
         // Somebody pipes the log on; a table would be in the way.
@@ -160,32 +152,16 @@ pub(crate) fn conclude<T, R>(
     may_be_nothing: bool,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
-    let errors = || {
-        results
-            .iter()
-            .filter_map(|file| file.result.as_ref().err())
-            .chain(failures)
-    };
-    let is_stopped = |error: &&Error| {
-        matches!(
-            error,
-            Error::Refused {
-                source: Refusal::Stopped { .. },
-                ..
-            }
-        )
-    };
+    let errors = || results.iter().filter_map(|file| file.result.as_ref().err()).chain(failures);
+    let is_stopped =
+        |error: &&Error| matches!(error, Error::Refused { source: Refusal::Stopped { .. }, .. });
     let (stopped, told): (Vec<_>, Vec<_>) = errors().partition(is_stopped);
-    told.iter()
-        .for_each(|error| terminal.error(&describe(error)));
+    told.iter().for_each(|error| terminal.error(&describe(error)));
     // One by one they stand in the report.
     if let Some(first) = stopped.first() {
         let others = match stopped.len() {
             1 => String::new(),
-            count => format!(
-                " (and {} more that were not begun)",
-                count.saturating_sub(1)
-            ),
+            count => format!(" (and {} more that were not begun)", count.saturating_sub(1)),
         };
         terminal.error(&format!("{}{others}", describe(first)));
     }
@@ -240,11 +216,7 @@ pub(crate) fn input(path: &Path) -> Result<Input, Error> {
         return Ok(Input::File(FileSource::open(path)?));
     }
     let name = Path::new(STDIN);
-    let failed = |source| TransferError::File {
-        path: name.to_owned(),
-        operation: "read",
-        source,
-    };
+    let failed = |source| TransferError::File { path: name.to_owned(), operation: "read", source };
     let mut stdin = raw(io::stdin()).map_err(failed)?;
     let metadata = stdin.metadata().map_err(failed)?;
     let is_file = metadata.is_file();
@@ -278,11 +250,7 @@ pub(crate) fn open_source(path: &Path) -> Result<FileSource, Error> {
         operation: "create a temporary file in",
         source,
     })?;
-    let failed = |source| TransferError::File {
-        path: name.to_owned(),
-        operation: "copy",
-        source,
-    };
+    let failed = |source| TransferError::File { path: name.to_owned(), operation: "copy", source };
     io::copy(&mut stream, &mut file).map_err(failed)?;
     Ok(FileSource::from_file(file, name)?)
 }

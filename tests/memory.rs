@@ -1,11 +1,6 @@
 //! Memory stays bounded whatever the size of the log: what the process ever had resident, mapped
 //! pages included.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 
@@ -24,23 +19,14 @@ fn large_log(path: &Path, size: u64) {
     let mut beginning = std::fs::read(mixed().join("binlog.000003")).unwrap();
     beginning.truncate(64 << 10);
     std::fs::write(path, beginning).unwrap();
-    File::options()
-        .write(true)
-        .open(path)
-        .unwrap()
-        .set_len(size)
-        .unwrap();
+    File::options().write(true).open(path).unwrap().set_len(size).unwrap();
 }
 
 /// A figure of `/proc/PID/status` in KiB.
 fn status(id: u32, name: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    line.trim_start_matches(':')
-        .split_whitespace()
-        .next()?
-        .parse()
-        .ok()
+    line.trim_start_matches(':').split_whitespace().next()?.parse().ok()
 }
 
 /// Looks at a process that is at work, and how often it was seen.
@@ -61,10 +47,7 @@ impl Peak {
 
 fn start(arguments: &[&str], output: Stdio) -> Child {
     let mut command = Command::new(common::program());
-    command
-        .args(arguments)
-        .arg("--keyring")
-        .arg(mixed_keyring());
+    command.args(arguments).arg("--keyring").arg(mixed_keyring());
     command.args(["-q", "-j", "2"]).stdout(output);
     command.stderr(Stdio::piped()).spawn().unwrap()
 }
@@ -177,12 +160,7 @@ fn gtids_without_end_take_no_memory_without_end() {
             log_of_gtids(&path, 48 << 20, is_one_uuid);
         }
         let mut child = start(
-            &[
-                "verify",
-                scratch.path().to_str().unwrap(),
-                "--format",
-                "json",
-            ],
+            &["verify", scratch.path().to_str().unwrap(), "--format", "json"],
             Stdio::piped(),
         );
         let mut peak = Peak::default();

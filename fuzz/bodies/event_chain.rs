@@ -46,11 +46,7 @@ pub(crate) fn events(data: &[u8]) {
     let Some((switch, rest)) = switches(data) else {
         return;
     };
-    let events = if switch & 1 == 0 {
-        rest.to_vec()
-    } else {
-        with_right_checksums(rest)
-    };
+    let events = if switch & 1 == 0 { rest.to_vec() } else { with_right_checksums(rest) };
     let log = [&MAGIC[..], &events].concat();
     let source = MemorySource::new(Path::new("log"), &log);
     let (in_memory, end) = all(Events::new(&events, FIRST_EVENT, ChecksumAlgorithm::None));
@@ -61,16 +57,9 @@ pub(crate) fn events(data: &[u8]) {
         let mut walker = Walker::new(&source, depth);
         for expected in &in_memory {
             let event = walker.next_event().unwrap().expect("as many events");
-            assert_eq!(
-                (event.offset, event.header),
-                (expected.offset, expected.header)
-            );
+            assert_eq!((event.offset, event.header), (expected.offset, expected.header));
             assert_eq!(event.checksum, expected.checksum);
-            let needed = if depth == Depth::Whole {
-                expected.bytes
-            } else {
-                &[]
-            };
+            let needed = if depth == Depth::Whole { expected.bytes } else { &[] };
             assert!(event.bytes.starts_with(needed) && expected.bytes.starts_with(event.bytes));
         }
         match walker.next_event() {
@@ -106,9 +95,7 @@ fn list(source: &MemorySource<'_>, events: &[EventView<'_>], end: Option<WalkErr
     statistics.finish();
     assert_eq!((outer, listed.stopped), (events.len(), end.map(Stop::Walk)));
     assert!(statistics.biggest().len() <= events.len());
-    let description = events
-        .first()
-        .and_then(|event| FormatDescription::parse(event.bytes).ok());
+    let description = events.first().and_then(|event| FormatDescription::parse(event.bytes).ok());
     let verified = verify_plain(source, description, &NoProgress).unwrap();
     // A log that was never closed may end within an event; that is told, and no damage.
     let ends_well = end.is_none_or(|end| end.is_cut() && verified.has_cut_tail());
@@ -159,10 +146,7 @@ pub(crate) fn payload(data: &[u8]) {
             unfolded.extend_from_slice(event.bytes);
         }
     }
-    assert!(
-        inner.next_event().is_ok_and(|event| event.is_none()),
-        "it ends"
-    );
+    assert!(inner.next_event().is_ok_and(|event| event.is_none()), "it ends");
     if switch % 3 != 0 {
         assert!(rest.starts_with(&unfolded[..unfolded.len().min(rest.len())]));
     }

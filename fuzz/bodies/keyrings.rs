@@ -12,13 +12,7 @@ pub(crate) fn keyring_plugin(data: &[u8]) {
 }
 
 fn check_plugin(bytes: &[u8]) {
-    let Ok(PluginKeyring {
-        version,
-        word,
-        entries,
-        ..
-    }) = plugin::parse(bytes)
-    else {
+    let Ok(PluginKeyring { version, word, entries, .. }) = plugin::parse(bytes) else {
         return;
     };
     look_at(&entries);

@@ -46,8 +46,7 @@ impl Encrypted {
 
 static MARIADB_KEYS: LazyLock<Keyring> = LazyLock::new(|| {
     let mut keys = Keyring::new();
-    keys.add_mariadb_keys(fixture("mariadb-10.11/cbc128-crc32-row/keys.txt"))
-        .unwrap();
+    keys.add_mariadb_keys(fixture("mariadb-10.11/cbc128-crc32-row/keys.txt")).unwrap();
     keys
 });
 
@@ -58,11 +57,7 @@ pub(crate) fn log_start(data: &[u8]) {
         return;
     };
     let encrypted = switch & 1 != 0;
-    let mut file = if encrypted {
-        ENCRYPTED.log(rest)
-    } else {
-        rest.to_vec()
-    };
+    let mut file = if encrypted { ENCRYPTED.log(rest) } else { rest.to_vec() };
     file.truncate(PROBE_LENGTH);
     let kind = LogKind::classify(&file);
     assert!(!kind.name().is_empty());

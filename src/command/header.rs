@@ -87,11 +87,7 @@ fn dump(log: &Path, output: &Path, force: bool) -> anyhow::Result<Exit> {
         let mut stdout = io::stdout().lock();
         header::dump(log, Output::Stream(&mut stdout, Path::new(STDOUT)))?;
     } else {
-        let options = SinkOptions {
-            force,
-            sync: true,
-            ..SinkOptions::default()
-        };
+        let options = SinkOptions { force, sync: true, ..SinkOptions::default() };
         header::dump(log, Output::File(output, options))?;
     }
     Ok(Exit::Done)

@@ -33,12 +33,7 @@ pub(crate) struct ManArgs {
 
 pub(crate) fn completions(args: &CompletionsArgs) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(
-        args.shell,
-        &mut Arguments::command(),
-        "binlogsec",
-        &mut script,
-    );
+    clap_complete::generate(args.shell, &mut Arguments::command(), "binlogsec", &mut script);
     io::stdout().write_all(&script)?;
     Ok(Exit::Done)
 }

@@ -1,4 +1,4 @@
-//! The command line over the library. Nothing imports this, and nothing of it is public.
+//! The commands, a room each: its arguments and how it runs, its report, its table.
 
 pub(crate) mod audit;
 pub(crate) mod check;
@@ -15,7 +15,7 @@ pub(crate) mod report;
 pub(crate) mod salvage;
 pub(crate) mod verify;
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use crate::args::{Command, Global};
 use crate::exit::Exit;
@@ -24,9 +24,7 @@ use binlogsec_core::file::location::is_url;
 
 /// Does what one command says, on as many threads as `--jobs` asks for.
 pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads(global))
-        .build()?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads(command, global)).build()?;
     pool.install(|| match command {
         Command::Inspect(args) => inspect::run(args, terminal),
         Command::Decrypt(args) => decrypt::run(args, terminal),
@@ -46,13 +44,40 @@ pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> an
     })
 }
 
-/// One for each core; or, where objects of stores are named, as many as may wait for an answer.
-fn threads(global: &Global) -> usize {
-    let names_objects = std::env::args_os().any(|argument| is_url(Path::new(&argument)));
+/// One for each core; or, where logs are objects of stores, as many as may wait for an answer.
+fn threads(command: &Command, global: &Global) -> usize {
     let jobs = global.jobs.unwrap_or(0);
-    if names_objects {
+    if logs(command).into_iter().any(|path| is_url(path)) {
         global.concurrency.max(jobs)
     } else {
         jobs
+    }
+}
+
+/// The logs that a command reads and writes.
+fn logs(command: &Command) -> Vec<&PathBuf> {
+    match command {
+        Command::Inspect(args) => args.paths.iter().collect(),
+        Command::Check(args) => args.paths.iter().chain(&args.datadir).collect(),
+        Command::Events(args) => args.logs.iter().collect(),
+        Command::Verify(args) => args.logs.iter().collect(),
+        Command::Rekey(args) => args.logs.iter().collect(),
+        Command::Decrypt(args) => {
+            let outputs = args.output.iter().chain(&args.output_dir);
+            args.inputs.iter().chain(outputs).collect()
+        }
+        Command::Encrypt(args) => {
+            let outputs = args.output.iter().chain(&args.output_dir);
+            args.inputs.iter().chain(outputs).collect()
+        }
+        Command::Salvage(args) => vec![&args.log, &args.output],
+        // One file, or none.
+        Command::Header(_)
+        | Command::Report(_)
+        | Command::Audit(_)
+        | Command::Explain(_)
+        | Command::Keyring(_)
+        | Command::Completions(_)
+        | Command::Man(_) => Vec::new(),
     }
 }

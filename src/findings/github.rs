@@ -11,11 +11,7 @@ use binlogsec_core::text::unseen::{printable, printable_lines};
 /// What the writer answers.
 pub(crate) fn findings(out: &mut dyn Write, report: &FindingsView<'_>) -> io::Result<()> {
     let command_name = report.command;
-    for finding in report
-        .findings
-        .iter()
-        .filter(|finding| finding.accepted.is_none())
-    {
+    for finding in report.findings.iter().filter(|finding| finding.accepted.is_none()) {
         let command = match finding.severity {
             "error" => "error",
             "warning" => "warning",
@@ -34,11 +30,7 @@ pub(crate) fn findings(out: &mut dyn Write, report: &FindingsView<'_>) -> io::Re
             data(&printable(&failure.message))
         )?;
     }
-    writeln!(
-        out,
-        "::notice title=binlogsec {command_name}::{}",
-        data(report.summary)
-    )
+    writeln!(out, "::notice title=binlogsec {command_name}::{}", data(report.summary))
 }
 
 /// The properties that name a file; what is no file is named in the message.
@@ -53,15 +45,11 @@ fn place(subject: &SubjectEntry<'_>) -> (String, String) {
 
 /// A text whose lines are our own, as a command's message: they come out as lines again.
 fn data(text: &str) -> String {
-    printable_lines(text)
-        .replace('%', "%25")
-        .replace('\n', "%0A")
+    printable_lines(text).replace('%', "%25").replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {
-    data(&printable(text))
-        .replace(':', "%3A")
-        .replace(',', "%2C")
+    data(&printable(text)).replace(':', "%3A").replace(',', "%2C")
 }
 
 #[cfg(test)]
@@ -70,10 +58,7 @@ mod tests {
 
     #[test]
     fn no_name_can_forge_a_command() {
-        assert_eq!(
-            property("a,b:c\n::error::x%"),
-            "a%2Cb%3Ac\\n%3A%3Aerror%3A%3Ax%25"
-        );
+        assert_eq!(property("a,b:c\n::error::x%"), "a%2Cb%3Ac\\n%3A%3Aerror%3A%3Ax%25");
         assert_eq!(data("\x1b[31m\u{202e}\r\n"), "\\u{1b}[31m\\u{202e}\\r%0A");
     }
 }

@@ -15,66 +15,37 @@ pub(crate) fn findings(out: &mut dyn Write, report: &FindingsView<'_>) -> io::Re
     let clean: Vec<_> = report
         .rules
         .iter()
-        .filter(|rule| {
-            report
-                .findings
-                .iter()
-                .all(|finding| finding.id != rule.code)
-        })
+        .filter(|rule| report.findings.iter().all(|finding| finding.id != rule.code))
         .collect();
     let tests = report.findings.len().saturating_add(clean.len());
-    let failures = report
-        .findings
-        .iter()
-        .filter(|finding| finding.counts)
-        .count();
+    let failures = report.findings.iter().filter(|finding| finding.counts).count();
     let skipped = report.findings.len().saturating_sub(failures);
     let errors = report.failures.len();
     let tests = tests.saturating_add(errors);
     let totals = format!("tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\"");
     writeln!(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>")?;
     writeln!(out, "<testsuites name=\"binlogsec\" {totals}>")?;
-    writeln!(
-        out,
-        "  <testsuite name=\"binlogsec.{command}\" {totals} skipped=\"{skipped}\">"
-    )?;
+    writeln!(out, "  <testsuite name=\"binlogsec.{command}\" {totals} skipped=\"{skipped}\">")?;
     for finding in report.findings {
         case(out, finding)?;
     }
     for failure in report.failures {
-        writeln!(
-            out,
-            "    <testcase classname=\"binlogsec.{command}\" name=\"target\">"
-        )?;
-        writeln!(
-            out,
-            "      <error message=\"{}\"/>",
-            escaped(&failure.message)
-        )?;
+        writeln!(out, "    <testcase classname=\"binlogsec.{command}\" name=\"target\">")?;
+        writeln!(out, "      <error message=\"{}\"/>", escaped(&failure.message))?;
         writeln!(out, "    </testcase>")?;
     }
     for rule in clean {
         let (code, title) = (rule.code, escaped(rule.title));
-        writeln!(
-            out,
-            "    <testcase classname=\"binlogsec.{code}\" name=\"no {title}\"/>"
-        )?;
+        writeln!(out, "    <testcase classname=\"binlogsec.{code}\" name=\"no {title}\"/>")?;
     }
-    writeln!(
-        out,
-        "    <system-out>{}</system-out>",
-        escaped(report.summary)
-    )?;
+    writeln!(out, "    <system-out>{}</system-out>", escaped(report.summary))?;
     writeln!(out, "  </testsuite>\n</testsuites>")
 }
 
 fn case(out: &mut dyn Write, finding: &FindingEntry<'_>) -> io::Result<()> {
     let (id, name) = (finding.id, escaped(&finding.subject.to_string()));
     let message = escaped(finding.message);
-    writeln!(
-        out,
-        "    <testcase classname=\"binlogsec.{id}\" name=\"{name}\">"
-    )?;
+    writeln!(out, "    <testcase classname=\"binlogsec.{id}\" name=\"{name}\">")?;
     if finding.counts {
         let mut details = printable(&format!("{}: {}", finding.title, finding.message));
         for evidence in finding.evidence {
@@ -127,10 +98,7 @@ mod tests {
 
     #[test]
     fn what_xml_cannot_hold_is_shown_as_an_escape() {
-        assert_eq!(
-            escaped_lines("<a b='c'>&\"\n"),
-            "&lt;a b=&apos;c&apos;&gt;&amp;&quot;&#10;"
-        );
+        assert_eq!(escaped_lines("<a b='c'>&\"\n"), "&lt;a b=&apos;c&apos;&gt;&amp;&quot;&#10;");
         assert_eq!(
             escaped("\0\x1b\u{85}\u{ffff}\u{202e}é\n"),
             "\\u{0}\\u{1b}\\u{85}\\u{ffff}\\u{202e}é\\n"

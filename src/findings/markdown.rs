@@ -18,18 +18,10 @@ pub(crate) fn checks(out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "| id | severity | finding |\n|---|---|---|")?;
     for rule in rules::all() {
         let (code, severity, title) = (rule.code, rule.severity, rule.title);
-        writeln!(
-            out,
-            "| [{code}](#{}) | {severity} | {title} |",
-            code.to_lowercase()
-        )?;
+        writeln!(out, "| [{code}](#{}) | {severity} | {title} |", code.to_lowercase())?;
     }
     for rule in rules::all() {
-        writeln!(
-            out,
-            "\n## {}\n\n`{}`: {}\n",
-            rule.code, rule.name, rule.title
-        )?;
+        writeln!(out, "\n## {}\n\n`{}`: {}\n", rule.code, rule.name, rule.title)?;
         writeln!(out, "- Severity: {}", rule.severity)?;
         let controls: Vec<_> = rule
             .controls
@@ -37,11 +29,7 @@ pub(crate) fn checks(out: &mut dyn Write) -> io::Result<()> {
             .map(|control| format!("{} {}", control.catalogue, control.number))
             .collect();
         writeln!(out, "- Controls: {}\n", controls.join("; "))?;
-        writeln!(
-            out,
-            "{}\n\n**Why it matters.** {}\n",
-            rule.meaning, rule.risk
-        )?;
+        writeln!(out, "{}\n\n**Why it matters.** {}\n", rule.meaning, rule.risk)?;
         writeln!(
             out,
             "**What to do.** {}\n\n```{}\n{}\n```",

@@ -31,25 +31,14 @@ pub(crate) fn check(out: &mut dyn Write, report: &CheckReport<'_>, times: Times)
         let kind = label(kind);
         writeln!(out, "binlogsec_check_logs{{kind=\"{kind}\"}} {count}")?;
     }
-    head(
-        out,
-        "binlogsec_check_logs_by_status",
-        "Logs by what is known of their protection.",
-    )?;
+    head(out, "binlogsec_check_logs_by_status", "Logs by what is known of their protection.")?;
     for (status, count) in &summary.by_status {
         let status = label(status);
-        writeln!(
-            out,
-            "binlogsec_check_logs_by_status{{status=\"{status}\"}} {count}"
-        )?;
+        writeln!(out, "binlogsec_check_logs_by_status{{status=\"{status}\"}} {count}")?;
     }
     findings(out, report)?;
     let passed = summary.verdict == Verdict::Pass;
-    let last_success = if passed {
-        Some(times.now)
-    } else {
-        times.last_success
-    };
+    let last_success = if passed { Some(times.now) } else { times.last_success };
     let counts = &summary.counts;
     for (name, help, value) in [
         ("files_scanned", "Files looked at.", Some(counts.files)),
@@ -59,21 +48,9 @@ pub(crate) fn check(out: &mut dyn Write, report: &CheckReport<'_>, times: Times)
             Some(counts.unreadable),
         ),
         ("scanned_bytes", "Bytes read.", Some(counts.bytes_read)),
-        (
-            "log_bytes",
-            "Size of all logs together.",
-            Some(counts.log_bytes),
-        ),
-        (
-            "success",
-            "Whether the check passed.",
-            Some(u64::from(passed)),
-        ),
-        (
-            "last_run_timestamp_seconds",
-            "When the check ran.",
-            u64::try_from(times.now).ok(),
-        ),
+        ("log_bytes", "Size of all logs together.", Some(counts.log_bytes)),
+        ("success", "Whether the check passed.", Some(u64::from(passed))),
+        ("last_run_timestamp_seconds", "When the check ran.", u64::try_from(times.now).ok()),
         (
             "last_success_timestamp_seconds",
             "When a check last passed.",
@@ -91,11 +68,7 @@ pub(crate) fn check(out: &mut dyn Write, report: &CheckReport<'_>, times: Times)
 
 fn findings(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
     let name = "binlogsec_check_findings";
-    head(
-        out,
-        name,
-        "Findings by id and weight, without accepted ones.",
-    )?;
+    head(out, name, "Findings by id and weight, without accepted ones.")?;
     for rule in rules::of_family(Family::Logs) {
         for severity in [Severity::Error, Severity::Warning, Severity::Note] {
             let is_meant = |finding: &&crate::findings::report::FindingEntry<'_>| {
@@ -106,23 +79,12 @@ fn findings(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
             let count = report.findings.iter().filter(is_meant).count();
             if count > 0 || severity == rule.severity {
                 let code = rule.code;
-                writeln!(
-                    out,
-                    "{name}{{id=\"{code}\",severity=\"{severity}\"}} {count}"
-                )?;
+                writeln!(out, "{name}{{id=\"{code}\",severity=\"{severity}\"}} {count}")?;
             }
         }
     }
-    head(
-        out,
-        "binlogsec_check_findings_accepted",
-        "Findings that the baseline accepts.",
-    )?;
-    writeln!(
-        out,
-        "binlogsec_check_findings_accepted {}",
-        report.summary.findings.accepted
-    )
+    head(out, "binlogsec_check_findings_accepted", "Findings that the baseline accepts.")?;
+    writeln!(out, "binlogsec_check_findings_accepted {}", report.summary.findings.accepted)
 }
 
 /// A label's value. Those of shards' reports are texts of others.

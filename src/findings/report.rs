@@ -69,16 +69,12 @@ pub(crate) struct SubjectEntry<'a> {
 impl<'a> SubjectEntry<'a> {
     fn new(subject: &'a Subject) -> Self {
         match subject {
-            Subject::File { path, line } => Self {
-                path: Some(path_text::text(path)),
-                line: *line,
-                ..Self::default()
-            },
-            Subject::Server { server, object } => Self {
-                server: Some(server),
-                object: object.as_deref(),
-                ..Self::default()
-            },
+            Subject::File { path, line } => {
+                Self { path: Some(path_text::text(path)), line: *line, ..Self::default() }
+            }
+            Subject::Server { server, object } => {
+                Self { server: Some(server), object: object.as_deref(), ..Self::default() }
+            }
         }
     }
 }
@@ -114,11 +110,7 @@ impl<'a> FindingEntry<'a> {
             remedy: remedy.text,
             remedy_language: remedy.language,
             controls: rule.controls,
-            related: finding
-                .related
-                .iter()
-                .map(|path| path_text::text(path))
-                .collect(),
+            related: finding.related.iter().map(|path| path_text::text(path)).collect(),
             accepted: finding.accepted.as_ref(),
             source: finding,
         }
@@ -165,29 +157,22 @@ impl FindingCounts {
             errors: of(Severity::Error),
             warnings: of(Severity::Warning),
             notes: of(Severity::Note),
-            accepted: findings
-                .iter()
-                .filter(|finding| finding.accepted.is_some())
-                .count(),
+            accepted: findings.iter().filter(|finding| finding.accepted.is_some()).count(),
         }
     }
 
     pub(crate) fn sentence(&self) -> String {
-        let parts: Vec<_> = [
-            (self.errors, "error"),
-            (self.warnings, "warning"),
-            (self.notes, "note"),
-        ]
-        .into_iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, noun)| count(number as u64, noun))
-        .chain((self.accepted > 0).then(|| format!("{} accepted by the baseline", self.accepted)))
-        .collect();
-        if parts.is_empty() {
-            "nothing found".to_owned()
-        } else {
-            parts.join(", ")
-        }
+        let parts: Vec<_> =
+            [(self.errors, "error"), (self.warnings, "warning"), (self.notes, "note")]
+                .into_iter()
+                .filter(|(number, _)| *number > 0)
+                .map(|(number, noun)| count(number as u64, noun))
+                .chain(
+                    (self.accepted > 0)
+                        .then(|| format!("{} accepted by the baseline", self.accepted)),
+                )
+                .collect();
+        if parts.is_empty() { "nothing found".to_owned() } else { parts.join(", ") }
     }
 }
 

@@ -71,10 +71,7 @@ impl Serialize for Results<'_> {
         let Self(report) = self;
         let index = |id: RuleId| report.rules.iter().position(|rule| rule.id == id);
         to.collect_seq(
-            report
-                .findings
-                .iter()
-                .map(|finding| result(finding, index(finding.source.rule))),
+            report.findings.iter().map(|finding| result(finding, index(finding.source.rule))),
         )
     }
 }

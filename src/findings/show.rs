@@ -40,8 +40,6 @@ impl FindingArgs {
 /// Names entries of the baseline that fit no finding any more.
 pub(crate) fn tell_unused(baseline: &Baseline, terminal: &Terminal) {
     for entry in baseline.unused() {
-        terminal.warning(&format!(
-            "the baseline's entry {entry} fits nothing any more"
-        ));
+        terminal.warning(&format!("the baseline's entry {entry} fits nothing any more"));
     }
 }

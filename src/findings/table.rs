@@ -14,20 +14,15 @@ const SHOWN_NOTES: usize = 5;
 
 /// Findings by kind, then by subject; those that a baseline accepts after the others.
 pub(crate) fn findings(out: &mut dyn Write, all: &[FindingEntry<'_>]) -> io::Result<()> {
-    let counted: Vec<_> = all
-        .iter()
-        .filter(|finding| finding.accepted.is_none())
-        .collect();
+    let counted: Vec<_> = all.iter().filter(|finding| finding.accepted.is_none()).collect();
     let accepted = all.iter().filter(|finding| finding.accepted.is_some());
     for group in counted.chunk_by(|one, other| (one.id, one.severity) == (other.id, other.severity))
     {
         kind(out, group)?;
     }
     for finding in accepted {
-        let reason = finding
-            .accepted
-            .map(|accepted| printable(&accepted.reason))
-            .unwrap_or_default();
+        let reason =
+            finding.accepted.map(|accepted| printable(&accepted.reason)).unwrap_or_default();
         let (id, path) = (finding.id, printable(&finding.subject.to_string()));
         writeln!(out, "{DIM}accepted {id} {path}: {reason}{DIM:#}")?;
     }
@@ -42,15 +37,8 @@ fn kind(out: &mut dyn Write, group: &[&FindingEntry<'_>]) -> io::Result<()> {
     let (severity, id, title) = (first.severity, first.id, first.title);
     let bold = Style::new().bold();
     let files = plural(group.len(), "finding");
-    writeln!(
-        out,
-        "{style}{severity} {id}{style:#} {bold}{title}{bold:#} ({files})"
-    )?;
-    let shown = if severity == "note" {
-        SHOWN_NOTES
-    } else {
-        group.len()
-    };
+    writeln!(out, "{style}{severity} {id}{style:#} {bold}{title}{bold:#} ({files})")?;
+    let shown = if severity == "note" { SHOWN_NOTES } else { group.len() };
     let same_remedy = group.iter().all(|finding| finding.remedy == first.remedy);
     for finding in group.iter().take(shown) {
         one(out, finding)?;
@@ -89,9 +77,7 @@ fn remedy(out: &mut dyn Write, finding: &FindingEntry<'_>, indent: &str) -> io::
         [line] => writeln!(out, "{indent}{DIM}remedy:{DIM:#} {line}"),
         lines => {
             writeln!(out, "{indent}{DIM}remedy:{DIM:#}")?;
-            lines
-                .iter()
-                .try_for_each(|line| writeln!(out, "{indent}    {line}"))
+            lines.iter().try_for_each(|line| writeln!(out, "{indent}    {line}"))
         }
     }
 }
@@ -112,11 +98,7 @@ pub(crate) fn explain(out: &mut dyn Write, rule: &Rule) -> io::Result<()> {
     let bold = Style::new().bold();
     let style = severity_style(rule.severity.name());
     let severity = rule.severity;
-    writeln!(
-        out,
-        "{bold}{} {}{bold:#}: {}",
-        rule.code, rule.name, rule.title
-    )?;
+    writeln!(out, "{bold}{} {}{bold:#}: {}", rule.code, rule.name, rule.title)?;
     writeln!(out, "Severity: {style}{severity}{style:#}\n")?;
     for (heading, text) in [("What", rule.meaning), ("Why it matters", rule.risk)] {
         writeln!(out, "{bold}{heading}{bold:#}\n{}\n", wrapped(text, "  "))?;
@@ -124,11 +106,8 @@ pub(crate) fn explain(out: &mut dyn Write, rule: &Rule) -> io::Result<()> {
     let remedy = rule.remedy.replace('\n', "\n    ");
     writeln!(out, "{bold}What to do{bold:#}\n    {remedy}\n")?;
     writeln!(out, "{}\n", wrapped(rule.advice, "  "))?;
-    let controls: Vec<_> = rule
-        .controls
-        .iter()
-        .map(|it| format!("{} {}", it.catalogue, it.number))
-        .collect();
+    let controls: Vec<_> =
+        rule.controls.iter().map(|it| format!("{} {}", it.catalogue, it.number)).collect();
     writeln!(out, "{bold}Controls{bold:#}\n  {}", controls.join("; "))
 }
 

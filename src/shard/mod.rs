@@ -45,12 +45,7 @@ impl ShardArgs {
     /// What the report says of the shard; `of` is what all shards of the run must have in common.
     pub(crate) fn entry(&self, of: &RunMark, policy: Option<String>) -> Option<ShardEntry> {
         let shard = self.shard?;
-        Some(ShardEntry {
-            index: shard.index(),
-            count: shard.count(),
-            run: of.text(),
-            policy,
-        })
+        Some(ShardEntry { index: shard.index(), count: shard.count(), run: of.text(), policy })
     }
 
     /// Shards and resumed runs are for many files at once.
@@ -87,9 +82,7 @@ impl ShardArgs {
         if let Some(saved) = &saved {
             let time = saved.time().map(|time| format!(" of {time}"));
             let (path, time) = (path.display(), time.unwrap_or_default());
-            terminal.warning(&format!(
-                "taken from a report{time}, and no log was read: {path}"
-            ));
+            terminal.warning(&format!("taken from a report{time}, and no log was read: {path}"));
         }
         Ok(saved)
     }
@@ -131,10 +124,7 @@ impl RunMark {
 
     pub(crate) fn text(&self) -> String {
         let hash = self.0.clone().finalize();
-        hash.iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 

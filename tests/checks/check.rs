@@ -1,11 +1,6 @@
 //! `binlogsec check` and `binlogsec explain` as a user meets them: real directories of real
 //! servers first, then what an attacker, an accident or a careless backup leaves on a disk.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use crate::common;
 
@@ -71,10 +66,7 @@ fn mariadb_logs_are_encrypted_unproven_or_plain() {
                 log["encrypted"] == false && directory.join(log["file"].as_str().unwrap()).is_file()
             })
             .map(|log| {
-                format!(
-                    "BLS001 {}",
-                    log["file"].as_str().unwrap().trim_start_matches("logs/")
-                )
+                format!("BLS001 {}", log["file"].as_str().unwrap().trim_start_matches("logs/"))
             })
             .collect();
         let (code, report) = check(&[&directory.join("logs")]);
@@ -88,21 +80,10 @@ fn mariadb_logs_are_encrypted_unproven_or_plain() {
 fn with_a_keyring_encrypted_means_proven_and_without_the_report_says_so() {
     let logs = encrypted_logs();
     let (code, report) = check(&[&logs.path()]);
-    assert_eq!(
-        (code, &report["summary"]["by_status"]["unproven"]),
-        (0, &Value::from(4))
-    );
-    assert!(
-        report["summary"]["text"]
-            .as_str()
-            .unwrap()
-            .contains("unproven: no key was given")
-    );
+    assert_eq!((code, &report["summary"]["by_status"]["unproven"]), (0, &Value::from(4)));
+    assert!(report["summary"]["text"].as_str().unwrap().contains("unproven: no key was given"));
     let (code, report) = check(&[&logs.path(), &"--keyring", &mixed_keyring()]);
-    assert_eq!(
-        (code, &report["summary"]["by_status"]["proven"]),
-        (0, &Value::from(4))
-    );
+    assert_eq!((code, &report["summary"]["by_status"]["proven"]), (0, &Value::from(4)));
 }
 
 #[test]
@@ -171,11 +152,7 @@ fn compressed_plaintext_is_found_and_compressed_ciphertext_proven() {
             continue;
         }
         let (code, report) = check(&[&logs.path(), &"--keyring", &mixed_keyring()]);
-        assert_eq!(
-            (code, found(&report, &[])),
-            (1, set(&["BLS002 plain"])),
-            "{extension}"
-        );
+        assert_eq!((code, found(&report, &[])), (1, set(&["BLS002 plain"])), "{extension}");
         assert_eq!(report["summary"]["by_status"]["proven"], 1, "{extension}");
     }
 }
@@ -183,18 +160,12 @@ fn compressed_plaintext_is_found_and_compressed_ciphertext_proven() {
 #[test]
 fn a_header_on_another_logs_body_is_key_reuse() {
     let logs = encrypted_logs();
-    write(
-        &logs.path().join("binlog.000004"),
-        &reheaded("binlog.000003", "binlog.000004"),
-    );
+    write(&logs.path().join("binlog.000004"), &reheaded("binlog.000003", "binlog.000004"));
     let (code, report) = check(&[&logs.path()]);
     let both = ["BLS006 binlog.000003", "BLS006 binlog.000004"];
     assert_eq!((code, found(&report, &[])), (1, set(&both)));
     let (_, report) = check(&[&logs.path(), &"--keyring", &mixed_keyring()]);
-    assert_eq!(
-        found(&report, &[]),
-        set(&[both[0], both[1], "BLS003 binlog.000004"])
-    );
+    assert_eq!(found(&report, &[]), set(&[both[0], both[1], "BLS003 binlog.000004"]));
 }
 
 #[test]
@@ -235,19 +206,11 @@ fn one_file_key_behind_two_wrappings_is_found_with_a_keyring() {
 
     let keyring = mixed_keyring();
     let (code, report) = check(&[&directory.path(), &"--keyring", &keyring]);
-    let expected = [
-        "BLS006 binlog.000003",
-        "BLS006 binlog.000004",
-        "BLS006 copy",
-    ];
+    let expected = ["BLS006 binlog.000003", "BLS006 binlog.000004", "BLS006 copy"];
     assert_eq!(found(&report, &[]), set(&expected));
-    assert_eq!(
-        (code, &report["summary"]["by_status"]["proven"]),
-        (1, &3.into())
-    );
-    let messages: Vec<_> = findings(&report, "BLS006")
-        .map(|finding| finding["message"].as_str().unwrap())
-        .collect();
+    assert_eq!((code, &report["summary"]["by_status"]["proven"]), (1, &3.into()));
+    let messages: Vec<_> =
+        findings(&report, "BLS006").map(|finding| finding["message"].as_str().unwrap()).collect();
     assert!(
         messages[0].starts_with("the same file key and nonce, behind another wrapping, as"),
         "{messages:?}"
@@ -274,10 +237,7 @@ fn remedies_can_be_pasted() {
     }
     write(&at("a b"), &log("binlog.000001"));
     write(&at("empty.000001"), b"");
-    write(
-        &at("not ciphertext"),
-        &reheaded("binlog.000003", "binlog.000004"),
-    );
+    write(&at("not ciphertext"), &reheaded("binlog.000003", "binlog.000004"));
     write(&at("binlog.index"), b"./binlog.000003\n./binlog.000009\n");
     std::fs::copy(mixed_keyring(), at("keyring")).unwrap();
     let mut ids = BTreeSet::new();
@@ -321,13 +281,7 @@ fn many_open_logs_have_one_remedy_that_fits_on_a_line() {
     let remedy = findings(&report, "BLS010").next().unwrap()["remedy"].clone();
     let remedy = remedy.as_str().unwrap();
     assert!(remedy.len() < 200, "{remedy}");
-    assert!(
-        Command::new("sh")
-            .args(["-c", remedy])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("sh").args(["-c", remedy]).status().unwrap().success());
     let (_, report) = check(&[&directory.path()]);
     assert_eq!(found(&report, &["BLS010"]), set(&[]), "{remedy}");
 }
@@ -337,14 +291,8 @@ fn a_plaintext_body_behind_an_encrypted_header_is_found_without_a_key() {
     let logs = encrypted_logs();
     let (header, plain) = (log("binlog.000003"), log("binlog.000001"));
     write(&logs.path().join("a"), &[&header[..512], &plain].concat());
-    write(
-        &logs.path().join("b"),
-        &[&header[..512], b"xxxx", &plain[4..]].concat(),
-    );
-    write(
-        &logs.path().join("c"),
-        &[&header[..512], &vec![0; 5000]].concat(),
-    );
+    write(&logs.path().join("b"), &[&header[..512], b"xxxx", &plain[4..]].concat());
+    write(&logs.path().join("c"), &[&header[..512], &vec![0; 5000]].concat());
     let (code, report) = check(&[&logs.path()]);
     assert_eq!(
         (code, found(&report, &["BLS003"])),
@@ -357,13 +305,8 @@ fn a_key_that_is_not_there_is_told_from_a_wrong_one() {
     let logs = encrypted_logs();
     let other = fixture("mysql-9.7/mixed-key1-running/component_keyring_file");
     let (code, report) = check(&[&logs.path(), &"--keyring", &other]);
-    let expected: Vec<_> = (3..=6)
-        .map(|number| format!("BLS004 binlog.{number:06}"))
-        .collect();
-    assert_eq!(
-        (code, found(&report, &[])),
-        (1, expected.into_iter().collect())
-    );
+    let expected: Vec<_> = (3..=6).map(|number| format!("BLS004 binlog.{number:06}")).collect();
+    assert_eq!((code, found(&report, &[])), (1, expected.into_iter().collect()));
 }
 
 #[test]
@@ -374,21 +317,13 @@ fn what_cannot_be_told_is_never_compliant() {
     write(&path("binlog.000010"), b"");
     write(&path("binlog.000011"), &bytes[..300]);
     write(&path("binlog.000012"), &bytes[..512]);
-    write(
-        &path("binlog.000013"),
-        &[&bytes[..4], &[9], &bytes[5..]].concat(),
-    );
+    write(&path("binlog.000013"), &[&bytes[..4], &[9], &bytes[5..]].concat());
     write(&path("binlog.000014"), b"something else");
     write(&path("binlog.000015"), &log("binlog.000001")[..40]);
     write(&path("empty.txt"), b"");
     let (code, report) = check(&[&logs.path()]);
-    let expected: Vec<_> = (10..=15)
-        .map(|number| format!("BLS009 binlog.{number:06}"))
-        .collect();
-    assert_eq!(
-        (code, found(&report, &[])),
-        (1, expected.into_iter().collect())
-    );
+    let expected: Vec<_> = (10..=15).map(|number| format!("BLS009 binlog.{number:06}")).collect();
+    assert_eq!((code, found(&report, &[])), (1, expected.into_iter().collect()));
     // What is named is expected to be a log, whatever it is called.
     let (code, report) = check(&[&path("empty.txt")]);
     assert_eq!((code, found(&report, &[])), (1, set(&["BLS009 empty.txt"])));
@@ -430,15 +365,9 @@ fn a_server_is_found_by_its_option_file() {
         format!("!includedir {}/conf.d\n", data.path().display()).as_bytes(),
     );
     let (code, report) = check(&[&"--defaults-file", &data.path().join("my.cnf")]);
-    assert_eq!(
-        (code, found(&report, &[])),
-        (1, set(&["BLS001 binlog.000001"]))
-    );
+    assert_eq!((code, found(&report, &[])), (1, set(&["BLS001 binlog.000001"])));
     let (code, report) = check(&[&"--datadir", &logs.path()]);
-    assert_eq!(
-        (code, found(&report, &[])),
-        (1, set(&["BLS001 binlog.000001"]))
-    );
+    assert_eq!((code, found(&report, &[])), (1, set(&["BLS001 binlog.000001"])));
 }
 
 #[test]
@@ -450,18 +379,13 @@ fn logs_of_another_server_are_found() {
     foreign[27] = b'9';
     write(&logs.path().join("binlog.000003"), &foreign);
     let (code, report) = check(&[&logs.path()]);
-    assert_eq!(
-        (code, found(&report, &[])),
-        (1, set(&["BLS012 binlog.000003"]))
-    );
+    assert_eq!((code, found(&report, &[])), (1, set(&["BLS012 binlog.000003"])));
     write(
         &logs.path().join("auto.cnf"),
         b"[auto]\nserver-uuid=9bc92730-e533-11f1-b7bc-02fc00000001\n",
     );
     let (_, report) = check(&[&logs.path()]);
-    let others: Vec<_> = (4..=6)
-        .map(|number| format!("BLS012 binlog.{number:06}"))
-        .collect();
+    let others: Vec<_> = (4..=6).map(|number| format!("BLS012 binlog.{number:06}")).collect();
     assert_eq!(found(&report, &[]), others.into_iter().collect());
     let policy = logs.path().join("policy.toml");
     write(&policy, b"allowed_server_uuids = [\"9bc92730-e533-11f1-b7bc-02fc00000001\", \"2bc92730-e533-11f1-b7bc-02fc00000001\"]");
@@ -477,10 +401,7 @@ fn modes_and_keyrings_in_the_tree_are_notes_that_a_policy_raises() {
     let open = logs.path().join("binlog.000003");
     std::fs::set_permissions(&open, Permissions::from_mode(0o644)).unwrap();
     let notes = ["BLS010 binlog.000003", "BLS010 keys", "BLS011 keys"];
-    for (code, report) in [
-        check(&[&logs.path()]),
-        check(&[&logs.path(), &"--keyring", &keyring]),
-    ] {
+    for (code, report) in [check(&[&logs.path()]), check(&[&logs.path(), &"--keyring", &keyring])] {
         let found = found(&report, &["BLS010", "BLS011"]);
         assert_eq!((code, found), (0, set(&notes)));
     }
@@ -497,10 +418,7 @@ fn old_generations_count_beyond_what_the_policy_allows() {
     let keyring = directory.join("component_keyring_file");
     let (code, report) = check(&[&directory, &"--keyring", &keyring]);
     let found_old = found(&report, &["BLS005", "BLS014"]);
-    assert!(
-        code == 0 && found_old.contains("BLS014 component_keyring_file"),
-        "{found_old:?}"
-    );
+    assert!(code == 0 && found_old.contains("BLS014 component_keyring_file"), "{found_old:?}");
     let old = found(&report, &["BLS005"]);
     assert!(!old.is_empty());
     let policies = tempfile::tempdir().unwrap();
@@ -542,28 +460,16 @@ fn a_baseline_accepts_until_its_day_and_proof_can_be_demanded() {
 fn exit_codes_are_those_of_the_manual() {
     let empty = tempfile::tempdir().unwrap();
     assert_eq!(check(&[&empty.path()]).0, 2, "nothing scanned");
-    assert_eq!(
-        check(&[&"/nowhere/at/all"]).0,
-        2,
-        "a name that is not there"
-    );
+    assert_eq!(check(&[&"/nowhere/at/all"]).0, 2, "a name that is not there");
     let (_, _, stderr) = run(&[&"check", &"/nowhere/at/all"]);
     assert!(stderr.contains("/nowhere/at/all: No such file"), "{stderr}");
     let logs = encrypted_logs();
     write(&logs.path().join("plain"), &log("binlog.000001"));
     let (code, report) = check(&[&logs.path(), &"/nowhere/at/all"]);
-    assert_eq!(
-        (code, found(&report, &[])),
-        (2, set(&["BLS001 plain"])),
-        "the rest is reported"
-    );
+    assert_eq!((code, found(&report, &[])), (2, set(&["BLS001 plain"])), "the rest is reported");
     assert_eq!(check(&[&logs.path(), &"--exclude", &"plain"]).0, 0);
     assert_eq!(check(&[&logs.path(), &"--include", &"*.000003"]).0, 0);
-    assert_eq!(
-        check(&[&logs.path(), &"--exclude", &"*"]).0,
-        2,
-        "nothing is left"
-    );
+    assert_eq!(check(&[&logs.path(), &"--exclude", &"*"]).0, 2, "nothing is left");
     let damaged = fixture("malformed/keyring-component/truncated.json");
     assert_eq!(run(&[&"check", &logs.path(), &"--keyring", &damaged]).0, 4);
     assert_eq!(run(&[&"check"]).0, 2);
@@ -572,20 +478,13 @@ fn exit_codes_are_those_of_the_manual() {
 #[test]
 fn links_lead_out_of_the_tree_on_demand_only_and_circles_end() {
     let logs = encrypted_logs();
-    symlink(
-        mixed().join("binlog.000001"),
-        logs.path().join("binlog.000001"),
-    )
-    .unwrap();
+    symlink(mixed().join("binlog.000001"), logs.path().join("binlog.000001")).unwrap();
     symlink(".", logs.path().join("circle")).unwrap();
     symlink("endless", logs.path().join("endless")).unwrap();
     let (code, report) = check(&[&logs.path()]);
     assert_eq!((code, &report["summary"]["links"]), (0, &Value::from(3)));
     let (code, report) = check(&[&logs.path(), &"--follow"]);
-    assert_eq!(
-        (code, found(&report, &["BLS001"])),
-        (1, set(&["BLS001 binlog.000001"]))
-    );
+    assert_eq!((code, found(&report, &["BLS001"])), (1, set(&["BLS001 binlog.000001"])));
     assert_eq!(report["summary"]["logs"], 5);
 }
 
@@ -593,18 +492,9 @@ fn links_lead_out_of_the_tree_on_demand_only_and_circles_end() {
 fn pipes_do_not_block() {
     let logs = encrypted_logs();
     let pipe = logs.path().join("pipe");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let (code, report) = check(&[&logs.path()]);
-    assert_eq!(
-        (code, &report["summary"]["special_files"]),
-        (0, &Value::from(1))
-    );
+    assert_eq!((code, &report["summary"]["special_files"]), (0, &Value::from(1)));
     let (code, report) = check(&[&pipe]);
     assert_eq!((code, found(&report, &[])), (1, set(&["BLS009 pipe"])));
 }
@@ -614,64 +504,38 @@ fn an_unreadable_file_is_never_compliant() {
     let logs = encrypted_logs();
     let everybody = Permissions::from_mode(0o755);
     std::fs::set_permissions(logs.path(), everybody.clone()).unwrap();
-    for name in [
-        "binlog.000003",
-        "binlog.000004",
-        "binlog.000005",
-        "binlog.000006",
-    ] {
+    for name in ["binlog.000003", "binlog.000004", "binlog.000005", "binlog.000006"] {
         std::fs::set_permissions(logs.path().join(name), Permissions::from_mode(0o644)).unwrap();
     }
-    std::fs::set_permissions(
-        logs.path().join("binlog.000003"),
-        Permissions::from_mode(0o000),
-    )
-    .unwrap();
+    std::fs::set_permissions(logs.path().join("binlog.000003"), Permissions::from_mode(0o000))
+        .unwrap();
     std::fs::create_dir(logs.path().join("closed")).unwrap();
     std::fs::set_permissions(logs.path().join("closed"), Permissions::from_mode(0o000)).unwrap();
     let is_root = std::fs::read(logs.path().join("binlog.000003")).is_ok();
     // Root may read everything: somebody else has to try.
     let own = || Some(Command::new(common::program()));
-    let Some(mut command) = (if is_root {
-        common::system::nobody()
-    } else {
-        own()
-    }) else {
+    let Some(mut command) = (if is_root { common::system::nobody() } else { own() }) else {
         return;
     };
-    let output = command
-        .args(["check", "--format", "json"])
-        .arg(logs.path())
-        .output()
-        .unwrap();
+    let output = command.args(["check", "--format", "json"]).arg(logs.path()).output().unwrap();
     std::fs::set_permissions(logs.path().join("closed"), everybody).unwrap();
     let report: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    assert_eq!(
-        found(&report, &[]),
-        set(&["BLS009 binlog.000003", "BLS009 closed"])
-    );
+    assert_eq!(found(&report, &[]), set(&["BLS009 binlog.000003", "BLS009 closed"]));
     assert_eq!(output.status.code(), Some(1));
 }
 
 #[test]
 fn a_large_tree_is_checked_whole_while_files_vanish() {
     let directory = tempfile::tempdir().unwrap();
-    let (encrypted, plain) = (
-        log("binlog.000003")[..700].to_vec(),
-        log("binlog.000001")[..700].to_vec(),
-    );
+    let (encrypted, plain) =
+        (log("binlog.000003")[..700].to_vec(), log("binlog.000001")[..700].to_vec());
     let mut expected = BTreeSet::new();
     for number in 0..10_000_u32 {
-        let folder = directory
-            .path()
-            .join(format!("{:02}/{:02}", number % 7, number % 50));
+        let folder = directory.path().join(format!("{:02}/{:02}", number % 7, number % 50));
         std::fs::create_dir_all(&folder).unwrap();
         let is_plain = number % 1000 == 17;
-        write(
-            &folder.join(format!("f{number}")),
-            if is_plain { &plain } else { &encrypted },
-        );
+        write(&folder.join(format!("f{number}")), if is_plain { &plain } else { &encrypted });
         if is_plain {
             expected.insert(format!("BLS001 f{number}"));
         }
@@ -686,11 +550,7 @@ fn a_large_tree_is_checked_whole_while_files_vanish() {
     let remover = std::thread::spawn(move || std::fs::remove_dir_all(root.join("03")).unwrap());
     let (_, report) = check(&[&directory.path()]);
     remover.join().unwrap();
-    assert_eq!(
-        found(&report, &["BLS009"]),
-        set(&[]),
-        "a file that is gone is no finding"
-    );
+    assert_eq!(found(&report, &["BLS009"]), set(&[]), "a file that is gone is no finding");
 }
 
 /// A directory whose findings have every kind of awkward name.
@@ -729,17 +589,9 @@ fn awkward_names_are_escaped_in_every_format() {
                 "{format}: {text}"
             );
         }
-        assert!(
-            !text.lines().any(|line| line.starts_with("line,::error")),
-            "{format}: {text}"
-        );
+        assert!(!text.lines().any(|line| line.starts_with("line,::error")), "{format}: {text}");
     }
-    assert_eq!(
-        report(logs.path(), "github")
-            .matches("::error file=")
-            .count(),
-        5
-    );
+    assert_eq!(report(logs.path(), "github").matches("::error file=").count(), 5);
 }
 
 #[test]
@@ -750,26 +602,16 @@ fn sarif_is_valid_and_points_to_the_files() {
     let validator = jsonschema::validator_for(&schema).unwrap();
     let logs = awkward();
     let sarif: Value = serde_json::from_str(&report(logs.path(), "sarif")).unwrap();
-    let errors: Vec<_> = validator
-        .iter_errors(&sarif)
-        .map(|error| error.to_string())
-        .collect();
+    let errors: Vec<_> = validator.iter_errors(&sarif).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:?}");
     let run = &sarif["runs"][0];
     assert_eq!(run["tool"]["driver"]["rules"].as_array().unwrap().len(), 14);
     for result in run["results"].as_array().unwrap() {
         let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
-        assert_eq!(
-            run["tool"]["driver"]["rules"][index]["id"],
-            result["ruleId"]
-        );
-        let uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
-            .as_str()
-            .unwrap();
-        assert!(
-            uri.starts_with("file:///") && uri.is_ascii() && !uri.contains(' '),
-            "{uri}"
-        );
+        assert_eq!(run["tool"]["driver"]["rules"][index]["id"], result["ruleId"]);
+        let uri =
+            result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].as_str().unwrap();
+        assert!(uri.starts_with("file:///") && uri.is_ascii() && !uri.contains(' '), "{uri}");
     }
     // The validator does reject: an empty assurance would pass everything.
     assert!(!validator.is_valid(&serde_json::json!({"version": "2.1.0"})));
@@ -781,19 +623,13 @@ fn junit_is_valid() {
     let path = logs.path().join("report.xml");
     write(&path, report(logs.path(), "junit").as_bytes());
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemas/junit-10.xsd");
-    let Ok(output) = Command::new("xmllint")
-        .args(["--noout", "--schema"])
-        .args([&schema, &path])
-        .output()
+    let Ok(output) =
+        Command::new("xmllint").args(["--noout", "--schema"]).args([&schema, &path]).output()
     else {
         println!("xmllint is not installed: the report is not validated here");
         return;
     };
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
@@ -807,23 +643,11 @@ fn several_reports_are_written_at_once_and_whole() {
         .collect();
     let path = logs.path();
     let mut all: Vec<&dyn AsRef<OsStr>> = vec![&"check", &path, &"--color=always"];
-    all.extend(
-        arguments
-            .iter()
-            .map(|argument| argument as &dyn AsRef<OsStr>),
-    );
+    all.extend(arguments.iter().map(|argument| argument as &dyn AsRef<OsStr>));
     assert_eq!(run(&all).0, 0);
-    let mode = target("prometheus")
-        .metadata()
-        .unwrap()
-        .permissions()
-        .mode();
+    let mode = target("prometheus").metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o644, "the collector is another user");
-    assert_eq!(
-        common::names(reports.path()).len(),
-        6,
-        "nothing else is left"
-    );
+    assert_eq!(common::names(reports.path()).len(), 6, "nothing else is left");
     let text = std::fs::read_to_string(target("text")).unwrap();
     assert!(
         !text.contains('\x1b') && text.lines().last().unwrap().starts_with("PASS: 4 logs"),
@@ -831,19 +655,14 @@ fn several_reports_are_written_at_once_and_whole() {
     );
     let success = |metrics: &str| {
         let name = "binlogsec_check_last_success_timestamp_seconds ";
-        metrics
-            .lines()
-            .find_map(|line| line.strip_prefix(name).map(str::to_owned))
+        metrics.lines().find_map(|line| line.strip_prefix(name).map(str::to_owned))
     };
     let first = std::fs::read_to_string(target("prometheus")).unwrap();
     assert!(
         first.contains("binlogsec_check_findings{id=\"BLS001\",severity=\"error\"} 0\n"),
         "{first}"
     );
-    assert!(
-        first.contains("binlogsec_check_logs{kind=\"mysql-encrypted\"} 4\n"),
-        "{first}"
-    );
+    assert!(first.contains("binlogsec_check_logs{kind=\"mysql-encrypted\"} 4\n"), "{first}");
     write(&logs.path().join("plain"), &log("binlog.000001"));
     assert_eq!(run(&all).0, 1);
     let second = std::fs::read_to_string(target("prometheus")).unwrap();
@@ -851,17 +670,12 @@ fn several_reports_are_written_at_once_and_whole() {
         second.contains("binlogsec_check_findings{id=\"BLS001\",severity=\"error\"} 1\n"),
         "{second}"
     );
-    assert!(
-        success(&first).is_some() && success(&first) == success(&second),
-        "a failure keeps it"
-    );
+    assert!(success(&first).is_some() && success(&first) == success(&second), "a failure keeps it");
 }
 
 /// What differs from run to run is replaced.
 fn golden(name: &str, found: &str, directory: &Path) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden/check")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/check").join(name);
     let found = found.replace(directory.to_str().unwrap(), "/logs");
     let found: String = found
         .lines()
@@ -881,10 +695,7 @@ fn golden(name: &str, found: &str, directory: &Path) {
     let json = |text: &str| serde_json::from_str::<Value>(text).ok();
     let same = found == expected || json(&found).is_some_and(|it| Some(it) == json(&expected));
     let path = path.display();
-    assert!(
-        same,
-        "{path} differs; BINLOGSEC_UPDATE_GOLDEN=1 renews it:\n{found}"
-    );
+    assert!(same, "{path} differs; BINLOGSEC_UPDATE_GOLDEN=1 renews it:\n{found}");
 }
 
 #[test]
@@ -904,14 +715,8 @@ fn reports_are_as_they_were() {
         ("github", "report.github"),
         ("prometheus", "report.prom"),
     ] {
-        let (_, stdout, _) = run(&[
-            &"check",
-            &logs.path(),
-            &"--format",
-            &format,
-            &"--keyring",
-            &keyring,
-        ]);
+        let (_, stdout, _) =
+            run(&[&"check", &logs.path(), &"--format", &format, &"--keyring", &keyring]);
         golden(name, &stdout, logs.path());
     }
 }
@@ -925,23 +730,14 @@ fn explain_and_the_page_of_checks_say_the_same() {
         std::fs::write(&page, &markdown).unwrap();
     }
     let written = std::fs::read_to_string(&page).unwrap();
-    assert!(
-        markdown == written,
-        "renew it: binlogsec explain --markdown > docs/checks.md"
-    );
+    assert!(markdown == written, "renew it: binlogsec explain --markdown > docs/checks.md");
     for number in 1..=14 {
         let id = format!("BLS{number:03}");
         let (code, text, _) = run(&[&"explain", &id]);
-        assert!(
-            code == 0 && text.starts_with(&id) && text.contains("Controls"),
-            "{text}"
-        );
+        assert!(code == 0 && text.starts_with(&id) && text.contains("Controls"), "{text}");
     }
     let (code, _, stderr) = run(&[&"explain", &"BLS999"]);
-    assert!(
-        code == 2 && stderr.contains("BLS999") && stderr.contains("explain"),
-        "{stderr}"
-    );
+    assert!(code == 2 && stderr.contains("BLS999") && stderr.contains("explain"), "{stderr}");
 }
 
 /// Shards of one set of logs, scanned apart, are judged together from their facts.
@@ -952,10 +748,7 @@ fn facts_of_several_reports_can_be_judged_together() {
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (first, second) = (log("binlog.000003"), log("binlog.000004"));
     write(&one.path().join("a"), &first);
-    write(
-        &other.path().join("b"),
-        &[&first[..512], &second[512..]].concat(),
-    );
+    write(&other.path().join("b"), &[&first[..512], &second[512..]].concat());
     let facts = |directory: &Path| -> Facts {
         let (code, report) = check(&[&directory]);
         assert_eq!(code, 0, "each by itself is well");
@@ -963,14 +756,9 @@ fn facts_of_several_reports_can_be_judged_together() {
     };
     let mut together = facts(one.path());
     together.logs.extend(facts(other.path()).logs);
-    together
-        .logs
-        .sort_by(|one, other| one.path.cmp(&other.path));
+    together.logs.sort_by(|one, other| one.path.cmp(&other.path));
     let findings = judge(&together, &Policy::default());
-    let ids: Vec<_> = findings
-        .iter()
-        .map(|finding| finding.rule.to_string())
-        .collect();
+    let ids: Vec<_> = findings.iter().map(|finding| finding.rule.to_string()).collect();
     assert_eq!(ids, ["BLS006", "BLS006"]);
 }
 
@@ -996,19 +784,13 @@ fn the_actions_script_checks_and_writes_sarif() {
             .env("SARIF", &sarif)
             .output()
             .unwrap();
-        (
-            output.status.code(),
-            String::from_utf8(output.stdout).unwrap(),
-        )
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     let (code, stdout) = run(&mixed_keyring());
     assert!(code == Some(0) && stdout.contains("(proven)"), "{stdout}");
     write(&logs.path().join("plain"), &log("binlog.000001"));
     let (code, stdout) = run(Path::new(""));
-    assert!(
-        code == Some(1) && stdout.starts_with("::error file="),
-        "{stdout}"
-    );
+    assert!(code == Some(1) && stdout.starts_with("::error file="), "{stdout}");
     let report: Value = serde_json::from_slice(&std::fs::read(&sarif).unwrap()).unwrap();
     assert_eq!(report["runs"][0]["results"][0]["ruleId"], "BLS001");
 }
@@ -1016,18 +798,11 @@ fn the_actions_script_checks_and_writes_sarif() {
 #[test]
 fn a_key_file_of_mariadb_is_asked_about_as_its_server_is() {
     let scenario = fixture("mariadb-10.11/cbc128-crc32-row");
-    let (_, report) = check(&[
-        &scenario.join("logs"),
-        &"--keyring",
-        &scenario.join("keys.txt"),
-    ]);
+    let (_, report) = check(&[&scenario.join("logs"), &"--keyring", &scenario.join("keys.txt")]);
     let findings = report["findings"].as_array().unwrap();
     let store = findings.iter().find(|finding| finding["id"] == "BLS013");
     let remedy = store.unwrap()["remedy"].to_string();
-    assert!(
-        remedy.contains("mariadb -e") && !remedy.contains("mysql"),
-        "{remedy}"
-    );
+    assert!(remedy.contains("mariadb -e") && !remedy.contains("mysql"), "{remedy}");
 }
 
 #[test]
@@ -1104,10 +879,7 @@ fn an_innodb_binary_log_is_plaintext_whatever_its_name() {
         let finding = &report["findings"][0];
         assert_eq!(finding["id"], "BLS001", "{report}");
         let message = finding["message"].as_str().unwrap();
-        assert!(
-            message.contains("InnoDB binary log of MariaDB 12.3"),
-            "{message}"
-        );
+        assert!(message.contains("InnoDB binary log of MariaDB 12.3"), "{message}");
         std::fs::remove_file(path).unwrap();
     }
 }
@@ -1138,20 +910,10 @@ fn every_command_names_an_innodb_binary_log() {
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {message}");
         let is_encrypt = arguments[0] == "encrypt";
-        assert!(
-            is_encrypt || message.contains(words),
-            "{arguments:?}: {message}"
-        );
+        assert!(is_encrypt || message.contains(words), "{arguments:?}: {message}");
     }
-    let output = common::binlogsec()
-        .arg("inspect")
-        .arg(&path)
-        .output()
-        .unwrap();
+    let output = common::binlogsec().arg("inspect").arg(&path).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(
-        text.contains(words) && text.contains("mariadb-innodb-plain"),
-        "{text}"
-    );
+    assert!(text.contains(words) && text.contains("mariadb-innodb-plain"), "{text}");
 }

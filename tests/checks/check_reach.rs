@@ -1,11 +1,6 @@
 //! What `binlogsec check` looks at: whatever is named, lies in a directory that is named, or is
 //! listed by an index, each once, and nothing is passed over in silence.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use crate::common;
 
@@ -55,10 +50,7 @@ fn logs_that_an_index_in_a_directory_lists_are_looked_at_wherever_they_are() {
         let (code, report) = check(more);
         assert_eq!((code, found(&report, &[])), expected);
         let summary = &report["summary"];
-        assert_eq!(
-            (&summary["logs"], &summary["errors"]),
-            (&2.into(), &1.into())
-        );
+        assert_eq!((&summary["logs"], &summary["errors"]), (&2.into(), &1.into()));
     }
     // What is left out of directories is not fetched by an index in them either.
     let (code, report) = check(&[&data.path(), &"--exclude", &"*.000001"]);
@@ -72,34 +64,20 @@ fn a_listed_log_that_is_a_link_out_of_the_tree_is_looked_at() {
     std::os::unix::fs::symlink(logs.path().join("binlog.000001"), &link).unwrap();
     write(&data.path().join("binlog.index"), b"./relay.000001\n");
     let (code, report) = check(&[&data.path()]);
-    assert_eq!(
-        (code, found(&report, &[])),
-        (1, set(&["BLS001 relay.000001"]))
-    );
+    assert_eq!((code, found(&report, &[])), (1, set(&["BLS001 relay.000001"])));
 }
 
 #[test]
 fn shards_share_what_indexes_list() {
     let (data, logs) = data_and_logs();
-    std::fs::copy(
-        data.path().join("binlog.index"),
-        data.path().join("again.index"),
-    )
-    .unwrap();
+    std::fs::copy(data.path().join("binlog.index"), data.path().join("again.index")).unwrap();
     let (_, whole) = check(&[&data.path()]);
     let mut reports = Vec::new();
     for shard in 0..5 {
         let path = logs.path().join(format!("{shard}.json"));
         let report = format!("json={}", path.display());
         let shard = format!("{shard}/5");
-        let done = run(&[
-            &"check",
-            &data.path(),
-            &"--shard",
-            &shard,
-            &"--report",
-            &report,
-        ]);
+        let done = run(&[&"check", &data.path(), &"--shard", &shard, &"--report", &report]);
         assert_eq!(done.0, 0, "{}", done.2);
         reports.push(path);
     }
@@ -159,10 +137,7 @@ fn a_plaintext_log_named_as_an_index_is_a_plaintext_log_and_none_of_it_is_said()
     write(&path, &log("binlog.000001"));
     for target in [directory.path(), &path] {
         let (code, report) = check(&[&target]);
-        assert_eq!(
-            (code, found(&report, &[])),
-            (1, set(&["BLS001 binlog.index"]))
-        );
+        assert_eq!((code, found(&report, &[])), (1, set(&["BLS001 binlog.index"])));
     }
     let (code, stdout, stderr) = run(&[&"inspect", &path]);
     assert!(code == 0 && stdout.contains("plain"), "{stdout} {stderr}");
@@ -176,17 +151,11 @@ fn what_cannot_be_an_index_is_none_and_none_of_it_is_said() {
     for content in [b"./SECRET.000001\nSEC\0RET\n".as_slice(), &long] {
         write(&path, content);
         let (code, report) = check(&[&path]);
-        assert_eq!(
-            (code, found(&report, &[])),
-            (1, set(&["BLS009 binlog.index"]))
-        );
+        assert_eq!((code, found(&report, &[])), (1, set(&["BLS009 binlog.index"])));
         assert!(!report.to_string().contains("SECRET"), "{report}");
         let (code, stdout, stderr) = run(&[&"inspect", &path]);
         assert_eq!(code, 2, "{stdout}");
-        assert!(
-            stderr.contains("no index") && !stderr.contains("SECRET"),
-            "{stderr}"
-        );
+        assert!(stderr.contains("no index") && !stderr.contains("SECRET"), "{stderr}");
     }
 }
 
@@ -208,21 +177,12 @@ fn a_compressed_copy_that_says_nothing_is_not_passed_over() {
     let whole = piped(&["gzip", "-c"], &log("binlog.000001"));
     write(&at("binlog.000001.gz"), &whole[..12]);
     write(&at("binlog.000002.gz"), &piped(&["gzip", "-c"], b""));
-    write(
-        &at("binlog.000003.zst"),
-        b"\x28\xb5\x2f\xfd\xff\xff\xff\xff",
-    );
+    write(&at("binlog.000003.zst"), b"\x28\xb5\x2f\xfd\xff\xff\xff\xff");
     write(&at("holiday.gz"), &whole[..12]);
-    write(
-        &at("binlog.000004.gz"),
-        &piped(&["gzip", "-c"], b"some other text"),
-    );
+    write(&at("binlog.000004.gz"), &piped(&["gzip", "-c"], b"some other text"));
     let (code, report) = check(&[&directory.path()]);
-    let expected = [
-        "BLS009 binlog.000001.gz",
-        "BLS009 binlog.000002.gz",
-        "BLS009 binlog.000003.zst",
-    ];
+    let expected =
+        ["BLS009 binlog.000001.gz", "BLS009 binlog.000002.gz", "BLS009 binlog.000003.zst"];
     assert_eq!((code, found(&report, &[])), (1, set(&expected)));
 }
 
@@ -298,15 +258,10 @@ fn a_report_never_replaces_what_it_reports_on() {
         assert!(unchanged(&named, &before), "{command}");
         // Two that would be one.
         let twice = at("report");
-        let [one, other] = [
-            format!("json={}", twice.display()),
-            format!("text={}", twice.display()),
-        ];
+        let [one, other] =
+            [format!("json={}", twice.display()), format!("text={}", twice.display())];
         let (code, _, stderr) = run(&[&command, &named, &"--report", &one, &"--report", &other]);
-        assert!(
-            code == 2 && stderr.contains("report"),
-            "{command}: {stderr}"
-        );
+        assert!(code == 2 && stderr.contains("report"), "{command}: {stderr}");
         assert!(!twice.exists(), "{command}");
     }
     let report = format!("sarif={}", policy.display());
@@ -314,10 +269,7 @@ fn a_report_never_replaces_what_it_reports_on() {
     assert!(code == 2 && unchanged(&policy, b""));
     let shard = at("shard.json");
     let report = format!("json={}", shard.display());
-    assert_eq!(
-        run(&[&"check", &named, &"--shard", &"0/1", &"--report", &report]).0,
-        0
-    );
+    assert_eq!(run(&[&"check", &named, &"--shard", &"0/1", &"--report", &report]).0, 0);
     let before = std::fs::read(&shard).unwrap();
     let (code, ..) = run(&[&"report", &"merge", &shard, &"--report", &report]);
     assert!(code == 2 && unchanged(&shard, &before));

@@ -1,9 +1,5 @@
 //! `audit --server` where no server, or no honest one, answers. Real servers: tests/interop.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 use std::io::{BufWriter, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -86,9 +82,7 @@ fn greeting(capabilities: u32, challenge_length: u8, plugin: &str) -> Vec<u8> {
 }
 
 fn holds(haystack: &[u8], needle: &str) -> bool {
-    haystack
-        .windows(needle.len())
-        .any(|window| window == needle.as_bytes())
+    haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
 }
 
 #[test]
@@ -193,18 +187,12 @@ const PATIENT: &str = "timeout=120&ssl-mode=DISABLED";
 #[test]
 fn more_columns_than_a_table_may_have_are_refused_unread() {
     let (said, _) = against(&answers_with(4097), "ssl-mode=DISABLED");
-    assert!(
-        said.contains("more columns than a table may have"),
-        "{said}"
-    );
+    assert!(said.contains("more columns than a table may have"), "{said}");
     // As many as may be: they are read, and it is a row that is missing in the end.
     let mut packets = answers_with(4096);
     packets.extend(std::iter::repeat_n(column(), 4096));
     packets.extend([END.to_vec(), END.to_vec()]);
-    let read_all = against_many(
-        [packets, answers_with(4097)[2..].to_vec()].concat(),
-        PATIENT,
-    );
+    let read_all = against_many([packets, answers_with(4097)[2..].to_vec()].concat(), PATIENT);
     assert!(
         read_all.0.contains("more columns than a table may have"),
         "the next answer is looked at: {}",
@@ -279,11 +267,7 @@ fn receive(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
 
 /// Greets and lets everybody in.
 fn let_in(stream: &mut TcpStream) -> std::io::Result<()> {
-    send(
-        stream,
-        0,
-        &greeting(CAPABILITIES, 21, "mysql_native_password"),
-    )?;
+    send(stream, 0, &greeting(CAPABILITIES, 21, "mysql_native_password"))?;
     receive(stream)?;
     send(stream, 2, &OK)
 }
@@ -384,11 +368,7 @@ fn rows_of_nothing_are_charged_what_they_cost_here() {
 #[test]
 fn a_server_that_changes_its_mind_forever_is_left() {
     let run = measured(IN_CLEAR, |stream| {
-        send(
-            stream,
-            0,
-            &greeting(CAPABILITIES, 21, "mysql_native_password"),
-        )?;
+        send(stream, 0, &greeting(CAPABILITIES, 21, "mysql_native_password"))?;
         loop {
             receive(stream)?;
             let switch = b"\xfemysql_native_password\0challengchallengchal\0";
@@ -413,11 +393,7 @@ fn what_a_server_says_is_shown_in_part() {
             _ => packet,
         };
         let run = measured(IN_CLEAR, move |stream| {
-            send(
-                stream,
-                0,
-                &greeting(CAPABILITIES, 21, "mysql_native_password"),
-            )?;
+            send(stream, 0, &greeting(CAPABILITIES, 21, "mysql_native_password"))?;
             receive(stream)?;
             send(stream, 2, &packet)
         });
@@ -466,36 +442,16 @@ fn the_password_itself_goes_on_request_to_a_server_that_proved_who_it_is() {
     }
     let directory = tempfile::tempdir().unwrap();
     let authority = Authority::new(directory.path(), "authority");
-    authority.sign(&Wanted {
-        common_name: "localhost",
-        alternative_name: "DNS:localhost",
-        ..GOOD
-    });
+    authority.sign(&Wanted { common_name: "localhost", alternative_name: "DNS:localhost", ..GOOD });
     let ca = directory.path().join("ca.pem");
     let ca = format!("ssl-ca={}", ca.display());
     for (parameters, is_sent, said) in [
-        (
-            "ssl-mode=REQUIRED".to_owned(),
-            false,
-            "enable-cleartext-plugin",
-        ),
+        ("ssl-mode=REQUIRED".to_owned(), false, "enable-cleartext-plugin"),
         (ca.clone(), false, "enable-cleartext-plugin"),
-        (
-            format!("{ca}&enable-cleartext-plugin=OFF"),
-            false,
-            "enable-cleartext-plugin",
-        ),
-        (
-            "ssl-mode=REQUIRED&enable-cleartext-plugin".to_owned(),
-            false,
-            "no effect",
-        ),
+        (format!("{ca}&enable-cleartext-plugin=OFF"), false, "enable-cleartext-plugin"),
+        ("ssl-mode=REQUIRED&enable-cleartext-plugin".to_owned(), false, "no effect"),
         (format!("{ca}&enable-cleartext-plugin"), true, "broke"),
-        (
-            format!("{ca}&ssl-mode=VERIFY_CA&enable-cleartext-plugin=1"),
-            true,
-            "broke",
-        ),
+        (format!("{ca}&ssl-mode=VERIFY_CA&enable-cleartext-plugin=1"), true, "broke"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();

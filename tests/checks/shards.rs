@@ -1,10 +1,5 @@
 //! Work spread over processes: the parts come to the very report that one process makes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use crate::common;
 
@@ -30,22 +25,14 @@ fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String, Str
         .output()
         .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 /// A report but for when it was made.
 fn timeless(report: &str) -> String {
     let is_time = |line: &&str| line.starts_with("  \"time\": \"20");
     let lines: Vec<_> = report.lines().collect();
-    let kept: Vec<_> = lines
-        .iter()
-        .copied()
-        .filter(|line| !is_time(line))
-        .collect();
+    let kept: Vec<_> = lines.iter().copied().filter(|line| !is_time(line)).collect();
     assert!(kept.len() + 1 >= lines.len());
     kept.join("\n")
 }
@@ -70,14 +57,8 @@ fn tree() -> TempDir {
         }
     };
     copy(&mixed(), &root.join("one"));
-    copy(
-        &fixture("mysql-9.7/mixed-key1-running"),
-        &root.join("two/deep"),
-    );
-    copy(
-        &fixture("mysql-9.7/replica-relay-running"),
-        &root.join("relay"),
-    );
+    copy(&fixture("mysql-9.7/mixed-key1-running"), &root.join("two/deep"));
+    copy(&fixture("mysql-9.7/replica-relay-running"), &root.join("relay"));
     copy(&fixture("malformed"), &root.join("malformed"));
     let log = std::fs::read(root.join("one/binlog.000004")).unwrap();
     let mut other = log.clone();
@@ -112,9 +93,7 @@ impl Sharded {
     }
 
     fn paths(&self) -> Vec<String> {
-        (0..self.count)
-            .map(|index| self.path(index).to_str().unwrap().to_owned())
-            .collect()
+        (0..self.count).map(|index| self.path(index).to_str().unwrap().to_owned()).collect()
     }
 
     fn run_one(&self, command: &str, arguments: &[&str], index: u32) -> i32 {
@@ -128,10 +107,7 @@ impl Sharded {
     }
 
     fn run(command: &str, arguments: &[&str], count: u32) -> Self {
-        let sharded = Self {
-            reports: tempfile::tempdir().unwrap(),
-            count,
-        };
+        let sharded = Self { reports: tempfile::tempdir().unwrap(), count };
         for index in 0..count {
             sharded.run_one(command, arguments, index);
         }
@@ -181,29 +157,17 @@ fn the_shards_of_inspect_and_verify_come_to_the_report_of_one_run() {
     let root = tree.path().to_str().unwrap();
     let keyring = mixed_keyring();
     let index = tree.path().join("one/binlog.index");
-    let arguments = [
-        root,
-        index.to_str().unwrap(),
-        "/nowhere",
-        "--keyring",
-        keyring.to_str().unwrap(),
-    ];
+    let arguments =
+        [root, index.to_str().unwrap(), "/nowhere", "--keyring", keyring.to_str().unwrap()];
     for command in ["inspect", "verify"] {
         let whole = run(&[&[command, "--format", "json"][..], &arguments].concat());
         let text = run(&[&[command][..], &arguments].concat());
         for count in [1, 3] {
-            let reports = Sharded {
-                reports: tempfile::tempdir().unwrap(),
-                count,
-            };
+            let reports = Sharded { reports: tempfile::tempdir().unwrap(), count };
             for shard in 0..count {
                 let report = format!("json={}", reports.path(shard).display());
                 let shard = format!("{shard}/{count}");
-                run(&[
-                    &[command, "--shard", &shard, "--report", &report][..],
-                    &arguments,
-                ]
-                .concat());
+                run(&[&[command, "--shard", &shard, "--report", &report][..], &arguments].concat());
             }
             let merged = reports.merge(&["--format", "json"]);
             assert_eq!(merged.1, whole.1, "{command}, {count} shards");
@@ -213,14 +177,8 @@ fn the_shards_of_inspect_and_verify_come_to_the_report_of_one_run() {
         }
     }
     // A gap between two logs shows when both are there, whichever shards they came from.
-    let verified = run(&[
-        "verify",
-        "--format",
-        "json",
-        root,
-        "--keyring",
-        keyring.to_str().unwrap(),
-    ]);
+    let verified =
+        run(&["verify", "--format", "json", root, "--keyring", keyring.to_str().unwrap()]);
     let report: Value = serde_json::from_str(&verified.1).unwrap();
     assert!(!report["gaps"].as_array().unwrap().is_empty());
 }
@@ -243,10 +201,7 @@ fn a_set_that_is_not_whole_is_refused() {
         assert!(stderr.contains(word), "{stderr}");
     }
     let others = [
-        (
-            Sharded::run("check", &[root], 2),
-            "the numbers of shards differ",
-        ),
+        (Sharded::run("check", &[root], 2), "the numbers of shards differ"),
         (Sharded::run("inspect", &[root], 3), "the commands differ"),
         (
             Sharded::run("check", &[root, "--exclude", "x"], 3),
@@ -264,16 +219,10 @@ fn a_set_that_is_not_whole_is_refused() {
     let whole = tree.path().join("whole.json");
     std::fs::write(&whole, run(&["check", "--format", "json", root]).1).unwrap();
     let (code, _, stderr) = merge(&[whole.to_str().unwrap()]);
-    assert!(
-        code == 2 && stderr.contains("the report of a whole run"),
-        "{stderr}"
-    );
+    assert!(code == 2 && stderr.contains("the report of a whole run"), "{stderr}");
     std::fs::write(&whole, "{").unwrap();
     let (code, _, stderr) = merge(&[whole.to_str().unwrap()]);
-    assert!(
-        code == 2 && stderr.contains("no report that can be read"),
-        "{stderr}"
-    );
+    assert!(code == 2 && stderr.contains("no report that can be read"), "{stderr}");
 }
 
 #[test]
@@ -310,14 +259,7 @@ fn policy_and_baseline_weigh_the_whole() {
         assert_eq!(timeless(&merged.1), timeless(&whole.1));
         assert_eq!(merged.0, whole.0);
     }
-    let refused = run(&[
-        "check",
-        root,
-        "--shard",
-        "0/2",
-        "--baseline",
-        baseline.to_str().unwrap(),
-    ]);
+    let refused = run(&["check", root, "--shard", "0/2", "--baseline", baseline.to_str().unwrap()]);
     assert_eq!(refused.0, 2);
 }
 
@@ -346,9 +288,7 @@ fn a_shard_that_is_done_is_not_done_again() {
     yesterday["time"] = "2026-01-02T03:04:05Z".into();
     std::fs::write(sharded.path(0), yesterday.to_string()).unwrap();
     let report = format!("json={}", sharded.path(0).display());
-    let again = [
-        "check", "--shard", "0/4", "--report", &report, root, "--resume",
-    ];
+    let again = ["check", "--shard", "0/4", "--report", &report, root, "--resume"];
     let (code, _, stderr) = run(&again);
     assert!(
         code == 0 && stderr.contains("taken from a report of 2026-01-02T03:04:05Z"),
@@ -401,9 +341,8 @@ fn outputs_that_match_are_kept_and_others_are_not() {
         let report: Value = serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stderr}"));
         let statuses = report["files"].as_array().unwrap().iter();
         let statuses = statuses.filter(|file| file["status"] != "left-out");
-        let statuses: Vec<_> = statuses
-            .map(|file| file["status"].as_str().unwrap().to_owned())
-            .collect();
+        let statuses: Vec<_> =
+            statuses.map(|file| file["status"].as_str().unwrap().to_owned()).collect();
         (code, statuses)
     };
     let mut done = 0;
@@ -423,14 +362,8 @@ fn outputs_that_match_are_kept_and_others_are_not() {
     let (code, statuses) = decrypt(&["--resume"]);
     assert_eq!(code, 2);
     assert_eq!(statuses, ["decrypted", "failed", "kept", "kept"]);
-    assert_eq!(
-        decrypt(&["--resume", "--force"]).1,
-        ["kept", "decrypted", "kept", "kept"]
-    );
-    assert_eq!(
-        std::fs::read(directory.join("binlog.000004")).unwrap(),
-        expected
-    );
+    assert_eq!(decrypt(&["--resume", "--force"]).1, ["kept", "decrypted", "kept", "kept"]);
+    assert_eq!(std::fs::read(directory.join("binlog.000004")).unwrap(), expected);
 
     let encrypted = output.path().join("encrypted");
     let encrypt = |more: &[&str]| {
@@ -455,15 +388,8 @@ fn outputs_that_match_are_kept_and_others_are_not() {
     let (code, stdout, stderr) = encrypt(&["--resume"]);
     assert_eq!(code, 0, "{stderr}");
     assert_eq!(stdout.matches("kept").count(), 3, "{stdout}");
-    assert_eq!(
-        std::fs::read(encrypted.join("binlog.000003")).unwrap(),
-        first
-    );
-    std::fs::copy(
-        encrypted.join("binlog.000004"),
-        encrypted.join("binlog.000005"),
-    )
-    .unwrap();
+    assert_eq!(std::fs::read(encrypted.join("binlog.000003")).unwrap(), first);
+    std::fs::copy(encrypted.join("binlog.000004"), encrypted.join("binlog.000005")).unwrap();
     assert_eq!(encrypt(&["--resume"]).0, 2);
 }
 
@@ -482,10 +408,7 @@ fn a_scheduler_may_say_which_shard_it_is() {
     let shard = from(&[("SLURM_ARRAY_TASK_ID", "0"), ("BINLOGSEC_SHARDS", "5")]);
     assert_eq!((&shard["index"], &shard["count"]), (&0.into(), &5.into()));
     let (code, _, stderr) = run(&arguments);
-    assert!(
-        code == 2 && stderr.contains("JOB_COMPLETION_INDEX is not set"),
-        "{stderr}"
-    );
+    assert!(code == 2 && stderr.contains("JOB_COMPLETION_INDEX is not set"), "{stderr}");
 }
 
 #[test]
@@ -496,8 +419,5 @@ fn a_report_of_any_claimed_length_is_refused_and_not_read() {
     file.set_len(1 << 40).unwrap();
     let (code, stdout, stderr) = run(&["report", "merge", path.to_str().unwrap()]);
     assert_eq!((code, stdout.as_str()), (2, ""));
-    assert!(
-        stderr.contains("cannot read") && stderr.contains("file too large"),
-        "{stderr}"
-    );
+    assert!(stderr.contains("cannot read") && stderr.contains("file too large"), "{stderr}");
 }

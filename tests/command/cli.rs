@@ -1,12 +1,7 @@
 //! The command as a user meets it: golden output of every message, and what happens to files.
 //!
 //! `TRYCMD=overwrite cargo test --test command cli::` writes the golden files anew.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use crate::common;
 
@@ -46,10 +41,7 @@ fn log_3() -> PathBuf {
 #[test]
 fn golden_output() {
     mixed(); // closes the keyrings of all fixtures
-    trycmd::TestCases::new()
-        .case("README.md")
-        .case("tests/cli/*.trycmd")
-        .env("NO_COLOR", "1");
+    trycmd::TestCases::new().case("README.md").case("tests/cli/*.trycmd").env("NO_COLOR", "1");
 }
 
 #[test]
@@ -57,32 +49,18 @@ fn a_file_is_decrypted_to_a_private_file() {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("plain");
     let (log, keyring) = (log_3(), mixed_keyring());
-    let arguments = [
-        "decrypt",
-        text(&log),
-        "-o",
-        text(&target),
-        "--keyring",
-        text(&keyring),
-    ];
+    let arguments = ["decrypt", text(&log), "-o", text(&target), "--keyring", text(&keyring)];
     let output = run(&arguments);
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(sha256(&std::fs::read(&target).unwrap()), PLAINTEXT_OF_3);
-    assert_eq!(
-        target.metadata().unwrap().permissions().mode() & 0o7777,
-        0o600
-    );
+    assert_eq!(target.metadata().unwrap().permissions().mode() & 0o7777, 0o600);
 
     let again = run(&arguments);
     assert_eq!(again.status.code(), Some(2));
     assert!(stderr(&again).contains("exists already; it is replaced with --force only"));
     let forced = binlogsec().args(arguments).arg("--force").output().unwrap();
     assert!(forced.status.success());
-    let synced = binlogsec()
-        .args(arguments)
-        .args(["--force", "--sync"])
-        .output()
-        .unwrap();
+    let synced = binlogsec().args(arguments).args(["--force", "--sync"]).output().unwrap();
     assert!(synced.status.success());
     assert_eq!(names(directory.path()), ["plain"]);
 }
@@ -92,19 +70,12 @@ fn every_way_through_pipes_gives_the_same_bytes() {
     let keyring = mixed_keyring();
     let log = std::fs::read(log_3()).unwrap();
     let key = ["--keyring", text(&keyring)];
-    let to_stdout = binlogsec()
-        .args(["decrypt", text(&log_3()), "-o", "-"])
-        .args(key)
-        .output();
+    let to_stdout = binlogsec().args(["decrypt", text(&log_3()), "-o", "-"]).args(key).output();
     let to_stdout = to_stdout.unwrap();
     assert_eq!(sha256(&to_stdout.stdout), PLAINTEXT_OF_3);
     assert_eq!(stderr(&to_stdout), "");
 
-    let piped = binlogsec()
-        .args(["decrypt", "-", "-o", "-"])
-        .args(key)
-        .write_stdin(log)
-        .output();
+    let piped = binlogsec().args(["decrypt", "-", "-o", "-"]).args(key).write_stdin(log).output();
     assert_eq!(sha256(&piped.unwrap().stdout), PLAINTEXT_OF_3);
 
     let redirected = std::process::Command::new(assert_cmd::cargo::cargo_bin!("binlogsec"))
@@ -119,12 +90,7 @@ fn every_way_through_pipes_gives_the_same_bytes() {
     let target = directory.path().join("plain");
     let log = std::fs::read(log_3()).unwrap();
     let arguments = ["decrypt", "-", "-o", text(&target)];
-    let piped = binlogsec()
-        .args(arguments)
-        .args(key)
-        .write_stdin(log)
-        .output()
-        .unwrap();
+    let piped = binlogsec().args(arguments).args(key).write_stdin(log).output().unwrap();
     assert!(piped.status.success());
     assert_eq!(sha256(&std::fs::read(&target).unwrap()), PLAINTEXT_OF_3);
 }
@@ -133,14 +99,7 @@ fn every_way_through_pipes_gives_the_same_bytes() {
 fn a_reader_that_goes_away_is_no_error_message() {
     let keyring = mixed_keyring();
     let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("binlogsec"))
-        .args([
-            "decrypt",
-            text(&log_3()),
-            "-o",
-            "-",
-            "--keyring",
-            text(&keyring),
-        ])
+        .args(["decrypt", text(&log_3()), "-o", "-", "--keyring", text(&keyring)])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -167,17 +126,9 @@ fn an_index_is_decrypted_into_a_directory() {
         "json",
     ]);
     assert!(output.status.success(), "{}", stderr(&output));
-    let encrypted = [
-        "binlog.000003",
-        "binlog.000004",
-        "binlog.000005",
-        "binlog.000006",
-    ];
+    let encrypted = ["binlog.000003", "binlog.000004", "binlog.000005", "binlog.000006"];
     assert_eq!(names(&target), encrypted);
-    assert_eq!(
-        target.metadata().unwrap().permissions().mode() & 0o7777,
-        0o700
-    );
+    assert_eq!(target.metadata().unwrap().permissions().mode() & 0o7777, 0o700);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["schema"], "binlogsec.decrypt/1");
     let files = report["files"].as_array().unwrap();
@@ -193,10 +144,8 @@ fn many_inputs_each_have_their_result_and_the_worst_decides() {
     let mut bytes = std::fs::read(log_3()).unwrap();
     bytes[5] = 9;
     std::fs::write(&damaged, bytes).unwrap();
-    let (other, keyring) = (
-        fixture("mysql-9.7/rotation-interrupted/binlog.000059"),
-        mixed_keyring(),
-    );
+    let (other, keyring) =
+        (fixture("mysql-9.7/rotation-interrupted/binlog.000059"), mixed_keyring());
     let output = run(&[
         "decrypt",
         text(&log_3()),
@@ -211,14 +160,8 @@ fn many_inputs_each_have_their_result_and_the_worst_decides() {
     assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
     assert_eq!(names(&target), ["binlog.000003"]);
     let messages = stderr(&output);
-    assert!(
-        messages.contains("binlog.000001: not encrypted"),
-        "{messages}"
-    );
-    assert!(
-        messages.contains("offset 5: unknown field type 9"),
-        "{messages}"
-    );
+    assert!(messages.contains("binlog.000001: not encrypted"), "{messages}");
+    assert!(messages.contains("offset 5: unknown field type 9"), "{messages}");
     assert_eq!(messages.lines().count(), 3, "{messages}");
 }
 
@@ -255,22 +198,12 @@ fn the_plaintext_never_takes_the_place_of_its_log() {
     let keyring = mixed_keyring();
     for target in [["-o", text(&log)], ["--output-dir", text(directory.path())]] {
         let output = binlogsec()
-            .args([
-                "decrypt",
-                text(&log),
-                "--force",
-                "--keyring",
-                text(&keyring),
-            ])
+            .args(["decrypt", text(&log), "--force", "--keyring", text(&keyring)])
             .args(target)
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(2));
-        assert!(
-            stderr(&output).contains("is the input itself"),
-            "{}",
-            stderr(&output)
-        );
+        assert!(stderr(&output).contains("is the input itself"), "{}", stderr(&output));
     }
     assert_eq!(std::fs::read(&log).unwrap(), before);
 }
@@ -282,29 +215,11 @@ fn a_wrong_key_is_told_before_any_output() {
     let key = directory.path().join("key");
     std::fs::write(&key, "00".repeat(32)).unwrap();
     let log = log_3();
-    let output = run(&[
-        "decrypt",
-        text(&log),
-        "-o",
-        text(&target),
-        "--key-file",
-        text(&key),
-    ]);
+    let output = run(&["decrypt", text(&log), "-o", text(&target), "--key-file", text(&key)]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(
-        stderr(&output).contains("does not open this log"),
-        "{}",
-        stderr(&output)
-    );
+    assert!(stderr(&output).contains("does not open this log"), "{}", stderr(&output));
     assert_eq!(names(directory.path()), ["key"]);
-    let output = run(&[
-        "inspect",
-        text(&log),
-        "--key-file",
-        text(&key),
-        "--format",
-        "json",
-    ]);
+    let output = run(&["inspect", text(&log), "--key-file", text(&key), "--format", "json"]);
     assert_eq!(output.status.code(), Some(3));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["files"][0]["key_status"], "wrong");
@@ -321,12 +236,7 @@ fn keys_come_from_the_environment_a_bare_file_or_a_command() {
     };
     let decrypts = |command: &mut Command| {
         let output = command.output().unwrap();
-        assert_eq!(
-            sha256(&output.stdout),
-            PLAINTEXT_OF_3,
-            "{}",
-            stderr(&output)
-        );
+        assert_eq!(sha256(&output.stdout), PLAINTEXT_OF_3, "{}", stderr(&output));
     };
     let (other, own) = (fixture("mysql-9.7/mixed-key1-running"), mixed_keyring());
     let other = other.join("component_keyring_file");
@@ -336,13 +246,8 @@ fn keys_come_from_the_environment_a_bare_file_or_a_command() {
 
     let keyring: Value = serde_json::from_slice(&std::fs::read(&own).unwrap()).unwrap();
     let entry = keyring["elements"].as_array().unwrap().iter();
-    let entry = entry
-        .clone()
-        .find(|entry| entry["data_id"].as_str().unwrap().ends_with("_3"));
-    let (id, hex) = (
-        &entry.unwrap()["data_id"],
-        entry.unwrap()["data"].as_str().unwrap(),
-    );
+    let entry = entry.clone().find(|entry| entry["data_id"].as_str().unwrap().ends_with("_3"));
+    let (id, hex) = (&entry.unwrap()["data_id"], entry.unwrap()["data"].as_str().unwrap());
     let key = directory.path().join("key");
     std::fs::write(&key, hex).unwrap();
     decrypts(decrypt().args(["--key-file", text(&key)]));
@@ -372,12 +277,7 @@ fn a_log_cut_by_a_crash_is_decrypted_as_far_as_it_goes() {
         let log = directory.path().join("cut");
         std::fs::write(&log, &whole[..length]).unwrap();
         let output = decrypt(&log);
-        assert_eq!(
-            output.status.code(),
-            Some(4),
-            "{length}: {}",
-            stderr(&output)
-        );
+        assert_eq!(output.status.code(), Some(4), "{length}: {}", stderr(&output));
         assert!(output.stdout.is_empty());
     }
 }
@@ -410,14 +310,7 @@ fn a_named_pipe_is_refused_and_not_waited_for() {
 #[test]
 fn inspect_in_json_has_the_contract_of_the_documentation() {
     let (directory, keyring) = (mixed(), mixed_keyring());
-    let arguments = [
-        "inspect",
-        text(&directory),
-        "--keyring",
-        text(&keyring),
-        "--format",
-        "json",
-    ];
+    let arguments = ["inspect", text(&directory), "--keyring", text(&keyring), "--format", "json"];
     let output = run(&arguments);
     assert!(output.status.success());
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -443,10 +336,7 @@ fn inspect_in_json_has_the_contract_of_the_documentation() {
     assert_eq!(report["files"][5]["in_use"], true);
 
     let bytes = std::fs::read(log_3()).unwrap();
-    let output = binlogsec()
-        .args(["inspect", "-", "--format", "json"])
-        .write_stdin(bytes)
-        .output();
+    let output = binlogsec().args(["inspect", "-", "--format", "json"]).write_stdin(bytes).output();
     let report: Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
     assert_eq!(report["files"][0]["size"], 102_070);
     assert_eq!(report["files"][0]["key_status"], "unchecked");
@@ -456,10 +346,7 @@ fn inspect_in_json_has_the_contract_of_the_documentation() {
 fn completions_and_manual_pages_know_every_command() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = String::from_utf8(run(&["completions", shell]).stdout).unwrap();
-        assert!(
-            script.contains("decrypt") && script.contains("keyring"),
-            "{shell}"
-        );
+        assert!(script.contains("decrypt") && script.contains("keyring"), "{shell}");
     }
     let page = String::from_utf8(run(&["man"]).stdout).unwrap();
     assert!(page.contains(".TH binlogsec 1"));
@@ -470,11 +357,7 @@ fn completions_and_manual_pages_know_every_command() {
     let taken = pages.join("binlogsec.1");
     let output = run(&["man", "--output-dir", text(&taken)]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(
-        stderr(&output).contains(text(&taken)),
-        "{}",
-        stderr(&output)
-    );
+    assert!(stderr(&output).contains(text(&taken)), "{}", stderr(&output));
 }
 
 #[test]
@@ -493,40 +376,15 @@ fn no_key_appears_in_anything_that_is_printed() {
     for arguments in [
         vec!["keyring", text(&keyring)],
         vec!["keyring", text(&keyring), "--format", "json"],
-        vec![
-            "inspect",
-            text(&directory),
-            "--keyring",
-            text(&keyring),
-            "-v",
-        ],
-        vec![
-            "inspect",
-            text(&directory),
-            "--keyring",
-            text(&keyring),
-            "--format",
-            "json",
-        ],
-        vec![
-            "decrypt",
-            text(&log),
-            "-o",
-            "/dev/null",
-            "--keyring",
-            text(&keyring),
-            "-v",
-        ],
+        vec!["inspect", text(&directory), "--keyring", text(&keyring), "-v"],
+        vec!["inspect", text(&directory), "--keyring", text(&keyring), "--format", "json"],
+        vec!["decrypt", text(&log), "-o", "/dev/null", "--keyring", text(&keyring), "-v"],
     ] {
         let output = run(&arguments);
         let printed = [output.stdout, output.stderr].concat();
         let printed = String::from_utf8_lossy(&printed).to_lowercase();
         assert!(!printed.is_empty());
-        assert!(
-            keys.iter()
-                .all(|key| !printed.contains(key.get(..16).unwrap())),
-            "{arguments:?}"
-        );
+        assert!(keys.iter().all(|key| !printed.contains(key.get(..16).unwrap())), "{arguments:?}");
     }
 }
 
@@ -538,10 +396,7 @@ fn a_process_that_holds_keys_leaves_no_core() {
     let command = format!("sh '{}'", text(&script));
     let output = run(&["inspect", text(&log_3()), "--key-command", &command]);
     let limits = stderr(&output);
-    let line = limits
-        .lines()
-        .find(|line| line.starts_with("Max core file size"))
-        .unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     let limits: Vec<_> = line.split_whitespace().rev().take(3).collect();
     assert_eq!(limits, ["bytes", "0", "0"], "hard and soft");
 }
@@ -552,14 +407,7 @@ fn interrupted(directory: &Path, signal: rustix::process::Signal) -> std::proces
 
     let (target, keyring) = (directory.join("plain"), mixed_keyring());
     let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin!("binlogsec"))
-        .args([
-            "decrypt",
-            "-",
-            "-o",
-            text(&target),
-            "--keyring",
-            text(&keyring),
-        ])
+        .args(["decrypt", "-", "-o", text(&target), "--keyring", text(&keyring)])
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();

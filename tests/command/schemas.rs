@@ -1,10 +1,5 @@
 //! Every JSON report of the command against its published schema, on real files.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use crate::common;
 
@@ -25,37 +20,13 @@ const COMMANDS: &[(&str, i32, &str)] = &[
     ("audit", 1, "audit --datadir . --keyring keyring"),
     ("audit", 2, "audit --datadir nowhere"),
     ("check", 1, "check ."),
-    (
-        "check",
-        1,
-        "check . --keyring keyring --baseline baseline.toml",
-    ),
+    ("check", 1, "check . --keyring keyring --baseline baseline.toml"),
     ("check", 2, "check nowhere"),
-    (
-        "decrypt",
-        0,
-        "decrypt binlog.000003 -o plain --keyring keyring",
-    ),
-    (
-        "decrypt",
-        4,
-        "decrypt binlog.000003 . nowhere --output-dir out --keyring keyring",
-    ),
-    (
-        "encrypt",
-        0,
-        "encrypt binlog.000001 -o encrypted --keyring keyring",
-    ),
-    (
-        "encrypt",
-        2,
-        "encrypt binlog.index damaged --output-dir out2 --keyring keyring",
-    ),
-    (
-        "encrypt",
-        0,
-        "encrypt --in-place --dry-run binlog.000001 --keyring keyring",
-    ),
+    ("decrypt", 0, "decrypt binlog.000003 -o plain --keyring keyring"),
+    ("decrypt", 4, "decrypt binlog.000003 . nowhere --output-dir out --keyring keyring"),
+    ("encrypt", 0, "encrypt binlog.000001 -o encrypted --keyring keyring"),
+    ("encrypt", 2, "encrypt binlog.index damaged --output-dir out2 --keyring keyring"),
+    ("encrypt", 0, "encrypt --in-place --dry-run binlog.000001 --keyring keyring"),
     ("events", 0, "events binlog.index --keyring keyring"),
     ("events", 0, "events binlog.index --keyring keyring --stats"),
     ("events", 4, "events damaged nowhere --keyring keyring"),
@@ -64,43 +35,15 @@ const COMMANDS: &[(&str, i32, &str)] = &[
     ("inspect", 4, "inspect . --keyring keyring damaged nothing"),
     ("inspect", 2, "inspect nowhere"),
     ("keyring", 2, "keyring keyring other plugin nowhere"),
-    (
-        "keyring-change",
-        0,
-        "keyring new made --server-uuid UUID --as plugin",
-    ),
+    ("keyring-change", 0, "keyring new made --server-uuid UUID --as plugin"),
     ("keyring-change", 0, "keyring add-key keyring"),
-    (
-        "keyring-change",
-        0,
-        "keyring convert plugin converted --as component",
-    ),
-    (
-        "rekey",
-        0,
-        "rekey binlog.000003 --keyring keyring --new-keyring other --dry-run",
-    ),
-    (
-        "rekey",
-        4,
-        "rekey . nowhere --keyring keyring --new-keyring other",
-    ),
-    (
-        "header",
-        0,
-        "header restore binlog.000003 header --keyring keyring",
-    ),
+    ("keyring-change", 0, "keyring convert plugin converted --as component"),
+    ("rekey", 0, "rekey binlog.000003 --keyring keyring --new-keyring other --dry-run"),
+    ("rekey", 4, "rekey . nowhere --keyring keyring --new-keyring other"),
+    ("header", 0, "header restore binlog.000003 header --keyring keyring"),
     ("header-dump", 0, "header dump binlog.000003"),
-    (
-        "salvage",
-        0,
-        "salvage binlog.000004 -o whole --keyring keyring --keyring other",
-    ),
-    (
-        "salvage",
-        1,
-        "salvage damaged -o saved --keyring keyring --keyring other",
-    ),
+    ("salvage", 0, "salvage binlog.000004 -o whole --keyring keyring --keyring other"),
+    ("salvage", 1, "salvage damaged -o saved --keyring keyring --keyring other"),
     ("verify", 0, "verify binlog.000001"),
     ("verify", 4, "verify . --keyring keyring --keyring other"),
 ];
@@ -117,11 +60,8 @@ fn directory() -> TempDir {
     let plugin = "keyring-plugin/v2.0-le64.keyring";
     std::fs::copy(fixture(plugin), at("plugin")).unwrap();
     let mut log = std::fs::read(mixed().join("binlog.000005")).unwrap();
-    std::fs::write(
-        at("header"),
-        &std::fs::read(mixed().join("binlog.000003")).unwrap()[..512],
-    )
-    .unwrap();
+    std::fs::write(at("header"), &std::fs::read(mixed().join("binlog.000003")).unwrap()[..512])
+        .unwrap();
     log[5000] ^= 1;
     std::fs::write(at("damaged"), log).unwrap();
     std::fs::write(at("nothing"), "").unwrap();
@@ -145,14 +85,10 @@ fn report(directory: &Path, command: &str, code: i32) -> Value {
 }
 
 fn validator(name: &str) -> (Value, Validator) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("docs/schema")
-        .join(format!("{name}.json"));
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema").join(format!("{name}.json"));
     let schema: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let validator = jsonschema::options()
-        .should_validate_formats(true)
-        .build(&schema)
-        .unwrap();
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
     (schema, validator)
 }
 

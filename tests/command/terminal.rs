@@ -1,10 +1,5 @@
 //! What a terminal, or a runner of workflows, is shown of names that try to be more than names.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use crate::common;
 
@@ -78,9 +73,7 @@ fn no_name_reaches_a_terminal_as_anything_but_text() {
                 let obeyed = text.contains("\u{1b}]")
                     || text.contains('\u{7}')
                     || text.contains('\u{202e}')
-                    || text
-                        .lines()
-                        .any(|line| line.trim_start().starts_with("::error"));
+                    || text.lines().any(|line| line.trim_start().starts_with("::error"));
                 assert!(!obeyed, "{command} ({color}): {text:?}");
             }
         }

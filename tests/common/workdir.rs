@@ -80,10 +80,7 @@ impl Workdir {
     }
 
     pub(crate) fn index(&self) -> String {
-        self.logs
-            .iter()
-            .map(|(name, _)| format!("./{name}\n"))
-            .collect()
+        self.logs.iter().map(|(name, _)| format!("./{name}\n")).collect()
     }
 
     /// Runs the command here.

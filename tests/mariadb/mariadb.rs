@@ -44,10 +44,7 @@ const FIXTURE_LOGS: usize = 4;
 /// All keys of a scenario, under the settings of its manifest.
 fn keys_of(directory: &Path, manifest: &Value, scratch: &Path) -> Keyring {
     let mut keyring = Keyring::new();
-    let key_files = manifest["key_files"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let key_files = manifest["key_files"].as_array().cloned().unwrap_or_default();
     let password = key_files.iter().find_map(|file| file["password"].as_str());
     let from_files = key_files.iter().all(|file| file["file"].is_string());
     keyring.set_mariadb_options(MariadbOptions {
@@ -84,11 +81,7 @@ fn read_to_end(path: &Path, keys: &Keyring) -> Vec<u8> {
 }
 
 fn to_file(path: &Path, target: &Path, keys: &Keyring) -> Result<Decrypted, Error> {
-    let options = SinkOptions {
-        force: true,
-        sync: false,
-        ..SinkOptions::default()
-    };
+    let options = SinkOptions { force: true, sync: false, ..SinkOptions::default() };
     let input = Input::File(FileSource::open(path)?);
     let output = Output::File(target, options);
     decrypt::decrypt(input, output, keys, DecryptOptions::default(), &NoProgress)
@@ -120,10 +113,7 @@ fn walk(plain: &[u8]) -> (usize, Option<usize>) {
     let (mut at, mut count, mut bad) = (4, 0, None);
     let mut algorithm = ChecksumAlgorithm::None;
     while let Ok(header) = EventHeader::parse(plain.get(at..).unwrap_or_default()) {
-        let Some(event) = header
-            .byte_length()
-            .and_then(|length| plain.get(at..at + length))
-        else {
+        let Some(event) = header.byte_length().and_then(|length| plain.get(at..at + length)) else {
             break;
         };
         let description = FormatDescription::parse(event);
@@ -165,31 +155,15 @@ fn every_log_decrypts_to_what_its_server_serves() {
             let plain = read_to_end(&path, &keys);
             assert_eq!(sha256(&plain), entry["plain_file_sha256"], "{name}");
             let (count, bad) = walk(&plain);
-            assert_eq!(
-                (Some(count as u64), bad),
-                (entry["event_count"].as_u64(), None),
-                "{name}"
-            );
+            assert_eq!((Some(count as u64), bad), (entry["event_count"].as_u64(), None), "{name}");
 
             let decrypted = to_file(&path, &target, &keys).unwrap();
-            assert!(
-                std::fs::read(&target).unwrap() == plain,
-                "{name}: file to file"
-            );
-            assert_eq!(
-                (decrypted.damage, decrypted.plain_length),
-                (None, plain.len() as u64)
-            );
+            assert!(std::fs::read(&target).unwrap() == plain, "{name}: file to file");
+            assert_eq!((decrypted.damage, decrypted.plain_length), (None, plain.len() as u64));
             let file = Input::File(FileSource::open(&path).unwrap());
-            assert!(
-                to_stream(file, &keys).unwrap().0 == plain,
-                "{name}: file to stream"
-            );
+            assert!(to_stream(file, &keys).unwrap().0 == plain, "{name}: file to stream");
             let pipe = from_pipe(std::fs::read(&path).unwrap());
-            assert!(
-                to_stream(pipe, &keys).unwrap().0 == plain,
-                "{name}: pipe to stream"
-            );
+            assert!(to_stream(pipe, &keys).unwrap().0 == plain, "{name}: pipe to stream");
             logs += 1;
         }
     }
@@ -220,19 +194,11 @@ fn key_files_of_every_derivation_open() {
         let wanted = entry["keys"].as_object().unwrap();
         assert_eq!(keys.len(), wanted.len());
         for key in &keys {
-            let hex: String = key
-                .key
-                .expose()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let hex: String = key.key.expose().iter().map(|byte| format!("{byte:02x}")).collect();
             assert_eq!(wanted[&key.id.to_string()], hex, "{}", entry["file"]);
         }
         unlock.iterations += 1;
-        assert_eq!(
-            key_file::parse(&file, Some(&unlock)),
-            Err(KeyFileError::WrongPassword)
-        );
+        assert_eq!(key_file::parse(&file, Some(&unlock)), Err(KeyFileError::WrongPassword));
     }
 }
 
@@ -255,11 +221,7 @@ fn log_error(error: Error) -> LogError {
 /// The offset that a description of the corpus names: `… at 13096 …`.
 fn offset_in(text: &str) -> Option<u64> {
     let after = text.split(" at ").nth(1)?.trim_start_matches("offset ");
-    after
-        .split(|c: char| !c.is_ascii_digit())
-        .next()?
-        .parse()
-        .ok()
+    after.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 #[test]
@@ -275,9 +237,7 @@ fn damaged_logs_have_their_verdicts() {
     for entry in entries {
         let name = entry["file"].as_str().unwrap();
         let path = directory.join(name);
-        let key = entry["key"]
-            .as_str()
-            .unwrap_or("00000000000000000000000000000000");
+        let key = entry["key"].as_str().unwrap_or("00000000000000000000000000000000");
         let keys = single_key(key, scratch.path());
         let target = scratch.path().join("out");
         let from_file = to_file(&path, &target, &keys);
@@ -309,10 +269,7 @@ fn damaged_logs_have_their_verdicts() {
     assert_eq!(entries.len(), 52);
 }
 
-type Results = (
-    Result<Decrypted, Error>,
-    Result<(Vec<u8>, Decrypted), Error>,
-);
+type Results = (Result<Decrypted, Error>, Result<(Vec<u8>, Decrypted), Error>);
 
 fn check_readable(
     case: &str,
@@ -329,19 +286,14 @@ fn check_readable(
         (Err(file), Err(pipe)) if case == "flip-body" => {
             let offset = wanted.unwrap();
             let expected = LogError::Mariadb(MariadbError::Implausible { offset });
-            assert_eq!(
-                [log_error(file), log_error(pipe)],
-                [expected.clone(), expected]
-            );
+            assert_eq!([log_error(file), log_error(pipe)], [expected.clone(), expected]);
             return;
         }
         others => others,
     };
     let unwrap = |error| panic!("{case}: {error:?}");
     let decrypted = results.0.unwrap_or_else(unwrap);
-    let (piped, pipe) = results
-        .1
-        .unwrap_or_else(|error| panic!("{case}: {error:?}"));
+    let (piped, pipe) = results.1.unwrap_or_else(|error| panic!("{case}: {error:?}"));
     let plain = std::fs::read(target).unwrap();
     assert!(plain == piped, "{case}: file and pipe agree");
     assert_eq!(decrypted.damage, pipe.damage);
@@ -391,11 +343,7 @@ fn check_refused(case: &str, results: Results, (wanted, is_checked): (Option<u64
         };
         assert!(is_right, "{case}: {error:?}");
         let is_key = error.is_about_keys();
-        let expected = if is_key {
-            ErrorClass::Key
-        } else {
-            ErrorClass::Damage
-        };
+        let expected = if is_key { ErrorClass::Key } else { ErrorClass::Damage };
         assert_eq!(class, expected, "{case}");
     }
 }
@@ -417,11 +365,7 @@ fn any_offset_and_length_reads_as_the_whole_does() {
             let mut piece = vec![0; length];
             let read = log.read_at(offset as u64, &mut piece).unwrap();
             assert_eq!(read, length.min(whole.len() - offset));
-            assert_eq!(
-                piece[..read],
-                whole[offset..offset + read],
-                "{length} at {offset}"
-            );
+            assert_eq!(piece[..read], whole[offset..offset + read], "{length} at {offset}");
         }
     }
     assert_eq!(log.read_at(whole.len() as u64, &mut [0; 8]).unwrap(), 0);
@@ -442,18 +386,11 @@ fn every_cut_is_decrypted_as_far_as_it_goes() {
             continue;
         };
         let plain = read_to_end(&path, &keys);
-        assert!(
-            plain.len() <= length && plain.len() + 35 > length,
-            "{length}"
-        );
+        assert!(plain.len() <= length && plain.len() + 35 > length, "{length}");
         assert!(plain == whole[..plain.len()], "{length}");
         let (piped, decrypted) = piped.unwrap();
         assert!(piped == plain, "{length}");
-        assert_eq!(
-            decrypted.damage.map(|damage| *damage),
-            log.tail_damage(),
-            "{length}"
-        );
+        assert_eq!(decrypted.damage.map(|damage| *damage), log.tail_damage(), "{length}");
     }
 }
 
@@ -488,20 +425,14 @@ fn keys_that_cannot_be_the_right_ones_are_said_to_be_so() {
     };
     assert_eq!(status(&keys), (KeyStatus::Present, None));
     let none = LogError::Mariadb(MariadbError::NoKeys);
-    assert_eq!(
-        status(&Keyring::new()),
-        (KeyStatus::Unchecked, Some(none.clone()))
-    );
+    assert_eq!(status(&Keyring::new()), (KeyStatus::Unchecked, Some(none.clone())));
     let mysql = Keyring::open(common::mixed_keyring()).unwrap();
     assert_eq!(status(&mysql), (KeyStatus::Unchecked, Some(none)));
     let scratch = tempfile::tempdir().unwrap();
     let other = single_key("00112233445566778899aabbccddeeff", scratch.path());
     assert!(matches!(
         status(&other),
-        (
-            KeyStatus::Wrong,
-            Some(LogError::Mariadb(MariadbError::WrongKey { .. }))
-        )
+        (KeyStatus::Wrong, Some(LogError::Mariadb(MariadbError::WrongKey { .. })))
     ));
 }
 
@@ -512,10 +443,7 @@ fn a_tie_is_told_and_not_guessed() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("twice");
     let text = std::fs::read_to_string(fixture("mariadb-10.11/cbc128-crc32-row/keys.txt")).unwrap();
-    let key = text
-        .lines()
-        .find_map(|line| line.strip_prefix("1;"))
-        .unwrap();
+    let key = text.lines().find_map(|line| line.strip_prefix("1;")).unwrap();
     std::fs::write(&path, format!("2;{key}\n1;{key}\n")).unwrap();
     let twice = Keyring::open(&path).unwrap();
     let key = |keys| Probe::new(&bytes[..4096], keys).unwrap().mariadb_key();
@@ -526,10 +454,7 @@ fn a_tie_is_told_and_not_guessed() {
 fn encrypt(plain: &[u8], keys: &Keyring) -> Result<Vec<u8>, Error> {
     let mut encrypted = Vec::new();
     let output = Output::Stream(&mut encrypted, Path::new("-"));
-    let options = EncryptOptions {
-        allow_in_use: true,
-        ..EncryptOptions::default()
-    };
+    let options = EncryptOptions { allow_in_use: true, ..EncryptOptions::default() };
     let input = from_pipe(plain.to_vec());
     encrypt_mariadb::encrypt(input, output, keys, options, &NoProgress)?;
     Ok(encrypted)
@@ -541,10 +466,7 @@ fn keys_for(mode: Mode, length: usize, scratch: &Path) -> Keyring {
     let key: String = (0..length).map(|n| format!("{:02x}", n * 7 + 3)).collect();
     std::fs::write(&path, format!("1;{key}\n")).unwrap();
     let mut keys = Keyring::new();
-    keys.set_mariadb_options(MariadbOptions {
-        mode: Some(mode),
-        ..MariadbOptions::default()
-    });
+    keys.set_mariadb_options(MariadbOptions { mode: Some(mode), ..MariadbOptions::default() });
     keys.add_mariadb_keys(path).unwrap();
     keys
 }
@@ -594,16 +516,7 @@ fn what_is_encrypted_again_decrypts_to_the_same() {
 fn long_events_are_enciphered_piece_by_piece() {
     let scratch = tempfile::tempdir().unwrap();
     let start = std::fs::read(fixture("mariadb-10.11/plain-crc32/logs/binlog.000003")).unwrap();
-    for length in [
-        19 + 4,
-        40,
-        65_556,
-        65_572,
-        65_573,
-        131_092,
-        131_095,
-        1_000_003,
-    ] {
+    for length in [19 + 4, 40, 65_556, 65_572, 65_573, 131_092, 131_095, 1_000_003] {
         let mut plain = start.clone();
         let offset = plain.len();
         let mut event: Vec<u8> = (0..251_u8).cycle().take(length).collect();
@@ -668,10 +581,7 @@ fn a_log_of_many_windows_ends_where_it_does() {
         let at = *offsets.iter().rfind(|&&at| at <= before).unwrap();
         bytes[at + 9..at + 13].copy_from_slice(&length.to_le_bytes());
         let (file, stream) = decrypt_both(&bytes);
-        let expected = MariadbError::BadLength {
-            offset: at as u64,
-            length,
-        };
+        let expected = MariadbError::BadLength { offset: at as u64, length };
         for error in [file.map(drop).unwrap_err(), stream.map(drop).unwrap_err()] {
             assert_eq!(log_error(error), LogError::Mariadb(expected.clone()));
         }
@@ -707,8 +617,5 @@ fn what_is_whole_of_a_damaged_log_is_salvaged() {
     let saved = std::fs::read(&target).unwrap();
     let ((count, bad), all) = (walk(&saved), walk(&whole).0);
     assert!(!salvaged.is_whole() && bad.is_none(), "{salvaged:?}");
-    assert!(
-        count + 4 >= all && count < all,
-        "{count} of {all}: {salvaged:?}"
-    );
+    assert!(count + 4 >= all && count < all, "{count} of {all}: {salvaged:?}");
 }

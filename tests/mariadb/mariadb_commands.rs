@@ -91,29 +91,17 @@ fn check_proves_logs_of_both_families() {
     let directory = mixed_directory();
     let (found, status) = check(directory.path(), &[]);
     assert_eq!(found, ["BLS001 c.000001", "BLS003 d.000001"]);
-    assert_eq!(
-        (&status["proven"], &status["unproven"]),
-        (&0.into(), &2.into())
-    );
+    assert_eq!((&status["proven"], &status["unproven"]), (&0.into(), &2.into()));
     let own = keys();
     let both: [&dyn AsRef<std::ffi::OsStr>; 4] =
         [&"--mariadb-keys", &own, &"--keyring", &mixed_keyring()];
     let (found, status) = check(directory.path(), &both);
     assert_eq!(found, ["BLS001 c.000001", "BLS003 d.000001"]);
-    assert_eq!(
-        (&status["proven"], &status["unproven"]),
-        (&2.into(), &0.into())
-    );
-    assert_eq!(
-        (&status["plain"], &status["refuted"]),
-        (&1.into(), &1.into())
-    );
+    assert_eq!((&status["proven"], &status["unproven"]), (&2.into(), &0.into()));
+    assert_eq!((&status["plain"], &status["refuted"]), (&1.into(), &1.into()));
     // By content, and of one family alone.
     let (_, status) = check(directory.path(), &[&"--keyring", &own]);
-    assert_eq!(
-        (&status["proven"], &status["unproven"]),
-        (&1.into(), &1.into())
-    );
+    assert_eq!((&status["proven"], &status["unproven"]), (&1.into(), &1.into()));
 }
 
 #[test]
@@ -130,10 +118,7 @@ fn check_tells_a_wrong_key_and_a_missing_version() {
     let wrong = put(&elsewhere, "keys", b"1;00112233445566778899aabbccddeeff\n");
     let (found, status) = check(directory.path(), &[&"--mariadb-keys", &wrong]);
     assert_eq!(found, ["BLS003 a.000001", "BLS004 b.000001"]);
-    assert_eq!(
-        (&status["refuted"], &status["unproven"]),
-        (&1.into(), &1.into())
-    );
+    assert_eq!((&status["refuted"], &status["unproven"]), (&1.into(), &1.into()));
 }
 
 /// A log without checksums whose one encrypted event is short enough to be the same in CBC and ECB
@@ -167,29 +152,15 @@ fn what_fits_equally_is_told_and_can_be_chosen() {
         b"1;00112233445566778899aabbccddeeff\n2;0102030405060708090a0b0c0d0e0f10\n",
     );
     let stored = directory.path().join("stored");
-    let output = run(&[
-        &"encrypt",
-        &plain,
-        &"-o",
-        &stored,
-        &"--mariadb-keys",
-        &two,
-        &"--allow-in-use",
-    ]);
+    let output =
+        run(&[&"encrypt", &plain, &"-o", &stored, &"--mariadb-keys", &two, &"--allow-in-use"]);
     assert!(output.status.success(), "{}", error(&output));
     // An event of 19 bytes has no whole block: CBC and ECB do the same to it, CTR too. As that is
     // the whole log, they make one plaintext, and nothing is ambiguous.
     let target = directory.path().join("decrypted");
     let decrypt = |log: &Path, more: &[&str]| {
-        let mut arguments: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![
-            &"decrypt",
-            &log,
-            &"-o",
-            &target,
-            &"--force",
-            &"--mariadb-keys",
-            &two,
-        ];
+        let mut arguments: Vec<&dyn AsRef<std::ffi::OsStr>> =
+            vec![&"decrypt", &log, &"-o", &target, &"--force", &"--mariadb-keys", &two];
         arguments.extend(more.iter().map(|word| word as &dyn AsRef<std::ffi::OsStr>));
         run(&arguments)
     };
@@ -205,22 +176,11 @@ fn what_fits_equally_is_told_and_can_be_chosen() {
     let output = decrypt(&longer, &[]);
     assert_eq!(output.status.code(), Some(3), "{}", error(&output));
     let message = error(&output);
-    assert!(
-        message.contains("more than one key or cipher fits"),
-        "{message}"
-    );
-    assert!(
-        message.contains("key 1 with CBC") && message.contains("key 1 with ECB"),
-        "{message}"
-    );
+    assert!(message.contains("more than one key or cipher fits"), "{message}");
+    assert!(message.contains("key 1 with CBC") && message.contains("key 1 with ECB"), "{message}");
     for mode in ["cbc", "ecb"] {
         let output = decrypt(&longer, &["--mariadb-cipher", mode]);
-        assert_eq!(
-            output.status.code(),
-            Some(4),
-            "then it is cut: {}",
-            error(&output)
-        );
+        assert_eq!(output.status.code(), Some(4), "then it is cut: {}", error(&output));
     }
     let output = decrypt(&stored, &["--mariadb-key-id", "2"]);
     assert_eq!(output.status.code(), Some(3), "{}", error(&output));
@@ -240,8 +200,7 @@ fn key_files_of_openssl_open_with_the_servers_options() {
             let mut make = Command::new("openssl");
             make.args(["enc", "-aes-256-cbc", "-md", digest, "-in"]);
             make.arg(keys()).arg("-out").arg(&sealed);
-            make.arg("-pass")
-                .arg(format!("file:{}", password.display()));
+            make.arg("-pass").arg(format!("file:{}", password.display()));
             if iterations != "0" {
                 make.args(["-pbkdf2", "-iter", iterations]);
             }
@@ -264,11 +223,7 @@ fn key_files_of_openssl_open_with_the_servers_options() {
                 ])
             };
             let output = open(digest, iterations);
-            assert!(
-                output.status.success(),
-                "{digest} {iterations}: {}",
-                error(&output)
-            );
+            assert!(output.status.success(), "{digest} {iterations}: {}", error(&output));
             assert!(std::fs::read(&target).unwrap() == plaintext(&encrypted(), &keys()));
             let output = open(digest, "2");
             assert_eq!(output.status.code(), Some(3), "{digest} {iterations}");
@@ -290,20 +245,8 @@ fn a_log_of_percona_server_5_7_is_recognised_and_not_guessed_at() {
     assert_eq!(report["files"][0]["kind"], "percona57-encrypted");
     let target = directory.path().join("plain");
     for command in ["decrypt", "salvage"] {
-        let output = run(&[
-            &command,
-            &path,
-            &"-o",
-            &target,
-            &"--mariadb-keys",
-            &key_file,
-        ]);
-        assert_eq!(
-            output.status.code(),
-            Some(2),
-            "{command}: {}",
-            error(&output)
-        );
+        let output = run(&[&command, &path, &"-o", &target, &"--mariadb-keys", &key_file]);
+        assert_eq!(output.status.code(), Some(2), "{command}: {}", error(&output));
         let message = error(&output);
         assert!(
             message.contains("Percona Server 5.7's encrypted logs are recognised"),
@@ -318,14 +261,7 @@ fn a_log_of_percona_server_5_7_is_recognised_and_not_guessed_at() {
 /// The log `stored` in a directory, encrypted.
 fn encrypt(directory: &TempDir, plain: &Path, key_file: &Path) -> PathBuf {
     let stored = directory.path().join("stored");
-    let output = run(&[
-        &"encrypt",
-        &plain,
-        &"-o",
-        &stored,
-        &"--mariadb-keys",
-        &key_file,
-    ]);
+    let output = run(&[&"encrypt", &plain, &"-o", &stored, &"--mariadb-keys", &key_file]);
     assert!(output.status.success(), "{}", error(&output));
     stored
 }
@@ -339,16 +275,8 @@ fn a_long_log_goes_from_a_file_to_a_stream() {
     let key_file = keys();
     let stored = encrypt(&directory, &plain, &key_file);
     for jobs in ["1", "2"] {
-        let arguments: [&dyn AsRef<std::ffi::OsStr>; 8] = [
-            &"-j",
-            &jobs,
-            &"decrypt",
-            &stored,
-            &"-o",
-            &"-",
-            &"--mariadb-keys",
-            &key_file,
-        ];
+        let arguments: [&dyn AsRef<std::ffi::OsStr>; 8] =
+            [&"-j", &jobs, &"decrypt", &stored, &"-o", &"-", &"--mariadb-keys", &key_file];
         let output = run(&arguments);
         assert!(output.status.success(), "{}", error(&output));
         assert_eq!(output.stdout.len(), long.len());
@@ -375,14 +303,8 @@ fn positions_of_another_file_are_no_damage() {
     let key_file = keys();
     let stored = encrypt(&directory, &plain, &key_file);
     let target = directory.path().join("target");
-    let arguments: [&dyn AsRef<std::ffi::OsStr>; 6] = [
-        &"decrypt",
-        &stored,
-        &"-o",
-        &target,
-        &"--mariadb-keys",
-        &key_file,
-    ];
+    let arguments: [&dyn AsRef<std::ffi::OsStr>; 6] =
+        [&"decrypt", &stored, &"-o", &target, &"--mariadb-keys", &key_file];
     let output = run(&arguments);
     assert!(output.status.success(), "{}", error(&output));
     let decrypted = std::fs::read(&target).unwrap();
@@ -405,10 +327,7 @@ fn directories_with_other_files_of_one_name_are_encrypted() {
     assert_eq!(names, ["binlog.000001", "binlog.000002"]);
     let output = plain.run("encrypt a out/../a --output-dir again --mariadb-keys keyring");
     let message = plain.said(&output);
-    assert!(
-        message.contains("under one name; write them into different directories"),
-        "{message}"
-    );
+    assert!(message.contains("under one name; write them into different directories"), "{message}");
 }
 
 #[test]

@@ -43,9 +43,7 @@ impl Log {
     /// that starts encryption.
     fn start_of_previous(&self, index: usize) -> usize {
         let first = self.first_event - if self.is_weak { 36 } else { 40 };
-        index
-            .checked_sub(1)
-            .map_or(first, |index| self.events[index].0)
+        index.checked_sub(1).map_or(first, |index| self.events[index].0)
     }
 }
 
@@ -68,8 +66,7 @@ fn logs() -> Vec<Log> {
                 ..MariadbOptions::default()
             });
             for file in &files {
-                keys.add_file(directory.join(file["file"].as_str().unwrap()))
-                    .unwrap();
+                keys.add_file(directory.join(file["file"].as_str().unwrap())).unwrap();
             }
             logs.extend(log(&path, keys));
         }
@@ -118,10 +115,7 @@ fn try_saved(log: &Log, stored: &[u8], scratch: &Path) -> Result<(Vec<u8>, Salva
     let (path, target) = (scratch.join("log"), scratch.join("saved"));
     std::fs::write(&path, stored).unwrap();
     let source = FileSource::open(&path).unwrap();
-    let sink = SinkOptions {
-        force: true,
-        ..SinkOptions::default()
-    };
+    let sink = SinkOptions { force: true, ..SinkOptions::default() };
     let options = SalvageOptions::default();
     let salvaged = salvage(&source, &target, sink, &log.keys, &options, &NoProgress)?;
     Ok((std::fs::read(&target).unwrap(), salvaged))
@@ -234,11 +228,7 @@ fn many_damages_cost_no_more_than_one_pass() {
     };
     let (_, undamaged) = timed(&log.stored);
     let ((found, salvaged), time) = timed(&stored);
-    println!(
-        "{}: {} bytes in {time:?}, {undamaged:?} without damages",
-        log.name,
-        stored.len()
-    );
+    println!("{}: {} bytes in {time:?}, {undamaged:?} without damages", log.name, stored.len());
     assert!(found == expected, "{} {}", found.len(), expected.len());
     assert_eq!(salvaged.lost, lost);
     // A pass for each damage would be hundreds of them.

@@ -1,10 +1,5 @@
 //! The cipher path against OpenSSL, which shares no code with it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use crate::common;
 
@@ -24,36 +19,13 @@ use common::{mixed, mixed_keyring, sha256};
 
 fn cbc(direction: &str, key: &[u8], iv: &[u8], input: &[u8]) -> Vec<u8> {
     let (key, iv) = (hex(key), hex(iv));
-    openssl(
-        &[
-            "enc",
-            "-aes-256-cbc",
-            direction,
-            "-nopad",
-            "-K",
-            &key,
-            "-iv",
-            &iv,
-        ],
-        input,
-    )
+    openssl(&["enc", "-aes-256-cbc", direction, "-nopad", "-K", &key, "-iv", &iv], input)
 }
 
 /// The keystream applied from a block on, as OpenSSL counts.
 fn ctr(key: &[u8], nonce: &[u8], block: u64, input: &[u8]) -> Vec<u8> {
     let iv = [nonce, &block.to_be_bytes()].concat();
-    openssl(
-        &[
-            "enc",
-            "-aes-256-ctr",
-            "-d",
-            "-K",
-            &hex(key),
-            "-iv",
-            &hex(&iv),
-        ],
-        input,
-    )
+    openssl(&["enc", "-aes-256-ctr", "-d", "-K", &hex(key), "-iv", &hex(&iv)], input)
 }
 
 #[test]
@@ -63,10 +35,7 @@ fn openssl_goes_the_whole_way_on_a_real_log() {
     }
     let bytes = std::fs::read(mixed().join("binlog.000003")).unwrap();
     let header = EncryptionHeader::parse(&bytes).unwrap();
-    let keys = Keyring::open(mixed_keyring())
-        .unwrap()
-        .candidates(&header.key_id)
-        .unwrap();
+    let keys = Keyring::open(mixed_keyring()).unwrap().candidates(&header.key_id).unwrap();
     let key = keys[0].expose();
     let file_password = cbc("-d", key, &header.iv, &header.wrapped_password);
     let digest = openssl(&["dgst", "-sha512", "-binary"], &file_password);
@@ -82,14 +51,8 @@ fn openssl_goes_the_whole_way_on_a_real_log() {
     let file_key = FileKey::derive(&ours);
     assert_eq!(file_key.key.expose()[..], digest[..32]);
     assert_eq!(file_key.nonce.expose()[..], digest[32..40]);
-    assert_eq!(
-        cbc("-e", key, &header.iv, &file_password),
-        header.wrapped_password
-    );
-    assert_eq!(
-        password::wrap(&keys[0], &header.iv, &ours),
-        header.wrapped_password
-    );
+    assert_eq!(cbc("-e", key, &header.iv, &file_password), header.wrapped_password);
+    assert_eq!(password::wrap(&keys[0], &header.iv, &ours), header.wrapped_password);
 }
 
 #[test]

@@ -1,11 +1,6 @@
 //! Real files first: everything that a server wrote is told apart, opened and decrypted exactly as
 //! its manifest says. The manifests were made by other programs and by the servers themselves.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use crate::common;
 
@@ -50,26 +45,11 @@ fn check_inspection(path: &Path, found: &Inspected, entry: &Value) {
     let name = path.display();
     assert_eq!(Some(found.size), entry["size"].as_u64(), "{name}");
     let description = found.description.as_ref().unwrap();
-    assert_eq!(
-        description.server_version, entry["server_version"],
-        "{name}"
-    );
-    assert_eq!(
-        u64::from(description.header.server_id),
-        entry["server_id"],
-        "{name}"
-    );
+    assert_eq!(description.server_version, entry["server_version"], "{name}");
+    assert_eq!(u64::from(description.header.server_id), entry["server_id"], "{name}");
     assert_eq!(description.in_use(), entry["in_use"], "{name}");
-    assert_eq!(
-        description.is_relay_log(),
-        entry["kind"] == "relaylog",
-        "{name}"
-    );
-    assert_eq!(
-        description.checksum.to_string(),
-        entry["checksum"],
-        "{name}"
-    );
+    assert_eq!(description.is_relay_log(), entry["kind"] == "relaylog", "{name}");
+    assert_eq!(description.checksum.to_string(), entry["checksum"], "{name}");
     assert_eq!(description.own_checksum, Ok(()), "{name}");
     assert_eq!(found.obstacle, None, "{name}");
     match &found.kind {
@@ -80,11 +60,7 @@ fn check_inspection(path: &Path, found: &Inspected, entry: &Value) {
             let sequence_number = header.key_id.parts().unwrap().sequence_number;
             assert_eq!(u64::from(sequence_number), entry["seqno"], "{name}");
             let bytes = std::fs::read(path).unwrap();
-            assert_eq!(
-                header.serialize().unwrap(),
-                bytes[..512],
-                "{name}: as the server wrote it"
-            );
+            assert_eq!(header.serialize().unwrap(), bytes[..512], "{name}: as the server wrote it");
             assert_eq!(EncryptionHeader::parse(&bytes).as_ref(), Ok(header));
         }
         LogKind::MysqlPlain(_) => {
@@ -99,12 +75,7 @@ fn check_plaintext(path: &Path, keys: &Keyring, entry: &Value) {
     let log = OpenLog::open(path, keys).unwrap();
     let mut plain = Vec::new();
     log.reader().read_to_end(&mut plain).unwrap();
-    assert_eq!(
-        sha256(&plain),
-        entry["plaintext_sha256"],
-        "{}",
-        path.display()
-    );
+    assert_eq!(sha256(&plain), entry["plaintext_sha256"], "{}", path.display());
     assert_eq!(Some(log.plain_length()), entry["plaintext_size"].as_u64());
 }
 
@@ -123,11 +94,8 @@ fn mariadb_logs_are_told_apart() {
                 (LogKind::MariadbEncrypted(_, start), true) => {
                     assert_eq!(u64::from(start.scheme), entry["scheme"]);
                     assert_eq!(u64::from(start.key_version), entry["key_version"]);
-                    let nonce: String = start
-                        .nonce
-                        .iter()
-                        .map(|byte| format!("{byte:02x}"))
-                        .collect();
+                    let nonce: String =
+                        start.nonce.iter().map(|byte| format!("{byte:02x}")).collect();
                     assert_eq!(nonce, entry["nonce"]);
                     encrypted += 1;
                 }

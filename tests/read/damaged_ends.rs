@@ -1,10 +1,5 @@
 //! What a command says, and how it ends, where a log cannot be read to its end, or from its start.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use crate::common;
 
@@ -19,17 +14,9 @@ const MARIADB: &str = "mariadb-10.11/cbc128-crc32-row";
 const FIRST: usize = 296;
 
 fn run(directory: &Path, arguments: &str) -> (Option<i32>, String, String) {
-    let output = binlogsec()
-        .current_dir(directory)
-        .args(arguments.split(' '))
-        .output()
-        .unwrap();
+    let output = binlogsec().current_dir(directory).args(arguments.split(' ')).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (
-        output.status.code(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 fn put(directory: &Path, name: &str, bytes: &[u8]) {
@@ -66,12 +53,9 @@ fn verify_gives_the_size_of_the_file_however_little_can_be_read() {
 fn a_full_standard_output_is_named() {
     let (directory, _) = mariadb();
     let full = std::fs::File::options().write(true).open("/dev/full");
-    for arguments in [
-        "keyring list keys",
-        "keyring list keys --format json",
-        "man",
-        "completions bash",
-    ] {
+    for arguments in
+        ["keyring list keys", "keyring list keys --format json", "man", "completions bash"]
+    {
         let output = Command::new(env!("CARGO_BIN_EXE_binlogsec"))
             .current_dir(directory.path())
             .args(arguments.split(' '))
@@ -107,11 +91,7 @@ fn events_behind_a_wrong_length_or_cut_away_are_missed() {
         assert!(summary["stopped"].as_str().unwrap().contains(what));
     }
     let piped = run(directory.path(), "decrypt cut --mariadb-keys keys -o -");
-    assert!(
-        piped.0 == Some(0) && piped.2.contains("the log ends"),
-        "{}",
-        piped.2
-    );
+    assert!(piped.0 == Some(0) && piped.2.contains("the log ends"), "{}", piped.2);
     // A listing that ends before it has nothing to say of it.
     let arguments = format!("events wrong --mariadb-keys keys --stop-position {second}");
     assert_eq!(run(directory.path(), &arguments).0, Some(0));
@@ -121,12 +101,7 @@ fn events_behind_a_wrong_length_or_cut_away_are_missed() {
 fn a_key_that_was_chosen_and_is_not_there_is_missing() {
     let (directory, log) = mariadb();
     put(directory.path(), "log", &log);
-    for command in [
-        "events log",
-        "verify log",
-        "decrypt log -o out",
-        "salvage log -o out",
-    ] {
+    for command in ["events log", "verify log", "decrypt log -o out", "salvage log -o out"] {
         let arguments = format!("{command} --mariadb-keys keys --mariadb-key-id 99");
         let (code, _, said) = run(directory.path(), &arguments);
         assert_eq!(code, Some(3), "{command}: {said}");
@@ -166,10 +141,7 @@ fn salvage_tells_a_missing_key_and_a_lost_magic() {
     log[512..516].copy_from_slice(b"lost");
     put(directory.path(), "log", &log);
     let keyring = mixed_keyring();
-    let arguments = format!(
-        "salvage log -o out --keyring {} --format json",
-        keyring.display()
-    );
+    let arguments = format!("salvage log -o out --keyring {} --format json", keyring.display());
     let (code, report, said) = run(directory.path(), &arguments);
     assert_eq!(code, Some(1), "{said}");
     let report: Value = serde_json::from_str(&report).unwrap();

@@ -42,10 +42,7 @@ fn records(path: &Path, keyring: &Path, filter: &EventFilter) -> Vec<EventRecord
 
 fn counts(records: &[EventRecord]) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
-    for record in records
-        .iter()
-        .filter(|record| record.inner_offset.is_none())
-    {
+    for record in records.iter().filter(|record| record.inner_offset.is_none()) {
         let name = event_type::name(record.event_type).into_owned();
         *counts.entry(name).or_default() += 1;
     }
@@ -128,9 +125,7 @@ fn rows_and_gtids_are_those_that_mysqlbinlog_shows() {
     let mut compared = 0;
     for (directory, manifest) in scenarios("mysql-9.7") {
         for entry in manifest["files"].as_array().unwrap() {
-            let few = entry["event_count_toplevel"]
-                .as_u64()
-                .is_some_and(|count| count > 5);
+            let few = entry["event_count_toplevel"].as_u64().is_some_and(|count| count > 5);
             // Rows of a statement that is cut are not shown at all.
             let cut = !entry["truncated"].is_null();
             if !few || cut || (compared > 40 && entry["kind"] == "relaylog") {
@@ -145,10 +140,7 @@ fn rows_and_gtids_are_those_that_mysqlbinlog_shows() {
             let records = records(&path, &keyring, &EventFilter::default());
             let mut rows: BTreeMap<String, u64> = BTreeMap::new();
             for record in &records {
-                if let Summary::Rows {
-                    name, rows: count, ..
-                } = &record.summary
-                {
+                if let Summary::Rows { name, rows: count, .. } = &record.summary {
                     let name = name.as_ref().unwrap().to_string();
                     *rows.entry(name).or_default() += count.expect("rows are counted");
                 }
@@ -188,10 +180,8 @@ fn tagged(filter: &EventFilter) -> Vec<EventRecord> {
 fn previous_gtids_are_what_the_server_said() {
     let directory = fixture(TAGGED);
     let keyring = directory.join("component_keyring_file");
-    let filter = EventFilter {
-        types: [event_type::PREVIOUS_GTIDS].into(),
-        ..EventFilter::default()
-    };
+    let filter =
+        EventFilter { types: [event_type::PREVIOUS_GTIDS].into(), ..EventFilter::default() };
     let found = records(&directory.join("tagged.000003"), &keyring, &filter);
     // As the server's gtid_executed and one more of each.
     let expected: GtidSet = format!(
@@ -206,37 +196,17 @@ fn previous_gtids_are_what_the_server_said() {
 fn filters_take_what_they_name() {
     let of = |filter: EventFilter| tagged(&filter);
     let gtids = format!("{SERVER}:backup:1-9").parse().unwrap();
-    let found = of(EventFilter {
-        gtids: Some(gtids),
-        ..EventFilter::default()
-    });
+    let found = of(EventFilter { gtids: Some(gtids), ..EventFilter::default() });
     assert_eq!(found.len(), 10, "two transactions of five events");
-    assert!(found.iter().all(|r| {
-        r.transaction
-            .as_ref()
-            .unwrap()
-            .to_string()
-            .contains(":backup:")
-    }));
+    assert!(
+        found.iter().all(|r| { r.transaction.as_ref().unwrap().to_string().contains(":backup:") })
+    );
 
     let table = TableName::parse("d.t").unwrap();
-    let found = of(EventFilter {
-        tables: [table].into(),
-        ..EventFilter::default()
-    });
-    assert_eq!(
-        found.len(),
-        9 + 9,
-        "nine table maps and nine row events, inner ones included"
-    );
+    let found = of(EventFilter { tables: [table].into(), ..EventFilter::default() });
+    assert_eq!(found.len(), 9 + 9, "nine table maps and nine row events, inner ones included");
     let none = TableName::parse("d.u").unwrap();
-    assert!(
-        of(EventFilter {
-            tables: [none].into(),
-            ..EventFilter::default()
-        })
-        .is_empty()
-    );
+    assert!(of(EventFilter { tables: [none].into(), ..EventFilter::default() }).is_empty());
 
     let found = of(EventFilter {
         start_position: Some(1614),
@@ -245,30 +215,11 @@ fn filters_take_what_they_name() {
     });
     assert_eq!(found.len(), 5);
     assert_eq!(found[0].position, 1614);
-    assert!(
-        of(EventFilter {
-            server_ids: [78].into(),
-            ..EventFilter::default()
-        })
-        .is_empty()
-    );
+    assert!(of(EventFilter { server_ids: [78].into(), ..EventFilter::default() }).is_empty());
     let all = of(EventFilter::default());
     let time = i64::from(all[0].timestamp);
-    assert_eq!(
-        of(EventFilter {
-            from: Some(time),
-            ..EventFilter::default()
-        })
-        .len(),
-        all.len()
-    );
-    assert!(
-        of(EventFilter {
-            to: Some(time),
-            ..EventFilter::default()
-        })
-        .is_empty()
-    );
+    assert_eq!(of(EventFilter { from: Some(time), ..EventFilter::default() }).len(), all.len());
+    assert!(of(EventFilter { to: Some(time), ..EventFilter::default() }).is_empty());
 }
 
 fn run(arguments: &[&str]) -> (i32, Vec<u8>) {
@@ -300,22 +251,13 @@ fn json_and_csv_have_every_event() {
         assert_eq!(event["server_id"], record.server_id);
         assert_eq!(event["inner"], record.inner_offset.is_some());
     }
-    assert_eq!(
-        events.iter().filter(|event| event["inner"] == true).count(),
-        4
-    );
+    assert_eq!(events.iter().filter(|event| event["inner"] == true).count(), 4);
     let (code, text) = run(&["--format", "csv"]);
     let mut reader = csv::Reader::from_reader(text.as_slice());
-    assert_eq!(
-        (code, reader.records().map(Result::unwrap).count()),
-        (0, all.len())
-    );
+    assert_eq!((code, reader.records().map(Result::unwrap).count()), (0, all.len()));
     let (code, json) = run(&["--format", "json", "--stats"]);
     let json: Value = serde_json::from_slice(&json).unwrap();
-    assert_eq!(
-        (code, &json["files"][0]["stats"]["transactions"]),
-        (0, &12.into())
-    );
+    assert_eq!((code, &json["files"][0]["stats"]["transactions"]), (0, &12.into()));
 }
 
 #[test]
@@ -352,11 +294,7 @@ fn listed(path: &Path, arguments: &[&str]) -> Vec<u8> {
         .args(arguments)
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
 
@@ -365,10 +303,7 @@ fn listed(path: &Path, arguments: &[&str]) -> Vec<u8> {
 fn long_log() -> Vec<u8> {
     let of = |directory: &str, name: &str| {
         let directory = fixture(directory);
-        plaintext(
-            &directory.join(name),
-            &directory.join("component_keyring_file"),
-        )
+        plaintext(&directory.join(name), &directory.join("component_keyring_file"))
     };
     let parts = [
         of("mysql-9.7/mixed-key3-running", "binlog.000003"),
@@ -412,14 +347,7 @@ fn a_listing_is_the_same_with_any_number_of_threads() {
     let outcome = list_plain(&source, &EventFilter::default(), &mut |record| {
         records += 1;
         let is_rows = matches!(&record.summary, Summary::Rows { .. });
-        let named = matches!(
-            &record.summary,
-            Summary::Rows {
-                name: Some(_),
-                rows: Some(_),
-                ..
-            }
-        );
+        let named = matches!(&record.summary, Summary::Rows { name: Some(_), rows: Some(_), .. });
         assert!(!is_rows || named, "{record:?}");
         Ok(())
     });
@@ -483,12 +411,7 @@ fn statements_that_mariadb_compressed_are_shown_with_their_database() {
     let mut statements = Vec::new();
     list_plain(&source, &EventFilter::default(), &mut |record| {
         if record.event_type == event_type::MARIADB_QUERY_COMPRESSED {
-            let Summary::Query {
-                database,
-                statement,
-                cut,
-            } = &record.summary
-            else {
+            let Summary::Query { database, statement, cut } = &record.summary else {
                 panic!("{record:?}");
             };
             statements.push((database.clone(), statement.clone(), *cut));
@@ -497,11 +420,7 @@ fn statements_that_mariadb_compressed_are_shown_with_their_database() {
     })
     .unwrap();
     assert!(statements.len() > 20, "{}", statements.len());
-    assert!(
-        statements
-            .iter()
-            .all(|(_, statement, cut)| *cut == (statement.len() == 512))
-    );
+    assert!(statements.iter().all(|(_, statement, cut)| *cut == (statement.len() == 512)));
     let create = "create table if not exists t(id int primary key auto_increment";
     let is_create = |(database, statement, _): &(String, String, bool)| {
         database == "d" && statement.starts_with(create)
@@ -517,10 +436,7 @@ fn rows_that_mariadb_compressed_are_counted_as_mariadb_binlog_shows_them() {
     let source = MemorySource::new(Path::new("memory"), &log);
     let mut rows = BTreeMap::new();
     list_plain(&source, &EventFilter::default(), &mut |record| {
-        if let Summary::Rows {
-            name, rows: count, ..
-        } = &record.summary
-        {
+        if let Summary::Rows { name, rows: count, .. } = &record.summary {
             let name = name.as_ref().unwrap().to_string();
             *rows.entry(name).or_default() += count.expect("rows are counted");
         }
@@ -531,10 +447,7 @@ fn rows_that_mariadb_compressed_are_counted_as_mariadb_binlog_shows_them() {
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("log");
     std::fs::write(&path, &log).unwrap();
-    let output = std::process::Command::new("mariadb-binlog")
-        .arg("-v")
-        .arg(&path)
-        .output();
+    let output = std::process::Command::new("mariadb-binlog").arg("-v").arg(&path).output();
     let Ok(output) = output else {
         println!("skipped: no mariadb-binlog to compare with");
         return;
@@ -550,10 +463,8 @@ fn compressed_rows_that_announce_too_much_or_are_damaged_are_not_counted() {
         return;
     };
     let is_rows = |kind: u8| kind == 166;
-    let (offset, length, _) = logs::events(&log)
-        .into_iter()
-        .find(|(.., kind)| is_rows(*kind))
-        .unwrap();
+    let (offset, length, _) =
+        logs::events(&log).into_iter().find(|(.., kind)| is_rows(*kind)).unwrap();
     let count = |log: &[u8]| {
         let source = MemorySource::new(Path::new("memory"), log);
         let mut found = None;
@@ -595,9 +506,7 @@ fn one_name_chooses_events_of_every_form() {
         let (code, text) = run(&["--format", "json", "--type", types]);
         let report: Value = serde_json::from_slice(&text).unwrap();
         let events = report["files"][0]["events"].as_array().unwrap();
-        let names = events
-            .iter()
-            .map(|event| event["type"].as_str().unwrap().to_owned());
+        let names = events.iter().map(|event| event["type"].as_str().unwrap().to_owned());
         (code, names.collect::<std::collections::BTreeSet<_>>())
     };
     let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
@@ -617,10 +526,7 @@ fn one_name_chooses_events_of_every_form() {
 fn updates_whose_images_have_different_columns_are_counted() {
     use binlogsec_core::event::rows::Rows;
     use binlogsec_core::event::table_map::Column;
-    let column = |column_type| Column {
-        column_type,
-        metadata: [0, 0],
-    };
+    let column = |column_type| Column { column_type, metadata: [0, 0] };
     let columns = [column(1), column(3), column(2)];
     let (before, after) = ([0, 1, 2, 2, 2, 2, 3, 3], [0, 9, 9]);
     let rows = [&before[..], &after].concat().repeat(2);
@@ -636,21 +542,12 @@ fn updates_whose_images_have_different_columns_are_counted() {
 fn mariadb_gtids(arguments: &[&str]) -> Vec<String> {
     let directory = fixture("mariadb-10.11/cbc128-crc32-row");
     let keys = directory.join("keys.txt");
-    let all = [
-        "--format",
-        "json",
-        "--type",
-        "GTID",
-        "--keyring",
-        keys.to_str().unwrap(),
-    ];
+    let all = ["--format", "json", "--type", "GTID", "--keyring", keys.to_str().unwrap()];
     let path = directory.join("logs/binlog.000002");
     let text = listed(&path, &[&all, arguments].concat());
     let report: Value = serde_json::from_slice(&text).unwrap();
     let events = report["files"][0]["events"].as_array().unwrap();
-    let gtids = events
-        .iter()
-        .map(|event| event["gtid"].as_str().unwrap().to_owned());
+    let gtids = events.iter().map(|event| event["gtid"].as_str().unwrap().to_owned());
     gtids.collect()
 }
 
@@ -663,10 +560,7 @@ fn transactions_of_mariadb_are_chosen_by_gtid_domain_and_server() {
     let gtid = |index: usize| all[index].clone();
     assert_eq!(mariadb_gtids(&["--gtid", &gtid(3)]), [gtid(3)]);
     let two = format!("{},{}", gtid(5), gtid(1));
-    assert_eq!(
-        mariadb_gtids(&["--include-gtids", &two]),
-        [gtid(1), gtid(5)]
-    );
+    assert_eq!(mariadb_gtids(&["--include-gtids", &two]), [gtid(1), gtid(5)]);
     // Another server's transaction of that number is another transaction; in a range it is not.
     let foreign = format!("0-1-{}", number(&all[3]));
     assert!(mariadb_gtids(&["--gtid", &foreign]).is_empty());
@@ -692,10 +586,8 @@ fn transactions_of_mariadb_are_chosen_by_gtid_domain_and_server() {
 #[test]
 fn a_transaction_is_in_time_as_a_whole() {
     let directory = fixture(TAGGED);
-    let plain = plaintext(
-        &directory.join("tagged.000001"),
-        &directory.join("component_keyring_file"),
-    );
+    let plain =
+        plaintext(&directory.join("tagged.000001"), &directory.join("component_keyring_file"));
     let mut log = plain.clone();
     let mut commits = Vec::new();
     let mut time = 1_000_000_u32;
@@ -704,11 +596,7 @@ fn a_transaction_is_in_time_as_a_whole() {
             time += 1000;
             commits.push(time);
         }
-        let own = if event_type::begins_transaction(kind) {
-            time
-        } else {
-            time - 900
-        };
+        let own = if event_type::begins_transaction(kind) { time } else { time - 900 };
         log[offset..offset + 4].copy_from_slice(&own.to_le_bytes());
         let sum_at = offset + length - 4;
         let sum = crc32fast::hash(&log[offset..sum_at]);
@@ -728,14 +616,8 @@ fn a_transaction_is_in_time_as_a_whole() {
     };
     let moment = i64::from(commits[5]);
     let all = of(EventFilter::default());
-    let before = of(EventFilter {
-        to: Some(moment),
-        ..EventFilter::default()
-    });
-    let after = of(EventFilter {
-        from: Some(moment),
-        ..EventFilter::default()
-    });
+    let before = of(EventFilter { to: Some(moment), ..EventFilter::default() });
+    let after = of(EventFilter { from: Some(moment), ..EventFilter::default() });
     assert_eq!([before.clone(), after.clone()].concat(), all);
     let gtids: Vec<_> = logs::events(&plain)
         .into_iter()
@@ -761,10 +643,8 @@ fn survives(plain: &[u8]) {
 #[test]
 fn every_byte_changed_and_every_cut_ends_well() {
     let directory = fixture(TAGGED);
-    let plain = plaintext(
-        &directory.join("tagged.000001"),
-        &directory.join("component_keyring_file"),
-    );
+    let plain =
+        plaintext(&directory.join("tagged.000001"), &directory.join("component_keyring_file"));
     // Without checksums, so that damaged bodies are read, too.
     let mut log = plain.clone();
     log[4 + 123 - 5] = 0;

@@ -1,10 +1,5 @@
 //! The seeds of the fuzz targets, and what once went wrong, through the same functions.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "../../fuzz/bodies/mod.rs"]
 mod bodies;
@@ -31,14 +26,8 @@ fn every_target_is_built_and_has_its_file() {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
     let manifest = std::fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
     for &(target, _) in bodies::ALL {
-        assert!(
-            manifest.contains(&format!("name = \"{target}\"\n")),
-            "{target}"
-        );
+        assert!(manifest.contains(&format!("name = \"{target}\"\n")), "{target}");
         let file = std::fs::read_to_string(fuzz.join(format!("fuzz_targets/{target}.rs"))).unwrap();
-        assert!(
-            file.contains(&format!("bodies::{target}(data)")),
-            "{target}"
-        );
+        assert!(file.contains(&format!("bodies::{target}(data)")), "{target}");
     }
 }

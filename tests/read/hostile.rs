@@ -1,11 +1,6 @@
 //! Input from broken or attacked machines: an error or a correct result, never a panic, and never
 //! an output that looks right and is not.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use crate::common;
 
@@ -52,22 +47,10 @@ fn every_cut_is_said_to_be_one() {
         let kind = LogKind::classify(&good[..length]);
         match length {
             0 => assert_eq!(kind, LogKind::Empty),
-            1..4 => assert_eq!(
-                kind,
-                LogKind::Truncated {
-                    magic: None,
-                    available: length
-                }
-            ),
+            1..4 => assert_eq!(kind, LogKind::Truncated { magic: None, available: length }),
             4..512 => {
                 let magic = Some(Magic::MysqlEncrypted);
-                assert_eq!(
-                    kind,
-                    LogKind::Truncated {
-                        magic,
-                        available: length
-                    }
-                );
+                assert_eq!(kind, LogKind::Truncated { magic, available: length });
             }
             _ => assert!(matches!(kind, LogKind::MysqlEncrypted(_))),
         }
@@ -99,35 +82,18 @@ fn iv() -> Vec<u8> {
 #[test]
 fn fields_may_stand_in_any_order_and_the_last_one_wins() {
     let id = key_id(b"some id");
-    for order in [
-        [&id, &password(), &iv()],
-        [&iv(), &id, &password()],
-        [&password(), &iv(), &id],
-    ] {
+    for order in [[&id, &password(), &iv()], [&iv(), &id, &password()], [&password(), &iv(), &id]] {
         let bytes = header(&order.map(Vec::as_slice).concat());
         let parsed = EncryptionHeader::parse(&bytes).unwrap();
         assert_eq!(parsed.key_id.as_bytes(), b"some id");
         assert_eq!((parsed.wrapped_password, parsed.iv), ([7; 32], [8; 16]));
-        assert_eq!(
-            parsed.key_id.parts(),
-            None,
-            "not of the server's form, and kept"
-        );
+        assert_eq!(parsed.key_id.parts(), None, "not of the server's form, and kept");
     }
     let fields = [&id[..], &password(), &iv(), &key_id(b"later")].concat();
-    assert_eq!(
-        EncryptionHeader::parse(&header(&fields))
-            .unwrap()
-            .key_id
-            .as_bytes(),
-        b"later"
-    );
+    assert_eq!(EncryptionHeader::parse(&header(&fields)).unwrap().key_id.as_bytes(), b"later");
     let mut bytes = header(&[&id[..], &password(), &iv()].concat());
     bytes[200..].fill(0xAA);
-    assert!(
-        EncryptionHeader::parse(&bytes).is_ok(),
-        "rubbish after the end of the fields"
-    );
+    assert!(EncryptionHeader::parse(&bytes).is_ok(), "rubbish after the end of the fields");
 }
 
 #[test]
@@ -136,33 +102,12 @@ fn every_malformed_header_is_told_apart() {
     let error = |fields: &[u8]| EncryptionHeader::parse(&header(fields)).unwrap_err();
     let missing = |field| HeaderError::MissingField { field };
     assert_eq!(error(&[]), missing(FieldType::KeyId));
-    assert_eq!(
-        error(&[password(), iv()].concat()),
-        missing(FieldType::KeyId)
-    );
-    assert_eq!(
-        error(&[id.clone(), iv()].concat()),
-        missing(FieldType::WrappedPassword)
-    );
-    assert_eq!(
-        error(&[id.clone(), password()].concat()),
-        missing(FieldType::Iv)
-    );
-    assert_eq!(
-        error(&[4]),
-        HeaderError::UnknownField {
-            offset: 5,
-            found: 4
-        }
-    );
+    assert_eq!(error(&[password(), iv()].concat()), missing(FieldType::KeyId));
+    assert_eq!(error(&[id.clone(), iv()].concat()), missing(FieldType::WrappedPassword));
+    assert_eq!(error(&[id.clone(), password()].concat()), missing(FieldType::Iv));
+    assert_eq!(error(&[4]), HeaderError::UnknownField { offset: 5, found: 4 });
     let late = [&id[..], &[255]].concat();
-    assert_eq!(
-        error(&late),
-        HeaderError::UnknownField {
-            offset: 9,
-            found: 255
-        }
-    );
+    assert_eq!(error(&late), HeaderError::UnknownField { offset: 9, found: 255 });
 
     // 507 bytes of fields: two key ids of 250 leave 1 byte, one of 252 and a password leave none.
     let fill = [key_id(&[b'x'; 250]), key_id(&[b'y'; 250])].concat();
@@ -172,12 +117,7 @@ fn every_malformed_header_is_told_apart() {
         (FieldType::Iv, 16, 2, 510),
         (FieldType::KeyId, 255, 1, 511),
     ] {
-        let expected = HeaderError::FieldPastEnd {
-            offset,
-            field,
-            needed,
-            available,
-        };
+        let expected = HeaderError::FieldPastEnd { offset, field, needed, available };
         assert_eq!(error(&past(field as u8)), expected);
     }
     assert_eq!(
@@ -186,10 +126,7 @@ fn every_malformed_header_is_told_apart() {
     );
     let mut other = header(&[]);
     other[4] = 2;
-    assert_eq!(
-        LogKind::classify(&other),
-        LogKind::MysqlEncryptedUnknownVersion { version: 2 }
-    );
+    assert_eq!(LogKind::classify(&other), LogKind::MysqlEncryptedUnknownVersion { version: 2 });
     other[0] = 0xFC;
     assert_eq!(LogKind::classify(&other), LogKind::Unknown);
 }
@@ -213,31 +150,12 @@ fn a_key_that_fits_and_a_damaged_beginning_are_told_from_a_wrong_key() {
     };
     for offset in 0..4 {
         assert!(
-            matches!(
-                flipped(offset),
-                Some(LogError::BodyDamaged {
-                    plain_offset: 0,
-                    ..
-                })
-            ),
+            matches!(flipped(offset), Some(LogError::BodyDamaged { plain_offset: 0, .. })),
             "magic"
         );
     }
-    assert!(
-        matches!(
-            flipped(8),
-            Some(LogError::BodyDamaged {
-                plain_offset: 4,
-                ..
-            })
-        ),
-        "type"
-    );
-    assert_eq!(
-        flipped(30),
-        None,
-        "the server's version is not what proves a key"
-    );
+    assert!(matches!(flipped(8), Some(LogError::BodyDamaged { plain_offset: 4, .. })), "type");
+    assert_eq!(flipped(30), None, "the server's version is not what proves a key");
     let mut both = good.clone();
     both[512] ^= 1;
     both[520] ^= 1;
@@ -277,9 +195,7 @@ fn every_bit_and_cut_of_a_plain_beginning_is_survived() {
 fn keys_that_nobody_offered_are_unchecked_and_not_missing() {
     let probe = Probe::new(&log(), &Keyring::new()).unwrap();
     assert_eq!(probe.key_status(), KeyStatus::Unchecked);
-    let keys = Keyring::open(fixture(
-        "mysql-9.7/mixed-key1-running/component_keyring_file",
-    ));
+    let keys = Keyring::open(fixture("mysql-9.7/mixed-key1-running/component_keyring_file"));
     let probe = Probe::new(&log(), &keys.unwrap()).unwrap();
     assert_eq!(probe.key_status(), KeyStatus::Missing);
 }
@@ -290,11 +206,7 @@ fn log_with_second_event(event_type: u8, flags: u16) -> Vec<u8> {
     let mut bytes = std::fs::read(log).unwrap();
     let second =
         4 + usize::try_from(u32::from_le_bytes(bytes[13..17].try_into().unwrap())).unwrap();
-    assert_eq!(
-        bytes[second + 4],
-        164,
-        "where the server has its start event"
-    );
+    assert_eq!(bytes[second + 4], 164, "where the server has its start event");
     bytes[second + 4] = event_type;
     bytes[second + 17..second + 19].copy_from_slice(&flags.to_le_bytes());
     bytes
@@ -305,18 +217,11 @@ fn the_event_that_starts_encryption_tells_the_dialect() {
     let name =
         |event_type, flags| LogKind::classify(&log_with_second_event(event_type, flags)).name();
     assert_eq!(name(164, 0), "mariadb-encrypted");
-    assert_eq!(
-        name(164, 0x0080),
-        "mariadb-plain",
-        "in a dump the event is there and void"
-    );
+    assert_eq!(name(164, 0x0080), "mariadb-plain", "in a dump the event is there and void");
     assert_eq!(name(159, 0), "percona57-encrypted");
     assert_eq!(name(30, 0), "mariadb-plain", "no such event");
     let probe = Probe::new(&log_with_second_event(159, 0), &Keyring::new()).unwrap();
-    assert!(matches!(
-        probe.obstacle(),
-        Some(LogError::Unsupported { .. })
-    ));
+    assert!(matches!(probe.obstacle(), Some(LogError::Unsupported { .. })));
 }
 
 #[test]
@@ -358,12 +263,7 @@ fn what_mariadb_compressed_unfolds_to_no_more_than_is_asked_for() {
     assert_eq!(parsed.unfold(usize::MAX).unwrap().len(), 8 << 20);
     // It announces more than there is.
     let bomb = of(u32::MAX);
-    assert!(
-        Compressed::parse(&bomb)
-            .unwrap()
-            .unfold(usize::MAX)
-            .is_none()
-    );
+    assert!(Compressed::parse(&bomb).unwrap().unfold(usize::MAX).is_none());
     // Behind the last byte of data there is but the end of the stream and its sum.
     for cut in 0..whole.len() - 32 {
         let unfolded = Compressed::parse(&whole[..cut]).and_then(|parsed| parsed.unfold(9 << 20));

@@ -1,10 +1,5 @@
 //! The library in another program: an encrypted log fed to somebody else's event parser.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use crate::common;
 
@@ -40,11 +35,7 @@ fn name(event_type: EventType) -> &'static str {
 fn mysql_common_reads_the_events_of_encrypted_logs() {
     let mut logs = 0;
     for (directory, manifest) in scenarios("mysql-9.7") {
-        if !manifest["scenario"]
-            .as_str()
-            .unwrap()
-            .ends_with("mixed-key3-running")
-        {
+        if !manifest["scenario"].as_str().unwrap().ends_with("mixed-key3-running") {
             continue;
         }
         let keys = Keyring::open(directory.join("component_keyring_file")).unwrap();
@@ -88,14 +79,8 @@ fn the_reader_seeks_as_files_do() {
     assert_eq!(reader.read(&mut [0; 10]).unwrap(), 3);
     assert_eq!(reader.seek(SeekFrom::Start(u64::MAX)).unwrap(), u64::MAX);
     assert_eq!(reader.read(&mut [0; 10]).unwrap(), 0, "past the end");
-    assert!(
-        reader.seek(SeekFrom::Current(1)).is_err(),
-        "past what can be counted"
-    );
-    assert!(
-        reader.seek(SeekFrom::End(-101_559)).is_err(),
-        "before the start"
-    );
+    assert!(reader.seek(SeekFrom::Current(1)).is_err(), "past what can be counted");
+    assert!(reader.seek(SeekFrom::End(-101_559)).is_err(), "before the start");
     assert_eq!(reader.seek(SeekFrom::Start(0)).unwrap(), 0);
     let mut magic = [0; 4];
     reader.read_exact(&mut magic).unwrap();

@@ -1,11 +1,6 @@
 //! Logs of servers before MySQL 5.6.1, which knew no checksums, of patched ones, and of servers
 //! before 5.0; and the version numbers of the newest. All are made here, byte by byte.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use crate::common;
 
@@ -31,21 +26,13 @@ impl Log {
     /// With the event that describes it, without checksum fields; `types` is how many event types
     /// the server knows.
     fn new(version: &str, types: usize, extra: usize) -> Self {
-        let mut log = Self {
-            bytes: b"\xFEbin".to_vec(),
-            extra,
-        };
-        log.bytes
-            .extend(log.event(DESCRIPTION, 1, &description(version, types, extra)));
+        let mut log = Self { bytes: b"\xFEbin".to_vec(), extra };
+        log.bytes.extend(log.event(DESCRIPTION, 1, &description(version, types, extra)));
         log
     }
 
     fn event(&self, event_type: u8, server_id: u32, body: &[u8]) -> Vec<u8> {
-        let extra = if event_type == DESCRIPTION {
-            0
-        } else {
-            self.extra
-        };
+        let extra = if event_type == DESCRIPTION { 0 } else { self.extra };
         let length = 19 + extra + body.len();
         let mut event = 1_200_000_000_u32.to_le_bytes().to_vec();
         event.push(event_type);
@@ -66,13 +53,7 @@ impl Log {
     }
 
     fn query(&mut self, statement: &str) -> &mut Self {
-        let body = [
-            &[0; 8][..],
-            &[4, 0, 0, 0, 0],
-            b"shop\0",
-            statement.as_bytes(),
-        ]
-        .concat();
+        let body = [&[0; 8][..], &[4, 0, 0, 0, 0], b"shop\0", statement.as_bytes()].concat();
         self.add(QUERY, &body)
     }
 
@@ -138,18 +119,11 @@ impl Case {
 
 fn notes(verified: &Value) -> Vec<&str> {
     let notes = verified["notes"].as_array().unwrap();
-    notes
-        .iter()
-        .map(|note| note["id"].as_str().unwrap())
-        .collect()
+    notes.iter().map(|note| note["id"].as_str().unwrap()).collect()
 }
 
-const OLD: [(&str, usize); 4] = [
-    ("5.0.96-log", 27),
-    ("5.1.73-debug-log", 27),
-    ("5.5.62-log", 27),
-    ("5.6.0-m4", 27),
-];
+const OLD: [(&str, usize); 4] =
+    [("5.0.96-log", 27), ("5.1.73-debug-log", 27), ("5.5.62-log", 27), ("5.6.0-m4", 27)];
 
 #[test]
 fn logs_without_any_checksum_are_read_by_every_command() {
@@ -164,10 +138,7 @@ fn logs_without_any_checksum_are_read_by_every_command() {
         assert_eq!(code, 0, "{listed}");
         assert_eq!(listed.matches("INSERT INTO orders").count(), 20, "{listed}");
         let (code, told) = case.run("inspect old-bin.000001");
-        assert!(
-            code == 0 && told.contains(version) && told.contains("NONE"),
-            "{told}"
-        );
+        assert!(code == 0 && told.contains(version) && told.contains("NONE"), "{told}");
         let (code, told) = case.run("check .");
         assert!(code == 1 && told.contains("BLS001"), "{told}");
         // Encrypted and back, checked on the way.
@@ -246,11 +217,7 @@ fn wrong_end_positions_of_early_servers_are_no_damage() {
         let verified = Case::new(&log).verified();
         assert_eq!(verified["status"], status, "{version}: {verified}");
         if status == "whole" {
-            assert_eq!(
-                notes(&verified),
-                ["unsound-positions", "no-checksums"],
-                "{version}"
-            );
+            assert_eq!(notes(&verified), ["unsound-positions", "no-checksums"], "{version}");
         }
     }
 }
@@ -263,11 +230,7 @@ fn longer_headers_of_patched_servers_are_read_by_the_description() {
         assert_eq!(case.verified()["status"], "whole");
         let (code, listed) = case.run("events old-bin.000001");
         assert_eq!(code, 0, "{listed}");
-        assert_eq!(
-            listed.matches("[shop] INSERT INTO orders").count(),
-            20,
-            "{listed}"
-        );
+        assert_eq!(listed.matches("[shop] INSERT INTO orders").count(), 20, "{listed}");
         assert!(listed.contains("next: old-bin.000002"), "{listed}");
     }
     // With checksums no server has them: there the byte is damaged.
@@ -279,11 +242,9 @@ fn longer_headers_of_patched_servers_are_read_by_the_description() {
 
 #[test]
 fn logs_of_before_5_0_are_named_and_not_called_damaged() {
-    for (version, server, header) in [
-        (1_u16, "3.23.58-log", 13),
-        (2, "4.0.0-debug-log", 19),
-        (3, "4.1.25", 19),
-    ] {
+    for (version, server, header) in
+        [(1_u16, "3.23.58-log", 13), (2, "4.0.0-debug-log", 19), (3, "4.1.25", 19)]
+    {
         let mut log = b"\xFEbin".to_vec();
         let mut start = vec![9, 9, 9, 9, 1, 1, 0, 0, 0];
         start.extend(u32::try_from(header + 56).unwrap().to_le_bytes());
@@ -309,17 +270,11 @@ fn logs_of_before_5_0_are_named_and_not_called_damaged() {
                     && told.contains("mariadb-binlog reads it"),
                 "{command}: {told}"
             );
-            assert!(
-                told.contains(server) && !told.contains("is damaged"),
-                "{command}: {told}"
-            );
+            assert!(told.contains(server) && !told.contains("is damaged"), "{command}: {told}");
             assert!(!case.path("out").exists(), "{command}");
         }
         let (code, told) = case.run("check .");
-        assert!(
-            code == 1 && told.contains("BLS001") && told.contains(server),
-            "{told}"
-        );
+        assert!(code == 1 && told.contains("BLS001") && told.contains(server), "{told}");
         assert!(!told.contains("is damaged"), "{told}");
     }
     // What only looks like it is damaged.
@@ -351,16 +306,10 @@ fn versions_of_the_newest_servers_are_shown() {
         assert_eq!(code, 0, "{told}");
         let report: Value = serde_json::from_str(&told).unwrap();
         let file = &report["files"][0];
-        assert_eq!(
-            (&file["kind"], &file["server_version"]),
-            (&kind.into(), &version.into())
-        );
+        assert_eq!((&file["kind"], &file["server_version"]), (&kind.into(), &version.into()));
         assert_eq!(file["checksum"], "CRC32", "{version}");
         let (code, listed) = case.run("events old-bin.000001");
-        assert!(
-            code == 0 && listed.contains(&format!("server {version}")),
-            "{listed}"
-        );
+        assert!(code == 0 && listed.contains(&format!("server {version}")), "{listed}");
         assert_eq!(case.verified()["status"], "whole", "{version}");
     }
 }
@@ -378,10 +327,7 @@ fn real_logs_of_old_servers_are_whole() {
         ("mysql-5.1.34-mysql-bin.000002", 5),
         ("mysql-5.1.30-incident-bug40482-bin.000001", 3),
         ("aurora-5.7.12-mysql-bin.aurora-padding", 5),
-        (
-            "mysql-8.0.28-relay-rpl_no_gipk_schema_divergence.000001",
-            10,
-        ),
+        ("mysql-8.0.28-relay-rpl_no_gipk_schema_divergence.000001", 10),
     ] {
         let case = Case::new(&std::fs::read(cases.join(name)).unwrap());
         let verified = case.verified();
@@ -390,10 +336,7 @@ fn real_logs_of_old_servers_are_whole() {
             (&"whole".into(), &events.into()),
             "{name}: {verified}"
         );
-        assert_eq!(
-            notes(&verified).contains(&"unknown-events"),
-            name.starts_with("aurora")
-        );
+        assert_eq!(notes(&verified).contains(&"unknown-events"), name.starts_with("aurora"));
         assert_eq!(case.run("events old-bin.000001").0, 0, "{name}");
     }
     let ancient = std::fs::read(cases.join("mysql-4.x-master-bin.000001")).unwrap();

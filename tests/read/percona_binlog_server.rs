@@ -23,9 +23,7 @@ use common::{binlogsec, logs, mixed, mixed_keyring, plaintext};
 /// Some bytes that are no pattern.
 fn bytes(seed: u8, length: usize) -> Vec<u8> {
     let byte = |index: usize| (index as u8).wrapping_mul(73).wrapping_add(seed);
-    (0..length)
-        .map(|index| byte(index) ^ byte(index * 7 + 3).rotate_left(3))
-        .collect()
+    (0..length).map(|index| byte(index) ^ byte(index * 7 + 3).rotate_left(3)).collect()
 }
 
 /// One block by OpenSSL.
@@ -56,10 +54,7 @@ fn gcm(key: &[u8], nonce: &[u8], plain: &[u8]) -> (Vec<u8>, Vec<u8>) {
         hash = multiply(hash ^ u128::from_be_bytes(cipher.try_into().unwrap()), h);
     }
     hash = multiply(hash ^ (plain.len() as u128 * 8), h);
-    (
-        wrapped,
-        (hash ^ block(key, &counter(1))).to_be_bytes().to_vec(),
-    )
+    (wrapped, (hash ^ block(key, &counter(1))).to_be_bytes().to_vec())
 }
 
 /// Data, IV and tag of a wrapped key.
@@ -76,11 +71,7 @@ fn wrap(cipher: &str, key: &[u8], plain: &[u8]) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
         arguments.extend(["-iv", &iv_digits]);
     }
     let data = openssl(&arguments, plain);
-    (
-        data,
-        if mode == "ECB" { Vec::new() } else { iv },
-        Vec::new(),
-    )
+    (data, if mode == "ECB" { Vec::new() } else { iv }, Vec::new())
 }
 
 /// Bytes of a key of a cipher.
@@ -131,10 +122,7 @@ impl Archive {
         std::fs::write(archive.path("vault/binlog.index"), "./binlog.000001\n").unwrap();
         archive.keyring(
             "keyring.json",
-            &[
-                ("other", "AES-128-CBC", 16, 1),
-                ("kek-1", kek_cipher, kek.len(), 5),
-            ],
+            &[("other", "AES-128-CBC", 16, 1), ("kek-1", kek_cipher, kek.len(), 5)],
         );
         archive
     }
@@ -167,11 +155,7 @@ impl Archive {
 
     /// Exit code, output, messages.
     fn run(&self, arguments: &[&str]) -> (i32, Vec<u8>, String) {
-        let output = binlogsec()
-            .current_dir(self.scratch.path())
-            .args(arguments)
-            .output()
-            .unwrap();
+        let output = binlogsec().current_dir(self.scratch.path()).args(arguments).output().unwrap();
         let message = String::from_utf8(output.stderr).unwrap();
         (output.status.code().unwrap(), output.stdout, message)
     }
@@ -242,23 +226,12 @@ fn inspect_says_key_cipher_and_whether_it_fits() {
         (Some("missing.json"), "missing", 3),
     ] {
         let mut arguments = vec!["inspect", LOG];
-        arguments.extend(
-            keyring
-                .into_iter()
-                .flat_map(|keyring| ["--keyring", keyring]),
-        );
+        arguments.extend(keyring.into_iter().flat_map(|keyring| ["--keyring", keyring]));
         let (found, report) = archive.json(&arguments);
         let file = &report["files"][0];
-        assert_eq!(
-            (found, &file["key_status"]),
-            (code, &status.into()),
-            "{keyring:?}"
-        );
+        assert_eq!((found, &file["key_status"]), (code, &status.into()), "{keyring:?}");
         assert_eq!(file["kind"], "binlog-server-encrypted");
-        assert_eq!(
-            (&file["key_id"], &file["cipher"]),
-            (&"kek-1".into(), &"AES-256-CTR".into())
-        );
+        assert_eq!((&file["key_id"], &file["cipher"]), (&"kek-1".into(), &"AES-256-CTR".into()));
         let version = file["server_version"].as_str();
         assert_eq!(version, (status == "present").then_some("9.7.4-2"));
     }
@@ -283,10 +256,7 @@ fn without_the_json_beside_it_a_file_is_unknown() {
         (Some("{}"), "unknown"),
         (Some("no json"), "unknown"),
         (Some(r#"{"encryption": {}}"#), "unknown"),
-        (
-            Some(r#"{"encryption": {"file_key_envelope": {}}}"#),
-            "binlog-server-damaged",
-        ),
+        (Some(r#"{"encryption": {"file_key_envelope": {}}}"#), "binlog-server-damaged"),
     ] {
         match content {
             None => std::fs::remove_file(archive.sidecar()).unwrap(),
@@ -295,11 +265,7 @@ fn without_the_json_beside_it_a_file_is_unknown() {
         let (_, report) = archive.json(&["inspect", LOG, KEYS[0], KEYS[1]]);
         assert_eq!(report["files"][0]["kind"], kind, "{content:?}");
         let (code, _, message) = archive.run(&["decrypt", LOG, "-o", "out", KEYS[0], KEYS[1]]);
-        assert_eq!(
-            (code, archive.path("out").exists()),
-            (4, false),
-            "{message}"
-        );
+        assert_eq!((code, archive.path("out").exists()), (4, false), "{message}");
     }
 }
 
@@ -311,65 +277,18 @@ fn what_is_wrong_in_the_json_is_named() {
     let archive = usual();
     let sound: Value = serde_json::from_slice(&std::fs::read(archive.sidecar()).unwrap()).unwrap();
     for (pointer, value, code, words) in [
-        (
-            "file_key_envelope/data_hex",
-            json!("abc"),
-            4,
-            "file_key_envelope.data_hex is no row",
-        ),
-        (
-            "file_key_envelope/data_hex",
-            json!("abcd"),
-            4,
-            "has 2 bytes, where 16, 24 or 32",
-        ),
-        (
-            "file_key_envelope/kek_id",
-            json!(1),
-            4,
-            "file_key_envelope.kek_id is not there",
-        ),
-        (
-            "file_data_envelope/iv_hex",
-            json!("00"),
-            4,
-            "file_data_envelope.iv_hex has 1 bytes",
-        ),
-        (
-            "file_data_envelope/cipher",
-            json!("CAMELLIA-256-CTR"),
-            2,
-            "another cipher",
-        ),
-        (
-            "file_data_envelope/cipher",
-            json!("AES-128-CTR"),
-            2,
-            "another length",
-        ),
-        (
-            "file_key_envelope/tag_hex",
-            json!("00"),
-            3,
-            "a tag of 1 bytes",
-        ),
-        (
-            "file_key_envelope/tag_hex",
-            json!("00".repeat(16)),
-            3,
-            "the tag says",
-        ),
-        (
-            "file_key_envelope/iv_hex",
-            json!("00".repeat(16)),
-            3,
-            "an IV of 16 bytes",
-        ),
+        ("file_key_envelope/data_hex", json!("abc"), 4, "file_key_envelope.data_hex is no row"),
+        ("file_key_envelope/data_hex", json!("abcd"), 4, "has 2 bytes, where 16, 24 or 32"),
+        ("file_key_envelope/kek_id", json!(1), 4, "file_key_envelope.kek_id is not there"),
+        ("file_data_envelope/iv_hex", json!("00"), 4, "file_data_envelope.iv_hex has 1 bytes"),
+        ("file_data_envelope/cipher", json!("CAMELLIA-256-CTR"), 2, "another cipher"),
+        ("file_data_envelope/cipher", json!("AES-128-CTR"), 2, "another length"),
+        ("file_key_envelope/tag_hex", json!("00"), 3, "a tag of 1 bytes"),
+        ("file_key_envelope/tag_hex", json!("00".repeat(16)), 3, "the tag says"),
+        ("file_key_envelope/iv_hex", json!("00".repeat(16)), 3, "an IV of 16 bytes"),
     ] {
         let mut changed = sound.clone();
-        *changed
-            .pointer_mut(&format!("/encryption/{pointer}"))
-            .unwrap() = value;
+        *changed.pointer_mut(&format!("/encryption/{pointer}")).unwrap() = value;
         std::fs::write(archive.sidecar(), changed.to_string()).unwrap();
         let (found, _, message) = archive.run(&["verify", LOG, KEYS[0], KEYS[1]]);
         assert_eq!(found, code, "{pointer}: {message}");
@@ -384,45 +303,20 @@ fn its_logs_are_verified_listed_sliced_and_salvaged() {
     }
     let archive = usual();
     let (code, report) = archive.json(&["verify", "vault/binlog.index", KEYS[0], KEYS[1]]);
-    assert_eq!(
-        (code, &report["files"][0]["status"]),
-        (0, &"whole".into()),
-        "{report}"
-    );
+    assert_eq!((code, &report["files"][0]["status"]), (0, &"whole".into()), "{report}");
     std::fs::write(archive.path("plain"), &archive.plain).unwrap();
     let (code, listing, _) = archive.run(&["events", LOG, KEYS[0], KEYS[1], "--format", "csv"]);
     let (_, expected, _) = archive.run(&["events", "plain", "--format", "csv"]);
-    let without_path = |text: Vec<u8>| {
-        String::from_utf8(text)
-            .unwrap()
-            .replace("plain,", "vault/binlog.000001,")
-    };
+    let without_path =
+        |text: Vec<u8>| String::from_utf8(text).unwrap().replace("plain,", "vault/binlog.000001,");
     assert!(code == 0 && without_path(listing) == without_path(expected));
     let events = logs::events(&archive.plain);
-    let start = events
-        .iter()
-        .filter(|(.., kind)| *kind == 33)
-        .nth(3)
-        .unwrap()
-        .0
-        .to_string();
-    let slice = [
-        "decrypt",
-        LOG,
-        "-o",
-        "-",
-        "--start-position",
-        &start,
-        KEYS[0],
-        KEYS[1],
-    ];
+    let start = events.iter().filter(|(.., kind)| *kind == 33).nth(3).unwrap().0.to_string();
+    let slice = ["decrypt", LOG, "-o", "-", "--start-position", &start, KEYS[0], KEYS[1]];
     let (code, slice, message) = archive.run(&slice);
     let (_, expected, _) =
         archive.run(&["decrypt", "plain", "-o", "-", "--start-position", &start]);
-    assert!(
-        code == 0 && slice == expected && !slice.is_empty(),
-        "{message}"
-    );
+    assert!(code == 0 && slice == expected && !slice.is_empty(), "{message}");
     // One event is hit, all others are saved; a hole moves file and stream against each other.
     let mut damaged = std::fs::read(archive.log()).unwrap();
     let (offset, length, _) = events[20];
@@ -440,10 +334,7 @@ fn its_logs_are_verified_listed_sliced_and_salvaged() {
 
 fn rules(report: &Value) -> Vec<String> {
     let findings = report["findings"].as_array().unwrap();
-    findings
-        .iter()
-        .map(|finding| finding["id"].as_str().unwrap().to_owned())
-        .collect()
+    findings.iter().map(|finding| finding["id"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -462,11 +353,7 @@ fn check_proves_them_with_a_key_and_takes_plaintext_for_what_it_is() {
         (Some("missing.json"), 1, "unproven", vec!["BLS004"]),
     ] {
         let mut arguments = vec!["check", "vault"];
-        arguments.extend(
-            keyring
-                .into_iter()
-                .flat_map(|keyring| ["--keyring", keyring]),
-        );
+        arguments.extend(keyring.into_iter().flat_map(|keyring| ["--keyring", keyring]));
         let (exit, report) = archive.json(&arguments);
         let rules: Vec<_> = rules(&report)
             .into_iter()
@@ -475,10 +362,7 @@ fn check_proves_them_with_a_key_and_takes_plaintext_for_what_it_is() {
             .collect();
         assert_eq!(
             (status(&report).as_str(), rules),
-            (
-                expected,
-                found.iter().map(|&rule| rule.to_owned()).collect()
-            ),
+            (expected, found.iter().map(|&rule| rule.to_owned()).collect()),
             "{keyring:?}"
         );
         assert!(exit == code || code == 0, "{keyring:?}");
@@ -486,22 +370,12 @@ fn check_proves_them_with_a_key_and_takes_plaintext_for_what_it_is() {
     // Whatever the JSON says: the file is plaintext.
     std::fs::write(archive.log(), &archive.plain).unwrap();
     let (code, report) = archive.json(&["check", "vault", KEYS[0], KEYS[1]]);
-    assert!(
-        code == 1 && rules(&report).contains(&"BLS001".to_owned()),
-        "{report}"
-    );
+    assert!(code == 1 && rules(&report).contains(&"BLS001".to_owned()), "{report}");
     std::fs::write(archive.log(), vec![0; 5000]).unwrap();
     let (code, report) = archive.json(&["check", "vault", KEYS[0], KEYS[1]]);
-    assert!(
-        code == 1 && rules(&report).contains(&"BLS003".to_owned()),
-        "{report}"
-    );
+    assert!(code == 1 && rules(&report).contains(&"BLS003".to_owned()), "{report}");
     // A keyring in the tree is one, as any other.
-    std::fs::copy(
-        archive.path("keyring.json"),
-        archive.path("vault/keyring.json"),
-    )
-    .unwrap();
+    std::fs::copy(archive.path("keyring.json"), archive.path("vault/keyring.json")).unwrap();
     let (_, report) = archive.json(&["check", "vault"]);
     assert!(rules(&report).contains(&"BLS011".to_owned()), "{report}");
 }
@@ -513,18 +387,11 @@ fn assert_wraps(envelope: &Value, cipher: &str, key: &[u8], file_key: &[u8]) {
     if cipher.ends_with("GCM") {
         let nonce = unhex(&digits("iv_hex"));
         let (data, tag) = gcm(key, &nonce, file_key);
-        assert_eq!(
-            (hex(&data), hex(&tag)),
-            (digits("data_hex"), digits("tag_hex"))
-        );
+        assert_eq!((hex(&data), hex(&tag)), (digits("data_hex"), digits("tag_hex")));
     } else {
         let (key, iv) = (hex(key), digits("iv_hex"));
         let mut arguments = vec!["enc", "-d", &option, "-nopad", "-K", &key];
-        arguments.extend(if iv.is_empty() {
-            vec![]
-        } else {
-            vec!["-iv", &iv]
-        });
+        arguments.extend(if iv.is_empty() { vec![] } else { vec!["-iv", &iv] });
         assert_eq!(openssl(&arguments, &unhex(&digits("data_hex"))), file_key);
         assert!(envelope.get("tag_hex").is_none());
     }
@@ -535,49 +402,25 @@ fn rekey_rewraps_the_file_key_and_keeps_all_else() {
     if !is_here() {
         return;
     }
-    for (new_cipher, length) in [
-        ("AES-128-CBC", 16),
-        ("AES-192-ECB", 24),
-        ("AES-256-CTR", 32),
-        ("AES-256-GCM", 32),
-    ] {
+    for (new_cipher, length) in
+        [("AES-128-CBC", 16), ("AES-192-ECB", 24), ("AES-256-CTR", 32), ("AES-256-GCM", 32)]
+    {
         let archive = usual();
         archive.keyring("new.json", &[("kek-2", new_cipher, length, 77)]);
         let before = std::fs::read(archive.sidecar()).unwrap();
         let log = std::fs::read(archive.log()).unwrap();
         std::fs::set_permissions(archive.sidecar(), std::fs::Permissions::from_mode(0o640))
             .unwrap();
-        let rekey = [
-            "rekey",
-            "vault/binlog.index",
-            KEYS[0],
-            KEYS[1],
-            "--new-keyring",
-            "new.json",
-        ];
+        let rekey = ["rekey", "vault/binlog.index", KEYS[0], KEYS[1], "--new-keyring", "new.json"];
         let (code, report) = archive.json(&[&rekey[..], &["--dry-run"]].concat());
-        assert_eq!(
-            (code, &report["files"][0]["status"]),
-            (0, &"would-rekey".into()),
-            "{report}"
-        );
+        assert_eq!((code, &report["files"][0]["status"]), (0, &"would-rekey".into()), "{report}");
         assert!(std::fs::read(archive.sidecar()).unwrap() == before);
         let (code, report) = archive.json(&rekey);
         let file = &report["files"][0];
         assert_eq!((code, &file["status"]), (0, &"rekeyed".into()), "{report}");
-        assert_eq!(
-            (&file["old_key_id"], &file["new_key_id"]),
-            (&"kek-1".into(), &"kek-2".into())
-        );
-        let mode = std::fs::metadata(archive.sidecar())
-            .unwrap()
-            .permissions()
-            .mode()
-            & 0o777;
-        assert_eq!(
-            (mode, std::fs::read(archive.log()).unwrap() == log),
-            (0o640, true)
-        );
+        assert_eq!((&file["old_key_id"], &file["new_key_id"]), (&"kek-1".into(), &"kek-2".into()));
+        let mode = std::fs::metadata(archive.sidecar()).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode, std::fs::read(archive.log()).unwrap() == log), (0o640, true));
         let after: Value =
             serde_json::from_slice(&std::fs::read(archive.sidecar()).unwrap()).unwrap();
         let envelope = &after["encryption"]["file_key_envelope"];
@@ -588,27 +431,16 @@ fn rekey_rewraps_the_file_key_and_keeps_all_else() {
         let (code, plain, message) =
             archive.run(&["decrypt", LOG, "-o", "-", "--keyring", "new.json"]);
         assert!(code == 0 && plain == archive.plain, "{message}");
-        assert_eq!(
-            archive
-                .run(&["decrypt", LOG, "-o", "-", KEYS[0], KEYS[1]])
-                .0,
-            3
-        );
+        assert_eq!(archive.run(&["decrypt", LOG, "-o", "-", KEYS[0], KEYS[1]]).0, 3);
         let again = ["rekey", LOG, "--keyring", "new.json"];
         let (code, report) = archive.json(&again);
-        assert_eq!(
-            (code, &report["files"][0]["status"]),
-            (0, &"unchanged".into()),
-            "{report}"
-        );
+        assert_eq!((code, &report["files"][0]["status"]), (0, &"unchanged".into()), "{report}");
     }
 }
 
 fn unhex(digits: &str) -> Vec<u8> {
     let pairs = (0..digits.len()).step_by(2);
-    pairs
-        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
-        .collect()
+    pairs.map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
 }
 
 #[test]
@@ -619,10 +451,7 @@ fn a_rekey_that_cannot_be_leaves_the_json_as_it_is() {
     let archive = Archive::new("AES-256-GCM", "AES-192-CTR", &bytes(17, 16));
     archive.keyring("blocks.json", &[("kek-2", "AES-256-CBC", 32, 77)]);
     archive.keyring("aria.json", &[("kek-2", "ARIA-256-GCM", 32, 77)]);
-    archive.keyring(
-        "two.json",
-        &[("a", "AES-256-GCM", 32, 1), ("b", "AES-256-GCM", 32, 2)],
-    );
+    archive.keyring("two.json", &[("a", "AES-256-GCM", 32, 1), ("b", "AES-256-GCM", 32, 2)]);
     archive.keyring("wrong.json", &[("kek-1", "AES-256-GCM", 32, 6)]);
     let before = std::fs::read(archive.sidecar()).unwrap();
     for (old, new, code, words) in [
@@ -631,11 +460,7 @@ fn a_rekey_that_cannot_be_leaves_the_json_as_it_is() {
         ("keyring.json", "two.json", 3, "--key-id"),
         ("wrong.json", "keyring.json", 3, "does not open this log"),
     ] {
-        let id = if new == "keyring.json" {
-            &["--key-id", "other"][..]
-        } else {
-            &[]
-        };
+        let id = if new == "keyring.json" { &["--key-id", "other"][..] } else { &[] };
         let rekey = ["rekey", LOG, "--keyring", old, "--new-keyring", new];
         let (found, output, message) = archive.run(&[&rekey[..], id].concat());
         let said = message + &String::from_utf8(output).unwrap();
@@ -645,14 +470,7 @@ fn a_rekey_that_cannot_be_leaves_the_json_as_it_is() {
     }
     // A MySQL server's log is none of that archive's, nor is a plaintext log.
     std::fs::write(archive.path("binlog.000009"), &archive.plain).unwrap();
-    let rekey = [
-        "rekey",
-        "binlog.000009",
-        KEYS[0],
-        KEYS[1],
-        "--key-id",
-        "other",
-    ];
+    let rekey = ["rekey", "binlog.000009", KEYS[0], KEYS[1], "--key-id", "other"];
     let (code, _, message) = archive.run(&rekey);
     assert_eq!(code, 2, "{message}");
 }
@@ -670,18 +488,12 @@ fn a_keyring_that_the_server_would_refuse_is_refused_without_a_word_of_its_keys(
         |version: &str, keys: &str| format!(r#"{{"version": {version}, "keys": [{keys}]}}"#);
     for (text, words) in [
         (document("2", &sound), "version 2 is not known"),
-        (
-            document("1", &format!("{sound},{sound}")),
-            "two keys have the id k",
-        ),
+        (document("1", &format!("{sound},{sound}")), "two keys have the id k"),
         (
             document("1", &key("k", "AES-128-GCM", &digits)),
             "has 32 bytes, where AES-128-GCM takes 16",
         ),
-        (
-            document("1", &key("k", "AES-256-GCM", &digits[1..])),
-            "line 1, column",
-        ),
+        (document("1", &key("k", "AES-256-GCM", &digits[1..])), "line 1, column"),
         (
             document(
                 "1",
@@ -689,10 +501,7 @@ fn a_keyring_that_the_server_would_refuse_is_refused_without_a_word_of_its_keys(
             ),
             "line 1, column",
         ),
-        (
-            document("1", r#"{"id": "k", "cipher": "AES-256-GCM"}"#),
-            "line 1, column",
-        ),
+        (document("1", r#"{"id": "k", "cipher": "AES-256-GCM"}"#), "line 1, column"),
         (document("\"1\"", &sound), "line 1, column"),
     ] {
         std::fs::write(&path, &text).unwrap();
@@ -707,16 +516,9 @@ fn a_keyring_that_the_server_would_refuse_is_refused_without_a_word_of_its_keys(
     std::fs::write(&path, document("1", &sound)).unwrap();
     let output = binlogsec().arg("keyring").arg(&path).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        output.status.success() && text.contains("Percona Binlog Server"),
-        "{text}"
-    );
+    assert!(output.status.success() && text.contains("Percona Binlog Server"), "{text}");
     assert!(!text.contains(&digits[1..9]), "{text}");
-    let add = binlogsec()
-        .args(["keyring", "add-key"])
-        .arg(&path)
-        .output()
-        .unwrap();
+    let add = binlogsec().args(["keyring", "add-key"]).arg(&path).output().unwrap();
     let message = String::from_utf8(add.stderr).unwrap();
     assert!(message.contains("Percona Binlog Server"), "{message}");
 }

@@ -35,14 +35,8 @@ fn files(directory: &Path, found: &mut Vec<PathBuf>) {
 fn keyrings() -> Vec<(&'static str, Keyring)> {
     let of = |path| Keyring::open(path).unwrap();
     let mut foreign = Keyring::new();
-    foreign
-        .add_mariadb_keys(fixture("mariadb-10.11/cbc128-crc32-row/keys.txt"))
-        .unwrap();
-    vec![
-        ("no keys", Keyring::new()),
-        ("keys", of(mixed_keyring())),
-        ("other keys", foreign),
-    ]
+    foreign.add_mariadb_keys(fixture("mariadb-10.11/cbc128-crc32-row/keys.txt")).unwrap();
+    vec![("no keys", Keyring::new()), ("keys", of(mixed_keyring())), ("other keys", foreign)]
 }
 
 /// Everything that is said of a file by its beginning.
@@ -67,12 +61,7 @@ fn what_is_enough_tells_all() {
             for length in [0, 3, 4, 100, 512, 520, 700, FIRST, 2000, PROBE_LENGTH] {
                 let part = &start[..start.len().min(length)];
                 if is_enough(part, size) {
-                    assert_eq!(
-                        told(part, &keys),
-                        expected,
-                        "{name}, {length}: {}",
-                        path.display()
-                    );
+                    assert_eq!(told(part, &keys), expected, "{name}, {length}: {}", path.display());
                 } else {
                     assert!(length < PROBE_LENGTH, "{name}, {}", path.display());
                 }

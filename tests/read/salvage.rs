@@ -1,10 +1,5 @@
 //! `salvage` keeps what is whole, whatever happened to the rest, and invents nothing.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use crate::common;
 
@@ -32,24 +27,14 @@ fn salvage_bytes(
     let (source, target) = (scratch.path().join("log"), scratch.path().join("saved"));
     std::fs::write(&source, bytes).unwrap();
     let source = FileSource::open(&source).unwrap();
-    let salvaged = salvage(
-        &source,
-        &target,
-        SinkOptions::default(),
-        keys,
-        options,
-        &NoProgress,
-    )?;
+    let salvaged = salvage(&source, &target, SinkOptions::default(), keys, options, &NoProgress)?;
     let saved = std::fs::read(&target).unwrap();
     assert_eq!(saved.len() as u64, salvaged.written);
     Ok((salvaged, saved))
 }
 
 fn options(max_shift: u64) -> SalvageOptions {
-    SalvageOptions {
-        max_shift,
-        ..SalvageOptions::default()
-    }
+    SalvageOptions { max_shift, ..SalvageOptions::default() }
 }
 
 fn keys() -> Keyring {
@@ -74,10 +59,7 @@ fn lost(saved: &[u8], original: &[u8]) -> usize {
     let (saved, original) = (event_set(saved), event_set(original));
     let mut rest = original.iter();
     for event in &saved {
-        assert!(
-            rest.any(|other| other == event),
-            "an event that was not in the log"
-        );
+        assert!(rest.any(|other| other == event), "an event that was not in the log");
     }
     original.len() - saved.len()
 }
@@ -120,10 +102,7 @@ fn a_flipped_bit_costs_the_event_it_is_in() {
         assert_eq!(lost(&saved, &original), 1, "event {index}");
         assert_eq!(salvaged.gaps.len(), 1);
         let gap = &salvaged.gaps[0];
-        assert_eq!(
-            (gap.file_offset, gap.length),
-            (512 + offset as u64, length as u64)
-        );
+        assert_eq!((gap.file_offset, gap.length), (512 + offset as u64, length as u64));
         assert_eq!(gap.shift, 0);
     }
 }
@@ -141,27 +120,13 @@ fn bytes_missing_or_put_in_move_the_stream_and_are_measured() {
         let expected = logs::events(&original).iter().filter(hit).count();
         assert_eq!(lost(&saved, &original), expected, "{count} missing at {at}");
         let shift = i64::try_from(count).unwrap();
-        assert_eq!(
-            salvaged
-                .gaps
-                .iter()
-                .map(|gap| gap.shift)
-                .collect::<Vec<_>>(),
-            [shift]
-        );
+        assert_eq!(salvaged.gaps.iter().map(|gap| gap.shift).collect::<Vec<_>>(), [shift]);
 
         let junk = vec![0x5A; count];
         let grown = [&bytes[..at], &junk, &bytes[at..]].concat();
         let (salvaged, saved) = salvage_bytes(&grown, &keys, &options(2048)).unwrap();
         assert!(lost(&saved, &original) <= 1, "{count} put in at {at}");
-        assert_eq!(
-            salvaged
-                .gaps
-                .iter()
-                .map(|gap| gap.shift)
-                .collect::<Vec<_>>(),
-            [-shift]
-        );
+        assert_eq!(salvaged.gaps.iter().map(|gap| gap.shift).collect::<Vec<_>>(), [-shift]);
     }
 }
 
@@ -174,11 +139,7 @@ fn blocks_that_are_gone_or_zero_cost_what_was_in_them() {
         zeroed[start..start + 4096].fill(0);
         let (salvaged, saved) = salvage_bytes(&zeroed, &keys, &options(64)).unwrap();
         assert!(lost(&saved, &original) > 0);
-        assert!(
-            salvaged.lost < 30_000 && salvaged.gaps.len() == 1,
-            "{:?}",
-            salvaged.gaps
-        );
+        assert!(salvaged.lost < 30_000 && salvaged.gaps.len() == 1, "{:?}", salvaged.gaps);
         // Blocks are looked for further away than bytes.
         let cut = [&bytes[..start], &bytes[start + 4096..]].concat();
         let (salvaged, _) = salvage_bytes(&cut, &keys, &options(512)).unwrap();
@@ -201,14 +162,8 @@ fn a_lost_header_is_replaced_by_a_copy_or_by_the_password() {
     let removed = bytes[512..].to_vec();
     for damaged in [&overwritten, &removed] {
         assert!(salvage_bytes(damaged, &keys, &options(16)).is_err());
-        let with_header = SalvageOptions {
-            header: Some(header.clone()),
-            ..options(16)
-        };
-        let with_password = SalvageOptions {
-            password: Some(unwrap()),
-            ..options(16)
-        };
+        let with_header = SalvageOptions { header: Some(header.clone()), ..options(16) };
+        let with_password = SalvageOptions { password: Some(unwrap()), ..options(16) };
         let none = Keyring::new();
         for (options, keys) in [(with_header, &keys), (with_password, &none)] {
             let (salvaged, saved) = salvage_bytes(damaged, keys, &options).unwrap();
@@ -226,10 +181,8 @@ fn a_lost_format_description_is_taken_from_another_log_when_one_is_named() {
     let message = binlogsec_core::log::error::describe(&error);
     assert!(message.contains("--description-from"), "{message}");
     let other = plaintext(&mixed().join("binlog.000004"), &mixed_keyring());
-    let with_other = SalvageOptions {
-        description: Some(other[4..4 + 123].to_vec()),
-        ..options(16)
-    };
+    let with_other =
+        SalvageOptions { description: Some(other[4..4 + 123].to_vec()), ..options(16) };
     let (salvaged, saved) = salvage_bytes(&bytes, &keys, &with_other).unwrap();
     assert!(salvaged.description_borrowed && !salvaged.is_whole());
     assert!(saved.starts_with(&other[..127]) && original.ends_with(&saved[127..]));
@@ -288,10 +241,8 @@ fn a_format_description_is_kept_and_counted_wherever_it_stands() {
     assert_eq!(descriptions(&logs::events(&saved)), 2);
     assert_eq!(lost(&saved, &bytes), 0);
     let (_, length, _) = events[0];
-    let with_another = SalvageOptions {
-        description: Some(whole[4..4 + length].to_vec()),
-        ..options(16)
-    };
+    let with_another =
+        SalvageOptions { description: Some(whole[4..4 + length].to_vec()), ..options(16) };
     let (salvaged, saved) = salvage_bytes(&bytes, &none, &with_another).unwrap();
     assert!(salvaged.description_borrowed && !salvaged.description_damaged);
     assert!(saved == whole);
@@ -305,10 +256,7 @@ fn whole_transactions_leave_nothing_behind_that_mysqlbinlog_stumbles_over() {
     let all = logs::events(&original);
     let table_map = all.iter().rev().find(|(.., kind)| *kind == 19).unwrap();
     bytes[512 + table_map.0 + 30] ^= 1;
-    let whole = SalvageOptions {
-        whole_transactions: true,
-        ..options(16)
-    };
+    let whole = SalvageOptions { whole_transactions: true, ..options(16) };
     let (salvaged, saved) = salvage_bytes(&bytes, &keys, &whole).unwrap();
     assert_eq!(salvaged.incomplete.len(), 1);
     assert!(salvaged.written_events < salvaged.events);
@@ -340,16 +288,10 @@ fn the_command_reports_and_its_exit_codes_tell() {
     let mut bytes = encrypted();
     let (code, report) = run(&bytes, "whole");
     let report = report.unwrap();
-    assert_eq!(
-        (code, &report["schema"]),
-        (0, &"binlogsec.salvage/1".into())
-    );
+    assert_eq!((code, &report["schema"]), (0, &"binlogsec.salvage/1".into()));
     bytes[50_000] ^= 1;
     let (code, report) = run(&bytes, "part");
-    assert_eq!(
-        (code, report.unwrap()["gaps"].as_array().unwrap().len()),
-        (1, 1)
-    );
+    assert_eq!((code, report.unwrap()["gaps"].as_array().unwrap().len()), (1, 1));
     assert_eq!(run(&[7; 5000], "nothing").0, 4);
     assert!(!scratch.path().join("nothing").exists());
 }
@@ -417,11 +359,7 @@ fn what_was_saved_is_not_in_use() {
     ] {
         let path = fixture(path);
         let mariadb = path.with_file_name("../keys.txt");
-        let keyring = if mariadb.exists() {
-            mariadb
-        } else {
-            mixed_keyring()
-        };
+        let keyring = if mariadb.exists() { mariadb } else { mixed_keyring() };
         let mut plain = plaintext(&path, &keyring);
         let keys = Keyring::open(&keyring).unwrap();
         plain[21] |= 1;

@@ -51,10 +51,8 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let mixed = (self.0 ^ (self.0 >> 33)).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
         mixed ^ (mixed >> 33)
     }
@@ -173,23 +171,10 @@ fn is_summed(event: &[u8]) -> bool {
 /// What was done to a log: bytes were changed, or cut out, or put in.
 #[derive(Debug, Clone)]
 enum Damage {
-    Bit {
-        at: usize,
-        bit: usize,
-    },
-    Overwritten {
-        at: usize,
-        length: usize,
-        fill: Option<u8>,
-    },
-    Missing {
-        at: usize,
-        length: usize,
-    },
-    Inserted {
-        at: usize,
-        length: usize,
-    },
+    Bit { at: usize, bit: usize },
+    Overwritten { at: usize, length: usize, fill: Option<u8> },
+    Missing { at: usize, length: usize },
+    Inserted { at: usize, length: usize },
 }
 
 impl Damage {
@@ -200,10 +185,7 @@ impl Damage {
         let at = start + random.below(length);
         let left = log.stored.len() - at;
         match random.below(5) {
-            0 | 1 => Self::Bit {
-                at,
-                bit: random.below(8),
-            },
+            0 | 1 => Self::Bit { at, bit: random.below(8) },
             2 => Self::Overwritten {
                 at: start,
                 length,
@@ -214,18 +196,11 @@ impl Damage {
                 length: (1 + random.below(8192)).min(left),
                 fill: [None, Some(0)][random.below(2)],
             },
-            3 => Self::Missing {
-                at,
-                length: (1 + random.below(4096)).min(left),
-            },
-            _ if random.below(2) == 0 => Self::Missing {
-                at,
-                length: [1, 2, 16, 512, 4096][random.below(5)].min(left),
-            },
-            _ => Self::Inserted {
-                at,
-                length: 1 + random.below(4096),
-            },
+            3 => Self::Missing { at, length: (1 + random.below(4096)).min(left) },
+            _ if random.below(2) == 0 => {
+                Self::Missing { at, length: [1, 2, 16, 512, 4096][random.below(5)].min(left) }
+            }
+            _ => Self::Inserted { at, length: 1 + random.below(4096) },
         }
     }
 
@@ -315,9 +290,7 @@ fn in_structure(log: &Log, saved: &[u8], survivors: &[usize]) -> Result<(), Stri
     }
     others += rest.count();
     if others > 3 || missing.len() > 1 {
-        return Err(format!(
-            "{others} other events, the events at {missing:?} are missing"
-        ));
+        return Err(format!("{others} other events, the events at {missing:?} are missing"));
     }
     Ok(())
 }
@@ -339,10 +312,7 @@ fn judge(
     let (path, target) = (scratch.join("log"), scratch.join("saved"));
     std::fs::write(&path, stored).unwrap();
     let source = FileSource::open(&path).unwrap();
-    let sink = SinkOptions {
-        force: true,
-        ..SinkOptions::default()
-    };
+    let sink = SinkOptions { force: true, ..SinkOptions::default() };
     let is_head_hit = !survivors.contains(&0);
     let options = SalvageOptions {
         max_shift: 8192,
@@ -387,8 +357,7 @@ fn is_fatal(log: &Log, damage: &Damage) -> bool {
     let (from, to) = damage.hit();
     let hits = |start: usize, end: usize| from < end && to.max(from + 1) > start;
     let is_bit = matches!(damage, Damage::Bit { .. });
-    log.nonce
-        .is_some_and(|start| hits(start, start + 40) && !is_bit)
+    log.nonce.is_some_and(|start| hits(start, start + 40) && !is_bit)
 }
 
 /// Runs the damages on all logs that are wanted, in turn, and shows the first that cost too much.
@@ -426,11 +395,7 @@ fn is_mariadb_encrypted(log: &Log) -> bool {
 
 #[test]
 fn of_encrypted_logs_of_mysql_all_that_is_whole_is_kept() {
-    run(
-        DAMAGES / 4,
-        |log| log.has_checksums && log.is_encrypted && log.nonce.is_none(),
-        1,
-    );
+    run(DAMAGES / 4, |log| log.has_checksums && log.is_encrypted && log.nonce.is_none(), 1);
 }
 
 #[test]
@@ -440,11 +405,7 @@ fn of_plaintext_logs_all_that_is_whole_is_kept() {
 
 #[test]
 fn of_encrypted_logs_of_mariadb_all_that_is_whole_is_kept() {
-    run(
-        DAMAGES / 4,
-        |log| log.has_checksums && is_mariadb_encrypted(log),
-        3,
-    );
+    run(DAMAGES / 4, |log| log.has_checksums && is_mariadb_encrypted(log), 3);
 }
 
 #[test]
@@ -466,10 +427,7 @@ fn damages_close_to_each_other_cost_what_they_hit() {
     for _ in 0..DAMAGES / 8 {
         let log = &logs[random.below(logs.len())];
         // Behind the beginning, so that there is something to read the log by.
-        let start = log.body
-            + log
-                .nonce
-                .map_or(log.events[0].0 + log.events[0].1, |at| at + 40);
+        let start = log.body + log.nonce.map_or(log.events[0].0 + log.events[0].1, |at| at + 40);
         if start + 64 > log.stored.len() {
             continue;
         }

@@ -47,17 +47,11 @@ fn salvaged(bytes: &[u8], keys: &Keyring, options: &SalvageOptions) -> (Salvaged
 }
 
 fn every_event() -> SalvageOptions {
-    SalvageOptions {
-        max_shift: 4096,
-        ..SalvageOptions::default()
-    }
+    SalvageOptions { max_shift: 4096, ..SalvageOptions::default() }
 }
 
 fn whole() -> SalvageOptions {
-    SalvageOptions {
-        whole_transactions: true,
-        ..every_event()
-    }
+    SalvageOptions { whole_transactions: true, ..every_event() }
 }
 
 fn plain(name: &str) -> Vec<u8> {
@@ -112,10 +106,7 @@ fn whole_but_one(plain: &[u8], units: &[Vec<(usize, usize, u8)>], name: &str) ->
     let none = Keyring::new();
     let (undamaged, saved) = salvaged(plain, &none, &whole());
     if saved[22..] != plain[22..] {
-        println!(
-            "{name}: ends in a transaction, {} left out",
-            undamaged.incomplete_count
-        );
+        println!("{name}: ends in a transaction, {} left out", undamaged.incomplete_count);
         return 0;
     }
     let mut hits = 0;
@@ -128,11 +119,7 @@ fn whole_but_one(plain: &[u8], units: &[Vec<(usize, usize, u8)>], name: &str) ->
         damaged[offset + 19 + (length - 19) / 2] ^= 4;
         let (found, saved) = salvaged(&damaged, &none, &whole());
         let mut expected = plain[..4].to_vec();
-        for unit in units
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != index)
-        {
+        for unit in units.iter().enumerate().filter(|(other, _)| *other != index) {
             for &(offset, length, _) in unit.1 {
                 expected.extend(&plain[offset..offset + length]);
             }
@@ -149,15 +136,8 @@ fn whole_but_one(plain: &[u8], units: &[Vec<(usize, usize, u8)>], name: &str) ->
         assert!(is_told, "{name}: {kind} at {offset}, {found:?}");
         // And without the option every event that is whole is kept, and the same is told.
         let (found, saved) = salvaged(&damaged, &none, &every_event());
-        assert_eq!(
-            saved.len(),
-            plain.len() - length,
-            "{name}: {kind} at {offset}"
-        );
-        assert!(
-            unit.len() == 1 || found.incomplete_count == 1,
-            "{name}: {kind} at {offset}"
-        );
+        assert_eq!(saved.len(), plain.len() - length, "{name}: {kind} at {offset}");
+        assert!(unit.len() == 1 || found.incomplete_count == 1, "{name}: {kind} at {offset}");
         hits += 1;
     }
     hits
@@ -177,9 +157,7 @@ fn a_transaction_that_has_lost_any_event_is_left_out_as_a_whole() {
                 if !is_binlog || !small || name.contains("relay") {
                     continue;
                 }
-                let in_clear = directory
-                    .join("plain")
-                    .join(Path::new(name).file_name().unwrap());
+                let in_clear = directory.join("plain").join(Path::new(name).file_name().unwrap());
                 let bytes = if family == "mysql-9.7" {
                     plaintext(&path, &directory.join("component_keyring_file"))
                 } else if in_clear.is_file() {
@@ -457,10 +435,7 @@ fn one_wrong_bit_in_a_format_description_is_put_right_where_it_cannot_be_read_ot
         for bytes in [damaged.clone(), encrypted(&damaged)] {
             let keys = Keyring::open(mixed_keyring()).unwrap();
             let (found, saved) = salvaged(&bytes, &keys, &every_event());
-            assert!(
-                found.description_mended && saved == clean,
-                "byte {byte}: {found:?}"
-            );
+            assert!(found.description_mended && saved == clean, "byte {byte}: {found:?}");
             assert_eq!(found.gaps.len(), 1);
         }
     }
@@ -470,16 +445,11 @@ fn one_wrong_bit_in_a_format_description_is_put_right_where_it_cannot_be_read_ot
 fn a_cut_tail_noise_and_forged_headers_cost_no_more_than_a_pass() {
     let keys = Keyring::open(mixed_keyring()).unwrap();
     let original = plain("binlog.000003");
-    let far = SalvageOptions {
-        max_shift: 65_536,
-        ..SalvageOptions::default()
-    };
+    let far = SalvageOptions { max_shift: 65_536, ..SalvageOptions::default() };
     let mut noise = Vec::new();
     let mut state = 7_u64;
     while noise.len() < 1 << 20 {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         noise.extend((state >> 24).to_le_bytes());
     }
     // Headers of events that end where they say, each of which reaches far.
@@ -526,9 +496,8 @@ fn bytes_missing_in_a_large_event_cost_that_event() {
         }
         logs::append(&mut log, &original[offset..offset + length]);
         if index == 40 {
-            let mut event: Vec<u8> = (0..3_000_000_u32)
-                .map(|n| (n.wrapping_mul(n) >> 7) as u8)
-                .collect();
+            let mut event: Vec<u8> =
+                (0..3_000_000_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
             event[..19].copy_from_slice(&original[offset..offset + 19]);
             event[4] = ROWS_QUERY;
             event[9..13].copy_from_slice(&3_000_000_u32.to_le_bytes());
@@ -549,12 +518,7 @@ fn bytes_missing_in_a_large_event_cost_that_event() {
             stored.splice(at..at, junk);
         }
         let (found, saved) = salvaged(&stored, &keys, &every_event());
-        assert!(
-            saved == expected,
-            "{shift}: {} {}",
-            saved.len(),
-            expected.len()
-        );
+        assert!(saved == expected, "{shift}: {} {}", saved.len(), expected.len());
         assert_eq!(found.gaps.len(), 1, "{shift}");
         assert_eq!(found.gaps[0].shift, shift);
     }
@@ -589,10 +553,7 @@ fn logs_that_were_lost_once_are_kept() {
     let keys = keyring(&recovery.join("shift-in-large-event/component_keyring_file"));
     let bytes = unpacked(&recovery.join("shift-in-large-event/binlog.missing512.gz"));
     let (found, saved) = salvaged(&bytes, &keys, &every_event());
-    let commits = logs::events(&saved)
-        .iter()
-        .filter(|event| event.2 == XID)
-        .count();
+    let commits = logs::events(&saved).iter().filter(|event| event.2 == XID).count();
     assert_eq!((found.gaps.len(), found.gaps[0].shift), (1, 512));
     assert!(commits >= 1000, "{commits}");
 
@@ -619,15 +580,8 @@ fn logs_that_were_lost_once_are_kept() {
     let folder = cases.join("bugreports/03-salvage-lost-gtid-event");
     let bytes = std::fs::read(folder.join("lostgtid.000011")).unwrap();
     let (found, saved) = salvaged(&bytes, &keyring(&folder.join("kr")), &whole());
-    assert!(
-        found.incomplete.len() == 1 && found.incomplete[0].ends_with(":62"),
-        "{found:?}"
-    );
-    assert!(
-        units(&saved)
-            .iter()
-            .all(|unit| unit.len() == 1 || GTIDS.contains(&unit[0].2))
-    );
+    assert!(found.incomplete.len() == 1 && found.incomplete[0].ends_with(":62"), "{found:?}");
+    assert!(units(&saved).iter().all(|unit| unit.len() == 1 || GTIDS.contains(&unit[0].2)));
 
     let files = cases.join("realfiles");
     for (name, events) in [

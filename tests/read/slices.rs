@@ -1,10 +1,5 @@
 //! Slices are valid logs of whole transactions, and what `mysqlbinlog` reads of the same range.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use crate::common;
 
@@ -103,16 +98,8 @@ fn mysqlbinlog_reads_a_slice_as_it_reads_the_range() {
     let cases: [(&Path, &Path, Vec<&str>); 5] = [
         (&path, &keyring, vec!["--include-gtids", &gtids]),
         (&path, &keyring, vec!["--exclude-gtids", &gtids]),
-        (
-            &path,
-            &keyring,
-            vec!["--start-position", "797", "--stop-position", "2981"],
-        ),
-        (
-            &other,
-            &other_keyring,
-            vec!["--start-position", &from, "--stop-position", &to],
-        ),
+        (&path, &keyring, vec!["--start-position", "797", "--stop-position", "2981"]),
+        (&other, &other_keyring, vec!["--start-position", &from, "--stop-position", &to]),
         (&other, &other_keyring, vec!["--stop-position", &to]),
     ];
     for (path, keyring, arguments) in cases {
@@ -142,11 +129,7 @@ fn a_slice_is_a_log_to_verify() {
     let (path, keyring) = tagged();
     let scratch = tempfile::tempdir().unwrap();
     let target = scratch.path().join("slice");
-    std::fs::write(
-        &target,
-        slice(&path, &keyring, &["--start-position", "797"]),
-    )
-    .unwrap();
+    std::fs::write(&target, slice(&path, &keyring, &["--start-position", "797"])).unwrap();
     let output = Command::cargo_bin("binlogsec")
         .unwrap()
         .args(["verify", "--format", "json"])
@@ -201,20 +184,8 @@ fn a_slice_starts_at_an_event() {
         (events[2].0 + 1, false),
     ] {
         let mut command = Command::cargo_bin("binlogsec").unwrap();
-        command.args([
-            "decrypt",
-            "-o",
-            "-",
-            "-q",
-            "--start-position",
-            &start.to_string(),
-        ]);
-        let output = command
-            .arg(&path)
-            .arg("--keyring")
-            .arg(&keyring)
-            .output()
-            .unwrap();
+        command.args(["decrypt", "-o", "-", "-q", "--start-position", &start.to_string()]);
+        let output = command.arg(&path).arg("--keyring").arg(&keyring).output().unwrap();
         let message = String::from_utf8(output.stderr).unwrap();
         let expected = if is_event { 0 } else { 2 };
         assert_eq!(output.status.code(), Some(expected), "{start}: {message}");
@@ -241,9 +212,7 @@ fn sliced(log: &[u8], arguments: &[&str]) -> Vec<u8> {
 }
 
 fn utc(seconds: u32) -> String {
-    jiff::Timestamp::from_second(i64::from(seconds))
-        .unwrap()
-        .to_string()
+    jiff::Timestamp::from_second(i64::from(seconds)).unwrap().to_string()
 }
 
 #[test]
@@ -253,20 +222,12 @@ fn the_clock_of_the_log_neither_starts_nor_ends_a_slice() {
     let plain = plaintext(&path, &keyring);
     let begun = 1_800_000_000;
     let is_of_the_log = |kind| {
-        [
-            event_type::FORMAT_DESCRIPTION,
-            event_type::PREVIOUS_GTIDS,
-            event_type::ROTATE,
-        ]
-        .contains(&kind)
+        [event_type::FORMAT_DESCRIPTION, event_type::PREVIOUS_GTIDS, event_type::ROTATE]
+            .contains(&kind)
     };
     let log = with_times(&plain, |offset, kind| {
         let committed = begun - 86_400 + u32::try_from(offset).unwrap();
-        if is_of_the_log(kind) {
-            begun
-        } else {
-            committed
-        }
+        if is_of_the_log(kind) { begun } else { committed }
     });
     let day = utc(begun - 3600);
     assert!(sliced(&log, &["--stop-datetime", &day]) == log);
@@ -287,9 +248,7 @@ fn the_clock_of_the_log_neither_starts_nor_ends_a_slice() {
 
 fn transactions_begun(log: &[u8]) -> usize {
     let events = logs::events(log);
-    let begins = events
-        .iter()
-        .filter(|(.., kind)| event_type::begins_transaction(*kind));
+    let begins = events.iter().filter(|(.., kind)| event_type::begins_transaction(*kind));
     begins.count()
 }
 
@@ -299,10 +258,7 @@ fn a_long_transaction_is_in_a_slice_by_its_first_event() {
     let (path, keyring) = tagged();
     let plain = plaintext(&path, &keyring);
     let all = transactions(&plain);
-    let of = |offset: usize| {
-        all.iter()
-            .position(|(start, end)| (*start..*end).contains(&offset))
-    };
+    let of = |offset: usize| all.iter().position(|(start, end)| (*start..*end).contains(&offset));
     let committed = |number: usize| 1_700_000_000 + 1000 * u32::try_from(number).unwrap();
     let log = with_times(&plain, |offset, kind| match of(offset) {
         Some(number) if event_type::begins_transaction(kind) => committed(number),
@@ -325,29 +281,16 @@ fn a_relay_log_is_cut_at_the_time_of_its_sources_transactions() {
         println!("skipped: the case is not at hand");
         return;
     }
-    let (path, keyring) = (
-        case.join("relay.000003"),
-        case.join("component_keyring_file"),
-    );
+    let (path, keyring) = (case.join("relay.000003"), case.join("component_keyring_file"));
     let stop = slice(&path, &keyring, &["--stop-datetime", "2026-11-27 01:02:07"]);
-    let start = slice(
-        &path,
-        &keyring,
-        &["--start-datetime", "2026-11-27 01:02:07"],
-    );
-    assert_eq!(
-        (transactions_begun(&stop), transactions_begun(&start)),
-        (1, 0)
-    );
+    let start = slice(&path, &keyring, &["--start-datetime", "2026-11-27 01:02:07"]);
+    assert_eq!((transactions_begun(&stop), transactions_begun(&start)), (1, 0));
 }
 
 #[test]
 fn slices_take_what_mariadbs_ids_name() {
     let directory = fixture("mariadb-10.11/cbc128-crc32-row");
-    let (path, keyring) = (
-        directory.join("logs/binlog.000002"),
-        directory.join("keys.txt"),
-    );
+    let (path, keyring) = (directory.join("logs/binlog.000002"), directory.join("keys.txt"));
     let plain = plaintext(&path, &keyring);
     let all: Vec<_> = logs::events(&plain)
         .into_iter()

@@ -1,10 +1,5 @@
 //! `verify` finds what is wrong, and nothing where nothing is.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use crate::common;
 
@@ -61,23 +56,11 @@ fn every_mysql_log_is_as_its_manifest_says() {
             let verified = verify_file(&path, &keys, &NoProgress).unwrap();
             let name = path.display();
             assert!(verified.is_whole(), "{name}: {:?}", verified.damages);
-            assert_eq!(
-                verified.has_cut_tail(),
-                !entry["truncated"].is_null(),
-                "{name}"
-            );
-            assert_eq!(
-                (verified.events, verified.good_events),
-                (events, events),
-                "{name}"
-            );
+            assert_eq!(verified.has_cut_tail(), !entry["truncated"].is_null(), "{name}");
+            assert_eq!((verified.events, verified.good_events), (events, events), "{name}");
             // A relay log's events have the checksums of their source, or none.
             if entry["kind"] == "binlog" {
-                let expected = if entry["checksum"] == "CRC32" {
-                    events
-                } else {
-                    1
-                };
+                let expected = if entry["checksum"] == "CRC32" { events } else { 1 };
                 assert_eq!(verified.checksums, expected, "{name}");
             }
             let trailing = entry["trailing_bytes"].as_u64().unwrap();
@@ -106,12 +89,7 @@ fn plain_mariadb_logs_are_whole() {
                     continue;
                 }
                 let verified = verify_file(&path, &keys, &NoProgress).unwrap();
-                assert!(
-                    verified.is_whole(),
-                    "{}: {:?}",
-                    path.display(),
-                    verified.damages
-                );
+                assert!(verified.is_whole(), "{}: {:?}", path.display(), verified.damages);
                 assert_eq!(Some(verified.events), entry["event_count"].as_u64());
                 logs += 1;
             }
@@ -128,17 +106,11 @@ fn every_flipped_bit_of_small_logs_is_found() {
         ("mysql-9.7/rotation-interrupted", "binlog.000028"),
         ("mysql-9.7/tagged-gtids", "tagged.000003"),
         ("mysql-9.7/tagged-gtids", "tagged.000001"),
-        (
-            "mysql-9.7/replica-relay-running",
-            "replica-relay-bin.000001",
-        ),
+        ("mysql-9.7/replica-relay-running", "replica-relay-bin.000001"),
     ];
     for (scenario, name) in small {
         let directory = fixture(scenario);
-        let plain = plaintext(
-            &directory.join(name),
-            &directory.join("component_keyring_file"),
-        );
+        let plain = plaintext(&directory.join(name), &directory.join("component_keyring_file"));
         assert!(!is_found(&plain), "{name} is whole");
         let mut damaged = plain.clone();
         for bit in (0..plain.len() * 8).filter(|bit| *bit != IN_USE_BIT) {
@@ -190,10 +162,7 @@ fn the_place_of_the_damage_is_right_also_in_large_logs_and_with_any_number_of_th
     let log = logs::grow(&plain, 21 << 20);
     let all = logs::events(&log);
     for threads in [1, 3] {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let verified = verify_bytes(&log).unwrap();
             assert!(verified.is_whole());
@@ -255,10 +224,7 @@ fn a_log_that_was_cut_is_damaged_unless_it_was_never_closed() {
     for cut in [1, length / 2, length - 1] {
         let mut log = plain[..offset + cut].to_vec();
         let verified = verify_bytes(&log).unwrap();
-        assert!(
-            !verified.is_whole(),
-            "closed, and cut {cut} bytes into an event"
-        );
+        assert!(!verified.is_whole(), "closed, and cut {cut} bytes into an event");
         log[21] |= 1;
         let verified = verify_bytes(&log).unwrap();
         assert!(verified.is_whole() && verified.has_cut_tail());
@@ -276,11 +242,7 @@ fn the_command_tells_whole_incomplete_and_damaged_apart() {
     let (directory, keyring) = (mixed(), mixed_keyring());
     let run = |paths: &[&Path]| {
         let mut command = command();
-        command
-            .arg("verify")
-            .args(paths)
-            .arg("--keyring")
-            .arg(&keyring);
+        command.arg("verify").args(paths).arg("--keyring").arg(&keyring);
         command.args(["--format", "json"]);
         let output = command.output().unwrap();
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -289,15 +251,8 @@ fn the_command_tells_whole_incomplete_and_damaged_apart() {
     let (code, report) = run(&[&directory.join("binlog.index")]);
     assert_eq!((code, &report["schema"]), (0, &"binlogsec.verify/1".into()));
     assert_eq!(report["summary"]["whole"], 6);
-    let (code, report) = run(&[
-        &directory.join("binlog.000002"),
-        &directory.join("binlog.000004"),
-    ]);
-    assert_eq!(
-        (code, report["gaps"].as_array().unwrap().len()),
-        (1, 1),
-        "{report}"
-    );
+    let (code, report) = run(&[&directory.join("binlog.000002"), &directory.join("binlog.000004")]);
+    assert_eq!((code, report["gaps"].as_array().unwrap().len()), (1, 1), "{report}");
 
     let scratch = tempfile::tempdir().unwrap();
     let damaged = scratch.path().join("binlog.000004");
@@ -309,10 +264,7 @@ fn the_command_tells_whole_incomplete_and_damaged_apart() {
     let damage = &report["files"][0]["damages"][0];
     let (plain, file) = (&damage["plain_offset"], &damage["file_offset"]);
     assert_eq!(plain.as_u64().unwrap() + 512, file.as_u64().unwrap());
-    assert!(
-        (10_000..=30_000).contains(&plain.as_u64().unwrap()),
-        "{damage}"
-    );
+    assert!((10_000..=30_000).contains(&plain.as_u64().unwrap()), "{damage}");
     for magic in [0, 512] {
         bytes[magic] ^= 1;
         std::fs::write(&damaged, &bytes).unwrap();
@@ -404,11 +356,7 @@ fn a_copied_index_with_absolute_paths_is_read_beside_itself() {
         let report: serde_json::Value = serde_json::from_str(&report).unwrap();
         assert_eq!(report["summary"]["files"], 3, "{named}");
         assert_eq!(report["files"][1]["path"], "binlog.000004", "{named}");
-        assert_eq!(
-            said.contains("beside the index are taken"),
-            says_so,
-            "{said}"
-        );
+        assert_eq!(said.contains("beside the index are taken"), says_so, "{said}");
         for command in [
             &["inspect", "binlog.index"][..],
             &["decrypt", "binlog.index", "--output-dir", "plain"],
@@ -416,10 +364,7 @@ fn a_copied_index_with_absolute_paths_is_read_beside_itself() {
         ] {
             let (code, told, said) = run_on(scratch.path(), command);
             assert_eq!(code, 0, "{named} {command:?}: {told} {said}");
-            assert!(
-                told.contains("binlog.000005"),
-                "{named} {command:?}: {told}"
-            );
+            assert!(told.contains("binlog.000005"), "{named} {command:?}: {told}");
             assert!(!told.contains(&live), "{named} {command:?}: {told}");
         }
         let (code, listed, said) = run_on(scratch.path(), &["events", "binlog.index"]);
@@ -441,17 +386,10 @@ fn logs_that_lie_elsewhere_alone_are_read_there_and_named() {
     drop(scratch);
     let (code, report, said) = run_on(alone.path(), &["verify", "binlog.index"]);
     assert_eq!(code, 0, "{report} {said}");
-    assert!(
-        said.contains("lists 3 logs in") && said.contains("mixed-key3-running"),
-        "{said}"
-    );
+    assert!(said.contains("lists 3 logs in") && said.contains("mixed-key3-running"), "{said}");
     // A server's own index says nothing: its absolute paths lead to its own directory.
     let own = tempfile::tempdir().unwrap();
-    std::fs::copy(
-        mixed().join("binlog.000003"),
-        own.path().join("binlog.000003"),
-    )
-    .unwrap();
+    std::fs::copy(mixed().join("binlog.000003"), own.path().join("binlog.000003")).unwrap();
     let entry = own.path().join("binlog.000003");
     std::fs::write(own.path().join("binlog.index"), entry.to_str().unwrap()).unwrap();
     let (code, _, said) = run_on(own.path(), &["verify", "binlog.index"]);
@@ -464,11 +402,7 @@ fn logs_of_the_engine_aria_are_no_binary_logs() {
     for name in ["aria_log.00000001", "ment1587_aria_log.00000004"] {
         std::fs::write(scratch.path().join(name), b"").unwrap();
     }
-    std::fs::copy(
-        mixed().join("binlog.000003"),
-        scratch.path().join("binlog.000003"),
-    )
-    .unwrap();
+    std::fs::copy(mixed().join("binlog.000003"), scratch.path().join("binlog.000003")).unwrap();
     for command in [&["check", "."][..], &["inspect", "."]] {
         let (code, told, said) = run_on(scratch.path(), command);
         assert_eq!(code, 0, "{told} {said}");
@@ -515,18 +449,9 @@ fn every_slice_of_a_log_without_checksums_is_whole() {
         let keys = Keyring::open(&keyring).unwrap();
         let log = OpenLog::open(&path, &keys).unwrap();
         let plain = plaintext(&path, &keyring);
-        let offsets: Vec<u64> = logs::events(&plain)
-            .iter()
-            .map(|&(at, ..)| at as u64)
-            .collect();
-        let from = |at: &u64| SliceOptions {
-            start_position: Some(*at),
-            ..SliceOptions::default()
-        };
-        let to = |at: &u64| SliceOptions {
-            stop_position: Some(*at),
-            ..SliceOptions::default()
-        };
+        let offsets: Vec<u64> = logs::events(&plain).iter().map(|&(at, ..)| at as u64).collect();
+        let from = |at: &u64| SliceOptions { start_position: Some(*at), ..SliceOptions::default() };
+        let to = |at: &u64| SliceOptions { stop_position: Some(*at), ..SliceOptions::default() };
         for options in offsets.iter().map(from).chain(offsets.iter().map(to)) {
             let part: Vec<u8> = plan(&log, &options)
                 .unwrap()
@@ -540,11 +465,7 @@ fn every_slice_of_a_log_without_checksums_is_whole() {
                 .collect();
             let verified = verify_bytes(&part).unwrap();
             let name = path.display();
-            assert!(
-                verified.is_whole(),
-                "{name} {options:?}: {:?}",
-                verified.damages
-            );
+            assert!(verified.is_whole(), "{name} {options:?}: {:?}", verified.damages);
             let stands_elsewhere = verified.events > 1 && options.start_position > Some(offsets[1]);
             moved += usize::from(is_told_of(&part));
             assert!(is_told_of(&part) == stands_elsewhere, "{name} {options:?}");
@@ -565,18 +486,11 @@ fn transactions_picked_out_of_a_log_without_checksums_are_whole_and_in_disorder_
     let of = |first: usize, last: usize| &plain[all[first].0..all[last].0];
     // Every third transaction.
     let head = &plain[..all[starts[0]].0];
-    let picked: Vec<u8> = starts
-        .windows(2)
-        .step_by(3)
-        .flat_map(|pair| of(pair[0], pair[1]).to_vec())
-        .collect();
+    let picked: Vec<u8> =
+        starts.windows(2).step_by(3).flat_map(|pair| of(pair[0], pair[1]).to_vec()).collect();
     let slice = [head, &picked].concat();
     let verified = verify_bytes(&slice).unwrap();
-    assert!(
-        verified.is_whole() && is_told_of(&slice),
-        "{:?}",
-        verified.damages
-    );
+    assert!(verified.is_whole() && is_told_of(&slice), "{:?}", verified.damages);
     // One end position among others that agree.
     for index in [3, starts[2], starts[5] + 1, all.len() - 2] {
         for bit in [0, 9, 17] {
@@ -614,11 +528,7 @@ fn what_a_server_wrote_and_summed_up_need_not_be_an_event() {
         rubbish[offset + 19..offset + length].fill(0xFF);
         sum_up(&mut rubbish, (offset, length));
         let (found, what) = damage_of(&rubbish);
-        assert_eq!(
-            (found, what),
-            (offset as u64, DamageKind::Unreadable),
-            "type {kind}"
-        );
+        assert_eq!((found, what), (offset as u64, DamageKind::Unreadable), "type {kind}");
     }
     let (offset, length) = find(2);
     for (kind, flags, expected) in [
@@ -637,16 +547,8 @@ fn what_a_server_wrote_and_summed_up_need_not_be_an_event() {
         let verified = verify_bytes(&strange).unwrap();
         let damage = verified.damages.first().map(|damage| damage.kind);
         assert_eq!(damage, expected, "type {kind}");
-        let note = Note::UnknownEvents {
-            event_type: kind,
-            count: 1,
-        };
-        assert_eq!(
-            verified.notes.contains(&note),
-            expected.is_none(),
-            "{:?}",
-            verified.notes
-        );
+        let note = Note::UnknownEvents { event_type: kind, count: 1 };
+        assert_eq!(verified.notes.contains(&note), expected.is_none(), "{:?}", verified.notes);
     }
 }
 
@@ -656,10 +558,7 @@ fn a_compressed_transaction_that_cannot_be_unfolded_is_told_of() {
     let keyring = directory.join("component_keyring_file");
     let plain = plaintext(&directory.join("tagged.000001"), &keyring);
     let all = logs::events(&plain);
-    let payload = all
-        .iter()
-        .filter(|(.., kind)| *kind == 40)
-        .max_by_key(|(_, length, _)| *length);
+    let payload = all.iter().filter(|(.., kind)| *kind == 40).max_by_key(|(_, length, _)| *length);
     let &(offset, length, _) = payload.unwrap();
     for at in [offset + length - 30, offset + length / 2] {
         let mut damaged = plain.clone();
@@ -676,11 +575,7 @@ fn a_transaction_without_its_gtid_is_told_of() {
     let path = fixture("mysql-9.7/mixed-key3-running/binlog.000002");
     let plain = std::fs::read(path).unwrap();
     let all = logs::events(&plain);
-    let gtids: Vec<_> = all
-        .iter()
-        .filter(|(.., kind)| *kind == 33)
-        .copied()
-        .collect();
+    let gtids: Vec<_> = all.iter().filter(|(.., kind)| *kind == 33).copied().collect();
     for &(offset, length, _) in [gtids[0], gtids[3], gtids[gtids.len() - 1]].iter() {
         // It is not there.
         let gone = [&plain[..offset], &plain[offset + length..]].concat();
@@ -702,10 +597,7 @@ fn a_transaction_without_its_gtid_is_told_of() {
     let &&(offset, length, _) = &of_gtids[of_gtids.len() / 2];
     let gone = [&log[..offset], &log[offset + length..]].concat();
     for threads in [1, 3] {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         assert!(pool.install(|| verify_bytes(&log).unwrap().is_whole()));
         let found = pool.install(|| damage_of(&gone));
         assert_eq!(found, (offset as u64, DamageKind::NoGtid));
@@ -718,10 +610,7 @@ fn a_relay_logs_own_rotate_names_the_next_one_and_its_sources_does_not() {
     let keyring = directory.join("component_keyring_file");
     let plain = plaintext(&directory.join("replica-relay-bin.000034"), &keyring);
     let all = logs::events(&plain);
-    let end = all
-        .iter()
-        .rfind(|(.., kind)| *kind != 4 && *kind != 3)
-        .unwrap();
+    let end = all.iter().rfind(|(.., kind)| *kind != 4 && *kind != 3).unwrap();
     let head = &plain[..end.0 + end.1];
     let own_id = plain[9..13].to_vec();
     let event = |kind: u8, server_id: &[u8], flags: u8, body: &[u8]| {
@@ -735,9 +624,7 @@ fn a_relay_logs_own_rotate_names_the_next_one_and_its_sources_does_not() {
     let next = |name: &str| [&4_u64.to_le_bytes()[..], name.as_bytes()].concat();
     let ending = |events: &[Vec<u8>]| {
         let mut log = head.to_vec();
-        events
-            .iter()
-            .for_each(|event| logs::append(&mut log, event));
+        events.iter().for_each(|event| logs::append(&mut log, event));
         verify_bytes(&log).unwrap().next_log
     };
     let of_source = event(4, &[77, 0, 0, 0], 0, &next("binlog.000013"));
@@ -758,13 +645,7 @@ fn a_relay_logs_own_rotate_names_the_next_one_and_its_sources_does_not() {
     }
     let output = common::binlogsec()
         .current_dir(case)
-        .args([
-            "verify",
-            "vm-relay-bin.000010",
-            "vm-relay-bin.000011",
-            "--keyring",
-            "kr-r",
-        ])
+        .args(["verify", "vm-relay-bin.000010", "vm-relay-bin.000011", "--keyring", "kr-r"])
         .output()
         .unwrap();
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -793,33 +674,17 @@ fn lost_logs_of_mariadb_are_found_by_their_gtids_although_the_numbers_follow() {
         (code, report)
     };
     let (code, report) = verify(&second);
-    assert_eq!(
-        (code, &report["summary"]["gaps"]),
-        (0, &0.into()),
-        "{report}"
-    );
-    let (own, list) = (
-        &report["files"][0]["gtids"],
-        &report["files"][1]["previous_gtids"],
-    );
-    assert!(
-        own.as_str().unwrap().starts_with("0-") && own == list,
-        "{own} {list}"
-    );
+    assert_eq!((code, &report["summary"]["gaps"]), (0, &0.into()), "{report}");
+    let (own, list) = (&report["files"][0]["gtids"], &report["files"][1]["previous_gtids"]);
+    assert!(own.as_str().unwrap().starts_with("0-") && own == list, "{own} {list}");
     let (code, listed, _) = run_on(scratch.path(), &["events", "binlog.000003"]);
-    assert!(
-        code == 0 && listed.contains(list.as_str().unwrap()),
-        "{listed}"
-    );
+    assert!(code == 0 && listed.contains(list.as_str().unwrap()), "{listed}");
 
-    let &(offset, length, _) = logs::events(&second)
-        .iter()
-        .find(|(.., kind)| *kind == 163)
-        .unwrap();
-    for (change, reason) in [
-        (4_i64, "which this log and those before it do not"),
-        (-1, "does not reach"),
-    ] {
+    let &(offset, length, _) =
+        logs::events(&second).iter().find(|(.., kind)| *kind == 163).unwrap();
+    for (change, reason) in
+        [(4_i64, "which this log and those before it do not"), (-1, "does not reach")]
+    {
         let mut other = second.clone();
         let at = offset + 19 + 4 + 8;
         let number = i64::from_le_bytes(other[at..at + 8].try_into().unwrap()) + change;
@@ -829,10 +694,7 @@ fn lost_logs_of_mariadb_are_found_by_their_gtids_although_the_numbers_follow() {
         assert_eq!(code, 1, "{report}");
         let gaps = report["gaps"].as_array().unwrap();
         assert_eq!(gaps.len(), 1, "{report}");
-        assert!(
-            gaps[0]["reason"].as_str().unwrap().contains(reason),
-            "{report}"
-        );
+        assert!(gaps[0]["reason"].as_str().unwrap().contains(reason), "{report}");
     }
 }
 
@@ -850,17 +712,8 @@ fn a_log_of_another_server_does_not_follow_unless_gtids_say_so() {
         let gaps = check_continuity(links);
         gaps.into_iter().map(|gap| gap.kind).collect::<Vec<_>>()
     };
-    let (none, other) = (
-        Gtids::default(),
-        GapKind::OtherServer {
-            before: 1,
-            after: 2,
-        },
-    );
-    assert_eq!(
-        kinds(&[link(1, 1, none.clone()), link(2, 2, none.clone())]),
-        [other]
-    );
+    let (none, other) = (Gtids::default(), GapKind::OtherServer { before: 1, after: 2 });
+    assert_eq!(kinds(&[link(1, 1, none.clone()), link(2, 2, none.clone())]), [other]);
     assert_eq!(kinds(&[link(1, 1, none.clone()), link(2, 1, none)]), []);
     let set = |previous: &str, own: &str| Gtids {
         previous: Some(previous.parse().unwrap()),
@@ -870,10 +723,7 @@ fn a_log_of_another_server_does_not_follow_unless_gtids_say_so() {
     let uuid = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee";
     let before = set(&format!("{uuid}:1-5"), &format!("{uuid}:6"));
     let follows = set(&format!("{uuid}:1-6"), "");
-    assert_eq!(
-        kinds(&[link(1, 1, before.clone()), link(2, 2, follows)]),
-        []
-    );
+    assert_eq!(kinds(&[link(1, 1, before.clone()), link(2, 2, follows)]), []);
     let does_not = set(&format!("{uuid}:1-9"), "");
     assert!(matches!(
         kinds(&[link(1, 1, before), link(2, 2, does_not)])[..],
@@ -898,24 +748,12 @@ fn a_strict_check_takes_a_log_that_was_never_closed_for_damaged() {
         std::fs::write(scratch.path().join(name), bytes).unwrap();
         let verify = run_on(scratch.path(), &["verify", name]);
         assert_eq!(verify.0, 0, "{name}: {}", verify.1);
-        assert_eq!(
-            run_on(scratch.path(), &["verify", name, "--strict"]).0,
-            strict,
-            "{name}"
-        );
+        assert_eq!(run_on(scratch.path(), &["verify", name, "--strict"]).0, strict, "{name}");
         // decrypt says the same, and gives no output where it refuses.
         let arguments = ["decrypt", name, "-o", "out", "--verify"];
         let (code, told, _) = run_on(scratch.path(), &arguments);
         assert_eq!(code, 0, "{name}: {told}");
-        let said = verify
-            .1
-            .lines()
-            .nth(1)
-            .unwrap()
-            .split("  ")
-            .last()
-            .unwrap()
-            .to_owned();
+        let said = verify.1.lines().nth(1).unwrap().split("  ").last().unwrap().to_owned();
         if name != "whole" {
             assert!(told.contains(said.trim()), "{name}: {said}: {told}");
         }
@@ -935,24 +773,14 @@ fn an_empty_log_of_an_index_is_damage_for_decrypt_as_for_verify() {
     let (scratch, _) = copied("./");
     std::fs::write(scratch.path().join("binlog.000004"), b"").unwrap();
     assert_eq!(run_on(scratch.path(), &["verify", "binlog.index"]).0, 4);
-    let (code, _, said) = run_on(
-        scratch.path(),
-        &["decrypt", "binlog.index", "--output-dir", "plain"],
-    );
+    let (code, _, said) =
+        run_on(scratch.path(), &["decrypt", "binlog.index", "--output-dir", "plain"]);
     assert!(code == 4 && said.contains("binlog.000004"), "{said}");
-    assert_eq!(
-        common::names(&scratch.path().join("plain")),
-        ["binlog.000003", "binlog.000005"]
-    );
+    assert_eq!(common::names(&scratch.path().join("plain")), ["binlog.000003", "binlog.000005"]);
     // In a directory it is nobody's.
     let outside = tempfile::tempdir().unwrap();
     std::fs::remove_dir_all(scratch.path().join("plain")).unwrap();
-    let arguments = [
-        "decrypt",
-        ".",
-        "--output-dir",
-        outside.path().to_str().unwrap(),
-    ];
+    let arguments = ["decrypt", ".", "--output-dir", outside.path().to_str().unwrap()];
     let (code, _, said) = run_on(scratch.path(), &arguments);
     assert_eq!(code, 0, "{said}");
 }

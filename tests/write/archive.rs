@@ -30,10 +30,7 @@ struct Archive {
 
 impl Archive {
     fn new() -> Self {
-        Self {
-            directory: tempfile::tempdir().unwrap(),
-            identity: Identity::generate(),
-        }
+        Self { directory: tempfile::tempdir().unwrap(), identity: Identity::generate() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -184,19 +181,11 @@ fn a_directory_of_age_files_is_resumed() {
     done(&archive.run(&mixed(), &arguments));
     let sealed = names(&archive.path("archive"));
     let encrypted = ["binlog.000003.age", "binlog.000004.age"];
-    assert!(
-        encrypted
-            .iter()
-            .all(|name| sealed.contains(&(*name).to_owned())),
-        "{sealed:?}"
-    );
+    assert!(encrypted.iter().all(|name| sealed.contains(&(*name).to_owned())), "{sealed:?}");
     for name in &sealed {
         let sealed = std::fs::read(archive.path("archive").join(name)).unwrap();
         let log = mixed().join(name.strip_suffix(".age").unwrap());
-        assert!(
-            open(&sealed, &archive.identity) == plaintext(&log, &mixed_keyring()),
-            "{name}"
-        );
+        assert!(open(&sealed, &archive.identity) == plaintext(&log, &mixed_keyring()), "{name}");
     }
     refused(&archive.run(&mixed(), &arguments), 2, "exists already");
     let one = archive.path("archive").join("binlog.000003.age");
@@ -205,18 +194,8 @@ fn a_directory_of_age_files_is_resumed() {
     let resumed = [&arguments[..], &["--resume"]].concat();
     let output = archive.run(&mixed(), &resumed);
     done(&output);
-    assert_eq!(
-        said(&output).matches(" sealed ").count(),
-        1,
-        "{}",
-        said(&output)
-    );
-    assert_eq!(
-        said(&output).matches(" kept ").count(),
-        sealed.len() - 1,
-        "{}",
-        said(&output)
-    );
+    assert_eq!(said(&output).matches(" sealed ").count(), 1, "{}", said(&output));
+    assert_eq!(said(&output).matches(" kept ").count(), sealed.len() - 1, "{}", said(&output));
     assert!(std::fs::read(&one).unwrap() == before);
     assert_eq!(names(&archive.path("archive")), sealed);
     // What is cut, or no age file, is not taken for one.
@@ -231,10 +210,7 @@ fn what_is_no_recipient_is_refused_before_anything_is_written() {
     let archive = Archive::new();
     let secret = archive.identity.to_string().expose_secret().to_owned();
     let recipient = archive.recipient();
-    archive.file(
-        "identity.txt",
-        &format!("# public key: {recipient}\n{secret}\n"),
-    );
+    archive.file("identity.txt", &format!("# public key: {recipient}\n{secret}\n"));
     archive.file("empty.txt", "# nobody\n");
     archive.file("wrong.txt", &format!("{recipient}\nhunter2\n"));
     let mut typo = recipient.clone();
@@ -251,20 +227,14 @@ fn what_is_no_recipient_is_refused_before_anything_is_written() {
         (".", "cannot read recipients from ."),
         (&typo, "is no recipient"),
         ("age1yubikey1qqqqqq", "kind that is not supported"),
-        (
-            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI",
-            "kind that is not supported",
-        ),
+        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI", "kind that is not supported"),
     ] {
         for target in [["-o", "out"], ["-o", "-"], ["--output-dir", "out"]] {
             let good = ["--recipient", &recipient, "--recipient", names];
             let output = archive.run(&log(), &[&target[..], &good].concat());
             refused(&output, 2, word);
             let text = said(&output).to_lowercase();
-            assert!(
-                !text.contains(&lower) && !text.contains("hunter2"),
-                "{text}"
-            );
+            assert!(!text.contains(&lower) && !text.contains("hunter2"), "{text}");
             assert_eq!(self::names(archive.directory.path()), files, "{names}");
         }
     }
@@ -297,16 +267,7 @@ fn a_damaged_log_gives_no_age_file() {
     assert!(open(&sealed, &archive.identity) == plaintext(&log(), &mixed_keyring()));
     // Of a stream nothing could be verified before it is written.
     let output = binlogsec()
-        .args([
-            "decrypt",
-            "-",
-            "-o",
-            "-",
-            "--verify",
-            "--recipient",
-            &recipient,
-            "--keyring",
-        ])
+        .args(["decrypt", "-", "-o", "-", "--verify", "--recipient", &recipient, "--keyring"])
         .arg(mixed_keyring())
         .write_stdin(std::fs::read(log()).unwrap())
         .output()
@@ -367,23 +328,13 @@ fn the_age_command_opens_what_was_written() {
     let identity = archive.path("identity.txt");
     let made = Command::new("age-keygen").arg("-o").arg(&identity).output();
     done(&made.unwrap());
-    let public = Command::new("age-keygen")
-        .arg("-y")
-        .arg(&identity)
-        .output()
-        .unwrap();
+    let public = Command::new("age-keygen").arg("-y").arg(&identity).output().unwrap();
     done(&public);
     let recipient = String::from_utf8(public.stdout).unwrap();
-    archive.file(
-        "recipients.txt",
-        &format!("# from age-keygen -y\n{recipient}"),
-    );
+    archive.file("recipients.txt", &format!("# from age-keygen -y\n{recipient}"));
     let plain = plaintext(&log(), &mixed_keyring());
     for recipient in [recipient.trim(), "recipients.txt"] {
-        let output = archive.run(
-            &log(),
-            &["-o", "log.age", "--force", "--recipient", recipient],
-        );
+        let output = archive.run(&log(), &["-o", "log.age", "--force", "--recipient", recipient]);
         done(&output);
         let opened = Command::new("age")
             .args(["--decrypt", "-i"])
@@ -391,10 +342,6 @@ fn the_age_command_opens_what_was_written() {
             .arg(archive.path("log.age"))
             .output()
             .unwrap();
-        assert!(
-            opened.status.success() && opened.stdout == plain,
-            "{}",
-            said(&opened)
-        );
+        assert!(opened.status.success() && opened.stdout == plain, "{}", said(&opened));
     }
 }

@@ -1,11 +1,6 @@
 //! `encrypt`: what it writes is read back by decryptors that share no code with it, and what it
 //! refuses it refuses before any output exists.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use crate::common;
 
@@ -29,10 +24,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 const CURRENT: &str = "MySQLReplicationKey_2bc92730-e533-11f1-b7bc-02fc00000001_3";
-const IN_USE: EncryptOptions = EncryptOptions {
-    allow_in_use: true,
-    resume: false,
-};
+const IN_USE: EncryptOptions = EncryptOptions { allow_in_use: true, resume: false };
 
 /// A plaintext log that is closed.
 fn plain_log() -> PathBuf {
@@ -47,10 +39,7 @@ fn run(directory: &Path, arguments: &[&str]) -> Output {
 
 /// Encrypts bytes by way of streams.
 fn encrypted(plain: &[u8]) -> Vec<u8> {
-    let key = Keyring::open(mixed_keyring())
-        .unwrap()
-        .choose(None)
-        .unwrap();
+    let key = Keyring::open(mixed_keyring()).unwrap().choose(None).unwrap();
     let mut out = Vec::new();
     let input = From::Stream(Box::new(std::io::Cursor::new(plain.to_vec())), "in".into());
     let output = To::Stream(&mut out, Path::new("out"));
@@ -70,10 +59,7 @@ fn every_log_comes_back_from_another_decryptor() {
         assert_eq!(log.len(), plain.len() + 512, "{name}");
         assert!(openssl::decrypt(&log, &mixed_keyring()) == *plain, "{name}");
     }
-    println!(
-        "{} logs were encrypted and came back from OpenSSL",
-        logs.len()
-    );
+    println!("{} logs were encrypted and came back from OpenSSL", logs.len());
     assert!(logs.len() >= 16);
 }
 
@@ -107,10 +93,7 @@ fn every_way_in_and_out_gives_a_log_of_the_same_plaintext() {
         let header = EncryptionHeader::parse(&result).unwrap();
         assert_eq!(header.serialize().unwrap(), result[..512]);
         assert_eq!(header.key_id.to_string(), CURRENT);
-        assert!(
-            passwords.insert((header.iv, header.wrapped_password)),
-            "reused"
-        );
+        assert!(passwords.insert((header.iv, header.wrapped_password)), "reused");
         let mut out = Vec::new();
         let input = From::Stream(Box::new(std::io::Cursor::new(result)), "in".into());
         decrypt(
@@ -132,15 +115,7 @@ fn a_directory_and_an_index_stand_for_their_logs() {
     let keyring = mixed_keyring();
     for (number, name) in [mixed(), mixed().join("binlog.index")].iter().enumerate() {
         let (into, name) = (format!("out{number}"), name.to_str().unwrap());
-        let arguments = [
-            "encrypt",
-            name,
-            "--output-dir",
-            &into,
-            "--format",
-            "json",
-            "--keyring",
-        ];
+        let arguments = ["encrypt", name, "--output-dir", &into, "--format", "json", "--keyring"];
         let output = run(at, &[&arguments[..], &[keyring.to_str().unwrap()]].concat());
         assert!(output.status.success(), "{}", said(&output, at));
         assert_eq!(names(&at.join(&into)), ["binlog.000001", "binlog.000002"]);
@@ -182,16 +157,8 @@ const REFUSALS: &[(&str, i32, &str)] = &[
         4,
         "text is refused: not a log: it starts neither with fe 62 69 6e (plaintext) nor with fd 62 69 6e (encrypted)",
     ),
-    (
-        "empty -o out --keyring keyring",
-        4,
-        "empty is refused: the file is empty",
-    ),
-    (
-        "directory -o out --keyring keyring",
-        2,
-        "directory is a directory, not a regular file",
-    ),
+    ("empty -o out --keyring keyring", 4, "empty is refused: the file is empty"),
+    ("directory -o out --keyring keyring", 2, "directory is a directory, not a regular file"),
     (
         "nowhere -o out --keyring keyring",
         2,
@@ -202,11 +169,7 @@ const REFUSALS: &[(&str, i32, &str)] = &[
         3,
         "no-keys (empty): no entry says which key is in use; name a key by --key-id, or make one by `binlogsec keyring add-key`",
     ),
-    (
-        "plain -o out",
-        3,
-        "no key was given to encrypt under: name a keyring by --keyring FILE",
-    ),
+    ("plain -o out", 3, "no key was given to encrypt under: name a keyring by --keyring FILE"),
     (
         "plain -o out --keyring keyring --key-id x",
         3,
@@ -217,11 +180,7 @@ const REFUSALS: &[(&str, i32, &str)] = &[
         2,
         "plain is the input itself; name another output",
     ),
-    (
-        "plain -o text --keyring keyring",
-        2,
-        "text exists already; it is replaced with --force only",
-    ),
+    ("plain -o text --keyring keyring", 2, "text exists already; it is replaced with --force only"),
     (
         "plain encrypted -o out --keyring keyring",
         2,
@@ -267,10 +226,7 @@ fn refusals_say_why_and_leave_nothing() {
     let at = directory.path();
     let before = names(at);
     for (arguments, code, message) in REFUSALS {
-        let arguments: Vec<&str> = ["encrypt"]
-            .into_iter()
-            .chain(arguments.split(' '))
-            .collect();
+        let arguments: Vec<&str> = ["encrypt"].into_iter().chain(arguments.split(' ')).collect();
         let output = run(at, &arguments);
         assert_eq!(said(&output, at), format!("error: {message}\n"));
         assert_eq!(output.status.code(), Some(*code), "{message}");

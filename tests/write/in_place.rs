@@ -95,10 +95,7 @@ fn a_log_that_somebody_uses_is_refused() {
         "binlog.000002 is refused: it is open in process {pid}; --allow-in-use takes it, and they go on with the old file"
     );
     refused(&workdir, "binlog.000002", &open);
-    let writer = File::options()
-        .append(true)
-        .open(workdir.log("binlog.000001"))
-        .unwrap();
+    let writer = File::options().append(true).open(workdir.log("binlog.000001")).unwrap();
     let writer = Holder::of(writer);
     let pid = writer.id();
     let writing =
@@ -123,11 +120,7 @@ fn standard_input_cannot_be_replaced() {
     let workdir = Workdir::plain(&[5000]);
     let message = "standard input has no name for --in-place; use -o FILE";
     refused(&workdir, "-", message);
-    refused(
-        &workdir,
-        "nothing",
-        "cannot open nothing: No such file or directory (os error 2)",
-    );
+    refused(&workdir, "nothing", "cannot open nothing: No such file or directory (os error 2)");
 }
 
 #[test]
@@ -137,10 +130,7 @@ fn a_dry_run_tells_and_does_nothing() {
     let state = || {
         let file = |name: &String| std::fs::metadata(workdir.log(name)).unwrap().ctime_nsec();
         let names = names(workdir.at());
-        names
-            .iter()
-            .map(|name| (name.clone(), file(name)))
-            .collect::<Vec<_>>()
+        names.iter().map(|name| (name.clone(), file(name))).collect::<Vec<_>>()
     };
     let before = state();
     let output = workdir.run(&format!("{ALL} --dry-run --format json"));
@@ -154,10 +144,7 @@ fn a_dry_run_tells_and_does_nothing() {
     let output = workdir.run(ALL);
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        text.contains("left over from an interrupted run: "),
-        "{text}"
-    );
+    assert!(text.contains("left over from an interrupted run: "), "{text}");
     assert_eq!(names(workdir.at()).len(), before.len() - 1);
 }
 
@@ -169,10 +156,7 @@ fn a_link_is_followed_and_another_name_is_told_of() {
     let output = workdir.run("encrypt --in-place link --keyring keyring");
     assert!(output.status.success(), "{}", workdir.said(&output));
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        text.contains("the plaintext stays under 1 other name(s): hard links"),
-        "{text}"
-    );
+    assert!(text.contains("the plaintext stays under 1 other name(s): hard links"), "{text}");
     assert!(workdir.log("link").is_symlink());
     assert_eq!(workdir.encrypted(&keys()), [true, false]);
 }
@@ -213,19 +197,12 @@ fn survive_kills(workdir: &Workdir, arguments: &str, keys: &Keyring) {
         old += states.len() - done;
         mixed += usize::from(done > 0 && done < states.len());
         let names = names(workdir.at());
-        left += names
-            .iter()
-            .filter(|name| name.starts_with(".binlogsec-"))
-            .count();
+        left += names.iter().filter(|name| name.starts_with(".binlogsec-")).count();
         if round % 20 == 0 {
             assert!(workdir.run(arguments).status.success());
             states = workdir.encrypted(keys);
             assert_eq!(states, [true; 6]);
-            assert_eq!(
-                common::names(workdir.at()).len(),
-                6 + 2,
-                "leftovers are gone"
-            );
+            assert_eq!(common::names(workdir.at()).len(), 6 + 2, "leftovers are gone");
         }
     }
     println!(
@@ -274,10 +251,7 @@ fn survive_steps(make: &dyn Fn() -> Workdir, writes: (&str, u32), arguments: &st
             let output = command.current_dir(workdir.at()).output().unwrap();
             let states = workdir.encrypted(keys);
             let names = names(workdir.at());
-            leftovers += names
-                .iter()
-                .filter(|name| name.starts_with(".binlogsec-"))
-                .count();
+            leftovers += names.iter().filter(|name| name.starts_with(".binlogsec-")).count();
             let is_unmet =
                 calls == "fchown" || calls == "linkat" && !has_unnamed_files(workdir.at());
             if !is_unmet {
@@ -299,9 +273,7 @@ fn survive_steps(make: &dyn Fn() -> Workdir, writes: (&str, u32), arguments: &st
 fn a_log_of_mariadb_with_other_positions_is_replaced_too() {
     let workdir = Workdir::plain_mariadb(&[700]);
     let log = workdir.log("binlog.000001");
-    let plain = std::fs::read(common::fixture(
-        "mariadb-10.11/plain-crc32/logs/binlog.000003",
-    ));
+    let plain = std::fs::read(common::fixture("mariadb-10.11/plain-crc32/logs/binlog.000003"));
     let plain = plain.unwrap();
     std::fs::write(&log, &plain).unwrap();
     let dry = workdir.run(&format!("{MARIADB} --dry-run"));
@@ -337,21 +309,11 @@ fn a_full_disk_changes_nothing() {
     let mut command = Command::new("sh");
     let script = "trap '' XFSZ; ulimit -f 600; exec \"$@\"";
     command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_binlogsec")]);
-    let output = command
-        .args(ALL.split(' '))
-        .current_dir(workdir.at())
-        .output()
-        .unwrap();
+    let output = command.args(ALL.split(' ')).current_dir(workdir.at()).output().unwrap();
     let message = "error: cannot write binlog.000001: File too large (os error 27)\n";
-    assert_eq!(
-        (workdir.said(&output).as_str(), output.status.code()),
-        (message, Some(2))
-    );
+    assert_eq!((workdir.said(&output).as_str(), output.status.code()), (message, Some(2)));
     assert_eq!(workdir.encrypted(&keys()), [false]);
-    assert_eq!(
-        names(workdir.at()),
-        ["binlog.000001", "binlog.index", "keyring"]
-    );
+    assert_eq!(names(workdir.at()), ["binlog.000001", "binlog.index", "keyring"]);
 }
 
 #[test]
@@ -372,10 +334,7 @@ fn a_full_file_system_changes_nothing() {
     let output = command.current_dir(workdir.at()).output().unwrap();
     let message =
         "error: cannot write small/binlog.000001: No space left on device (os error 28)\n";
-    assert_eq!(
-        (workdir.said(&output).as_str(), output.status.code()),
-        (message, Some(2))
-    );
+    assert_eq!((workdir.said(&output).as_str(), output.status.code()), (message, Some(2)));
     assert_eq!(output.stdout, b"binlog.000001\nkeyring\n");
 }
 
@@ -400,23 +359,14 @@ fn what_may_not_be_replaced_stays() {
     mode(0o555);
     let output = as_nobody();
     let message = "error: cannot create a file in .: Permission denied (os error 13)\n";
-    assert_eq!(
-        (workdir.said(&output).as_str(), output.status.code()),
-        (message, Some(2))
-    );
+    assert_eq!((workdir.said(&output).as_str(), output.status.code()), (message, Some(2)));
     mode(0o777);
     let output = as_nobody();
     let message =
         "error: cannot keep the owner of binlog.000001: Operation not permitted (os error 1)\n";
-    assert_eq!(
-        (workdir.said(&output).as_str(), output.status.code()),
-        (message, Some(2))
-    );
+    assert_eq!((workdir.said(&output).as_str(), output.status.code()), (message, Some(2)));
     assert_eq!(workdir.encrypted(&keys()), [false]);
-    assert_eq!(
-        names(workdir.at()),
-        ["binlog.000001", "binlog.index", "keyring"]
-    );
+    assert_eq!(names(workdir.at()), ["binlog.000001", "binlog.index", "keyring"]);
 }
 
 /// What a server writes after the log was opened, and before the work on it began.
@@ -473,10 +423,7 @@ fn processes_that_are_hidden_are_told_of() {
     }
     assert!(output.status.success(), "{}", workdir.said(&output));
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        text.contains("processes of other users could not be looked at"),
-        "{text}"
-    );
+    assert!(text.contains("processes of other users could not be looked at"), "{text}");
 }
 
 /// A copied directory, whose index names the logs of the server that it comes from.
@@ -502,10 +449,7 @@ fn a_copied_index_does_not_lead_to_the_logs_of_another_directory() {
     assert!(plain(&server, 0) && plain(&server, 1), "the server's own");
     assert!(!plain(&copy, 0), "the one beside the index");
 
-    let (last, rekey) = (
-        lines(&["binlog.000002"]),
-        "rekey binlog.index --keyring keyring",
-    );
+    let (last, rekey) = (lines(&["binlog.000002"]), "rekey binlog.index --keyring keyring");
     std::fs::write(&index, last).unwrap();
     let before = std::fs::read(server.log("binlog.000002")).unwrap();
     let output = copy.run(rekey);
@@ -529,17 +473,9 @@ fn other_processes_are_looked_at_once_a_run() {
     let workdir = Workdir::plain(&[700; 40]);
     let trace = workdir.log("trace");
     let mut command = Command::new("strace");
-    command
-        .args(["-f", "-qq", "-e", "trace=openat", "-o"])
-        .arg(&trace);
-    command
-        .arg(env!("CARGO_BIN_EXE_binlogsec"))
-        .args(ALL.split(' '));
-    let output = command
-        .arg("-j2")
-        .current_dir(workdir.at())
-        .output()
-        .unwrap();
+    command.args(["-f", "-qq", "-e", "trace=openat", "-o"]).arg(&trace);
+    command.arg(env!("CARGO_BIN_EXE_binlogsec")).args(ALL.split(' '));
+    let output = command.arg("-j2").current_dir(workdir.at()).output().unwrap();
     assert!(output.status.success(), "{}", workdir.said(&output));
     let calls = std::fs::read_to_string(trace).unwrap();
     let lists = calls.lines().filter(|line| line.contains("\"/proc\", "));

@@ -215,11 +215,7 @@ fn no_log_is_lost_when_the_run_is_killed_while_the_key_is_rotated() {
     }
     let total = Rotation::steps(4);
     let mut let_go = 0;
-    for (calls, times) in [
-        ("linkat", 2),
-        ("rename,renameat,renameat2", 1),
-        ("unlinkat", 1),
-    ] {
+    for (calls, times) in [("linkat", 2), ("rename,renameat,renameat2", 1), ("unlinkat", 1)] {
         for time in 1..=times {
             for steps in [0, 5, 9, total] {
                 let workdir = workdir();
@@ -259,16 +255,10 @@ fn a_stopped_run_tells_of_every_log_and_ends_with_2() {
     assert_eq!(output.status.code(), Some(2), "{}", workdir.said(&output));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let files = report["files"].as_array().unwrap();
-    let statuses: Vec<_> = files
-        .iter()
-        .map(|it| it["status"].as_str().unwrap())
-        .collect();
+    let statuses: Vec<_> = files.iter().map(|it| it["status"].as_str().unwrap()).collect();
     assert_eq!(statuses, ["encrypted", "failed", "failed", "left-out"]);
     let notes = files[0]["notes"].to_string();
-    assert!(
-        notes.contains("the server rotated its key meanwhile"),
-        "{notes}"
-    );
+    assert!(notes.contains("the server rotated its key meanwhile"), "{notes}");
     let reason = |at: usize| files[at]["reason"].as_str().unwrap().to_owned();
     assert!(
         reason(1).contains("the run was stopped at")
@@ -278,10 +268,7 @@ fn a_stopped_run_tells_of_every_log_and_ends_with_2() {
     );
     let again = workdir.run(ENCRYPT);
     assert!(again.status.success(), "{}", workdir.said(&again));
-    assert_eq!(
-        whole(&workdir, &Rotation::keys(&workdir.keyring())),
-        [true; 4]
-    );
+    assert_eq!(whole(&workdir, &Rotation::keys(&workdir.keyring())), [true; 4]);
 }
 
 /// What a run leaves that is killed when the encrypted log has the name, and the server as it is then.
@@ -305,9 +292,7 @@ fn the_next_run_puts_the_plaintext_back_whose_key_is_gone() {
     std::fs::rename(workdir.log("binlog.000004"), workdir.log("kept")).unwrap();
     std::fs::write(
         &index,
-        listed
-            .replace("./binlog.000001\n", "")
-            .replace("./binlog.000004\n", "./kept\n"),
+        listed.replace("./binlog.000001\n", "").replace("./binlog.000004\n", "./kept\n"),
     )
     .unwrap();
     Rotation::new(workdir.at(), &workdir.keyring(), 3).finish();
@@ -341,10 +326,7 @@ fn the_next_run_touches_nothing_while_it_cannot_know_whether_the_key_stays() {
         let output = workdir.run(arguments);
         let said = workdir.said(&output);
         assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(
-            said.contains("its plaintext is kept in .binlogsec-plain-binlog.000001"),
-            "{said}"
-        );
+        assert!(said.contains("its plaintext is kept in .binlogsec-plain-binlog.000001"), "{said}");
         assert!(said.contains("run the same command again"), "{said}");
         assert!(std::fs::read(&log).unwrap() == before);
         assert!(std::fs::read(&aside).unwrap() == workdir.logs[0].1);
@@ -353,10 +335,7 @@ fn the_next_run_touches_nothing_while_it_cannot_know_whether_the_key_stays() {
     let output = workdir.run(ENCRYPT);
     assert!(output.status.success(), "{}", workdir.said(&output));
     assert!(!aside.exists());
-    assert_eq!(
-        whole(&workdir, &Rotation::keys(&workdir.keyring())),
-        [true; 4]
-    );
+    assert_eq!(whole(&workdir, &Rotation::keys(&workdir.keyring())), [true; 4]);
 }
 
 /// A rotation that never comes to its end: after a minute both forms of the log are left, and the next
@@ -375,20 +354,14 @@ fn a_rotation_that_takes_too_long_leaves_the_log_and_its_plaintext() {
     let output = stopped.go_on();
     let said = workdir.said(&output);
     assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(
-        said.contains("its plaintext is kept in .binlogsec-plain-binlog.000001"),
-        "{said}"
-    );
+    assert!(said.contains("its plaintext is kept in .binlogsec-plain-binlog.000001"), "{said}");
     let aside = workdir.log(".binlogsec-plain-binlog.000001");
     assert!(std::fs::read(&aside).unwrap() == workdir.logs[0].1);
     server.finish();
     let again = workdir.run(ENCRYPT);
     assert!(again.status.success(), "{}", workdir.said(&again));
     assert!(!aside.exists());
-    assert_eq!(
-        whole(&workdir, &Rotation::keys(&workdir.keyring())),
-        [true; 4]
-    );
+    assert_eq!(whole(&workdir, &Rotation::keys(&workdir.keyring())), [true; 4]);
 }
 
 /// An old copy of the keyring has the key of before the rotation, and says nothing of the new one.
@@ -411,17 +384,10 @@ fn a_copy_of_the_keyring_that_is_older_than_the_logs_is_refused() {
         assert!(std::fs::read(workdir.log("binlog.000001")).unwrap() == before);
     }
     let output = workdir.run("encrypt --in-place binlog.index --keyring copy --keyring keyring");
-    assert_ne!(
-        output.status.code(),
-        Some(0),
-        "the old key is the first one's"
-    );
+    assert_ne!(output.status.code(), Some(0), "the old key is the first one's");
     let output = workdir.run(ENCRYPT);
     assert!(output.status.success(), "{}", workdir.said(&output));
-    assert_eq!(
-        whole(&workdir, &Rotation::keys(&workdir.keyring())),
-        [true; 4]
-    );
+    assert_eq!(whole(&workdir, &Rotation::keys(&workdir.keyring())), [true; 4]);
 }
 
 /// No file tells what the server does with its keys: its logs do.
@@ -452,10 +418,7 @@ fn keys_without_a_keyring_are_checked_against_the_logs() {
             assert!(output.status.success(), "{}", workdir.said(&output));
             let said = workdir.said(&output);
             assert!(said.contains("do not rotate it during the run"), "{said}");
-            assert_eq!(
-                whole(&workdir, &Rotation::keys(&workdir.keyring())),
-                [true; 4]
-            );
+            assert_eq!(whole(&workdir, &Rotation::keys(&workdir.keyring())), [true; 4]);
             continue;
         }
         let place = ("rename,renameat,renameat2", None);
@@ -487,15 +450,9 @@ fn a_key_file_of_mariadb_that_changes_meanwhile_costs_no_log() {
     let output = stopped.go_on();
     let said = workdir.said(&output);
     assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(
-        said.contains("keyring has another key under 1 than before"),
-        "{said}"
-    );
+    assert!(said.contains("keyring has another key under 1 than before"), "{said}");
     for (name, plain) in &workdir.logs {
-        assert!(
-            std::fs::read(workdir.log(name)).unwrap() == *plain,
-            "{name}"
-        );
+        assert!(std::fs::read(workdir.log(name)).unwrap() == *plain, "{name}");
     }
     std::fs::write(workdir.keyring(), keys).unwrap();
     let output = workdir.run(arguments);

@@ -1,11 +1,6 @@
 //! `keyring new`, `add-key` and `convert`: what is written is what independent writers write, and
 //! no key is ever lost.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use crate::common;
 
@@ -50,10 +45,7 @@ fn a_new_keyring_encrypts_and_decrypts() {
     let at = directory.path();
     let log = common::mixed().join("binlog.000001");
     for kind in ["component", "plugin"] {
-        let report = succeeds(
-            at,
-            &format!("keyring new {kind} --server-uuid {UUID} --as {kind}"),
-        );
+        let report = succeeds(at, &format!("keyring new {kind} --server-uuid {UUID} --as {kind}"));
         assert_eq!(report["schema"], "binlogsec.keyring-change/1");
         assert_eq!(report["key_id"], format!("MySQLReplicationKey_{UUID}_1"));
         assert_eq!(
@@ -63,33 +55,18 @@ fn a_new_keyring_encrypts_and_decrypts() {
         assert_eq!(mode(&at.join(kind)), 0o600);
         let log = log.display();
         assert!(
-            run(
-                at,
-                &format!("encrypt {log} -o log --force --keyring {kind}")
-            )
-            .status
-            .success()
+            run(at, &format!("encrypt {log} -o log --force --keyring {kind}")).status.success()
         );
         let plain = run(at, &format!("decrypt log -o - --keyring {kind}")).stdout;
         assert!(plain == std::fs::read(common::mixed().join("binlog.000001")).unwrap());
     }
     let both = ["component", "plugin"].map(|kind| KeyringFile::open(at.join(kind)).unwrap());
-    assert_ne!(
-        both[0].entries()[0].data,
-        both[1].entries()[0].data,
-        "fresh keys"
-    );
+    assert_ne!(both[0].entries()[0].data, both[1].entries()[0].data, "fresh keys");
     if openssl::is_here() {
         assert!(
-            run(
-                at,
-                &format!(
-                    "encrypt {} -o log --force --keyring component",
-                    log.display()
-                )
-            )
-            .status
-            .success()
+            run(at, &format!("encrypt {} -o log --force --keyring component", log.display()))
+                .status
+                .success()
         );
         let encrypted = std::fs::read(at.join("log")).unwrap();
         assert!(
@@ -108,14 +85,8 @@ fn converting_gives_what_other_writers_write() {
         for word in ["le64", "le32", "be64", "be32"] {
             let from = fixture(&format!("keyring-plugin/{version}-{word}.keyring"));
             let from = from.display();
-            succeeds(
-                at,
-                &format!("keyring convert {from} {version}{word} --as plugin"),
-            );
-            succeeds(
-                at,
-                &format!("keyring convert {from} json --as component --force"),
-            );
+            succeeds(at, &format!("keyring convert {from} {version}{word} --as plugin"));
+            succeeds(at, &format!("keyring convert {from} json --as component --force"));
             succeeds(at, "keyring convert json back --as plugin --force");
             if cfg!(all(target_endian = "little", target_pointer_width = "64")) {
                 assert!(std::fs::read(at.join(format!("{version}{word}"))).unwrap() == native);
@@ -131,17 +102,10 @@ fn converting_gives_what_other_writers_write() {
         if !content.is_empty() {
             succeeds(
                 at,
-                &format!(
-                    "keyring convert {} plugin --as plugin --force",
-                    keyring.display()
-                ),
+                &format!("keyring convert {} plugin --as plugin --force", keyring.display()),
             );
             succeeds(at, "keyring convert plugin json --as component --force");
-            assert!(
-                std::fs::read(at.join("json")).unwrap() == content,
-                "{}",
-                keyring.display()
-            );
+            assert!(std::fs::read(at.join("json")).unwrap() == content, "{}", keyring.display());
             files += 1;
         }
     }
@@ -157,22 +121,14 @@ fn a_real_plugin_keyring_becomes_json_with_the_same_keys() {
     };
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
-    succeeds(
-        at,
-        &format!("keyring convert {} json --as component", real.display()),
-    );
-    let (from, to) = (
-        KeyringFile::open(&real).unwrap(),
-        KeyringFile::open(at.join("json")).unwrap(),
-    );
+    succeeds(at, &format!("keyring convert {} json --as component", real.display()));
+    let (from, to) =
+        (KeyringFile::open(&real).unwrap(), KeyringFile::open(at.join("json")).unwrap());
     assert!(!from.entries().is_empty());
     assert_eq!(from.entries(), to.entries());
     let document: Value = serde_json::from_slice(&std::fs::read(at.join("json")).unwrap()).unwrap();
     assert_eq!(document["version"], "1.0");
-    assert_eq!(
-        document["elements"][0]["extension"],
-        Value::Array(Vec::new())
-    );
+    assert_eq!(document["elements"][0]["extension"], Value::Array(Vec::new()));
 }
 
 #[test]
@@ -180,18 +136,9 @@ fn a_key_more_keeps_all_others_and_the_format() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     for (from, id) in [
-        (
-            mixed_keyring(),
-            format!("MySQLReplicationKey_{FIXTURE_UUID}_4"),
-        ),
-        (
-            fixture("keyring-plugin/v1.0-be32.keyring"),
-            format!("MySQLReplicationKey_{UUID}_11"),
-        ),
-        (
-            fixture("keyring-plugin/v2.0-le64.keyring"),
-            format!("MySQLReplicationKey_{UUID}_11"),
-        ),
+        (mixed_keyring(), format!("MySQLReplicationKey_{FIXTURE_UUID}_4")),
+        (fixture("keyring-plugin/v1.0-be32.keyring"), format!("MySQLReplicationKey_{UUID}_11")),
+        (fixture("keyring-plugin/v2.0-le64.keyring"), format!("MySQLReplicationKey_{UUID}_11")),
     ] {
         let path = at.join("keyring");
         std::fs::copy(&from, &path).unwrap();
@@ -202,20 +149,12 @@ fn a_key_more_keeps_all_others_and_the_format() {
             (&report["key_id"], &report["status"]),
             (&Value::from(id.clone()), &"key-added".into())
         );
-        assert_eq!(
-            report["notes"][0],
-            "it was readable by others; now it is for its owner alone"
-        );
-        let (before, after) = (
-            KeyringFile::open(&from).unwrap(),
-            KeyringFile::open(&path).unwrap(),
-        );
+        assert_eq!(report["notes"][0], "it was readable by others; now it is for its owner alone");
+        let (before, after) =
+            (KeyringFile::open(&from).unwrap(), KeyringFile::open(&path).unwrap());
         assert_eq!(after.format(), before.format());
         let (number_id, _) = id.rsplit_once('_').unwrap();
-        let kept = before
-            .entries()
-            .iter()
-            .filter(|entry| entry.id.to_string() != number_id);
+        let kept = before.entries().iter().filter(|entry| entry.id.to_string() != number_id);
         for entry in kept {
             assert!(after.entries().contains(entry), "{entry:?}");
         }
@@ -247,14 +186,8 @@ fn a_key_for_a_server_that_has_none_yet() {
     std::fs::copy(mixed_keyring(), at.join("keyring")).unwrap();
     std::fs::write(at.join("empty"), "").unwrap();
     let arguments = format!("keyring add-key keyring --server-uuid {UUID}");
-    assert_eq!(
-        succeeds(at, &arguments)["key_id"],
-        format!("MySQLReplicationKey_{UUID}_1")
-    );
-    assert_eq!(
-        succeeds(at, &arguments)["key_id"],
-        format!("MySQLReplicationKey_{UUID}_2")
-    );
+    assert_eq!(succeeds(at, &arguments)["key_id"], format!("MySQLReplicationKey_{UUID}_1"));
+    assert_eq!(succeeds(at, &arguments)["key_id"], format!("MySQLReplicationKey_{UUID}_2"));
     fails(
         at,
         "keyring add-key keyring",
@@ -284,14 +217,8 @@ fn a_key_for_a_server_that_has_none_yet() {
         2,
         "keyring empty: it has no binary log key of any server yet: name the server by --server-uuid",
     );
-    succeeds(
-        at,
-        &format!("keyring add-key empty --as plugin --server-uuid {UUID}"),
-    );
-    assert_eq!(
-        KeyringFile::open(at.join("empty")).unwrap().entries().len(),
-        2
-    );
+    succeeds(at, &format!("keyring add-key empty --as plugin --server-uuid {UUID}"));
+    assert_eq!(KeyringFile::open(at.join("empty")).unwrap().entries().len(), 2);
 }
 
 #[test]
@@ -305,12 +232,8 @@ fn refusals_say_why_and_write_nothing() {
     std::fs::copy(mixed_keyring(), at.join("changing.backup")).unwrap();
     std::os::unix::fs::symlink("keyring", at.join("link")).unwrap();
     let before = names(at);
-    let content = || {
-        names(at)
-            .iter()
-            .map(|name| std::fs::read(at.join(name)).unwrap())
-            .collect::<Vec<_>>()
-    };
+    let content =
+        || names(at).iter().map(|name| std::fs::read(at.join(name)).unwrap()).collect::<Vec<_>>();
     let contents = content();
     for (arguments, code, message) in [
         (
@@ -370,10 +293,7 @@ fn the_list_stays_as_it_was() {
     assert!(plain.status.success());
     assert_eq!(run(at, "keyring list keyring").stdout, plain.stdout);
     let shadowed = String::from_utf8(run(at, "keyring ./list").stdout).unwrap();
-    assert_eq!(
-        shadowed.replace("./list", "keyring").as_bytes(),
-        plain.stdout
-    );
+    assert_eq!(shadowed.replace("./list", "keyring").as_bytes(), plain.stdout);
     assert_eq!(run(at, "keyring").status.code(), Some(2));
     let text = String::from_utf8(run(at, "keyring add-key keyring").stdout).unwrap();
     assert!(text.contains(": key added; component_keyring_file, version 1.0, 4 entries\nnew key, in use from now on: MySQLReplicationKey_2bc92730-e533-11f1-b7bc-02fc00000001_4\n"), "{text}");

@@ -54,10 +54,7 @@ const OPTIONS: &[(&str, Kind)] = &[
     ("--key-file", Reads("key", "")),
     ("--key-command", Other),
     ("--mariadb-keys", Reads("keys.txt", "")),
-    (
-        "--mariadb-keys-password-file",
-        Reads("keys.password", "--mariadb-keys keys.txt"),
-    ),
+    ("--mariadb-keys-password-file", Reads("keys.password", "--mariadb-keys keys.txt")),
     ("--mariadb-keys-digest", Other),
     ("--mariadb-keys-pbkdf2", Other),
     ("--mariadb-cipher", Other),
@@ -69,24 +66,9 @@ const OPTIONS: &[(&str, Kind)] = &[
     ("--baseline", Reads("baseline.toml", "")),
     ("--defaults-file", Reads("my.cnf", "")),
     ("--datadir", Other),
-    (
-        "--server-ca",
-        Reads("ca.pem", "--server mysql://a@127.0.0.1:1/"),
-    ),
-    (
-        "--client-cert",
-        Reads(
-            "cert.pem",
-            "--client-key ca.pem --server mysql://a@127.0.0.1:1/",
-        ),
-    ),
-    (
-        "--client-key",
-        Reads(
-            "cert.key",
-            "--client-cert ca.pem --server mysql://a@127.0.0.1:1/",
-        ),
-    ),
+    ("--server-ca", Reads("ca.pem", "--server mysql://a@127.0.0.1:1/")),
+    ("--client-cert", Reads("cert.pem", "--client-key ca.pem --server mysql://a@127.0.0.1:1/")),
+    ("--client-key", Reads("cert.key", "--client-cert ca.pem --server mysql://a@127.0.0.1:1/")),
     ("--server", Other),
     ("--server-version", Other),
     ("--output", Writes),
@@ -125,22 +107,14 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     ("inspect", "inspect log", "log"),
     ("decrypt", "decrypt log --keyring keyring", "log"),
     ("encrypt", "encrypt plain --keyring keyring", "plain"),
-    (
-        "rekey",
-        "rekey log --keyring keyring --new-keyring other",
-        "log",
-    ),
+    ("rekey", "rekey log --keyring keyring --new-keyring other", "log"),
     ("header dump", "header dump log", "log"),
     ("header restore", "", ""),
     ("events", "", ""),
     ("verify", "verify log", "log"),
     ("salvage", "salvage log --keyring keyring", "log"),
     ("check", "check log", "log"),
-    (
-        "report merge",
-        "report merge shard.json --policy policy.toml",
-        "shard.json",
-    ),
+    ("report merge", "report merge shard.json --policy policy.toml", "shard.json"),
     ("audit", "audit --defaults-file my.cnf", "my.cnf"),
     ("explain", "", ""),
     ("keyring", "", ""),
@@ -170,11 +144,7 @@ fn kind(command: &str, option: &str) -> Kind {
 fn run(directory: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(program());
     command.env_remove("BINLOGSEC_KEYRING").env("NO_COLOR", "1");
-    command
-        .current_dir(directory)
-        .args(arguments)
-        .output()
-        .unwrap()
+    command.current_dir(directory).args(arguments).output().unwrap()
 }
 
 /// The options with a value of a command, and its subcommands.
@@ -209,14 +179,8 @@ fn files() -> TempDir {
     copy(mixed().join("binlog.000003"), "log");
     copy(mixed().join("binlog.000001"), "plain");
     copy(mixed_keyring(), "keyring");
-    copy(
-        fixture("mysql-9.7/mixed-key1-running/component_keyring_file"),
-        "other",
-    );
-    copy(
-        fixture("mariadb-10.11/cbc128-crc32-row/keys.txt"),
-        "keys.txt",
-    );
+    copy(fixture("mysql-9.7/mixed-key1-running/component_keyring_file"), "other");
+    copy(fixture("mariadb-10.11/cbc128-crc32-row/keys.txt"), "keys.txt");
     let log = std::fs::read(at("log")).unwrap();
     let header = EncryptionHeader::parse(&log).unwrap();
     let keys = Keyring::open(mixed_keyring()).unwrap();
@@ -300,10 +264,7 @@ impl Case<'_> {
         let is_made = match self.output.1 {
             WritesInto => {
                 lab.path().join("new").join(self.main_input).exists()
-                    || lab
-                        .path()
-                        .join(format!("new/{}.age", self.main_input))
-                        .exists()
+                    || lab.path().join(format!("new/{}.age", self.main_input)).exists()
             }
             _ => lab.path().join("new").exists(),
         };
@@ -338,10 +299,7 @@ impl Case<'_> {
         let after = std::fs::read(directory.join(file)).unwrap();
         assert!(after == before, "{what}: it was replaced: {text}");
         assert_eq!(output.status.code(), Some(2), "{what}: {text}");
-        assert!(
-            !names(directory).iter().any(|name| name.starts_with('.')),
-            "{what}"
-        );
+        assert!(!names(directory).iter().any(|name| name.starts_with('.')), "{what}");
     }
 }
 
@@ -350,13 +308,10 @@ fn no_command_replaces_what_it_reads_by_any_option_or_name() {
     let mut cases = 0;
     for &(command, base, main_input) in COMMANDS {
         let (options, _) = help(command);
-        let kinds: Vec<_> = options
-            .iter()
-            .map(|option| (option.as_str(), kind(command, option)))
-            .collect();
-        let outputs = kinds
-            .iter()
-            .filter(|(_, kind)| matches!(kind, Writes | WritesInto | Reports));
+        let kinds: Vec<_> =
+            options.iter().map(|option| (option.as_str(), kind(command, option))).collect();
+        let outputs =
+            kinds.iter().filter(|(_, kind)| matches!(kind, Writes | WritesInto | Reports));
         for &output in
             outputs.filter(|(option, _)| !(command == "man" && *option == "--output-dir"))
         {
@@ -378,13 +333,7 @@ fn no_command_replaces_what_it_reads_by_any_option_or_name() {
             for reads in reads {
                 for way in WAYS {
                     let reads = reads.clone();
-                    let case = Case {
-                        base,
-                        main_input,
-                        output,
-                        reads,
-                        way,
-                    };
+                    let case = Case { base, main_input, output, reads, way };
                     case.check();
                     cases += 1;
                 }
@@ -408,10 +357,7 @@ fn every_command_is_in_the_table() {
         }
         all.extend(below.iter().map(|it| format!("{command} {it}")));
     }
-    let table: BTreeSet<_> = COMMANDS
-        .iter()
-        .map(|(name, ..)| (*name).to_owned())
-        .collect();
+    let table: BTreeSet<_> = COMMANDS.iter().map(|(name, ..)| (*name).to_owned()).collect();
     assert_eq!(all, table);
 }
 
@@ -420,31 +366,16 @@ fn the_environment_names_inputs_too() {
     let lab = files();
     let before = std::fs::read(lab.path().join("keyring")).unwrap();
     let mut command = Command::new(program());
-    command
-        .current_dir(lab.path())
-        .env("BINLOGSEC_KEYRING", "keyring");
+    command.current_dir(lab.path()).env("BINLOGSEC_KEYRING", "keyring");
     command.env("BINLOGSEC_MARIADB_KEYS_PASSWORD_FILE", "keys.password");
     for target in ["keyring", "keys.password"] {
         let before_it = std::fs::read(lab.path().join(target)).unwrap();
         let mut command = Command::new(program());
-        command
-            .current_dir(lab.path())
-            .env("BINLOGSEC_KEYRING", "keyring");
+        command.current_dir(lab.path()).env("BINLOGSEC_KEYRING", "keyring");
         command.env("BINLOGSEC_MARIADB_KEYS_PASSWORD_FILE", "keys.password");
-        let output = command
-            .args(["decrypt", "log", "--force", "-o", target])
-            .output()
-            .unwrap();
-        assert_eq!(
-            output.status.code(),
-            Some(2),
-            "{}",
-            said(&output, lab.path())
-        );
-        assert!(
-            std::fs::read(lab.path().join(target)).unwrap() == before_it,
-            "{target}"
-        );
+        let output = command.args(["decrypt", "log", "--force", "-o", target]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output, lab.path()));
+        assert!(std::fs::read(lab.path().join(target)).unwrap() == before_it, "{target}");
     }
     assert!(std::fs::read(lab.path().join("keyring")).unwrap() == before);
 }
@@ -504,11 +435,7 @@ fn data() -> TempDir {
     let lab = files();
     let data = lab.path().join("data");
     std::fs::create_dir(&data).unwrap();
-    for (from, to) in [
-        ("log", "binlog.000001"),
-        ("keyring", "keyring"),
-        ("my.cnf", "notes"),
-    ] {
+    for (from, to) in [("log", "binlog.000001"), ("keyring", "keyring"), ("my.cnf", "notes")] {
         std::fs::copy(lab.path().join(from), data.join(to)).unwrap();
     }
     std::fs::write(data.join("binlog.index"), "./binlog.000001\n").unwrap();
@@ -523,33 +450,17 @@ fn reports_replace_reports_alone() {
     let data = lab.path().join("data");
     for target in ["binlog.000001", "keyring", "notes", "binlog.index", "image"] {
         let before = std::fs::read(data.join(target)).unwrap();
-        for command in [
-            "check data",
-            "verify data",
-            "inspect data",
-            "check data/binlog.index",
-        ] {
+        for command in ["check data", "verify data", "inspect data", "check data/binlog.index"] {
             let arguments = format!("{command} --report json=data/{target}");
             let output = run(lab.path(), &arguments.split(' ').collect::<Vec<_>>());
             let text = said(&output, lab.path());
             assert_eq!(output.status.code(), Some(2), "{arguments}: {text}");
-            assert!(
-                text.contains("is not replaced") || text.contains("is read"),
-                "{text}"
-            );
+            assert!(text.contains("is not replaced") || text.contains("is read"), "{text}");
         }
         let audit = format!("audit --datadir data --report html=data/{target}");
         let output = run(lab.path(), &audit.split(' ').collect::<Vec<_>>());
-        assert_eq!(
-            output.status.code(),
-            Some(2),
-            "{}",
-            said(&output, lab.path())
-        );
-        assert!(
-            std::fs::read(data.join(target)).unwrap() == before,
-            "{target}"
-        );
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output, lab.path()));
+        assert!(std::fs::read(data.join(target)).unwrap() == before, "{target}");
     }
 }
 
@@ -559,14 +470,8 @@ fn a_report_of_every_format_takes_the_place_of_every_other() {
     let lab = data();
     let data = lab.path().join("data");
     let formats = [
-        (
-            "check data",
-            &["text", "json", "sarif", "junit", "github", "prometheus"][..],
-        ),
-        (
-            "audit --datadir data",
-            &["text", "json", "sarif", "html", "junit", "github"],
-        ),
+        ("check data", &["text", "json", "sarif", "junit", "github", "prometheus"][..]),
+        ("audit --datadir data", &["text", "json", "sarif", "html", "junit", "github"]),
         ("verify data", &["text", "json"]),
         ("inspect data", &["text", "json"]),
     ];
@@ -586,10 +491,7 @@ fn a_report_of_every_format_takes_the_place_of_every_other() {
     }
     assert_eq!(times, 16);
     std::fs::write(data.join("report"), "").unwrap();
-    let output = run(
-        lab.path(),
-        &["check", "log", "--report", "json=data/report"],
-    );
+    let output = run(lab.path(), &["check", "log", "--report", "json=data/report"]);
     assert_eq!(said(&output, lab.path()), "");
     assert!(data.join("report").metadata().unwrap().len() > 0);
 }
@@ -600,20 +502,13 @@ fn a_keyring_that_is_replaced_is_kept_beside_the_new_one() {
     let old = std::fs::read(lab.path().join("other")).unwrap();
     let old_key = std::fs::read(lab.path().join("keyring")).unwrap();
     for (arguments, kept, before) in [
-        (
-            "keyring convert keyring other --as component --force",
-            "other.replaced",
-            &old,
-        ),
+        ("keyring convert keyring other --as component --force", "other.replaced", &old),
         ("keyring add-key keyring", "keyring.replaced", &old_key),
     ] {
         let output = run(lab.path(), &arguments.split(' ').collect::<Vec<_>>());
         assert!(output.status.success(), "{}", said(&output, lab.path()));
         let text = String::from_utf8(output.stdout).unwrap();
-        assert!(
-            text.contains("is kept as ") && text.contains(kept),
-            "{text}"
-        );
+        assert!(text.contains("is kept as ") && text.contains(kept), "{text}");
         assert!(std::fs::read(lab.path().join(kept)).unwrap() == *before);
     }
     let second = std::fs::read(lab.path().join("other")).unwrap();
@@ -622,10 +517,5 @@ fn a_keyring_that_is_replaced_is_kept_beside_the_new_one() {
     assert!(output.status.success(), "{}", said(&output, lab.path()));
     assert!(std::fs::read(lab.path().join("other.replaced")).unwrap() == old);
     assert!(std::fs::read(lab.path().join("other.replaced-2")).unwrap() == second);
-    refuses(
-        &lab,
-        "keyring convert keyring other --as component",
-        "other",
-        "exists already",
-    );
+    refuses(&lab, "keyring convert keyring other --as component", "other", "exists already");
 }

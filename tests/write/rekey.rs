@@ -1,10 +1,5 @@
 //! `rekey` and `header`: the header alone changes, and no instant loses it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use crate::common;
 
@@ -37,9 +32,7 @@ fn workdir(sizes: &[usize]) -> Workdir {
 
 fn keys(workdir: &Workdir, names: &[&str]) -> Keyring {
     let mut keys = Keyring::new();
-    names
-        .iter()
-        .for_each(|name| keys.add_file(workdir.log(name)).unwrap());
+    names.iter().for_each(|name| keys.add_file(workdir.log(name)).unwrap());
     keys
 }
 
@@ -65,12 +58,7 @@ fn the_header_alone_changes_and_the_old_one_still_opens() {
         (&file["status"], &file["old_key_id"], &file["new_key_id"]),
         (&"rekeyed".into(), &ID_3.into(), &ID_1.into())
     );
-    assert!(
-        report["note"]
-            .as_str()
-            .unwrap()
-            .starts_with("a copy of the old header")
-    );
+    assert!(report["note"].as_str().unwrap().starts_with("a copy of the old header"));
     let after = std::fs::read(workdir.log("binlog.000001")).unwrap();
     assert_eq!(before.len(), after.len());
     assert!(before[512..] == after[512..]);
@@ -133,20 +121,12 @@ fn refusals_say_why_and_change_nothing() {
         assert!(std::fs::read(workdir.log("binlog.000001")).unwrap() == before);
         assert_eq!(names(workdir.at()), names_before);
     }
-    let writer = File::options()
-        .append(true)
-        .open(workdir.log("binlog.000001"))
-        .unwrap();
+    let writer = File::options().append(true).open(workdir.log("binlog.000001")).unwrap();
     let writer = Holder::of(writer);
     let pid = writer.id();
     let message =
         format!("binlog.000001 is refused: process {pid} may write it; stop the server first");
-    fails(
-        &workdir,
-        "rekey binlog.000001 --keyring keyring --new-keyring other",
-        2,
-        &message,
-    );
+    fails(&workdir, "rekey binlog.000001 --keyring keyring --new-keyring other", 2, &message);
     drop(writer);
     let output = workdir.run(&format!("{TO_OTHER} --dry-run --format json"));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -163,25 +143,12 @@ fn headers_are_put_aside_and_back() {
         .run("rekey binlog.000001 --keyring keyring --new-keyring other --backup-header backup");
     assert!(output.status.success(), "{}", workdir.said(&output));
     assert_eq!(std::fs::read(workdir.log("backup")).unwrap(), before[..512]);
-    assert!(
-        workdir
-            .run("header dump binlog.000001 -o dumped")
-            .status
-            .success()
-    );
+    assert!(workdir.run("header dump binlog.000001 -o dumped").status.success());
     let after = std::fs::read(&log).unwrap();
     assert_eq!(std::fs::read(workdir.log("dumped")).unwrap(), after[..512]);
-    let mode = workdir
-        .log("dumped")
-        .metadata()
-        .unwrap()
-        .permissions()
-        .mode();
+    let mode = workdir.log("dumped").metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    assert_eq!(
-        workdir.run("header dump binlog.000001 -o -").stdout,
-        after[..512]
-    );
+    assert_eq!(workdir.run("header dump binlog.000001 -o -").stdout, after[..512]);
     // A header that is lost altogether.
     std::fs::write(&log, [&[0; 512], &after[512..]].concat()).unwrap();
     let output = workdir.run("header restore binlog.000001 backup --keyring keyring");
@@ -193,10 +160,7 @@ fn headers_are_put_aside_and_back() {
     assert!(std::fs::read(&log).unwrap() == before);
     let output = workdir.run("header restore binlog.000001 backup --force --format json");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(
-        (&report["status"], &report["proven"]),
-        (&"unchanged".into(), &false.into())
-    );
+    assert_eq!((&report["status"], &report["proven"]), (&"unchanged".into(), &false.into()));
     std::fs::write(workdir.log("plain"), &workdir.logs[0].1).unwrap();
     for (arguments, code, message) in [
         ("header restore binlog.000001 dumped", 2, "binlog.000001 is refused: without a key nothing proves that the header belongs to this log: name its keyring by --keyring FILE, or take the risk by --force".to_owned()),
@@ -218,10 +182,7 @@ fn interrupted(workdir: &Workdir, calls: &str) -> bool {
     command.args(["-f", "-qq", "-o", "/dev/null", "-e", &inject]);
     command.arg(env!("CARGO_BIN_EXE_binlogsec"));
     command.args("rekey binlog.000001 --keyring keyring --new-keyring other".split(' '));
-    command
-        .current_dir(workdir.at())
-        .output()
-        .is_ok_and(|output| output.status.code().is_none())
+    command.current_dir(workdir.at()).output().is_ok_and(|output| output.status.code().is_none())
 }
 
 #[test]
@@ -273,10 +234,7 @@ fn a_log_that_opens_needs_no_header_backup() {
     assert!(interrupted(&workdir, "unlink"));
     let saved = std::fs::read(&backup).unwrap();
     std::fs::remove_file(&backup).unwrap();
-    for arguments in [
-        "rekey binlog.000001 --keyring other --new-keyring keyring",
-        TO_OTHER_ONE,
-    ] {
+    for arguments in ["rekey binlog.000001 --keyring other --new-keyring keyring", TO_OTHER_ONE] {
         let output = workdir.run(arguments);
         assert!(output.status.success(), "{}", workdir.said(&output));
     }
@@ -288,10 +246,7 @@ fn a_log_that_opens_needs_no_header_backup() {
             let output = workdir.run(arguments);
             assert!(!output.status.success());
             let said = workdir.said(&output);
-            assert!(
-                said.contains("name the keyring that opens the log"),
-                "{said}"
-            );
+            assert!(said.contains("name the keyring that opens the log"), "{said}");
             assert!(backup.exists());
         }
         let proven = "rekey binlog.000001 --keyring other";
@@ -315,13 +270,7 @@ fn no_header_is_changed_while_the_server_is_seen_to_run() {
     let before = std::fs::read(workdir.log("binlog.000001")).unwrap();
     let open = |name: &str| {
         let mut options = File::options();
-        Holder::of(
-            options
-                .read(true)
-                .write(true)
-                .open(workdir.log(name))
-                .unwrap(),
-        )
+        Holder::of(options.read(true).write(true).open(workdir.log(name)).unwrap())
     };
     for held in ["binlog.index", "binlog.000002"] {
         let server = open(held);
@@ -352,22 +301,12 @@ fn killed_before_any_step_the_log_opens() {
     for calls in ["linkat", "pwrite64", "fsync", "unlink", "ftruncate"] {
         let workdir = workdir(&[5000]);
         let met = interrupted(&workdir, calls);
-        assert_eq!(
-            workdir.encrypted(&keys(&workdir, &["keyring", "other"])),
-            [true]
-        );
+        assert_eq!(workdir.encrypted(&keys(&workdir, &["keyring", "other"])), [true]);
         let output = workdir
             .run("rekey binlog.000001 --keyring keyring --keyring other --new-keyring other");
-        assert!(
-            output.status.success(),
-            "{calls} {met}: {}",
-            workdir.said(&output)
-        );
+        assert!(output.status.success(), "{calls} {met}: {}", workdir.said(&output));
         assert_eq!(workdir.encrypted(&keys(&workdir, &["other"])), [true]);
-        assert_eq!(
-            names(workdir.at()),
-            ["binlog.000001", "binlog.index", "keyring", "other"]
-        );
+        assert_eq!(names(workdir.at()), ["binlog.000001", "binlog.index", "keyring", "other"]);
     }
 }
 
@@ -395,10 +334,7 @@ fn killed_at_any_instant_every_log_opens() {
         changed += ids.iter().zip(&before).filter(|(a, b)| a != b).count();
         mixed += usize::from(ids.iter().any(|id| *id != ids[0]));
         let names = names(workdir.at());
-        backups += names
-            .iter()
-            .filter(|name| name.contains("-header-"))
-            .count();
+        backups += names.iter().filter(|name| name.contains("-header-")).count();
     }
     let last = workdir.run(&to("other"));
     assert!(last.status.success(), "{}", workdir.said(&last));
@@ -419,9 +355,7 @@ fn what_may_not_be_written_stays() {
     }
     let as_nobody = || {
         let mut command = nobody().unwrap();
-        command
-            .current_dir(workdir.at())
-            .args(TO_OTHER_ONE.split(' '));
+        command.current_dir(workdir.at()).args(TO_OTHER_ONE.split(' '));
         command.output().unwrap()
     };
     std::fs::set_permissions(workdir.at(), Permissions::from_mode(0o755)).unwrap();

@@ -23,9 +23,7 @@ impl FileKey {
         let (mut key, mut nonce) = (Secret32::zeroed(), Secret::<8>::zeroed());
         let sources = digest.iter();
         let targets = key.expose_mut().iter_mut().chain(nonce.expose_mut());
-        targets
-            .zip(sources)
-            .for_each(|(target, source)| *target = *source);
+        targets.zip(sources).for_each(|(target, source)| *target = *source);
         digest.as_mut_slice().zeroize();
         Self { key, nonce }
     }

@@ -143,14 +143,8 @@ mod tests {
 
     #[test]
     fn equality_is_of_the_bytes() {
-        assert_eq!(
-            Secret32::from_slice(&[7; 32]),
-            Secret32::from_slice(&[7; 32])
-        );
-        assert_ne!(
-            Secret32::from_slice(&[7; 32]),
-            Secret32::from_slice(&[8; 32])
-        );
+        assert_eq!(Secret32::from_slice(&[7; 32]), Secret32::from_slice(&[7; 32]));
+        assert_ne!(Secret32::from_slice(&[7; 32]), Secret32::from_slice(&[8; 32]));
         assert_ne!(SecretBytes::new(vec![1]), SecretBytes::new(vec![1, 2]));
     }
 }

@@ -47,15 +47,8 @@ impl CtrStream {
     pub fn new(file_key: FileKey) -> Self {
         let FileKey { key, nonce } = file_key;
         let mut first = Secret::zeroed();
-        first
-            .expose_mut()
-            .iter_mut()
-            .zip(nonce.expose())
-            .for_each(|(byte, nonce)| *byte = *nonce);
-        Self {
-            schedule: Schedule::Mysql(Aes256::new(key.expose().into())),
-            first,
-        }
+        first.expose_mut().iter_mut().zip(nonce.expose()).for_each(|(byte, nonce)| *byte = *nonce);
+        Self { schedule: Schedule::Mysql(Aes256::new(key.expose().into())), first }
     }
 
     /// The stream of one of Percona Binlog Server's files: AES with a key of 16, 24 or 32 bytes;
@@ -90,11 +83,7 @@ impl CtrStream {
     /// A source has the length of the target.
     fn process(&self, offset: u64, source: Option<&[u8]>, target: &mut [u8]) {
         debug_assert!(source.is_none_or(|source| source.len() == target.len()));
-        let xor = Xor {
-            skip: (offset % 16) as usize,
-            source,
-            target,
-        };
+        let xor = Xor { skip: (offset % 16) as usize, source, target };
         let block = self.first.expose();
         let number = offset / 16;
         match &self.schedule {
@@ -137,11 +126,7 @@ impl BlockSizeUser for Xor<'_> {
 impl StreamCipherClosure for Xor<'_> {
     #[inline(always)]
     fn call<B: StreamCipherBackend<BlockSize = U16>>(self, backend: &mut B) {
-        let Self {
-            skip,
-            mut source,
-            mut target,
-        } = self;
+        let Self { skip, mut source, mut target } = self;
         let mut batch = ParBlocks::<B>::default();
         if skip > 0 {
             backend.gen_tail_blocks(batch.get_mut(..1).unwrap_or_default());
@@ -212,9 +197,7 @@ fn add(source: &mut Option<&[u8]>, target: &mut &mut [u8], stream: &[u8]) {
             .zip(data.iter().zip(stream))
             .for_each(|(sum, (byte, stream))| *sum = byte ^ stream);
     } else {
-        sums.iter_mut()
-            .zip(stream)
-            .for_each(|(byte, stream)| *byte ^= stream);
+        sums.iter_mut().zip(stream).for_each(|(byte, stream)| *byte ^= stream);
     }
 }
 
@@ -241,11 +224,7 @@ mod tests {
             for length in [0, 1, 15, 16, 17, 63, 64, 65] {
                 let mut piece = vec![0; length];
                 stream().apply(offset as u64, &mut piece);
-                assert_eq!(
-                    piece,
-                    whole[offset..offset + length],
-                    "{length} at {offset}"
-                );
+                assert_eq!(piece, whole[offset..offset + length], "{length} at {offset}");
                 let mut copied = vec![9; length];
                 stream().apply_to(offset as u64, &vec![0; length], &mut copied);
                 assert_eq!(copied, piece);

@@ -28,11 +28,7 @@ pub fn beginning(text: &str, most: usize) -> Cow<'_, str> {
     }
     let ends = (0..=most).rev();
     let kept = ends.filter_map(|end| text.get(..end)).next();
-    Cow::Owned(format!(
-        "{}… ({} bytes)",
-        kept.unwrap_or_default(),
-        text.len()
-    ))
+    Cow::Owned(format!("{}… ({} bytes)", kept.unwrap_or_default(), text.len()))
 }
 
 /// A position in a byte slice that only moves over bytes that exist.
@@ -78,11 +74,7 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub fn take(&mut self, needed: usize) -> Result<&'a [u8], OutOfBytes> {
         let Some((taken, _)) = self.rest().split_at_checked(needed) else {
-            return Err(OutOfBytes {
-                offset: self.position,
-                needed,
-                available: self.remaining(),
-            });
+            return Err(OutOfBytes { offset: self.position, needed, available: self.remaining() });
         };
         self.position = self.position.saturating_add(needed);
         Ok(taken)
@@ -188,11 +180,7 @@ mod tests {
     fn a_short_read_tells_where_and_moves_nothing() {
         let mut cursor = Cursor::new(&[1, 2, 3]);
         assert_eq!(cursor.u8(), Ok(1));
-        let error = OutOfBytes {
-            offset: 1,
-            needed: 4,
-            available: 2,
-        };
+        let error = OutOfBytes { offset: 1, needed: 4, available: 2 };
         assert_eq!(cursor.u32_le(), Err(error));
         assert_eq!(cursor.take(2), Ok(&[2, 3][..]));
         assert_eq!(cursor.take(usize::MAX).unwrap_err().needed, usize::MAX);

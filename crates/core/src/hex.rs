@@ -19,9 +19,9 @@ pub(crate) fn decode(text: &[u8], out: &mut [u8]) -> Result<(), usize> {
         return Err(position);
     }
     for (byte, pair) in out.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = pair.iter().fold(0, |value, &character| {
-            value << 4 | digit(character).unwrap_or_default()
-        });
+        *byte = pair
+            .iter()
+            .fold(0, |value, &character| value << 4 | digit(character).unwrap_or_default());
     }
     Ok(())
 }

@@ -35,12 +35,7 @@ impl Mapping {
         // are bytes still (u8 has no invalid value, and no check on them is relied on for memory
         // safety), and a cut is caught by the handler.
         let map = unsafe {
-            MmapOptions::new()
-                .offset(range.start)
-                .len(length)
-                .populate()
-                .map(file)
-                .ok()?
+            MmapOptions::new().offset(range.start).len(length).populate().map(file).ok()?
         };
         let slot = Slot::claim(map.as_ptr() as usize, length)?;
         Some(Self { map, range, slot })
@@ -89,9 +84,7 @@ static WINDOWS: [Slot; SLOTS] = [const {
 
 impl Slot {
     fn claim(start: usize, length: usize) -> Option<&'static Self> {
-        let slot = WINDOWS
-            .iter()
-            .find(|slot| !slot.taken.swap(true, Ordering::SeqCst))?;
+        let slot = WINDOWS.iter().find(|slot| !slot.taken.swap(true, Ordering::SeqCst))?;
         slot.faulted.store(false, Ordering::SeqCst);
         let end = start.saturating_add(length).next_multiple_of(page_size());
         slot.end.store(end, Ordering::SeqCst);
@@ -247,11 +240,7 @@ mod tests {
         file.set_len(10_000).unwrap();
         assert_eq!(window.get(1 << 19, 3), Some(&[0, 0, 0][..]));
         assert!(window.has_faulted());
-        assert_eq!(
-            window.get(0, 2),
-            Some(&[0xAB, 0xAB][..]),
-            "what is there stays readable"
-        );
+        assert_eq!(window.get(0, 2), Some(&[0xAB, 0xAB][..]), "what is there stays readable");
         drop(window);
         let window = Mapping::new(&file, 0..10_000).unwrap();
         assert!(!window.has_faulted(), "a slot starts anew");

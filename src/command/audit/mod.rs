@@ -116,10 +116,7 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Terminal) -> anyhow::Result<Exit>
 
 fn targets(args: &AuditArgs, terminal: &Terminal) -> anyhow::Result<AuditTargets> {
     let named = |path: &PathBuf| -> anyhow::Result<NamedOptions> {
-        Ok(NamedOptions {
-            file: OptionFile::open(path)?,
-            path: path.clone(),
-        })
+        Ok(NamedOptions { file: OptionFile::open(path)?, path: path.clone() })
     };
     Ok(AuditTargets {
         options: args.defaults_file.as_ref().map(named).transpose()?,

@@ -142,10 +142,7 @@ impl AuditSummary {
         .into_iter()
         .filter(|(number, _)| *number > 0)
         .map(|(number, noun)| count(number as u64, noun))
-        .chain([format!(
-            "{} passed",
-            count(self.passed_rules as u64, "rule")
-        )])
+        .chain([format!("{} passed", count(self.passed_rules as u64, "rule"))])
         .collect();
         format!("{what}: {}; {}", seen.join(", "), self.findings.sentence())
     }

@@ -47,16 +47,12 @@ pub(crate) fn targets(args: &ServerArgs, terminal: &Terminal) -> anyhow::Result<
         .iter()
         .map(|text| text.parse().context("--server"))
         .collect::<anyhow::Result<_>>()?;
-    let mut addresses_with_tls = addresses
-        .iter()
-        .filter(|address| address.ssl_mode != SslMode::Disabled);
+    let mut addresses_with_tls =
+        addresses.iter().filter(|address| address.ssl_mode != SslMode::Disabled);
     if args.server_ca.is_some() && !addresses.is_empty() && addresses_with_tls.next().is_none() {
         bail!("--server-ca has no effect: ssl-mode=DISABLED turns TLS off for every --server");
     }
-    addresses
-        .into_iter()
-        .map(|address| target(address, args, terminal))
-        .collect()
+    addresses.into_iter().map(|address| target(address, args, terminal)).collect()
 }
 
 fn target(
@@ -76,10 +72,7 @@ fn target(
         or(&mut address.ssl_key, &args.client_key);
     }
     address.check().context("--server")?;
-    let failed = |problem| LiveError {
-        server: address.to_string(),
-        problem,
-    };
+    let failed = |problem| LiveError { server: address.to_string(), problem };
     let mut credentials = Credentials::of(&address).map_err(failed)?;
     if let (None, Some(path)) = (&credentials.password, &args.password_file) {
         credentials.password = Some(password_file(path).map_err(failed)?);
@@ -91,10 +84,7 @@ fn target(
     if let Some(path) = &credentials.password_file {
         warn_if_open(path, "a password", terminal);
     }
-    Ok(LiveTarget {
-        address,
-        credentials: Arc::new(credentials),
-    })
+    Ok(LiveTarget { address, credentials: Arc::new(credentials) })
 }
 
 /// Nobody is asked for the password to a socket: the server knows who is at its other end.

@@ -66,29 +66,15 @@ fn branches(
         Some(seen) if !*seen => *seen = true,
         _ => return Ok(()),
     }
-    let edges: Vec<_> = topology
-        .edges
-        .iter()
-        .filter(|edge| edge.source == source)
-        .collect();
+    let edges: Vec<_> = topology.edges.iter().filter(|edge| edge.source == source).collect();
     for (number, edge) in edges.iter().enumerate() {
         let last = number.saturating_add(1) == edges.len();
-        let (branch, deeper) = if last {
-            ("└─ ", "   ")
-        } else {
-            ("├─ ", "│  ")
-        };
+        let (branch, deeper) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
         let replica = name(topology, edge.replica);
         let state = edge.private();
         let (style, words) = (style(state), private(edge));
         writeln!(out, "{indent}{branch}{replica}  {style}{words}{style:#}")?;
-        branches(
-            out,
-            topology,
-            edge.replica,
-            &format!("{indent}{deeper}"),
-            shown,
-        )?;
+        branches(out, topology, edge.replica, &format!("{indent}{deeper}"), shown)?;
     }
     Ok(())
 }
@@ -100,11 +86,7 @@ fn private(edge: &Edge) -> String {
         State::Unknown => "not known to be private",
     };
     let reasons = printable(&edge.reasons.join("; "));
-    if reasons.is_empty() {
-        words.to_owned()
-    } else {
-        format!("{words}: {reasons}")
-    }
+    if reasons.is_empty() { words.to_owned() } else { format!("{words}: {reasons}") }
 }
 
 fn edges(out: &mut dyn Write, topology: &Topology) -> io::Result<()> {

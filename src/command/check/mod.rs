@@ -182,10 +182,7 @@ fn targets(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<CheckTargets
         (None, Some(directory)) => Some(LogLocations::in_directory(directory.clone())),
         (None, None) => None,
     };
-    Ok(CheckTargets {
-        paths: args.paths.clone(),
-        locations,
-    })
+    Ok(CheckTargets { paths: args.paths.clone(), locations })
 }
 
 fn locations(
@@ -195,9 +192,7 @@ fn locations(
 ) -> anyhow::Result<LogLocations> {
     let options = OptionFile::open_whole(file)?;
     for Omission { path, line, reason } in &options.omissions {
-        let line = line
-            .map(|line| format!(", line {line}"))
-            .unwrap_or_default();
+        let line = line.map(|line| format!(", line {line}")).unwrap_or_default();
         terminal.warning(&format!("{}{line}: {reason}", path.display()));
     }
     let locations = LogLocations::new(&options, directory);

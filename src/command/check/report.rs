@@ -77,10 +77,7 @@ impl<'a> CheckReport<'a> {
     /// The report of one shard.
     #[must_use]
     pub(crate) fn of_shard(outcome: &'a CheckOutcome, shard: ShardEntry) -> Self {
-        Self {
-            shard: Some(shard),
-            ..Self::new(outcome)
-        }
+        Self { shard: Some(shard), ..Self::new(outcome) }
     }
 
     /// Its findings, for what renders those of any command.
@@ -99,17 +96,11 @@ impl<'a> CheckReport<'a> {
 impl CheckSummary {
     fn new(outcome: &CheckOutcome) -> Self {
         let mut by_kind = BTreeMap::new();
-        let mut by_status: BTreeMap<_, _> = LogStatus::ALL
-            .into_iter()
-            .map(|status| (status.name(), 0_usize))
-            .collect();
+        let mut by_status: BTreeMap<_, _> =
+            LogStatus::ALL.into_iter().map(|status| (status.name(), 0_usize)).collect();
         // Neighbours are of one kind, as a rule: a name is made once for all of them.
         let alike = |log: &LogFacts| (log.kind.clone(), log.compression, log.status);
-        for logs in outcome
-            .facts
-            .logs
-            .chunk_by(|one, other| alike(one) == alike(other))
-        {
+        for logs in outcome.facts.logs.chunk_by(|one, other| alike(one) == alike(other)) {
             let Some((kind, compression, status)) = logs.first().map(alike) else {
                 continue;
             };
@@ -172,13 +163,9 @@ impl CheckSummary {
     }
 
     fn logs_in_words(&self) -> String {
-        let encrypted = self
-            .status(LogStatus::Proven)
-            .saturating_add(self.status(LogStatus::Unproven));
-        let proof = match (
-            self.status(LogStatus::Proven),
-            self.status(LogStatus::Unproven),
-        ) {
+        let encrypted =
+            self.status(LogStatus::Proven).saturating_add(self.status(LogStatus::Unproven));
+        let proof = match (self.status(LogStatus::Proven), self.status(LogStatus::Unproven)) {
             (_, 0) => "proven".to_owned(),
             (0, _) if self.with_keys => "unproven".to_owned(),
             (0, _) => "unproven: no key was given".to_owned(),

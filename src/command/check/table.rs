@@ -26,16 +26,8 @@ pub(crate) fn check(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result
 fn unseen(out: &mut dyn Write, summary: &CheckSummary) -> io::Result<()> {
     let counts = &summary.counts;
     for (count, noun, hint) in [
-        (
-            counts.links,
-            "symbolic link",
-            " not followed (--follow does)",
-        ),
-        (
-            counts.special_files,
-            "device, pipe or socket",
-            " not opened",
-        ),
+        (counts.links, "symbolic link", " not followed (--follow does)"),
+        (counts.special_files, "device, pipe or socket", " not opened"),
         (counts.vanished, "file", " removed while this ran"),
     ] {
         if count > 0 {

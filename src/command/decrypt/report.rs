@@ -60,11 +60,7 @@ impl DecryptReport {
     pub(crate) fn new(results: &[FileResult], failures: &[Error]) -> Self {
         let files = results.iter().map(DecryptEntry::new).collect();
         let failures = failures.iter().map(Failure::new).collect();
-        Self {
-            schema: "binlogsec.decrypt/1",
-            files,
-            failures,
-        }
+        Self { schema: "binlogsec.decrypt/1", files, failures }
     }
 }
 

@@ -83,14 +83,10 @@ pub(crate) fn position(text: &str) -> Result<Position, String> {
         return Ok(Position::Offset(offset));
     }
     if !text.contains('-') {
-        return Err(
-            "a position is a number, or a list of MariaDB's GTIDs, e.g. 0-1-100".to_owned(),
-        );
+        return Err("a position is a number, or a list of MariaDB's GTIDs, e.g. 0-1-100".to_owned());
     }
     let gtids = text.parse::<GtidPosition>();
-    gtids
-        .map(Position::Gtids)
-        .map_err(|error| error.to_string())
+    gtids.map(Position::Gtids).map_err(|error| error.to_string())
 }
 
 impl SliceArgs {
@@ -121,10 +117,7 @@ pub(crate) fn one_slice(
     terminal: &Terminal,
 ) -> anyhow::Result<FileResult> {
     let [path] = args.inputs.as_slice() else {
-        bail!(
-            "a slice is made of one log, {} were named",
-            args.inputs.len()
-        );
+        bail!("a slice is made of one log, {} were named", args.inputs.len());
     };
     let result = open_source(path)
         .and_then(|source| OpenLog::new(source, keyring))
@@ -133,10 +126,7 @@ pub(crate) fn one_slice(
         Err(Error::Transfer(error)) if error.is_broken_pipe() => Err(Error::from(error).into()),
         result => {
             let outcome = |decrypted| FileOutcome::Done(output.to_owned(), decrypted);
-            Ok(FileResult {
-                input: path.clone(),
-                result: result.map(outcome),
-            })
+            Ok(FileResult { input: path.clone(), result: result.map(outcome) })
         }
     }
 }
@@ -148,11 +138,7 @@ fn write_slice(
     output: &Path,
     terminal: &Terminal,
 ) -> Result<Decrypted, Error> {
-    let notes = if args.verify {
-        decrypt::refuse_damaged(log, args.strict)?
-    } else {
-        Vec::new()
-    };
+    let notes = if args.verify { decrypt::refuse_damaged(log, args.strict)? } else { Vec::new() };
     let plan = slice::plan(log, options)?;
     let bar = Bar::new(Some(plan.length()), terminal);
     if is_dash(output) {
@@ -174,8 +160,5 @@ fn write_slice(
         terminal.warning("no transaction is in the slice");
     }
     terminal.detail(&format!("{} transactions", plan.transactions));
-    Ok(Decrypted {
-        notes,
-        ..Decrypted::of(log, plan.length(), recipients)
-    })
+    Ok(Decrypted { notes, ..Decrypted::of(log, plan.length(), recipients) })
 }

@@ -40,11 +40,7 @@ fn decrypt_row(file: &DecryptEntry) -> Option<Vec<Cell>> {
         Some(false) => "",
         None => "cut short",
     };
-    let notes: Vec<_> = file
-        .notes
-        .iter()
-        .map(|note| note.message.as_str())
-        .collect();
+    let notes: Vec<_> = file.notes.iter().map(|note| note.message.as_str()).collect();
     let note = match (&log.error, notes.is_empty()) {
         (Some(_), _) => "cut short",
         (None, true) => note,

@@ -97,10 +97,7 @@ fn run_under(
 ) -> anyhow::Result<Exit> {
     process::clean_up_on_signals()?;
     let started = Instant::now();
-    let options = EncryptOptions {
-        allow_in_use: args.allow_in_use,
-        resume: args.shard.resume,
-    };
+    let options = EncryptOptions { allow_in_use: args.allow_in_use, resume: args.shard.resume };
     let sink = args.write.sink_options();
     let one = |input, output: Output<'_>, bar: &Bar| match keys {
         InPlaceKeys::Mysql(key, _) => encrypt::encrypt(input, output, key, options, bar),
@@ -139,8 +136,5 @@ fn run_under(
 }
 
 const fn in_place_options(args: &EncryptArgs) -> InPlaceOptions {
-    InPlaceOptions {
-        allow_in_use: args.allow_in_use,
-        dry_run: args.dry_run,
-    }
+    InPlaceOptions { allow_in_use: args.allow_in_use, dry_run: args.dry_run }
 }

@@ -102,11 +102,6 @@ impl EncryptEntry {
     }
 
     fn not(status: &'static str, path: &Path, reason: String) -> Self {
-        Self {
-            path: path_text::text(path),
-            status,
-            reason: Some(reason),
-            ..Self::default()
-        }
+        Self { path: path_text::text(path), status, reason: Some(reason), ..Self::default() }
     }
 }

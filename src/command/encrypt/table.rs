@@ -13,16 +13,7 @@ use crate::table::{self, Cell};
 pub(crate) fn encrypt(out: &mut dyn Write, report: &EncryptReport) -> io::Result<()> {
     let done: Vec<_> = report.files.iter().filter_map(row).collect();
     if !done.is_empty() {
-        let headings = [
-            "LOG",
-            "STATUS",
-            "KEY",
-            "SERVER",
-            "CREATED (UTC)",
-            "ENCRYPTED",
-            "SIZE",
-            "",
-        ];
+        let headings = ["LOG", "STATUS", "KEY", "SERVER", "CREATED (UTC)", "ENCRYPTED", "SIZE", ""];
         table::write(out, &headings, &done)?;
     }
     for file in report.files.iter().filter(|file| file.status == "left-out") {
@@ -40,27 +31,15 @@ pub(crate) fn encrypt(out: &mut dyn Write, report: &EncryptReport) -> io::Result
 
 fn row(file: &EncryptEntry) -> Option<Vec<Cell>> {
     let output = file.output.as_deref()?;
-    let style = if matches!(file.status, "encrypted" | "kept") {
-        GOOD
-    } else {
-        WARN
-    };
-    let note = if file.in_use == Some(true) {
-        "in use: not closed by its server"
-    } else {
-        ""
-    };
+    let style = if matches!(file.status, "encrypted" | "kept") { GOOD } else { WARN };
+    let note = if file.in_use == Some(true) { "in use: not closed by its server" } else { "" };
     Some(vec![
         Cell::new(&file.path),
         Cell::new(file.status).styled(style),
         Cell::or_dash(file.key_id.as_deref()),
         Cell::or_dash(file.server_version.as_deref()),
         Cell::or_dash(file.created.as_deref().map(time)),
-        Cell::new(if output == file.path {
-            "in place"
-        } else {
-            output
-        }),
+        Cell::new(if output == file.path { "in place" } else { output }),
         Cell::new(file.size.map(size).unwrap_or_default()).right(),
         Cell::new(note).styled(WARN),
     ])

@@ -63,9 +63,7 @@ pub(crate) fn event(
     const BUFFER: usize = 512;
     let text = |value: Option<&'_ str>| cell(value.unwrap_or_default(), is_safe).into_owned();
     let number = |value: Option<u64>| value.map(|value| value.to_string()).unwrap_or_default();
-    let mut line = csv::WriterBuilder::new()
-        .buffer_capacity(BUFFER)
-        .from_writer(out);
+    let mut line = csv::WriterBuilder::new().buffer_capacity(BUFFER).from_writer(out);
     line.write_record([
         &*cell(path, is_safe),
         &entry.position.to_string(),

@@ -48,7 +48,7 @@ Times without an offset are UTC. Rows are counted and not shown; to see them:
 pub(crate) struct EventsArgs {
     /// Logs, directories (searched at every depth), index files; `-` is standard input
     #[arg(value_name = "LOG", required = true)]
-    logs: Vec<PathBuf>,
+    pub(crate) logs: Vec<PathBuf>,
     #[command(flatten)]
     keys: KeyArgs,
     /// Only events of this type, e.g. GTID, QUERY, WRITE_ROWS, each in every form that servers have
@@ -112,7 +112,7 @@ fn types_of(text: &str) -> Result<Types, String> {
     let types = event_type::chosen_by(text);
     if types.is_empty() {
         return Err(
-            "no type of event; names are those of `--stats`, e.g. QUERY or WRITE_ROWS".to_owned(),
+            "no type of event; names are those of `--stats`, e.g. QUERY or WRITE_ROWS".to_owned()
         );
     }
     Ok(Types(types))
@@ -130,12 +130,7 @@ pub(crate) fn run(args: &EventsArgs, terminal: &Terminal) -> anyhow::Result<Exit
         bail!("--csv-safe is for --format csv");
     }
     let keyring = keys::open(&args.keys, terminal)?;
-    let Targets {
-        files,
-        mut failures,
-        notices,
-        ..
-    } = Targets::expand(&args.logs);
+    let Targets { files, mut failures, notices, .. } = Targets::expand(&args.logs);
     transfer::tell(&notices, terminal);
     let mut listing = Listing::begin(args, terminal)?;
     let mut classes = Vec::new();
@@ -178,10 +173,8 @@ fn judge(log: &OpenLog, listed: &Listed, terminal: &Terminal) -> Option<ErrorCla
         }
     }
     if listed.damaged > 0 {
-        terminal.error(&format!(
-            "{path}: {} damaged; `binlogsec verify` says where",
-            listed.damaged
-        ));
+        terminal
+            .error(&format!("{path}: {} damaged; `binlogsec verify` says where", listed.damaged));
     }
     if listed.left_folded > 0 {
         terminal.error(&format!(
@@ -203,10 +196,11 @@ pub(crate) fn open(target: &Target, keyring: &Keyring) -> Result<Option<OpenLog>
         transfer::open_source(&target.path).and_then(|source| OpenLog::new(source, keyring));
     match opened {
         Ok(log) => Ok(Some(log)),
-        Err(Error::Log {
-            source: LogError::NotALog | LogError::Empty,
-            ..
-        }) if target.origin == Origin::Directory => Ok(None),
+        Err(Error::Log { source: LogError::NotALog | LogError::Empty, .. })
+            if target.origin == Origin::Directory =>
+        {
+            Ok(None)
+        }
         Err(error) if target.has_vanished(&error) => Ok(None),
         Err(error) => Err(error),
     }
@@ -217,11 +211,7 @@ impl EventsArgs {
         let offset = |position: &Option<Position>| position.as_ref().and_then(Position::offset);
         let gtids = |position: &Option<Position>| position.as_ref().and_then(Position::gtids);
         EventFilter {
-            types: self
-                .types
-                .iter()
-                .flat_map(|types| types.0.clone())
-                .collect(),
+            types: self.types.iter().flat_map(|types| types.0.clone()).collect(),
             from: self.from,
             to: self.to,
             start_position: offset(&self.start_position),
@@ -258,13 +248,7 @@ impl Listing {
             ListFormat::Json => write!(out, "{{\"schema\":\"{EVENTS_SCHEMA}\",\"files\":[")?,
             ListFormat::Csv => out.write_all(&csv::events_head())?,
         }
-        Ok(Self {
-            out: Box::new(out),
-            format: args.format,
-            stats: args.stats,
-            colour,
-            files: 0,
-        })
+        Ok(Self { out: Box::new(out), format: args.format, stats: args.stats, colour, files: 0 })
     }
 
     fn log(&mut self, log: &OpenLog, args: &EventsArgs) -> Result<Listed, Error> {
@@ -297,8 +281,7 @@ impl Listing {
         let listed = events::list_lines(log, &args.filter(), &maker, &mut |piece| {
             let skip = usize::from(first && !piece.is_empty());
             first &= piece.is_empty();
-            out.write_all(piece.get(skip..).unwrap_or_default())
-                .map_err(not_written)
+            out.write_all(piece.get(skip..).unwrap_or_default()).map_err(not_written)
         })?;
         self.close_file(&listed).map_err(not_written)?;
         Ok(listed)

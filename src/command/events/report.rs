@@ -168,11 +168,7 @@ impl<'a> EventEntry<'a> {
             Summary::Transaction { length } => self.uncompressed_size = *length,
             Summary::PreviousGtids(set) => self.previous_gtids = Some(set.to_string()),
             Summary::GtidList(list) => self.previous_gtids = Some(list.to_string()),
-            Summary::Query {
-                database,
-                statement,
-                cut,
-            } => {
+            Summary::Query { database, statement, cut } => {
                 self.database = (!database.is_empty()).then_some(&**database);
                 (self.query, self.query_cut) = (Some(&**statement), Some(*cut));
             }
@@ -180,11 +176,7 @@ impl<'a> EventEntry<'a> {
                 (self.query, self.query_cut) = (Some(&**statement), Some(*cut));
             }
             Summary::Table { name, table_id } => self.add_table(Some(name), *table_id),
-            Summary::Rows {
-                name,
-                table_id,
-                rows,
-            } => {
+            Summary::Rows { name, table_id, rows } => {
                 self.add_table(name.as_deref(), *table_id);
                 self.rows = *rows;
             }
@@ -192,10 +184,9 @@ impl<'a> EventEntry<'a> {
             Summary::Rotate { next_log, position } => {
                 (self.next_log, self.next_position) = (Some(&**next_log), Some(*position));
             }
-            Summary::Payload {
-                compressed,
-                uncompressed,
-            } => (self.compressed_size, self.uncompressed_size) = (*compressed, *uncompressed),
+            Summary::Payload { compressed, uncompressed } => {
+                (self.compressed_size, self.uncompressed_size) = (*compressed, *uncompressed)
+            }
             Summary::Nothing => {}
         }
     }
@@ -304,15 +295,12 @@ impl StatsReport {
     /// From the figures; tables with the most bytes first.
     #[must_use]
     pub(crate) fn new(stats: &Stats) -> Self {
-        let by_type = stats
-            .by_type
-            .iter()
-            .map(|((inner, kind), figures)| TypeEntry {
-                event_type: event_type::name(*kind).into_owned(),
-                inner: *inner,
-                events: figures.events,
-                bytes: figures.bytes,
-            });
+        let by_type = stats.by_type.iter().map(|((inner, kind), figures)| TypeEntry {
+            event_type: event_type::name(*kind).into_owned(),
+            inner: *inner,
+            events: figures.events,
+            bytes: figures.bytes,
+        });
         let by_table = stats.by_table.iter().map(|(name, figures)| TableEntry {
             database: name.database.clone(),
             table: name.table.clone(),
@@ -321,10 +309,10 @@ impl StatsReport {
             uncounted_events: figures.uncounted,
             bytes: figures.bytes,
         });
-        let by_minute = stats.by_minute.iter().map(|(minute, count)| MinuteEntry {
-            minute: rfc3339(*minute),
-            transactions: *count,
-        });
+        let by_minute = stats
+            .by_minute
+            .iter()
+            .map(|(minute, count)| MinuteEntry { minute: rfc3339(*minute), transactions: *count });
         let biggest = stats.biggest().into_iter().map(|entry| TransactionEntry {
             gtid: entry.id,
             position: entry.position,

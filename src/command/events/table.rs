@@ -55,9 +55,7 @@ fn columns(entry: &EventEntry<'_>) -> Option<[u8; 80]> {
     let kind = entry.event_type.as_bytes();
     let start = if entry.inner { 37_usize } else { 35 };
     let end = start.saturating_add(kind.len());
-    row.get_mut(..55)?
-        .get_mut(start..end)?
-        .copy_from_slice(kind);
+    row.get_mut(..55)?.get_mut(start..end)?.copy_from_slice(kind);
     put_number(row.get_mut(56..66)?, u64::from(entry.size))?;
     put_number(row.get_mut(68..78)?, u64::from(entry.server_id))?;
     Some(row)

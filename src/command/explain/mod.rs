@@ -44,10 +44,7 @@ pub(crate) fn run(args: &ExplainArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let ids: Vec<RuleId> = if args.ids.is_empty() {
         rules::all().map(|rule| rule.id).collect()
     } else {
-        args.ids
-            .iter()
-            .map(|id| id.parse())
-            .collect::<Result<_, _>>()?
+        args.ids.iter().map(|id| id.parse()).collect::<Result<_, _>>()?
     };
     match args.format {
         Format::Text => {

@@ -79,10 +79,7 @@ fn look(
     entry: Option<ShardEntry>,
     terminal: &Terminal,
 ) -> InspectReport {
-    let options = InspectOptions {
-        all_files: args.all,
-        shard: args.shard.shard,
-    };
+    let options = InspectOptions { all_files: args.all, shard: args.shard.shard };
     let (stdin, paths): (Vec<_>, Vec<_>) =
         args.paths.iter().cloned().partition(|path| is_dash(path));
     let mut outcome = inspect::inspect(&paths, keyring, &options);

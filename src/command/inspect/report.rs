@@ -77,9 +77,7 @@ impl InspectReport {
         }
         files.sort_by(|one, other| {
             let key = |file: &LogEntry| file.position;
-            key(one)
-                .cmp(&key(other))
-                .then_with(|| one.path.cmp(&other.path))
+            key(one).cmp(&key(other)).then_with(|| one.path.cmp(&other.path))
         });
         files.iter_mut().for_each(|file| file.position = None);
         Self::of_files(files, in_order(failures), other_files)
@@ -101,22 +99,13 @@ impl InspectReport {
             summary.encrypted = summary.encrypted.saturating_add(of("encrypted"));
             summary.plain = summary.plain.saturating_add(of("plain"));
         }
-        Self {
-            schema: "binlogsec.inspect/1".into(),
-            shard: None,
-            files,
-            failures,
-            summary,
-        }
+        Self { schema: "binlogsec.inspect/1".into(), shard: None, files, failures, summary }
     }
 
     /// What is wrong with files, and what could not be read.
     pub(crate) fn problems(&self) -> impl Iterator<Item = ErrorClass> {
         let failures = self.failures.iter().map(|failure| failure.class);
-        self.files
-            .iter()
-            .filter_map(|file| file.problem)
-            .chain(failures)
+        self.files.iter().filter_map(|file| file.problem).chain(failures)
     }
 }
 

@@ -102,11 +102,7 @@ fn problems(out: &mut dyn Write, files: &[LogEntry]) -> io::Result<()> {
             writeln!(out, "  {}", table::printable(path))?;
         }
         if paths.len() > SHOWN_PATHS {
-            writeln!(
-                out,
-                "  and {} more",
-                paths.len().saturating_sub(SHOWN_PATHS)
-            )?;
+            writeln!(out, "  and {} more", paths.len().saturating_sub(SHOWN_PATHS))?;
         }
     }
     Ok(())
@@ -129,11 +125,8 @@ fn lacks_only_a_key(file: &LogEntry) -> bool {
 
 fn inspect_summary(summary: &InspectSummary) -> String {
     let mut parts = vec![format!("{}:", plural(summary.files, "file"))];
-    let mut kinds: Vec<String> = summary
-        .by_kind
-        .iter()
-        .map(|(kind, count)| format!("{count} {kind}"))
-        .collect();
+    let mut kinds: Vec<String> =
+        summary.by_kind.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     if summary.other_files > 0 {
         kinds.push(format!("{} left out that are no logs", summary.other_files));
     }
@@ -144,11 +137,8 @@ fn inspect_summary(summary: &InspectSummary) -> String {
         kinds.push("nothing to look at".to_owned());
     }
     parts.push(kinds.join(", "));
-    let keys: Vec<String> = summary
-        .by_key_status
-        .iter()
-        .map(|(status, count)| format!("{count} {status}"))
-        .collect();
+    let keys: Vec<String> =
+        summary.by_key_status.iter().map(|(status, count)| format!("{count} {status}")).collect();
     if !keys.is_empty() {
         parts.push(format!("(keys: {})", keys.join(", ")));
     }

@@ -11,12 +11,7 @@ use crate::table::printable;
 /// What the writer answers.
 pub(crate) fn keyring_change(out: &mut dyn Write, report: &KeyringChangeReport) -> io::Result<()> {
     let path = printable(&report.path);
-    let KeyringChangeReport {
-        status,
-        format,
-        entries,
-        ..
-    } = report;
+    let KeyringChangeReport { status, format, entries, .. } = report;
     let status = status.replace('-', " ");
     writeln!(out, "{path}: {status}; {format}, {entries} entries")?;
     if let Some(key_id) = &report.key_id {

@@ -141,45 +141,22 @@ fn change(action: &KeyringAction, terminal: &Terminal) -> anyhow::Result<Exit> {
     process::clean_up_on_signals()?;
     let (status, written, format) = match action {
         KeyringAction::List(args) => return list(args, terminal),
-        KeyringAction::New {
-            file,
-            server_uuid,
-            kind,
-            force,
-            format,
-        } => {
+        KeyringAction::New { file, server_uuid, kind, force, format } => {
             let written = keyring::create(file, (*kind).into(), server_uuid, *force)?;
             ("created", written, format)
         }
-        KeyringAction::AddKey {
-            file,
-            server_uuid,
-            kind,
-            format,
-        } => {
+        KeyringAction::AddKey { file, server_uuid, kind, format } => {
             let kind = kind.map(KeyringKind::from);
             let written = keyring::add_key(file, kind, server_uuid.as_deref())?;
             ("key-added", written, format)
         }
-        KeyringAction::Convert {
-            from,
-            to,
-            kind,
-            force,
-            format,
-        } => {
+        KeyringAction::Convert { from, to, kind, force, format } => {
             let written = keyring::convert(from, to, (*kind).into(), *force)?;
             ("converted", written, format)
         }
     };
     let report = KeyringChangeReport::new(status, &written);
-    transfer::report(
-        &report,
-        *format,
-        None,
-        terminal,
-        change_table::keyring_change,
-    )?;
+    transfer::report(&report, *format, None, terminal, change_table::keyring_change)?;
     Ok(Exit::Done)
 }
 
@@ -202,11 +179,7 @@ fn list(args: &ListArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     for note in keyrings.iter().flat_map(KeyringFile::notes) {
         terminal.warning(&note.to_string());
     }
-    keyrings
-        .iter()
-        .for_each(|keyring| keys::warn_if_open(keyring.path(), "keys", terminal));
-    failures
-        .iter()
-        .for_each(|failure| terminal.error(&describe(failure)));
+    keyrings.iter().for_each(|keyring| keys::warn_if_open(keyring.path(), "keys", terminal));
+    failures.iter().for_each(|failure| terminal.error(&describe(failure)));
     Ok(Exit::worst(failures.iter().map(Error::class)))
 }

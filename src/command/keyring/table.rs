@@ -22,20 +22,10 @@ pub(crate) fn keyring(out: &mut dyn Write, report: &KeyringReport) -> io::Result
         let count = plural(file.keys.len(), "entry").replace("entrys", "entries");
         writeln!(out, "{bold}{path}{bold:#}: {}, {count}", file.format)?;
         if file.keys.is_empty() {
-            writeln!(
-                out,
-                "No key is in it; a server makes its keyring so, before the first key."
-            )?;
+            writeln!(out, "No key is in it; a server makes its keyring so, before the first key.")?;
             continue;
         }
-        let headings = [
-            "KEY ID",
-            "OWNER",
-            "TYPE",
-            "BYTES",
-            "FINGERPRINT OR VALUE",
-            "",
-        ];
+        let headings = ["KEY ID", "OWNER", "TYPE", "BYTES", "FINGERPRINT OR VALUE", ""];
         let rows: Vec<_> = file.keys.iter().map(keyring_row).collect();
         table::write(out, &headings, &rows)?;
         for server in &file.servers {
@@ -62,16 +52,10 @@ fn keyring_row(key: &KeyEntry) -> Vec<Cell> {
 }
 
 fn server_line(server: &ServerEntry) -> String {
-    let ServerEntry {
-        server_uuid, state, ..
-    } = server;
+    let ServerEntry { server_uuid, state, .. } = server;
     let style = if server.clean { GOOD } else { WARN };
-    let current = server
-        .current
-        .map_or("none".to_owned(), |number| number.to_string());
-    let purged = server
-        .last_purged
-        .map(|number| format!(", purged up to {number}"))
-        .unwrap_or_default();
+    let current = server.current.map_or("none".to_owned(), |number| number.to_string());
+    let purged =
+        server.last_purged.map(|number| format!(", purged up to {number}")).unwrap_or_default();
     format!("server {server_uuid}: current {current}{purged}; {style}{state}{style:#}")
 }

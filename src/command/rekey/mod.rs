@@ -65,12 +65,7 @@ pub(crate) struct RekeyArgs {
 
 pub(crate) fn run(args: &RekeyArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let old = keys::open(&args.keys, terminal)?;
-    let Targets {
-        files,
-        failures,
-        notices,
-        ..
-    } = Targets::expand_to_change(&args.logs);
+    let Targets { files, failures, notices, .. } = Targets::expand_to_change(&args.logs);
     transfer::tell(&notices, terminal);
     if args.backup_header.is_some() && files.len() != 1 {
         bail!("--backup-header takes one log, {} were named", files.len());

@@ -61,9 +61,7 @@ impl RekeyReport {
         let files: Vec<_> = results.iter().map(RekeyEntry::new).collect();
         // Logs without a header have a note of their own.
         let has_header = |file: &RekeyEntry| !file.notes.iter().any(|note| note == OLD_JSON_NOTE);
-        let any = files
-            .iter()
-            .any(|file| file.status == "rekeyed" && has_header(file));
+        let any = files.iter().any(|file| file.status == "rekeyed" && has_header(file));
         Self {
             schema: "binlogsec.rekey/1",
             files,
@@ -102,12 +100,7 @@ impl RekeyEntry {
     }
 
     fn not(status: &'static str, path: &Path, reason: String) -> Self {
-        Self {
-            path: path_text::text(path),
-            status,
-            reason: Some(reason),
-            ..Self::default()
-        }
+        Self { path: path_text::text(path), status, reason: Some(reason), ..Self::default() }
     }
 }
 
@@ -135,11 +128,7 @@ impl HeaderReport {
         Self {
             schema: "binlogsec.header/1",
             path: path_text::text(log),
-            status: if restored.written {
-                "restored"
-            } else {
-                "unchanged"
-            },
+            status: if restored.written { "restored" } else { "unchanged" },
             key_id: restored.key_id.to_string(),
             proven: restored.proven,
         }
@@ -185,11 +174,7 @@ impl HeaderDumpReport {
             name: part.name.clone(),
             offset: part.offset,
             length: part.bytes.len(),
-            hex: part
-                .bytes
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            hex: part.bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
             text: part.text.clone(),
         };
         Self {

@@ -59,11 +59,7 @@ fn row(file: &RekeyEntry) -> Vec<Cell> {
 pub(crate) fn header(out: &mut dyn Write, report: &HeaderReport) -> io::Result<()> {
     let path = table::printable(&report.path);
     let HeaderReport { key_id, status, .. } = report;
-    let proof = if report.proven {
-        "proven"
-    } else {
-        "not proven: no key was given"
-    };
+    let proof = if report.proven { "proven" } else { "not proven: no key was given" };
     writeln!(out, "{path}: header {status}, under key {key_id}, {proof}")
 }
 

@@ -175,18 +175,13 @@ impl Saved {
     /// # Errors
     /// [`MergeError`] when it is none.
     pub(crate) fn parse(bytes: &[u8], path: PathBuf) -> Result<Self, MergeError> {
-        let malformed = |source| MergeError::Malformed {
-            path: path.clone(),
-            source,
-        };
+        let malformed = |source| MergeError::Malformed { path: path.clone(), source };
         let Head { schema, shard } = serde_json::from_slice(bytes).map_err(malformed)?;
         let Some(shard) = shard else {
             return Err(MergeError::NoShard { path });
         };
-        let part = Shard::new(shard.index, shard.count).map_err(|source| MergeError::Shard {
-            path: path.clone(),
-            source,
-        })?;
+        let part = Shard::new(shard.index, shard.count)
+            .map_err(|source| MergeError::Shard { path: path.clone(), source })?;
         let body = match schema.as_str() {
             "binlogsec.check/1" => {
                 let saved: SavedCheck = serde_json::from_slice(bytes).map_err(malformed)?;
@@ -247,10 +242,8 @@ impl Saved {
 impl SavedCheck {
     fn outcome(self, shard: Shard) -> Result<CheckOutcome, serde_json::Error> {
         let findings = self.findings.into_iter().map(SavedFinding::finding);
-        let error = |failure: Failure| Error::Reported {
-            message: failure.message,
-            class: failure.class,
-        };
+        let error =
+            |failure: Failure| Error::Reported { message: failure.message, class: failure.class };
         Ok(CheckOutcome {
             findings: findings.collect::<Result<_, _>>()?,
             facts: Facts {
@@ -281,10 +274,7 @@ impl SavedFinding {
             own_remedy: None,
             accepted: None,
         };
-        let remedy = Remedy {
-            language: self.remedy_language,
-            text: self.remedy,
-        };
+        let remedy = Remedy { language: self.remedy_language, text: self.remedy };
         if finding.remedy() != remedy {
             finding.own_remedy = Some(remedy);
         }
@@ -301,24 +291,16 @@ impl Run {
     pub(crate) fn of(mut reports: Vec<Saved>, policy: Option<&str>) -> Result<Self, MergeError> {
         reports.sort_by_key(|saved| saved.shard.index);
         check_set(&reports)?;
-        if let Some(other) = reports
-            .iter()
-            .find(|saved| saved.shard.policy.as_deref() != policy)
-        {
-            return Err(MergeError::OtherPolicy {
-                path: other.path.clone(),
-            });
+        if let Some(other) = reports.iter().find(|saved| saved.shard.policy.as_deref() != policy) {
+            return Err(MergeError::OtherPolicy { path: other.path.clone() });
         }
         Ok(match reports.first().map(|saved| &saved.body) {
             None | Some(Body::Check(_)) => {
                 Self::Check(reports.into_iter().filter_map(Saved::into_check).collect())
             }
-            Some(Body::Inspect(_)) => Self::Inspect(
-                reports
-                    .into_iter()
-                    .filter_map(Saved::into_inspect)
-                    .collect(),
-            ),
+            Some(Body::Inspect(_)) => {
+                Self::Inspect(reports.into_iter().filter_map(Saved::into_inspect).collect())
+            }
             Some(Body::Verify(_)) => {
                 Self::Verify(reports.into_iter().filter_map(Saved::into_verify).collect())
             }
@@ -365,16 +347,9 @@ fn check_set(reports: &[Saved]) -> Result<(), MergeError> {
     if number == 0 {
         return Ok(());
     }
-    let mut named: Vec<_> = missing()
-        .take(MOST_NAMED)
-        .map(|index| index.to_string())
-        .collect();
+    let mut named: Vec<_> = missing().take(MOST_NAMED).map(|index| index.to_string()).collect();
     if number > MOST_NAMED {
         named.push("…".to_owned());
     }
-    Err(MergeError::Missing {
-        count: first.shard.count,
-        number,
-        missing: named.join(", "),
-    })
+    Err(MergeError::Missing { count: first.shard.count, number, missing: named.join(", ") })
 }

@@ -154,16 +154,9 @@ impl MergeArgs {
             _ => bail!("reports of this command are merged as text or json"),
         };
         let file = |report: &FileReport<CheckFormat>| {
-            Ok(FileReport {
-                format: plain(report.format)?,
-                path: report.path.clone(),
-            })
+            Ok(FileReport { format: plain(report.format)?, path: report.path.clone() })
         };
-        let files = self
-            .reports
-            .iter()
-            .map(file)
-            .collect::<anyhow::Result<_>>()?;
+        let files = self.reports.iter().map(file).collect::<anyhow::Result<_>>()?;
         Ok((plain(self.format)?, files))
     }
 }

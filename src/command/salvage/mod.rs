@@ -53,10 +53,10 @@ wrong; 4 nothing could be saved.";
 pub(crate) struct SalvageArgs {
     /// The damaged log, encrypted or not
     #[arg(value_name = "LOG")]
-    log: PathBuf,
+    pub(crate) log: PathBuf,
     /// File for what is whole, as plaintext
     #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
+    pub(crate) output: PathBuf,
     #[command(flatten)]
     keys: KeyArgs,
     /// A copy of the log's encryption header (512 bytes, or a file that starts with them)
@@ -94,14 +94,7 @@ pub(crate) fn run(args: &SalvageArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let options = options(args, &keyring)?;
     let sink_options = args.write.sink_options();
     let bar = Bar::new(Some(source.length()), terminal);
-    let salvaged = salvage::salvage(
-        &source,
-        &args.output,
-        sink_options,
-        &keyring,
-        &options,
-        &bar,
-    )?;
+    let salvaged = salvage::salvage(&source, &args.output, sink_options, &keyring, &options, &bar)?;
     drop(bar);
     let report = SalvageReport::new(&args.log, &args.output, &salvaged);
     let mut out = terminal.out();
@@ -110,20 +103,12 @@ pub(crate) fn run(args: &SalvageArgs, terminal: &Terminal) -> anyhow::Result<Exi
         Format::Json => write_json(&mut out, &report)?,
     }
     out.flush()?;
-    Ok(if salvaged.is_whole() {
-        Exit::Done
-    } else {
-        Exit::Findings
-    })
+    Ok(if salvaged.is_whole() { Exit::Done } else { Exit::Findings })
 }
 
 fn options(args: &SalvageArgs, keyring: &Keyring) -> anyhow::Result<SalvageOptions> {
     let header = args.header.as_deref().map(read_header).transpose()?;
-    let password = args
-        .password_file
-        .as_deref()
-        .map(read_password)
-        .transpose()?;
+    let password = args.password_file.as_deref().map(read_password).transpose()?;
     let description = match &args.description_from {
         Some(path) => Some(read_description(path, keyring)?),
         None => None,

@@ -102,11 +102,7 @@ impl SalvageReport {
             schema: "binlogsec.salvage/1",
             path: path_text::text(path),
             output: path_text::text(output),
-            status: if salvaged.is_whole() {
-                "whole"
-            } else {
-                "salvaged"
-            },
+            status: if salvaged.is_whole() { "whole" } else { "salvaged" },
             access: salvaged.access.clone(),
             events: salvaged.events,
             written_events: salvaged.written_events,
@@ -139,11 +135,7 @@ impl SalvageResume {
 
 impl SalvagedLog {
     fn new(log: &FurtherLog) -> Self {
-        Self {
-            file_offset: log.file_offset,
-            key_id: log.key_id.clone(),
-            is_open: log.is_open,
-        }
+        Self { file_offset: log.file_offset, key_id: log.key_id.clone(), is_open: log.is_open }
     }
 }
 
@@ -155,11 +147,6 @@ impl SalvagedGap {
             1.. => "bytes-missing",
             _ => "bytes-inserted",
         };
-        Self {
-            file_offset: gap.file_offset,
-            length: gap.length,
-            shift: gap.shift,
-            kind,
-        }
+        Self { file_offset: gap.file_offset, length: gap.length, shift: gap.shift, kind }
     }
 }

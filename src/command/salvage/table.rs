@@ -45,10 +45,7 @@ pub(crate) fn salvage(out: &mut dyn Write, report: &SalvageReport) -> io::Result
         )?;
     }
     if report.description_borrowed {
-        writeln!(
-            out,
-            "{WARN}the format description event is another log's{WARN:#}"
-        )?;
+        writeln!(out, "{WARN}the format description event is another log's{WARN:#}")?;
     }
     for log in &report.further_logs {
         let (offset, key) = (log.file_offset, printable(&log.key_id));
@@ -74,10 +71,7 @@ pub(crate) fn salvage(out: &mut dyn Write, report: &SalvageReport) -> io::Result
         size(report.lost),
     )?;
     let (access, tried) = (printable(&report.access), report.shifts_tried);
-    writeln!(
-        out,
-        "{DIM}read by {access}; {tried} alignments tried{DIM:#}"
-    )
+    writeln!(out, "{DIM}read by {access}; {tried} alignments tried{DIM:#}")
 }
 
 /// What is to be known before the output is replayed.

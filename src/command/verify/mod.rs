@@ -90,21 +90,14 @@ fn look(
     entry: Option<ShardEntry>,
     terminal: &Terminal,
 ) -> VerifyReport {
-    let Targets {
-        files,
-        mut failures,
-        notices,
-        ..
-    } = Targets::expand_shard(&args.logs, args.shard.shard);
+    let Targets { files, mut failures, notices, .. } =
+        Targets::expand_shard(&args.logs, args.shard.shard);
     tell(&notices, terminal);
     let size = |target: &Target| target.path.metadata().map_or(0, |metadata| metadata.len());
     let total = files.iter().map(size).fold(0, u64::saturating_add);
     let bar = Bar::new(Some(total), terminal);
     let (mut verified, mut weight) = (Vec::new(), 0_usize);
-    let options = VerifyOptions {
-        strict: args.strict,
-        ..VerifyOptions::default()
-    };
+    let options = VerifyOptions { strict: args.strict, ..VerifyOptions::default() };
     // One after the other: each is checked on all threads.
     for target in &files {
         match one(target, keyring, options, &bar) {
@@ -146,11 +139,7 @@ pub(crate) fn publish(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     reports::publish(report, table::verify, (format, files), terminal)?;
-    let findings = if report.gaps.is_empty() {
-        Exit::Done
-    } else {
-        Exit::Findings
-    };
+    let findings = if report.gaps.is_empty() { Exit::Done } else { Exit::Findings };
     Ok(Exit::worst(report.problems()).max(findings))
 }
 
@@ -170,7 +159,5 @@ fn one(
     options: VerifyOptions,
     bar: &Bar,
 ) -> Result<Option<Verified>, Error> {
-    events::open(target, keyring)?
-        .map(|log| verify::verify_with(&log, options, bar))
-        .transpose()
+    events::open(target, keyring)?.map(|log| verify::verify_with(&log, options, bar)).transpose()
 }

@@ -187,20 +187,11 @@ impl VerifyReport {
         }
         files.sort_by(|one, other| {
             let key = |file: &VerifyEntry| file.position;
-            key(one)
-                .cmp(&key(other))
-                .then_with(|| one.path.cmp(&other.path))
+            key(one).cmp(&key(other)).then_with(|| one.path.cmp(&other.path))
         });
         files.iter_mut().for_each(|file| file.position = None);
-        let links: Vec<_> = files
-            .iter()
-            .map(VerifyEntry::link)
-            .collect::<Result<_, _>>()?;
-        Ok(Self::of_files(
-            files,
-            &check_continuity(&links),
-            in_order(failures),
-        ))
+        let links: Vec<_> = files.iter().map(VerifyEntry::link).collect::<Result<_, _>>()?;
+        Ok(Self::of_files(files, &check_continuity(&links), in_order(failures)))
     }
 
     fn of_files(files: Vec<VerifyEntry>, gaps: &[Gap], failures: Vec<Failure>) -> Self {
@@ -259,9 +250,7 @@ impl VerifyEntry {
             },
             repeated_gtids: file.gtids.repeated.to_string(),
             previous_gtids: match &file.gtids {
-                Gtids {
-                    list: Some(list), ..
-                } => Some(list.to_string()),
+                Gtids { list: Some(list), .. } => Some(list.to_string()),
                 mysql => mysql.previous.as_ref().map(ToString::to_string),
             },
             next_log: file.next_log.clone(),
@@ -285,10 +274,7 @@ impl VerifyEntry {
 impl VerifyEntry {
     fn known_gtids(&self) -> Result<Gtids, GtidError> {
         let previous = self.previous_gtids.as_deref();
-        let is_mariadb = self
-            .kind
-            .as_deref()
-            .is_some_and(|kind| kind.starts_with("mariadb"));
+        let is_mariadb = self.kind.as_deref().is_some_and(|kind| kind.starts_with("mariadb"));
         let mut gtids = Gtids {
             overflowed: self.notes.iter().any(|note| note.id == NOT_JUDGED),
             ..Gtids::default()
@@ -381,10 +367,7 @@ impl NoteEntry {
                 "without checksums, at least in parts: lengths and positions alone were checked there".to_owned(),
             ),
         };
-        Self {
-            id: id.into(),
-            message,
-        }
+        Self { id: id.into(), message }
     }
 }
 

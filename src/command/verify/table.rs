@@ -13,11 +13,7 @@ use crate::table::{self, Cell, printable};
 pub(crate) fn verify(out: &mut dyn Write, report: &VerifyReport) -> io::Result<()> {
     if !report.files.is_empty() {
         let rows: Vec<_> = report.files.iter().map(row).collect();
-        table::write(
-            out,
-            &["LOG", "STATUS", "EVENTS", "GOOD", "CHECKSUMS", "SIZE", ""],
-            &rows,
-        )?;
+        table::write(out, &["LOG", "STATUS", "EVENTS", "GOOD", "CHECKSUMS", "SIZE", ""], &rows)?;
     }
     for file in report.files.iter().filter(|file| file.damage_count > 0) {
         damages(out, file)?;
@@ -44,11 +40,7 @@ fn row(file: &VerifyEntry) -> Vec<Cell> {
         "cut" => WARN,
         _ => BAD,
     };
-    let notes: Vec<_> = file
-        .notes
-        .iter()
-        .map(|note| note.message.as_str())
-        .collect();
+    let notes: Vec<_> = file.notes.iter().map(|note| note.message.as_str()).collect();
     vec![
         Cell::new(&file.path),
         Cell::new(&*file.status).styled(style),

@@ -32,9 +32,7 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
     }
     let half = most.saturating_sub(1) / 2;
     let start = characters.iter().take(half);
-    let end = characters
-        .iter()
-        .skip(characters.len().saturating_sub(half));
+    let end = characters.iter().skip(characters.len().saturating_sub(half));
     start.chain(&['…']).chain(end).collect()
 }
 

@@ -116,28 +116,17 @@ fn ways(page: &mut String, topology: &Topology) -> fmt::Result {
         node.map(|node| escaped(&node.label)).unwrap_or_default()
     };
     for edge in &topology.edges {
-        let channel = if edge.channel.is_empty() {
-            "default".to_owned()
-        } else {
-            escaped(&edge.channel)
-        };
+        let channel =
+            if edge.channel.is_empty() { "default".to_owned() } else { escaped(&edge.channel) };
         write!(
             page,
             "<tr><td>{}</td><td>{}</td><td>{channel}</td>",
             name(edge.source),
             name(edge.replica)
         )?;
-        for state in [
-            edge.in_transit,
-            edge.verified,
-            edge.source_at_rest,
-            edge.replica_at_rest,
-        ] {
+        for state in [edge.in_transit, edge.verified, edge.source_at_rest, edge.replica_at_rest] {
             let state = state.name();
-            write!(
-                page,
-                "<td><span class=\"badge {state}\">{state}</span></td>"
-            )?;
+            write!(page, "<td><span class=\"badge {state}\">{state}</span></td>")?;
         }
         writeln!(page, "<td>{}</td></tr>", escaped(&edge.reasons.join("; ")))?;
     }
@@ -150,9 +139,8 @@ fn findings(page: &mut String, report: &AuditReport<'_>) -> fmt::Result {
     if report.findings.is_empty() {
         page.push_str("<p class=\"card\">Nothing was found.</p>\n");
     }
-    for group in report
-        .findings
-        .chunk_by(|one, other| (one.id, one.severity) == (other.id, other.severity))
+    for group in
+        report.findings.chunk_by(|one, other| (one.id, one.severity) == (other.id, other.severity))
     {
         rule(page, group)?;
     }
@@ -225,11 +213,7 @@ fn entry(page: &mut String, finding: &FindingEntry<'_>, with_remedy: bool) -> fm
 }
 
 fn remedy(page: &mut String, finding: &FindingEntry<'_>) -> fmt::Result {
-    writeln!(
-        page,
-        "<pre><code>{}</code></pre>",
-        escaped_lines(&finding.remedy)
-    )
+    writeln!(page, "<pre><code>{}</code></pre>", escaped_lines(&finding.remedy))
 }
 
 fn plural(count: usize, noun: &str) -> String {
@@ -264,11 +248,7 @@ fn certificates(page: &mut String, certificates: &[CertificateFacts]) -> fmt::Re
         let path = escaped(&binlogsec_core::text::path_text::text(&facts.path));
         let Some(certificate) = &facts.certificate else {
             let problem = facts.problem.as_deref().unwrap_or_default();
-            writeln!(
-                page,
-                "<tr><td>{path}</td><td colspan=\"5\">{}</td></tr>",
-                escaped(problem)
-            )?;
+            writeln!(page, "<tr><td>{path}</td><td colspan=\"5\">{}</td></tr>", escaped(problem))?;
             continue;
         };
         let end = jiff::Timestamp::from_second(certificate.not_after)

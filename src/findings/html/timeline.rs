@@ -71,10 +71,8 @@ pub(super) fn figures(page: &mut String, facts: &Facts) -> fmt::Result {
     if facts.logs.is_empty() {
         return Ok(());
     }
-    let mut series: Vec<_> = facts
-        .logs
-        .chunk_by(|one, other| series_of(one) == series_of(other))
-        .collect();
+    let mut series: Vec<_> =
+        facts.logs.chunk_by(|one, other| series_of(one) == series_of(other)).collect();
     series.sort_by_key(|logs| std::cmp::Reverse(logs.len()));
     page.push_str(
         "<section aria-labelledby=\"logs\">\n<h2 id=\"logs\">Logs by key generation</h2>\n",
@@ -84,10 +82,7 @@ pub(super) fn figures(page: &mut String, facts: &Facts) -> fmt::Result {
     }
     let hidden = series.len().saturating_sub(MOST_SERIES);
     if hidden > 0 {
-        writeln!(
-            page,
-            "<p class=\"dim\">And {hidden} more series of logs.</p>"
-        )?;
+        writeln!(page, "<p class=\"dim\">And {hidden} more series of logs.</p>")?;
     }
     page.push_str("</section>\n");
     Ok(())
@@ -103,12 +98,7 @@ fn figure(page: &mut String, logs: &[LogFacts]) -> fmt::Result {
     let name = |log: Option<&LogFacts>| log.map(name_of).unwrap_or_default();
     let lanes: Vec<_> = logs.iter().map(Lane::of).collect();
     // The newest key on top, plaintext at the bottom.
-    let rows: Vec<_> = lanes
-        .iter()
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .rev()
-        .collect();
+    let rows: Vec<_> = lanes.iter().collect::<BTreeSet<_>>().into_iter().rev().collect();
     let height = rows.len().saturating_mul(LANE).saturating_add(24);
     let (first, last) = (name(logs.first()), name(logs.last()));
     let counts: Vec<_> = rows
@@ -139,9 +129,7 @@ fn figure(page: &mut String, logs: &[LogFacts]) -> fmt::Result {
         )?;
     }
     cells(page, logs, &lanes, &rows)?;
-    let directory = logs
-        .first()
-        .map(|log| path_text::text(log.path.directory()));
+    let directory = logs.first().map(|log| path_text::text(log.path.directory()));
     writeln!(
         page,
         "<text class=\"small\" x=\"{LABELS}\" y=\"{y}\">{start}</text></svg>\n</div>\n\

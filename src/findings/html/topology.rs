@@ -74,11 +74,7 @@ fn places(topology: &Topology) -> Vec<Place> {
     // A longer path than there are servers is a circle.
     for _ in 0..count {
         for edge in &topology.edges {
-            let deeper = depths
-                .get(edge.source)
-                .copied()
-                .unwrap_or(0)
-                .saturating_add(1);
+            let deeper = depths.get(edge.source).copied().unwrap_or(0).saturating_add(1);
             match depths.get_mut(edge.replica) {
                 Some(depth) if *depth < deeper && deeper < count => *depth = deeper,
                 _ => {}
@@ -122,28 +118,17 @@ fn way(page: &mut String, edge: &Edge, places: &[Place], parallel: usize) -> fmt
     let state = edge.private().name();
     let shift = parallel.saturating_mul(16);
     let (path, x, y) = if leads_back(edge, places) {
-        let (x1, x2) = (
-            from.x.saturating_add(BOX_WIDTH / 2 + 20),
-            to.x.saturating_add(BOX_WIDTH / 2 - 20),
-        );
-        let (y1, y2) = (
-            from.y.saturating_add(BOX_HEIGHT),
-            to.y.saturating_add(BOX_HEIGHT),
-        );
-        let low = y1
-            .max(y2)
-            .saturating_add(LOOP_ROOM - 8)
-            .saturating_add(shift);
+        let (x1, x2) =
+            (from.x.saturating_add(BOX_WIDTH / 2 + 20), to.x.saturating_add(BOX_WIDTH / 2 - 20));
+        let (y1, y2) = (from.y.saturating_add(BOX_HEIGHT), to.y.saturating_add(BOX_HEIGHT));
+        let low = y1.max(y2).saturating_add(LOOP_ROOM - 8).saturating_add(shift);
         (
             format!("M{x1} {y1}C{x1} {low} {x2} {low} {x2} {y2}"),
             x1.saturating_add(x2) / 2,
             y1.max(y2).saturating_add(LOOP_ROOM - 18),
         )
     } else {
-        let (x1, y1) = (
-            from.x.saturating_add(BOX_WIDTH),
-            from.middle().saturating_add(shift),
-        );
+        let (x1, y1) = (from.x.saturating_add(BOX_WIDTH), from.middle().saturating_add(shift));
         let (x2, y2) = (to.x, to.middle().saturating_add(shift));
         let half = x1.saturating_add(x2) / 2;
         (
@@ -210,11 +195,7 @@ fn description(topology: &Topology) -> String {
                 State::No => "not private",
                 State::Unknown => "not known to be private",
             };
-            format!(
-                "{} replicates from {} ({state})",
-                name(edge.replica),
-                name(edge.source)
-            )
+            format!("{} replicates from {} ({state})", name(edge.replica), name(edge.source))
         })
         .collect();
     ways.join("; ")

@@ -11,44 +11,17 @@ const EC: &[&str] = &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
 
 /// What `sign` is to make otherwise than the good certificate, and what is found then.
 const CERTIFICATES: &[(Wanted<'static>, &[&str])] = &[
-    (
-        Wanted {
-            end: "210101000000Z",
-            ..GOOD
-        },
-        &["BLR030"],
-    ),
+    (Wanted { end: "210101000000Z", ..GOOD }, &["BLR030"]),
     (Wanted { end: "10", ..GOOD }, &["BLR031"]),
+    (Wanted { alternative_name: "", ..GOOD }, &["BLR036"]),
+    (Wanted { alternative_name: "DNS:other.example", ..GOOD }, &["BLR036"]),
     (
-        Wanted {
-            alternative_name: "",
-            ..GOOD
-        },
-        &["BLR036"],
-    ),
-    (
-        Wanted {
-            alternative_name: "DNS:other.example",
-            ..GOOD
-        },
-        &["BLR036"],
-    ),
-    (
-        Wanted {
-            common_name: "MySQL_Server_8.4.3_Auto_Generated_Server_Certificate",
-            ..GOOD
-        },
+        Wanted { common_name: "MySQL_Server_8.4.3_Auto_Generated_Server_Certificate", ..GOOD },
         &["BLR034"],
     ),
     // These are as good as the first one.
     (Wanted { key: EC, ..GOOD }, &[]),
-    (
-        Wanted {
-            alternative_name: "DNS:*.example",
-            ..GOOD
-        },
-        &[],
-    ),
+    (Wanted { alternative_name: "DNS:*.example", ..GOOD }, &[]),
 ];
 
 type Change = fn(&Machine);
@@ -58,10 +31,7 @@ const FILES: &[(Change, &[&str])] = &[
     // Ready-made: not every openssl makes such.
     (|it| weak(it, "short"), &["BLR032"]),
     (|it| weak(it, "sha1"), &["BLR033"]),
-    (
-        |it| tls::self_signed(&it.path("tls"), "source.example"),
-        &["BLR034"],
-    ),
+    (|it| tls::self_signed(&it.path("tls"), "source.example"), &["BLR034"]),
     (
         // Another authority of the same name.
         |it| {
@@ -81,23 +51,11 @@ const FILES: &[(Change, &[&str])] = &[
         &["BLR038"],
     ),
     (|it| it.write("tls/server-cert.pem", "no PEM"), &["BLR039"]),
-    (
-        |it| std::fs::remove_file(it.path("tls/server-key.pem")).unwrap(),
-        &["BLR039"],
-    ),
+    (|it| std::fs::remove_file(it.path("tls/server-key.pem")).unwrap(), &["BLR039"]),
     // Behind the first certificate of a file.
-    (
-        |it| append(it, "server-cert.pem", &[weak_file("short-cert.pem")]),
-        &["BLR032"],
-    ),
-    (
-        |it| append(it, "server-cert.pem", &[weak_file("sha1-cert.pem")]),
-        &["BLR033"],
-    ),
-    (
-        |it| append(it, "ca.pem", &[weak_file("expired-cert.pem")]),
-        &["BLR030"],
-    ),
+    (|it| append(it, "server-cert.pem", &[weak_file("short-cert.pem")]), &["BLR032"]),
+    (|it| append(it, "server-cert.pem", &[weak_file("sha1-cert.pem")]), &["BLR033"]),
+    (|it| append(it, "ca.pem", &[weak_file("expired-cert.pem")]), &["BLR030"]),
     (
         |it| {
             let broken = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
@@ -173,19 +131,11 @@ fn a_finding_says_which_certificate_of_a_bundle_it_means() {
     append(&machine, "server-cert.pem", &[weak_file("sha1-cert.pem")]);
     let report = machine.report();
     let message = report["findings"][0]["message"].as_str().unwrap();
-    assert!(
-        message.ends_with("(certificate 2: CN=sha1.example)"),
-        "{message}"
-    );
+    assert!(message.ends_with("(certificate 2: CN=sha1.example)"), "{message}");
     let certificates = report["facts"]["certificates"].as_array().unwrap();
     let listed: Vec<_> = certificates
         .iter()
-        .map(|it| {
-            (
-                it["position"].as_u64().unwrap(),
-                it["role"].as_str().unwrap(),
-            )
-        })
+        .map(|it| (it["position"].as_u64().unwrap(), it["role"].as_str().unwrap()))
         .collect();
     assert_eq!(listed, [(1, "server"), (2, "authority"), (1, "authority")]);
 }

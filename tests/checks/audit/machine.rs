@@ -20,10 +20,7 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new(options: &str, version: &'static str) -> Self {
-        let machine = Self {
-            directory: tempfile::tempdir().unwrap(),
-            version,
-        };
+        let machine = Self { directory: tempfile::tempdir().unwrap(), version };
         for name in ["data", "tls", "keys", "conf.d"] {
             std::fs::create_dir(machine.path(name)).unwrap();
         }
@@ -70,16 +67,10 @@ impl Machine {
             index.push_str(&format!("./{name}\n"));
         }
         self.write("data/binlog.index", &index);
-        self.write(
-            "data/auto.cnf",
-            "[auto]\nserver-uuid=2bc92730-e533-11f1-b7bc-02fc00000001\n",
-        );
+        self.write("data/auto.cnf", "[auto]\nserver-uuid=2bc92730-e533-11f1-b7bc-02fc00000001\n");
         std::fs::copy(mixed_keyring(), self.path("keys/keyring")).unwrap();
         self.set_mode("keys/keyring", 0o600);
-        self.write(
-            "data/mysqld.my",
-            "{\"components\": \"file://component_keyring_file\"}",
-        );
+        self.write("data/mysqld.my", "{\"components\": \"file://component_keyring_file\"}");
         let keyring = self.path("keys/keyring");
         self.write(
             "data/component_keyring_file.cnf",
@@ -129,11 +120,7 @@ impl Machine {
             .output()
             .unwrap();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        (
-            output.status.code().unwrap(),
-            text(&output.stdout),
-            text(&output.stderr),
-        )
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
     }
 
     pub(crate) fn report(&self) -> Value {

@@ -38,12 +38,7 @@ fn set_ups_of_the_guides_are_green() {
     ] {
         let machine = machine(setup);
         let (code, text, stderr) = machine.run("text", &[]);
-        assert_eq!(
-            machine.found(false),
-            set(counted),
-            "{}: {text}{stderr}",
-            setup.0
-        );
+        assert_eq!(machine.found(false), set(counted), "{}: {text}{stderr}", setup.0);
         assert_eq!(code, i32::from(!counted.is_empty()), "{text}");
         let all: BTreeSet<_> = set(counted).union(&set(notes)).cloned().collect();
         assert_eq!(machine.found(true), all, "{}: {text}", setup.0);
@@ -70,36 +65,20 @@ fn holes_of_options_are_found_and_closed_by_what_is_printed() {
     }
     let replica = "conf.d/replica.cnf";
     for (setup, open, id) in [
-        (
-            SOURCE,
-            Without("my.cnf", "binlog_encryption        = ON"),
-            "BLR001",
-        ),
+        (SOURCE, Without("my.cnf", "binlog_encryption        = ON"), "BLR001"),
         (SOURCE, With("skip-binlog-encryption"), "BLR001"),
         (REPLICA, Without(replica, "binlog-encryption\n"), "BLR001"),
         (SOURCE, With("require_secure_transport=0"), "BLR020"),
-        (
-            REPLICA,
-            Without(replica, "require-secure-transport   = 1"),
-            "BLR020",
-        ),
+        (REPLICA, Without(replica, "require-secure-transport   = 1"), "BLR020"),
         (SOURCE, With("tls-version=TLSv1.1,TLSv1.2"), "BLR021"),
-        (
-            OLD,
-            Without("my.cnf", "tls_version               = TLSv1.2"),
-            "BLR021",
-        ),
+        (OLD, Without("my.cnf", "tls_version               = TLSv1.2"), "BLR021"),
         (OLD, With("master-info-repository=FILE"), "BLR011"),
         (NDB, With("require_secure_transport=OFF"), "BLR020"),
         (MARIADB, With("skip-encrypt-binlog"), "BLR001"),
         (MARIADB, With("encrypt-tmp-files=0"), "BLR009"),
         (MARIADB, With("require-secure-transport=OFF"), "BLR020"),
         (MARIADB, With("tls_version=TLSv1.0"), "BLR021"),
-        (
-            MARIADB,
-            Without("my.cnf", "tls_version               = TLSv1.2,TLSv1.3"),
-            "BLR021",
-        ),
+        (MARIADB, Without("my.cnf", "tls_version               = TLSv1.2,TLSv1.3"), "BLR021"),
     ] {
         let machine = machine(setup);
         let before = machine.found(false);
@@ -121,11 +100,7 @@ fn what_options_note_does_not_count() {
         return;
     }
     for (setup, option, id) in [
-        (
-            SOURCE,
-            "binlog_rotate_encryption_master_key_at_startup=OFF",
-            "BLR006",
-        ),
+        (SOURCE, "binlog_rotate_encryption_master_key_at_startup=OFF", "BLR006"),
         (SOURCE, "binlog_format=STATEMENT", "BLR008"),
         (SOURCE, "disable-log-bin", "BLR010"),
         (SOURCE, "binlog_transaction_compression=ON", "BLR013"),
@@ -148,29 +123,17 @@ fn holes_of_files_are_found_and_closed_by_what_is_printed() {
         return;
     }
     let holes: &[((&str, &str), Open, &str)] = &[
-        (
-            SOURCE,
-            |it| std::fs::remove_file(it.path("data/mysqld.my")).unwrap(),
-            "BLR003",
-        ),
+        (SOURCE, |it| std::fs::remove_file(it.path("data/mysqld.my")).unwrap(), "BLR003"),
         (
             MARIADB,
             |it| {
-                it.replace(
-                    "my.cnf",
-                    "plugin_load_add           = file_key_management",
-                    "",
-                );
+                it.replace("my.cnf", "plugin_load_add           = file_key_management", "");
                 it.replace("my.cnf", "file_key_management_filename", "#");
             },
             "BLR003",
         ),
         (SOURCE, |it| it.set_mode("keys/keyring", 0o644), "BLS010"),
-        (
-            SOURCE,
-            |it| it.set_mode("tls/server-key.pem", 0o644),
-            "BLR037",
-        ),
+        (SOURCE, |it| it.set_mode("tls/server-key.pem", 0o644), "BLR037"),
         (MARIADB, |it| it.set_mode("keys/password", 0o644), "BLR007"),
         (
             SOURCE,
@@ -188,11 +151,7 @@ fn holes_of_files_are_found_and_closed_by_what_is_printed() {
             },
             "BLR040",
         ),
-        (
-            SOURCE,
-            |it| it.write("data/master.info", MASTER_INFO),
-            "BLR011",
-        ),
+        (SOURCE, |it| it.write("data/master.info", MASTER_INFO), "BLR011"),
     ];
     for (setup, open, id) in holes {
         let machine = machine(*setup);
@@ -222,17 +181,10 @@ fn channels_in_master_info_are_judged_and_drawn() {
         ("", "", &["BLR002", "BLR011"][..]),
         ("secret", "", &["BLR002"]),
         ("60\n1\n", "60\n0\n", &["BLR002", "BLR011", "BLR060"]),
-        (
-            "\n1\n30.000",
-            "\n0\n30.000",
-            &["BLR002", "BLR011", "BLR061"],
-        ),
+        ("\n1\n30.000", "\n0\n30.000", &["BLR002", "BLR011", "BLR061"]),
     ] {
-        let text = if old.is_empty() {
-            MASTER_INFO.to_owned()
-        } else {
-            MASTER_INFO.replace(old, new)
-        };
+        let text =
+            if old.is_empty() { MASTER_INFO.to_owned() } else { MASTER_INFO.replace(old, new) };
         machine.write("data/master.info", &text);
         let report = machine.report();
         assert_eq!(ids(&report, false), set(counted), "{new}");
@@ -252,10 +204,7 @@ fn the_frame_is_that_of_check() {
     machine.add_option("require_secure_transport=OFF");
     let file = |name: &str| machine.path(name).to_str().unwrap().to_owned();
     machine.write("policy.toml", "[rules]\nBLR020 = \"off\"\n");
-    assert_eq!(
-        machine.run("text", &["--policy", &file("policy.toml")]).0,
-        0
-    );
+    assert_eq!(machine.run("text", &["--policy", &file("policy.toml")]).0, 0);
     machine.write(
         "baseline.toml",
         "[[finding]]\nid = \"secure-transport-optional\"\npath = \"**/my.cnf\"\n\

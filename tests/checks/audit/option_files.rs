@@ -118,13 +118,7 @@ fn groups_are_those_of_the_product() {
     }
     let other = machine(SOURCE);
     let text = std::fs::read_to_string(other.path("my.cnf")).unwrap();
-    for group in [
-        "client-server",
-        "galera",
-        "mariadb",
-        "mysqld-8",
-        "mysqld-9.7",
-    ] {
+    for group in ["client-server", "galera", "mariadb", "mysqld-8", "mysqld-9.7"] {
         let group = format!("{text}\n[{group}]\nrequire_secure_transport=OFF\n");
         other.write("my.cnf", &group);
         assert_eq!(other.found(false), set(&[]), "{group}");
@@ -137,11 +131,9 @@ fn ciphers_without_encryption_or_authentication_are_found() {
         return;
     }
     let machine = machine(SOURCE);
-    for (list, found) in [
-        ("aNULL:eNULL", &["BLR024"][..]),
-        ("ALL", &["BLR024"]),
-        ("HIGH:!aNULL:!eNULL:-RC4", &[]),
-    ] {
+    for (list, found) in
+        [("aNULL:eNULL", &["BLR024"][..]), ("ALL", &["BLR024"]), ("HIGH:!aNULL:!eNULL:-RC4", &[])]
+    {
         machine.add_option(&format!("ssl_cipher={list}"));
         assert_eq!(machine.found(false), set(found), "{list}");
     }
@@ -176,10 +168,7 @@ fn only_what_is_named_of_this_machine_is_looked_at() {
     let manifests = |report: &Value| report["facts"]["data_directory"]["manifests"].clone();
     let own = machine.path("data/mysqld.my");
     assert_eq!(manifests(&machine.report()), serde_json::json!([own]));
-    let datadir = format!(
-        "datadir                  = {}",
-        machine.path("data").display()
-    );
+    let datadir = format!("datadir                  = {}", machine.path("data").display());
     machine.replace("my.cnf", &datadir, "");
     let report = machine.report();
     assert_eq!(ids(&report, true), set(&["BLR016"]));
@@ -188,10 +177,7 @@ fn only_what_is_named_of_this_machine_is_looked_at() {
     assert_eq!(certificates.len(), 2);
     machine.replace("my.cnf", "[mysqld]", "[mysqld]\ndatadir = /nowhere");
     let (code, text, _) = machine.run("text", &[]);
-    assert!(
-        code == 0 && text.contains("/nowhere is no directory"),
-        "{text}"
-    );
+    assert!(code == 0 && text.contains("/nowhere is no directory"), "{text}");
 }
 
 #[test]
@@ -218,14 +204,8 @@ fn options_of_live_servers_that_would_not_be_used_are_refused() {
     for (arguments, part) in [
         (vec!["--datadir", data, "--server-ca", "ca.pem"], "--server"),
         (vec!["--datadir", data, "--password-file", "p"], "--server"),
-        (
-            vec!["--datadir", data, "--client-cert", "c", "--client-key", "k"],
-            "--server",
-        ),
-        (
-            vec!["--server", &server("ssl-key=k.pem")],
-            "ssl-key has no effect without ssl-cert",
-        ),
+        (vec!["--datadir", data, "--client-cert", "c", "--client-key", "k"], "--server"),
+        (vec!["--server", &server("ssl-key=k.pem")], "ssl-key has no effect without ssl-cert"),
         (
             vec!["--server", &server("ssl-mode=DISABLED&ssl-ca=ca.pem")],
             "ssl-ca has no effect with ssl-mode=DISABLED",
@@ -234,10 +214,7 @@ fn options_of_live_servers_that_would_not_be_used_are_refused() {
             vec!["--server-ca", "c", "--server", &server("ssl-mode=DISABLED")],
             "--server-ca has no effect",
         ),
-        (
-            vec!["--server", "mysql://u@[::1]x3306/"],
-            "`:` and the port",
-        ),
+        (vec!["--server", "mysql://u@[::1]x3306/"], "`:` and the port"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_binlogsec"))
             .arg("audit")

@@ -20,11 +20,7 @@ fn browser() -> Option<&'static str> {
         return None;
     };
     // Some machines have one that cannot start: in a sandbox, for want of memory, as a stub.
-    let blank = chromium(
-        program,
-        &["--dump-dom", "about:blank"],
-        Duration::from_secs(60),
-    );
+    let blank = chromium(program, &["--dump-dom", "about:blank"], Duration::from_secs(60));
     let works = blank.as_ref().is_some_and(|output| output.status.success());
     if !works {
         println!("skipped: {program} shows no blank page: {blank:?}");
@@ -39,21 +35,9 @@ fn chromium(program: &str, arguments: &[&str], limit: Duration) -> Option<Output
     // Files, since a pipe that nobody reads meanwhile could hold it up.
     let out = |name: &str| File::create(file(name)).unwrap();
     let mut child = Command::new(program)
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-        ])
-        .args([
-            "--disable-dev-shm-usage",
-            "--no-first-run",
-            "--hide-scrollbars",
-        ])
-        .args([
-            "--disable-background-networking",
-            "--disable-component-update",
-        ])
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"])
+        .args(["--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars"])
+        .args(["--disable-background-networking", "--disable-component-update"])
         .arg("--disable-sync")
         .arg(format!("--user-data-dir={}", file("profile").display()))
         .args(arguments)
@@ -100,15 +84,8 @@ fn the_page_works_in_a_browser() {
     };
     let machine = machine(OLD);
     let hostile = "a<script>console.error(1)&\"'<b>.000001";
-    std::fs::copy(
-        mixed().join("binlog.000001"),
-        machine.path("data").join(hostile),
-    )
-    .unwrap();
-    machine.write(
-        "data/master.info",
-        &MASTER_INFO.replace("source.example", &"s".repeat(90)),
-    );
+    std::fs::copy(mixed().join("binlog.000001"), machine.path("data").join(hostile)).unwrap();
+    machine.write("data/master.info", &MASTER_INFO.replace("source.example", &"s".repeat(90)));
     let page = machine.path("audit.html");
     machine.run("json", &["--report", &format!("html={}", page.display())]);
     let html = std::fs::read_to_string(&page).unwrap();
@@ -142,13 +119,7 @@ fn the_page_works_in_a_browser() {
             arguments.insert(0, "--blink-settings=preferredColorScheme=0");
         }
         let (dom, _) = shown(browser, &arguments);
-        let result = dom
-            .split("RESULT|")
-            .last()
-            .unwrap()
-            .split('<')
-            .next()
-            .unwrap();
+        let result = dom.split("RESULT|").last().unwrap().split('<').next().unwrap();
         let parts: Vec<_> = result.split('|').collect();
         let expected = ["true", &findings.to_string(), "0"].map(str::to_owned);
         assert_eq!(parts[..3], expected, "{width}: {result}");

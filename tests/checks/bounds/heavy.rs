@@ -75,10 +75,7 @@ fn two_hundred_patterns_are_held_against_two_hundred_thousand_findings_at_once()
     let place = directory.path().join("baseline.toml");
     std::fs::write(&place, baseline).unwrap();
     let place = place.to_str().unwrap();
-    let run = run(
-        many_logs(),
-        &["check", ".", "--format", "json", "--baseline", place],
-    );
+    let run = run(many_logs(), &["check", ".", "--format", "json", "--baseline", place]);
     let report: Value = serde_json::from_slice(&run.stdout).unwrap();
     assert_eq!(report["summary"]["accepted"], 1, "{}", run.stderr);
 }
@@ -155,30 +152,18 @@ fn payloads_of_one_log_unfold_to_no_more_than_an_honest_logs_together() {
     let few = directory.path().join("few.000001");
     std::fs::write(&few, &log).unwrap();
     // 2 GiB: a server might.
-    let whole = run(
-        directory.path(),
-        &["events", "few.000001", "--format", "csv"],
-    );
+    let whole = run(directory.path(), &["events", "few.000001", "--format", "csv"]);
     assert_eq!(whole.code, Some(0), "{}", whole.stderr);
     let lines = whole.stdout.iter().filter(|it| **it == b'\n').count();
-    assert_eq!(
-        lines,
-        1 + 1 + 2 * 8,
-        "heading, description, payloads and what is in them"
-    );
+    assert_eq!(lines, 1 + 1 + 2 * 8, "heading, description, payloads and what is in them");
     for _ in 8..64 {
         logs::append(&mut log, &event);
     }
     std::fs::write(directory.path().join("many.000001"), &log).unwrap();
-    let partial = run(
-        directory.path(),
-        &["events", "many.000001", "--format", "json"],
-    );
+    let partial = run(directory.path(), &["events", "many.000001", "--format", "json"]);
     assert_eq!(partial.code, Some(2), "{}", partial.stderr);
     assert!(
-        partial
-            .stderr
-            .contains("compressed transactions were not listed"),
+        partial.stderr.contains("compressed transactions were not listed"),
         "{}",
         partial.stderr
     );
@@ -189,10 +174,7 @@ fn payloads_of_one_log_unfold_to_no_more_than_an_honest_logs_together() {
     assert_eq!(left, 56, "{summary}");
     assert_eq!(summary["damaged"], 0);
     // `verify` looks into as many as come to 1 GiB in each part, and says what it left.
-    let verified = run(
-        directory.path(),
-        &["verify", "many.000001", "--format", "json"],
-    );
+    let verified = run(directory.path(), &["verify", "many.000001", "--format", "json"]);
     let report: Value = serde_json::from_slice(&verified.stdout).unwrap();
     let notes = report["files"][0]["notes"].as_array().unwrap();
     let left = notes.iter().find(|note| note["id"] == "left-folded");

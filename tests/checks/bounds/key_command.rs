@@ -63,11 +63,7 @@ fn one_that_does_not_end_in_time_is_ended_with_all_that_it_started() {
         let command = format!("sh -c \"{script}\"");
         let run = measure::run(&mut inspect(&command, &["--key-command-timeout", "1"]));
         assert_eq!(run.code, Some(2), "{script}: {run:?}");
-        assert!(
-            run.took < Duration::from_secs(8),
-            "{script}: {:?}",
-            run.took
-        );
+        assert!(run.took < Duration::from_secs(8), "{script}: {:?}", run.took);
         let said = String::from_utf8_lossy(&run.stdout);
         assert!(said.contains("--key-command-timeout"), "{script}: {said}");
         assert_none_sleeps(&long);
@@ -89,11 +85,7 @@ fn what_it_leaves_behind_is_not_waited_for_and_ended() {
         let script = script.replace("LONG", &long).replace("KEY", &key);
         let run = measure::run(&mut inspect(&format!("sh -c \"{script}\""), &[]));
         assert_eq!(run.code, Some(0), "{script}: {run:?}");
-        assert!(
-            run.took < Duration::from_secs(8),
-            "{script}: {:?}",
-            run.took
-        );
+        assert!(run.took < Duration::from_secs(8), "{script}: {:?}", run.took);
         assert_none_sleeps(&long);
     }
 }
@@ -133,15 +125,11 @@ fn a_signal_that_ends_us_ends_it() {
             assert!(start.elapsed() < Duration::from_secs(20), "it never began");
             std::thread::sleep(Duration::from_millis(10));
         }
-        let kill = Command::new("kill")
-            .args([format!("-{signal}"), child.id().to_string()])
-            .status();
+        let kill =
+            Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
         assert!(kill.unwrap().success());
         let status = child.wait().unwrap();
-        assert!(
-            status.signal().is_some() || status.code().unwrap() > 128,
-            "{status}"
-        );
+        assert!(status.signal().is_some() || status.code().unwrap() > 128, "{status}");
         assert_none_sleeps(&long);
     }
 }

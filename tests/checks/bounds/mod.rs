@@ -10,8 +10,6 @@
     clippy::cast_possible_truncation
 )]
 
-use crate::common;
-
 mod heavy;
 mod key_command;
 mod names;

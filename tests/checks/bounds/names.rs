@@ -58,19 +58,13 @@ fn assert_inert(what: &str, printed: &[u8]) {
                 line.starts_with(&format!("::{kind} file="))
                     || line.starts_with(&format!("::{kind} title="))
             });
-        assert!(
-            is_ours || !is_command(line),
-            "{what}, line {number}: {line}"
-        );
+        assert!(is_ours || !is_command(line), "{what}, line {number}: {line}");
         for marker in ["##[", "##vso[", "##teamcity["] {
             assert!(!line.contains(marker), "{what}, line {number}: {line}");
         }
     }
     if what.contains("html") {
-        assert!(
-            !text.contains("<script") && !text.contains("<img"),
-            "{what}"
-        );
+        assert!(!text.contains("<script") && !text.contains("<img"), "{what}");
     }
     if !text.is_empty() && (what.contains("json") || what.contains("sarif")) {
         let parsed: Result<Value, _> = serde_json::from_str(text);
@@ -126,17 +120,11 @@ fn hostile_file_names_are_inert_in_every_format_of_every_command() {
     let directory = directory();
     let (at, keyring) = (directory.path(), mixed_keyring());
     let formats: [(&str, &[&str]); 7] = [
-        (
-            "check",
-            &["text", "json", "sarif", "junit", "github", "prometheus"],
-        ),
+        ("check", &["text", "json", "sarif", "junit", "github", "prometheus"]),
         ("inspect", &["text", "json"]),
         ("verify", &["text", "json"]),
         ("events", &["text", "json", "csv"]),
-        (
-            "audit",
-            &["text", "json", "sarif", "junit", "github", "html"],
-        ),
+        ("audit", &["text", "json", "sarif", "junit", "github", "html"]),
         ("decrypt", &["text", "json"]),
         ("encrypt", &["text", "json"]),
     ];
@@ -170,11 +158,7 @@ fn hostile_file_names_are_inert_in_every_format_of_every_command() {
             }
         }
     }
-    assert_run(
-        at,
-        "check binlog.index",
-        &["check", "binlog.index"].map(OsStr::new),
-    );
+    assert_run(at, "check binlog.index", &["check", "binlog.index"].map(OsStr::new));
 }
 
 #[test]
@@ -188,24 +172,9 @@ fn hostile_arguments_are_inert_in_what_is_said_of_them() {
             &[OsStr::new("inspect"), name],
             &[name],
             &[OsStr::new("inspect"), &option],
-            &[
-                OsStr::new("check"),
-                OsStr::new("."),
-                OsStr::new("--policy"),
-                name,
-            ],
-            &[
-                OsStr::new("check"),
-                OsStr::new("."),
-                OsStr::new("--format"),
-                name,
-            ],
-            &[
-                OsStr::new("inspect"),
-                OsStr::new("x"),
-                OsStr::new("--key-command"),
-                name,
-            ],
+            &[OsStr::new("check"), OsStr::new("."), OsStr::new("--policy"), name],
+            &[OsStr::new("check"), OsStr::new("."), OsStr::new("--format"), name],
+            &[OsStr::new("inspect"), OsStr::new("x"), OsStr::new("--key-command"), name],
             &[OsStr::new("keyring"), OsStr::new("--"), name],
             &[OsStr::new("audit"), OsStr::new("--server"), name],
         ] {
@@ -251,10 +220,7 @@ fn hostile_databases_and_statements_are_inert_and_no_formulas_where_that_is_aske
     list(&["text"]);
     let json: Value = serde_json::from_slice(&list(&["json"])).unwrap();
     let events = json["files"][0]["events"].as_array().unwrap();
-    let names: Vec<_> = events
-        .iter()
-        .filter_map(|it| it["database"].as_str())
-        .collect();
+    let names: Vec<_> = events.iter().filter_map(|it| it["database"].as_str()).collect();
     let expected = HOSTILE.iter().map(|name| String::from_utf8_lossy(name));
     assert_eq!(names, expected.collect::<Vec<_>>(), "JSON keeps every name");
     for (more, has_formulas) in [(&["csv"][..], true), (&["csv", "--csv-safe"], false)] {
@@ -288,10 +254,7 @@ fn what_a_hostile_server_says_is_inert_in_every_format() {
         assert_inert(&format!("audit of a server as {format}"), &output.stdout);
         let text = String::from_utf8(output.stdout).unwrap();
         // Names that cannot be written are told in words; others have their statements.
-        assert!(
-            text.contains("No statement can be shown"),
-            "{format}: {text}"
-        );
+        assert!(text.contains("No statement can be shown"), "{format}: {text}");
         if format == "text" {
             assert!(text.contains("FOR CHANNEL "), "{text}");
         }
@@ -326,11 +289,7 @@ fn a_key_in_the_wrong_place_is_shown_by_nobody() {
         }
     }
     // A file that is there may have any name.
-    file(
-        directory.path(),
-        hex.as_bytes(),
-        &std::fs::read(log).unwrap(),
-    );
+    file(directory.path(), hex.as_bytes(), &std::fs::read(log).unwrap());
     let output = binlogsec(directory.path(), &["inspect", hex].map(OsStr::new));
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(String::from_utf8(output.stdout).unwrap().contains(hex));

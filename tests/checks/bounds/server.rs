@@ -51,14 +51,10 @@ fn answer(statement: &str, texts: &[String]) -> Option<Rows> {
     if statement.contains("READ ONLY") {
         return None;
     }
-    of_itself(statement, texts)
-        .or_else(|| of_others(statement, texts))
-        .or_else(|| {
-            let rows = texts
-                .iter()
-                .map(|it| vec![it.clone(), it.clone(), it.clone()]);
-            named(&["KEY_ID", "b", "c"], rows)
-        })
+    of_itself(statement, texts).or_else(|| of_others(statement, texts)).or_else(|| {
+        let rows = texts.iter().map(|it| vec![it.clone(), it.clone(), it.clone()]);
+        named(&["KEY_ID", "b", "c"], rows)
+    })
 }
 
 /// Variables, logs, keyrings.
@@ -66,10 +62,7 @@ fn of_itself(statement: &str, texts: &[String]) -> Option<Rows> {
     let each = || texts.iter().cloned();
     let all = texts.last().unwrap();
     if statement.contains("CURRENT_USER") {
-        return named(
-            &["a", "b"],
-            [vec![format!("{all}@{all}"), format!("MySQL {all}")]],
-        );
+        return named(&["a", "b"], [vec![format!("{all}@{all}"), format!("MySQL {all}")]]);
     }
     if statement.contains("GLOBAL VARIABLES") {
         let variables = [
@@ -105,9 +98,7 @@ fn of_itself(statement: &str, texts: &[String]) -> Option<Rows> {
             "replica_load_tmpdir",
             "tmpdir",
         ];
-        let hostile = names
-            .iter()
-            .map(|name| vec![text(name), format!("TLSv1.0,{all}")]);
+        let hostile = names.iter().map(|name| vec![text(name), format!("TLSv1.0,{all}")]);
         return named(&["Variable_name", "Value"], fixed.chain(hostile));
     }
     if statement.contains("BINARY LOGS") {
@@ -227,11 +218,7 @@ fn table(stream: &mut TcpStream, columns: &[String], rows: &[Vec<String>]) -> st
     for name in columns {
         let name = counted(name.as_bytes());
         let end = b"\x0c\x2d\0\0\x01\0\0\xfd\0\0\0\0\0";
-        send(
-            stream,
-            2,
-            &[&b"\x03def\0\0\0"[..], &name, b"\0", end].concat(),
-        )?;
+        send(stream, 2, &[&b"\x03def\0\0\0"[..], &name, b"\0", end].concat())?;
     }
     send(stream, 3, &END)?;
     for row in rows {

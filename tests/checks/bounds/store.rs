@@ -24,10 +24,7 @@ impl Asked {
     /// First and last byte of the range.
     fn range(&self) -> Option<(usize, usize)> {
         let header = self.headers.iter().find_map(|header| {
-            header
-                .to_ascii_lowercase()
-                .strip_prefix("range: bytes=")
-                .map(str::to_owned)
+            header.to_ascii_lowercase().strip_prefix("range: bytes=").map(str::to_owned)
         })?;
         let (first, last) = header.trim().split_once('-')?;
         Some((first.parse().ok()?, last.parse().ok()?))
@@ -111,10 +108,7 @@ fn request(reader: &mut impl BufRead) -> Option<Asked> {
         if line.trim().is_empty() {
             let line = lines.first().cloned().unwrap_or_default();
             lines.drain(..1);
-            return Some(Asked {
-                line,
-                headers: lines,
-            });
+            return Some(Asked { line, headers: lines });
         }
         lines.push(line);
     }
@@ -161,10 +155,7 @@ fn forever(
     piece: &[u8],
     pause: Duration,
 ) -> std::io::Result<()> {
-    write!(
-        stream,
-        "HTTP/1.1 {headers}Transfer-Encoding: chunked\r\n\r\n"
-    )?;
+    write!(stream, "HTTP/1.1 {headers}Transfer-Encoding: chunked\r\n\r\n")?;
     loop {
         write!(stream, "{:x}\r\n", piece.len())?;
         stream.write_all(piece)?;
@@ -192,23 +183,13 @@ fn a_listing_without_an_end_ends() {
     let page = listing(&keys, None);
     assert!((13 << 20..16 << 20).contains(&page.len()), "{}", page.len());
     let fake = Fake::new(move |stream, _, _| reply(stream, "200 OK", "", &page));
-    assert_says(
-        &fake.run("60s", &["check", "s3://b/"]),
-        "objects on one page",
-    );
+    assert_says(&fake.run("60s", &["check", "s3://b/"]), "objects on one page");
 
     // New pages with a key or none, and the same page over and over.
     for (keys, words) in [(1, "in a row"), (0, "in a row")] {
         let fake = Fake::new(move |stream, _, number| {
-            let keys: Vec<_> = (0..keys)
-                .map(|_| format!("k{number}/binlog.000001"))
-                .collect();
-            reply(
-                stream,
-                "200 OK",
-                "",
-                &listing(&keys, Some(&format!("t{number}"))),
-            )
+            let keys: Vec<_> = (0..keys).map(|_| format!("k{number}/binlog.000001")).collect();
+            reply(stream, "200 OK", "", &listing(&keys, Some(&format!("t{number}"))))
         });
         assert_says(&fake.run("60s", &["check", "s3://b/"]), words);
     }
@@ -216,10 +197,7 @@ fn a_listing_without_an_end_ends() {
         let keys: Vec<_> = (0..1000).map(|it| format!("k{number}-{it}/x")).collect();
         reply(stream, "200 OK", "", &listing(&keys, Some("again")))
     });
-    assert_says(
-        &fake.run("60s", &["check", "s3://b/"]),
-        "same page over and over",
-    );
+    assert_says(&fake.run("60s", &["check", "s3://b/"]), "same page over and over");
     assert_eq!(fake.asked.load(Ordering::SeqCst), 2);
 }
 
@@ -249,31 +227,20 @@ fn an_object_gives_no_more_than_was_asked_for() {
         let headers = object_headers(range, log.len());
         reply(stream, "206 Partial Content", &headers, &whole)
     });
-    assert_says(
-        &fake.run("60s", &["inspect", "s3://b/binlog.000001"]),
-        "more than the 1024",
-    );
+    assert_says(&fake.run("60s", &["inspect", "s3://b/binlog.000001"]), "more than the 1024");
     let fake = Fake::new(|stream, asked, _| {
         let headers = object_headers(asked.range().unwrap_or((0, 1023)), 4096);
         let headers = format!("206 Partial Content\r\n{headers}");
         forever(stream, &headers, &[b'A'; 65_536], Duration::ZERO)
     });
-    assert_says(
-        &fake.run("60s", &["verify", "s3://b/binlog.000001"]),
-        "more than the 1024",
-    );
+    assert_says(&fake.run("60s", &["verify", "s3://b/binlog.000001"]), "more than the 1024");
 }
 
 #[test]
 fn nothing_is_sent_to_where_a_store_sends_us() {
     let elsewhere = Fake::new(|stream, _, _| reply(stream, "200 OK", "", b""));
     let port = elsewhere.port;
-    for status in [
-        "301 Moved",
-        "302 Found",
-        "307 Temporary Redirect",
-        "308 Permanent Redirect",
-    ] {
+    for status in ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
         let fake = Fake::new(move |stream, asked, _| {
             let path = asked.line.split(' ').nth(1).unwrap_or_default();
             let to = format!("Location: http://127.0.0.1:{port}{path}&X-Amz-Signature=0\r\n");
@@ -308,8 +275,5 @@ fn a_time_without_its_unit_is_named_with_its_variable_and_its_form() {
         assert!(run.stderr.contains("8s"), "{}", run.stderr);
     }
     assert_eq!(fake.asked.load(Ordering::SeqCst), 0);
-    assert_says(
-        &fake.run("8s", &["inspect", "s3://b/binlog.000001"]),
-        "no such object",
-    );
+    assert_says(&fake.run("8s", &["inspect", "s3://b/binlog.000001"]), "no such object");
 }

@@ -88,10 +88,7 @@ pub(super) fn read(files: Files<'_>, now: i64) -> Vec<CertificateFacts> {
         Ok(bundle) => bundle,
         Err(problem) => {
             let key = files.key.map(|key| private_key(key, None));
-            return vec![CertificateFacts {
-                key,
-                ..unread(1, problem)
-            }];
+            return vec![CertificateFacts { key, ..unread(1, problem) }];
         }
     };
     let mut found: Vec<_> = bundle
@@ -123,11 +120,7 @@ pub(super) fn read(files: Files<'_>, now: i64) -> Vec<CertificateFacts> {
 
 /// Behind the first certificate of a file stand those of the authorities in between.
 const fn role(of_file: CertificateRole, position: usize) -> CertificateRole {
-    if position == 1 {
-        of_file
-    } else {
-        CertificateRole::Authority
-    }
+    if position == 1 { of_file } else { CertificateRole::Authority }
 }
 
 fn facts(certificate: &X509Certificate<'_>) -> Certificate {
@@ -138,10 +131,7 @@ fn facts(certificate: &X509Certificate<'_>) -> Certificate {
         Ok(PublicKey::RSA(key)) => ("RSA".to_owned(), key.key_size()),
         Ok(PublicKey::EC(point)) => ("EC".to_owned(), point.key_size()),
         Ok(PublicKey::DSA(number)) => ("DSA".to_owned(), number.len().saturating_mul(8)),
-        _ => (
-            certificate.public_key().algorithm.algorithm.to_id_string(),
-            0,
-        ),
+        _ => (certificate.public_key().algorithm.algorithm.to_id_string(), 0),
     };
     let common_name = certificate
         .subject()
@@ -173,12 +163,7 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
         GeneralName::IPAddress(bytes) => address(bytes),
         _ => None,
     };
-    extension
-        .value
-        .general_names
-        .iter()
-        .filter_map(name)
-        .collect()
+    extension.value.general_names.iter().filter_map(name).collect()
 }
 
 fn address(bytes: &[u8]) -> Option<String> {
@@ -289,12 +274,8 @@ pub(super) fn private_key(
     match files::read(path, LARGEST_FILE) {
         Err(error) => facts.problem = Some(describe(&error)),
         Ok(bytes) => {
-            let mut blocks: Vec<_> = Pem::iter_from_buffer(&bytes)
-                .filter_map(Result::ok)
-                .collect();
-            let key = blocks
-                .iter()
-                .find(|block| block.label.ends_with("PRIVATE KEY"));
+            let mut blocks: Vec<_> = Pem::iter_from_buffer(&bytes).filter_map(Result::ok).collect();
+            let key = blocks.iter().find(|block| block.label.ends_with("PRIVATE KEY"));
             match key {
                 None => facts.problem = Some("no private key in PEM form in it".to_owned()),
                 Some(key) => {

@@ -22,11 +22,8 @@ const LARGEST_FILE: u64 = 1 << 20;
 /// Where the server is below its `basedir`, with its manifest beside it; packages have `/usr`.
 const PROGRAM_DIRECTORIES: [&str; 3] = ["sbin", "bin", "libexec"];
 /// Where the server leaves the version that last used the directory.
-const VERSION_FILES: [&str; 3] = [
-    "mysql_upgrade_history",
-    "mysql_upgrade_info",
-    "mariadb_upgrade_info",
-];
+const VERSION_FILES: [&str; 3] =
+    ["mysql_upgrade_history", "mysql_upgrade_info", "mariadb_upgrade_info"];
 
 /// The server that last used a data directory, where it says.
 pub(super) fn product(directory: &Path) -> Option<Product> {
@@ -37,14 +34,8 @@ pub(super) fn product(directory: &Path) -> Option<Product> {
             Ok(history) => history.upgrade_history.last()?.version.clone(),
             Err(_) => text.lines().next()?.trim().to_owned(),
         };
-        let product = format!(
-            "{}{version}",
-            if *name == VERSION_FILES[2] {
-                "mariadb-"
-            } else {
-                ""
-            }
-        );
+        let product =
+            format!("{}{version}", if *name == VERSION_FILES[2] { "mariadb-" } else { "" });
         product.parse().ok()
     })
 }
@@ -121,9 +112,9 @@ fn json(path: &Path) -> Option<Value> {
 /// `component_keyring_….cnf`, and the keyrings that they name.
 fn component_files(directory: &Path) -> (Vec<ComponentConfiguration>, Vec<KeyringFile>) {
     let (mut configurations, mut keyrings) = (Vec::new(), Vec::new());
-    for path in entries(directory, |name| {
-        name.starts_with("component_keyring_") && name.ends_with(".cnf")
-    }) {
+    for path in
+        entries(directory, |name| name.starts_with("component_keyring_") && name.ends_with(".cnf"))
+    {
         let Some(configuration) = json(&path) else {
             continue;
         };
@@ -185,12 +176,7 @@ fn authority_keys(directory: &Path) -> Vec<PathBuf> {
             .any(|certificate| certificates::belongs_to_authority(key, certificate) == Some(true))
     };
     let named_key = |path: &&PathBuf| path.to_string_lossy().contains("key");
-    files
-        .iter()
-        .filter(named_key)
-        .filter(is_authority)
-        .cloned()
-        .collect()
+    files.iter().filter(named_key).filter(is_authority).cloned().collect()
 }
 
 fn replica_files(directory: &Path) -> Vec<ReplicaFileFacts> {

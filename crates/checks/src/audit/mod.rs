@@ -123,11 +123,7 @@ pub fn audit(
     offline::judge(&mut work, targets, options);
     servers::collect(&mut work, targets);
     servers::judge(&mut work);
-    let Work {
-        facts,
-        judgement: Judgement { findings, applied },
-        failures,
-    } = work;
+    let Work { facts, judgement: Judgement { findings, applied }, failures } = work;
     let today = options.now.to_zoned(TimeZone::UTC).date();
     AuditOutcome {
         findings: finding::weigh(findings, &options.policy, &options.baseline, today),

@@ -48,8 +48,7 @@ pub(super) fn collect(
         work.facts.data_directory = Some(found);
     } else if let Some(named) = &targets.data_directory {
         let error = std::io::Error::from(std::io::ErrorKind::NotADirectory);
-        work.failures
-            .push(TransferError::at(named, "examine")(error).into());
+        work.failures.push(TransferError::at(named, "examine")(error).into());
     }
     let now = options.now.as_second();
     work.facts.certificates = all_certificates(&work.facts, directory, now);
@@ -71,10 +70,7 @@ fn locations(targets: &AuditTargets) -> Option<LogLocations> {
 /// Whether the server in question is the one that packages install on this machine.
 fn is_of_this_machine(targets: &AuditTargets, directory: &Path) -> bool {
     directory == Path::new(DATA_DIRECTORY)
-        || targets
-            .options
-            .as_ref()
-            .is_some_and(|named| is_system_configuration(&named.path))
+        || targets.options.as_ref().is_some_and(|named| is_system_configuration(&named.path))
 }
 
 fn is_system_configuration(path: &Path) -> bool {
@@ -88,9 +84,7 @@ fn settings(
     options: &AuditOptions,
     directory: Option<&Path>,
 ) {
-    let product = options
-        .product
-        .or_else(|| data_directory::product(directory?));
+    let product = options.product.or_else(|| data_directory::product(directory?));
     let mut settings = match (&targets.options, directory) {
         (Some(named), _) => option_settings::settings(&named.file, &named.path, product),
         (None, directory) => Settings::empty(directory.unwrap_or(Path::new("")), product),
@@ -114,14 +108,8 @@ fn check_logs(
     options: &AuditOptions,
     progress: &dyn Progress,
 ) -> check::Facts {
-    let targets = CheckTargets {
-        paths: Vec::new(),
-        locations: Some(locations),
-    };
-    let check_options = CheckOptions {
-        policy: options.policy.clone(),
-        ..CheckOptions::default()
-    };
+    let targets = CheckTargets { paths: Vec::new(), locations: Some(locations) };
+    let check_options = CheckOptions { policy: options.policy.clone(), ..CheckOptions::default() };
     let outcome = check::check(&targets, keys, &check_options, progress);
     work.failures.extend(outcome.failures);
     work.judgement.findings.extend(outcome.findings);
@@ -190,19 +178,12 @@ fn all_certificates(
 }
 
 const fn authorities(path: &Path) -> Files<'_> {
-    Files {
-        role: CertificateRole::Authority,
-        certificate: path,
-        key: None,
-        authorities: None,
-    }
+    Files { role: CertificateRole::Authority, certificate: path, key: None, authorities: None }
 }
 
 /// Judges what files said.
 pub(super) fn judge(work: &mut Work, targets: &AuditTargets, options: &AuditOptions) {
-    let Work {
-        facts, judgement, ..
-    } = work;
+    let Work { facts, judgement, .. } = work;
     let settings = facts.options.as_ref();
     if let (Some(settings), Some(named)) = (settings, &targets.options) {
         judge::options::judge(settings, judgement);

@@ -45,16 +45,11 @@ pub(super) fn settings(file: &OptionFile, path: &Path, product: Option<Product>)
         product: product.or_else(|| product_by_groups(file)),
         values: BTreeMap::new(),
     };
-    let read = file
-        .of_server()
-        .filter(|option| reads_group(settings.product, &option.group));
+    let read = file.of_server().filter(|option| reads_group(settings.product, &option.group));
     for option in read {
         let value = option.value.as_deref().map(String::from_utf8_lossy);
         let (name, value) = normalized(&option.name, value.as_deref());
-        let origin = Origin::File {
-            path: option.path.clone(),
-            line: option.line,
-        };
+        let origin = Origin::File { path: option.path.clone(), line: option.line };
         put(&mut settings.values, name, value, origin);
     }
     settings
@@ -81,10 +76,7 @@ fn normalized(name: &str, value: Option<&str>) -> (String, String) {
             let undone = value.is_some_and(|value| !super::facts::settings::is_on(value));
             (plain, if undone { "ON" } else { "OFF" })
         }
-        None => (
-            name.strip_prefix("enable_").unwrap_or(&name),
-            value.unwrap_or("ON"),
-        ),
+        None => (name.strip_prefix("enable_").unwrap_or(&name), value.unwrap_or("ON")),
     };
     let alias = ALIASES.iter().find(|(old, _)| *old == plain);
     let plain = alias.map_or(plain, |(_, new)| new);
@@ -94,9 +86,7 @@ fn normalized(name: &str, value: Option<&str>) -> (String, String) {
 /// Groups of MariaDB alone tell whose file it is.
 fn product_by_groups(file: &OptionFile) -> Option<Product> {
     let groups = file.of_server().map(|option| &*option.group);
-    let mut own = groups
-        .filter(|group| option_file::is_mariadb_group(group))
-        .peekable();
+    let mut own = groups.filter(|group| option_file::is_mariadb_group(group)).peekable();
     own.peek()?;
     let version = own.find_map(option_file::group_version);
     let version = version.map_or("11", |(_, version)| version);
@@ -191,24 +181,17 @@ impl Persisted {
 /// Fills in what nobody set.
 pub(super) fn add_defaults(settings: &mut Settings) {
     let version = settings.product.map(|product| product.version);
-    let table = if settings.is_mariadb() {
-        MARIADB_DEFAULTS
-    } else {
-        MYSQL_DEFAULTS
-    };
+    let table = if settings.is_mariadb() { MARIADB_DEFAULTS } else { MYSQL_DEFAULTS };
     for default in table {
         // Where nobody says, the server is taken for a current one.
         let version = version.unwrap_or(CURRENT);
         if version < default.since || default.until.is_some_and(|until| version >= until) {
             continue;
         }
-        settings
-            .values
-            .entry(default.name.to_owned())
-            .or_insert_with(|| Setting {
-                value: default.value.to_owned(),
-                origin: Origin::Default,
-            });
+        settings.values.entry(default.name.to_owned()).or_insert_with(|| Setting {
+            value: default.value.to_owned(),
+            origin: Origin::Default,
+        });
     }
 }
 
@@ -230,49 +213,24 @@ const fn default(
     since: Version,
     until: Option<Version>,
 ) -> DefaultValue {
-    DefaultValue {
-        name,
-        value,
-        since,
-        until,
-    }
+    DefaultValue { name, value, since, until }
 }
 
 const MYSQL_DEFAULTS: &[DefaultValue] = &[
     default("binlog_encryption", "OFF", (8, 0, 14), None),
-    default(
-        "binlog_rotate_encryption_master_key_at_startup",
-        "OFF",
-        (8, 0, 14),
-        None,
-    ),
+    default("binlog_rotate_encryption_master_key_at_startup", "OFF", (8, 0, 14), None),
     default("log_bin", "OFF", FIRST, Some((8, 0, 3))),
     default("log_bin", "ON", (8, 0, 3), None),
     default("require_secure_transport", "OFF", (5, 7, 8), None),
-    default(
-        "tls_version",
-        "TLSv1,TLSv1.1,TLSv1.2",
-        (5, 7, 10),
-        Some((8, 0, 16)),
-    ),
-    default(
-        "tls_version",
-        "TLSv1,TLSv1.1,TLSv1.2,TLSv1.3",
-        (8, 0, 16),
-        Some((8, 0, 28)),
-    ),
+    default("tls_version", "TLSv1,TLSv1.1,TLSv1.2", (5, 7, 10), Some((8, 0, 16))),
+    default("tls_version", "TLSv1,TLSv1.1,TLSv1.2,TLSv1.3", (8, 0, 16), Some((8, 0, 28))),
     default("tls_version", "TLSv1.2,TLSv1.3", (8, 0, 28), None),
     default("binlog_format", "STATEMENT", FIRST, Some((5, 7, 7))),
     default("binlog_format", "ROW", (5, 7, 7), None),
     default("binlog_row_metadata", "MINIMAL", (8, 0, 1), None),
     default("binlog_transaction_compression", "OFF", (8, 0, 20), None),
     default("master_info_repository", "FILE", FIRST, Some((8, 0, 2))),
-    default(
-        "master_info_repository",
-        "TABLE",
-        (8, 0, 2),
-        Some((8, 3, 0)),
-    ),
+    default("master_info_repository", "TABLE", (8, 0, 2), Some((8, 3, 0))),
 ];
 
 const MARIADB_DEFAULTS: &[DefaultValue] = &[
@@ -280,12 +238,7 @@ const MARIADB_DEFAULTS: &[DefaultValue] = &[
     default("encrypt_tmp_files", "OFF", (10, 1, 7), None),
     default("log_bin", "OFF", FIRST, None),
     default("require_secure_transport", "OFF", (10, 5, 2), None),
-    default(
-        "tls_version",
-        "TLSv1.1,TLSv1.2,TLSv1.3",
-        (10, 4, 6),
-        Some((11, 4, 0)),
-    ),
+    default("tls_version", "TLSv1.1,TLSv1.2,TLSv1.3", (10, 4, 6), Some((11, 4, 0))),
     default("binlog_format", "STATEMENT", FIRST, Some((10, 2, 4))),
     default("binlog_format", "MIXED", (10, 2, 4), None),
     default("binlog_row_metadata", "NO_LOG", (10, 5, 0), None),
@@ -296,11 +249,7 @@ pub(super) fn passwords(file: &OptionFile) -> impl Iterator<Item = &option_file:
     file.settings.iter().filter(|option| {
         let name = option.name.to_ascii_lowercase();
         let has_value = option.value.as_deref().is_some_and(|it| !it.is_empty());
-        has_value
-            && matches!(
-                &*name,
-                "password" | "pass" | "master_password" | "password1"
-            )
+        has_value && matches!(&*name, "password" | "pass" | "master_password" | "password1")
     })
 }
 
@@ -369,11 +318,7 @@ mod tests {
             ("8.0.14", "binlog_encryption", Some("OFF")),
             ("5.7.44", "log_bin", Some("OFF")),
             ("8.4.0", "log_bin", Some("ON")),
-            (
-                "8.0.20",
-                "tls_version",
-                Some("TLSv1,TLSv1.1,TLSv1.2,TLSv1.3"),
-            ),
+            ("8.0.20", "tls_version", Some("TLSv1,TLSv1.1,TLSv1.2,TLSv1.3")),
             ("9.7.0", "tls_version", Some("TLSv1.2,TLSv1.3")),
             ("5.7.44", "master_info_repository", Some("FILE")),
             ("8.4.0", "master_info_repository", None),

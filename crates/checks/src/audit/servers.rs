@@ -26,18 +26,13 @@ pub(super) fn collect(work: &mut Work, targets: &AuditTargets) {
 
 impl From<LiveError> for Error {
     fn from(error: LiveError) -> Self {
-        Self::Server {
-            server: error.server,
-            source: Box::new(error.problem),
-        }
+        Self::Server { server: error.server, source: Box::new(error.problem) }
     }
 }
 
 /// Judges each, and whether all ends of their channels were there.
 pub(super) fn judge(work: &mut Work) {
-    let Work {
-        facts, judgement, ..
-    } = work;
+    let Work { facts, judgement, .. } = work;
     for server in &facts.servers {
         let settings = judge::live_settings(server);
         judge::server::judge(server, &settings, judgement);
@@ -68,15 +63,12 @@ fn ends(servers: &[ServerFacts], judgement: &mut Judgement) {
                 server: known.label.clone(),
                 object: Some(format!("{what} {}", unknown.label)),
             };
-            judge::Found::about(
-                subject,
-                format!("its {what} {} was not audited", unknown.label),
-            )
-            .seen(Evidence::Value {
-                name: what.to_owned(),
-                value: unknown.label.clone(),
-                source: known.label.clone(),
-            })
+            judge::Found::about(subject, format!("its {what} {} was not audited", unknown.label))
+                .seen(Evidence::Value {
+                    name: what.to_owned(),
+                    value: unknown.label.clone(),
+                    source: known.label.clone(),
+                })
         });
     }
 }

@@ -170,9 +170,7 @@ fn xz(mut input: impl Read, length: usize) -> Option<Vec<u8>> {
     if size == 0 || flags & 0x03 != 0 {
         return None;
     }
-    let rest = (u64::from(size).saturating_add(1))
-        .saturating_mul(4)
-        .saturating_sub(2);
+    let rest = (u64::from(size).saturating_add(1)).saturating_mul(4).saturating_sub(2);
     let mut header = Vec::new();
     (&mut input).take(rest).read_to_end(&mut header).ok()?;
     let mut fields = header.as_slice();
@@ -199,9 +197,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     fn plain() -> Vec<u8> {
-        (0..40_000_u32)
-            .flat_map(|n| (n / 3 % 9973).to_le_bytes())
-            .collect()
+        (0..40_000_u32).flat_map(|n| (n / 3 % 9973).to_le_bytes()).collect()
     }
 
     /// By the programs that users have; `None` where one is not installed.
@@ -249,21 +245,12 @@ mod tests {
 
     #[test]
     fn short_and_damaged_data_give_what_there_is() {
-        for program in [
-            &["gzip", "-c"][..],
-            &["bzip2", "-c"],
-            &["xz", "-c"],
-            &["zstd", "-qc"],
-        ] {
+        for program in [&["gzip", "-c"][..], &["bzip2", "-c"], &["xz", "-c"], &["zstd", "-qc"]] {
             let Some(bytes) = compressed(program, b"short") else {
                 continue;
             };
             let compression = detect(&bytes).unwrap();
-            assert_eq!(
-                start(compression, Cursor::new(&bytes), 4096),
-                b"short",
-                "{program:?}"
-            );
+            assert_eq!(start(compression, Cursor::new(&bytes), 4096), b"short", "{program:?}");
             for cut in 0..bytes.len() {
                 start(compression, Cursor::new(&bytes[..cut]), 4096);
                 let mut damaged = bytes.clone();
@@ -299,18 +286,12 @@ mod tests {
         let mut frame = ZSTD_MAGIC.to_vec();
         frame.extend([0x00, 0xFF, 0x29, 0x00, 0x00]);
         frame.extend(b"hello");
-        assert_eq!(
-            start(Compression::Zstd, Cursor::new(&frame), 4096),
-            b"hello"
-        );
+        assert_eq!(start(Compression::Zstd, Cursor::new(&frame), 4096), b"hello");
         // The same as a single segment of 2^63 bytes.
         let mut frame = ZSTD_MAGIC.to_vec();
         frame.extend([0xE0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x29, 0x00, 0x00]);
         frame.extend(b"hello");
-        assert_eq!(
-            start(Compression::Zstd, Cursor::new(&frame), 4096),
-            b"hello"
-        );
+        assert_eq!(start(Compression::Zstd, Cursor::new(&frame), 4096), b"hello");
     }
 
     #[test]
@@ -319,10 +300,7 @@ mod tests {
             return;
         };
         let twice = compressed(&["gzip", "-9c"], &bomb).unwrap();
-        assert_eq!(
-            start(Compression::Gzip, Cursor::new(&bomb), 4096).len(),
-            4096
-        );
+        assert_eq!(start(Compression::Gzip, Cursor::new(&bomb), 4096).len(), 4096);
         assert_eq!(
             detect(&start(Compression::Gzip, Cursor::new(&twice), 4096)),
             Some(Compression::Gzip)

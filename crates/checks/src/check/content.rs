@@ -34,10 +34,7 @@ impl Content for File {
         // By fstat, which costs less than the statx behind `File::metadata`.
         let status = rustix::fs::fstat(self);
         status.map_or((0, 0), |status| {
-            (
-                u64::try_from(status.st_size).unwrap_or(0),
-                status.st_mode & 0o7777,
-            )
+            (u64::try_from(status.st_size).unwrap_or(0), status.st_mode & 0o7777)
         })
     }
 
@@ -60,12 +57,7 @@ impl<'a> Opened<'a> {
         name: &'a OsStr,
         content: &'a dyn Content,
     ) -> Self {
-        Self {
-            directory,
-            name,
-            content,
-            size_and_mode: OnceCell::new(),
-        }
+        Self { directory, name, content, size_and_mode: OnceCell::new() }
     }
 
     pub(super) fn path(&self) -> PathBuf {
@@ -78,9 +70,7 @@ impl<'a> Opened<'a> {
 
     /// Size in bytes and permission bits, asked for once.
     pub(super) fn size_and_mode(&self) -> (u64, u32) {
-        *self
-            .size_and_mode
-            .get_or_init(|| self.content.size_and_mode())
+        *self.size_and_mode.get_or_init(|| self.content.size_and_mode())
     }
 
     /// See [`Content::at_hand`].
@@ -94,10 +84,7 @@ impl<'a> Opened<'a> {
 
     /// From the first byte on.
     pub(super) fn reader(&self) -> impl std::io::Read + 'a {
-        At {
-            file: self.content,
-            offset: 0,
-        }
+        At { file: self.content, offset: 0 }
     }
 
     /// The first bytes, as many as there are, or as are `enough`. What the file has become meanwhile,
@@ -152,9 +139,7 @@ struct At<'a> {
 impl std::io::Read for At<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.file.read_at(buffer, self.offset)?;
-        self.offset = self
-            .offset
-            .saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+        self.offset = self.offset.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
         Ok(read)
     }
 }

@@ -70,10 +70,8 @@ impl Scan<'_> {
                 }
             }
         });
-        self.expected.names = named
-            .keys()
-            .filter_map(|path| path.file_name().map(OsStr::to_owned))
-            .collect();
+        self.expected.names =
+            named.keys().filter_map(|path| path.file_name().map(OsStr::to_owned)).collect();
         self.expected.named = named;
     }
 
@@ -129,11 +127,7 @@ impl Scan<'_> {
             listed
                 .iter()
                 .filter(|(real_path, _)| !self.expected.named.contains_key(*real_path))
-                .map(|(real_path, path)| Left {
-                    real_path,
-                    path,
-                    by_index: true,
-                }),
+                .map(|(real_path, path)| Left { real_path, path, by_index: true }),
         );
         left.retain(|file| self.owns_left(file));
         if self.options.follow && !left.is_empty() {

@@ -83,13 +83,8 @@ pub enum LogStatus {
 
 impl LogStatus {
     /// Every status.
-    pub const ALL: [Self; 5] = [
-        Self::Proven,
-        Self::Unproven,
-        Self::Refuted,
-        Self::Plain,
-        Self::Undetermined,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Proven, Self::Unproven, Self::Refuted, Self::Plain, Self::Undetermined];
 
     /// Its name in reports. Stable.
     #[must_use]
@@ -162,9 +157,7 @@ impl Mark {
         hash.update(domain);
         parts.iter().for_each(|part| hash.update(part));
         let mut mark = [0; 16];
-        mark.iter_mut()
-            .zip(hash.finalize())
-            .for_each(|(target, byte)| *target = byte);
+        mark.iter_mut().zip(hash.finalize()).for_each(|(target, byte)| *target = byte);
         Self(mark)
     }
 
@@ -295,10 +288,7 @@ impl FilePath {
     /// A file of a directory.
     #[must_use]
     pub fn new(directory: &Arc<Path>, name: &OsStr) -> Self {
-        Self {
-            directory: Arc::clone(directory),
-            name: name.into(),
-        }
+        Self { directory: Arc::clone(directory), name: name.into() }
     }
 
     /// Both in one.
@@ -309,10 +299,7 @@ impl FilePath {
             (Some(_), Some(parent)) => parent,
             _ => Path::new(""),
         };
-        Self {
-            directory: Arc::from(directory),
-            name: name.into(),
-        }
+        Self { directory: Arc::from(directory), name: name.into() }
     }
 
     /// Where the file is; empty for the working directory.
@@ -332,9 +319,7 @@ impl FilePath {
     pub fn join(&self) -> PathBuf {
         let length = |part: &OsStr| part.as_bytes().len();
         let mut path = PathBuf::with_capacity(
-            length(self.directory.as_os_str())
-                .saturating_add(length(&self.name))
-                .saturating_add(1),
+            length(self.directory.as_os_str()).saturating_add(length(&self.name)).saturating_add(1),
         );
         path.push(&self.directory);
         path.push(&*self.name);
@@ -390,10 +375,7 @@ mod tests {
     fn a_shorter_copy_and_a_closed_one_are_the_same_log() {
         let body: Vec<u8> = (0..600_u32).map(|n| (n * 7 % 251) as u8).collect();
         let whole = BodyMarks::new(&start(&body));
-        assert_eq!(
-            whole.differ(BodyMarks::new(&start(&body[..300]))),
-            Some(false)
-        );
+        assert_eq!(whole.differ(BodyMarks::new(&start(&body[..300]))), Some(false));
         assert_eq!(whole.differ(BodyMarks::new(&start(&body[..100]))), None);
         let mut closed = body.clone();
         closed[FIRST_FLAGS] ^= 1;
@@ -401,11 +383,7 @@ mod tests {
         for other in [0, 20, 22, 127, 130, 511] {
             let mut changed = body.clone();
             changed[other] ^= 1;
-            assert_eq!(
-                whole.differ(BodyMarks::new(&start(&changed))),
-                Some(true),
-                "{other}"
-            );
+            assert_eq!(whole.differ(BodyMarks::new(&start(&changed))), Some(true), "{other}");
         }
     }
 

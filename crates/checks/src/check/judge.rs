@@ -21,22 +21,13 @@ const MOST_RELATED: usize = 20;
 /// The logs must be sorted by path.
 #[must_use]
 pub fn judge(facts: &Facts, policy: &Policy) -> Vec<Finding> {
-    let rules = [
-        old_generations,
-        shared_keys,
-        not_indexed,
-        open_logs,
-        foreign_servers,
-    ];
+    let rules = [old_generations, shared_keys, not_indexed, open_logs, foreign_servers];
     let found = rules.into_par_iter().map(|rule| rule(facts, policy));
     found.flatten_iter().collect()
 }
 
 fn encrypted(facts: &Facts) -> impl Iterator<Item = (&LogFacts, &EncryptionFacts)> {
-    facts
-        .logs
-        .iter()
-        .filter_map(|log| Some((log, log.encryption.as_deref()?)))
+    facts.logs.iter().filter_map(|log| Some((log, log.encryption.as_deref()?)))
 }
 
 /// BLS005.
@@ -84,11 +75,7 @@ fn old_generations(facts: &Facts, policy: &Policy) -> Vec<Finding> {
         );
         let finding = Finding::new(RuleId::Bls005, &log.path.join(), message)
             .weighing(severity)
-            .seen_at(
-                7,
-                key_id_length(encryption),
-                "the key id in the encryption header",
-            );
+            .seen_at(7, key_id_length(encryption), "the key id in the encryption header");
         findings.push(finding);
     }
     findings
@@ -107,14 +94,8 @@ fn shared_keys(facts: &Facts, _: &Policy) -> Vec<Finding> {
     let by_header: &MarkOf = &|encryption| Some(encryption.wrapping);
     let by_key: &MarkOf = &|encryption| encryption.file_key;
     for (mark, how) in [
-        (
-            by_header,
-            "the same wrapped password and IV in its header as",
-        ),
-        (
-            by_key,
-            "the same file key and nonce, behind another wrapping, as",
-        ),
+        (by_header, "the same wrapped password and IV in its header as"),
+        (by_key, "the same file key and nonce, behind another wrapping, as"),
     ] {
         let mut marked: Vec<(Mark, usize)> = facts
             .logs
@@ -145,10 +126,7 @@ fn of_different_bodies<'a>(
 ) -> Vec<(&'a LogFacts, &'a LogFacts)> {
     let logs: Vec<_> = logs.collect();
     let body = |log: &LogFacts| {
-        log.encryption
-            .as_ref()
-            .map(|encryption| encryption.body)
-            .unwrap_or_default()
+        log.encryption.as_ref().map(|encryption| encryption.body).unwrap_or_default()
     };
     let differ = |one: &LogFacts, other: &LogFacts| body(one).differ(body(other)) == Some(true);
     let mut bodies: Vec<&LogFacts> = Vec::new();
@@ -169,16 +147,8 @@ fn shared_key(log: &LogFacts, other: &LogFacts, how: &str) -> Finding {
     let other_path = other.path.join();
     let message = format!("{how} {}, and other contents", path_text::text(&other_path));
     Finding::new(RuleId::Bls006, &log.path.join(), message)
-        .seen_at(
-            5,
-            507,
-            "wrapped file password and its IV, in the encryption header",
-        )
-        .seen_at(
-            header::BODY_OFFSET,
-            128,
-            "the ciphertext, which differs from the other log's",
-        )
+        .seen_at(5, 507, "wrapped file password and its IV, in the encryption header")
+        .seen_at(header::BODY_OFFSET, 128, "the ciphertext, which differs from the other log's")
         .related_to([other_path])
 }
 
@@ -206,40 +176,31 @@ fn not_indexed(facts: &Facts, _: &Policy) -> Vec<Finding> {
 pub(super) fn unlisted(facts: &Facts) -> impl Iterator<Item = (&LogFacts, &IndexFacts)> {
     let mut by_directory: HashMap<&str, Vec<&IndexFacts>> = HashMap::new();
     for index in &facts.indexes {
-        by_directory
-            .entry(&index.directory)
-            .or_default()
-            .push(index);
+        by_directory.entry(&index.directory).or_default().push(index);
     }
     let mut last: Option<(&Path, Vec<&IndexFacts>)> = None;
     let is_of_interest = !by_directory.is_empty();
     let logs = facts.logs.iter().filter(move |_| is_of_interest);
-    logs.filter(|log| log.compression.is_none())
-        .filter_map(move |log| {
-            let directory = log.path.directory();
-            if last
-                .as_ref()
-                .is_none_or(|(known, _)| known.as_os_str() != directory.as_os_str())
-            {
-                let indexes = by_directory.get(&*path_text::text(directory));
-                last = Some((directory, indexes.cloned().unwrap_or_default()));
-            }
-            let (_, indexes) = last.as_ref()?;
-            if indexes.is_empty() {
-                return None;
-            }
-            let name = path_text::text(Path::new(log.path.name()));
-            let base = series(&name)?;
-            let of_series = indexes.iter().find(|index| has_series(index, base));
-            let index = of_series.filter(|_| !is_listed(indexes, &name));
-            index.map(|index| (log, *index))
-        })
+    logs.filter(|log| log.compression.is_none()).filter_map(move |log| {
+        let directory = log.path.directory();
+        if last.as_ref().is_none_or(|(known, _)| known.as_os_str() != directory.as_os_str()) {
+            let indexes = by_directory.get(&*path_text::text(directory));
+            last = Some((directory, indexes.cloned().unwrap_or_default()));
+        }
+        let (_, indexes) = last.as_ref()?;
+        if indexes.is_empty() {
+            return None;
+        }
+        let name = path_text::text(Path::new(log.path.name()));
+        let base = series(&name)?;
+        let of_series = indexes.iter().find(|index| has_series(index, base));
+        let index = of_series.filter(|_| !is_listed(indexes, &name));
+        index.map(|index| (log, *index))
+    })
 }
 
 fn is_listed(indexes: &[&IndexFacts], name: &String) -> bool {
-    indexes
-        .iter()
-        .any(|index| index.logs.binary_search(name).is_ok())
+    indexes.iter().any(|index| index.logs.binary_search(name).is_ok())
 }
 
 /// What stands before the sequence number.
@@ -250,9 +211,7 @@ fn series(name: &str) -> Option<&str> {
 }
 
 fn has_series(index: &IndexFacts, base: &str) -> bool {
-    Path::new(index.path.name())
-        .file_stem()
-        .is_some_and(|stem| stem == base)
+    Path::new(index.path.name()).file_stem().is_some_and(|stem| stem == base)
         || index.logs.iter().any(|log| series(log) == Some(base))
 }
 
@@ -372,10 +331,8 @@ impl<'a> Home<'a> {
             return Self::Allowed(&policy.allowed_server_uuids);
         }
         let directory = PathBuf::from(path_text::text(directory));
-        let servers = facts
-            .servers
-            .iter()
-            .filter(|server| directory.starts_with(&server.directory));
+        let servers =
+            facts.servers.iter().filter(|server| directory.starts_with(&server.directory));
         if let Some(server) = servers.max_by_key(|server| server.directory.len()) {
             return Self::Server(&server.server_uuid);
         }

@@ -23,10 +23,8 @@ const MARIADB_KEY_STORES: &str = "mariadb -e \"SELECT plugin_name, plugin_status
 impl Scan<'_> {
     pub(super) fn keyring_in_the_tree(&self, local: &mut Local, opened: &Opened<'_>) {
         let metadata = opened.metadata();
-        let is_known = |metadata: &Metadata| {
-            self.given_keyrings
-                .contains(&(metadata.dev(), metadata.ino()))
-        };
+        let is_known =
+            |metadata: &Metadata| self.given_keyrings.contains(&(metadata.dev(), metadata.ino()));
         if metadata.as_ref().is_some_and(is_known) {
             return;
         }
@@ -43,12 +41,7 @@ impl Scan<'_> {
     }
 
     fn keyring_beside_logs(&self, path: &Path) -> Finding {
-        let roots = || {
-            self.roots
-                .directories
-                .iter()
-                .zip(&self.roots.real_directories)
-        };
+        let roots = || self.roots.directories.iter().zip(&self.roots.real_directories);
         let tree = roots().find(|(_, root)| real(path).starts_with(root));
         let prefix = || {
             let bases = self.roots.prefixes.iter().map(|url| location::base(url));
@@ -67,11 +60,7 @@ impl Scan<'_> {
     fn check_keyring_mode(&self, local: &mut Local, path: &Path, metadata: &Metadata) {
         let (mode, allowed) = (metadata.mode(), self.options.policy.max_keyring_mode);
         if exceeds(mode, allowed) {
-            local.find(Finding::new(
-                RuleId::Bls010,
-                path,
-                mode_message("keyring", mode, allowed),
-            ));
+            local.find(Finding::new(RuleId::Bls010, path, mode_message("keyring", mode, allowed)));
         }
     }
 
@@ -110,14 +99,10 @@ impl Scan<'_> {
         }
         let servers = rotation::survey(keyring.entries());
         for server in &servers {
-            local
-                .collected
-                .findings
-                .extend(log_rules::rotation(path, server));
+            local.collected.findings.extend(log_rules::rotation(path, server));
         }
-        let current = servers
-            .into_iter()
-            .filter_map(|server| Some((server.server_uuid, server.current?)));
+        let current =
+            servers.into_iter().filter_map(|server| Some((server.server_uuid, server.current?)));
         local.collected.facts.keyrings.push(KeyringFacts {
             path: FilePath::of(path),
             used: true,

@@ -126,10 +126,7 @@ struct Verdict {
 
 impl Verdict {
     fn found(status: LogStatus, finding: Finding) -> Self {
-        Self {
-            status,
-            finding: Some(finding),
-        }
+        Self { status, finding: Some(finding) }
     }
 }
 
@@ -146,18 +143,12 @@ fn verdict(scan: &Scan<'_>, opened: &Opened<'_>, probe: &Probe, start: &[u8]) ->
                  log version {version})"
             );
             let finding = Finding::new(RuleId::Bls001, &path(), message);
-            Verdict::found(
-                LogStatus::Plain,
-                finding.seen_at(0, 4, "magic of a plaintext log"),
-            )
+            Verdict::found(LogStatus::Plain, finding.seen_at(0, 4, "magic of a plaintext log"))
         }
         LogKind::PlainDamaged(error) => {
             let message = format!("starts as a plaintext log, and is damaged behind that: {error}");
             let finding = Finding::new(RuleId::Bls001, &path(), message);
-            Verdict::found(
-                LogStatus::Plain,
-                finding.seen_at(0, 4, "magic of a plaintext log"),
-            )
+            Verdict::found(LogStatus::Plain, finding.seen_at(0, 4, "magic of a plaintext log"))
         }
         LogKind::MysqlEncrypted(_) => encrypted(scan, &path, probe, start),
         LogKind::MariadbEncrypted(..) => encrypted_by_mariadb(scan, &path, probe),
@@ -178,35 +169,22 @@ fn verdict(scan: &Scan<'_>, opened: &Opened<'_>, probe: &Probe, start: &[u8]) ->
             let message = "a plaintext log whose magic is damaged";
             let finding = Finding::new(RuleId::Bls001, &path(), message)
                 .seen_at(0, 4, "no log's magic")
-                .seen_at(
-                    event::FIRST_EVENT,
-                    19,
-                    "header of a format description event",
-                );
+                .seen_at(event::FIRST_EVENT, 19, "header of a format description event");
             Verdict::found(LogStatus::Plain, finding)
         }
-        kind => Verdict::found(
-            LogStatus::Undetermined,
-            undetermined(&path(), kind, probe, start),
-        ),
+        kind => Verdict::found(LogStatus::Undetermined, undetermined(&path(), kind, probe, start)),
     }
 }
 
 fn plain(path: &Path, description: &FormatDescription) -> Finding {
-    let role = if description.is_relay_log() {
-        "relay log"
-    } else {
-        "binary log"
-    };
+    let role = if description.is_relay_log() { "relay log" } else { "binary log" };
     let server = &description.server_version;
     let message = format!("a plaintext {role} of server version {server:?}");
-    Finding::new(RuleId::Bls001, path, message)
-        .seen_at(0, 4, "magic of a plaintext log")
-        .seen_at(
-            event::FIRST_EVENT,
-            19,
-            "header of the format description event, in the clear",
-        )
+    Finding::new(RuleId::Bls001, path, message).seen_at(0, 4, "magic of a plaintext log").seen_at(
+        event::FIRST_EVENT,
+        19,
+        "header of the format description event, in the clear",
+    )
 }
 
 fn encrypted(
@@ -233,19 +211,12 @@ fn encrypted(
         return Verdict::found(LogStatus::Undetermined, finding);
     }
     match probe.obstacle() {
-        None => Verdict {
-            status: LogStatus::Proven,
-            finding: None,
-        },
+        None => Verdict { status: LogStatus::Proven, finding: None },
         Some(error @ LogError::WrongKey { .. }) => {
             let keyrings = scan.keys.files().iter().map(|file| file.path().to_owned());
             let keyrings: Vec<_> = keyrings.collect();
             let finding = Finding::new(RuleId::Bls003, &path(), describe(error))
-                .seen_at(
-                    header::BODY_OFFSET,
-                    23,
-                    "magic and first event, which do not come out",
-                )
+                .seen_at(header::BODY_OFFSET, 23, "magic and first event, which do not come out")
                 .remedied_by(inspection(&path(), &keyrings));
             Verdict::found(LogStatus::Refuted, finding)
         }
@@ -279,10 +250,7 @@ fn archived(
     }
     let finding = |rule, error: &LogError| Finding::new(rule, &path(), describe(error));
     match probe.obstacle() {
-        None => Verdict {
-            status: LogStatus::Proven,
-            finding: None,
-        },
+        None => Verdict { status: LogStatus::Proven, finding: None },
         Some(LogError::NoKeys { .. }) => unproven(scan, path, "no key was given"),
         Some(LogError::Unsupported { .. }) => unproven(scan, path, "its cipher is not read here"),
         Some(error @ LogError::KeyMissing { .. }) => {
@@ -306,10 +274,7 @@ fn encrypted_by_mariadb(
 ) -> Verdict {
     let Some(error) = probe.obstacle() else {
         return match probe.key_status() {
-            KeyStatus::Present => Verdict {
-                status: LogStatus::Proven,
-                finding: None,
-            },
+            KeyStatus::Present => Verdict { status: LogStatus::Proven, finding: None },
             _ => unproven(scan, path, "no event is encrypted yet"),
         };
     };
@@ -354,21 +319,14 @@ fn undetermined(path: &Path, kind: &LogKind, probe: &Probe, start: &[u8]) -> Fin
             .seen_at(0, 5, "no log's magic and version")
             .seen_at(7, 20, "the start of a key id, as in an encryption header");
     }
-    let message = probe
-        .obstacle()
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let message = probe.obstacle().map(ToString::to_string).unwrap_or_default();
     let finding = Finding::new(RuleId::Bls009, path, message);
     match kind {
         LogKind::MysqlEncryptedUnknownVersion { .. } => finding.seen_at(4, 1, "header version"),
-        LogKind::Truncated {
-            magic: Some(Magic::Plain),
-            ..
-        } => finding.seen_at(0, 4, "magic of a plaintext log"),
-        LogKind::Truncated {
-            magic: Some(Magic::MysqlEncrypted),
-            ..
+        LogKind::Truncated { magic: Some(Magic::Plain), .. } => {
+            finding.seen_at(0, 4, "magic of a plaintext log")
         }
+        LogKind::Truncated { magic: Some(Magic::MysqlEncrypted), .. }
         | LogKind::MysqlEncryptedDamaged(_) => finding.seen_at(0, 4, "magic of an encrypted log"),
         _ => finding,
     }
@@ -415,16 +373,11 @@ fn encryption(local: &mut Local, probe: &Probe, start: &[u8]) -> Option<Box<Encr
 }
 
 fn key_texts<'a>(local: &'a mut Local, header: &EncryptionHeader) -> &'a KeyTexts {
-    let is_last = local
-        .last_key
-        .as_ref()
-        .is_some_and(|texts| texts.id == header.key_id);
+    let is_last = local.last_key.as_ref().is_some_and(|texts| texts.id == header.key_id);
     if !is_last {
         local.last_key = None;
     }
-    local
-        .last_key
-        .get_or_insert_with(|| KeyTexts::new(&header.key_id))
+    local.last_key.get_or_insert_with(|| KeyTexts::new(&header.key_id))
 }
 
 /// What a body is that is no ciphertext.
@@ -433,10 +386,7 @@ fn looks_plain(body: &[u8]) -> Option<&'static str> {
         Some("the magic of a plaintext log")
     } else if is_plain_but_for_magic(body) || FormatDescription::parse(body).is_ok() {
         Some("a plaintext log without its magic")
-    } else if body
-        .get(..ZEROS)
-        .is_some_and(|start| start.iter().all(|&byte| byte == 0))
-    {
+    } else if body.get(..ZEROS).is_some_and(|start| start.iter().all(|&byte| byte == 0)) {
         Some("zeros")
     } else {
         None
@@ -458,9 +408,7 @@ pub(super) fn has_description_but_for_magic(start: &[u8]) -> bool {
 /// The prefix of the server's key ids where a header has it, whatever stands before it.
 pub(super) fn is_encrypted_but_for_magic(start: &[u8]) -> bool {
     const KEY_ID_OFFSET: usize = 7;
-    start
-        .get(KEY_ID_OFFSET..)
-        .is_some_and(|rest| rest.starts_with(PREFIX.as_bytes()))
+    start.get(KEY_ID_OFFSET..).is_some_and(|rest| rest.starts_with(PREFIX.as_bytes()))
 }
 
 /// BLS014.

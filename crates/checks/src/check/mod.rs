@@ -7,9 +7,9 @@
 //! with the other files.
 //!
 //! ```
-//! use binlogsec::check::{CheckOptions, CheckTargets, check};
-//! use binlogsec::io::pipeline::NoProgress;
-//! use binlogsec::keyring::Keyring;
+//! use binlogsec_checks::{CheckOptions, CheckTargets, check};
+//! use binlogsec_core::file::pipeline::NoProgress;
+//! use binlogsec_core::Keyring;
 //!
 //! # let directory = tempfile::tempdir()?;
 //! # let path = directory.path();
@@ -137,9 +137,7 @@ impl Counts {
     }
 
     fn count_read(&mut self, bytes: usize) {
-        self.bytes_read = self
-            .bytes_read
-            .saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        self.bytes_read = self.bytes_read.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 }
 
@@ -183,9 +181,7 @@ pub fn check(
     let failures = std::mem::take(&mut roots.failures);
     let mut scan = Scan::new(keys, options, &roots, progress);
     scan.expect_named();
-    let walk = WalkOptions {
-        follow: options.follow,
-    };
+    let walk = WalkOptions { follow: options.follow };
     tree::walk(&roots.directories, walk, &scan);
     scan.prefixes();
     scan.left();
@@ -242,24 +238,11 @@ fn finish(
     options: &CheckOptions,
     time: Timestamp,
 ) -> CheckOutcome {
-    let Collected {
-        mut facts,
-        mut findings,
-        counts,
-        mut failures,
-    } = collected;
-    facts
-        .logs
-        .par_sort_unstable_by(|one, other| one.path.cmp(&other.path));
-    facts
-        .indexes
-        .sort_by(|one, other| one.path.cmp(&other.path));
-    facts
-        .keyrings
-        .sort_by(|one, other| one.path.cmp(&other.path));
-    facts
-        .servers
-        .sort_by(|one, other| one.directory.cmp(&other.directory));
+    let Collected { mut facts, mut findings, counts, mut failures } = collected;
+    facts.logs.par_sort_unstable_by(|one, other| one.path.cmp(&other.path));
+    facts.indexes.sort_by(|one, other| one.path.cmp(&other.path));
+    facts.keyrings.sort_by(|one, other| one.path.cmp(&other.path));
+    facts.servers.sort_by(|one, other| one.directory.cmp(&other.directory));
     facts.servers.dedup();
     // Each once: one cause has one message for all logs that it touches.
     failures.sort_by_cached_key(|failure| describe(failure));
@@ -268,13 +251,5 @@ fn finish(
         findings.extend(judge(&facts, &options.policy));
     }
     let findings = finding::weigh(findings, &options.policy, &options.baseline, options.today);
-    CheckOutcome {
-        findings,
-        facts,
-        counts,
-        failures,
-        with_keys,
-        shard: options.shard,
-        time,
-    }
+    CheckOutcome { findings, facts, counts, failures, with_keys, shard: options.shard, time }
 }

@@ -60,11 +60,7 @@ pub(super) struct Local {
 
 impl Local {
     fn new() -> Self {
-        Self {
-            collected: Collected::default(),
-            last_key: None,
-            buffer: vec![0; PROBE_LENGTH],
-        }
+        Self { collected: Collected::default(), last_key: None, buffer: vec![0; PROBE_LENGTH] }
     }
 
     pub(super) fn find(&mut self, finding: Finding) {
@@ -123,9 +119,7 @@ impl<'a> Scan<'a> {
     }
 
     pub(super) fn into_collected(self) -> Collected {
-        self.collected
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.collected.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a path belongs to the shard that this run is.
@@ -141,10 +135,7 @@ impl<'a> Scan<'a> {
     }
 
     fn gather(&self, local: Local) {
-        self.collected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .append(local.collected);
+        self.collected.lock().unwrap_or_else(PoisonError::into_inner).append(local.collected);
     }
 
     /// The logs that were looked at so far, by their paths without links.
@@ -156,11 +147,7 @@ impl<'a> Scan<'a> {
     }
 
     pub(super) fn advance(&self, files: usize) {
-        if self
-            .progress
-            .advance(u64::try_from(files).unwrap_or(u64::MAX))
-            .is_break()
-        {
+        if self.progress.advance(u64::try_from(files).unwrap_or(u64::MAX)).is_break() {
             self.cancelled.store(true, Ordering::Relaxed);
         }
     }
@@ -169,11 +156,7 @@ impl<'a> Scan<'a> {
         local.collected.counts.count_file();
         let count = &mut local.collected.counts.unreadable;
         *count = count.saturating_add(1);
-        local.find(Finding::new(
-            RuleId::Bls009,
-            path,
-            binlogsec_core::log::error::describe(error),
-        ));
+        local.find(Finding::new(RuleId::Bls009, path, binlogsec_core::log::error::describe(error)));
     }
 
     /// One file of a batch.
@@ -216,9 +199,7 @@ impl<'a> Scan<'a> {
         path: &Path,
     ) {
         let mut start = [0; PROBE_LENGTH];
-        let read = directory
-            .open(name)
-            .and_then(|file| file.read_at(&mut start, 0));
+        let read = directory.open(name).and_then(|file| file.read_at(&mut start, 0));
         let start = start.get(..read.unwrap_or(0)).unwrap_or_default();
         if !starts_a_log(start) && lists_logs(start) {
             // Whose index it is says why it cannot be read.
@@ -311,11 +292,7 @@ impl<'a> Scan<'a> {
         local: &mut Local,
         path: &Path,
     ) -> Result<Vec<PathBuf>, TransferError> {
-        let is_new = self
-            .indexes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(real(path));
+        let is_new = self.indexes.lock().unwrap_or_else(PoisonError::into_inner).insert(real(path));
         if !is_new {
             return Ok(Vec::new());
         }
@@ -337,10 +314,7 @@ impl<'a> Scan<'a> {
             }
         }
         local.collected.findings.extend(missing(path, gone)?);
-        let logs_directory = there
-            .first()
-            .and_then(|log| log.parent())
-            .unwrap_or(directory);
+        let logs_directory = there.first().and_then(|log| log.parent()).unwrap_or(directory);
         if is_owner {
             names.sort();
             local.collected.facts.indexes.push(IndexFacts {

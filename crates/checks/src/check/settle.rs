@@ -40,10 +40,7 @@ impl Patience {
     /// Waits a moment, and says whether it did.
     pub(super) fn wait(&self) -> bool {
         let less = |left: u32| left.checked_sub(1);
-        let waits = self
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
-            .is_ok();
+        let waits = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok();
         if waits {
             std::thread::sleep(MOMENT);
         }
@@ -94,9 +91,7 @@ pub(super) fn settle(facts: &mut Facts) -> u64 {
 /// Whether a server is likely to be making or purging logs: one that is not listed, or its index,
 /// was written just now.
 fn is_at_work(facts: &Facts) -> bool {
-    let indexes: BTreeSet<_> = unlisted(facts)
-        .map(|(_, index)| index.path.join())
-        .collect();
+    let indexes: BTreeSet<_> = unlisted(facts).map(|(_, index)| index.path.join()).collect();
     indexes.into_iter().chain(paths(facts)).any(|path| {
         let metadata = path.symlink_metadata().ok();
         let written = metadata.and_then(|it| it.modified().ok());
@@ -111,9 +106,7 @@ fn paths(facts: &Facts) -> BTreeSet<PathBuf> {
 fn read_again(index: &mut IndexFacts) {
     let listed = read_index(&index.path.join()).unwrap_or_default();
     let names = listed.iter().filter_map(|log| log.path.file_name());
-    index
-        .logs
-        .extend(names.map(|name| path_text::text(Path::new(name))));
+    index.logs.extend(names.map(|name| path_text::text(Path::new(name))));
     index.logs.sort();
     index.logs.dedup();
 }

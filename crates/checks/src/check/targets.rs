@@ -34,15 +34,8 @@ impl Selection {
     /// # Errors
     /// [`globset::Error`] names the pattern that is none.
     pub fn new(include: &[String], exclude: &[String]) -> Result<Self, globset::Error> {
-        let include = if include.is_empty() {
-            None
-        } else {
-            Some(glob_set(include)?)
-        };
-        Ok(Self {
-            include,
-            exclude: glob_set(exclude)?,
-        })
+        let include = if include.is_empty() { None } else { Some(glob_set(include)?) };
+        Ok(Self { include, exclude: glob_set(exclude)? })
     }
 
     pub(super) fn is_everything(&self) -> bool {
@@ -55,9 +48,7 @@ impl Selection {
     }
 
     pub(super) fn has_file(&self, path: &Path) -> bool {
-        self.include
-            .as_ref()
-            .is_none_or(|include| include.is_match(path))
+        self.include.as_ref().is_none_or(|include| include.is_match(path))
             && !self.exclude.is_match(path)
     }
 
@@ -142,15 +133,11 @@ impl Roots {
     }
 
     fn fail(&mut self, path: &Path, error: std::io::Error) {
-        self.failures
-            .push(TransferError::at(path, "examine")(error).into());
+        self.failures.push(TransferError::at(path, "examine")(error).into());
     }
 
     fn add_directories(&mut self, directories: Vec<PathBuf>) {
-        let mut named: Vec<_> = directories
-            .into_iter()
-            .map(|path| (real(&path), path))
-            .collect();
+        let mut named: Vec<_> = directories.into_iter().map(|path| (real(&path), path)).collect();
         named.sort();
         for (real_path, path) in named {
             // Sorted: what a directory lies in comes before it.
@@ -181,13 +168,8 @@ impl Roots {
 
     /// Whether a path without links lies in a directory that is walked.
     pub(super) fn covers(&self, real_path: &Path) -> bool {
-        self.real_directories
-            .iter()
-            .any(|directory| real_path.starts_with(directory))
-            || self
-                .prefixes
-                .iter()
-                .any(|prefix| is_listed(prefix, real_path))
+        self.real_directories.iter().any(|directory| real_path.starts_with(directory))
+            || self.prefixes.iter().any(|prefix| is_listed(prefix, real_path))
     }
 }
 
@@ -215,15 +197,9 @@ mod tests {
         std::fs::create_dir(root.join("ab")).unwrap();
         std::os::unix::fs::symlink("a", root.join("link")).unwrap();
         let paths = ["a/b", "link", "ab", "a", "./a/"].map(|name| root.join(name));
-        let roots = Roots::new(&CheckTargets {
-            paths: paths.to_vec(),
-            locations: None,
-        });
-        let names: Vec<_> = roots
-            .real_directories
-            .iter()
-            .map(|path| path.file_name().unwrap())
-            .collect();
+        let roots = Roots::new(&CheckTargets { paths: paths.to_vec(), locations: None });
+        let names: Vec<_> =
+            roots.real_directories.iter().map(|path| path.file_name().unwrap()).collect();
         assert_eq!(names, ["a", "ab"]);
     }
 

@@ -147,10 +147,7 @@ impl OptionFile {
     /// # Errors
     /// As [`OptionFile::open`].
     pub fn open_whole(path: &Path) -> Result<Self, OptionFileError> {
-        let reader = Reader {
-            is_whole: true,
-            ..Reader::default()
-        };
+        let reader = Reader { is_whole: true, ..Reader::default() };
         reader.all(path)
     }
 
@@ -166,9 +163,7 @@ impl OptionFile {
 
     /// The options that a server reads, the later of one name after the earlier.
     pub fn of_server(&self) -> impl Iterator<Item = &Setting> {
-        self.settings
-            .iter()
-            .filter(|setting| is_server_group(&setting.group))
+        self.settings.iter().filter(|setting| is_server_group(&setting.group))
     }
 }
 
@@ -227,9 +222,7 @@ impl Reader {
             let too_large = TransferError::at(path, "read the option file");
             return Err(too_large(ErrorKind::FileTooLarge.into()).into());
         }
-        let metadata = path
-            .metadata()
-            .map_err(TransferError::at(path, "examine"))?;
+        let metadata = path.metadata().map_err(TransferError::at(path, "examine"))?;
         let mode = metadata.permissions().mode() & 0o7777;
         if metadata.is_file() && mode & WRITABLE_BY_ALL != 0 && !self.is_whole {
             self.read.omissions.push(Omission {
@@ -248,10 +241,7 @@ impl Reader {
     fn text(&mut self, text: &[u8], path: &Path, depth: usize) -> Result<(), OptionFileError> {
         let mut group = None;
         for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
-            let place = Place {
-                path,
-                line: number.saturating_add(1),
-            };
+            let place = Place { path, line: number.saturating_add(1) };
             let line = line.trim_ascii();
             match line {
                 [] | [b'#' | b';', ..] => {}
@@ -275,10 +265,7 @@ impl Reader {
         depth: usize,
     ) -> Result<(), OptionFileError> {
         let directive = directive.trim_ascii_start();
-        let word = directive
-            .split(u8::is_ascii_whitespace)
-            .next()
-            .unwrap_or_default();
+        let word = directive.split(u8::is_ascii_whitespace).next().unwrap_or_default();
         let argument = directive.get(word.len()..).unwrap_or_default().trim_ascii();
         let mut target = PathBuf::from(OsStr::from_bytes(argument));
         if self.is_whole {
@@ -351,11 +338,7 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn error(&self, problem: &'static str) -> OptionFileError {
-        OptionFileError::Syntax {
-            path: self.path.to_owned(),
-            line: self.line,
-            problem,
-        }
+        OptionFileError::Syntax { path: self.path.to_owned(), line: self.line, problem }
     }
 }
 
@@ -491,9 +474,7 @@ mod tests {
     }
 
     fn ports(file: &OptionFile) -> String {
-        let ports = file
-            .of_server()
-            .map(|setting| setting.value.clone().unwrap());
+        let ports = file.of_server().map(|setting| setting.value.clone().unwrap());
         String::from_utf8(ports.collect::<Vec<_>>().concat()).unwrap()
     }
 
@@ -509,10 +490,7 @@ mod tests {
                 ("conf.d/a.cnf", "[mysqld]\nport=2\n"),
                 ("conf.d/c.txt", "[mysqld]\nport=9\n"),
                 ("self.cnf", "[mysqld]\nport=1\n!include @/self.cnf\n"),
-                (
-                    "my.cnf",
-                    "!includedir @/conf.d\n! include @/self.cnf\n[mysqld]\nport=4\n",
-                ),
+                ("my.cnf", "!includedir @/conf.d\n! include @/self.cnf\n[mysqld]\nport=4\n"),
             ],
         );
         let file = OptionFile::open(&directory.join("my.cnf")).unwrap();
@@ -548,24 +526,9 @@ mod tests {
             told.collect::<Vec<_>>(),
             [
                 (None, OmissionReason::WorldWritable { mode: 0o646 }),
-                (
-                    Some(4),
-                    OmissionReason::NoFile {
-                        target: target("missing.cnf")
-                    }
-                ),
-                (
-                    Some(5),
-                    OmissionReason::NoFile {
-                        target: directory.to_owned()
-                    }
-                ),
-                (
-                    Some(6),
-                    OmissionReason::Relative {
-                        target: "beside.cnf".into()
-                    }
-                ),
+                (Some(4), OmissionReason::NoFile { target: target("missing.cnf") }),
+                (Some(5), OmissionReason::NoFile { target: directory.to_owned() }),
+                (Some(6), OmissionReason::Relative { target: "beside.cnf".into() }),
                 (Some(7), OmissionReason::UnknownDirective),
             ]
         );
@@ -580,12 +543,9 @@ mod tests {
 
     #[test]
     fn what_the_server_refuses_is_an_error_with_its_line() {
-        for (text, line) in [
-            ("port=1", 1),
-            ("\n[mysqld", 2),
-            ("!include", 1),
-            ("[mysqld]\n\n!includedir ", 3),
-        ] {
+        for (text, line) in
+            [("port=1", 1), ("\n[mysqld", 2), ("!include", 1), ("[mysqld]\n\n!includedir ", 3)]
+        {
             let error = OptionFile::parse(text.as_bytes(), Path::new("my.cnf")).unwrap_err();
             let place = format!("my.cnf: line {line}: ");
             assert!(error.to_string().starts_with(&place), "{error}");

@@ -52,10 +52,9 @@ impl LogLocations {
         locations.relay_log_base = locations
             .base(value(options, &["relay_log_basename"]))
             .or_else(|| locations.base(value(options, &["relay_log"])));
-        for (name, base) in [
-            ("log_bin", &locations.binlog_base),
-            ("relay_log", &locations.relay_log_base),
-        ] {
+        for (name, base) in
+            [("log_bin", &locations.binlog_base), ("relay_log", &locations.relay_log_base)]
+        {
             let former = locations.base(last_value(options, name));
             if let (None, Some(directory)) = (base, former.as_deref().and_then(Path::parent)) {
                 locations.former_directories.push(directory.to_owned());
@@ -67,9 +66,7 @@ impl LogLocations {
         ] {
             let named = value(options, &[name]).map(|index| with_index_extension(index.into()));
             let index = named.or_else(|| base.clone().map(with_index_extension));
-            locations
-                .indexes
-                .extend(index.map(|index| locations.data_directory.join(index)));
+            locations.indexes.extend(index.map(|index| locations.data_directory.join(index)));
         }
         locations
     }
@@ -82,9 +79,7 @@ impl LogLocations {
 
     /// A base name as the server takes it: below the data directory, without an extension.
     fn base(&self, value: Option<OsString>) -> Option<PathBuf> {
-        let mut base = self
-            .data_directory
-            .join(value.filter(|value| !value.is_empty())?);
+        let mut base = self.data_directory.join(value.filter(|value| !value.is_empty())?);
         base.set_extension("");
         Some(base)
     }
@@ -111,9 +106,7 @@ fn with_index_extension(mut path: PathBuf) -> PathBuf {
 /// The last value that an option is given, whatever switches it off.
 fn last_value(options: &OptionFile, name: &str) -> Option<OsString> {
     let given = options.of_server().filter(|setting| setting.name == name);
-    let value = given
-        .filter_map(|setting| setting.value.as_deref())
-        .last()?;
+    let value = given.filter_map(|setting| setting.value.as_deref()).last()?;
     Some(OsStr::from_bytes(value).to_owned())
 }
 
@@ -155,27 +148,11 @@ mod tests {
             ("", &["/var/lib/mysql"][..], &[][..]),
             ("datadir=/d\nlog-bin", &["/d"], &[]),
             ("datadir=/d\nlog-bin=b", &["/d"], &["/d/b.index"]),
-            (
-                "datadir=/d\nlog_bin=/l/b.log",
-                &["/d", "/l"],
-                &["/l/b.index"],
-            ),
+            ("datadir=/d\nlog_bin=/l/b.log", &["/d", "/l"], &["/l/b.index"]),
             ("datadir=/d\nlog_bin=/l/b\nskip-log-bin", &["/d"], &[]),
-            (
-                "datadir=/d\nlog_bin=/d/l/b\nlog-bin-index=/i/x",
-                &["/d"],
-                &["/i/x.index"],
-            ),
-            (
-                "datadir=/d\nrelay-log=/r/r\nrelay_log_index=r.index",
-                &["/d", "/r"],
-                &["/d/r.index"],
-            ),
-            (
-                "datadir=/1\ndatadir=/2\nlog_bin_basename=/l/c",
-                &["/2", "/l"],
-                &["/l/c.index"],
-            ),
+            ("datadir=/d\nlog_bin=/d/l/b\nlog-bin-index=/i/x", &["/d"], &["/i/x.index"]),
+            ("datadir=/d\nrelay-log=/r/r\nrelay_log_index=r.index", &["/d", "/r"], &["/d/r.index"]),
+            ("datadir=/1\ndatadir=/2\nlog_bin_basename=/l/c", &["/2", "/l"], &["/l/c.index"]),
         ] {
             let found = locations(options, None);
             let file = format!("[mysqld]\n{options}\n");
@@ -201,10 +178,7 @@ mod tests {
             ("datadir=/d\nlog_bin=/l/b\nskip-log-bin", &["/l"][..]),
             ("datadir=/d\ndisable_log_bin\nlog_bin=/l/b", &[]),
             ("datadir=/d\nlog_bin=/l/b", &[]),
-            (
-                "datadir=/d\nlog_bin=b\nskip_log_bin\nskip_relay_log\n",
-                &["/d"],
-            ),
+            ("datadir=/d\nlog_bin=b\nskip_log_bin\nskip_relay_log\n", &["/d"]),
         ] {
             let found = locations(options, None);
             assert_eq!(found.former_directories, paths(expected), "{options}");

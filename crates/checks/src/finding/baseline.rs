@@ -105,18 +105,14 @@ impl Baseline {
         for entry in &fitting {
             entry.used.store(true, Ordering::Relaxed);
         }
-        let latest = fitting
-            .into_iter()
-            .max_by_key(|entry| entry.acceptance.expires);
+        let latest = fitting.into_iter().max_by_key(|entry| entry.acceptance.expires);
         if let Some(Entry { acceptance, .. }) = latest {
             if acceptance.expires >= today {
                 finding.accepted = Some(acceptance.clone());
             } else {
                 let Acceptance { reason, expires } = acceptance;
-                finding.message = format!(
-                    "{} (was accepted until {expires}: {reason})",
-                    finding.message
-                );
+                finding.message =
+                    format!("{} (was accepted until {expires}: {reason})", finding.message);
             }
         }
     }
@@ -132,16 +128,9 @@ impl Baseline {
 
 impl Entry {
     fn new(entry: EntryFile, number: usize, path: &Path) -> Result<(Self, Glob), PolicyError> {
-        let EntryFile {
-            id,
-            path: pattern,
-            reason,
-            expires,
-        } = entry;
+        let EntryFile { id, path: pattern, reason, expires } = entry;
         let key = |name: &str| format!("finding[{number}].{name}");
-        let rule = id
-            .parse()
-            .map_err(|error| bad_value(path, &key("id"), &error))?;
+        let rule = id.parse().map_err(|error| bad_value(path, &key("id"), &error))?;
         let glob = GlobBuilder::new(&pattern)
             .literal_separator(true)
             .build()
@@ -154,11 +143,7 @@ impl Entry {
             _ => None,
         };
         let expires: Date = expires.ok_or_else(|| {
-            bad_value(
-                path,
-                &key("expires"),
-                &"a date such as 2027-01-31 is expected",
-            )
+            bad_value(path, &key("expires"), &"a date such as 2027-01-31 is expected")
         })?;
         let entry = Self {
             rule,
@@ -201,17 +186,10 @@ mod tests {
     #[test]
     fn an_expired_entry_says_so_and_an_unused_one_is_told() {
         let baseline = Baseline::parse(TEXT, Path::new("b.toml")).unwrap();
-        assert_eq!(
-            baseline.unused().collect::<Vec<_>>(),
-            ["BLS001 /old/*.000001"]
-        );
+        assert_eq!(baseline.unused().collect::<Vec<_>>(), ["BLS001 /old/*.000001"]);
         let mut finding = finding("/old/b.000001");
         baseline.apply(&mut finding, date(2030, 1, 1));
-        assert!(
-            finding.message.contains("2027-01-31: purged on Monday"),
-            "{}",
-            finding.message
-        );
+        assert!(finding.message.contains("2027-01-31: purged on Monday"), "{}", finding.message);
     }
 
     #[test]
@@ -235,10 +213,7 @@ mod tests {
             ("[[finding]]", "[[findings]]"),
         ] {
             let text = TEXT.replace(old, new);
-            assert!(
-                Baseline::parse(&text, Path::new("b.toml")).is_err(),
-                "{text}"
-            );
+            assert!(Baseline::parse(&text, Path::new("b.toml")).is_err(), "{text}");
         }
     }
 }

@@ -61,10 +61,7 @@ impl Subject {
     /// A file or directory as a whole.
     #[must_use]
     pub fn file(path: &Path) -> Self {
-        Self::File {
-            path: path.to_owned(),
-            line: None,
-        }
+        Self::File { path: path.to_owned(), line: None }
     }
 
     /// The file, byte for byte, if it is one.
@@ -82,14 +79,8 @@ impl Subject {
     pub fn name(&self) -> String {
         match self {
             Self::File { path, .. } => path_text::text(path),
-            Self::Server {
-                server,
-                object: None,
-            } => server.clone(),
-            Self::Server {
-                server,
-                object: Some(object),
-            } => format!("{server} {object}"),
+            Self::Server { server, object: None } => server.clone(),
+            Self::Server { server, object: Some(object) } => format!("{server} {object}"),
         }
     }
 }
@@ -124,14 +115,8 @@ impl Evidence {
     #[must_use]
     pub fn text(&self) -> String {
         match self {
-            Self::Bytes {
-                offset, meaning, ..
-            } => format!("offset {offset}: {meaning}"),
-            Self::Value {
-                name,
-                value,
-                source,
-            } => format!("{name} = {value} ({source})"),
+            Self::Bytes { offset, meaning, .. } => format!("offset {offset}: {meaning}"),
+            Self::Value { name, value, source } => format!("{name} = {value} ({source})"),
         }
     }
 }
@@ -187,11 +172,7 @@ impl Finding {
     ) -> Self {
         // There may be as many findings as files: none has room that it does not need.
         self.evidence.reserve_exact(1);
-        self.evidence.push(Evidence::Bytes {
-            offset,
-            length,
-            meaning: meaning.into(),
-        });
+        self.evidence.push(Evidence::Bytes { offset, length, meaning: meaning.into() });
         self
     }
 
@@ -202,10 +183,7 @@ impl Finding {
 
     /// Helped by a command of its own.
     pub(crate) fn remedied_by(mut self, command: String) -> Self {
-        self.own_remedy = Some(Remedy {
-            language: Language::Shell,
-            text: command,
-        });
+        self.own_remedy = Some(Remedy { language: Language::Shell, text: command });
         self
     }
 
@@ -248,16 +226,9 @@ impl Subject {
     /// Files by the bytes of their paths, which is faster than by their parts.
     fn report_order(&self, other: &Self) -> std::cmp::Ordering {
         match (self, other) {
-            (
-                Self::File { path, line },
-                Self::File {
-                    path: other,
-                    line: other_line,
-                },
-            ) => path
-                .as_os_str()
-                .cmp(other.as_os_str())
-                .then_with(|| line.cmp(other_line)),
+            (Self::File { path, line }, Self::File { path: other, line: other_line }) => {
+                path.as_os_str().cmp(other.as_os_str()).then_with(|| line.cmp(other_line))
+            }
             (one, other) => one.cmp(other),
         }
     }
@@ -271,10 +242,8 @@ pub fn weigh(
     baseline: &Baseline,
     today: jiff::civil::Date,
 ) -> Vec<Finding> {
-    let mut findings: Vec<_> = findings
-        .into_iter()
-        .filter_map(|finding| policy.weigh(finding))
-        .collect();
+    let mut findings: Vec<_> =
+        findings.into_iter().filter_map(|finding| policy.weigh(finding)).collect();
     for finding in &mut findings {
         baseline.apply(finding, today);
     }

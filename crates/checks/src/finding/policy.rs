@@ -120,9 +120,8 @@ impl Policy {
             ..Self::default()
         };
         for (name, weight) in file.rules {
-            let rule: RuleId = name
-                .parse()
-                .map_err(|error| bad_value(path, &format!("rules.{name}"), &error))?;
+            let rule: RuleId =
+                name.parse().map_err(|error| bad_value(path, &format!("rules.{name}"), &error))?;
             let severity = match weight {
                 Weight::Off => None,
                 Weight::On => Some(rule.rule().severity),
@@ -146,9 +145,7 @@ impl Policy {
                 let message = format!("{uuid:?} is no UUID");
                 return Err(bad_value(path, "allowed_server_uuids", &message));
             }
-            policy
-                .allowed_server_uuids
-                .insert(uuid.to_ascii_lowercase());
+            policy.allowed_server_uuids.insert(uuid.to_ascii_lowercase());
         }
         if let Some(text) = file.max_log_mode {
             policy.max_log_mode = mode(&text, path, "max_log_mode")?;
@@ -191,11 +188,7 @@ fn mode(text: &str, path: &Path, key: &str) -> Result<u32, PolicyError> {
 }
 
 pub(super) fn bad_value(path: &Path, key: &str, message: &dyn std::fmt::Display) -> PolicyError {
-    PolicyError::Value {
-        path: path.to_owned(),
-        key: key.to_owned(),
-        message: message.to_string(),
-    }
+    PolicyError::Value { path: path.to_owned(), key: key.to_owned(), message: message.to_string() }
 }
 
 pub(super) fn from_toml<T: for<'de> Deserialize<'de>>(
@@ -256,15 +249,8 @@ mod tests {
         )
         .unwrap();
         assert!(policy.require_proof && policy.max_generations_behind == Some(2));
-        assert_eq!(
-            (policy.max_log_mode, policy.max_keyring_mode),
-            (0o600, 0o600)
-        );
-        assert!(
-            policy
-                .allowed_server_uuids
-                .contains("2bc92730-e533-11f1-b7bc-02fc00000001")
-        );
+        assert_eq!((policy.max_log_mode, policy.max_keyring_mode), (0o600, 0o600));
+        assert!(policy.allowed_server_uuids.contains("2bc92730-e533-11f1-b7bc-02fc00000001"));
         assert!(!policy.has(RuleId::Bls014) && policy.has(RuleId::Bls005));
         let proof = "require_proof = true\n[rules]\nBLS009 = \"warning\"\nBLS001 = \"off\"";
         assert!(parse(proof).is_ok());
@@ -291,14 +277,8 @@ mod tests {
                 "[rules]\nBLS001 = \"error\"\nplaintext-log = \"off\"",
                 "BLS001 and plaintext-log are one rule",
             ),
-            (
-                "require_proof = true\n[rules]\nBLS009 = \"off\"",
-                "require_proof",
-            ),
-            (
-                "require_proof = true\n[rules]\nundetermined = \"note\"",
-                "require_proof",
-            ),
+            ("require_proof = true\n[rules]\nBLS009 = \"off\"", "require_proof"),
+            ("require_proof = true\n[rules]\nundetermined = \"note\"", "require_proof"),
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(word), "{text}: {error}");

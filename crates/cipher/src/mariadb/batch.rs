@@ -107,12 +107,7 @@ impl<'a, 'c> Batch<'a, 'c> {
         let Some(bytes) = stored.body_from(event.offset).get(..length) else {
             return false;
         };
-        let waiting = Waiting {
-            bytes,
-            target,
-            first: self.used,
-            iv: self.cipher.iv(event.offset),
-        };
+        let waiting = Waiting { bytes, target, first: self.used, iv: self.cipher.iv(event.offset) };
         let (full, tail) = waiting.parts();
         let last = self.used.saturating_add(full);
         let (Some(blocks), Some(slot), Some(mask)) = (
@@ -215,8 +210,5 @@ fn finish(mode: Mode, event: &Waiting<'_>, (blocks, mask): (&[Block], Block), ta
 /// The first `tail` bytes of a mask at the end of a block, after zeros.
 fn shifted(mask: Block, tail: usize) -> u128 {
     let zeros = u32::try_from(BLOCK.saturating_sub(tail).saturating_mul(8));
-    zeros
-        .ok()
-        .and_then(|zeros| bits(mask).checked_shl(zeros))
-        .unwrap_or(0)
+    zeros.ok().and_then(|zeros| bits(mask).checked_shl(zeros)).unwrap_or(0)
 }

@@ -57,17 +57,12 @@ impl Schedule {
 
 /// The event's IV plus a count of blocks, as 128 bits, big-endian.
 pub(super) fn counter(iv: [u8; BLOCK], block: u64) -> [u8; BLOCK] {
-    u128::from_be_bytes(iv)
-        .wrapping_add(u128::from(block))
-        .to_be_bytes()
+    u128::from_be_bytes(iv).wrapping_add(u128::from(block)).to_be_bytes()
 }
 
 /// As far as both go.
 pub(super) fn xor(target: &mut [u8], with: &[u8]) {
-    target
-        .iter_mut()
-        .zip(with)
-        .for_each(|(target, with)| *target ^= with);
+    target.iter_mut().zip(with).for_each(|(target, with)| *target ^= with);
 }
 
 /// Deciphered blocks, XORed with the stored ones before them, into `target`: as far as all go.
@@ -87,10 +82,7 @@ pub(super) fn bits(block: Block) -> u128 {
 
 /// As far as both go.
 pub(super) fn copy(source: &[u8], target: &mut [u8]) {
-    target
-        .iter_mut()
-        .zip(source)
-        .for_each(|(target, byte)| *target = *byte);
+    target.iter_mut().zip(source).for_each(|(target, byte)| *target = *byte);
 }
 
 /// The first enciphered block of an event, out of its first 20 bytes, as a little-endian integer;

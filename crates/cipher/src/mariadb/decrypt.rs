@@ -47,8 +47,7 @@ impl EventPiece<'_> {
             xor(&mut plain, &self.cipher.tail_mask(self.iv, 0));
         } else {
             let start = (0, self.iv);
-            self.cipher
-                .decrypt_blocks(self.iv, start, &block, &mut plain);
+            self.cipher.decrypt_blocks(self.iv, start, &block, &mut plain);
         }
         scatter(u128::from_le_bytes(plain), self.event.length, &mut head);
         head
@@ -66,23 +65,18 @@ impl EventPiece<'_> {
         };
         let to_end = to_index(self.event.full_blocks_end().saturating_sub(at));
         let source = self.stored.body_from(at);
-        let run = source
-            .len()
-            .min(target.len())
-            .min(to_end.unwrap_or(usize::MAX));
+        let run = source.len().min(target.len()).min(to_end.unwrap_or(usize::MAX));
         let run = run.saturating_sub(run % BLOCK);
         if within == 0
             && let (Some(source @ [_, ..]), Some(target)) =
                 (source.get(..run), target.get_mut(..run))
         {
-            self.cipher
-                .decrypt_blocks(self.iv, (block, previous), source, target);
+            self.cipher.decrypt_blocks(self.iv, (block, previous), source, target);
             return run;
         }
         let mut plain = [0; BLOCK];
         let source = self.stored.array::<BLOCK>(start);
-        self.cipher
-            .decrypt_blocks(self.iv, (block, previous), &source, &mut plain);
+        self.cipher.decrypt_blocks(self.iv, (block, previous), &source, &mut plain);
         let part = to_index(within).and_then(|within| plain.get(within..));
         let part = part.unwrap_or_default();
         copy(part, target);

@@ -102,12 +102,7 @@ impl EventCipher {
         let mut iv = [0; BLOCK];
         *iv.first_chunk_mut()? = nonce;
         let nonce = u128::from_le_bytes(iv);
-        Some(Self {
-            schedule,
-            mode,
-            bits,
-            nonce,
-        })
+        Some(Self { schedule, mode, bits, nonce })
     }
 
     /// Its name: `AES-256-CBC`.
@@ -127,12 +122,7 @@ impl EventCipher {
     /// The part must lie within the event, and `stored` must have it and what is around it as far
     /// as the event and the file have it.
     pub fn decrypt(&self, event: EventSpan, stored: &Stored<'_>, from: u64, target: &mut [u8]) {
-        let piece = EventPiece {
-            cipher: self,
-            event,
-            stored,
-            iv: self.iv(event.offset),
-        };
+        let piece = EventPiece { cipher: self, event, stored, iv: self.iv(event.offset) };
         piece.decrypt(from, target);
     }
 
@@ -141,11 +131,7 @@ impl EventCipher {
     pub fn decipherable(&self, event: EventSpan, available: u64) -> u64 {
         let available = available.min(u64::from(event.length));
         if available < HEAD as u64 {
-            return if available == u64::from(event.length) {
-                available
-            } else {
-                0
-            };
+            return if available == u64::from(event.length) { available } else { 0 };
         }
         let full_end = event.full_blocks_end().saturating_sub(event.offset);
         if self.mode == Mode::Ctr || available >= full_end {

@@ -45,12 +45,7 @@ impl<'a> Stored<'a> {
     /// Only what is at hand, and nothing around it.
     #[must_use]
     pub const fn alone(offset: u64, body: &'a [u8]) -> Self {
-        Self {
-            offset,
-            lead: &[],
-            body,
-            trail: &[],
-        }
+        Self { offset, lead: &[], body, trail: &[] }
     }
 
     /// Offset of the first byte after `body`.
@@ -74,10 +69,7 @@ impl<'a> Stored<'a> {
             return *within;
         }
         let all = self.lead.iter().chain(self.body).chain(self.trail);
-        array
-            .iter_mut()
-            .zip(all.skip(at))
-            .for_each(|(target, byte)| *target = *byte);
+        array.iter_mut().zip(all.skip(at)).for_each(|(target, byte)| *target = *byte);
         array
     }
 
@@ -87,10 +79,7 @@ impl<'a> Stored<'a> {
     pub fn event_at(&self, offset: u64) -> EventSpan {
         let at = offset.saturating_add(9);
         let length = self.body_from(at).first_chunk().copied();
-        EventSpan {
-            offset,
-            length: u32::from_le_bytes(length.unwrap_or_else(|| self.array(at))),
-        }
+        EventSpan { offset, length: u32::from_le_bytes(length.unwrap_or_else(|| self.array(at))) }
     }
 
     /// The body from a file offset on.

@@ -31,23 +31,15 @@ fn slow_decrypt(cipher: &EventCipher, offset: u64, event: &[u8]) -> Vec<u8> {
 
 fn encrypt(cipher: &EventCipher, offset: u64, plain: &[u8], piece: usize) -> Vec<u8> {
     let mut event = plain.to_vec();
-    let span = EventSpan {
-        offset,
-        length: u32::try_from(plain.len()).unwrap(),
-    };
+    let span = EventSpan { offset, length: u32::try_from(plain.len()).unwrap() };
     let (head, rest) = event.split_at_mut(HEAD.min(plain.len()));
     let mut encryptor = cipher.encryptor(span, head);
-    rest.chunks_mut(piece * 16)
-        .for_each(|piece| encryptor.encrypt(piece));
+    rest.chunks_mut(piece * 16).for_each(|piece| encryptor.encrypt(piece));
     event
 }
 
 fn plain(length: usize) -> Vec<u8> {
-    let mut bytes: Vec<u8> = (0..251)
-        .map(|n: u8| n.wrapping_mul(7))
-        .cycle()
-        .take(length)
-        .collect();
+    let mut bytes: Vec<u8> = (0..251).map(|n: u8| n.wrapping_mul(7)).cycle().take(length).collect();
     bytes[9..13].copy_from_slice(&u32::try_from(length).unwrap().to_le_bytes());
     bytes
 }
@@ -67,9 +59,7 @@ fn the_worked_example_of_a_real_log() {
     let digit = |byte: &u8| u8::try_from(char::from(*byte).to_digit(16).unwrap()).unwrap();
     let unhex = |text: &str| -> Vec<u8> {
         let pairs = text.as_bytes().chunks(2);
-        pairs
-            .map(|pair| digit(&pair[0]) << 4 | digit(&pair[1]))
-            .collect()
+        pairs.map(|pair| digit(&pair[0]) << 4 | digit(&pair[1])).collect()
     };
     let stored = unhex("89c125f9ac462b81221d000000bb07341723907c57939d8ff325e5db3d");
     let nonce = unhex("d763e91e2afd6619a667bccf").try_into().unwrap();
@@ -77,10 +67,7 @@ fn the_worked_example_of_a_real_log() {
     let cipher = EventCipher::new(&key, Mode::Cbc, nonce).unwrap();
     let iv = unhex("d763e91e2afd6619a667bccf28010000");
     assert_eq!(cipher.iv(296).to_vec(), iv);
-    let span = EventSpan {
-        offset: 296,
-        length: 29,
-    };
+    let span = EventSpan { offset: 296, length: 29 };
     let mut event = vec![0; 29];
     cipher.decrypt(span, &Stored::alone(296, &stored), 296, &mut event);
     let (summed, stored_sum) = event.split_at(25);
@@ -95,15 +82,8 @@ fn every_length_and_mode_comes_back_and_agrees_with_the_rules() {
             let plain = plain(length);
             for offset in [4, 0xFFFF_FFF0, 0x1_0000_0004] {
                 let stored = encrypt(&cipher, offset, &plain, 3);
-                assert_eq!(
-                    slow_decrypt(&cipher, offset, &stored),
-                    plain,
-                    "{cipher:?} {length}"
-                );
-                let span = EventSpan {
-                    offset,
-                    length: u32::try_from(length).unwrap(),
-                };
+                assert_eq!(slow_decrypt(&cipher, offset, &stored), plain, "{cipher:?} {length}");
+                let span = EventSpan { offset, length: u32::try_from(length).unwrap() };
                 let mut event = vec![0; length];
                 cipher.decrypt(span, &Stored::alone(offset, &stored), offset, &mut event);
                 assert_eq!(event, plain, "{cipher:?} {length}");
@@ -119,10 +99,7 @@ fn any_piece_is_what_the_whole_has_there() {
             let plain = plain(length);
             let offset = 1000;
             let bytes = encrypt(&cipher, offset, &plain, 2);
-            let span = EventSpan {
-                offset,
-                length: u32::try_from(length).unwrap(),
-            };
+            let span = EventSpan { offset, length: u32::try_from(length).unwrap() };
             for from in 0..length {
                 for to in from..=length {
                     let stored = Stored {
@@ -146,10 +123,7 @@ fn of_a_cut_event_only_what_is_right_is_said_to_be_decipherable() {
         for length in [19, 20, 35, 36, 40, 52, 100] {
             let plain = plain(length);
             let bytes = encrypt(&cipher, 4, &plain, 2);
-            let span = EventSpan {
-                offset: 4,
-                length: u32::try_from(length).unwrap(),
-            };
+            let span = EventSpan { offset: 4, length: u32::try_from(length).unwrap() };
             for available in 0..=length {
                 let right = cipher.decipherable(span, available as u64);
                 let right = usize::try_from(right).unwrap();
@@ -165,8 +139,5 @@ fn of_a_cut_event_only_what_is_right_is_said_to_be_decipherable() {
 
 #[test]
 fn debug_shows_no_key() {
-    assert_eq!(
-        format!("{:?}", ciphers()[0]),
-        "EventCipher(AES-128-CBC, redacted)"
-    );
+    assert_eq!(format!("{:?}", ciphers()[0]), "EventCipher(AES-128-CBC, redacted)");
 }

@@ -51,13 +51,8 @@ const SCHEMAS: [&str; 2] = ["\"schema\": \"binlogsec.", "\"schema\":\"binlogsec.
 const METRICS: &str = "# HELP binlogsec_";
 
 /// How the last line of a report begins that is text or annotations.
-const LAST_LINES: [&str; 5] = [
-    "PASS: ",
-    "FAIL: ",
-    "INCOMPLETE: ",
-    "NOTHING ",
-    "::notice title=binlogsec ",
-];
+const LAST_LINES: [&str; 5] =
+    ["PASS: ", "FAIL: ", "INCOMPLETE: ", "NOTHING ", "::notice title=binlogsec "];
 
 /// How the last lines of the tables of `inspect` and `verify` go on behind their first number.
 const TOTALS: [&str; 4] = [" file: ", " files: ", " log, ", " logs, "];
@@ -71,9 +66,7 @@ fn is_report(there: &Existing<'_>) -> bool {
     let is_total = behind_number.len() < last.len()
         && TOTALS.iter().any(|total| behind_number.starts_with(total));
     let is_json = start.starts_with('{')
-        && SCHEMAS
-            .iter()
-            .any(|schema| start.contains(schema) || end.contains(schema));
+        && SCHEMAS.iter().any(|schema| start.contains(schema) || end.contains(schema));
     is_json
         || BEGINNINGS.iter().any(begins)
         || start.starts_with(METRICS)

@@ -14,10 +14,7 @@ pub(crate) struct Guard<'a> {
 
 impl<'a> Guard<'a> {
     pub(crate) fn new(progress: &'a dyn Progress) -> Self {
-        Self {
-            progress,
-            failure: Mutex::default(),
-        }
+        Self { progress, failure: Mutex::default() }
     }
 
     pub(crate) fn fail(&self, error: Error) {

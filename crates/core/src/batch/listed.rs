@@ -95,9 +95,7 @@ pub fn read_index(index: &Path) -> Result<Vec<Listed>, TransferError> {
         return Err(TransferError::at(index, "read the index")(error));
     }
     let mut finder = Finder::new(index);
-    Ok(index::entries(&content)
-        .map(|entry| finder.find(entry))
-        .collect())
+    Ok(index::entries(&content).map(|entry| finder.find(entry)).collect())
 }
 
 /// The last log that an index lists, which its server writes; read anew, and no more of the index
@@ -140,10 +138,7 @@ pub fn notices(index: &Path, logs: &[Listed]) -> Vec<IndexNotice> {
             place,
         })
     };
-    [Place::Beside, Place::Elsewhere]
-        .into_iter()
-        .filter_map(notice)
-        .collect()
+    [Place::Beside, Place::Elsewhere].into_iter().filter_map(notice).collect()
 }
 
 /// Finds the logs of one index.
@@ -169,9 +164,7 @@ impl<'a> Finder<'a> {
         let named = self.directory.join(relative);
         if self.is_url {
             // Whoever put the index into the store put the logs there, too.
-            let path = self
-                .directory
-                .join(relative.file_name().unwrap_or_default());
+            let path = self.directory.join(relative.file_name().unwrap_or_default());
             return Listed::own(named, path);
         }
         if !is_there(&named)
@@ -186,17 +179,8 @@ impl<'a> Finder<'a> {
         let name = relative.file_name().unwrap_or_default();
         let beside = self.directory.join(name);
         if name.is_empty() || !is_there(&beside) {
-            let place = if is_inside {
-                Place::Own
-            } else {
-                Place::Elsewhere
-            };
-            return Listed {
-                path: named.clone(),
-                named,
-                place,
-                has_other: false,
-            };
+            let place = if is_inside { Place::Own } else { Place::Elsewhere };
+            return Listed { path: named.clone(), named, place, has_other: false };
         }
         Listed {
             has_other: is_there(&named) && !is_same(&named, &beside),
@@ -213,15 +197,8 @@ impl<'a> Finder<'a> {
         if !path.is_absolute && is_below(relative) && is_there(&named) {
             return Listed::own(named.clone(), named);
         }
-        let path = self
-            .directory
-            .join(relative.file_name().unwrap_or_default());
-        Listed {
-            named: entry.to_owned(),
-            path,
-            place: Place::Beside,
-            has_other: false,
-        }
+        let path = self.directory.join(relative.file_name().unwrap_or_default());
+        Listed { named: entry.to_owned(), path, place: Place::Beside, has_other: false }
     }
 
     fn is_own_directory(&mut self, named: &Path) -> bool {
@@ -245,20 +222,13 @@ impl<'a> Finder<'a> {
 
 impl Listed {
     const fn own(named: PathBuf, path: PathBuf) -> Self {
-        Self {
-            named,
-            path,
-            place: Place::Own,
-            has_other: false,
-        }
+        Self { named, path, place: Place::Own, has_other: false }
     }
 }
 
 /// Whether a path leads to nothing above the directory that it starts from, by its text.
 fn is_below(relative: &Path) -> bool {
-    relative
-        .components()
-        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+    relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 fn is_there(path: &Path) -> bool {

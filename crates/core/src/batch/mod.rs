@@ -54,10 +54,7 @@ pub(super) fn for_all<T: Send, R: Send>(
             Err(error) if target.origin == Origin::Named => Err(error),
             Err(error) => no_matter(error).map(FileOutcome::LeftOut),
         };
-        Some(FileResult {
-            input: target.path,
-            result,
-        })
+        Some(FileResult { input: target.path, result })
     };
     targets.into_par_iter().filter_map(one).collect()
 }
@@ -91,11 +88,7 @@ impl<'a> OutputDirectory<'a> {
                 .create(&path)
                 .map_err(TransferError::at(&path, "create the directory"))?;
         }
-        Ok(Self {
-            path,
-            names: Mutex::default(),
-            inputs: force.then(|| Inputs::new(inputs)),
-        })
+        Ok(Self { path, names: Mutex::default(), inputs: force.then(|| Inputs::new(inputs)) })
     }
 
     /// The output for an input, with `extension` behind its name. Two logs of one name would end in
@@ -109,10 +102,7 @@ impl<'a> OutputDirectory<'a> {
         let output = self.path.join(&name);
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(first) = names.insert(name, input.to_owned()) {
-            return Err(TransferError::SameName {
-                first,
-                second: input.to_owned(),
-            });
+            return Err(TransferError::SameName { first, second: input.to_owned() });
         }
         drop(names);
         match &self.inputs {

@@ -76,11 +76,7 @@ pub(crate) fn is_encrypted_form_of(
         stream.apply(offset, buffer);
         Ok(read)
     };
-    Ok(have_equal_ends(
-        log.length(),
-        &|offset, buffer| log.read_at(offset, buffer),
-        &read_copy,
-    )?)
+    Ok(have_equal_ends(log.length(), &|offset, buffer| log.read_at(offset, buffer), &read_copy)?)
 }
 
 fn open(output: &Path) -> Result<Option<FileSource>, TransferError> {

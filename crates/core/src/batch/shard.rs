@@ -132,9 +132,7 @@ impl FromStr for Shard {
         let parts = text.split_once('/');
         let numbers =
             parts.and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
-        let (index, count) = numbers.ok_or_else(|| ShardError::Syntax {
-            text: text.to_owned(),
-        })?;
+        let (index, count) = numbers.ok_or_else(|| ShardError::Syntax { text: text.to_owned() })?;
         Self::new(index, count)
     }
 }
@@ -151,18 +149,11 @@ mod tests {
                 let name = format!("host/binlog.{number:06}");
                 let owners = (0..count)
                     .filter(|&index| Shard::new(index, count).unwrap().has(Path::new(&name)));
-                let [owner] = owners.collect::<Vec<_>>()[..] else {
-                    panic!("{name}")
-                };
+                let [owner] = owners.collect::<Vec<_>>()[..] else { panic!("{name}") };
                 sizes[owner as usize] += 1;
             }
             let fair = 4096 / count;
-            assert!(
-                sizes
-                    .iter()
-                    .all(|size| (fair / 2..=fair * 2).contains(size)),
-                "{sizes:?}"
-            );
+            assert!(sizes.iter().all(|size| (fair / 2..=fair * 2).contains(size)), "{sizes:?}");
         }
     }
 
@@ -173,11 +164,7 @@ mod tests {
         let hash = Sha256::digest(b"binlog.000001");
         let number = u64::from_be_bytes(*hash.first_chunk().unwrap());
         let index = u32::try_from(number % 10).unwrap();
-        assert!(
-            Shard::new(index, 10)
-                .unwrap()
-                .has(Path::new("binlog.000001"))
-        );
+        assert!(Shard::new(index, 10).unwrap().has(Path::new("binlog.000001")));
         assert_eq!(number, 0xf01e_a7c2_2cfb_95f4);
     }
 
@@ -207,15 +194,9 @@ mod tests {
         );
         for (variables, word) in [
             (&[][..], "JOB_COMPLETION_INDEX is not set"),
-            (
-                &[("JOB_COMPLETION_INDEX", "3")],
-                "BINLOGSEC_SHARDS is not set",
-            ),
+            (&[("JOB_COMPLETION_INDEX", "3")], "BINLOGSEC_SHARDS is not set"),
             (&[("JOB_COMPLETION_INDEX", "x")], "is \"x\""),
-            (
-                &[("SLURM_ARRAY_TASK_ID", "8"), ("BINLOGSEC_SHARDS", "8")],
-                "no shard 8",
-            ),
+            (&[("SLURM_ARRAY_TASK_ID", "8"), ("BINLOGSEC_SHARDS", "8")], "no shard 8"),
         ] {
             let error = from(variables).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");

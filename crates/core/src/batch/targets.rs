@@ -9,7 +9,7 @@ use crate::event;
 use crate::file::TransferError;
 use crate::file::sink::directory_of;
 use crate::file::source::FileSource;
-use crate::file::{listing, location};
+use crate::file::{listing, location, tree};
 use crate::log::error::Error;
 use crate::log::refusal::Refusal;
 use crate::mysql::header;
@@ -76,10 +76,7 @@ impl Targets {
     /// failure here, or stands for the file of that name beside the index, if there is one.
     #[must_use]
     pub fn expand_to_change(names: &[PathBuf]) -> Self {
-        let mut targets = Self {
-            to_change: true,
-            ..Self::default()
-        };
+        let mut targets = Self { to_change: true, ..Self::default() };
         targets.add_names(names);
         targets
     }
@@ -87,10 +84,7 @@ impl Targets {
     /// The same, of which the files of one shard are kept. What cannot be read is told to all.
     #[must_use]
     pub fn expand_shard(names: &[PathBuf], shard: Option<Shard>) -> Self {
-        let mut targets = Self {
-            shard,
-            ..Self::default()
-        };
+        let mut targets = Self { shard, ..Self::default() };
         targets.add_names(names);
         targets
     }
@@ -116,37 +110,22 @@ impl Targets {
         self.seen = self.seen.saturating_add(1);
         let name = path.strip_prefix(base).unwrap_or(&path);
         if self.shard.is_none_or(|shard| shard.has(name)) {
-            self.files.push(Target {
-                path,
-                origin,
-                position,
-            });
+            self.files.push(Target { path, origin, position });
         }
     }
 
     fn add_directory(&mut self, directory: &Path) {
-        for entry in walkdir::WalkDir::new(directory).sort_by_file_name() {
-            match entry {
-                Ok(entry) if entry.file_type().is_file() => {
-                    self.add(entry.into_path(), directory, Origin::Directory);
-                }
-                Ok(_) => {}
-                // A directory below, removed since its parent was listed.
-                Err(error) if error.depth() > 0 && is_not_found(&error) => {}
-                Err(error) => {
-                    let path = error.path().unwrap_or(directory).to_owned();
-                    let failure = TransferError::at(&path, "list")(error.into());
-                    self.failures.push(failure.into());
-                }
-            }
+        let (files, failures) = tree::files(directory);
+        for file in files {
+            self.add(file, directory, Origin::Directory);
         }
+        self.failures.extend(failures.into_iter().map(Error::from));
     }
 
     fn add_prefix(&mut self, url: &Path) {
         let base = location::base(url);
         let listed = listing::list(url, &mut |page| {
-            page.into_iter()
-                .for_each(|entry| self.add(entry.path, &base, Origin::Directory));
+            page.into_iter().for_each(|entry| self.add(entry.path, &base, Origin::Directory));
             true
         });
         if let Err(error) = listed {
@@ -185,8 +164,7 @@ impl Targets {
             return true;
         }
         let index = index.to_owned();
-        self.failures
-            .push(Error::refused(log, Refusal::Elsewhere { index }));
+        self.failures.push(Error::refused(log, Refusal::Elsewhere { index }));
         false
     }
 }
@@ -194,9 +172,8 @@ impl Targets {
 /// The same files, none twice whatever its names: one that is named and in an index or a directory,
 /// too, counts as named.
 pub fn each_once(files: Vec<Target>) -> Vec<Target> {
-    let (named, found): (Vec<_>, Vec<_>) = files
-        .into_iter()
-        .partition(|file| file.origin == Origin::Named);
+    let (named, found): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|file| file.origin == Origin::Named);
     let mut seen = HashSet::new();
     let is_first = |file: &Target| {
         // What is no file here is told by its name.
@@ -206,17 +183,10 @@ pub fn each_once(files: Vec<Target>) -> Vec<Target> {
     named.into_iter().chain(found).filter(is_first).collect()
 }
 
-fn is_not_found(error: &walkdir::Error) -> bool {
-    error
-        .io_error()
-        .is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound)
-}
-
 /// Whether a name is that of an index file, by its extension as the server gives it.
 #[must_use]
 pub fn is_index(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension == "index")
+    path.extension().is_some_and(|extension| extension == "index")
 }
 
 /// Whether a name leads to an index file: by its extension, unless a log begins there.

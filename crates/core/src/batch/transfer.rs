@@ -77,9 +77,7 @@ pub fn write_in_order(
     progress: &dyn Progress,
 ) -> Result<u64, Error> {
     let mut write = |writer: &mut dyn Write, name: &Path| {
-        seal(recipients, (writer, name), |writer| {
-            pipeline::stream(produce, writer, name, progress)
-        })
+        seal(recipients, (writer, name), |writer| pipeline::stream(produce, writer, name, progress))
     };
     match output {
         Output::File(target, options) => {
@@ -108,18 +106,13 @@ pub fn read_stream_start(reader: &mut dyn Read, name: &Path) -> Result<Vec<u8>, 
 pub fn check_not_itself(source: &FileSource, target: &Path) -> Result<(), TransferError> {
     let is_itself = match source.file() {
         Err(_) => target == source.path(),
-        Ok(file) => match (
-            crate::file::location::local(target).metadata(),
-            file.metadata(),
-        ) {
+        Ok(file) => match (crate::file::location::local(target).metadata(), file.metadata()) {
             (Ok(there), Ok(here)) => (there.dev(), there.ino()) == (here.dev(), here.ino()),
             _ => false,
         },
     };
     if is_itself {
-        return Err(TransferError::SameFile {
-            path: target.to_owned(),
-        });
+        return Err(TransferError::SameFile { path: target.to_owned() });
     }
     Ok(())
 }

@@ -64,22 +64,12 @@ pub struct ChecksumMismatch {
 /// [`ChecksumMismatch`]; an event shorter than a checksum mismatches too.
 pub fn verify(event: &[u8], is_format_description: bool) -> Result<(), ChecksumMismatch> {
     let Some((summed, stored)) = event.split_last_chunk::<LENGTH>() else {
-        return Err(ChecksumMismatch {
-            stored: 0,
-            computed: crc32fast::hash(event),
-        });
+        return Err(ChecksumMismatch { stored: 0, computed: crc32fast::hash(event) });
     };
     let stored = u32::from_le_bytes(*stored);
-    let computed = if is_format_description {
-        hash_without_in_use(summed)
-    } else {
-        crc32fast::hash(summed)
-    };
-    if stored == computed {
-        Ok(())
-    } else {
-        Err(ChecksumMismatch { stored, computed })
-    }
+    let computed =
+        if is_format_description { hash_without_in_use(summed) } else { crc32fast::hash(summed) };
+    if stored == computed { Ok(()) } else { Err(ChecksumMismatch { stored, computed }) }
 }
 
 fn hash_without_in_use(summed: &[u8]) -> u32 {

@@ -30,9 +30,7 @@ impl<'a> Compressed<'a> {
             return None;
         }
         let (length, stream) = rest.split_at_checked(width)?;
-        let length = length
-            .iter()
-            .fold(0, |value: u32, byte| (value << 8) | u32::from(*byte));
+        let length = length.iter().fold(0, |value: u32, byte| (value << 8) | u32::from(*byte));
         Some(Self { length, stream })
     }
 

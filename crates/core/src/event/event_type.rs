@@ -204,10 +204,7 @@ pub const fn is_early_rows(event_type: u8) -> bool {
 /// Whether the event begins a transaction.
 #[must_use]
 pub const fn begins_transaction(event_type: u8) -> bool {
-    matches!(
-        event_type,
-        GTID | ANONYMOUS_GTID | GTID_TAGGED | MARIADB_GTID
-    )
+    matches!(event_type, GTID | ANONYMOUS_GTID | GTID_TAGGED | MARIADB_GTID)
 }
 
 #[cfg(test)]

@@ -109,11 +109,7 @@ impl FormatDescription {
         } else {
             (cursor.remaining(), ChecksumAlgorithm::Never)
         };
-        let own_checksum = if has_checksum_field {
-            checksum::verify(event, true)
-        } else {
-            Ok(())
-        };
+        let own_checksum = if has_checksum_field { checksum::verify(event, true) } else { Ok(()) };
         Ok(Self {
             header,
             server_version,
@@ -212,11 +208,7 @@ fn tail_with_checksum(tail: &[u8]) -> (usize, ChecksumAlgorithm) {
 /// Servers write the algorithm and the checksum since MySQL 5.6.1 and MariaDB 5.3.0 (server
 /// source: `checksum_version_split`).
 fn knows_checksums(server_version: &str) -> bool {
-    let since = if is_mariadb_version(server_version) {
-        (5, 3, 0)
-    } else {
-        (5, 6, 1)
-    };
+    let since = if is_mariadb_version(server_version) { (5, 3, 0) } else { (5, 6, 1) };
     version_numbers(server_version) >= since
 }
 
@@ -299,16 +291,8 @@ mod tests {
 
     #[test]
     fn mariadb_is_told_by_version_or_by_types() {
-        assert!(
-            FormatDescription::parse(&event("5.5.68-MariaDB", 27, true))
-                .unwrap()
-                .is_mariadb()
-        );
-        assert!(
-            FormatDescription::parse(&event("10.11.19", 171, true))
-                .unwrap()
-                .is_mariadb()
-        );
+        assert!(FormatDescription::parse(&event("5.5.68-MariaDB", 27, true)).unwrap().is_mariadb());
+        assert!(FormatDescription::parse(&event("10.11.19", 171, true)).unwrap().is_mariadb());
     }
 
     #[test]
@@ -316,10 +300,7 @@ mod tests {
         let bytes = event("9.7.4-2", 42, true);
         for end in 0..bytes.len() {
             let error = FormatDescription::parse(&bytes[..end]).unwrap_err();
-            assert!(
-                matches!(error, FormatDescriptionError::Truncated(_)),
-                "{end}: {error}"
-            );
+            assert!(matches!(error, FormatDescriptionError::Truncated(_)), "{end}: {error}");
         }
     }
 
@@ -331,21 +312,9 @@ mod tests {
             FormatDescription::parse(&bytes).unwrap_err()
         };
         assert_eq!(with(4, 1), FormatDescriptionError::WrongType { found: 1 });
-        assert!(matches!(
-            with(10, 1),
-            FormatDescriptionError::WrongLength { found: 379 }
-        ));
-        assert!(matches!(
-            with(11, 1),
-            FormatDescriptionError::WrongLength { .. }
-        ));
-        assert_eq!(
-            with(19, 3),
-            FormatDescriptionError::WrongVersion { found: 3 }
-        );
-        assert_eq!(
-            with(75, 13),
-            FormatDescriptionError::WrongHeaderLength { found: 13 }
-        );
+        assert!(matches!(with(10, 1), FormatDescriptionError::WrongLength { found: 379 }));
+        assert!(matches!(with(11, 1), FormatDescriptionError::WrongLength { .. }));
+        assert_eq!(with(19, 3), FormatDescriptionError::WrongVersion { found: 3 });
+        assert_eq!(with(75, 13), FormatDescriptionError::WrongHeaderLength { found: 13 });
     }
 }

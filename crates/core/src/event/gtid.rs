@@ -32,11 +32,9 @@ impl fmt::Display for TransactionId {
         match self {
             Self::Gtid(gtid) => gtid.fmt(f),
             Self::Anonymous => f.write_str("anonymous"),
-            Self::Mariadb {
-                domain,
-                server_id,
-                sequence,
-            } => write!(f, "{domain}-{server_id}-{sequence}"),
+            Self::Mariadb { domain, server_id, sequence } => {
+                write!(f, "{domain}-{server_id}-{sequence}")
+            }
         }
     }
 }
@@ -84,10 +82,7 @@ fn untagged(event: &EventView<'_>) -> Result<TransactionStart, GtidError> {
         TransactionId::Anonymous
     } else {
         let tag = Tag::default();
-        TransactionId::Gtid(Gtid {
-            tsid: Tsid { uuid, tag },
-            number,
-        })
+        TransactionId::Gtid(Gtid { tsid: Tsid { uuid, tag }, number })
     };
     // What follows came with later versions.
     let mut tail = || {
@@ -136,10 +131,7 @@ pub fn packed_length(cursor: &mut Cursor<'_>) -> Result<u64, OutOfBytes> {
         value => return Ok(u64::from(value)),
     };
     let bytes = cursor.take(width)?;
-    Ok(bytes
-        .iter()
-        .rev()
-        .fold(0, |value, byte| (value << 8) | u64::from(*byte)))
+    Ok(bytes.iter().rev().fold(0, |value, byte| (value << 8) | u64::from(*byte)))
 }
 
 /// Fields of a tagged GTID event (server source: `Gtid_event::define_fields`; confirmed on events
@@ -195,11 +187,7 @@ fn mariadb(event: &EventView<'_>) -> Result<TransactionStart, OutOfBytes> {
     let (sequence, domain) = (cursor.u64_le()?, cursor.u32_le()?);
     let flags = cursor.u8()?;
     Ok(TransactionStart {
-        id: TransactionId::Mariadb {
-            domain,
-            server_id: event.header.server_id,
-            sequence,
-        },
+        id: TransactionId::Mariadb { domain, server_id: event.header.server_id, sequence },
         length: None,
         committed: None,
         standalone: flags & STANDALONE != 0,
@@ -213,9 +201,7 @@ mod tests {
 
     fn start(event_type: u8, body: &[u8]) -> TransactionStart {
         let bytes = sample::event(event_type, body);
-        TransactionStart::parse(&sample::view(&bytes))
-            .unwrap()
-            .unwrap()
+        TransactionStart::parse(&sample::view(&bytes)).unwrap().unwrap()
     }
 
     /// Flags, UUID, number 9.
@@ -269,10 +255,7 @@ mod tests {
         assert_eq!(tagged(&newer).unwrap().length, None);
         let mut needed = newer;
         needed[2] = 40;
-        assert!(matches!(
-            tagged(&needed),
-            Err(GtidError::UnknownField { found: 20 })
-        ));
+        assert!(matches!(tagged(&needed), Err(GtidError::UnknownField { found: 20 })));
     }
 
     #[test]
@@ -280,12 +263,7 @@ mod tests {
         for (flags, standalone) in [(0, false), (1, true), (2, false)] {
             let body = [&[5, 0, 0, 0, 0, 0, 0, 0], &[4, 0, 0, 0][..], &[flags]].concat();
             let start = start(event_type::MARIADB_GTID, &body);
-            let TransactionId::Mariadb {
-                domain,
-                server_id,
-                sequence,
-            } = start.id
-            else {
+            let TransactionId::Mariadb { domain, server_id, sequence } = start.id else {
                 panic!("{start:?}");
             };
             assert_eq!((domain, server_id, sequence), (4, 3, 5));

@@ -10,7 +10,7 @@ use crate::bytes::{Cursor, OutOfBytes};
 /// `gtid_binlog_state`: `0-1-17,0-2-5`.
 ///
 /// ```
-/// use binlogsec::event::gtid_list::GtidList;
+/// use binlogsec_core::event::gtid_list::GtidList;
 ///
 /// let list: GtidList = "0-2-5,0-1-17".parse().unwrap();
 /// assert_eq!(list.to_string(), "0-1-17,0-2-5");
@@ -62,25 +62,13 @@ impl GtidList {
         let is_beyond = |(key, sequence): &(&(u32, u32), &u64)| {
             other.0.get(key).is_none_or(|theirs| theirs < sequence)
         };
-        Self(
-            self.0
-                .iter()
-                .filter(is_beyond)
-                .map(|(&key, &n)| (key, n))
-                .collect(),
-        )
+        Self(self.0.iter().filter(is_beyond).map(|(&key, &n)| (key, n)).collect())
     }
 
     /// The same without the domains of which another list has nothing.
     #[must_use]
     pub fn in_domains_of(&self, other: &Self) -> Self {
-        let knows = |domain| {
-            other
-                .0
-                .range((domain, 0)..=(domain, u32::MAX))
-                .next()
-                .is_some()
-        };
+        let knows = |domain| other.0.range((domain, 0)..=(domain, u32::MAX)).next().is_some();
         let known = self.0.iter().filter(|((domain, _), _)| knows(*domain));
         Self(known.map(|(&key, &n)| (key, n)).collect())
     }
@@ -124,14 +112,8 @@ impl FromStr for GtidList {
 
     fn from_str(text: &str) -> Result<Self, GtidListError> {
         let mut list = Self::new();
-        for part in text
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-        {
-            let wrong = || GtidListError {
-                text: part.to_owned(),
-            };
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let wrong = || GtidListError { text: part.to_owned() };
             let mut numbers = part.split('-').map(str::trim);
             let mut next = || numbers.next().ok_or_else(wrong);
             let domain = next()?.parse().map_err(|_| wrong())?;

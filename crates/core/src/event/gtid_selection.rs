@@ -18,8 +18,8 @@ type MariadbGtid = (u32, u32, u64);
 /// primary. Parts are separated by commas, and may be of both kinds.
 ///
 /// ```
-/// use binlogsec::event::gtid::TransactionId;
-/// use binlogsec::event::gtid_selection::GtidSelection;
+/// use binlogsec_core::event::gtid::TransactionId;
+/// use binlogsec_core::event::gtid_selection::GtidSelection;
 ///
 /// let chosen: GtidSelection = "0-1-100,1-2-5..1-2-9".parse().unwrap();
 /// let gtid = |domain, server_id, sequence| TransactionId::Mariadb { domain, server_id, sequence };
@@ -40,11 +40,7 @@ impl GtidSelection {
     pub fn contains(&self, id: &TransactionId) -> bool {
         match id {
             TransactionId::Gtid(gtid) => self.mysql.contains(gtid),
-            TransactionId::Mariadb {
-                domain,
-                server_id,
-                sequence,
-            } => {
+            TransactionId::Mariadb { domain, server_id, sequence } => {
                 let is_within = |(of, first, last): &(u32, u64, u64)| {
                     of == domain && (first..=last).contains(&sequence)
                 };
@@ -58,10 +54,7 @@ impl GtidSelection {
 
 impl From<GtidSet> for GtidSelection {
     fn from(mysql: GtidSet) -> Self {
-        Self {
-            mysql,
-            ..Self::default()
-        }
+        Self { mysql, ..Self::default() }
     }
 }
 
@@ -102,9 +95,7 @@ impl FromStr for GtidSelection {
                 of_mysql.push(part);
                 continue;
             }
-            let wrong = || GtidSelectionError::Mariadb {
-                text: part.to_owned(),
-            };
+            let wrong = || GtidSelectionError::Mariadb { text: part.to_owned() };
             if let Some((first, last)) = part.split_once("..") {
                 let (first, last) = (gtid(first), gtid(last));
                 let (first, last) = first.zip(last).ok_or_else(wrong)?;
@@ -149,9 +140,9 @@ impl GtidPosition {
     #[must_use]
     pub fn is_before(&self, id: &TransactionId) -> bool {
         match id {
-            TransactionId::Mariadb {
-                domain, sequence, ..
-            } => self.0.get(domain).is_none_or(|reached| sequence > reached),
+            TransactionId::Mariadb { domain, sequence, .. } => {
+                self.0.get(domain).is_none_or(|reached| sequence > reached)
+            }
             _ => false,
         }
     }
@@ -161,12 +152,9 @@ impl GtidPosition {
     #[must_use]
     pub fn includes(&self, id: &TransactionId) -> bool {
         match id {
-            TransactionId::Mariadb {
-                domain, sequence, ..
-            } => self
-                .0
-                .get(domain)
-                .is_some_and(|reached| sequence <= reached),
+            TransactionId::Mariadb { domain, sequence, .. } => {
+                self.0.get(domain).is_some_and(|reached| sequence <= reached)
+            }
             _ => false,
         }
     }
@@ -178,9 +166,8 @@ impl FromStr for GtidPosition {
     fn from_str(text: &str) -> Result<Self, GtidSelectionError> {
         let mut position = BTreeMap::new();
         for part in text.split(',').map(str::trim) {
-            let (domain, _, sequence) = gtid(part).ok_or_else(|| GtidSelectionError::Mariadb {
-                text: part.to_owned(),
-            })?;
+            let (domain, _, sequence) =
+                gtid(part).ok_or_else(|| GtidSelectionError::Mariadb { text: part.to_owned() })?;
             if position.insert(domain, sequence).is_some() {
                 return Err(GtidSelectionError::DomainTwice { domain });
             }

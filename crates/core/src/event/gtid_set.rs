@@ -28,8 +28,7 @@ impl Tag {
             && bytes.first().is_none_or(is_start)
             && bytes.iter().all(is_part);
         let text = std::str::from_utf8(bytes).ok().filter(|_| fits);
-        text.map(|text| Self(text.to_ascii_lowercase()))
-            .ok_or(GtidError::Tag)
+        text.map(|text| Self(text.to_ascii_lowercase())).ok_or(GtidError::Tag)
     }
 
     /// Its text; empty for no tag.
@@ -119,7 +118,7 @@ type Intervals = BTreeMap<u64, u64>;
 /// A set of GTIDs.
 ///
 /// ```
-/// use binlogsec::event::gtid_set::GtidSet;
+/// use binlogsec_core::event::gtid_set::GtidSet;
 ///
 /// let set: GtidSet = "3E11FA47-71CA-11E1-9E33-C80AA9429562:1-3:4:nightly:7".parse().unwrap();
 /// assert_eq!(set.to_string(), "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-4:nightly:7");
@@ -136,10 +135,7 @@ impl GtidSet {
     /// The empty set.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            tsids: BTreeMap::new(),
-            intervals: 0,
-        }
+        Self { tsids: BTreeMap::new(), intervals: 0 }
     }
 
     /// How much of memory it takes, in intervals: a UUID, or a tag of one, counts as
@@ -160,9 +156,7 @@ impl GtidSet {
     #[must_use]
     pub fn len(&self) -> u64 {
         let lengths = self.tsids.values().flatten();
-        lengths.fold(0, |sum, (start, end)| {
-            sum.saturating_add(end.saturating_sub(*start))
-        })
+        lengths.fold(0, |sum, (start, end)| sum.saturating_add(end.saturating_sub(*start)))
     }
 
     /// Whether a GTID is in it.
@@ -359,16 +353,10 @@ impl FromStr for GtidSet {
 
     fn from_str(text: &str) -> Result<Self, GtidError> {
         let mut set = Self::new();
-        for part in text
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-        {
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let mut pieces = part.split(':').map(str::trim);
             let uuid = pieces.next().unwrap_or_default();
-            let uuid: Uuid = uuid.parse().map_err(|_| GtidError::Uuid {
-                text: uuid.to_owned(),
-            })?;
+            let uuid: Uuid = uuid.parse().map_err(|_| GtidError::Uuid { text: uuid.to_owned() })?;
             let mut tag = Tag::default();
             for piece in pieces {
                 if piece.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
@@ -376,10 +364,7 @@ impl FromStr for GtidSet {
                     continue;
                 }
                 let (start, end) = interval(piece)?;
-                let tsid = Tsid {
-                    uuid,
-                    tag: tag.clone(),
-                };
+                let tsid = Tsid { uuid, tag: tag.clone() };
                 set.insert_interval(tsid, start, end);
             }
         }
@@ -388,9 +373,7 @@ impl FromStr for GtidSet {
 }
 
 fn interval(text: &str) -> Result<(u64, u64), GtidError> {
-    let wrong = || GtidError::Interval {
-        text: text.to_owned(),
-    };
+    let wrong = || GtidError::Interval { text: text.to_owned() };
     let number = |text: &str| text.trim().parse::<u64>().ok().filter(|&number| number > 0);
     let (start, last) = match text.split_once('-') {
         Some((start, last)) => (number(start), number(last)),
@@ -423,13 +406,8 @@ mod tests {
         }
         let messy = format!(" {} : 5-9 : 1 :2,\n{A}:FOO:3", A.to_uppercase());
         assert_eq!(set(&messy).to_string(), format!("{A}:1-2:5-9:foo:3"));
-        for wrong in [
-            "x",
-            "aaaa:1",
-            &format!("{A}:0"),
-            &format!("{A}:1-b"),
-            &format!("{A}:t%g:1"),
-        ] {
+        for wrong in ["x", "aaaa:1", &format!("{A}:0"), &format!("{A}:1-b"), &format!("{A}:t%g:1")]
+        {
             assert!(wrong.parse::<GtidSet>().is_err(), "{wrong}");
         }
     }
@@ -445,10 +423,7 @@ mod tests {
             body.extend(end.to_le_bytes());
         }
         let parsed = GtidSet::parse_encoded(&body).unwrap();
-        assert_eq!(
-            parsed.to_string(),
-            "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa:1-8:foo:1-3"
-        );
+        assert_eq!(parsed.to_string(), "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa:1-8:foo:1-3");
         for end in 0..body.len() {
             assert!(GtidSet::parse_encoded(&body[..end]).is_err());
         }
@@ -459,11 +434,7 @@ mod tests {
         const COUNT: u64 = 300_000;
         let mut body = [1_u64, 0, 0, COUNT].map(u64::to_le_bytes).concat();
         let numbers = (0..COUNT).rev().map(|number| 10 + 2 * number);
-        body.extend(
-            numbers
-                .flat_map(|start| [start, start + 1].map(u64::to_le_bytes))
-                .flatten(),
-        );
+        body.extend(numbers.flat_map(|start| [start, start + 1].map(u64::to_le_bytes)).flatten());
         let set = GtidSet::parse_encoded(&body).unwrap();
         assert!(set.len() == COUNT && !set.is_empty());
         let other = set.difference(&set);

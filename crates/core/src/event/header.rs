@@ -52,11 +52,7 @@ impl EventHeader {
     pub fn parse(bytes: &[u8]) -> Result<Self, OutOfBytes> {
         // One check for all of it: every walk reads the header of every event.
         let Some(head) = bytes.first_chunk::<LENGTH>() else {
-            return Err(OutOfBytes {
-                offset: 0,
-                needed: LENGTH,
-                available: bytes.len(),
-            });
+            return Err(OutOfBytes { offset: 0, needed: LENGTH, available: bytes.len() });
         };
         let four = |at: usize| {
             let bytes = head.get(at..).and_then(<[u8]>::first_chunk);
@@ -83,9 +79,7 @@ impl EventHeader {
     /// The length as a count of bytes in memory, if it can be one: at least a header long.
     #[must_use]
     pub fn byte_length(&self) -> Option<usize> {
-        usize::try_from(self.length)
-            .ok()
-            .filter(|&length| length >= LENGTH)
+        usize::try_from(self.length).ok().filter(|&length| length >= LENGTH)
     }
 }
 
@@ -96,9 +90,8 @@ mod tests {
     #[test]
     fn reads_the_header_of_a_real_event() {
         // The format description event of a MySQL 9.7 relay log.
-        let bytes = [
-            0x03, 0xcc, 0x00, 0x6b, 0x0f, 0x66, 0, 0, 0, 0x7b, 0, 0, 0, 0x7f, 0, 0, 0, 0x40, 0x00,
-        ];
+        let bytes =
+            [0x03, 0xcc, 0x00, 0x6b, 0x0f, 0x66, 0, 0, 0, 0x7b, 0, 0, 0, 0x7f, 0, 0, 0, 0x40, 0x00];
         let header = EventHeader::parse(&bytes).unwrap();
         assert_eq!(header.timestamp, 0x6b00_cc03);
         assert_eq!(header.event_type, event_type::FORMAT_DESCRIPTION);
@@ -107,11 +100,7 @@ mod tests {
         assert!(header.has(flag::RELAY_LOG) && !header.has(flag::IN_USE));
         assert_eq!(
             EventHeader::parse(&bytes[..18]),
-            Err(OutOfBytes {
-                offset: 0,
-                needed: 19,
-                available: 18
-            })
+            Err(OutOfBytes { offset: 0, needed: 19, available: 18 })
         );
     }
 

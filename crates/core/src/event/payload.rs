@@ -158,18 +158,13 @@ impl Default for Unfolder {
     fn default() -> Self {
         let mut decoder = FrameDecoder::new();
         decoder.set_max_window_size(WINDOW_MAX);
-        Self {
-            decoder,
-            limit: MAX_UNCOMPRESSED,
-        }
+        Self { decoder, limit: MAX_UNCOMPRESSED }
     }
 }
 
 impl std::fmt::Debug for Unfolder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Unfolder")
-            .field("limit", &self.limit)
-            .finish_non_exhaustive()
+        f.debug_struct("Unfolder").field("limit", &self.limit).finish_non_exhaustive()
     }
 }
 
@@ -246,12 +241,7 @@ impl InnerEvents<'_> {
         self.offset = end;
         self.read_body(&header, offset)?;
         self.ended = false;
-        Ok(Some(EventView {
-            offset,
-            header,
-            bytes: &self.held,
-            checksum: ChecksumAlgorithm::None,
-        }))
+        Ok(Some(EventView { offset, header, bytes: &self.held, checksum: ChecksumAlgorithm::None }))
     }
 
     fn read_body(&mut self, header: &EventHeader, offset: u64) -> Result<(), PayloadError> {
@@ -329,10 +319,7 @@ mod tests {
         assert!(matches!(walked(255, 50, &events(2)), (2, None)));
         let (_, error) = walked(7, 50, &events(2));
         let error = error.unwrap();
-        assert!(matches!(
-            error,
-            PayloadError::UnknownCompression { found: 7 }
-        ));
+        assert!(matches!(error, PayloadError::UnknownCompression { found: 7 }));
     }
 
     #[test]

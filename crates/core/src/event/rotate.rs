@@ -19,9 +19,6 @@ impl<'a> Rotate<'a> {
     /// [`OutOfBytes`].
     pub fn parse(body: &'a [u8]) -> Result<Self, OutOfBytes> {
         let mut cursor = Cursor::new(body);
-        Ok(Self {
-            position: cursor.u64_le()?,
-            next_log: cursor.rest(),
-        })
+        Ok(Self { position: cursor.u64_le()?, next_log: cursor.rest() })
     }
 }

@@ -78,19 +78,8 @@ impl<'a> Rows<'a> {
         }
         let width = table_map::length(&mut cursor)?;
         let before = cursor.take(width.div_ceil(8))?;
-        let after = if is_update(event_type) {
-            cursor.take(width.div_ceil(8))?
-        } else {
-            &[]
-        };
-        Ok(Self {
-            event_type,
-            table_id,
-            width,
-            before,
-            after,
-            rows: cursor.rest(),
-        })
+        let after = if is_update(event_type) { cursor.take(width.div_ceil(8))? } else { &[] };
+        Ok(Self { event_type, table_id, width, before, after, rows: cursor.rest() })
     }
 
     /// How many rows there are; an update's two images are one row. `None` when they cannot be
@@ -140,10 +129,7 @@ const fn has_extra_data(event_type: u8) -> bool {
 }
 
 const fn is_update(event_type: u8) -> bool {
-    matches!(
-        event_type,
-        24 | event_type::UPDATE_ROWS | event_type::PARTIAL_UPDATE_ROWS | 167 | 170
-    )
+    matches!(event_type, 24 | event_type::UPDATE_ROWS | event_type::PARTIAL_UPDATE_ROWS | 167 | 170)
 }
 
 const fn is_compressed(event_type: u8) -> bool {
@@ -154,9 +140,7 @@ const fn is_compressed(event_type: u8) -> bool {
 }
 
 fn bit(bitmap: &[u8], index: usize) -> bool {
-    bitmap
-        .get(index / 8)
-        .is_some_and(|byte| byte >> (index % 8) & 1 == 1)
+    bitmap.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1)
 }
 
 /// A bitmap of NULLs among the columns present, then the values that are not NULL.
@@ -236,9 +220,7 @@ fn decimal_length(precision: u8, scale: u8) -> Option<usize> {
     const BYTES: [usize; 9] = [0, 1, 1, 2, 2, 3, 3, 4, 4];
     let part = |digits: u8| {
         let rest = BYTES.get(usize::from(digits % 9)).copied().unwrap_or(0);
-        usize::from(digits / 9)
-            .saturating_mul(4)
-            .saturating_add(rest)
+        usize::from(digits / 9).saturating_mul(4).saturating_add(rest)
     };
     let whole = precision.checked_sub(scale)?;
     Some(part(whole).saturating_add(part(scale)))
@@ -252,10 +234,7 @@ mod tests {
     const TABLE: [u8; 8] = [7, 0, 0, 0, 1, 0, 0, 0];
 
     fn columns(of: &[(u8, [u8; 2])]) -> Vec<Column> {
-        let column = |&(column_type, metadata)| Column {
-            column_type,
-            metadata,
-        };
+        let column = |&(column_type, metadata)| Column { column_type, metadata };
         of.iter().map(column).collect()
     }
 
@@ -266,10 +245,7 @@ mod tests {
         // Three bytes of extra data, which have no meaning here.
         let body = [&TABLE[..], &[5, 0, 9, 9, 9], &[width], &bitmap, rows].concat();
         let rows = Rows::parse(event_type, &body).unwrap();
-        assert_eq!(
-            (rows.table_id, rows.width),
-            (0x1_0000_0007, usize::from(width))
-        );
+        assert_eq!((rows.table_id, rows.width), (0x1_0000_0007, usize::from(width)));
         rows.count(&columns(of))
     }
 
@@ -387,11 +363,7 @@ mod tests {
             let extra: &[u8] = if event_type > 168 { &[2, 0] } else { &[] };
             let body = [&TABLE[..], extra, &[1, 1, 1], &[0, 1, 0, 2]].concat();
             let parsed = Rows::parse(event_type, &body).unwrap();
-            assert_eq!(
-                (parsed.width, parsed.count(&tiny)),
-                (1, None),
-                "{event_type}"
-            );
+            assert_eq!((parsed.width, parsed.count(&tiny)), (1, None), "{event_type}");
         }
     }
 

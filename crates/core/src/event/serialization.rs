@@ -16,10 +16,7 @@ pub fn unsigned(cursor: &mut Cursor<'_>) -> Result<u64, OutOfBytes> {
     let first = cursor.u8()?;
     let following = first.trailing_ones();
     let rest = cursor.take(usize::try_from(following).unwrap_or(8))?;
-    let rest = rest
-        .iter()
-        .rev()
-        .fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
+    let rest = rest.iter().rev().fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
     // With 7 or 8 bytes behind it the first byte holds nothing of the value.
     let low_bits = 7_u32.saturating_sub(following);
     let low = u64::from(first.checked_shr(following.saturating_add(1)).unwrap_or(0));
@@ -33,11 +30,7 @@ pub fn unsigned(cursor: &mut Cursor<'_>) -> Result<u64, OutOfBytes> {
 pub fn signed(cursor: &mut Cursor<'_>) -> Result<i64, OutOfBytes> {
     let value = unsigned(cursor)?;
     let magnitude = (value >> 1).cast_signed();
-    Ok(if value & 1 == 0 {
-        magnitude
-    } else {
-        !magnitude
-    })
+    Ok(if value & 1 == 0 { magnitude } else { !magnitude })
 }
 
 /// Bytes behind their count.

@@ -44,12 +44,7 @@ impl<'a> TableMap<'a> {
                 columns.push(column(column_type, &mut metadata)?);
             }
         }
-        Ok(Self {
-            table_id: parts.table_id,
-            database: parts.database,
-            table: parts.table,
-            columns,
-        })
+        Ok(Self { table_id: parts.table_id, database: parts.database, table: parts.table, columns })
     }
 }
 
@@ -64,11 +59,8 @@ pub fn check(body: &[u8]) -> Result<(), OutOfBytes> {
     if !parts.types.iter().all(|&column_type| is_known(column_type)) {
         return Ok(());
     }
-    let metadata = parts.metadata.ok_or(OutOfBytes {
-        offset: body.len(),
-        needed: 1,
-        available: 0,
-    })?;
+    let metadata =
+        parts.metadata.ok_or(OutOfBytes { offset: body.len(), needed: 1, available: 0 })?;
     let mut metadata = Cursor::new(metadata);
     let mut types = parts.types.iter();
     types.try_for_each(|&column_type| column(column_type, &mut metadata).map(drop))
@@ -99,13 +91,7 @@ impl<'a> Parts<'a> {
             let length = length(&mut cursor)?;
             Some(cursor.take(length)?)
         };
-        Ok(Self {
-            table_id,
-            database,
-            table,
-            types,
-            metadata,
-        })
+        Ok(Self { table_id, database, table, types, metadata })
     }
 }
 
@@ -170,10 +156,7 @@ fn column(column_type: u8, metadata: &mut Cursor<'_>) -> Result<Column, OutOfByt
         | ty::STRING => metadata.array()?,
         _ => [0; 2],
     };
-    Ok(Column {
-        column_type,
-        metadata,
-    })
+    Ok(Column { column_type, metadata })
 }
 
 #[cfg(test)]
@@ -216,10 +199,7 @@ mod tests {
         assert_eq!(found, types);
         let of_one = (1..=10).map(|byte| [byte, 0]);
         let of_two = (0..8).map(|n| [11 + 2 * n, 12 + 2 * n]);
-        let expected = std::iter::once([0; 2])
-            .chain(of_one)
-            .chain(of_two)
-            .chain([[0; 2]]);
+        let expected = std::iter::once([0; 2]).chain(of_one).chain(of_two).chain([[0; 2]]);
         assert!(map.columns.iter().map(|c| c.metadata).eq(expected));
         assert!(TableMap::parse(&body[..body.len() - 1]).is_err());
     }

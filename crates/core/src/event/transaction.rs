@@ -78,12 +78,8 @@ mod tests {
     use super::*;
     use crate::event::sample;
 
-    const ALL: [Progress; 4] = [
-        Progress::Unknown,
-        Progress::Outside,
-        Progress::Begun,
-        Progress::Open,
-    ];
+    const ALL: [Progress; 4] =
+        [Progress::Unknown, Progress::Outside, Progress::Begun, Progress::Open];
 
     /// What an event makes of each of them.
     fn after(event_type: u8, body: &[u8]) -> [Progress; 4] {
@@ -111,10 +107,7 @@ mod tests {
         }
         assert_eq!(after(event_type::GTID, &[0; 25]), [Begun; 4]);
         // A table map outside of a transaction opens none.
-        assert_eq!(
-            after(event_type::TABLE_MAP, &[]),
-            [Open, Outside, Open, Open]
-        );
+        assert_eq!(after(event_type::TABLE_MAP, &[]), [Open, Outside, Open, Open]);
         assert_eq!(after(event_type::ROTATE, &[]), ALL);
         let mariadb = |flags| after(event_type::MARIADB_GTID, &[&[0; 12][..], &[flags]].concat());
         assert_eq!((mariadb(0), mariadb(1)), ([Open; 4], [Begun; 4]));

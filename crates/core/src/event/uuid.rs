@@ -42,25 +42,17 @@ impl FromStr for Uuid {
     /// As the server does: 32 digits with dashes in the usual places or without any; braces around
     /// are allowed.
     fn from_str(text: &str) -> Result<Self, NotAUuid> {
-        let text = text
-            .strip_prefix('{')
-            .and_then(|text| text.strip_suffix('}'))
-            .unwrap_or(text);
+        let text = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text);
         let dashes: Vec<_> = text.match_indices('-').map(|(index, _)| index).collect();
         if !dashes.is_empty() && dashes != [8, 13, 18, 23] {
             return Err(NotAUuid);
         }
-        let digits: Option<Vec<u32>> = text
-            .chars()
-            .filter(|&c| c != '-')
-            .map(|c| c.to_digit(16))
-            .collect();
+        let digits: Option<Vec<u32>> =
+            text.chars().filter(|&c| c != '-').map(|c| c.to_digit(16)).collect();
         let digits = digits.filter(|digits| digits.len() == 32).ok_or(NotAUuid)?;
         let mut uuid = [0; 16];
         for (byte, pair) in uuid.iter_mut().zip(digits.chunks_exact(2)) {
-            let value = pair
-                .iter()
-                .fold(0, |value: u32, digit| (value << 4) | digit);
+            let value = pair.iter().fold(0, |value: u32, digit| (value << 4) | digit);
             *byte = u8::try_from(value).map_err(|_| NotAUuid)?;
         }
         Ok(Self(uuid))

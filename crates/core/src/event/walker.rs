@@ -148,14 +148,7 @@ impl WalkError {
     /// Whether this is how a log looks whose writer was stopped in the middle of an event.
     #[must_use]
     pub const fn is_cut(&self) -> bool {
-        matches!(
-            self,
-            Self::HeaderCut { .. }
-                | Self::BodyCut {
-                    consistent: true,
-                    ..
-                }
-        )
+        matches!(self, Self::HeaderCut { .. } | Self::BodyCut { consistent: true, .. })
     }
 }
 
@@ -226,8 +219,8 @@ pub const fn has_plausible_flags(header: &EventHeader) -> bool {
 /// format description event on the way changes the checksum algorithm for those after it.
 ///
 /// ```
-/// use binlogsec::event::checksum::ChecksumAlgorithm;
-/// use binlogsec::event::walker::Events;
+/// use binlogsec_core::event::checksum::ChecksumAlgorithm;
+/// use binlogsec_core::event::walker::Events;
 ///
 /// let stop = [0, 0, 0, 0, 3, 1, 0, 0, 0, 19, 0, 0, 0, 23, 0, 0, 0, 0, 0];
 /// let events: Result<Vec<_>, _> = Events::new(&stop, 4, ChecksumAlgorithm::None).collect();
@@ -253,10 +246,7 @@ impl EventForm {
     /// With these checksums, and headers as nearly all servers write them.
     #[must_use]
     pub const fn new(checksum: ChecksumAlgorithm) -> Self {
-        Self {
-            checksum,
-            header_length: header::USUAL_LENGTH,
-        }
+        Self { checksum, header_length: header::USUAL_LENGTH }
     }
 
     /// What holds behind a format description event; the same as before if it cannot be read.
@@ -279,10 +269,7 @@ impl EventForm {
             event_type::FORMAT_DESCRIPTION => header::USUAL_LENGTH,
             _ => self.header_length,
         };
-        Ok(EventHeader {
-            header_length,
-            ..header
-        })
+        Ok(EventHeader { header_length, ..header })
     }
 }
 
@@ -290,11 +277,7 @@ impl<'a> Events<'a> {
     /// The events of `bytes`, the first of which is at `offset` of its log.
     #[must_use]
     pub const fn new(bytes: &'a [u8], offset: u64, checksum: ChecksumAlgorithm) -> Self {
-        Self {
-            rest: bytes,
-            offset,
-            form: EventForm::new(checksum),
-        }
+        Self { rest: bytes, offset, form: EventForm::new(checksum) }
     }
 
     /// Where the next event starts.
@@ -305,10 +288,8 @@ impl<'a> Events<'a> {
 
     fn step(&mut self) -> Result<EventView<'a>, WalkError> {
         let (offset, available) = (self.offset, count(self.rest));
-        let header = self
-            .form
-            .header(self.rest)
-            .map_err(|_| WalkError::HeaderCut { offset, available })?;
+        let header =
+            self.form.header(self.rest).map_err(|_| WalkError::HeaderCut { offset, available })?;
         let end = check_extent(&header, offset, offset.saturating_add(available))?;
         let length = usize::try_from(header.length).unwrap_or(usize::MAX);
         let (bytes, rest) = self.rest.split_at_checked(length).unwrap_or_default();
@@ -317,12 +298,7 @@ impl<'a> Events<'a> {
         }
         self.rest = rest;
         self.offset = end;
-        Ok(EventView {
-            offset,
-            header,
-            bytes,
-            checksum: self.form.checksum,
-        })
+        Ok(EventView { offset, header, bytes, checksum: self.form.checksum })
     }
 }
 
@@ -362,10 +338,7 @@ mod tests {
     fn positions_wrap_and_offsets_do_not() {
         let offset = u64::from(u32::MAX) - 5;
         let bytes = event(19, 13);
-        let view = Events::new(&bytes, offset, ChecksumAlgorithm::None)
-            .next()
-            .unwrap()
-            .unwrap();
+        let view = Events::new(&bytes, offset, ChecksumAlgorithm::None).next().unwrap().unwrap();
         assert_eq!((view.offset, view.end()), (offset, (1 << 32) + 13));
         assert!(ends_where_it_says(&view.header, offset));
     }
@@ -406,18 +379,12 @@ mod tests {
     #[test]
     fn a_cut_and_a_wrong_length_differ() {
         let cut = |bytes: &[u8]| {
-            Events::new(bytes, 4, ChecksumAlgorithm::None)
-                .next()
-                .unwrap()
-                .unwrap_err()
+            Events::new(bytes, 4, ChecksumAlgorithm::None).next().unwrap().unwrap_err()
         };
         assert!(cut(&event(100, 104)).is_cut());
         assert!(cut(&event(100, 104)[..10]).is_cut());
         assert!(!cut(&event(100, 90)).is_cut());
-        assert!(matches!(
-            cut(&event(18, 22)),
-            WalkError::LengthTooSmall { length: 18, .. }
-        ));
+        assert!(matches!(cut(&event(18, 22)), WalkError::LengthTooSmall { length: 18, .. }));
     }
 
     proptest! {

@@ -53,9 +53,7 @@ pub fn list_answers(
 #[cfg(not(feature = "objects"))]
 pub fn list(url: &Path, _page: &mut dyn FnMut(Vec<Entry>) -> bool) -> Result<(), TransferError> {
     match ObjectUrl::of(url) {
-        Some(_) => Err(TransferError::NoObjects {
-            path: url.to_owned(),
-        }),
+        Some(_) => Err(TransferError::NoObjects { path: url.to_owned() }),
         None => Ok(()),
     }
 }

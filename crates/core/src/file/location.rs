@@ -20,11 +20,8 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    const ALL: [(&'static str, Self); 3] = [
-        ("s3://", Self::S3),
-        ("gs://", Self::Gs),
-        ("az://", Self::Az),
-    ];
+    const ALL: [(&'static str, Self); 3] =
+        [("s3://", Self::S3), ("gs://", Self::Gs), ("az://", Self::Az)];
 
     /// What its URLs begin with.
     #[must_use]
@@ -57,11 +54,7 @@ impl ObjectUrl {
             .iter()
             .find_map(|(prefix, scheme)| Some((*scheme, text.strip_prefix(prefix)?)))?;
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-        Some(Self {
-            scheme,
-            bucket: bucket.to_owned(),
-            key: key.to_owned(),
-        })
+        Some(Self { scheme, bucket: bucket.to_owned(), key: key.to_owned() })
     }
 
     /// Whether it stands for all objects below a prefix: such a URL ends with a slash, or names a
@@ -98,11 +91,7 @@ impl ObjectUrl {
 
 impl fmt::Display for ObjectUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            scheme,
-            bucket,
-            key,
-        } = self;
+        let Self { scheme, bucket, key } = self;
         write!(f, "{}{bucket}/{key}", scheme.prefix())
     }
 }
@@ -111,9 +100,7 @@ impl fmt::Display for ObjectUrl {
 #[must_use]
 pub fn is_url(path: &Path) -> bool {
     let bytes = path.as_os_str().as_encoded_bytes();
-    Scheme::ALL
-        .iter()
-        .any(|(prefix, _)| bytes.starts_with(prefix.as_bytes()))
+    Scheme::ALL.iter().any(|(prefix, _)| bytes.starts_with(prefix.as_bytes()))
 }
 
 /// The path itself, or what stands behind its `file://`.

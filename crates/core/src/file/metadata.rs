@@ -58,10 +58,7 @@ pub fn keep(original: &File, copy: &File, path: &Path) -> Result<(), TransferErr
     copy.set_permissions(std::fs::Permissions::from_mode(metadata.mode() & 0o7777))
         .map_err(TransferError::at(path, "keep the mode of"))?;
     keep_attributes(original, copy, path)?;
-    let time = |seconds, nanoseconds| Timespec {
-        tv_sec: seconds,
-        tv_nsec: nanoseconds,
-    };
+    let time = |seconds, nanoseconds| Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
     let times = Timestamps {
         last_access: time(metadata.atime(), metadata.atime_nsec()),
         last_modification: time(metadata.mtime(), metadata.mtime_nsec()),
@@ -75,9 +72,7 @@ pub fn keep(original: &File, copy: &File, path: &Path) -> Result<(), TransferErr
 /// # Errors
 /// [`TransferError::File`].
 pub fn keep_owner(original: &Metadata, copy: &File, path: &Path) -> Result<(), TransferError> {
-    let now = copy
-        .metadata()
-        .map_err(TransferError::at(path, "examine"))?;
+    let now = copy.metadata().map_err(TransferError::at(path, "examine"))?;
     if (now.uid(), now.gid()) == (original.uid(), original.gid()) {
         return Ok(());
     }
@@ -97,10 +92,7 @@ fn keep_attributes(original: &File, copy: &File, path: &Path) -> Result<(), Tran
     };
     names.truncate(length);
     let (mut value, mut there) = (vec![0; LARGEST_ATTRIBUTE], vec![0; LARGEST_ATTRIBUTE]);
-    for name in names
-        .split(|&byte| byte == 0)
-        .filter(|name| !name.is_empty())
-    {
+    for name in names.split(|&byte| byte == 0).filter(|name| !name.is_empty()) {
         let length = rustix::fs::fgetxattr(original, name, value.as_mut_slice()).map_err(failed)?;
         let value = value.get(..length).unwrap_or_default();
         // A security label may be there already, and setting it be forbidden.
@@ -123,28 +115,17 @@ mod tests {
         let path = directory.path().join("log");
         std::fs::write(&path, b"x").unwrap();
         let original = File::open(&path).unwrap();
-        original
-            .set_permissions(std::fs::Permissions::from_mode(0o2640))
-            .unwrap();
+        original.set_permissions(std::fs::Permissions::from_mode(0o2640)).unwrap();
         let has_attributes =
             rustix::fs::fsetxattr(&original, "user.note", b"kept", XattrFlags::empty()).is_ok();
-        let old = Timespec {
-            tv_sec: 1_000_000_000,
-            tv_nsec: 7,
-        };
-        let times = Timestamps {
-            last_access: old,
-            last_modification: old,
-        };
+        let old = Timespec { tv_sec: 1_000_000_000, tv_nsec: 7 };
+        let times = Timestamps { last_access: old, last_modification: old };
         rustix::fs::futimens(&original, &times).unwrap();
         let copy = tempfile::tempfile_in(directory.path()).unwrap();
         keep(&original, &copy, &path).unwrap();
         let metadata = copy.metadata().unwrap();
         assert_eq!(metadata.mode() & 0o7777, 0o2640);
-        assert_eq!(
-            (metadata.mtime(), metadata.mtime_nsec()),
-            (1_000_000_000, 7)
-        );
+        assert_eq!((metadata.mtime(), metadata.mtime_nsec()), (1_000_000_000, 7));
         if has_attributes {
             let mut value = [0; 16];
             let length = rustix::fs::fgetxattr(&copy, "user.note", &mut value).unwrap();

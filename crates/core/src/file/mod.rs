@@ -125,11 +125,7 @@ impl TransferError {
     /// Wraps an answer of the operating system; to be used with `map_err`.
     pub fn at(path: &Path, operation: &'static str) -> impl Fn(std::io::Error) -> Self + use<> {
         let path = path.to_owned();
-        move |source| Self::File {
-            path: path.clone(),
-            operation,
-            source,
-        }
+        move |source| Self::File { path: path.clone(), operation, source }
     }
 
     /// The operating system's answer alone, for those who say themselves what it was about.

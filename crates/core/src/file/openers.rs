@@ -46,11 +46,8 @@ impl OpenFiles {
             open.incomplete = true;
             return open;
         };
-        let pids = processes
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter(|&pid| pid != std::process::id())
-            .for_each(|pid| open.look_at(pid));
+        let pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(|&pid| pid != std::process::id()).for_each(|pid| open.look_at(pid));
         // Every system has this process: where it is not shown, neither are others (`hidepid`).
         open.incomplete |= !Path::new("/proc/1").exists();
         open
@@ -59,16 +56,8 @@ impl OpenFiles {
     /// Who has a file open.
     #[must_use]
     pub fn openers(&self, file: &Metadata) -> Openers {
-        let mut openers = Openers {
-            incomplete: self.incomplete,
-            ..Openers::default()
-        };
-        for &(pid, may_write) in self
-            .files
-            .get(&(file.dev(), file.ino()))
-            .into_iter()
-            .flatten()
-        {
+        let mut openers = Openers { incomplete: self.incomplete, ..Openers::default() };
+        for &(pid, may_write) in self.files.get(&(file.dev(), file.ino())).into_iter().flatten() {
             if may_write {
                 openers.writers.push(pid);
             } else {
@@ -121,12 +110,7 @@ mod tests {
             command.arg("60").stdin(Stdio::from(stdin)).spawn().unwrap()
         };
         let mut reader = sleep(std::fs::File::open(file.path()).unwrap());
-        let mut writer = sleep(
-            std::fs::File::options()
-                .append(true)
-                .open(file.path())
-                .unwrap(),
-        );
+        let mut writer = sleep(std::fs::File::options().append(true).open(file.path()).unwrap());
         let found = Openers::of(&metadata());
         for child in [&mut reader, &mut writer] {
             child.kill().unwrap();

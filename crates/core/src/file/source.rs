@@ -99,15 +99,10 @@ impl FileSource {
     /// # Errors
     /// As [`FileSource::open`].
     pub fn from_file(file: File, path: &Path) -> Result<Self, TransferError> {
-        let metadata = file
-            .metadata()
-            .map_err(TransferError::at(path, "examine"))?;
+        let metadata = file.metadata().map_err(TransferError::at(path, "examine"))?;
         if !metadata.is_file() {
             let found = describe(metadata.file_type());
-            return Err(TransferError::NotAFile {
-                path: path.to_owned(),
-                found,
-            });
+            return Err(TransferError::NotAFile { path: path.to_owned(), found });
         }
         let length = metadata.len();
         Ok(Self {
@@ -131,9 +126,7 @@ impl FileSource {
 
     #[cfg(not(feature = "objects"))]
     fn open_object(path: &Path, _url: &ObjectUrl) -> Result<Self, TransferError> {
-        Err(TransferError::NoObjects {
-            path: path.to_owned(),
-        })
+        Err(TransferError::NoObjects { path: path.to_owned() })
     }
 
     /// Chooses how bytes are reached from now on.
@@ -161,9 +154,7 @@ impl FileSource {
         match &self.backing {
             Backing::File(file, _) => Ok(file),
             #[cfg(feature = "objects")]
-            Backing::Object(_) => Err(TransferError::NotLocal {
-                path: self.path.clone(),
-            }),
+            Backing::Object(_) => Err(TransferError::NotLocal { path: self.path.clone() }),
         }
     }
 
@@ -175,9 +166,7 @@ impl FileSource {
         match &self.backing {
             Backing::File(_, state) => Ok(*state),
             #[cfg(feature = "objects")]
-            Backing::Object(_) => Err(TransferError::NotLocal {
-                path: self.path.clone(),
-            }),
+            Backing::Object(_) => Err(TransferError::NotLocal { path: self.path.clone() }),
         }
     }
 
@@ -230,14 +219,7 @@ impl FileSource {
     /// A view for one worker, which reads into the buffer where it cannot map.
     #[must_use]
     pub const fn view(&self, buffer: Vec<u8>) -> View<'_> {
-        View {
-            source: self,
-            window: None,
-            uncached: None,
-            buffer,
-            held: 0..0,
-            follows: false,
-        }
+        View { source: self, window: None, uncached: None, buffer, held: 0..0, follows: false }
     }
 
     /// Says to the system that all of the file will be read, from its beginning to its end.
@@ -257,11 +239,7 @@ impl FileSource {
     /// [`TransferError::Shrank`] if not. To be asked before output from a mapped file is believed:
     /// a cut within a page reads as zeros, without any other sign.
     pub fn check_size(&self) -> Result<(), TransferError> {
-        if self.size_now() < self.length {
-            Err(self.shrank())
-        } else {
-            Ok(())
-        }
+        if self.size_now() < self.length { Err(self.shrank()) } else { Ok(()) }
     }
 
     fn shrank(&self) -> TransferError {
@@ -324,10 +302,7 @@ impl View<'_> {
     pub fn bytes(&mut self, offset: u64, length: usize) -> Result<&[u8], TransferError> {
         // Decided first, so that no borrow of the window outlives the decision.
         if self.source.is_mapped() && self.map_window(offset, length) {
-            let window = self
-                .window
-                .as_ref()
-                .and_then(|window| window.get(offset, length));
+            let window = self.window.as_ref().and_then(|window| window.get(offset, length));
             return Ok(window.unwrap_or_default());
         }
         if self.source.is_object() {
@@ -365,16 +340,9 @@ impl View<'_> {
         let end = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
         if offset < self.held.start || end > self.held.end {
             let follows = self.held.contains(&offset) || (offset > 0 && offset == self.held.end);
-            let ahead = if follows && !self.follows {
-                TAIL
-            } else {
-                WINDOW
-            };
+            let ahead = if follows && !self.follows { TAIL } else { WINDOW };
             self.follows = follows;
-            let until = offset
-                .saturating_add(ahead)
-                .max(end)
-                .min(self.source.length);
+            let until = offset.saturating_add(ahead).max(end).min(self.source.length);
             let wanted = usize::try_from(until.saturating_sub(offset)).unwrap_or(usize::MAX);
             // What fails leaves nothing that could be taken for the bytes.
             self.held = 0..0;
@@ -391,11 +359,7 @@ impl View<'_> {
 
     /// Moves the window so that it holds the piece. `false` where it has to be read instead.
     fn map_window(&mut self, offset: u64, length: usize) -> bool {
-        if self
-            .window
-            .as_ref()
-            .is_some_and(|window| window.get(offset, length).is_some())
-        {
+        if self.window.as_ref().is_some_and(|window| window.get(offset, length).is_some()) {
             return true;
         }
         let start = offset.saturating_sub(offset % LARGEST_PAGE);
@@ -415,9 +379,7 @@ impl View<'_> {
             return false;
         }
         self.window = Mapping::new(file, start..end);
-        self.window
-            .as_ref()
-            .is_some_and(|window| window.get(offset, length).is_some())
+        self.window.as_ref().is_some_and(|window| window.get(offset, length).is_some())
     }
 }
 
@@ -438,13 +400,8 @@ impl<'a> SourceReader<'a> {
 
 impl std::io::Read for SourceReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self
-            .source
-            .read_at(self.offset, buffer)
-            .map_err(std::io::Error::other)?;
-        self.offset = self
-            .offset
-            .saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+        let read = self.source.read_at(self.offset, buffer).map_err(std::io::Error::other)?;
+        self.offset = self.offset.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
         Ok(read)
     }
 }

@@ -85,11 +85,7 @@ pub struct Batch {
 
 impl Batch {
     fn new(directory: &Arc<Directory>) -> Self {
-        Self {
-            directory: Arc::clone(directory),
-            names: Vec::new(),
-            count: 0,
-        }
+        Self { directory: Arc::clone(directory), names: Vec::new(), count: 0 }
     }
 
     fn add(&mut self, name: &CStr) {
@@ -136,6 +132,40 @@ pub fn walk(roots: &[PathBuf], options: WalkOptions, visitor: &dyn Visitor) {
     });
 }
 
+/// The regular files below a directory, sorted by their paths, name by name, and what could not be
+/// listed. Links are not followed.
+#[must_use]
+pub fn files(root: &Path) -> (Vec<PathBuf>, Vec<TransferError>) {
+    let found = Found::default();
+    walk(&[root.to_owned()], WalkOptions::default(), &found);
+    let mut files = found.files.into_inner().unwrap_or_else(PoisonError::into_inner);
+    files.sort_unstable();
+    (files, found.failures.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// What [`files`] gathers.
+#[derive(Default)]
+struct Found {
+    files: Mutex<Vec<PathBuf>>,
+    failures: Mutex<Vec<TransferError>>,
+}
+
+impl Visitor for Found {
+    fn files(&self, batch: &Batch) {
+        let directory = batch.directory().path();
+        let paths = batch.names().map(|name| directory.join(OsStr::from_bytes(name.to_bytes())));
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).extend(paths);
+    }
+
+    fn link(&self, _path: &Path) {}
+
+    fn special(&self, _path: &Path) {}
+
+    fn failed(&self, _path: &Path, error: TransferError) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(error);
+    }
+}
+
 struct Walker<'a> {
     options: WalkOptions,
     visitor: &'a dyn Visitor,
@@ -180,11 +210,7 @@ impl<'a> Walker<'a> {
 
     /// Opens a directory; `None` when it was entered before.
     fn open(&self, path: &Arc<Path>, is_root: bool) -> Result<Option<Directory>, Errno> {
-        let links = if is_root || self.options.follow {
-            OFlags::empty()
-        } else {
-            OFlags::NOFOLLOW
-        };
+        let links = if is_root || self.options.follow { OFlags::empty() } else { OFlags::NOFOLLOW };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | links;
         let fd = retry_on_intr(|| openat(CWD, &**path, flags, Mode::empty()))?;
         if self.options.follow {
@@ -194,11 +220,7 @@ impl<'a> Walker<'a> {
                 return Ok(None);
             }
         }
-        let links = if self.options.follow {
-            OFlags::empty()
-        } else {
-            OFlags::NOFOLLOW
-        };
+        let links = if self.options.follow { OFlags::empty() } else { OFlags::NOFOLLOW };
         Ok(Some(Directory {
             fd,
             path: Arc::clone(path),
@@ -271,8 +293,7 @@ impl<'a> Walker<'a> {
     }
 
     fn fail(&self, path: &Path, error: Errno) {
-        self.visitor
-            .failed(path, TransferError::at(path, "list")(error.into()));
+        self.visitor.failed(path, TransferError::at(path, "list")(error.into()));
     }
 }
 
@@ -330,15 +351,8 @@ mod tests {
     #[test]
     fn links_are_shown_and_not_followed() {
         let (directory, seen) = (tree(), Seen::default());
-        walk(
-            &[directory.path().to_owned()],
-            WalkOptions::default(),
-            &seen,
-        );
-        assert_eq!(
-            seen.sorted(),
-            ["file one", "link null", "link self", "link up"]
-        );
+        walk(&[directory.path().to_owned()], WalkOptions::default(), &seen);
+        assert_eq!(seen.sorted(), ["file one", "link null", "link self", "link up"]);
     }
 
     #[test]
@@ -346,11 +360,7 @@ mod tests {
         let (directory, seen) = (tree(), Seen::default());
         symlink("self", directory.path().join("a/self2")).unwrap();
         symlink("circle", directory.path().join("circle")).unwrap();
-        walk(
-            &[directory.path().to_owned()],
-            WalkOptions { follow: true },
-            &seen,
-        );
+        walk(&[directory.path().to_owned()], WalkOptions { follow: true }, &seen);
         assert_eq!(seen.sorted(), ["failed circle", "file one", "special null"]);
     }
 
@@ -360,11 +370,7 @@ mod tests {
         for number in 0..3000 {
             std::fs::write(directory.path().join(format!("{number:05}")), "").unwrap();
         }
-        walk(
-            &[directory.path().to_owned()],
-            WalkOptions::default(),
-            &seen,
-        );
+        walk(&[directory.path().to_owned()], WalkOptions::default(), &seen);
         let seen = seen.sorted();
         assert_eq!(seen.len(), 3000);
         assert!(seen.windows(2).all(|pair| pair[0] != pair[1]));

@@ -93,23 +93,16 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Entry>, BinlogServerError> {
         data_hex: Hex,
     }
     // What serde says may quote a key.
-    let document: Document =
-        serde_json::from_slice(bytes).map_err(|error| BinlogServerError::Member {
-            line: error.line(),
-            column: error.column(),
-        })?;
+    let document: Document = serde_json::from_slice(bytes).map_err(|error| {
+        BinlogServerError::Member { line: error.line(), column: error.column() }
+    })?;
     if document.version != VERSION {
         let found = document.version;
         return Err(BinlogServerError::Version { found });
     }
     let mut seen = HashSet::new();
     let mut entries = Vec::new();
-    for Record {
-        id,
-        cipher,
-        data_hex: Hex(data),
-    } in document.keys
-    {
+    for Record { id, cipher, data_hex: Hex(data) } in document.keys {
         if !seen.insert(id.clone()) {
             let id = abbreviated(id.as_bytes());
             return Err(BinlogServerError::Duplicate { id });
@@ -157,9 +150,7 @@ impl<'de> Deserialize<'de> for Hex {
             }
         }
 
-        deserializer
-            .deserialize_bytes(Digits)
-            .map_err(D::Error::custom)
+        deserializer.deserialize_bytes(Digits).map_err(D::Error::custom)
     }
 }
 
@@ -177,11 +168,7 @@ pub struct WrappingKey<'a> {
 impl<'a> WrappingKey<'a> {
     fn new(entry: &'a Entry) -> Self {
         let name = std::str::from_utf8(entry.key_type.as_bytes()).ok();
-        Self {
-            id: &entry.id,
-            cipher: name.and_then(|name| name.parse().ok()),
-            key: &entry.data,
-        }
+        Self { id: &entry.id, cipher: name.and_then(|name| name.parse().ok()), key: &entry.data }
     }
 }
 
@@ -223,14 +210,8 @@ impl Keyring {
         let searched = self.describe_sources();
         match (found.pop(), found.is_empty(), id) {
             (Some(key), true, _) => Ok(key),
-            (Some(_), false, Some(id)) => Err(ChoiceError::Ambiguous {
-                id: id.clone(),
-                searched,
-            }),
-            (None, _, Some(id)) => Err(ChoiceError::Missing {
-                id: id.clone(),
-                searched,
-            }),
+            (Some(_), false, Some(id)) => Err(ChoiceError::Ambiguous { id: id.clone(), searched }),
+            (None, _, Some(id)) => Err(ChoiceError::Missing { id: id.clone(), searched }),
             _ => Err(ChoiceError::NoOnlyKey { searched }),
         }
     }

@@ -18,10 +18,7 @@ const LINGER: Duration = Duration::from_secs(1);
 const STEP: Duration = Duration::from_millis(20);
 
 /// The groups of this process's programs, whose ids nobody else can have yet.
-static GROUPS: Mutex<Groups> = Mutex::new(Groups {
-    ids: Vec::new(),
-    is_over: false,
-});
+static GROUPS: Mutex<Groups> = Mutex::new(Groups { ids: Vec::new(), is_over: false });
 
 struct Groups {
     ids: Vec<Pid>,
@@ -105,10 +102,7 @@ impl Running {
         if is_late {
             return Ok(Outcome::Late);
         }
-        Ok(Outcome::Ended {
-            length,
-            status: status?,
-        })
+        Ok(Outcome::Ended { length, status: status? })
     }
 
     /// Until the output and the program have ended, or the time is over, or the buffer full.

@@ -113,33 +113,22 @@ impl Keyring {
         let mut candidates = self.candidates(&id)?;
         let searched = || self.describe_sources();
         match (candidates.pop(), candidates.is_empty()) {
-            (None, _) => Err(ChoiceError::Missing {
-                id,
-                searched: searched(),
-            }),
+            (None, _) => Err(ChoiceError::Missing { id, searched: searched() }),
             (Some(key), true) => Ok(NamedKey { id, key }),
-            (Some(_), false) => Err(ChoiceError::Ambiguous {
-                id,
-                searched: searched(),
-            }),
+            (Some(_), false) => Err(ChoiceError::Ambiguous { id, searched: searched() }),
         }
     }
 
     fn current_id(&self) -> Result<KeyId, ChoiceError> {
         let of_each = self.files.iter().map(current_ids);
-        let mut ids = of_each
-            .into_iter()
-            .find(|ids| !ids.is_empty())
-            .unwrap_or_default();
+        let mut ids = of_each.into_iter().find(|ids| !ids.is_empty()).unwrap_or_default();
         match (ids.pop(), ids.is_empty()) {
             (Some(id), true) => Ok(id),
             (Some(id), false) => {
                 ids.push(id);
                 Err(ChoiceError::SeveralServers { ids })
             }
-            (None, _) => Err(ChoiceError::NoCurrent {
-                searched: self.describe_sources(),
-            }),
+            (None, _) => Err(ChoiceError::NoCurrent { searched: self.describe_sources() }),
         }
     }
 }
@@ -169,18 +158,12 @@ mod tests {
         let mut keys = Keyring::new();
         assert!(matches!(keys.choose(None), Err(ChoiceError::NoSource)));
         keys.add_key_file(&path).unwrap();
-        assert!(matches!(
-            keys.choose(None),
-            Err(ChoiceError::NoCurrent { .. })
-        ));
+        assert!(matches!(keys.choose(None), Err(ChoiceError::NoCurrent { .. })));
         let id = |length| KeyId::new(&vec![b'k'; length]);
         let chosen = keys.choose(Some(&id(255))).unwrap();
         assert_eq!((chosen.id, chosen.key.expose()[31]), (id(255), 31));
         let refused = keys.choose(Some(&id(256)));
-        assert!(matches!(
-            refused,
-            Err(ChoiceError::IdTooLong { length: 256, .. })
-        ));
+        assert!(matches!(refused, Err(ChoiceError::IdTooLong { length: 256, .. })));
     }
 
     #[test]
@@ -193,8 +176,7 @@ mod tests {
         keys.add_file(&empty).unwrap();
         for server in ["mixed-key3-running", "mixed-key1-running"] {
             let keyring = fixtures.join("mysql-9.7").join(server);
-            keys.add_file(keyring.join("component_keyring_file"))
-                .unwrap();
+            keys.add_file(keyring.join("component_keyring_file")).unwrap();
         }
         let chosen = keys.choose(None).unwrap().id.to_string();
         assert!(chosen.ends_with("_3"), "{chosen}");
@@ -206,9 +188,7 @@ mod tests {
             let refused = of_mariadb.choose(id.as_ref());
             assert!(matches!(refused, Err(ChoiceError::OfMariaDb { .. })));
         }
-        let several = ChoiceError::SeveralServers {
-            ids: vec![KeyId::new(b"a"), KeyId::new(b"b")],
-        };
+        let several = ChoiceError::SeveralServers { ids: vec![KeyId::new(b"a"), KeyId::new(b"b")] };
         assert!(several.to_string().ends_with(": a, b"), "{several}");
     }
 }

@@ -138,10 +138,7 @@ impl KeyCommand {
     /// [`CommandError::Quoting`] and [`CommandError::Empty`].
     pub fn parse(text: &str) -> Result<Self, CommandError> {
         let mut words = shlex::split(text).ok_or(CommandError::Quoting)?.into_iter();
-        let program = words
-            .next()
-            .filter(|word| !word.is_empty())
-            .ok_or(CommandError::Empty)?;
+        let program = words.next().filter(|word| !word.is_empty()).ok_or(CommandError::Empty)?;
         Ok(Self {
             program,
             arguments: words.collect(),
@@ -168,9 +165,7 @@ impl KeyCommand {
     /// # Errors
     /// [`CommandError`]; one that ends with another code than 0 has failed, whatever it printed.
     pub fn key(&self, id: &KeyId) -> Result<Secret32, CommandError> {
-        let parts = id
-            .parts()
-            .ok_or_else(|| CommandError::ForeignId { id: id.clone() })?;
+        let parts = id.parts().ok_or_else(|| CommandError::ForeignId { id: id.clone() })?;
         // Held while the program runs: two threads that need the same key ask for it once.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = known.keys.get(id) {
@@ -192,18 +187,12 @@ impl KeyCommand {
     /// As [`KeyCommand::key`].
     pub(super) fn gives_the_same(&self, id: &KeyId) -> Result<bool, CommandError> {
         let before = self.key(id)?;
-        let parts = id
-            .parts()
-            .ok_or_else(|| CommandError::ForeignId { id: id.clone() })?;
+        let parts = id.parts().ok_or_else(|| CommandError::ForeignId { id: id.clone() })?;
         Ok(self.run(id, parts)? == before)
     }
 
     fn late(&self, id: &KeyId) -> CommandError {
-        CommandError::Late {
-            program: self.program.clone(),
-            id: id.clone(),
-            limit: self.timeout,
-        }
+        CommandError::Late { program: self.program.clone(), id: id.clone(), limit: self.timeout }
     }
 
     fn run(&self, id: &KeyId, parts: KeyIdParts<'_>) -> Result<Secret32, CommandError> {
@@ -218,16 +207,12 @@ impl KeyCommand {
         for variable in PASSWORD_VARIABLES {
             command.env_remove(variable);
         }
-        let running = Running::start(&mut command).map_err(|source| CommandError::Start {
-            program: program(),
-            source,
-        })?;
+        let running = Running::start(&mut command)
+            .map_err(|source| CommandError::Start { program: program(), source })?;
         let mut output = Zeroizing::new(vec![0; MAX_OUTPUT_BYTES.saturating_add(1)]);
         let outcome = running.output(&mut output, self.timeout);
-        let outcome = outcome.map_err(|source| CommandError::Read {
-            program: program(),
-            source,
-        })?;
+        let outcome =
+            outcome.map_err(|source| CommandError::Read { program: program(), source })?;
         let (length, status) = match outcome {
             Outcome::Ended { length, status } => (length, status),
             Outcome::Late => return Err(self.late(id)),
@@ -239,22 +224,11 @@ impl KeyCommand {
             }
         };
         if !status.success() {
-            return Err(CommandError::Failed {
-                program: program(),
-                id: id.clone(),
-                status,
-            });
+            return Err(CommandError::Failed { program: program(), id: id.clone(), status });
         }
         raw::parse_output(output.get(..length).unwrap_or_default()).map_err(|source| match source {
-            RawKeyError::Empty => CommandError::NoOutput {
-                program: program(),
-                id: id.clone(),
-            },
-            source => CommandError::NotAKey {
-                program: program(),
-                id: id.clone(),
-                source,
-            },
+            RawKeyError::Empty => CommandError::NoOutput { program: program(), id: id.clone() },
+            source => CommandError::NotAKey { program: program(), id: id.clone(), source },
         })
     }
 }
@@ -272,10 +246,7 @@ impl fmt::Debug for KeyCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyCommand")
             .field("program", &self.program)
-            .field(
-                "arguments",
-                &format_args!("{} (not shown)", self.arguments.len()),
-            )
+            .field("arguments", &format_args!("{} (not shown)", self.arguments.len()))
             .finish_non_exhaustive()
     }
 }
@@ -311,24 +282,15 @@ mod tests {
     fn no_shell_is_involved_and_there_is_no_input() {
         let error = run("echo $HOME ; false").unwrap_err();
         assert!(matches!(error, CommandError::NotAKey { .. }), "{error}");
-        assert!(matches!(
-            run("cat").unwrap_err(),
-            CommandError::NoOutput { .. }
-        ));
+        assert!(matches!(run("cat").unwrap_err(), CommandError::NoOutput { .. }));
     }
 
     #[test]
     fn every_failure_is_distinct_and_shows_no_output() {
-        assert!(matches!(
-            KeyCommand::parse("a 'b"),
-            Err(CommandError::Quoting)
-        ));
+        assert!(matches!(KeyCommand::parse("a 'b"), Err(CommandError::Quoting)));
         assert!(matches!(KeyCommand::parse("  "), Err(CommandError::Empty)));
         assert!(matches!(KeyCommand::parse("''"), Err(CommandError::Empty)));
-        assert!(matches!(
-            run("/no/such/program"),
-            Err(CommandError::Start { .. })
-        ));
+        assert!(matches!(run("/no/such/program"), Err(CommandError::Start { .. })));
         let error = run(&format!("sh -c 'echo {KEY}; exit 3'")).unwrap_err();
         assert!(matches!(&error, CommandError::Failed { status, .. } if status.code() == Some(3)));
         assert!(error.to_string().contains("exit status: 3"), "{error}");

@@ -103,20 +103,13 @@ pub fn add_generation(
 }
 
 fn server_entry(id: KeyId, data: Vec<u8>) -> Entry {
-    Entry {
-        id,
-        user: Box::default(),
-        key_type: KeyType::Aes,
-        data: SecretBytes::new(data),
-    }
+    Entry { id, user: Box::default(), key_type: KeyType::Aes, data: SecretBytes::new(data) }
 }
 
 fn which_server(servers: &[ServerKeys], named: Option<&str>) -> Result<String, EditError> {
     match (named, servers) {
         (Some(uuid), _) if is_uuid(uuid) => Ok(uuid.to_owned()),
-        (Some(text), _) => Err(EditError::NotAUuid {
-            text: text.to_owned(),
-        }),
+        (Some(text), _) => Err(EditError::NotAUuid { text: text.to_owned() }),
         (None, [server]) => Ok(server.server_uuid.clone()),
         (None, []) => Err(EditError::NoServer),
         (None, _) => Err(EditError::SeveralServers {
@@ -134,17 +127,12 @@ fn next_number(server: Option<&ServerKeys>) -> Result<u32, EditError> {
         | RotationState::NoCurrentNumber
         | RotationState::CurrentKeyMissing { .. } => {}
         state => {
-            return Err(EditError::RotationUnderWay {
-                state: state.clone(),
-            });
+            return Err(EditError::RotationUnderWay { state: state.clone() });
         }
     }
     let used = [server.current, server.last_purged, server.old, server.new];
     let used = used.into_iter().flatten().chain(server.generations.clone());
-    used.max()
-        .unwrap_or(0)
-        .checked_add(1)
-        .ok_or(EditError::NoNumberLeft)
+    used.max().unwrap_or(0).checked_add(1).ok_or(EditError::NoNumberLeft)
 }
 
 impl KeyringFormat {
@@ -152,13 +140,12 @@ impl KeyringFormat {
     #[must_use]
     pub const fn native(kind: KeyringKind) -> Self {
         match kind {
-            KeyringKind::Component => Self::Component {
-                version: component::ComponentVersion::V1_0,
-            },
-            KeyringKind::Plugin => Self::Plugin {
-                version: PluginVersion::V2_0,
-                word: Some(Word::NATIVE),
-            },
+            KeyringKind::Component => {
+                Self::Component { version: component::ComponentVersion::V1_0 }
+            }
+            KeyringKind::Plugin => {
+                Self::Plugin { version: PluginVersion::V2_0, word: Some(Word::NATIVE) }
+            }
         }
     }
 
@@ -200,9 +187,7 @@ fn check_text(entries: &[Entry]) -> Result<(), EditError> {
         !parts.into_iter().all(is_text)
     });
     match odd {
-        Some(entry) => Err(EditError::NotText {
-            id: entry.id.clone(),
-        }),
+        Some(entry) => Err(EditError::NotText { id: entry.id.clone() }),
         None => Ok(()),
     }
 }
@@ -223,10 +208,7 @@ mod tests {
     fn number(suffix: &str, value: u32) -> Entry {
         let mut data = value.to_le_bytes().to_vec();
         data.resize(16, 0);
-        server_entry(
-            KeyId::new(format!("{PREFIX}{UUID}{suffix}").as_bytes()),
-            data,
-        )
+        server_entry(KeyId::new(format!("{PREFIX}{UUID}{suffix}").as_bytes()), data)
     }
 
     fn generation(number: u32) -> Entry {
@@ -236,10 +218,7 @@ mod tests {
     #[test]
     fn the_first_key_has_number_1() {
         let mut entries = Vec::new();
-        assert!(matches!(
-            add_generation(&mut entries, None, &key()),
-            Err(EditError::NoServer)
-        ));
+        assert!(matches!(add_generation(&mut entries, None, &key()), Err(EditError::NoServer)));
         let id = add_generation(&mut entries, Some(UUID), &key()).unwrap();
         assert_eq!(id, KeyId::for_server(UUID, 1));
         let [server] = rotation::survey(&entries).try_into().unwrap();
@@ -267,10 +246,7 @@ mod tests {
     fn what_cannot_be_decided_is_refused_and_changes_nothing() {
         let mut rotating = vec![generation(2), number("", 2), number("_old", 2)];
         let error = add_generation(&mut rotating, None, &key()).unwrap_err();
-        assert!(
-            matches!(error, EditError::RotationUnderWay { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, EditError::RotationUnderWay { .. }), "{error}");
         let mut last = vec![generation(u32::MAX), number("", u32::MAX)];
         let error = add_generation(&mut last, None, &key()).unwrap_err();
         assert!(matches!(error, EditError::NoNumberLeft), "{error}");
@@ -287,15 +263,8 @@ mod tests {
     fn json_refuses_what_it_cannot_say() {
         let odd = [server_entry(KeyId::new(b"\xff"), vec![1; 32])];
         let component = KeyringFormat::native(KeyringKind::Component);
-        assert!(matches!(
-            component.write(&odd),
-            Err(EditError::NotText { .. })
-        ));
-        assert!(
-            KeyringFormat::native(KeyringKind::Plugin)
-                .write(&odd)
-                .is_ok()
-        );
+        assert!(matches!(component.write(&odd), Err(EditError::NotText { .. })));
+        assert!(KeyringFormat::native(KeyringKind::Plugin).write(&odd).is_ok());
     }
 
     proptest! {

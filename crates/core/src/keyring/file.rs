@@ -55,16 +55,10 @@ impl fmt::Display for KeyringFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("empty file"),
-            Self::Plugin {
-                version,
-                word: Some(word),
-            } => {
+            Self::Plugin { version, word: Some(word) } => {
                 write!(f, "keyring_file plugin, version {version}, {word}")
             }
-            Self::Plugin {
-                version,
-                word: None,
-            } => {
+            Self::Plugin { version, word: None } => {
                 write!(f, "keyring_file plugin, version {version}, no records")
             }
             Self::Component { version } => write!(f, "component_keyring_file, version {version}"),
@@ -157,12 +151,7 @@ impl KeyringFile {
             Ok(_) => vec![KeyringNote::BackupPresent { path: backup }],
             Err(_) => Vec::new(),
         };
-        Ok(Self {
-            path: path.to_owned(),
-            format,
-            entries,
-            notes,
-        })
+        Ok(Self { path: path.to_owned(), format, entries, notes })
     }
 
     /// A file that the caller knows to be a key file of `MariaDB`, however damaged it is.
@@ -175,12 +164,7 @@ impl KeyringFile {
     ) -> Result<Self, KeyringError> {
         let path = path.as_ref();
         let (format, entries) = parse_mariadb(path, &read_settled(path)?, unlock)?;
-        Ok(Self {
-            path: path.to_owned(),
-            format,
-            entries,
-            notes: Vec::new(),
-        })
+        Ok(Self { path: path.to_owned(), format, entries, notes: Vec::new() })
     }
 
     /// The path as it was given.
@@ -218,11 +202,7 @@ impl KeyringFile {
         let path = self.path.clone();
         let id = entry.id.clone();
         if entry.key_type != KeyType::Aes {
-            return Err(KeyringError::WrongType {
-                path,
-                id,
-                key_type: entry.key_type.clone(),
-            });
+            return Err(KeyringError::WrongType { path, id, key_type: entry.key_type.clone() });
         }
         Secret32::from_slice(entry.data.expose()).ok_or(KeyringError::WrongLength {
             path,
@@ -239,10 +219,8 @@ fn parse_mariadb(
     bytes: &[u8],
     unlock: Option<&Unlock>,
 ) -> Result<(KeyringFormat, Vec<Entry>), KeyringError> {
-    let keys = key_file::parse(bytes, unlock).map_err(|source| KeyringError::MariaDb {
-        path: path.to_owned(),
-        source,
-    })?;
+    let keys = key_file::parse(bytes, unlock)
+        .map_err(|source| KeyringError::MariaDb { path: path.to_owned(), source })?;
     let entry = |key: MariadbKey| Entry {
         id: KeyId::new(key.id.to_string().as_bytes()),
         user: Box::default(),
@@ -277,12 +255,7 @@ fn parse(
         Content::Json => {
             let keyring = component::parse(bytes)
                 .map_err(|source| KeyringError::Component { path, source })?;
-            Ok((
-                KeyringFormat::Component {
-                    version: keyring.version,
-                },
-                keyring.entries,
-            ))
+            Ok((KeyringFormat::Component { version: keyring.version }, keyring.entries))
         }
         Content::MariaDb => parse_mariadb(given, bytes, unlock),
         Content::Other(looks_like) => Err(KeyringError::Unrecognized { path, looks_like }),
@@ -295,14 +268,8 @@ fn parse(
 /// again afterwards, since the path may have changed its meaning; opening never waits.
 pub(super) fn read_regular(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
     const ATTEMPTS: usize = 3;
-    let cannot_open = |source| KeyringError::Open {
-        path: path.to_owned(),
-        source,
-    };
-    let cannot_read = |source| KeyringError::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let cannot_open = |source| KeyringError::Open { path: path.to_owned(), source };
+    let cannot_read = |source| KeyringError::Read { path: path.to_owned(), source };
     check(path, &path.metadata().map_err(cannot_open)?, limit)?;
     let mut file = open_without_waiting(path).map_err(cannot_open)?;
     for _ in 0..ATTEMPTS {
@@ -316,36 +283,24 @@ pub(super) fn read_regular(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
         }
         file.rewind().map_err(cannot_read)?;
     }
-    Err(KeyringError::Changing {
-        path: path.to_owned(),
-    })
+    Err(KeyringError::Changing { path: path.to_owned() })
 }
 
 /// The size of a file that may be read.
 fn check(path: &Path, metadata: &Metadata, limit: u64) -> Result<usize, KeyringError> {
     if !metadata.is_file() {
         let kind = kind_of(metadata.file_type());
-        return Err(KeyringError::NotRegularFile {
-            path: path.to_owned(),
-            kind,
-        });
+        return Err(KeyringError::NotRegularFile { path: path.to_owned(), kind });
     }
     let available = metadata.len();
     usize::try_from(available)
         .ok()
         .filter(|_| available <= limit)
-        .ok_or_else(|| KeyringError::TooLarge {
-            path: path.to_owned(),
-            available,
-            limit,
-        })
+        .ok_or_else(|| KeyringError::TooLarge { path: path.to_owned(), available, limit })
 }
 
 fn open_without_waiting(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }
 
 fn kind_of(file_type: FileType) -> &'static str {

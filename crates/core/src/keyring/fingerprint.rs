@@ -64,10 +64,7 @@ mod tests {
     #[test]
     fn it_is_hkdf_as_an_independent_implementation_has_it() {
         let key: Vec<u8> = (0..32).collect();
-        assert_eq!(
-            Fingerprint::of(&key).to_string(),
-            "22e1-c614-9cd4-a1d0-ea75-3fd4-4d78-750d"
-        );
+        assert_eq!(Fingerprint::of(&key).to_string(), "22e1-c614-9cd4-a1d0-ea75-3fd4-4d78-750d");
         let bytes = *Fingerprint::of(&key).as_bytes();
         assert_eq!((bytes[0], bytes[15]), (0x22, 0x0d));
     }

@@ -67,10 +67,7 @@ impl Keyring {
             .iter()
             .filter(|file| of_version && file.is_mariadb())
             .flat_map(KeyringFile::entries)
-            .map(|entry| Candidate {
-                key: entry.data.expose(),
-                id: key_number(entry),
-            })
+            .map(|entry| Candidate { key: entry.data.expose(), id: key_number(entry) })
             .filter(|candidate| {
                 self.mariadb.key_id.is_none() || candidate.id == self.mariadb.key_id
             });
@@ -82,10 +79,7 @@ impl Keyring {
         self.key_files
             .iter()
             .filter(|file| file.id().is_none())
-            .map(|file| Candidate {
-                key: file.key().expose(),
-                id: None,
-            })
+            .map(|file| Candidate { key: file.key().expose(), id: None })
     }
 }
 
@@ -103,11 +97,7 @@ impl KeyringFile {
 
     /// Its entries, if they are those of a MySQL server.
     pub(super) fn mysql_entries(&self) -> &[Entry] {
-        if self.is_mariadb() || self.is_binlog_server() {
-            &[]
-        } else {
-            self.entries()
-        }
+        if self.is_mariadb() || self.is_binlog_server() { &[] } else { self.entries() }
     }
 }
 

@@ -9,9 +9,9 @@
 //! message and no `Debug` output of this module contains a byte of a key.
 //!
 //! ```
-//! use binlogsec::keyring::{Entry, KeyType, plugin};
-//! use binlogsec::log::key_id::KeyId;
-//! use binlogsec::secret::SecretBytes;
+//! use binlogsec_core::keyring::{Entry, KeyType, plugin};
+//! use binlogsec_core::mysql::key_id::KeyId;
+//! use binlogsec_core::secret::SecretBytes;
 //!
 //! let entry = Entry {
 //!     id: KeyId::for_server("2bc92730-e533-11f1-b7bc-02fc00000001", 1),
@@ -268,10 +268,7 @@ impl Keyring {
         let mut keys = Vec::new();
         let mut unusable = None;
         for file in &self.files {
-            for entry in file
-                .mysql_entries()
-                .iter()
-                .filter(|e| e.is_of_the_server() && e.id == *id)
+            for entry in file.mysql_entries().iter().filter(|e| e.is_of_the_server() && e.id == *id)
             {
                 match file.usable(entry) {
                     Ok(key) => add_once(&mut keys, key),
@@ -310,17 +307,10 @@ impl Keyring {
             None => format!("{} (a key for any id)", file.path().display()),
         });
         let command = self.command.iter().map(|command| {
-            format!(
-                "the key command {} (asked for ids of the server's form)",
-                command.program()
-            )
+            format!("the key command {} (asked for ids of the server's form)", command.program())
         });
         let sources: Vec<String> = files.chain(key_files).chain(command).collect();
-        if sources.is_empty() {
-            "no key source".to_owned()
-        } else {
-            sources.join(", ")
-        }
+        if sources.is_empty() { "no key source".to_owned() } else { sources.join(", ") }
     }
 }
 
@@ -359,10 +349,7 @@ mod tests {
 
     #[test]
     fn duplicates_are_of_id_and_user_together() {
-        assert_eq!(
-            find_duplicate(&[entry("a", ""), entry("a", "b"), entry("ab", "")]),
-            None
-        );
+        assert_eq!(find_duplicate(&[entry("a", ""), entry("a", "b"), entry("ab", "")]), None);
         let entries = [entry("a", ""), entry("b", ""), entry("a", "")];
         assert_eq!(find_duplicate(&entries), Some((0, 2)));
     }
@@ -370,14 +357,8 @@ mod tests {
     #[test]
     fn debug_of_an_entry_shows_no_key_byte() {
         let text = format!("{:?}", entry("a", "root@\x1b%"));
-        assert!(
-            text.contains("32 bytes, redacted") && !text.contains('\x1b'),
-            "{text}"
-        );
-        assert!(
-            !text.contains("171") && !text.to_lowercase().contains("abab"),
-            "{text}"
-        );
+        assert!(text.contains("32 bytes, redacted") && !text.contains('\x1b'), "{text}");
+        assert!(!text.contains("171") && !text.to_lowercase().contains("abab"), "{text}");
     }
 
     #[test]

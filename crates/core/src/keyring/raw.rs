@@ -77,14 +77,8 @@ pub fn parse(bytes: &[u8]) -> Result<Secret32, RawKeyError> {
 /// # Errors
 /// [`RawKeyError`].
 pub fn parse_output(bytes: &[u8]) -> Result<Secret32, RawKeyError> {
-    let is_text = bytes
-        .iter()
-        .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
-    if is_text {
-        parse_text(bytes)
-    } else {
-        parse(bytes)
-    }
+    let is_text = bytes.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+    if is_text { parse_text(bytes) } else { parse(bytes) }
 }
 
 fn parse_text(bytes: &[u8]) -> Result<Secret32, RawKeyError> {
@@ -97,16 +91,11 @@ fn parse_text(bytes: &[u8]) -> Result<Secret32, RawKeyError> {
     let mut key = Secret32::zeroed();
     if all_hex && text.len() == HEX_DIGITS {
         let decoded = hex::decode(text, key.expose_mut());
-        return decoded
-            .map(|()| key)
-            .map_err(|_| RawKeyError::OtherForm { available });
+        return decoded.map(|()| key).map_err(|_| RawKeyError::OtherForm { available });
     }
     if text.len() > MAX_BASE64 {
         return Err(if all_hex {
-            RawKeyError::HexLength {
-                needed: HEX_DIGITS,
-                available: text.len(),
-            }
+            RawKeyError::HexLength { needed: HEX_DIGITS, available: text.len() }
         } else {
             RawKeyError::OtherForm { available }
         });
@@ -118,14 +107,8 @@ fn parse_text(bytes: &[u8]) -> Result<Secret32, RawKeyError> {
             key.expose_mut().copy_from_slice(decoded);
             Ok(key)
         }
-        _ if all_hex => Err(RawKeyError::HexLength {
-            needed: HEX_DIGITS,
-            available: text.len(),
-        }),
-        Ok(available) => Err(RawKeyError::Base64Length {
-            needed: KEY_BYTES,
-            available,
-        }),
+        _ if all_hex => Err(RawKeyError::HexLength { needed: HEX_DIGITS, available: text.len() }),
+        Ok(available) => Err(RawKeyError::Base64Length { needed: KEY_BYTES, available }),
         // The decoder's error quotes a character of the text.
         Err(_) => Err(RawKeyError::OtherForm { available }),
     }
@@ -133,10 +116,7 @@ fn parse_text(bytes: &[u8]) -> Result<Secret32, RawKeyError> {
 
 fn read_key(path: &Path) -> Result<Secret32, KeyringError> {
     let bytes = read_regular(path, MAX_KEY_FILE_BYTES)?;
-    parse(&bytes).map_err(|source| KeyringError::KeyFile {
-        path: path.to_owned(),
-        source,
-    })
+    parse(&bytes).map_err(|source| KeyringError::KeyFile { path: path.to_owned(), source })
 }
 
 /// A bare key in a file of its own, for one key id or for any.
@@ -158,11 +138,7 @@ impl KeyFile {
     pub fn open(argument: impl AsRef<OsStr>) -> Result<Self, KeyringError> {
         let (id, path) = split_argument(argument.as_ref());
         let key = read_key(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            id,
-            key,
-        })
+        Ok(Self { path: path.to_owned(), id, key })
     }
 
     /// The key that the file has at this moment.
@@ -250,10 +226,7 @@ mod tests {
     fn thirty_two_characters_are_a_key_in_a_file_and_none_from_a_command() {
         let text = [b'a'; 32];
         assert!(parse(&text).is_ok());
-        let error = RawKeyError::HexLength {
-            needed: 64,
-            available: 32,
-        };
+        let error = RawKeyError::HexLength { needed: 64, available: 32 };
         assert_eq!(parse_output(&text), Err(error));
     }
 
@@ -263,36 +236,12 @@ mod tests {
         for (bytes, expected) in [
             (&b""[..], RawKeyError::Empty),
             (b" \n", RawKeyError::Empty),
-            (
-                b"00112233",
-                RawKeyError::HexLength {
-                    needed: 64,
-                    available: 8,
-                },
-            ),
-            (
-                &[b'A'; 65],
-                RawKeyError::HexLength {
-                    needed: 64,
-                    available: 65,
-                },
-            ),
+            (b"00112233", RawKeyError::HexLength { needed: 64, available: 8 }),
+            (&[b'A'; 65], RawKeyError::HexLength { needed: 64, available: 65 }),
             // The longest that is read as base64, and one more.
-            (
-                whole.as_bytes(),
-                RawKeyError::Base64Length {
-                    needed: 32,
-                    available: 48,
-                },
-            ),
+            (whole.as_bytes(), RawKeyError::Base64Length { needed: 32, available: 48 }),
             (long.as_bytes(), RawKeyError::OtherForm { available: 65 }),
-            (
-                b"c2VjcmV0IQ==",
-                RawKeyError::Base64Length {
-                    needed: 32,
-                    available: 7,
-                },
-            ),
+            (b"c2VjcmV0IQ==", RawKeyError::Base64Length { needed: 32, available: 7 }),
             (b"not a key", RawKeyError::OtherForm { available: 9 }),
             (&[0xFF; 33], RawKeyError::OtherForm { available: 33 }),
             (&[b'~'; 100], RawKeyError::OtherForm { available: 100 }),
@@ -306,15 +255,9 @@ mod tests {
         let id = "MySQLReplicationKey_2bc92730-e533-11f1-b7bc-02fc00000001_7";
         let argument = format!("{id}=/k=1");
         let (bound, path) = split_argument(OsStr::new(&argument));
-        assert_eq!(
-            (bound, path),
-            (Some(KeyId::new(id.as_bytes())), Path::new("/k=1"))
-        );
+        assert_eq!((bound, path), (Some(KeyId::new(id.as_bytes())), Path::new("/k=1")));
         for argument in ["/k", "k=v", "=k", "MySQLReplicationKey_x_7=/k"] {
-            assert_eq!(
-                split_argument(OsStr::new(argument)),
-                (None, Path::new(argument))
-            );
+            assert_eq!(split_argument(OsStr::new(argument)), (None, Path::new(argument)));
         }
     }
 

@@ -97,10 +97,7 @@ impl fmt::Display for RotationState {
                 "the numbers of the rotation contradict each other; the server would not start",
             ),
             Self::UnreadableNumber { id } => {
-                write!(
-                    f,
-                    "the entry {id} is no sequence number (16 bytes of type AES)"
-                )
+                write!(f, "the entry {id} is no sequence number (16 bytes of type AES)")
             }
         }
     }
@@ -150,10 +147,7 @@ pub fn survey<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<ServerKey
             servers.entry(uuid).or_default().add(&role, entry);
         }
     }
-    servers
-        .into_iter()
-        .map(|(uuid, draft)| draft.judged(uuid))
-        .collect()
+    servers.into_iter().map(|(uuid, draft)| draft.judged(uuid)).collect()
 }
 
 /// Whose entry it is and what for; `None` when it has nothing to do with binary log keys.
@@ -161,9 +155,7 @@ fn role(id: &KeyId) -> Option<(&str, Role)> {
     if let Some(parts) = id.parts() {
         return Some((parts.server_uuid, Role::Key(parts.sequence_number)));
     }
-    let text = std::str::from_utf8(id.as_bytes())
-        .ok()?
-        .strip_prefix(PREFIX)?;
+    let text = std::str::from_utf8(id.as_bytes()).ok()?.strip_prefix(PREFIX)?;
     let (uuid, suffix) = text.split_at_checked(UUID_LENGTH)?;
     let role = match suffix {
         "" => Role::Current,
@@ -233,9 +225,7 @@ impl Draft {
             return RotationState::UnreadableNumber { id: id.clone() };
         }
         if current > 0 && !self.has_key(current) {
-            return RotationState::CurrentKeyMissing {
-                sequence_number: current,
-            };
+            return RotationState::CurrentKeyMissing { sequence_number: current };
         }
         if new > 0 {
             return self.leftover(current, old, new);
@@ -296,11 +286,8 @@ mod tests {
     }
 
     fn keyring(keys: &[u32], numbers: &[(&str, u32)]) -> Vec<Entry> {
-        let keys = keys
-            .iter()
-            .map(|n| entry(&format!("{PREFIX}{UUID}_{n}"), vec![7; 32]));
-        keys.chain(numbers.iter().map(|(suffix, n)| value(suffix, *n)))
-            .collect()
+        let keys = keys.iter().map(|n| entry(&format!("{PREFIX}{UUID}_{n}"), vec![7; 32]));
+        keys.chain(numbers.iter().map(|(suffix, n)| value(suffix, *n))).collect()
     }
 
     fn state(keys: &[u32], numbers: &[(&str, u32)]) -> RotationState {
@@ -315,10 +302,7 @@ mod tests {
         use RotationStage::*;
         let interrupted = RotationState::Interrupted;
         assert_eq!(state(&[3], &[("", 3)]), RotationState::Clean);
-        assert_eq!(
-            state(&[3], &[("", 3), ("_old", 3)]),
-            interrupted(NextNumberNotChosen)
-        );
+        assert_eq!(state(&[3], &[("", 3), ("_old", 3)]), interrupted(NextNumberNotChosen));
         let numbers = [("", 3), ("_old", 3), ("_new", 4)];
         assert_eq!(state(&[3], &numbers), interrupted(KeyNotGenerated));
         assert_eq!(state(&[3, 4], &numbers), interrupted(NumberNotReplaced));
@@ -328,10 +312,7 @@ mod tests {
         assert_eq!(state(&[3, 4], &numbers), interrupted(LogsNotReencrypted));
         let numbers = [("", 4), ("_new", 4), ("_last_purged", 3)];
         assert_eq!(state(&[4], &numbers), interrupted(MarkNotRemoved));
-        assert_eq!(
-            state(&[4], &[("", 4), ("_last_purged", 3)]),
-            RotationState::Clean
-        );
+        assert_eq!(state(&[4], &[("", 4), ("_last_purged", 3)]), RotationState::Clean);
     }
 
     /// The first key has no predecessor, so nothing is stored as old.
@@ -341,10 +322,7 @@ mod tests {
         let interrupted = RotationState::Interrupted;
         assert_eq!(state(&[], &[("_new", 1)]), interrupted(KeyNotGenerated));
         assert_eq!(state(&[1], &[("_new", 1)]), interrupted(NumberNotStored));
-        assert_eq!(
-            state(&[1], &[("", 1), ("_new", 1)]),
-            interrupted(MarkNotRemoved)
-        );
+        assert_eq!(state(&[1], &[("", 1), ("_new", 1)]), interrupted(MarkNotRemoved));
     }
 
     #[test]
@@ -352,10 +330,7 @@ mod tests {
         let missing = RotationState::CurrentKeyMissing { sequence_number: 3 };
         assert_eq!(state(&[1, 2], &[("", 3)]), missing);
         assert_eq!(state(&[1, 2], &[]), RotationState::NoCurrentNumber);
-        assert_eq!(
-            state(&[3], &[("", 3), ("_old", 2)]),
-            RotationState::Contradictory
-        );
+        assert_eq!(state(&[3], &[("", 3), ("_old", 2)]), RotationState::Contradictory);
         let numbers = [("", 3), ("_old", 2), ("_new", 4)];
         assert_eq!(state(&[3], &numbers), RotationState::Contradictory);
         let numbers = [("", 3), ("_old", 3), ("_new", 3)];
@@ -366,10 +341,7 @@ mod tests {
         let id = format!("{PREFIX}{UUID}_old");
         entries.push(entry(&id, vec![3, 0, 0, 0]));
         let id = KeyId::new(id.as_bytes());
-        assert_eq!(
-            survey(&entries)[0].state,
-            RotationState::UnreadableNumber { id }
-        );
+        assert_eq!(survey(&entries)[0].state, RotationState::UnreadableNumber { id });
     }
 
     #[test]
@@ -399,28 +371,17 @@ mod tests {
     #[test]
     fn servers_are_kept_apart_and_other_entries_passed_over() {
         let mut entries = keyring(&[12, 9], &[("", 12), ("_last_purged", 8)]);
-        entries.push(entry(
-            &format!("{PREFIX}11111111-e533-11f1-b7bc-02fc00000001_2"),
-            vec![1; 32],
-        ));
-        entries.push(entry(
-            "INNODBKey-2bc92730-e533-11f1-b7bc-02fc00000001-1",
-            vec![1; 32],
-        ));
+        entries
+            .push(entry(&format!("{PREFIX}11111111-e533-11f1-b7bc-02fc00000001_2"), vec![1; 32]));
+        entries.push(entry("INNODBKey-2bc92730-e533-11f1-b7bc-02fc00000001-1", vec![1; 32]));
         entries.push(value("_oldest", 1));
         let mut with_user = value("_old", 1);
         with_user.user = b"root@%"[..].into();
         entries.push(with_user);
         let [other, server] = survey(&entries).try_into().unwrap();
         assert_eq!((other.generations, other.current), (vec![2], None));
-        assert_eq!(
-            (server.generations, server.current),
-            (vec![9, 12], Some(12))
-        );
-        assert_eq!(
-            (server.last_purged, server.old, server.new),
-            (Some(8), None, None)
-        );
+        assert_eq!((server.generations, server.current), (vec![9, 12], Some(12)));
+        assert_eq!((server.last_purged, server.old, server.new), (Some(8), None, None));
         assert_eq!(server.state, RotationState::Clean);
     }
 

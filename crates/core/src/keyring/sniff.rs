@@ -136,9 +136,7 @@ fn is_option_file(bytes: &[u8]) -> bool {
     first_line(bytes, b"#;").is_some_and(|line| match line {
         [b'[', name @ .., b']'] => {
             name.first().is_some_and(u8::is_ascii_alphabetic)
-                && name
-                    .iter()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
+                && name.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(b))
         }
         _ => false,
     })
@@ -151,10 +149,7 @@ fn is_mariadb_key_file(bytes: &[u8]) -> bool {
     let (Some(id), Some(key)) = (halves.next(), halves.next()) else {
         return false;
     };
-    let digits = key
-        .iter()
-        .take_while(|byte| byte.is_ascii_hexdigit())
-        .count();
+    let digits = key.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     !id.is_empty() && id.iter().all(u8::is_ascii_digit) && matches!(digits, 32 | 48 | 64)
 }
 
@@ -189,10 +184,7 @@ mod tests {
             (b" \n{", Content::Json),
             (b"[1,2]", Content::Json),
             (b"1;770A8A65DA156D24EE2A093277530142\n", Content::MariaDb),
-            (
-                b"# keys\n\n 2;770A8A65DA156D24EE2A093277530142 x",
-                Content::MariaDb,
-            ),
+            (b"# keys\n\n 2;770A8A65DA156D24EE2A093277530142 x", Content::MariaDb),
             (b"Salted__12345678", Content::MariaDb),
             (b"\xFDbin\x01", other(LooksLike::EncryptedLog)),
             (b"\xFEbin", other(LooksLike::PlainLog)),
@@ -203,14 +195,8 @@ mod tests {
             (&[0x9C; 32], other(LooksLike::BareKey)),
             (b"Xeyring file version:2.0", other(LooksLike::Unknown)),
             (b"1;770A", other(LooksLike::Unknown)),
-            (
-                b"x;770A8A65DA156D24EE2A093277530142",
-                other(LooksLike::Unknown),
-            ),
-            (
-                b";770A8A65DA156D24EE2A093277530142",
-                other(LooksLike::Unknown),
-            ),
+            (b"x;770A8A65DA156D24EE2A093277530142", other(LooksLike::Unknown)),
+            (b";770A8A65DA156D24EE2A093277530142", other(LooksLike::Unknown)),
             (b"#\n[a b]\n", other(LooksLike::Unknown)),
             (b"#\n[-]\n", other(LooksLike::Unknown)),
             (&[0; 16384], other(LooksLike::Unknown)),

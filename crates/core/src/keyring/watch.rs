@@ -144,12 +144,7 @@ impl<'a> KeyWatch<'a> {
             let now = file.read_again().map_err(KeyChange::Unreadable)?;
             self.same(file.key() == &now, file.path())?;
         }
-        if let Some(command) = self
-            .keyring
-            .command
-            .as_ref()
-            .filter(|_| self.asks_a_command())
-        {
+        if let Some(command) = self.keyring.command.as_ref().filter(|_| self.asks_a_command()) {
             let is_same = command
                 .gives_the_same(&self.id)
                 .map_err(|error| KeyChange::Unreadable(error.into()))?;
@@ -225,18 +220,12 @@ impl<'a> KeyWatch<'a> {
         if is_same {
             return Ok(());
         }
-        Err(KeyChange::OtherBytes {
-            id: self.id.clone(),
-            path: path.to_owned(),
-        })
+        Err(KeyChange::OtherBytes { id: self.id.clone(), path: path.to_owned() })
     }
 
     /// The keyring files that have the key, or say something of its server.
     fn files(&self) -> impl Iterator<Item = &'a KeyringFile> {
-        self.keyring
-            .files
-            .iter()
-            .filter(|file| self.saying(file) != self.saying_nothing())
+        self.keyring.files.iter().filter(|file| self.saying(file) != self.saying_nothing())
     }
 
     fn key_files(&self) -> impl Iterator<Item = &'a KeyFile> {
@@ -245,10 +234,7 @@ impl<'a> KeyWatch<'a> {
     }
 
     const fn saying_nothing(&self) -> Saying<'_> {
-        Saying {
-            entry: None,
-            server: None,
-        }
+        Saying { entry: None, server: None }
     }
 
     fn saying<'f>(&self, file: &'f KeyringFile) -> Saying<'f> {

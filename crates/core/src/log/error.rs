@@ -103,24 +103,15 @@ pub enum ErrorClass {
 
 impl Error {
     pub(crate) fn log(path: &Path, source: LogError) -> Self {
-        Self::Log {
-            path: path.to_owned(),
-            source,
-        }
+        Self::Log { path: path.to_owned(), source }
     }
 
     pub(crate) fn keyring_edit(path: &Path, source: EditError) -> Self {
-        Self::KeyringEdit {
-            path: path.to_owned(),
-            source,
-        }
+        Self::KeyringEdit { path: path.to_owned(), source }
     }
 
     pub(crate) fn refused(path: &Path, reason: impl Into<Refusal>) -> Self {
-        Self::Refused {
-            path: path.to_owned(),
-            source: reason.into(),
-        }
+        Self::Refused { path: path.to_owned(), source: reason.into() }
     }
 
     /// Which kind of failure this is.
@@ -138,10 +129,7 @@ impl Error {
             }
             Self::Choice(_) => ErrorClass::Key,
             Self::Refused { source, .. } => source.class(),
-            Self::Walk {
-                source: WalkError::NoEventHere { .. },
-                ..
-            } => ErrorClass::Work,
+            Self::Walk { source: WalkError::NoEventHere { .. }, .. } => ErrorClass::Work,
             Self::Walk { .. } => ErrorClass::Damage,
             Self::Reported { class, .. } => *class,
         }

@@ -29,10 +29,8 @@ pub fn windows_path(entry: &[u8]) -> Option<WindowsPath> {
     if !path.contains(&b'\\') || (!drive && path.contains(&b'/')) {
         return None;
     }
-    let mut path: Vec<u8> = path
-        .iter()
-        .map(|&byte| if byte == b'\\' { b'/' } else { byte })
-        .collect();
+    let mut path: Vec<u8> =
+        path.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect();
     let is_absolute = drive || path.starts_with(b"/");
     while path.starts_with(b"./") || path.starts_with(b"/") {
         path.remove(0);
@@ -47,10 +45,7 @@ mod tests {
     #[test]
     fn line_ends_and_blanks() {
         let paths: Vec<_> = entries(b"./binlog.000001\r\n\n  \n/var/log/b.000002\nlast").collect();
-        assert_eq!(
-            paths,
-            [&b"./binlog.000001"[..], b"/var/log/b.000002", b"last"]
-        );
+        assert_eq!(paths, [&b"./binlog.000001"[..], b"/var/log/b.000002", b"last"]);
         assert_eq!(entries(b"").count(), 0);
     }
 

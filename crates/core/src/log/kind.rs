@@ -126,9 +126,7 @@ impl LogKind {
                 Err(error) => Self::MysqlEncryptedDamaged(error),
             },
             Some(&crate::event::MAGIC) => {
-                let events = file_start
-                    .get(crate::event::MAGIC.len()..)
-                    .unwrap_or_default();
+                let events = file_start.get(crate::event::MAGIC.len()..).unwrap_or_default();
                 match FormatDescription::parse(events) {
                     Ok(description) => return classify_plain(description, events),
                     Err(FormatDescriptionError::Truncated(_)) => {
@@ -182,10 +180,7 @@ impl LogKind {
     /// Whether the file is a log of any kind, whole or damaged.
     #[must_use]
     pub const fn is_log(&self) -> bool {
-        !matches!(
-            self,
-            Self::Empty | Self::Unknown | Self::Truncated { magic: None, .. }
-        )
+        !matches!(self, Self::Empty | Self::Unknown | Self::Truncated { magic: None, .. })
     }
 }
 
@@ -228,8 +223,5 @@ fn classify_plain(description: FormatDescription, events: &[u8]) -> (LogKind, bo
 
 /// What follows an event; nothing when its length leads out of the bytes at hand.
 fn skip<'a>(bytes: &'a [u8], header: &EventHeader) -> &'a [u8] {
-    header
-        .byte_length()
-        .and_then(|length| bytes.get(length..))
-        .unwrap_or_default()
+    header.byte_length().and_then(|length| bytes.get(length..)).unwrap_or_default()
 }

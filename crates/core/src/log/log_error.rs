@@ -138,9 +138,6 @@ impl LogError {
     /// Whether there is nothing wrong but that no key was named.
     #[must_use]
     pub const fn is_no_key_offered(&self) -> bool {
-        matches!(
-            self,
-            Self::NoKeys { .. } | Self::Mariadb(MariadbError::NoKeys)
-        )
+        matches!(self, Self::NoKeys { .. } | Self::Mariadb(MariadbError::NoKeys))
     }
 }

@@ -74,17 +74,10 @@ impl Probe {
             return Ok(Self::of_kind(kind, file_start, Some(keys)));
         };
         let (body, description) = match unlock(header, file_start, keys)? {
-            Ok(unlocked) => (
-                Body::Ciphertext(Box::new(unlocked.stream)),
-                unlocked.description,
-            ),
+            Ok(unlocked) => (Body::Ciphertext(Box::new(unlocked.stream)), unlocked.description),
             Err(error) => (Body::Unreadable(error), None),
         };
-        Ok(Self {
-            kind,
-            body,
-            description,
-        })
+        Ok(Self { kind, body, description })
     }
 
     /// The same when there are no keys to ask.
@@ -94,11 +87,7 @@ impl Probe {
         match &kind {
             LogKind::MysqlEncrypted(header) => {
                 let body = Body::Unreadable(without_key(header, file_start));
-                Self {
-                    kind,
-                    body,
-                    description: None,
-                }
+                Self { kind, body, description: None }
             }
             _ => Self::of_kind(kind, file_start, None),
         }
@@ -122,17 +111,10 @@ impl Probe {
             }
         };
         let (body, description) = match archive::unlock(&sidecar, file_start, keys) {
-            Ok(unwrapped) => (
-                Body::Ciphertext(Box::new(unwrapped.stream)),
-                unwrapped.description,
-            ),
+            Ok(unwrapped) => (Body::Ciphertext(Box::new(unwrapped.stream)), unwrapped.description),
             Err(error) => (Body::Unreadable(error), None),
         };
-        Self {
-            kind: LogKind::BinlogServerEncrypted(Box::new(sidecar)),
-            body,
-            description,
-        }
+        Self { kind: LogKind::BinlogServerEncrypted(Box::new(sidecar)), body, description }
     }
 
     /// Of a file: by its first bytes, or if they are no log's by what stands beside it.
@@ -157,18 +139,10 @@ impl Probe {
         let LogKind::MariadbEncrypted(description, _) = &kind else {
             return Err(LogError::NotALog);
         };
-        let key = ProvenKey {
-            id: None,
-            cipher,
-            has_foreign_positions: false,
-        };
+        let key = ProvenKey { id: None, cipher, has_foreign_positions: false };
         let log = PerEvent::under(file_start, description, key)?;
         let description = kind.plain_description().cloned();
-        Ok(Self {
-            kind,
-            body: Body::PerEvent(Box::new(log)),
-            description,
-        })
+        Ok(Self { kind, body: Body::PerEvent(Box::new(log)), description })
     }
 
     /// Of a kind that needs no key, or that no key helps, or that tries all of them.
@@ -184,11 +158,7 @@ impl Probe {
             unreadable => Body::Unreadable(why_unreadable(unreadable)),
         };
         let description = kind.plain_description().cloned();
-        Self {
-            kind,
-            body,
-            description,
-        }
+        Self { kind, body, description }
     }
 
     /// What the file is.
@@ -310,9 +280,9 @@ fn why_unreadable(kind: &LogKind) -> LogError {
         },
         LogKind::PlainDamaged(error) => LogError::PlainDamaged(*error),
         LogKind::MariadbInnodb => LogError::InnodbLog,
-        LogKind::Percona57Encrypted(_) => LogError::Unsupported {
-            format: "Percona Server 5.7's encrypted",
-        },
+        LogKind::Percona57Encrypted(_) => {
+            LogError::Unsupported { format: "Percona Server 5.7's encrypted" }
+        }
         _ => LogError::NotALog,
     }
 }

@@ -23,9 +23,7 @@ impl PlainView for LogView<'_> {
             // In pieces that lie within a window each.
             let file_offset = self.log.file_offset(offset);
             let to_boundary = WINDOW.saturating_sub(file_offset % WINDOW);
-            let length = usize::try_from(to_boundary)
-                .unwrap_or(rest.len())
-                .min(rest.len());
+            let length = usize::try_from(to_boundary).unwrap_or(rest.len()).min(rest.len());
             let (piece, later) = rest.split_at_mut_checked(length).unwrap_or_default();
             let bytes = self.view.bytes(file_offset, length)?;
             self.log.decipher(offset, bytes, piece)?;
@@ -47,13 +45,8 @@ pub struct PlainReader<'a> {
 
 impl Read for PlainReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self
-            .log
-            .read_at(self.position, buffer)
-            .map_err(std::io::Error::other)?;
-        self.position = self
-            .position
-            .saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+        let read = self.log.read_at(self.position, buffer).map_err(std::io::Error::other)?;
+        self.position = self.position.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
         Ok(read)
     }
 }

@@ -184,11 +184,7 @@ pub enum Refusal {
 
 fn processes(pids: &[u32]) -> String {
     let list: Vec<String> = pids.iter().map(ToString::to_string).collect();
-    let noun = if list.len() == 1 {
-        "process"
-    } else {
-        "processes"
-    };
+    let noun = if list.len() == 1 { "process" } else { "processes" };
     format!("{noun} {}", list.join(", "))
 }
 

@@ -37,10 +37,7 @@ pub(crate) fn unlock(
     let candidates = keys.candidates(&key_id)?;
     let searched = || keys.describe_sources();
     if candidates.is_empty() {
-        return Ok(Err(LogError::KeyMissing {
-            key_id,
-            searched: searched(),
-        }));
+        return Ok(Err(LogError::KeyMissing { key_id, searched: searched() }));
     }
     if body.len() < event::MAGIC.len() {
         return Ok(Err(LogError::Truncated {
@@ -55,20 +52,13 @@ pub(crate) fn unlock(
         stream.apply(0, &mut plain);
         match judge(&plain) {
             Fit::Fits(description) => {
-                return Ok(Ok(Unlocked {
-                    password,
-                    stream,
-                    description,
-                }));
+                return Ok(Ok(Unlocked { password, stream, description }));
             }
             Fit::FitsDamaged(error) => return Ok(Err(error)),
             Fit::No => {}
         }
     }
-    Ok(Err(LogError::WrongKey {
-        key_id,
-        searched: searched(),
-    }))
+    Ok(Err(LogError::WrongKey { key_id, searched: searched() }))
 }
 
 /// What can be said of an encrypted log without any key.
@@ -77,9 +67,7 @@ pub(super) fn without_key(header: &EncryptionHeader, file_start: &[u8]) -> LogEr
     if body.starts_with(&event::MAGIC) {
         LogError::BodyNotCiphertext
     } else {
-        LogError::NoKeys {
-            key_id: header.key_id.clone(),
-        }
+        LogError::NoKeys { key_id: header.key_id.clone() }
     }
 }
 
@@ -95,12 +83,8 @@ pub(super) enum Fit {
 pub(super) fn judge(plain: &[u8]) -> Fit {
     let has_magic = plain.starts_with(&event::MAGIC);
     let events = plain.get(event::MAGIC.len()..).unwrap_or_default();
-    let damaged = |plain_offset, reason| {
-        Fit::FitsDamaged(LogError::BodyDamaged {
-            plain_offset,
-            reason,
-        })
-    };
+    let damaged =
+        |plain_offset, reason| Fit::FitsDamaged(LogError::BodyDamaged { plain_offset, reason });
     match FormatDescription::parse(events) {
         Ok(description) if has_magic => Fit::Fits(Some(description)),
         Err(FormatDescriptionError::Truncated(_)) if has_magic => Fit::Fits(None),

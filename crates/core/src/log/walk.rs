@@ -93,9 +93,7 @@ impl<'a> MemorySource<'a> {
 
     fn from(&self, offset: u64) -> &'a [u8] {
         let offset = usize::try_from(offset).ok();
-        offset
-            .and_then(|offset| self.bytes.get(offset..))
-            .unwrap_or_default()
+        offset.and_then(|offset| self.bytes.get(offset..)).unwrap_or_default()
     }
 }
 
@@ -114,9 +112,7 @@ impl PlainSource for MemorySource<'_> {
 
     fn read_plain_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, TransferError> {
         let mut bytes = self.from(offset);
-        bytes
-            .read(buffer)
-            .map_err(TransferError::at(self.name, "read"))
+        bytes.read(buffer).map_err(TransferError::at(self.name, "read"))
     }
 
     fn plain_view(&self) -> Box<dyn PlainView + '_> {
@@ -131,9 +127,7 @@ impl PlainSource for MemorySource<'_> {
 impl PlainView for MemorySource<'_> {
     fn fill(&mut self, offset: u64, buffer: &mut [u8]) -> Result<(), TransferError> {
         let mut bytes = self.from(offset);
-        bytes
-            .read_exact(buffer)
-            .map_err(TransferError::at(self.name, "read"))
+        bytes.read_exact(buffer).map_err(TransferError::at(self.name, "read"))
     }
 }
 
@@ -151,13 +145,12 @@ pub enum Depth {
 /// [`Iterator`]; for bytes in memory there is one, [`Events`](crate::event::walker::Events).
 ///
 /// ```no_run
-/// use binlogsec::keyring::Keyring;
-/// use binlogsec::open::OpenLog;
-/// use binlogsec::walk::{Depth, Walker};
+/// use binlogsec_core::{Keyring, OpenLog};
+/// use binlogsec_core::log::walk::{Depth, Walker};
 ///
-/// # fn main() -> Result<(), binlogsec::error::Error> {
+/// # fn main() -> Result<(), binlogsec_core::Error> {
 /// let keys = Keyring::open("component_keyring_file")?;
-/// let log = OpenLog::open("binlog.000042".as_ref(), &keys)?;
+/// let log = OpenLog::open("binlog.000042", &keys)?;
 /// let mut walker = Walker::new(&log, Depth::Headers);
 /// while let Some(event) = walker.next_event()? {
 ///     println!("{} {}", event.offset, event.header.event_type);
@@ -289,10 +282,8 @@ impl<'s> Walker<'s> {
         if available == 0 {
             return Ok(None);
         }
-        let of_log = |source: WalkError| Error::Walk {
-            path: self.source.path().to_owned(),
-            source,
-        };
+        let of_log =
+            |source: WalkError| Error::Walk { path: self.source.path().to_owned(), source };
         let form = self.form;
         let Ok(header) = form.header(self.peek(offset, header::LENGTH)?) else {
             return Err(of_log(WalkError::HeaderCut { offset, available }));
@@ -312,12 +303,7 @@ impl<'s> Walker<'s> {
                 at_hand.get(..length).unwrap_or(at_hand)
             }
         };
-        Ok(Some(EventView {
-            offset,
-            header,
-            bytes,
-            checksum,
-        }))
+        Ok(Some(EventView { offset, header, bytes, checksum }))
     }
 
     /// Up to `length` bytes from `offset` on, fewer at the log's end only. The view stays where it
@@ -337,8 +323,7 @@ impl<'s> Walker<'s> {
     /// What is in the buffer from an offset on.
     fn buffered(&self, offset: u64) -> &[u8] {
         let skip = offset.checked_sub(self.start);
-        skip.and_then(|skip| self.buffer.get(usize::try_from(skip).ok()?..))
-            .unwrap_or_default()
+        skip.and_then(|skip| self.buffer.get(usize::try_from(skip).ok()?..)).unwrap_or_default()
     }
 
     /// Fills the buffer from `offset` on with `length` bytes and some more, keeping what it has.
@@ -372,9 +357,7 @@ impl<'s> Walker<'s> {
         let past_boundary = file_end.checked_rem(chunk).filter(|&rest| rest > 0);
         let to_boundary = past_boundary.map_or(0, |rest| chunk.saturating_sub(rest));
         let generous = needed.saturating_add(to_boundary);
-        generous
-            .min(self.soft_end.max(needed))
-            .min(self.source.plain_length())
+        generous.min(self.soft_end.max(needed)).min(self.source.plain_length())
     }
 
     /// Checks the CRC-32 of an event that is too large to be held; reads it again from its start.
@@ -400,11 +383,7 @@ impl<'s> Walker<'s> {
         let mut stored = [0; checksum::LENGTH];
         self.view.fill(summed_end, &mut stored)?;
         let (stored, computed) = (u32::from_le_bytes(stored), hasher.finalize());
-        Ok(if stored == computed {
-            Ok(())
-        } else {
-            Err(ChecksumMismatch { stored, computed })
-        })
+        Ok(if stored == computed { Ok(()) } else { Err(ChecksumMismatch { stored, computed }) })
     }
 }
 
@@ -428,11 +407,7 @@ impl<'s> PartReader<'s> {
     /// From one plain offset up to another, or to the log's end.
     #[must_use]
     pub fn new(source: &'s dyn PlainSource, offset: u64, end: u64) -> Self {
-        Self {
-            view: source.plain_view(),
-            offset,
-            end: end.min(source.plain_length()),
-        }
+        Self { view: source.plain_view(), offset, end: end.min(source.plain_length()) }
     }
 }
 
@@ -441,9 +416,7 @@ impl Read for PartReader<'_> {
         let left = usize::try_from(self.end.saturating_sub(self.offset)).unwrap_or(usize::MAX);
         let length = left.min(buffer.len());
         let target = buffer.get_mut(..length).unwrap_or_default();
-        self.view
-            .fill(self.offset, target)
-            .map_err(std::io::Error::other)?;
+        self.view.fill(self.offset, target).map_err(std::io::Error::other)?;
         let read = u64::try_from(length).unwrap_or(u64::MAX);
         self.offset = self.offset.saturating_add(read);
         Ok(length)

@@ -42,20 +42,17 @@ impl Tail {
     pub fn error(self) -> Option<MariadbError> {
         match self {
             Self::Whole => None,
-            Self::CutHeader { offset, available } => Some(MariadbError::Cut {
-                offset,
-                needed: None,
-                available,
-            }),
+            Self::CutHeader { offset, available } => {
+                Some(MariadbError::Cut { offset, needed: None, available })
+            }
             Self::Cut { event, available } => Some(MariadbError::Cut {
                 offset: event.offset,
                 needed: Some(event.length),
                 available,
             }),
-            Self::BadLength(event) => Some(MariadbError::BadLength {
-                offset: event.offset,
-                length: event.length,
-            }),
+            Self::BadLength(event) => {
+                Some(MariadbError::BadLength { offset: event.offset, length: event.length })
+            }
         }
     }
 }
@@ -74,12 +71,7 @@ impl Chain {
     /// Of a log with a first encrypted event at `from` and `end` bytes, as yet unknown.
     #[must_use]
     pub const fn new(from: u64, end: u64) -> Self {
-        Self {
-            anchors: Vec::new(),
-            next: from,
-            end,
-            tail: None,
-        }
+        Self { anchors: Vec::new(), next: from, end, tail: None }
     }
 
     /// Where the next event starts; `None` when the end is reached. [`Chain::extend`] wants
@@ -103,10 +95,7 @@ impl Chain {
                 }
                 return;
             };
-            let event = EventSpan {
-                offset: self.next,
-                length: u32::from_le_bytes([a, b, c, d]),
-            };
+            let event = EventSpan { offset: self.next, length: u32::from_le_bytes([a, b, c, d]) };
             // Each hop needs the length before it, so a processor cannot look ahead by itself.
             let ahead =
                 at.and_then(|at| bytes.get(usize::try_from(at).ok()?.saturating_add(AHEAD)));
@@ -118,10 +107,7 @@ impl Chain {
     fn short_tail(&self, available: u64) -> Tail {
         match available {
             0 => Tail::Whole,
-            _ => Tail::CutHeader {
-                offset: self.next,
-                available,
-            },
+            _ => Tail::CutHeader { offset: self.next, available },
         }
     }
 
@@ -143,9 +129,7 @@ impl Chain {
 
     /// The offset that the next anchor is for.
     fn boundary(&self) -> u64 {
-        u64::try_from(self.anchors.len())
-            .unwrap_or(u64::MAX)
-            .saturating_mul(STRIDE)
+        u64::try_from(self.anchors.len()).unwrap_or(u64::MAX).saturating_mul(STRIDE)
     }
 
     /// How the log ends; `None` as long as that is not known.
@@ -165,10 +149,7 @@ impl Chain {
     #[must_use]
     pub fn anchor(&self, offset: u64) -> Option<EventSpan> {
         let index = usize::try_from(offset / STRIDE).ok()?;
-        self.anchors
-            .get(index)
-            .or_else(|| self.anchors.last())
-            .copied()
+        self.anchors.get(index).or_else(|| self.anchors.last()).copied()
     }
 }
 
@@ -199,9 +180,7 @@ mod tests {
 
     #[test]
     fn every_offset_is_near_its_anchor() {
-        let lengths: Vec<u32> = (0..900)
-            .map(|n| [19, 20, 400, 31, 150_000][n % 5])
-            .collect();
+        let lengths: Vec<u32> = (0..900).map(|n| [19, 20, 400, 31, 150_000][n % 5]).collect();
         let bytes = log(&lengths);
         for window in [13, 100, 4096, 1 << 20] {
             let chain = hop(&bytes, window);
@@ -216,18 +195,9 @@ mod tests {
                         let at = usize::try_from(event.end()).unwrap();
                         let length = bytes[at + 9..at + 13].try_into().unwrap();
                         let length = u32::from_le_bytes(length);
-                        event = EventSpan {
-                            offset: event.end(),
-                            length,
-                        };
+                        event = EventSpan { offset: event.end(), length };
                     }
-                    assert_eq!(
-                        event,
-                        EventSpan {
-                            offset: start,
-                            length
-                        }
-                    );
+                    assert_eq!(event, EventSpan { offset: start, length });
                 }
                 start = end;
             }
@@ -240,19 +210,12 @@ mod tests {
         for length in 300..bytes.len() {
             let tail = hop(&bytes[..length], 64).tail().unwrap();
             let left = length as u64 - 300;
-            let within = if left < 40 {
-                (300, left, 40)
-            } else {
-                (340, left - 40, 60)
-            };
+            let within = if left < 40 { (300, left, 40) } else { (340, left - 40, 60) };
             let (offset, available, length) = within;
             let expected = match available {
                 0 => Tail::Whole,
                 1..13 => Tail::CutHeader { offset, available },
-                _ => Tail::Cut {
-                    event: EventSpan { offset, length },
-                    available,
-                },
+                _ => Tail::Cut { event: EventSpan { offset, length }, available },
             };
             assert_eq!(tail, expected);
         }
@@ -263,19 +226,13 @@ mod tests {
         for length in [0, 7, 18] {
             let mut bytes = log(&[40, 60]);
             bytes[349..353].copy_from_slice(&u32::to_le_bytes(length));
-            let expected = Tail::BadLength(EventSpan {
-                offset: 340,
-                length,
-            });
+            let expected = Tail::BadLength(EventSpan { offset: 340, length });
             assert_eq!(hop(&bytes, 64).tail(), Some(expected));
         }
         let mut bytes = log(&[40, 60]);
         bytes[349..353].copy_from_slice(&u32::MAX.to_le_bytes());
         let chain = hop(&bytes, 64);
-        assert!(matches!(
-            chain.tail(),
-            Some(Tail::Cut { available: 60, .. })
-        ));
+        assert!(matches!(chain.tail(), Some(Tail::Cut { available: 60, .. })));
         assert_eq!(chain.anchors.len(), 1, "no memory for what is not there");
     }
 }

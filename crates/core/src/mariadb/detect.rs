@@ -41,8 +41,7 @@ impl Candidate<'_> {
     /// For messages.
     #[must_use]
     pub fn name(&self) -> String {
-        self.id
-            .map_or_else(|| "a bare key".to_owned(), |id| format!("key {id}"))
+        self.id.map_or_else(|| "a bare key".to_owned(), |id| format!("key {id}"))
     }
 }
 
@@ -98,10 +97,7 @@ pub fn detect(
     let mut order: Vec<_> = candidates.iter().enumerate().collect();
     order.sort_by_key(|(_, candidate)| candidate.id != Some(LOG_KEY_ID));
     for (index, candidate) in order {
-        if best
-            .iter()
-            .any(|(_, other, _)| is_same_key(candidates, *other, candidate))
-        {
+        if best.iter().any(|(_, other, _)| is_same_key(candidates, *other, candidate)) {
             continue;
         }
         for &mode in modes {
@@ -143,9 +139,7 @@ fn decide(
         .first()
         .is_some_and(|(first, ..)| best.iter().all(|(trial, ..)| trial.plain == first.plain));
     if best.len() > 1 && !(beginning.is_whole && same_plaintext) {
-        let all = best
-            .iter()
-            .map(|(_, index, cipher)| (*index, cipher.mode()));
+        let all = best.iter().map(|(_, index, cipher)| (*index, cipher.mode()));
         return Detection::Ambiguous(all.collect());
     }
     match best.drain(..).next() {

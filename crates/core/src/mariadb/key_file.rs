@@ -139,10 +139,7 @@ fn bytes_to_key<D: Digest>(password: &[u8], salt: &[u8], target: &mut [u8]) {
         Digest::update(&mut hasher, password);
         Digest::update(&mut hasher, salt);
         let digest = hasher.finalize();
-        piece
-            .iter_mut()
-            .zip(digest.iter())
-            .for_each(|(target, byte)| *target = *byte);
+        piece.iter_mut().zip(digest.iter()).for_each(|(target, byte)| *target = *byte);
         previous = Some(digest);
     }
     if let Some(mut last) = previous {
@@ -173,10 +170,9 @@ impl fmt::Display for LineDefect {
             Self::NoId => f.write_str("a key id (a number) is expected"),
             Self::IdOutOfRange => f.write_str("a key id is from 1 to 4294967295"),
             Self::NoSemicolon => f.write_str("`;` is expected right after the key id"),
-            Self::KeyLength { digits } => write!(
-                f,
-                "{digits} hexadecimal digits right after `;`, a key has 32, 48 or 64"
-            ),
+            Self::KeyLength { digits } => {
+                write!(f, "{digits} hexadecimal digits right after `;`, a key has 32, 48 or 64")
+            }
         }
     }
 }
@@ -240,23 +236,18 @@ pub fn is_encrypted(bytes: &[u8]) -> bool {
 
 fn decrypt(bytes: &[u8], unlock: &Unlock) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
     let body = bytes.get(SALTED.len()..).unwrap_or_default();
-    let (salt, ciphertext) = body
-        .split_first_chunk::<SALT_LENGTH>()
-        .ok_or(KeyFileError::Truncated { available: 0 })?;
+    let (salt, ciphertext) =
+        body.split_first_chunk::<SALT_LENGTH>().ok_or(KeyFileError::Truncated { available: 0 })?;
     if ciphertext.is_empty() || !ciphertext.len().is_multiple_of(16) {
-        return Err(KeyFileError::Truncated {
-            available: ciphertext.len(),
-        });
+        return Err(KeyFileError::Truncated { available: ciphertext.len() });
     }
     let derived = unlock.derive(salt);
     let (key, iv) = derived.expose().split_at(KEY);
     let cipher = cbc::Decryptor::<Aes256>::new_from_slices(key, iv)
         .map_err(|_| KeyFileError::WrongPassword)?;
     let mut text = Zeroizing::new(ciphertext.to_vec());
-    let length = cipher
-        .decrypt_padded::<Pkcs7>(&mut text)
-        .map_err(|_| KeyFileError::WrongPassword)?
-        .len();
+    let length =
+        cipher.decrypt_padded::<Pkcs7>(&mut text).map_err(|_| KeyFileError::WrongPassword)?.len();
     text.truncate(length);
     Ok(text)
 }
@@ -272,10 +263,7 @@ pub fn encrypt(text: &[u8], salt: [u8; SALT_LENGTH], unlock: &Unlock) -> Vec<u8>
     let encrypted = cbc::Encryptor::<Aes256>::new_from_slices(key, iv)
         .ok()
         .and_then(|cipher| {
-            cipher
-                .encrypt_padded::<Pkcs7>(&mut body, text.len())
-                .ok()
-                .map(<[u8]>::to_vec)
+            cipher.encrypt_padded::<Pkcs7>(&mut body, text.len()).ok().map(<[u8]>::to_vec)
         })
         .unwrap_or_default();
     [SALTED.as_slice(), &salt, &encrypted].concat()
@@ -299,11 +287,7 @@ fn parse_text(text: &[u8]) -> Result<Vec<MariadbKey>, KeyFileError> {
         }
         offset = offset.saturating_add(line.len()).saturating_add(1);
     }
-    if keys.iter().any(|key| key.id == LOG_KEY_ID) {
-        Ok(keys)
-    } else {
-        Err(KeyFileError::NoKeyOne)
-    }
+    if keys.iter().any(|key| key.id == LOG_KEY_ID) { Ok(keys) } else { Err(KeyFileError::NoKeyOne) }
 }
 
 /// The key of a line, or the place and kind of its defect; nothing for a comment or blanks.
@@ -369,11 +353,7 @@ mod tests {
         offset: usize,
         defect: LineDefect,
     ) -> Result<Vec<(u32, usize)>, KeyFileError> {
-        Err(KeyFileError::Line {
-            line,
-            offset,
-            defect,
-        })
+        Err(KeyFileError::Line { line, offset, defect })
     }
 
     #[test]
@@ -389,20 +369,11 @@ mod tests {
         assert_eq!(ids(&format!("1;{k}\0\nrubbish")), Ok(vec![(1, 16)]));
         assert_eq!(ids(&format!("2;{k}\n")), Err(KeyFileError::NoKeyOne));
         assert_eq!(ids(""), Err(KeyFileError::NoKeyOne));
-        assert_eq!(
-            ids(&format!("1;{k}\n0;{k}")),
-            line(2, 35, LineDefect::IdOutOfRange)
-        );
-        assert_eq!(
-            ids(&format!("4294967296;{k}")),
-            line(1, 0, LineDefect::IdOutOfRange)
-        );
+        assert_eq!(ids(&format!("1;{k}\n0;{k}")), line(2, 35, LineDefect::IdOutOfRange));
+        assert_eq!(ids(&format!("4294967296;{k}")), line(1, 0, LineDefect::IdOutOfRange));
         assert_eq!(ids(&format!("-1;{k}")), line(1, 0, LineDefect::NoId));
         assert_eq!(ids(&format!("\u{feff}1;{k}")), line(1, 0, LineDefect::NoId));
-        assert_eq!(
-            ids(&format!(" 1 ;{k}")),
-            line(1, 2, LineDefect::NoSemicolon)
-        );
+        assert_eq!(ids(&format!(" 1 ;{k}")), line(1, 2, LineDefect::NoSemicolon));
         let digits = |digits| LineDefect::KeyLength { digits };
         assert_eq!(ids(&format!("1; {k}")), line(1, 2, digits(0)));
         assert_eq!(ids(&format!("1;0x{k}")), line(1, 2, digits(1)));
@@ -415,11 +386,8 @@ mod tests {
         let text = format!("1;{KEY_16}\n");
         for digest in [DerivationDigest::Sha1, DerivationDigest::Sha512] {
             for iterations in [0, 3] {
-                let unlock = |password: &[u8]| Unlock {
-                    digest,
-                    iterations,
-                    ..Unlock::new(password)
-                };
+                let unlock =
+                    |password: &[u8]| Unlock { digest, iterations, ..Unlock::new(password) };
                 let file = encrypt(text.as_bytes(), *b"saltsalt", &unlock(b"secret"));
                 let keys = parse(&file, Some(&unlock(b"secret\r\n"))).unwrap();
                 assert_eq!(keys, parse(text.as_bytes(), None).unwrap());
@@ -429,10 +397,7 @@ mod tests {
                 }
                 assert_eq!(parse(&file, None), Err(KeyFileError::PasswordNeeded));
                 for length in 8..file.len() {
-                    assert!(
-                        parse(&file[..length], Some(&unlock(b"secret"))).is_err(),
-                        "{length}"
-                    );
+                    assert!(parse(&file[..length], Some(&unlock(b"secret"))).is_err(), "{length}");
                 }
             }
         }
@@ -444,10 +409,7 @@ mod tests {
     #[test]
     fn nothing_secret_is_shown() {
         let text = format!("{:?}", Unlock::new(b"hunter2"));
-        assert!(
-            text.contains("redacted") && !text.contains("hunter2"),
-            "{text}"
-        );
+        assert!(text.contains("redacted") && !text.contains("hunter2"), "{text}");
         let text = format!("{:?}", parse(format!("1;{KEY_16}").as_bytes(), None));
         assert!(text.contains("16 bytes, redacted"), "{text}");
     }

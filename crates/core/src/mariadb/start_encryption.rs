@@ -72,10 +72,7 @@ impl Layout {
     pub fn parse(file_start: &[u8], checksums: ChecksumAlgorithm) -> Result<Self, MariadbError> {
         let (offset, event) = find(file_start).unwrap_or_default();
         let start_offset = u64::try_from(offset).unwrap_or(u64::MAX);
-        let damaged = |reason: String| MariadbError::StartDamaged {
-            offset: start_offset,
-            reason,
-        };
+        let damaged = |reason: String| MariadbError::StartDamaged { offset: start_offset, reason };
         let start = StartEncryption::parse(event).map_err(|error| damaged(error.to_string()))?;
         let has_checksum = checksums == ChecksumAlgorithm::Crc32;
         let length = LENGTH.saturating_add(if has_checksum { checksum::LENGTH } else { 0 });
@@ -83,17 +80,13 @@ impl Layout {
             let found = start.header.length;
             return Err(damaged(format!("{found} bytes, {length} expected")));
         }
-        let event = event
-            .get(..length)
-            .ok_or_else(|| damaged("the log ends within it".to_owned()))?;
+        let event =
+            event.get(..length).ok_or_else(|| damaged("the log ends within it".to_owned()))?;
         if has_checksum {
             checksum::verify(event, false).map_err(|error| damaged(error.to_string()))?;
         }
         if start.scheme != SCHEME {
-            return Err(MariadbError::UnknownScheme {
-                offset: start_offset,
-                scheme: start.scheme,
-            });
+            return Err(MariadbError::UnknownScheme { offset: start_offset, scheme: start.scheme });
         }
         let flags = start.header.flags | flag::IGNORABLE;
         Ok(Self {
@@ -114,21 +107,16 @@ impl Layout {
             }
             _ => event.to_vec(),
         };
-        Self {
-            start_offset,
-            first_event: start_offset.saturating_add(length),
-            neutralised,
-        }
+        Self { start_offset, first_event: start_offset.saturating_add(length), neutralised }
     }
 
     /// Puts the event that starts encryption, as the plaintext has it, into a piece of plaintext
     /// from `offset` on.
     pub fn neutralise(&self, offset: u64, plain: &mut [u8]) {
         let distance = |from: u64, to: u64| usize::try_from(to.saturating_sub(from));
-        let (Ok(skipped), Ok(at)) = (
-            distance(self.start_offset, offset),
-            distance(offset, self.start_offset),
-        ) else {
+        let (Ok(skipped), Ok(at)) =
+            (distance(self.start_offset, offset), distance(offset, self.start_offset))
+        else {
             return;
         };
         let target = plain.iter_mut().skip(at);

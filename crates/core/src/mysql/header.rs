@@ -143,9 +143,7 @@ impl EncryptionHeader {
     pub fn parse(file_start: &[u8]) -> Result<Self, HeaderError> {
         let (mut key_id, mut wrapped_password, mut iv) = (None, None, None);
         for field in fields(file_start)? {
-            let Field {
-                field_type, value, ..
-            } = field?;
+            let Field { field_type, value, .. } = field?;
             match field_type {
                 FieldType::KeyId => key_id = Some(KeyId::new(value)),
                 FieldType::WrappedPassword => wrapped_password = value.try_into().ok(),
@@ -194,9 +192,8 @@ impl EncryptionHeader {
 pub fn fields(
     file_start: &[u8],
 ) -> Result<impl Iterator<Item = Result<Field<'_>, HeaderError>>, HeaderError> {
-    let header = file_start.get(..LENGTH).ok_or(HeaderError::Truncated {
-        available: file_start.len(),
-    })?;
+    let header =
+        file_start.get(..LENGTH).ok_or(HeaderError::Truncated { available: file_start.len() })?;
     let mut cursor = Cursor::new(header);
     // Both reads lie within the 512 bytes that are there.
     let found = cursor.array().unwrap_or_default();
@@ -238,9 +235,5 @@ fn next_field<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Field<'a>>, HeaderEr
         FieldType::Iv => IV_LENGTH,
     };
     let value = cursor.take(length).map_err(past_end)?;
-    Ok(Some(Field {
-        offset,
-        field_type,
-        value,
-    }))
+    Ok(Some(Field { offset, field_type, value }))
 }

@@ -54,10 +54,7 @@ impl KeyId {
             return None;
         }
         let sequence_number = digits.parse().ok()?;
-        Some(KeyIdParts {
-            server_uuid,
-            sequence_number,
-        })
+        Some(KeyIdParts { server_uuid, sequence_number })
     }
 }
 
@@ -65,13 +62,10 @@ impl KeyId {
 #[must_use]
 pub fn is_uuid(text: &str) -> bool {
     text.len() == UUID_LENGTH
-        && text
-            .bytes()
-            .enumerate()
-            .all(|(position, byte)| match position {
-                8 | 13 | 18 | 23 => byte == b'-',
-                _ => byte.is_ascii_hexdigit(),
-            })
+        && text.bytes().enumerate().all(|(position, byte)| match position {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
 }
 
 /// Digits alone, without the sign and the leading zeros that `str::parse` would let pass.

@@ -178,12 +178,7 @@ impl Cipher {
         if needed == available {
             return Ok(());
         }
-        Err(WrapError::Length {
-            what,
-            cipher: self,
-            needed,
-            available,
-        })
+        Err(WrapError::Length { what, cipher: self, needed, available })
     }
 
     fn apply(
@@ -196,10 +191,7 @@ impl Cipher {
     ) -> Result<(), WrapError> {
         self.check("an IV", self.iv_length(), iv.len())?;
         if matches!(self.mode, Mode::Ecb | Mode::Cbc) && !bytes.len().is_multiple_of(BLOCK) {
-            return Err(WrapError::Blocks {
-                cipher: self,
-                available: bytes.len(),
-            });
+            return Err(WrapError::Blocks { cipher: self, available: bytes.len() });
         }
         let parts = (iv, bytes, tag);
         let applied = match self.key_length {
@@ -210,10 +202,7 @@ impl Cipher {
         match applied {
             Applied::Done => Ok(()),
             Applied::Refused => Err(WrapError::Tag),
-            Applied::NoKey => Err(WrapError::KeyLength {
-                cipher: self,
-                available: key.len(),
-            }),
+            Applied::NoKey => Err(WrapError::KeyLength { cipher: self, available: key.len() }),
         }
     }
 }
@@ -275,10 +264,7 @@ where
                 chain = stored;
             }
         }
-        piece
-            .iter_mut()
-            .zip(block)
-            .for_each(|(target, byte)| *target = byte);
+        piece.iter_mut().zip(block).for_each(|(target, byte)| *target = byte);
         zeroize::Zeroize::zeroize(&mut block);
     }
     Applied::Done
@@ -295,9 +281,7 @@ where
         let Ok(made) = cipher.encrypt_inout_detached(nonce, b"", bytes.into()) else {
             return Applied::Refused;
         };
-        tag.iter_mut()
-            .zip(made)
-            .for_each(|(target, byte)| *target = byte);
+        tag.iter_mut().zip(made).for_each(|(target, byte)| *target = byte);
         return Applied::Done;
     }
     let Ok(tag) = (&*tag).try_into() else {
@@ -311,8 +295,5 @@ where
 
 /// As far as both go.
 fn xor(target: &mut [u8], with: &[u8]) {
-    target
-        .iter_mut()
-        .zip(with)
-        .for_each(|(target, with)| *target ^= with);
+    target.iter_mut().zip(with).for_each(|(target, with)| *target ^= with);
 }

@@ -94,11 +94,7 @@ impl Sidecar {
         let iv = bytes(encryption, DATA, "iv_hex")?;
         Ok(Self {
             kek_id: text(encryption, KEY, "kek_id")?.to_owned(),
-            file_key: Wrapped {
-                data,
-                iv: optional("iv_hex")?,
-                tag: optional("tag_hex")?,
-            },
+            file_key: Wrapped { data, iv: optional("iv_hex")?, tag: optional("tag_hex")? },
             cipher: text(encryption, DATA, "cipher")?.to_owned(),
             iv: iv.as_slice().try_into().map_err(|_| SidecarError::Length {
                 member: format!("{DATA}.iv_hex"),
@@ -120,9 +116,7 @@ impl Sidecar {
     /// # Errors
     /// [`SidecarError::Missing`] when `bytes` is not such a file.
     pub fn rewrap(bytes: &[u8], kek_id: &str, wrapped: &Wrapped) -> Result<Vec<u8>, SidecarError> {
-        let missing = || SidecarError::Missing {
-            member: KEY.to_owned(),
-        };
+        let missing = || SidecarError::Missing { member: KEY.to_owned() };
         let mut document: Value = serde_json::from_slice(bytes).map_err(|_| missing())?;
         let envelope = document
             .get_mut("encryption")
@@ -130,11 +124,9 @@ impl Sidecar {
             .and_then(Value::as_object_mut)
             .ok_or_else(missing)?;
         envelope.insert("kek_id".to_owned(), kek_id.into());
-        for (name, bytes) in [
-            ("data_hex", &wrapped.data),
-            ("iv_hex", &wrapped.iv),
-            ("tag_hex", &wrapped.tag),
-        ] {
+        for (name, bytes) in
+            [("data_hex", &wrapped.data), ("iv_hex", &wrapped.iv), ("tag_hex", &wrapped.tag)]
+        {
             if bytes.is_empty() {
                 envelope.remove(name);
             } else {
@@ -157,9 +149,7 @@ fn text<'a>(
 ) -> Result<&'a str, SidecarError> {
     member(encryption, object, name)
         .and_then(Value::as_str)
-        .ok_or_else(|| SidecarError::Missing {
-            member: format!("{object}.{name}"),
-        })
+        .ok_or_else(|| SidecarError::Missing { member: format!("{object}.{name}") })
 }
 
 fn bytes(
@@ -171,9 +161,7 @@ fn bytes(
     let mut bytes = vec![0; digits.len() >> 1];
     let is_even = digits.len() & 1 == 0;
     if !is_even || hex::decode(digits, &mut bytes).is_err() {
-        return Err(SidecarError::Hex {
-            member: format!("{object}.{name}"),
-        });
+        return Err(SidecarError::Hex { member: format!("{object}.{name}") });
     }
     Ok(bytes)
 }

@@ -111,11 +111,7 @@ impl DecryptOptions<'_> {
 
     /// Checks what has been written, which has no name yet. Gives what there is to say of it.
     pub(super) fn apply(self, sink: &AtomicFile, input: &Path) -> Result<Vec<Note>, Error> {
-        if self.verify {
-            verify_written(sink, input, self.strict)
-        } else {
-            Ok(Vec::new())
-        }
+        if self.verify { verify_written(sink, input, self.strict) } else { Ok(Vec::new()) }
     }
 }
 
@@ -131,10 +127,7 @@ fn verify_written(sink: &AtomicFile, input: &Path, strict: bool) -> Result<Vec<N
 /// # Errors
 /// [`Error::Log`] if it is damaged, [`Error::Transfer`].
 pub fn refuse_damaged(log: &OpenLog, strict: bool) -> Result<Vec<Note>, Error> {
-    let options = VerifyOptions {
-        strict,
-        without_gtids: true,
-    };
+    let options = VerifyOptions { strict, without_gtids: true };
     let verified = verify::verify_with(log, options, &NoProgress)?;
     let Some(damage) = verified.damages.first() else {
         return Ok(verified.notes);
@@ -175,10 +168,7 @@ fn file(
         survey(log)?;
         return Err(error);
     }
-    Ok(Decrypted {
-        notes: written?,
-        ..Decrypted::of(log, log.plain_length(), checks.recipients)
-    })
+    Ok(Decrypted { notes: written?, ..Decrypted::of(log, log.plain_length(), checks.recipients) })
 }
 
 /// A length in clear that is wrong: whatever follows it cannot be found.
@@ -277,11 +267,7 @@ fn write_and_check(
 /// What cannot be read back must be known before it goes.
 fn check_before(log: &OpenLog, checks: DecryptOptions<'_>) -> Result<Vec<Note>, Error> {
     survey(log)?;
-    if checks.verify {
-        refuse_damaged(log, checks.strict)
-    } else {
-        Ok(Vec::new())
-    }
+    if checks.verify { refuse_damaged(log, checks.strict) } else { Ok(Vec::new()) }
 }
 
 fn to_file(
@@ -321,9 +307,7 @@ fn stream(
     progress: &dyn Progress,
 ) -> Result<Decrypted, Error> {
     let start = read_stream_start(&mut reader, name)?;
-    let probe = Probe::new(&start, keys)?
-        .readable()
-        .map_err(|error| Error::log(name, error))?;
+    let probe = Probe::new(&start, keys)?.readable().map_err(|error| Error::log(name, error))?;
     check_encrypted(probe.kind(), name)?;
     let recipients = checks.recipients;
     if checks.verify && recipients.is_some() {
@@ -355,10 +339,7 @@ fn stream(
         Ok(())
     };
     let plain_length = write_in_order(&mut produce, output, recipients, &check, progress)?;
-    Ok(Decrypted {
-        notes: notes.take(),
-        ..Decrypted::of_probe(&probe, plain_length, recipients)
-    })
+    Ok(Decrypted { notes: notes.take(), ..Decrypted::of_probe(&probe, plain_length, recipients) })
 }
 
 /// Decrypts many logs into a directory, each under its own name, in parallel. Age files have
@@ -376,9 +357,7 @@ pub fn decrypt_all(
     progress: &dyn Progress,
 ) -> Result<Vec<FileResult>, Error> {
     let directory = OutputDirectory::create(directory, &targets, options.force)?;
-    let listed = targets
-        .iter()
-        .filter(|target| matches!(target.origin, Origin::Index(_)));
+    let listed = targets.iter().filter(|target| matches!(target.origin, Origin::Index(_)));
     let listed: HashSet<PathBuf> = listed.map(|target| target.path.clone()).collect();
     let extension = checks.recipients.map_or("", |_| EXTENSION);
     let work = |path: &Path| {

@@ -114,17 +114,10 @@ impl Inspected {
 /// Looks at every file that `names` stand for.
 #[must_use]
 pub fn inspect(names: &[PathBuf], keys: &Keyring, options: &InspectOptions) -> InspectOutcome {
-    let Targets {
-        files,
-        mut failures,
-        notices,
-        ..
-    } = Targets::expand_shard(names, options.shard);
+    let Targets { files, mut failures, notices, .. } = Targets::expand_shard(names, options.shard);
     let one = |target: Target| {
-        let file = inspect_file(&target.path, keys).map(|file| Inspected {
-            position: target.position,
-            ..file
-        });
+        let file = inspect_file(&target.path, keys)
+            .map(|file| Inspected { position: target.position, ..file });
         (file, target)
     };
     let looked_at: Vec<_> = files.into_par_iter().map(one).collect();
@@ -138,12 +131,7 @@ pub fn inspect(names: &[PathBuf], keys: &Keyring, options: &InspectOptions) -> I
             Err(error) => failures.push(error),
         }
     }
-    InspectOutcome {
-        files,
-        other_files,
-        failures,
-        notices,
-    }
+    InspectOutcome { files, other_files, failures, notices }
 }
 
 /// Looks at one file.

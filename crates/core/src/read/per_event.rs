@@ -60,14 +60,8 @@ pub(super) fn stream(
     if let Some(error) = guard.failure() {
         return Err(error);
     }
-    let damage = decoder
-        .damage
-        .map(|error| Box::new(LogError::Mariadb(error)));
-    Ok(Deciphered {
-        plain_length: written?,
-        damage,
-        notes: notes.take(),
-    })
+    let damage = decoder.damage.map(|error| Box::new(LogError::Mariadb(error)));
+    Ok(Deciphered { plain_length: written?, damage, notes: notes.take() })
 }
 
 /// A window that slides over the stream: the piece in hand, and what may be needed around it.
@@ -109,21 +103,13 @@ impl<'a, R: Read> Decoder<'a, R> {
         self.refill(buffer.len())?;
         let window_end = self.start.saturating_add(to_u64(self.window.len()));
         let wanted = self.done.saturating_add(to_u64(buffer.len()));
-        let end = if self.is_ended {
-            self.find_end(window_end.min(wanted), window_end)?
-        } else {
-            wanted
-        };
+        let end =
+            if self.is_ended { self.find_end(window_end.min(wanted), window_end)? } else { wanted };
         let length = to_usize(end.saturating_sub(self.done)).min(buffer.len());
         let lead = to_usize(self.done.saturating_sub(self.start));
         let (lead, rest) = self.window.split_at_checked(lead).unwrap_or_default();
         let (body, trail) = rest.split_at_checked(length).unwrap_or_default();
-        let stored = Stored {
-            offset: self.done,
-            lead,
-            body,
-            trail,
-        };
+        let stored = Stored { offset: self.done, lead, body, trail };
         let first_event = self.log.layout().first_event;
         let event = self.event.unwrap_or_else(|| stored.event_at(first_event));
         self.check_lengths(event, &stored, end)?;

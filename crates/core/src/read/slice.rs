@@ -100,9 +100,7 @@ impl SlicePlan {
     #[must_use]
     pub fn length(&self) -> u64 {
         let lengths = self.ranges.iter();
-        lengths.fold(0, |sum, range| {
-            sum.saturating_add(range.end.saturating_sub(range.start))
-        })
+        lengths.fold(0, |sum, range| sum.saturating_add(range.end.saturating_sub(range.start)))
     }
 
     fn add(&mut self, range: Range<u64>) {
@@ -132,9 +130,7 @@ pub fn plan(log: &OpenLog, options: &SliceOptions) -> Result<SlicePlan, Error> {
         progress: TransactionProgress::Outside,
         started: options.start_time.is_none(),
     };
-    let head = walker
-        .next_event()?
-        .map_or(FIRST_EVENT, |event| event.end());
+    let head = walker.next_event()?.map_or(FIRST_EVENT, |event| event.end());
     planner.plan.add(0..head);
     if let Some(start) = options.start_position
         && !is_relay
@@ -161,10 +157,8 @@ pub fn plan(log: &OpenLog, options: &SliceOptions) -> Result<SlicePlan, Error> {
         }
     }
     planner.release(false);
-    planner.plan.incomplete = planner
-        .plan
-        .incomplete
-        .saturating_add(u64::from(planner.unit.is_some()));
+    planner.plan.incomplete =
+        planner.plan.incomplete.saturating_add(u64::from(planner.unit.is_some()));
     Ok(planner.plan)
 }
 
@@ -218,18 +212,11 @@ impl Planner<'_> {
         let header = &event.view.header;
         let (start, end, kind) = (event.view.offset, event.view.end(), header.event_type);
         // Bodies are read of those events alone that tell where transactions begin and end.
-        let is_query = matches!(
-            kind,
-            event_type::QUERY | event_type::MARIADB_QUERY_COMPRESSED
-        );
+        let is_query = matches!(kind, event_type::QUERY | event_type::MARIADB_QUERY_COMPRESSED);
         let needs_body = is_query || event_type::begins_transaction(kind);
         let length = header.byte_length().unwrap_or(header::LENGTH);
         let view = EventView {
-            bytes: if needs_body {
-                walker.peek(start, length.min(QUERY_HEAD))?
-            } else {
-                &[]
-            },
+            bytes: if needs_body { walker.peek(start, length.min(QUERY_HEAD))? } else { &[] },
             ..event.view
         };
         let begins = event_type::begins_transaction(kind)
@@ -258,16 +245,11 @@ impl Planner<'_> {
 
     fn begin(&mut self, view: &EventView<'_>) -> ControlFlow<()> {
         self.in_time(view.header.timestamp)?;
-        let id = TransactionStart::parse(view)
-            .and_then(Result::ok)
-            .map(|start| start.id);
+        let id = TransactionStart::parse(view).and_then(Result::ok).map(|start| start.id);
         let is_wanted = self.started
             && self.is_in_range(view.offset)
             && self.options.wants(id.as_ref(), view.header.server_id);
-        self.unit = Some(Unit {
-            start: view.offset,
-            is_wanted,
-        });
+        self.unit = Some(Unit { start: view.offset, is_wanted });
         ControlFlow::Continue(())
     }
 
@@ -333,9 +315,7 @@ impl Planner<'_> {
     }
 
     fn is_in_range(&self, offset: u64) -> bool {
-        self.options
-            .start_position
-            .is_none_or(|start| offset >= start)
+        self.options.start_position.is_none_or(|start| offset >= start)
     }
 }
 
@@ -376,9 +356,7 @@ pub fn write(
     progress: &dyn Progress,
 ) -> Result<(), Error> {
     let write = |writer: &mut dyn Write, name: &Path| {
-        seal(recipients, (writer, name), |writer| {
-            copy(log, &plan.ranges, writer, name, progress)
-        })
+        seal(recipients, (writer, name), |writer| copy(log, &plan.ranges, writer, name, progress))
     };
     match output {
         Output::File(target, options) => {
@@ -411,9 +389,7 @@ pub(super) fn copy(
             if at == 0 {
                 clear_in_use(piece);
             }
-            writer
-                .write_all(piece)
-                .map_err(TransferError::at(name, "write"))?;
+            writer.write_all(piece).map_err(TransferError::at(name, "write"))?;
             let length = u64::try_from(piece.len()).unwrap_or(u64::MAX);
             at = at.saturating_add(length);
             if progress.advance(length).is_break() {

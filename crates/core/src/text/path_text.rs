@@ -39,12 +39,7 @@ fn push_valid(text: &mut String, valid: &str) {
 
 /// The byte of `xNN`, what stands behind a backslash.
 fn escaped(after: &[u8]) -> Option<u8> {
-    let [
-        b'x',
-        high @ (b'0'..=b'9' | b'a'..=b'f'),
-        low @ (b'0'..=b'9' | b'a'..=b'f'),
-        ..,
-    ] = after
+    let [b'x', high @ (b'0'..=b'9' | b'a'..=b'f'), low @ (b'0'..=b'9' | b'a'..=b'f'), ..] = after
     else {
         return None;
     };
@@ -176,11 +171,7 @@ mod tests {
             b"!x",
             "\u{202e}x\u{e0041}".as_bytes(),
         ] {
-            assert!(
-                !quoted(Path::new(OsStr::from_bytes(name)))
-                    .chars()
-                    .any(is_unseen)
-            );
+            assert!(!quoted(Path::new(OsStr::from_bytes(name))).chars().any(is_unseen));
             let path = Path::new("/tmp").join(OsStr::from_bytes(name));
             let output = std::process::Command::new("bash")
                 .args(["-c", &format!("printf %s {}", quoted(&path))])

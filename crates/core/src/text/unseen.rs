@@ -28,11 +28,7 @@ pub fn is_unseen(character: char) -> bool {
 #[must_use]
 pub fn starts_command(text: &str) -> bool {
     let after = text.strip_prefix("##");
-    after.is_some_and(|after| {
-        ["[", "vso[", "teamcity["]
-            .iter()
-            .any(|word| after.starts_with(word))
-    })
+    after.is_some_and(|after| ["[", "vso[", "teamcity["].iter().any(|word| after.starts_with(word)))
 }
 
 /// Whether a line would be a command for GitHub's runner, which passes over blanks at its start:

@@ -117,10 +117,7 @@ pub fn encrypt_all(
         if options.resume && resume::is_encrypted_form_of(&target, &log.source, key)? {
             let length = log.source.length();
             let _ = progress.advance(length);
-            let kept = Encrypted {
-                kept: true,
-                ..Encrypted::new(log.description, key, length)
-            };
+            let kept = Encrypted { kept: true, ..Encrypted::new(log.description, key, length) };
             return Ok((target, kept));
         }
         let encrypted = file(&log, Output::File(&target, sink), key, progress)?;
@@ -169,10 +166,7 @@ impl PlainLog {
         if !description.in_use() {
             source.set_access(Access::Mapped);
         }
-        Self {
-            source,
-            description,
-        }
+        Self { source, description }
     }
 
     /// Writes header and body into a file in the making.
@@ -204,9 +198,9 @@ fn check_plain(
             Err(refused(Refusal::InUse))
         }
         LogKind::MysqlPlain(description) => Ok(description),
-        LogKind::MysqlEncrypted(header) => Err(refused(Refusal::AlreadyEncrypted {
-            key_id: header.key_id,
-        })),
+        LogKind::MysqlEncrypted(header) => {
+            Err(refused(Refusal::AlreadyEncrypted { key_id: header.key_id }))
+        }
         LogKind::MariadbEncrypted(..) => Err(refused(Refusal::EncryptedByMariaDb)),
         LogKind::MariadbPlain(_) => Err(refused(Refusal::MariaDb)),
         _ => {
@@ -232,9 +226,7 @@ fn file(
         }
         Output::Stream(writer, name) => {
             let envelope = Envelope::fresh(key)?;
-            writer
-                .write_all(&envelope.header)
-                .map_err(TransferError::at(name, "write"))?;
+            writer.write_all(&envelope.header).map_err(TransferError::at(name, "write"))?;
             let apply = |offset, source: &[u8], target: &mut [u8]| {
                 envelope.stream.apply_to(offset, source, target);
             };
@@ -263,9 +255,7 @@ fn stream(
         let (head, body) = buffer.split_at_mut(header.len());
         head.copy_from_slice(std::mem::take(&mut header));
         let length = read_full(&mut reader, body).map_err(TransferError::at(name, "read"))?;
-        envelope
-            .stream
-            .apply(offset, body.get_mut(..length).unwrap_or_default());
+        envelope.stream.apply(offset, body.get_mut(..length).unwrap_or_default());
         offset = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
         Ok(head.len().saturating_add(length))
     };

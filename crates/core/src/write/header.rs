@@ -95,10 +95,7 @@ fn dissect_bytes(header: &Header) -> Anatomy {
     for field in fields.map_while(Result::ok) {
         let is_id = field.field_type == FieldType::KeyId;
         let before = if is_id { 2 } else { 1 };
-        end = field
-            .offset
-            .saturating_add(before)
-            .saturating_add(field.value.len());
+        end = field.offset.saturating_add(before).saturating_add(field.value.len());
         let id = is_id.then(|| KeyId::new(field.value).to_string());
         add(&field.field_type.to_string(), end, id);
     }
@@ -110,10 +107,7 @@ fn dissect_bytes(header: &Header) -> Anatomy {
 }
 
 fn write_all(writer: &mut dyn Write, header: &Header, name: &Path) -> Result<(), TransferError> {
-    writer
-        .write_all(header)
-        .and_then(|()| writer.flush())
-        .map_err(TransferError::at(name, "write"))
+    writer.write_all(header).and_then(|()| writer.flush()).map_err(TransferError::at(name, "write"))
 }
 
 /// How to put a header back.
@@ -164,11 +158,7 @@ pub fn restore(
     if written {
         header_backup::replace(&source, before, header, &|| Ok(()))?;
     }
-    Ok(Restored {
-        key_id: parsed.key_id,
-        proven,
-        written,
-    })
+    Ok(Restored { key_id: parsed.key_id, proven, written })
 }
 
 fn read_header(path: &Path) -> Result<(Header, EncryptionHeader), Error> {
@@ -176,11 +166,9 @@ fn read_header(path: &Path) -> Result<(Header, EncryptionHeader), Error> {
     let damaged = |error| Error::log(path, LogError::HeaderDamaged(error));
     let start = read_start(&source)?;
     let parsed = EncryptionHeader::parse(&start).map_err(damaged)?;
-    let header = start.first_chunk::<LENGTH>().ok_or_else(|| {
-        damaged(HeaderError::Truncated {
-            available: start.len(),
-        })
-    })?;
+    let header = start
+        .first_chunk::<LENGTH>()
+        .ok_or_else(|| damaged(HeaderError::Truncated { available: start.len() }))?;
     Ok((*header, parsed))
 }
 
@@ -207,21 +195,12 @@ mod tests {
         let mut header: Header = *whole.first_chunk().unwrap();
         header[usize::try_from(anatomy.parts[3].offset).unwrap()] = 9;
         let damaged = dissect_bytes(&header);
-        assert!(matches!(
-            damaged.damage,
-            Some(HeaderError::UnknownField { found: 9, .. })
-        ));
+        assert!(matches!(damaged.damage, Some(HeaderError::UnknownField { found: 9, .. })));
         assert_eq!(damaged.parts.len(), 4);
         assert_eq!(damaged.parts[3].name, "rest");
         header[4] = 2;
         let newer = dissect_bytes(&header);
-        assert!(matches!(
-            newer.damage,
-            Some(HeaderError::UnknownVersion { found: 2 })
-        ));
-        assert_eq!(
-            (newer.parts.len(), newer.parts[2].bytes.len()),
-            (3, LENGTH - 5)
-        );
+        assert!(matches!(newer.damage, Some(HeaderError::UnknownVersion { found: 2 })));
+        assert_eq!((newer.parts.len(), newer.parts[2].bytes.len()), (3, LENGTH - 5));
     }
 }

@@ -80,8 +80,7 @@ impl HeaderBackup {
     /// Whether these 512 bytes are what a write that was cut short may leave.
     fn is_between(&self, header: &Header) -> bool {
         let both = self.old.iter().zip(&self.new);
-        both.zip(header)
-            .all(|((old, new), found)| found == old || found == new)
+        both.zip(header).all(|((old, new), found)| found == old || found == new)
     }
 }
 
@@ -135,16 +134,8 @@ pub(super) fn replace(
     settle: &dyn Fn() -> Result<(), Error>,
 ) -> Result<(), Error> {
     let path = log.path();
-    let backup = HeaderBackup {
-        old,
-        new,
-        body_start: body_start(log)?,
-    };
-    let options = SinkOptions {
-        force: false,
-        sync: true,
-        ..SinkOptions::default()
-    };
+    let backup = HeaderBackup { old, new, body_start: body_start(log)? };
+    let options = SinkOptions { force: false, sync: true, ..SinkOptions::default() };
     let backup_path = backup_path(path);
     let sink = AtomicFile::create(&backup_path, options)?;
     sink.write_at(0, &backup.serialize())?;
@@ -249,15 +240,12 @@ fn body_start(log: &FileSource) -> Result<[u8; BODY_START], TransferError> {
 /// One write, and through to the disk.
 pub(super) fn write(log: &FileSource, header: &Header) -> Result<(), TransferError> {
     let (file, path) = (log.file()?, log.path());
-    file.write_all_at(header, 0)
-        .map_err(TransferError::at(path, "write the header of"))?;
+    file.write_all_at(header, 0).map_err(TransferError::at(path, "write the header of"))?;
     sync(log)
 }
 
 fn sync(log: &FileSource) -> Result<(), TransferError> {
-    log.file()?
-        .sync_all()
-        .map_err(TransferError::at(log.path(), "write through to the disk"))
+    log.file()?.sync_all().map_err(TransferError::at(log.path(), "write through to the disk"))
 }
 
 fn remove(backup: &Path) -> Result<(), TransferError> {
@@ -270,11 +258,7 @@ mod tests {
     use super::*;
 
     fn backup() -> HeaderBackup {
-        HeaderBackup {
-            old: [1; LENGTH],
-            new: [2; LENGTH],
-            body_start: [3; BODY_START],
-        }
+        HeaderBackup { old: [1; LENGTH], new: [2; LENGTH], body_start: [3; BODY_START] }
     }
 
     #[test]

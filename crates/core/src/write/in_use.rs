@@ -26,13 +26,9 @@ impl LastEntries {
         let mut directories: Vec<&Path> = logs.into_iter().map(directory_of).collect();
         directories.sort_unstable();
         directories.dedup();
-        let listed = directories
-            .into_iter()
-            .filter_map(|path| path.read_dir().ok());
+        let listed = directories.into_iter().filter_map(|path| path.read_dir().ok());
         let beside = listed.flat_map(|entries| entries.flatten().map(|entry| entry.path()));
-        let indexes = beside
-            .chain(named.iter().cloned())
-            .filter(|path| is_index(path));
+        let indexes = beside.chain(named.iter().cloned()).filter(|path| is_index(path));
         let last = |index: PathBuf| {
             let log = read_index(&index).ok()?.pop()?;
             Some((log.path.canonicalize().ok()?, index))
@@ -43,12 +39,7 @@ impl LastEntries {
     /// Refuses the log that its server writes while it runs.
     pub(super) fn check(&self, log: &Path) -> Result<(), Error> {
         match self.0.get(log) {
-            Some(index) => Err(Error::refused(
-                log,
-                Refusal::LastOfIndex {
-                    index: index.clone(),
-                },
-            )),
+            Some(index) => Err(Error::refused(log, Refusal::LastOfIndex { index: index.clone() })),
             None => Ok(()),
         }
     }
@@ -88,11 +79,7 @@ impl Lookout {
         }
         let begun = Instant::now();
         let found = Arc::new(OpenFiles::look());
-        *last = Some(Look {
-            begun,
-            took: begun.elapsed(),
-            found: Arc::clone(&found),
-        });
+        *last = Some(Look { begun, took: begun.elapsed(), found: Arc::clone(&found) });
         found
     }
 
@@ -142,16 +129,9 @@ impl Lookout {
             std::thread::sleep(Self::INSTANT);
             found = self.look_anew().openers(metadata);
         }
-        let Openers {
-            readers,
-            writers,
-            incomplete,
-        } = found;
+        let Openers { readers, writers, incomplete } = found;
         if !writers.is_empty() {
-            return Err(Error::refused(
-                path,
-                Refusal::OpenForWriting { pids: writers },
-            ));
+            return Err(Error::refused(path, Refusal::OpenForWriting { pids: writers }));
         }
         if !readers.is_empty() && !allow_readers {
             return Err(Error::refused(path, Refusal::Open { pids: readers }));

@@ -88,9 +88,7 @@ pub(super) fn fate(
         // The header first: a key that is in the keyring after that was there when it was read.
         let id = id_now();
         let watch = id.map(|id| KeyWatch::new(keyring, id));
-        let fate = watch
-            .as_ref()
-            .map_or(Fate::Unknown, |it| fate_now(it, id_now));
+        let fate = watch.as_ref().map_or(Fate::Unknown, |it| fate_now(it, id_now));
         // Where no keyring knows the server, there is nothing to wait for.
         let is_vain = watch.is_some_and(|watch| watch.is_blind());
         if fate != Fate::Unknown || is_vain || begun.elapsed() >= patience {
@@ -144,14 +142,7 @@ impl<'a> KeyGuard<'a> {
             .into_iter()
             .map(|directory| (directory.to_owned(), indexes_in(directory)))
             .collect();
-        Self {
-            watch,
-            old,
-            named,
-            beside,
-            stopped_at: OnceLock::new(),
-            is_begun: Mutex::new(false),
-        }
+        Self { watch, old, named, beside, stopped_at: OnceLock::new(), is_begun: Mutex::new(false) }
     }
 
     /// What could not be looked at, for the user; `None` where the keyring tells all.
@@ -189,19 +180,13 @@ impl<'a> KeyGuard<'a> {
             return Ok(());
         }
         *is_begun = true;
-        let key = if self.watch.asks_a_command() {
-            Ok(())
-        } else {
-            self.look_at_key()
-        };
+        let key = if self.watch.asks_a_command() { Ok(()) } else { self.look_at_key() };
         self.stop_on_error(log, key.and_then(|()| self.look_at_all_logs()))
     }
 
     /// When a log has been replaced, and that can still be undone. An error stops the run.
     pub(super) fn after(&self, log: &Path) -> Result<(), Error> {
-        let looked = self
-            .look_at_key()
-            .and_then(|()| self.look_at_last_logs(log));
+        let looked = self.look_at_key().and_then(|()| self.look_at_last_logs(log));
         self.stop_on_error(log, looked)
     }
 
@@ -242,8 +227,7 @@ impl<'a> KeyGuard<'a> {
             Err(refusal)
         });
         looked.map_err(|refusal| {
-            self.stopped_at
-                .get_or_init(|| (log.to_owned(), reason(&refusal)));
+            self.stopped_at.get_or_init(|| (log.to_owned(), reason(&refusal)));
             Error::refused(log, refusal)
         })
     }

@@ -111,14 +111,9 @@ pub fn convert(
     kind: KeyringKind,
     force: bool,
 ) -> Result<KeyringWritten, Error> {
-    let metadata = from
-        .metadata()
-        .map_err(TransferError::at(from, "examine"))?;
+    let metadata = from.metadata().map_err(TransferError::at(from, "examine"))?;
     let keyring = open(from)?;
-    if to
-        .canonicalize()
-        .is_ok_and(|to| Ok(to) == real_path(from).map_err(drop))
-    {
+    if to.canonicalize().is_ok_and(|to| Ok(to) == real_path(from).map_err(drop)) {
         let path = to.to_owned();
         return Err(TransferError::SameFile { path }.into());
     }
@@ -160,9 +155,7 @@ impl Writer {
         entries: &[Entry],
         (force, replaces_input): (bool, bool),
     ) -> Result<Self, Error> {
-        let bytes = format
-            .write(entries)
-            .map_err(|error| Error::keyring_edit(path, error))?;
+        let bytes = format.write(entries).map_err(|error| Error::keyring_edit(path, error))?;
         let sink = AtomicFile::create(
             path,
             SinkOptions {
@@ -174,11 +167,7 @@ impl Writer {
             },
         )?;
         sink.write_at(0, &bytes)?;
-        Ok(Self {
-            sink,
-            format,
-            entries: entries.len(),
-        })
+        Ok(Self { sink, format, entries: entries.len() })
     }
 
     fn commit(self, key_id: Option<KeyId>, note: Option<String>) -> Result<KeyringWritten, Error> {
@@ -228,9 +217,7 @@ fn keep_old(path: &Path) -> Result<Option<PathBuf>, TransferError> {
             Err(error) => return Err(TransferError::at(path, "keep a second name for")(error)),
         }
     }
-    Err(TransferError::Exists {
-        path: path.to_owned(),
-    })
+    Err(TransferError::Exists { path: path.to_owned() })
 }
 
 fn private(file: &File) -> std::io::Result<()> {

@@ -114,10 +114,7 @@ pub fn rekey(
         lookout: Lookout::default(),
     };
     let work = |path: &Path| Ok((path.to_owned(), run.rekey(path)?));
-    RekeyOutcome {
-        files: batch::for_all(targets, work, no_matter),
-        note: run.key_guard.unseen(),
-    }
+    RekeyOutcome { files: batch::for_all(targets, work, no_matter), note: run.key_guard.unseen() }
 }
 
 /// Brings interrupted changes of headers to an end, and does nothing else.
@@ -144,13 +141,11 @@ pub fn recover(targets: Vec<Target>, dry_run: bool) -> Vec<FileResult> {
 pub(super) fn no_matter(error: Error) -> Result<Refusal, Error> {
     match error {
         Error::Refused {
-            source: source @ (Refusal::NotEncrypted | Refusal::NotArchived),
-            ..
+            source: source @ (Refusal::NotEncrypted | Refusal::NotArchived), ..
         } => Ok(source),
-        Error::Log {
-            source: source @ (LogError::NotALog | LogError::Empty),
-            ..
-        } => Ok(source.into()),
+        Error::Log { source: source @ (LogError::NotALog | LogError::Empty), .. } => {
+            Ok(source.into())
+        }
         other => Err(other),
     }
 }
@@ -160,17 +155,11 @@ pub(super) fn no_matter(error: Error) -> Result<Refusal, Error> {
 /// was read before.
 pub(super) fn open(path: &Path, lookout: &Lookout) -> Result<FileSource, Error> {
     if location::is_url(path) {
-        return Err(TransferError::NotLocal {
-            path: path.to_owned(),
-        }
-        .into());
+        return Err(TransferError::NotLocal { path: path.to_owned() }.into());
     }
     let log = header_backup::open(&real_path(path)?)?;
     lock(&log)?;
-    let metadata = log
-        .file()?
-        .metadata()
-        .map_err(TransferError::at(path, "examine"))?;
+    let metadata = log.file()?.metadata().map_err(TransferError::at(path, "examine"))?;
     lookout.check(path, &metadata, true)?;
     lookout.check_server(log.path())?;
     Ok(log)
@@ -193,9 +182,7 @@ impl Run<'_> {
             return Ok((FileSource::open(path)?, None));
         }
         let log = open(path, &self.lookout)?;
-        let RekeyOptions {
-            recover, dry_run, ..
-        } = *self.options;
+        let RekeyOptions { recover, dry_run, .. } = *self.options;
         let recovery = header_backup::recover(&log, self.old, recover, dry_run)?;
         Ok((log, recovery))
     }
@@ -205,11 +192,8 @@ impl Run<'_> {
         let (log, recovery) = self.open_recovered(path)?;
         let start = read_enough(&log)?;
         let header = encryption_header(&start, path)?;
-        let Unlocked {
-            password,
-            description,
-            ..
-        } = unlock(&header, &start, self.old)?.map_err(|error| Error::log(path, error))?;
+        let Unlocked { password, description, .. } =
+            unlock(&header, &start, self.old)?.map_err(|error| Error::log(path, error))?;
         let is_under_it =
             header.key_id == new.id && envelope::unwrap_password(new, &header) == password;
         let mut done = Rekeyed {
@@ -320,10 +304,8 @@ pub(super) fn encryption_header(start: &[u8], path: &Path) -> Result<EncryptionH
 /// The first 512 bytes of a file.
 pub(super) fn first_chunk(start: &[u8], path: &Path) -> Result<Header, Error> {
     start.first_chunk().copied().ok_or_else(|| {
-        let cut = LogError::Truncated {
-            available: start.len(),
-            part: "encryption header (512 bytes)",
-        };
+        let cut =
+            LogError::Truncated { available: start.len(), part: "encryption header (512 bytes)" };
         Error::log(path, cut)
     })
 }
@@ -335,11 +317,7 @@ fn prove(header: &Header, key: &NamedKey, password: &Secret32, path: &Path) -> R
     if envelope::unwrap_password(key, &parsed) == *password && parsed.key_id == key.id {
         return Ok(());
     }
-    Err(TransferError::Differs {
-        path: path.to_owned(),
-        offset: 0,
-    }
-    .into())
+    Err(TransferError::Differs { path: path.to_owned(), offset: 0 }.into())
 }
 
 /// Writes a header into a file of its own, through to the disk.
@@ -350,12 +328,7 @@ pub(super) fn write_header(
 ) -> Result<(), TransferError> {
     let sink = AtomicFile::create(
         target,
-        SinkOptions {
-            force,
-            sync: true,
-            spares: spared_by_others,
-            ..SinkOptions::default()
-        },
+        SinkOptions { force, sync: true, spares: spared_by_others, ..SinkOptions::default() },
     )?;
     sink.write_at(0, header)?;
     sink.commit()

@@ -59,11 +59,8 @@ fn rekey_one(
         return Err(Error::refused(path, Refusal::NotArchived));
     };
     let sidecar = sidecar.map_err(|error| Error::log(path, LogError::Sidecar(error)))?;
-    let Unwrapped {
-        file_key,
-        description,
-        ..
-    } = archive::unlock(&sidecar, &start, old).map_err(|error| Error::log(path, error))?;
+    let Unwrapped { file_key, description, .. } =
+        archive::unlock(&sidecar, &start, old).map_err(|error| Error::log(path, error))?;
     let mut done = Rekeyed {
         change: Change::None,
         recovery: None,
@@ -121,9 +118,7 @@ fn wrap(
 /// Writes the JSON file in the place of the old one: whole, through to the disk, and read back.
 fn put(log: &Path, before: &[u8], after: &[u8]) -> Result<(), Error> {
     let path = &archive::sidecar_path(log);
-    let metadata = path
-        .metadata()
-        .map_err(TransferError::at(path, "examine"))?;
+    let metadata = path.metadata().map_err(TransferError::at(path, "examine"))?;
     let options = SinkOptions {
         force: true,
         sync: true,
@@ -149,9 +144,5 @@ fn put(log: &Path, before: &[u8], after: &[u8]) -> Result<(), Error> {
 }
 
 fn differs(path: &Path) -> Error {
-    TransferError::Differs {
-        path: path.to_owned(),
-        offset: 0,
-    }
-    .into()
+    TransferError::Differs { path: path.to_owned(), offset: 0 }.into()
 }

@@ -67,9 +67,5 @@ pub struct KeyringFile {
 }
 
 fn paths<S: serde::Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(
-        paths
-            .iter()
-            .map(|path| binlogsec_core::text::path_text::text(path)),
-    )
+    serializer.collect_seq(paths.iter().map(|path| binlogsec_core::text::path_text::text(path)))
 }

@@ -63,12 +63,7 @@ impl ReplicaFileFacts {
             tls_version: of_mysql(25),
             ..ChannelFacts::default()
         };
-        Some(Self {
-            path,
-            mode,
-            has_password: line(6).is_some(),
-            channel,
-        })
+        Some(Self { path, mode, has_password: line(6).is_some(), channel })
     }
 }
 

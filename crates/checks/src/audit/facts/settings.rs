@@ -53,20 +53,13 @@ impl FromStr for Product {
     type Err = UnknownVersion;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let unknown = || UnknownVersion {
-            found: text.to_owned(),
-        };
+        let unknown = || UnknownVersion { found: text.to_owned() };
         let lower = text.to_ascii_lowercase();
         // MariaDB puts this in front for old replicas.
         let plain = lower.strip_prefix("5.5.5-").unwrap_or(&lower);
-        let start = plain
-            .find(|c: char| c.is_ascii_digit())
-            .ok_or_else(unknown)?;
-        let number: String = plain
-            .chars()
-            .skip(start)
-            .take_while(|c| c.is_ascii_digit() || *c == '.')
-            .collect();
+        let start = plain.find(|c: char| c.is_ascii_digit()).ok_or_else(unknown)?;
+        let number: String =
+            plain.chars().skip(start).take_while(|c| c.is_ascii_digit() || *c == '.').collect();
         let mut parts = number.split('.').map(str::parse::<u16>);
         let mut next = || parts.next().transpose().map_err(|_| unknown());
         let major = next()?.ok_or_else(unknown)?;
@@ -124,11 +117,7 @@ impl Settings {
     /// Of a data directory without option files.
     #[must_use]
     pub fn empty(directory: &Path, product: Option<Product>) -> Self {
-        Self {
-            subject: Subject::file(directory),
-            product,
-            values: BTreeMap::new(),
-        }
+        Self { subject: Subject::file(directory), product, values: BTreeMap::new() }
     }
 
     /// A value, set or default; `None` where it is neither set nor known to this version.
@@ -158,34 +147,27 @@ impl Settings {
     /// Whether it is MariaDB's. Where nobody says, a setting that only MariaDB has does.
     #[must_use]
     pub fn is_mariadb(&self) -> bool {
-        const ONLY_MARIADB: [&str; 3] = [
-            "encrypt_binlog",
-            "file_key_management_filename",
-            "encrypt_tmp_files",
-        ];
+        const ONLY_MARIADB: [&str; 3] =
+            ["encrypt_binlog", "file_key_management_filename", "encrypt_tmp_files"];
         match self.product {
             Some(product) => product.is_mariadb(),
-            None => ONLY_MARIADB
-                .iter()
-                .any(|name| self.values.contains_key(*name)),
+            None => ONLY_MARIADB.iter().any(|name| self.values.contains_key(*name)),
         }
     }
 
     /// Whether the server is at least of this version; `true` where nobody says.
     #[must_use]
     pub fn since(&self, version: (u16, u16, u16)) -> bool {
-        self.product
-            .is_none_or(|product| product.version >= version)
+        self.product.is_none_or(|product| product.version >= version)
     }
 
     /// What a finding about this setting is about: its line, where it stands in a file.
     #[must_use]
     pub fn subject_of(&self, name: &str) -> Subject {
         match self.values.get(name).map(|setting| &setting.origin) {
-            Some(Origin::File { path, line }) => Subject::File {
-                path: path.clone(),
-                line: Some(*line),
-            },
+            Some(Origin::File { path, line }) => {
+                Subject::File { path: path.clone(), line: Some(*line) }
+            }
             Some(Origin::Persisted(path)) => Subject::file(path),
             _ => self.subject.clone(),
         }
@@ -202,11 +184,7 @@ impl Settings {
                 (shown, self.source(&setting.origin))
             }
         };
-        Evidence::Value {
-            name: name.to_owned(),
-            value: value.to_owned(),
-            source,
-        }
+        Evidence::Value { name: name.to_owned(), value: value.to_owned(), source }
     }
 
     fn source(&self, origin: &Origin) -> String {
@@ -214,10 +192,9 @@ impl Settings {
             Origin::File { path, line } => format!("{}:{line}", path_text::text(path)),
             Origin::Persisted(path) => path_text::text(path),
             Origin::Server => format!("asked of {}", self.subject.name()),
-            Origin::Default => self.product.map_or_else(
-                || "default".to_owned(),
-                |product| format!("default of {product}"),
-            ),
+            Origin::Default => self
+                .product
+                .map_or_else(|| "default".to_owned(), |product| format!("default of {product}")),
         }
     }
 
@@ -232,14 +209,12 @@ impl Settings {
             crate::audit::sql::quoted(value)
         };
         match (self.is_live(), has_persist) {
-            (true, true) => Remedy {
-                language: Language::Sql,
-                text: format!("SET PERSIST {name} = {quoted};"),
-            },
-            (true, false) => Remedy {
-                language: Language::Sql,
-                text: format!("SET GLOBAL {name} = {quoted};"),
-            },
+            (true, true) => {
+                Remedy { language: Language::Sql, text: format!("SET PERSIST {name} = {quoted};") }
+            }
+            (true, false) => {
+                Remedy { language: Language::Sql, text: format!("SET GLOBAL {name} = {quoted};") }
+            }
             (false, _) => option_lines(&[&format!("{name} = {value}")]),
         }
     }
@@ -252,11 +227,7 @@ pub fn option_lines(lines: &[&str]) -> Remedy {
         language: Language::Options,
         text: format!(
             "[mysqld]\n{}",
-            lines
-                .iter()
-                .map(|line| written(line))
-                .collect::<Vec<_>>()
-                .join("\n")
+            lines.iter().map(|line| written(line)).collect::<Vec<_>>().join("\n")
         ),
     }
 }
@@ -264,9 +235,7 @@ pub fn option_lines(lines: &[&str]) -> Remedy {
 /// Whether a switch's value is on.
 #[must_use]
 pub fn is_on(value: &str) -> bool {
-    ["on", "1", "true", "yes"]
-        .iter()
-        .any(|on| value.eq_ignore_ascii_case(on))
+    ["on", "1", "true", "yes"].iter().any(|on| value.eq_ignore_ascii_case(on))
 }
 
 /// Settings in reports.
@@ -298,17 +267,14 @@ impl Serialize for Settings {
         let shown = self.values.keys().filter(|name| is_shown(name));
         // A line that is no option may be anything, such as a secret that slipped into the file.
         let is_name = |name: &str| {
-            name.bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
+            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
         };
-        let withheld = self
-            .values
-            .iter()
-            .filter(|(name, _)| !is_shown(name) && is_name(name))
-            .map(|(name, setting)| WithheldSetting {
+        let withheld = self.values.iter().filter(|(name, _)| !is_shown(name) && is_name(name)).map(
+            |(name, setting)| WithheldSetting {
                 name: name.clone(),
                 source: self.source(&setting.origin),
-            });
+            },
+        );
         SettingsEntry {
             subject: self.subject.name(),
             product: self.product.map(|product| product.to_string()),
@@ -425,18 +391,12 @@ mod tests {
     #[test]
     fn remedies_fit_where_the_setting_was_seen() {
         let mut settings = Settings {
-            subject: Subject::Server {
-                server: "db:3306".to_owned(),
-                object: None,
-            },
+            subject: Subject::Server { server: "db:3306".to_owned(), object: None },
             product: "8.4".parse().ok(),
             values: BTreeMap::new(),
         };
         let text = |settings: &Settings| settings.set("tls_version", "TLSv1.2,TLSv1.3").text;
-        assert_eq!(
-            text(&settings),
-            "SET PERSIST tls_version = 'TLSv1.2,TLSv1.3';"
-        );
+        assert_eq!(text(&settings), "SET PERSIST tls_version = 'TLSv1.2,TLSv1.3';");
         settings.product = "5.7.30".parse().ok();
         assert!(text(&settings).starts_with("SET GLOBAL "));
         settings.subject = Subject::file(Path::new("my.cnf"));

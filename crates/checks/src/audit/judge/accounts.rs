@@ -37,10 +37,7 @@ fn is_local(facts: &ServerFacts, account: &AccountFacts) -> bool {
 /// Whether it is an account for people, not for replication.
 fn is_administrator(facts: &ServerFacts, account: &AccountFacts) -> bool {
     let mut others = account.other_privileges.iter();
-    let is_in_use = facts
-        .replicas
-        .iter()
-        .any(|replica| replica.user == account.user);
+    let is_in_use = facts.replicas.iter().any(|replica| replica.user == account.user);
     others.any(|it| ADMINISTRATIVE.contains(&&**it)) && !is_in_use
 }
 
@@ -48,35 +45,24 @@ fn judge_account(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Ju
     let name = sql::account(&account.user, &account.host);
     let about = |message: &str| of_server(facts, Some(name.clone()), message);
     let shown = |column: &str, value: &str| seen(column, value, "mysql.user");
-    judgement.hold(
-        RuleId::Blr050,
-        account.require != TlsRequirement::None,
-        || {
-            about("may replicate without TLS")
-                .seen(shown("ssl_type", "empty"))
-                .remedied(sql_remedy(format!("ALTER USER {name} REQUIRE SSL;")))
-        },
-    );
+    judgement.hold(RuleId::Blr050, account.require != TlsRequirement::None, || {
+        about("may replicate without TLS")
+            .seen(shown("ssl_type", "empty"))
+            .remedied(sql_remedy(format!("ALTER USER {name} REQUIRE SSL;")))
+    });
     if account.require != TlsRequirement::None {
-        judgement.hold(
-            RuleId::Blr051,
-            account.require != TlsRequirement::Ssl,
-            || {
-                about("its password alone tells who it is")
-                    .seen(shown("ssl_type", "ANY"))
-                    .remedied(sql_remedy(format!("ALTER USER {name} REQUIRE X509;")))
-            },
-        );
+        judgement.hold(RuleId::Blr051, account.require != TlsRequirement::Ssl, || {
+            about("its password alone tells who it is")
+                .seen(shown("ssl_type", "ANY"))
+                .remedied(sql_remedy(format!("ALTER USER {name} REQUIRE X509;")))
+        });
     }
     judgement.hold(RuleId::Blr052, !is_any(&account.host), || {
         let host = usual_host(facts, &account.user);
         let to = sql::account(&account.user, host.as_deref().unwrap_or(SOMEWHERE));
         let mut remedy = format!("RENAME USER {name} TO {to};");
         if host.is_none() {
-            remedy.insert_str(
-                0,
-                &format!("-- {SOMEWHERE} stands for the replica's address\n"),
-            );
+            remedy.insert_str(0, &format!("-- {SOMEWHERE} stands for the replica's address\n"));
         }
         about("may come from any host")
             .seen(shown("Host", &account.host))
@@ -130,9 +116,7 @@ fn is_any(host: &str) -> bool {
     let pattern = host.trim_matches(['%', '_', '.']);
     let wild = host.contains(['%', '_']);
     let numbers = pattern.split('.').filter(|part| !part.is_empty());
-    let is_address = pattern
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let is_address = pattern.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     match (wild, is_address) {
         (false, _) => host.is_empty(),
         // Two of an address's four numbers are a subnet.
@@ -180,17 +164,10 @@ mod tests {
     }
 
     fn findings(account: AccountFacts) -> Vec<(RuleId, String)> {
-        let facts = ServerFacts {
-            accounts: Some(vec![account]),
-            ..ServerFacts::default()
-        };
+        let facts = ServerFacts { accounts: Some(vec![account]), ..ServerFacts::default() };
         let mut judgement = Judgement::default();
         judge(&facts, &mut judgement);
-        judgement
-            .findings
-            .iter()
-            .map(|finding| (finding.rule, finding.remedy().text))
-            .collect()
+        judgement.findings.iter().map(|finding| (finding.rule, finding.remedy().text)).collect()
     }
 
     #[test]
@@ -204,24 +181,15 @@ mod tests {
         };
         assert_eq!(
             findings(account(TlsRequirement::None)),
-            [(
-                RuleId::Blr050,
-                "ALTER USER 'repl'@'10.0.0.2' REQUIRE SSL;".to_owned()
-            )]
+            [(RuleId::Blr050, "ALTER USER 'repl'@'10.0.0.2' REQUIRE SSL;".to_owned())]
         );
         assert_eq!(
             findings(account(TlsRequirement::Ssl)),
-            [(
-                RuleId::Blr051,
-                "ALTER USER 'repl'@'10.0.0.2' REQUIRE X509;".to_owned()
-            )]
+            [(RuleId::Blr051, "ALTER USER 'repl'@'10.0.0.2' REQUIRE X509;".to_owned())]
         );
         assert_eq!(findings(account(TlsRequirement::X509)), []);
         assert_eq!(findings(account(TlsRequirement::Specified)), []);
-        let local = AccountFacts {
-            host: "localhost".to_owned(),
-            ..account(TlsRequirement::None)
-        };
+        let local = AccountFacts { host: "localhost".to_owned(), ..account(TlsRequirement::None) };
         assert_eq!(findings(local), []);
     }
 

@@ -52,30 +52,17 @@ fn keyring_there(facts: &DataDirectoryFacts, settings: &Settings, judgement: &mu
     }
     let in_options = if settings.is_mariadb() {
         ["plugin_load", "plugin_load_add"].iter().any(|name| {
-            settings
-                .given(name)
-                .is_some_and(|plugins| plugins.contains("key_management"))
+            settings.given(name).is_some_and(|plugins| plugins.contains("key_management"))
         }) || settings.given("file_key_management_filename").is_some()
     } else {
         ["early_plugin_load", "plugin_load", "plugin_load_add"]
             .iter()
-            .any(|name| {
-                settings
-                    .given(name)
-                    .is_some_and(|plugins| plugins.contains("keyring"))
-            })
+            .any(|name| settings.given(name).is_some_and(|plugins| plugins.contains("keyring")))
     };
-    let in_manifest = facts
-        .components
-        .iter()
-        .flatten()
-        .any(|component| component.contains("keyring"));
+    let in_manifest =
+        facts.components.iter().flatten().any(|component| component.contains("keyring"));
     judgement.hold(RuleId::Blr003, in_options || in_manifest, || {
-        let places: Vec<_> = facts
-            .manifests
-            .iter()
-            .map(|it| path_text::text(it))
-            .collect();
+        let places: Vec<_> = facts.manifests.iter().map(|it| path_text::text(it)).collect();
         let places = places.join(", ");
         let message = format!("no option loads a keyring, and neither does {places}");
         let variable = super::options::encryption_variable(settings);
@@ -113,11 +100,7 @@ fn keyring_file(
 ) {
     let real = |path: &std::path::Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let place = real(&keyring.path);
-    let known = facts
-        .logs
-        .keyrings
-        .iter()
-        .find(|known| real(&known.path.join()) == place);
+    let known = facts.logs.keyrings.iter().find(|known| real(&known.path.join()) == place);
     let subject = || Subject::file(&keyring.path);
     if keyring.clear && !known.is_some_and(|known| known.used) {
         judgement.hold(RuleId::Bls013, false, || {
@@ -135,14 +118,10 @@ fn keyring_file(
             Found::about(subject(), message)
         });
     }
-    judgement.hold(
-        RuleId::Bls011,
-        !place.starts_with(real(&facts.path)),
-        || {
-            let message = format!("a keyring in the tree {}", path_text::text(&facts.path));
-            Found::about(subject(), message)
-        },
-    );
+    judgement.hold(RuleId::Bls011, !place.starts_with(real(&facts.path)), || {
+        let message = format!("a keyring in the tree {}", path_text::text(&facts.path));
+        Found::about(subject(), message)
+    });
 }
 
 /// BLR011, BLR012, and the rules over channels.
@@ -175,14 +154,10 @@ fn replica_file(file: &ReplicaFileFacts, settings: Option<&Settings>, judgement:
     });
     if file.has_password {
         let mode = file.mode & 0o777;
-        judgement.hold(
-            RuleId::Blr012,
-            mode & !REPLICA_FILE_MODE & 0o077 == 0,
-            || {
-                let message = format!("a password in a file of mode {mode:04o}");
-                Found::about(subject(), message)
-            },
-        );
+        judgement.hold(RuleId::Blr012, mode & !REPLICA_FILE_MODE & 0o077 == 0, || {
+            let message = format!("a password in a file of mode {mode:04o}");
+            Found::about(subject(), message)
+        });
     }
 }
 
@@ -198,10 +173,7 @@ pub(in crate::audit) fn judge_secret_file(
     judgement.hold(rule, mode & !SECRET_MODE & 0o077 == 0, || {
         let message =
             format!("a secret in a file of mode {mode:04o}; at most {SECRET_MODE:04o} is allowed");
-        let subject = Subject::File {
-            path: path.to_owned(),
-            line,
-        };
+        let subject = Subject::File { path: path.to_owned(), line };
         Found::about(subject, message)
     });
 }

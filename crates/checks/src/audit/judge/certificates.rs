@@ -55,11 +55,7 @@ pub(in crate::audit) fn judge(
         Found::about(subject.clone(), which)
     });
     if let Some(certificate) = &facts.certificate {
-        let judged = Judged {
-            facts,
-            certificate,
-            subject: subject.clone(),
-        };
+        let judged = Judged { facts, certificate, subject: subject.clone() };
         validity(&judged, now, judgement);
         strength(&judged, judgement);
         if facts.role != CertificateRole::Authority {
@@ -77,9 +73,7 @@ pub(in crate::audit) fn judge_absence(
     has_certificate: bool,
     judgement: &mut Judgement,
 ) {
-    let tls_is_off = settings
-        .get("ssl")
-        .is_some_and(|it| it.eq_ignore_ascii_case("OFF"));
+    let tls_is_off = settings.get("ssl").is_some_and(|it| it.eq_ignore_ascii_case("OFF"));
     if settings.is_live() || settings.is_mariadb() || tls_is_off {
         return;
     }
@@ -91,11 +85,7 @@ pub(in crate::audit) fn judge_absence(
 }
 
 fn value(name: &str, value: &dyn std::fmt::Display, subject: &Subject) -> Evidence {
-    Evidence::Value {
-        name: name.to_owned(),
-        value: value.to_string(),
-        source: subject.name(),
-    }
+    Evidence::Value { name: name.to_owned(), value: value.to_string(), source: subject.name() }
 }
 
 fn time(seconds: i64) -> String {
@@ -114,9 +104,7 @@ fn validity(judged: &Judged<'_>, now: Timestamp, judgement: &mut Judgement) {
     };
     let seen = |name, seconds| value(name, &time(seconds), &judged.subject);
     let is_valid = (begin..=end).contains(&now);
-    judgement.hold(RuleId::Blr030, is_valid, || {
-        judged.about(message).seen(seen(name, seconds))
-    });
+    judgement.hold(RuleId::Blr030, is_valid, || judged.about(message).seen(seen(name, seconds)));
     if is_valid {
         let days = end.saturating_sub(now) / SECONDS_OF_A_DAY;
         judgement.hold(RuleId::Blr031, days >= SOON_DAYS, || {
@@ -137,9 +125,7 @@ fn strength(judged: &Judged<'_>, judgement: &mut Judgement) {
     };
     judgement.hold(RuleId::Blr032, bits >= least, || {
         let message = format!("a key of {bits} bits ({algorithm}); {least} are the least");
-        judged
-            .about(message)
-            .seen(value("key", &bits, &judged.subject))
+        judged.about(message).seen(value("key", &bits, &judged.subject))
     });
     // Nobody relies on the signature of a root: it is trusted as it is.
     let is_root = judged.facts.role == CertificateRole::Authority && certificate.self_signed;
@@ -157,10 +143,8 @@ fn strength(judged: &Judged<'_>, judgement: &mut Judgement) {
 /// BLR034, BLR035, BLR036.
 fn identity(judged: &Judged<'_>, hosts: &[String], judgement: &mut Judgement) {
     let certificate = judged.certificate;
-    let is_generated = certificate
-        .common_name
-        .as_ref()
-        .is_some_and(|name| name.contains(AUTO_GENERATED));
+    let is_generated =
+        certificate.common_name.as_ref().is_some_and(|name| name.contains(AUTO_GENERATED));
     let is_self_made = is_generated || certificate.self_signed;
     judgement.hold(RuleId::Blr034, !is_self_made, || {
         let message = if is_generated {
@@ -182,9 +166,7 @@ fn identity(judged: &Judged<'_>, hosts: &[String], judgement: &mut Judgement) {
                 "no authority at hand that is valid and may sign stands behind it; its issuer is \
                  {issuer}"
             );
-            judged
-                .about(message)
-                .seen(value("issuer", issuer, &judged.subject))
+            judged.about(message).seen(value("issuer", issuer, &judged.subject))
         });
     }
     if judged.facts.role == CertificateRole::Server {
@@ -216,9 +198,9 @@ fn host_names(judged: &Judged<'_>, hosts: &[String], judgement: &mut Judgement) 
 fn covers(name: &str, host: &str) -> bool {
     let (name, host) = (name.to_ascii_lowercase(), host.to_ascii_lowercase());
     match name.strip_prefix("*.") {
-        Some(parent) => host
-            .split_once('.')
-            .is_some_and(|(label, rest)| !label.is_empty() && rest == parent),
+        Some(parent) => {
+            host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == parent)
+        }
         None => name == host,
     }
 }

@@ -16,17 +16,9 @@ const GOOD_TLS: &str = "TLSv1.2,TLSv1.3";
 /// Judges what a server replicates from and who replicates from it.
 pub(in crate::audit) fn judge(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) {
     for channel in &facts.channels {
-        let subject = Subject::Server {
-            server: facts.address.clone(),
-            object: Some(object(channel)),
-        };
-        judge_channel(
-            facts,
-            channel,
-            settings,
-            (&subject, status(facts)),
-            judgement,
-        );
+        let subject =
+            Subject::Server { server: facts.address.clone(), object: Some(object(channel)) };
+        judge_channel(facts, channel, settings, (&subject, status(facts)), judgement);
     }
     for connection in &facts.replicas {
         judge_connection(facts, connection, settings, judgement);
@@ -45,22 +37,12 @@ pub(in crate::audit) fn judge_file(
         Some(((*name).to_owned(), value.to_owned()))
     });
     let facts = ServerFacts {
-        flavour: if settings.is_mariadb() {
-            Flavour::Mariadb
-        } else {
-            Flavour::Mysql
-        },
+        flavour: if settings.is_mariadb() { Flavour::Mariadb } else { Flavour::Mysql },
         variables: of_options.collect(),
         ..ServerFacts::default()
     };
     let subject = Subject::file(&file.path);
-    judge_channel(
-        &facts,
-        &file.channel,
-        settings,
-        (&subject, "master.info"),
-        judgement,
-    );
+    judge_channel(&facts, &file.channel, settings, (&subject, "master.info"), judgement);
 }
 
 /// BLR060, BLR061, BLR062, about a subject that something showed.
@@ -89,24 +71,11 @@ fn judge_channel(
     judgement.hold(RuleId::Blr061, channel.verify_server_cert, || {
         let ca = ca(facts, channel);
         about(format!("takes any certificate for that of {source}"))
-            .seen(seen(
-                &column(facts, "SSL_Verify_Server_Cert"),
-                "No",
-                shown_by,
-            ))
-            .remedied(change(
-                facts,
-                channel,
-                settings,
-                &[&ca, "SSL_VERIFY_SERVER_CERT = 1"],
-            ))
+            .seen(seen(&column(facts, "SSL_Verify_Server_Cert"), "No", shown_by))
+            .remedied(change(facts, channel, settings, &[&ca, "SSL_VERIFY_SERVER_CERT = 1"]))
     });
     let versions = channel.tls_version.as_deref().unwrap_or_default();
-    let old: Vec<_> = versions
-        .split(',')
-        .map(str::trim)
-        .filter(|it| is_old(it))
-        .collect();
+    let old: Vec<_> = versions.split(',').map(str::trim).filter(|it| is_old(it)).collect();
     judgement.hold(RuleId::Blr062, old.is_empty(), || {
         let versions = format!("TLS_VERSION = {}", sql::quoted(GOOD_TLS));
         about(format!("accepts {} from {source}", old.join(", "))).remedied(change(
@@ -132,29 +101,14 @@ fn judge_connection(
     let object = format!("connection {id} of {user} from {host}");
     judgement.hold(RuleId::Blr063, !version.is_empty(), || {
         let mut statements = Vec::new();
-        for account in facts
-            .accounts
-            .iter()
-            .flatten()
-            .filter(|account| account.user == *user)
-        {
-            statements.push(format!(
-                "ALTER USER {} REQUIRE SSL;",
-                sql::account(user, &account.host)
-            ));
+        for account in facts.accounts.iter().flatten().filter(|account| account.user == *user) {
+            statements
+                .push(format!("ALTER USER {} REQUIRE SSL;", sql::account(user, &account.host)));
         }
         statements.push(format!("KILL {id};"));
-        of_server(
-            facts,
-            Some(object.clone()),
-            "reads the binary log in the clear",
-        )
-        .seen(seen(
-            "Ssl_version",
-            "empty",
-            "performance_schema.status_by_thread",
-        ))
-        .remedied(sql_remedy(statements.join("\n")))
+        of_server(facts, Some(object.clone()), "reads the binary log in the clear")
+            .seen(seen("Ssl_version", "empty", "performance_schema.status_by_thread"))
+            .remedied(sql_remedy(statements.join("\n")))
     });
     judgement.hold(RuleId::Blr064, !is_old(version), || {
         let mut remedy = settings.set("tls_version", GOOD_TLS);
@@ -162,17 +116,9 @@ fn judge_connection(
             remedy.text.push_str("\nALTER INSTANCE RELOAD TLS;");
         }
         remedy.text.push_str(&format!("\nKILL {id};"));
-        of_server(
-            facts,
-            Some(object.clone()),
-            format!("reads the binary log over {version}"),
-        )
-        .seen(seen(
-            "Ssl_version",
-            version,
-            "performance_schema.status_by_thread",
-        ))
-        .remedied(remedy)
+        of_server(facts, Some(object.clone()), format!("reads the binary log over {version}"))
+            .seen(seen("Ssl_version", version, "performance_schema.status_by_thread"))
+            .remedied(remedy)
     });
 }
 
@@ -209,10 +155,7 @@ fn ca(facts: &ServerFacts, channel: &ChannelFacts) -> String {
     let of_server = facts.variables.get("ssl_ca");
     let of_server = of_server.filter(|file| file.starts_with('/')).cloned();
     let file = channel.ssl_ca.clone().or(of_server);
-    format!(
-        "SSL_CA = {}",
-        sql::quoted(file.as_deref().unwrap_or(USUAL_CA))
-    )
+    format!("SSL_CA = {}", sql::quoted(file.as_deref().unwrap_or(USUAL_CA)))
 }
 
 /// The statements that change a channel, in the words of the server's version. Only the part that
@@ -229,25 +172,15 @@ fn change(
     } else {
         ("SOURCE_", "REPLICA", "CHANGE REPLICATION SOURCE")
     };
-    let options: Vec<_> = options
-        .iter()
-        .map(|option| format!("{prefix}{option}"))
-        .collect();
+    let options: Vec<_> = options.iter().map(|option| format!("{prefix}{option}")).collect();
     let options = options.join(", ");
     let name = sql::quoted(&channel.name);
     sql_remedy(if facts.flavour == Flavour::Mariadb {
-        let name = if channel.name.is_empty() {
-            String::new()
-        } else {
-            format!(" {name}")
-        };
+        let name = if channel.name.is_empty() { String::new() } else { format!(" {name}") };
         format!("STOP SLAVE{name};\nCHANGE MASTER{name} TO {options};\nSTART SLAVE{name};")
     } else {
-        let channel = if channel.name.is_empty() {
-            String::new()
-        } else {
-            format!(" FOR CHANNEL {name}")
-        };
+        let channel =
+            if channel.name.is_empty() { String::new() } else { format!(" FOR CHANNEL {name}") };
         format!(
             "STOP {replica} IO_THREAD{channel};\n{statement} TO {options}{channel};\nSTART {replica} IO_THREAD{channel};"
         )
@@ -260,10 +193,7 @@ mod tests {
     use crate::audit::judge::live_settings;
 
     fn remedy(flavour: Flavour, version: &str, name: &str) -> String {
-        let channel = ChannelFacts {
-            name: name.to_owned(),
-            ..ChannelFacts::default()
-        };
+        let channel = ChannelFacts { name: name.to_owned(), ..ChannelFacts::default() };
         let facts = ServerFacts {
             flavour,
             version: version.to_owned(),

@@ -29,10 +29,7 @@ pub(in crate::audit) fn judge(
 }
 
 fn omitted(omission: &Omission) -> Found {
-    let subject = Subject::File {
-        path: omission.path.clone(),
-        line: omission.line,
-    };
+    let subject = Subject::File { path: omission.path.clone(), line: omission.line };
     let found = Found::about(subject, omission.reason.to_string());
     match (&omission.reason, omission.line) {
         (OmissionReason::WorldWritable { .. }, _) => found,

@@ -75,10 +75,7 @@ impl Found {
     /// In place of the rule's remedy.
     pub(super) fn remedied(mut self, remedy: Remedy) -> Self {
         self.remedy = Some(if remedy.text.contains(sql::UNWRITABLE) {
-            Remedy {
-                language: Language::Sql,
-                text: IN_WORDS.to_owned(),
-            }
+            Remedy { language: Language::Sql, text: IN_WORDS.to_owned() }
         } else {
             remedy
         });
@@ -102,33 +99,20 @@ fn of_server(facts: &ServerFacts, object: Option<String>, message: impl Into<Str
 
 /// What a server answered.
 fn seen(name: &str, value: &str, source: &str) -> Evidence {
-    Evidence::Value {
-        name: name.to_owned(),
-        value: value.to_owned(),
-        source: source.to_owned(),
-    }
+    Evidence::Value { name: name.to_owned(), value: value.to_owned(), source: source.to_owned() }
 }
 
 /// A live server's variables, for the judges that take option files as well.
 pub(super) fn live_settings(facts: &ServerFacts) -> Settings {
     let product: Option<Product> = facts.version.parse().ok();
     let values = facts.variables.iter().map(|(name, value)| {
-        let setting = Setting {
-            value: value.clone(),
-            origin: Origin::Server,
-        };
+        let setting = Setting { value: value.clone(), origin: Origin::Server };
         (name.clone(), setting)
     });
     Settings {
-        subject: Subject::Server {
-            server: facts.address.clone(),
-            object: None,
-        },
+        subject: Subject::Server { server: facts.address.clone(), object: None },
         // The version alone does not tell Percona's.
-        product: product.map(|product| Product {
-            flavour: facts.flavour,
-            ..product
-        }),
+        product: product.map(|product| Product { flavour: facts.flavour, ..product }),
         values: values.collect(),
     }
 }

@@ -41,11 +41,7 @@ pub(in crate::audit) fn judge(settings: &Settings, judgement: &mut Judgement) {
 
 /// The variable that encrypts logs.
 pub(in crate::audit) fn encryption_variable(settings: &Settings) -> &'static str {
-    if settings.is_mariadb() {
-        "encrypt_binlog"
-    } else {
-        "binlog_encryption"
-    }
+    if settings.is_mariadb() { "encrypt_binlog" } else { "binlog_encryption" }
 }
 
 /// Whether logs are to be encrypted; `None` where the version cannot.
@@ -105,9 +101,7 @@ fn keyring_plugin(settings: &Settings, judgement: &mut Judgement) {
         return;
     }
     let has_keyring = |name: &&str| settings.get(name).is_some_and(|it| it.contains("keyring_"));
-    let late = ["plugin_load", "plugin_load_add"]
-        .into_iter()
-        .find(has_keyring);
+    let late = ["plugin_load", "plugin_load_add"].into_iter().find(has_keyring);
     let early = Some("early_plugin_load").filter(has_keyring);
     if let Some(name) = late.or(early) {
         judgement.hold(RuleId::Blr004, early.is_some(), || {
@@ -159,10 +153,8 @@ fn log_contents(settings: &Settings, judgement: &mut Judgement) {
         });
     }
     let repository = "master_info_repository";
-    let is_set = settings
-        .values
-        .get(repository)
-        .is_some_and(|setting| setting.origin != Origin::Default);
+    let is_set =
+        settings.values.get(repository).is_some_and(|setting| setting.origin != Origin::Default);
     if let (true, Some(file)) = (is_set, is(repository, "FILE")) {
         judgement.hold(RuleId::Blr011, !file, || {
             let message = "master.info will hold the password for the source";
@@ -189,11 +181,7 @@ fn transport(settings: &Settings, judgement: &mut Judgement) {
     if let Some(ciphers) = settings.given("ssl_cipher") {
         let weak = weak_ciphers(ciphers);
         judgement.hold(RuleId::Blr024, weak.is_empty(), || {
-            about(
-                settings,
-                "ssl_cipher",
-                format!("allows {}", weak.join(", ")),
-            )
+            about(settings, "ssl_cipher", format!("allows {}", weak.join(", ")))
         });
     }
 }
@@ -201,20 +189,15 @@ fn transport(settings: &Settings, judgement: &mut Judgement) {
 /// The setting that turns TLS off, if one does.
 fn tls_off(settings: &Settings) -> Option<&'static str> {
     let is_no = |value: &str| {
-        ["OFF", "0", "FALSE", "NO", "DISABLED"]
-            .iter()
-            .any(|no| value.eq_ignore_ascii_case(no))
+        ["OFF", "0", "FALSE", "NO", "DISABLED"].iter().any(|no| value.eq_ignore_ascii_case(no))
     };
-    let switched = ["ssl", "have_ssl"]
-        .into_iter()
-        .find(|name| settings.get(name).is_some_and(is_no));
+    let switched =
+        ["ssl", "have_ssl"].into_iter().find(|name| settings.get(name).is_some_and(is_no));
     let no_version = Some("tls_version").filter(|name| settings.get(name) == Some(""));
     let no_certificate = Some("ssl_cert").filter(|name| {
         settings.is_mariadb()
             && !settings.is_live()
-            && settings
-                .product
-                .is_some_and(|product| product.version < MARIADB_MAKES_CERTIFICATES)
+            && settings.product.is_some_and(|product| product.version < MARIADB_MAKES_CERTIFICATES)
             && settings.given(name).is_none()
     });
     switched.or(no_version).or(no_certificate)
@@ -251,10 +234,7 @@ fn tls_versions(settings: &Settings, judgement: &mut Judgement) {
 /// The names in a list of ciphers that offer weak ones. `!` takes out for good, `-` what was named
 /// before it, and `+` only puts at the end.
 fn weak_ciphers(list: &str) -> Vec<&str> {
-    let names: Vec<_> = list
-        .split([':', ',', ' '])
-        .filter(|name| !name.is_empty())
-        .collect();
+    let names: Vec<_> = list.split([':', ',', ' ']).filter(|name| !name.is_empty()).collect();
     let offers = |(at, name): &(usize, &&str)| {
         let faults = faults(name);
         let takes_out = |(place, other): (usize, &&str)| {
@@ -283,9 +263,8 @@ fn takes_out(taken: &str, name: &str, faults: &[(String, &str)]) -> bool {
 fn faults(name: &str) -> Vec<(String, &'static str)> {
     let upper = name.to_ascii_uppercase();
     let parts = upper.split(['-', '+', '_', '@']);
-    let mut faults: Vec<_> = parts
-        .filter_map(|part| Some((part.to_owned(), fault(part)?)))
-        .collect();
+    let mut faults: Vec<_> =
+        parts.filter_map(|part| Some((part.to_owned(), fault(part)?))).collect();
     // `DES-CBC3-SHA` is 3DES.
     if faults.iter().any(|(_, fault)| *fault == "3DES") {
         faults.retain(|(_, fault)| *fault != "DES");
@@ -311,10 +290,7 @@ fn cluster(settings: &Settings, judgement: &mut Judgement) {
         let remedy = if settings.since((8, 3, 0)) {
             option_lines(&["ndb-mgm-tls = strict"])
         } else {
-            Remedy {
-                language: Language::Shell,
-                text: "ndb_mgm -e show".to_owned(),
-            }
+            Remedy { language: Language::Shell, text: "ndb_mgm -e show".to_owned() }
         };
         Found::about(settings.subject_of("ndbcluster"), message)
             .seen(settings.evidence("ndb_mgm_tls"))
@@ -330,20 +306,11 @@ mod tests {
     fn weak_ciphers_are_told_from_those_taken_out() {
         for (list, weak) in [
             ("ECDHE-RSA-AES256-GCM-SHA384:!NULL:!aNULL:-RC4", &[][..]),
-            (
-                "AES128-SHA:RC4-MD5:DES-CBC3-SHA",
-                &["RC4-MD5", "DES-CBC3-SHA"],
-            ),
-            (
-                "EXP-RC2-CBC-MD5 NULL-SHA256",
-                &["EXP-RC2-CBC-MD5", "NULL-SHA256"],
-            ),
+            ("AES128-SHA:RC4-MD5:DES-CBC3-SHA", &["RC4-MD5", "DES-CBC3-SHA"]),
+            ("EXP-RC2-CBC-MD5 NULL-SHA256", &["EXP-RC2-CBC-MD5", "NULL-SHA256"]),
             ("ADH-AES256-SHA", &["ADH-AES256-SHA"]),
             ("aNULL:eNULL", &["aNULL", "eNULL"]),
-            (
-                "ALL,COMPLEMENTOFALL,ALL@SECLEVEL=0",
-                &["ALL", "COMPLEMENTOFALL", "ALL@SECLEVEL=0"],
-            ),
+            ("ALL,COMPLEMENTOFALL,ALL@SECLEVEL=0", &["ALL", "COMPLEMENTOFALL", "ALL@SECLEVEL=0"]),
             ("ALL:!aNULL:+RC4", &[]),
             ("ALL:!ADH", &["ALL"]),
             ("ALL:!eNULL", &["ALL"]),

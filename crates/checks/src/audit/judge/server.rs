@@ -10,11 +10,7 @@ use crate::finding::rules::Language;
 use crate::finding::{Remedy, RuleId};
 
 /// File keyrings: keys in the clear (BLS013).
-const CLEAR_KEYRINGS: [&str; 3] = [
-    "component_keyring_file",
-    "keyring_file",
-    "file_key_management",
-];
+const CLEAR_KEYRINGS: [&str; 3] = ["component_keyring_file", "keyring_file", "file_key_management"];
 /// Which plugins a server has for its keys.
 const ENCRYPTION_PLUGINS: &str = "SELECT PLUGIN_NAME, PLUGIN_STATUS FROM information_schema.PLUGINS \
                                   WHERE PLUGIN_TYPE = 'ENCRYPTION';";
@@ -40,10 +36,7 @@ pub(in crate::audit) fn judge(facts: &ServerFacts, settings: &Settings, judgemen
 
 /// Statements as a remedy.
 pub(super) const fn sql_remedy(text: String) -> Remedy {
-    Remedy {
-        language: Language::Sql,
-        text,
-    }
+    Remedy { language: Language::Sql, text }
 }
 
 /// BLS001, of a server that says which of its logs are encrypted.
@@ -52,11 +45,8 @@ fn plaintext_logs(facts: &ServerFacts, settings: &Settings, judgement: &mut Judg
     if !logs.iter().any(|log| log.encrypted.is_some()) {
         return;
     }
-    let plain: Vec<_> = logs
-        .iter()
-        .enumerate()
-        .filter(|(_, log)| log.encrypted == Some(false))
-        .collect();
+    let plain: Vec<_> =
+        logs.iter().enumerate().filter(|(_, log)| log.encrypted == Some(false)).collect();
     judgement.hold(RuleId::Bls001, plain.is_empty(), || {
         let (first, last) = (plain.first(), plain.last());
         let name = |log: Option<&(usize, &crate::audit::facts::server::BinaryLogFacts)>| {
@@ -99,10 +89,7 @@ fn successor(log: &str) -> String {
 
 /// BLR003, BLR004, BLR005, BLS013.
 fn keyring(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) {
-    let not_seen = facts
-        .missing_privileges
-        .iter()
-        .any(|it| it.what.contains("keyring component"));
+    let not_seen = facts.missing_privileges.iter().any(|it| it.what.contains("keyring component"));
     let active = facts.keyrings.iter().find(|keyring| keyring.is_active());
     if options::encrypts_logs(settings) == Some(true) && !(active.is_none() && not_seen) {
         judgement.hold(RuleId::Blr003, active.is_some(), || {
@@ -168,9 +155,7 @@ fn keyring_plugin(
         });
     }
     if !settings.is_mariadb() {
-        let outdated = settings
-            .product
-            .is_some_and(|it| it.version >= PLUGINS_DEPRECATED);
+        let outdated = settings.product.is_some_and(|it| it.version >= PLUGINS_DEPRECATED);
         judgement.hold(RuleId::Blr005, !outdated, || {
             of_server(facts, None, format!("{} is a plugin", keyring.name))
         });

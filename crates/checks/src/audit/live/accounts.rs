@@ -36,23 +36,12 @@ const PRIVILEGES: &[(&str, &str)] = &[
     ("Trigger_priv", "TRIGGER"),
     ("Create_tablespace_priv", "CREATE TABLESPACE"),
 ];
-const ROLES: &[(&str, &str)] = &[
-    ("Create_role_priv", "CREATE ROLE"),
-    ("Drop_role_priv", "DROP ROLE"),
-];
+const ROLES: &[(&str, &str)] =
+    &[("Create_role_priv", "CREATE ROLE"), ("Drop_role_priv", "DROP ROLE")];
 /// Dynamic privileges that replicas need, or that do no harm.
-const HARMLESS: &[&str] = &[
-    "REPLICATION_APPLIER",
-    "GROUP_REPLICATION_STREAM",
-    "CONNECTION_ADMIN",
-];
+const HARMLESS: &[&str] = &["REPLICATION_APPLIER", "GROUP_REPLICATION_STREAM", "CONNECTION_ADMIN"];
 /// Accounts that servers make for themselves, locked.
-const INTERNAL: &[&str] = &[
-    "mysql.sys",
-    "mysql.session",
-    "mysql.infoschema",
-    "mariadb.sys",
-];
+const INTERNAL: &[&str] = &["mysql.sys", "mysql.session", "mysql.infoschema", "mariadb.sys"];
 
 /// Accounts with `REPLICATION SLAVE`; `None` if they cannot be read.
 pub(super) fn accounts(asker: &mut Asker) -> Result<Option<Vec<AccountFacts>>, Problem> {
@@ -77,9 +66,7 @@ pub(super) fn accounts(asker: &mut Asker) -> Result<Option<Vec<AccountFacts>>, P
         let dynamic = dynamic_privileges(asker)?;
         for account in &mut accounts {
             let more = dynamic.get(&(account.user.clone(), account.host.clone()));
-            account
-                .other_privileges
-                .extend(more.into_iter().flatten().cloned());
+            account.other_privileges.extend(more.into_iter().flatten().cloned());
         }
     }
     Ok(Some(accounts))

@@ -151,10 +151,7 @@ impl FromStr for ServerAddress {
         }
         let (host, port) = host_and_port(place)?;
         let mut address = Self {
-            user: user
-                .map(decoded)
-                .transpose()?
-                .filter(|user| !user.is_empty()),
+            user: user.map(decoded).transpose()?.filter(|user| !user.is_empty()),
             host: decoded(host)?,
             port,
             ..Self::default()
@@ -205,9 +202,7 @@ impl ServerAddress {
             "enable-cleartext-plugin" => self.enable_cleartext_plugin = switch(value)?,
             "timeout" => self.timeout = timeout(value)?,
             _ => {
-                return Err(AddressError::Parameter {
-                    name: name.to_owned(),
-                });
+                return Err(AddressError::Parameter { name: name.to_owned() });
             }
         }
         Ok(())
@@ -276,10 +271,7 @@ fn host_and_port(place: &str) -> Result<(&str, Option<u16>), AddressError> {
             None => (place, None),
         },
     };
-    let port = port
-        .filter(|port| !port.is_empty())
-        .map(str::parse)
-        .transpose();
+    let port = port.filter(|port| !port.is_empty()).map(str::parse).transpose();
     match port {
         Ok(Some(0)) | Err(_) => Err(AddressError::Port),
         Ok(port) => Ok((host, port)),
@@ -322,11 +314,9 @@ fn switch(value: String) -> Result<bool, AddressError> {
 fn timeout(value: String) -> Result<Duration, AddressError> {
     match value.parse() {
         Ok(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds)),
-        _ => Err(AddressError::Value {
-            name: "timeout",
-            value,
-            expected: "seconds, from 1 to 3600",
-        }),
+        _ => {
+            Err(AddressError::Value { name: "timeout", value, expected: "seconds, from 1 to 3600" })
+        }
     }
 }
 
@@ -407,21 +397,12 @@ mod tests {
                 "enable-cleartext-plugin&ssl-mode=REQUIRED",
                 "enable-cleartext-plugin has no effect where the server",
             ),
-            (
-                "ssl-mode=DISABLED&ssl-cert=c&ssl-key=k",
-                "ssl-cert has no effect with",
-            ),
+            ("ssl-mode=DISABLED&ssl-cert=c&ssl-key=k", "ssl-cert has no effect with"),
         ] {
             let address: ServerAddress = format!("mysql://host/?{parameters}").parse().unwrap();
-            let message = address
-                .check()
-                .map_or_else(|it| it.to_string(), |()| String::new());
+            let message = address.check().map_or_else(|it| it.to_string(), |()| String::new());
             assert!(message.starts_with(part), "{parameters}: {message}");
-            assert_eq!(
-                message.is_empty(),
-                part.is_empty(),
-                "{parameters}: {message}"
-            );
+            assert_eq!(message.is_empty(), part.is_empty(), "{parameters}: {message}");
         }
     }
 }

@@ -102,9 +102,7 @@ fn starts_encryption(asker: &mut Asker, log: &str) -> Result<Option<bool>, Probl
         Err(problem) => return Err(problem),
     };
     let mut events = answer.records();
-    Ok(Some(events.any(|event| {
-        event.get(&["Event_type"]) == Some("Start_encryption")
-    })))
+    Ok(Some(events.any(|event| event.get(&["Event_type"]) == Some("Start_encryption"))))
 }
 
 fn plugins(asker: &mut Asker, facts: &mut ServerFacts) -> Result<(), Problem> {
@@ -147,9 +145,7 @@ fn late_plugins(asker: &mut Asker, facts: &mut ServerFacts) -> Result<(), Proble
     })?;
     if let Some(answer) = answer {
         for keyring in &mut facts.keyrings {
-            let late = answer
-                .records()
-                .any(|row| row.at(0) == Some(&*keyring.name));
+            let late = answer.records().any(|row| row.at(0) == Some(&*keyring.name));
             keyring.early = Some(!late);
         }
     }
@@ -167,9 +163,7 @@ fn components(asker: &mut Asker, facts: &mut ServerFacts) -> Result<(), Problem>
     };
     let value = |name: &str| {
         let mut rows = answer.records();
-        rows.find(|row| row.at(0) == Some(name))?
-            .at(1)
-            .map(str::to_owned)
+        rows.find(|row| row.at(0) == Some(name))?.at(1).map(str::to_owned)
     };
     if let Some(name) = value("Component_name").or_else(|| value("Implementation_name")) {
         facts.keyrings.push(KeyringFacts {
@@ -192,8 +186,6 @@ fn binlog_keys(asker: &mut Asker) -> Result<Option<Vec<String>>, Problem> {
     })?;
     Ok(answer.map(|answer| {
         let ids = answer.records().filter_map(|row| row.at(0));
-        ids.filter(|id| id.starts_with("MySQLReplicationKey_"))
-            .map(str::to_owned)
-            .collect()
+        ids.filter(|id| id.starts_with("MySQLReplicationKey_")).map(str::to_owned).collect()
     }))
 }

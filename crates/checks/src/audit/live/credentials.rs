@@ -57,10 +57,7 @@ impl Credentials {
                     problem: ignored.reason.to_string(),
                 });
             }
-            found.add(
-                &file,
-                &["client", "client-server", "client-mariadb", "mysql"],
-            );
+            found.add(&file, &["client", "client-server", "client-mariadb", "mysql"]);
         }
         if let Some(path) = &address.password_file {
             found.password = Some((password_file(path)?, path.clone()));
@@ -68,9 +65,7 @@ impl Credentials {
         let user = address.user.clone().or(found.user);
         let (password, password_file) = found.password.unzip();
         Ok(Self {
-            user: user
-                .or_else(|| std::env::var("USER").ok())
-                .unwrap_or_default(),
+            user: user.or_else(|| std::env::var("USER").ok()).unwrap_or_default(),
             password,
             password_file,
         })
@@ -83,13 +78,8 @@ impl Credentials {
 /// [`Problem::File`].
 pub fn password_file(path: &Path) -> Result<SecretBytes, Problem> {
     let bytes = read(path, LARGEST_PASSWORD_FILE, "password file")?;
-    let line = bytes
-        .split(|&byte| byte == b'\n')
-        .next()
-        .unwrap_or_default();
-    Ok(SecretBytes::new(
-        line.strip_suffix(b"\r").unwrap_or(line).to_vec(),
-    ))
+    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    Ok(SecretBytes::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec()))
 }
 
 #[derive(Default)]
@@ -101,10 +91,7 @@ struct Found {
 impl Found {
     fn add(&mut self, file: &OptionFile, groups: &[&str]) {
         for setting in &file.settings {
-            let Some(value) = setting
-                .value
-                .as_ref()
-                .filter(|_| groups.contains(&&*setting.group))
+            let Some(value) = setting.value.as_ref().filter(|_| groups.contains(&&*setting.group))
             else {
                 continue;
             };
@@ -145,10 +132,8 @@ fn login_file() -> PathBuf {
 }
 
 fn login_path(path: &Path, group: &str) -> Result<OptionFile, Problem> {
-    let unusable = |problem: &str| Problem::Content {
-        path: path.to_owned(),
-        problem: problem.to_owned(),
-    };
+    let unusable =
+        |problem: &str| Problem::Content { path: path.to_owned(), problem: problem.to_owned() };
     let bytes = read(path, LARGEST_LOGIN_FILE, "login path file")?;
     let text =
         unscrambled(&bytes).ok_or_else(|| unusable("no login path file, or a damaged one"))?;

@@ -58,14 +58,9 @@ impl Method {
             }
             _ => {}
         }
-        let steps = AuthProc::init(plugin).map_err(|_| Problem::UnknownPlugin {
-            plugin: name.clone(),
-        })?;
-        Ok(Self {
-            steps,
-            name,
-            is_private: clear.is_private,
-        })
+        let steps =
+            AuthProc::init(plugin).map_err(|_| Problem::UnknownPlugin { plugin: name.clone() })?;
+        Ok(Self { steps, name, is_private: clear.is_private })
     }
 
     /// The answer to a challenge, if there is one.
@@ -75,17 +70,11 @@ impl Method {
         scramble: &[u8],
         challenge: &[u8],
     ) -> Result<Option<Zeroizing<Vec<u8>>>, Problem> {
-        let context = Conversation {
-            password: login.password,
-            scramble,
-            is_private: self.is_private,
-        };
-        let response = self
-            .steps
-            .run(context, challenge)
-            .map_err(|_| Problem::Protocol {
-                problem: "a step of logging in that does not belong there",
-            })?;
+        let context =
+            Conversation { password: login.password, scramble, is_private: self.is_private };
+        let response = self.steps.run(context, challenge).map_err(|_| Problem::Protocol {
+            problem: "a step of logging in that does not belong there",
+        })?;
         let (Response::Next { packet } | Response::Last { packet }) = response;
         let packet = packet.map(Zeroizing::new);
         // One byte asks for the server's key, to wrap the password for whoever sent that key.
@@ -94,9 +83,7 @@ impl Method {
             && !self.is_private
             && matches!(packet.as_deref().map(Vec::as_slice), Some([1 | 2]))
         {
-            return Err(Problem::PasswordInTheClear {
-                plugin: self.name.clone(),
-            });
+            return Err(Problem::PasswordInTheClear { plugin: self.name.clone() });
         }
         Ok(packet)
     }

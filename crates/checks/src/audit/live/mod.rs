@@ -44,17 +44,12 @@ pub fn collect_over(
     address: &ServerAddress,
     credentials: &Credentials,
 ) -> Result<ServerFacts, LiveError> {
-    asked(address, || {
-        Session::over(Box::new(connection), address, &login(credentials))
-    })
+    asked(address, || Session::over(Box::new(connection), address, &login(credentials)))
 }
 
 fn login(credentials: &Credentials) -> Login<'_> {
     let password = credentials.password.as_ref();
-    Login {
-        user: &credentials.user,
-        password: password.map_or(&[], |password| password.expose()),
-    }
+    Login { user: &credentials.user, password: password.map_or(&[], |password| password.expose()) }
 }
 
 fn asked(
@@ -66,8 +61,5 @@ fn asked(
         .map_err(Problem::from)
         .and_then(|()| session())
         .and_then(|session| collect::facts(session, address.to_string()))
-        .map_err(|problem| LiveError {
-            server: address.to_string(),
-            problem,
-        })
+        .map_err(|problem| LiveError { server: address.to_string(), problem })
 }

@@ -32,9 +32,7 @@ impl Asker {
         let answer = session.query("SELECT CURRENT_USER(), @@version_comment")?;
         let whole = session.version().to_owned();
         let row = answer.records().next();
-        let row = row.ok_or(Problem::Protocol {
-            problem: "an answer without a row",
-        })?;
+        let row = row.ok_or(Problem::Protocol { problem: "an answer without a row" })?;
         let comment = row.at(1).unwrap_or_default();
         let flavour = if whole.contains("MariaDB") || comment.to_lowercase().contains("mariadb") {
             Flavour::Mariadb
@@ -110,10 +108,7 @@ pub(super) struct Record<'a> {
 
 impl Answer {
     pub(super) fn records(&self) -> impl Iterator<Item = Record<'_>> {
-        self.rows.iter().map(|fields| Record {
-            columns: &self.columns,
-            fields,
-        })
+        self.rows.iter().map(|fields| Record { columns: &self.columns, fields })
     }
 }
 
@@ -138,9 +133,7 @@ impl<'a> Record<'a> {
 
     /// By name; empty counts as none.
     pub(super) fn non_empty(self, names: &[&str]) -> Option<String> {
-        self.get(names)
-            .filter(|text| !text.is_empty())
-            .map(str::to_owned)
+        self.get(names).filter(|text| !text.is_empty()).map(str::to_owned)
     }
 
     /// By name, as a number.

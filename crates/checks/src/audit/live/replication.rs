@@ -56,10 +56,8 @@ fn channel(row: Record<'_>) -> ChannelFacts {
         ssl_cert: row.non_empty(&["Source_SSL_Cert", "Master_SSL_Cert"]),
         ssl_key: row.non_empty(&["Source_SSL_Key", "Master_SSL_Key"]),
         ssl_cipher: row.non_empty(&["Source_SSL_Cipher", "Master_SSL_Cipher"]),
-        verify_server_cert: row.flag(&[
-            "Source_SSL_Verify_Server_Cert",
-            "Master_SSL_Verify_Server_Cert",
-        ]),
+        verify_server_cert: row
+            .flag(&["Source_SSL_Verify_Server_Cert", "Master_SSL_Verify_Server_Cert"]),
         tls_version: row.non_empty(&["Source_TLS_Version", "Master_TLS_Version"]),
         last_io_error: row.non_empty(&["Last_IO_Error"]),
     }
@@ -70,11 +68,7 @@ pub(super) fn replicas(
     asker: &mut Asker,
     facts: &ServerFacts,
 ) -> Result<Vec<DumpConnection>, Problem> {
-    let schema = facts
-        .variables
-        .get("performance_schema")
-        .map(String::as_str)
-        == Some("ON");
+    let schema = facts.variables.get("performance_schema").map(String::as_str) == Some("ON");
     let tables = match asker.flavour {
         Flavour::Mariadb => asker.since(10, 5, 2),
         _ => asker.since(5, 7, 0),

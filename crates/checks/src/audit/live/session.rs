@@ -105,9 +105,7 @@ impl Session {
         let greeting = session.receive_small("reading its greeting")?;
         refused(&greeting, "connecting")?;
         if !has_usual_challenge(&greeting) {
-            return Err(Problem::Protocol {
-                problem: "no greeting of version 10",
-            });
+            return Err(Problem::Protocol { problem: "no greeting of version 10" });
         }
         let greeting: HandshakePacket<'_> = parsed(&greeting, (), "no greeting of version 10")?;
         session.version = shown(&greeting.server_version_str());
@@ -115,12 +113,7 @@ impl Session {
         if address.socket.is_none() && address.ssl_mode != SslMode::Disabled {
             session = session.encrypt(address, &greeting)?;
         }
-        session.log_in(
-            login,
-            &greeting,
-            capabilities,
-            address.enable_cleartext_plugin,
-        )?;
+        session.log_in(login, &greeting, capabilities, address.enable_cleartext_plugin)?;
         session.logged_in = true;
         Ok(session)
     }
@@ -163,21 +156,14 @@ impl Session {
             Some(0x00) => return Ok(Answer::default()),
             // The server asks for a file of ours: no statement of an audit wants that.
             Some(0xfb) | None => {
-                return Err(Problem::Protocol {
-                    problem: "an answer that nobody asked for",
-                });
+                return Err(Problem::Protocol { problem: "an answer that nobody asked for" });
             }
             Some(_) => length(&mut ParseBuf(&head)).ok_or(CUT)?,
         };
         if count > MOST_COLUMNS {
-            return Err(Problem::Protocol {
-                problem: "more columns than a table may have",
-            });
+            return Err(Problem::Protocol { problem: "more columns than a table may have" });
         }
-        let mut answer = Answer {
-            columns: self.columns(count)?,
-            rows: Vec::new(),
-        };
+        let mut answer = Answer { columns: self.columns(count)?, rows: Vec::new() };
         loop {
             let packet = self.receive("reading rows", LARGEST_PACKET)?;
             refused(&packet, statement)?;
@@ -185,10 +171,7 @@ impl Session {
                 return Ok(answer);
             }
             // Charged before it is made: each field costs a place here, whatever it costs there.
-            let places = answer
-                .columns
-                .len()
-                .saturating_mul(size_of::<Option<String>>());
+            let places = answer.columns.len().saturating_mul(size_of::<Option<String>>());
             let places = places.saturating_add(size_of::<Row>());
             self.charge(places.saturating_add(packet.len()))?;
             let row = row(&packet, answer.columns.len()).ok_or(CUT)?;
@@ -217,9 +200,7 @@ impl Session {
     /// Counts what an answer takes here.
     fn charge(&mut self, bytes: usize) -> Result<(), Problem> {
         let left = self.memory.checked_sub(bytes);
-        self.memory = left.ok_or(Problem::Protocol {
-            problem: "rows without an end",
-        })?;
+        self.memory = left.ok_or(Problem::Protocol { problem: "rows without an end" })?;
         Ok(())
     }
 
@@ -228,10 +209,7 @@ impl Session {
         address: &ServerAddress,
         greeting: &HandshakePacket<'_>,
     ) -> Result<Self, Problem> {
-        if !greeting
-            .capabilities()
-            .contains(CapabilityFlags::CLIENT_SSL)
-        {
+        if !greeting.capabilities().contains(CapabilityFlags::CLIENT_SSL) {
             return Err(Problem::NoTls);
         }
         let flags = capabilities(greeting.capabilities()) | CapabilityFlags::CLIENT_SSL;
@@ -275,9 +253,7 @@ impl Session {
             let answer = match packet.split_first() {
                 Some((0x00, _)) => return Ok(()),
                 Some((0xfe, [])) => {
-                    return Err(Problem::UnknownPlugin {
-                        plugin: "mysql_old_password".to_owned(),
-                    });
+                    return Err(Problem::UnknownPlugin { plugin: "mysql_old_password".to_owned() });
                 }
                 Some((0xfe, _)) if switches >= MOST_SWITCHES => break,
                 Some((0xfe, _)) => {
@@ -290,18 +266,14 @@ impl Session {
                 }
                 Some((0x01, challenge)) => method.answer(login, &scramble, challenge)?,
                 _ => {
-                    return Err(Problem::Protocol {
-                        problem: "an unknown step of logging in",
-                    });
+                    return Err(Problem::Protocol { problem: "an unknown step of logging in" });
                 }
             };
             if let Some(answer) = answer {
                 self.send(&answer)?;
             }
         }
-        Err(Problem::Protocol {
-            problem: "logging in without an end",
-        })
+        Err(Problem::Protocol { problem: "logging in without an end" })
     }
 
     /// What may be sent so that whoever answers can read it.
@@ -317,18 +289,14 @@ impl Session {
     fn send(&mut self, payload: &[u8]) -> Result<(), Problem> {
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         if length >= 0xff_ffff {
-            return Err(Problem::Protocol {
-                problem: "a packet too large to be sent",
-            });
+            return Err(Problem::Protocol { problem: "a packet too large to be sent" });
         }
         let [low, middle, high, _] = length.to_le_bytes();
         let mut packet = Zeroizing::new(Vec::with_capacity(payload.len().saturating_add(4)));
         packet.extend_from_slice(&[low, middle, high, self.sequence]);
         packet.extend_from_slice(payload);
         self.sequence = self.sequence.wrapping_add(1);
-        self.stream
-            .write_all(&packet)
-            .map_err(Problem::io("sending"))?;
+        self.stream.write_all(&packet).map_err(Problem::io("sending"))?;
         self.stream.flush().map_err(Problem::io("sending"))
     }
 
@@ -341,9 +309,7 @@ impl Session {
         let mut payload = Vec::new();
         loop {
             let mut head = [0; 4];
-            self.stream
-                .read_exact(&mut head)
-                .map_err(Problem::io(doing))?;
+            self.stream.read_exact(&mut head).map_err(Problem::io(doing))?;
             let [low, middle, high, sequence] = head;
             self.sequence = sequence.wrapping_add(1);
             let length = u32::from_le_bytes([low, middle, high, 0]);
@@ -356,9 +322,7 @@ impl Session {
             }
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             let wanted = u64::try_from(length).unwrap_or(u64::MAX);
-            let read = Read::by_ref(&mut self.stream)
-                .take(wanted)
-                .read_to_end(&mut payload);
+            let read = Read::by_ref(&mut self.stream).take(wanted).read_to_end(&mut payload);
             if read.map_err(Problem::io(doing))? < length {
                 return Err(CUT);
             }
@@ -413,9 +377,7 @@ fn response(
     response
 }
 
-const CUT: Problem = Problem::Protocol {
-    problem: "a packet that ends too early",
-};
+const CUT: Problem = Problem::Protocol { problem: "a packet that ends too early" };
 
 /// Whether a greeting is whole up to the length of its challenge, and that is one. `mysql_common`
 /// computes with it before it looks.
@@ -433,12 +395,9 @@ fn refused(packet: &[u8], doing: &str) -> Result<(), Problem> {
     if packet.first() != Some(&0xff) {
         return Ok(());
     }
-    let error: ErrPacket<'_> = parsed(
-        packet,
-        CapabilityFlags::CLIENT_PROTOCOL_41,
-        "a broken error",
-    )
-    .or_else(|_| parsed(packet, CapabilityFlags::empty(), "a broken error"))?;
+    let error: ErrPacket<'_> =
+        parsed(packet, CapabilityFlags::CLIENT_PROTOCOL_41, "a broken error")
+            .or_else(|_| parsed(packet, CapabilityFlags::empty(), "a broken error"))?;
     let ErrPacket::Error(error) = error else {
         return Err(CUT);
     };
@@ -454,9 +413,7 @@ fn parsed<'a, T: mysql_common::proto::MyDeserialize<'a>>(
     context: T::Ctx,
     problem: &'static str,
 ) -> Result<T, Problem> {
-    ParseBuf(packet)
-        .parse(context)
-        .map_err(|_| Problem::Protocol { problem })
+    ParseBuf(packet).parse(context).map_err(|_| Problem::Protocol { problem })
 }
 
 fn row(packet: &[u8], columns: usize) -> Option<Row> {

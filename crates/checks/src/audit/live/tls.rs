@@ -26,19 +26,14 @@ pub(super) type TlsStream = StreamOwned<ClientConnection, Timed>;
 pub(super) fn negotiate(socket: Timed, address: &ServerAddress) -> Result<TlsStream, Problem> {
     let config = config(address)?;
     let name = ServerName::try_from(address.host.clone()).map_err(|_| Problem::Tls {
-        advice: format!(
-            "{:?} is no host name that a certificate could be for",
-            address.host
-        ),
+        advice: format!("{:?} is no host name that a certificate could be for", address.host),
         source: None,
     })?;
     let mut connection =
         ClientConnection::new(Arc::new(config), name).map_err(|error| failure(error, address))?;
     let mut socket = socket;
     while connection.is_handshaking() {
-        connection
-            .complete_io(&mut socket)
-            .map_err(|error| handshake_failure(error, address))?;
+        connection.complete_io(&mut socket).map_err(|error| handshake_failure(error, address))?;
     }
     Ok(StreamOwned::new(connection, socket))
 }
@@ -57,12 +52,10 @@ fn config(address: &ServerAddress) -> Result<ClientConfig, Problem> {
     let chain = certificates(certificate, "client certificate")?;
     let key_file = PrivateKeyDer::from_pem_file(key)
         .map_err(|error| pem_problem(error, key, "private key"))?;
-    builder
-        .with_client_auth_cert(chain, key_file)
-        .map_err(|error| Problem::Content {
-            path: key.clone(),
-            problem: format!("does not go with {}: {error}", certificate.display()),
-        })
+    builder.with_client_auth_cert(chain, key_file).map_err(|error| Problem::Content {
+        path: key.clone(),
+        problem: format!("does not go with {}: {error}", certificate.display()),
+    })
 }
 
 fn certificates(path: &Path, what: &'static str) -> Result<Vec<CertificateDer<'static>>, Problem> {
@@ -104,11 +97,7 @@ impl Verifier {
             (_, None) => return Err(Problem::NoAuthority),
             (_, Some(path)) => Some(authorities(path, provider)?),
         };
-        Ok(Self {
-            mode: address.ssl_mode,
-            authorities,
-            provider: Arc::clone(provider),
-        })
+        Ok(Self { mode: address.ssl_mode, authorities, provider: Arc::clone(provider) })
     }
 
     fn algorithms(&self) -> &WebPkiSupportedAlgorithms {
@@ -120,10 +109,7 @@ fn authorities(
     path: &Path,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<WebPkiServerVerifier>, Problem> {
-    let unusable = |problem: String| Problem::Content {
-        path: path.to_owned(),
-        problem,
-    };
+    let unusable = |problem: String| Problem::Content { path: path.to_owned(), problem };
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path, "CA certificate")? {
         roots
@@ -187,10 +173,7 @@ impl ServerCertVerifier for Verifier {
 }
 
 fn handshake_failure(error: std::io::Error, address: &ServerAddress) -> Problem {
-    match error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-    {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(inner) => failure(inner.clone(), address),
         None => {
             Problem::io("negotiating TLS (a server of TLS 1.1 and older closes it there)")(error)
@@ -199,20 +182,11 @@ fn handshake_failure(error: std::io::Error, address: &ServerAddress) -> Problem 
 }
 
 fn failure(error: rustls::Error, address: &ServerAddress) -> Problem {
-    Problem::Tls {
-        advice: advice(&error, address),
-        source: Some(error),
-    }
+    Problem::Tls { advice: advice(&error, address), source: Some(error) }
 }
 
 fn advice(error: &rustls::Error, address: &ServerAddress) -> String {
-    let authority = || {
-        address
-            .ssl_ca
-            .as_deref()
-            .unwrap_or(Path::new("?"))
-            .display()
-    };
+    let authority = || address.ssl_ca.as_deref().unwrap_or(Path::new("?")).display();
     match error {
         rustls::Error::InvalidCertificate(reason) => match reason {
             CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(

@@ -43,11 +43,7 @@ impl fmt::Debug for Timed {
 
 impl Timed {
     const fn new(socket: Socket, deadline: Instant) -> Self {
-        Self {
-            socket,
-            deadline,
-            told: None,
-        }
+        Self { socket, deadline, told: None }
     }
 
     /// Over something that is there already.
@@ -168,13 +164,7 @@ impl Stream {
 
     /// Whether it is a Unix socket.
     pub(super) const fn is_socket(&self) -> bool {
-        matches!(
-            self,
-            Self::Clear(Timed {
-                socket: Socket::Unix(_),
-                ..
-            })
-        )
+        matches!(self, Self::Clear(Timed { socket: Socket::Unix(_), .. }))
     }
 }
 

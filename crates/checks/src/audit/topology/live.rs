@@ -11,10 +11,7 @@ pub(in crate::audit) fn of_servers(servers: &[ServerFacts]) -> Topology {
         server: Some(index),
         at_rest: at_rest(server),
     });
-    let mut topology = Topology {
-        nodes: nodes.collect(),
-        edges: Vec::new(),
-    };
+    let mut topology = Topology { nodes: nodes.collect(), edges: Vec::new() };
     for (index, replica) in servers.iter().enumerate() {
         for channel in &replica.channels {
             let source = source_of(channel, index, servers);
@@ -42,18 +39,12 @@ fn at_rest(server: &ServerFacts) -> State {
     // A version without the variable cannot encrypt.
     let setting = State::of(setting.is_some_and(|value| value.eq_ignore_ascii_case("ON")));
     let logs = server.binary_logs.iter().flatten();
-    logs.map(|log| log.encrypted.map_or(State::Unknown, State::of))
-        .fold(setting, State::and)
+    logs.map(|log| log.encrypted.map_or(State::Unknown, State::of)).fold(setting, State::and)
 }
 
 /// The audited server that a channel connects to.
 fn source_of(channel: &ChannelFacts, replica: usize, servers: &[ServerFacts]) -> Option<usize> {
-    let others = || {
-        servers
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| *index != replica)
-    };
+    let others = || servers.iter().enumerate().filter(|(index, _)| *index != replica);
     if let Some(uuid) = &channel.source_uuid {
         let mut others = others();
         let found = others.find(|(_, server)| server.server_uuid.as_ref() == Some(uuid));
@@ -105,12 +96,8 @@ fn edge(
         let label = format!("{}:{}", channel.source_host, channel.source_port);
         stranger(topology, label)
     });
-    let state = |index: usize| {
-        topology
-            .nodes
-            .get(index)
-            .map_or(State::Unknown, |node| node.at_rest)
-    };
+    let state =
+        |index: usize| topology.nodes.get(index).map_or(State::Unknown, |node| node.at_rest);
     let (source_at_rest, replica_at_rest) = (state(source), state(replica));
     at_rest_reasons(topology, source, "source", &mut reasons);
     at_rest_reasons(topology, replica, "replica", &mut reasons);
@@ -133,9 +120,9 @@ fn at_rest_reasons(topology: &Topology, index: usize, end: &str, reasons: &mut V
     match (node.at_rest, node.server) {
         (_, None) => reasons.push(format!("the {end} was not audited")),
         (State::No, _) => reasons.push(format!("logs of the {end} are in the clear")),
-        (State::Unknown, _) => reasons.push(format!(
-            "whether all logs of the {end} are encrypted is not known"
-        )),
+        (State::Unknown, _) => {
+            reasons.push(format!("whether all logs of the {end} are encrypted is not known"))
+        }
         (State::Yes, _) => {}
     }
 }
@@ -144,11 +131,7 @@ fn at_rest_reasons(topology: &Topology, index: usize, end: &str, reasons: &mut V
 fn stranger(topology: &mut Topology, label: String) -> usize {
     let known = topology.nodes.iter().position(|node| node.label == label);
     known.unwrap_or_else(|| {
-        topology.nodes.push(Node {
-            label,
-            server: None,
-            at_rest: State::Unknown,
-        });
+        topology.nodes.push(Node { label, server: None, at_rest: State::Unknown });
         topology.nodes.len().saturating_sub(1)
     })
 }
@@ -161,9 +144,7 @@ fn is_known(
     topology: &Topology,
 ) -> bool {
     match &connection.replica_uuid {
-        Some(uuid) => servers
-            .iter()
-            .any(|server| server.server_uuid.as_ref() == Some(uuid)),
+        Some(uuid) => servers.iter().any(|server| server.server_uuid.as_ref() == Some(uuid)),
         // MariaDB's do not say who they are: a channel of that user is taken for it.
         None => topology.edges.iter().any(|edge| {
             let replica = servers.get(edge.replica);
@@ -174,10 +155,7 @@ fn is_known(
 }
 
 fn strange_replica(topology: &mut Topology, source: usize, connection: &DumpConnection) {
-    let who = connection
-        .replica_uuid
-        .as_deref()
-        .unwrap_or(&connection.user);
+    let who = connection.replica_uuid.as_deref().unwrap_or(&connection.user);
     let replica = stranger(topology, format!("{who} at {}", connection.host));
     let in_transit = connection.encrypted().map_or(State::Unknown, State::of);
     let mut reasons = Vec::new();
@@ -186,10 +164,7 @@ fn strange_replica(topology: &mut Topology, source: usize, connection: &DumpConn
     }
     at_rest_reasons(topology, source, "source", &mut reasons);
     at_rest_reasons(topology, replica, "replica", &mut reasons);
-    let source_at_rest = topology
-        .nodes
-        .get(source)
-        .map_or(State::Unknown, |node| node.at_rest);
+    let source_at_rest = topology.nodes.get(source).map_or(State::Unknown, |node| node.at_rest);
     topology.edges.push(Edge {
         source,
         replica,
@@ -233,19 +208,9 @@ mod tests {
     #[test]
     fn a_circle_and_a_chain_are_told_by_uuid() {
         let topology = of_servers(&[server(1, &[2]), server(2, &[1]), server(3, &[2])]);
-        let ways: Vec<_> = topology
-            .edges
-            .iter()
-            .map(|edge| (edge.source, edge.replica))
-            .collect();
+        let ways: Vec<_> = topology.edges.iter().map(|edge| (edge.source, edge.replica)).collect();
         assert_eq!(ways, [(1, 0), (0, 1), (1, 2)]);
-        assert!(
-            topology
-                .edges
-                .iter()
-                .all(|edge| edge.private() == State::Yes),
-            "{topology:?}"
-        );
+        assert!(topology.edges.iter().all(|edge| edge.private() == State::Yes), "{topology:?}");
         assert_eq!(topology.nodes.len(), 3);
     }
 
@@ -255,10 +220,7 @@ mod tests {
         source.binary_logs.as_mut().unwrap()[0].encrypted = Some(false);
         let topology = of_servers(&[source, server(2, &[1])]);
         let edge = &topology.edges[0];
-        assert_eq!(
-            (edge.in_transit, edge.source_at_rest),
-            (State::Yes, State::No)
-        );
+        assert_eq!((edge.in_transit, edge.source_at_rest), (State::Yes, State::No));
         assert_eq!(edge.private(), State::No);
         assert_eq!(edge.reasons, ["logs of the source are in the clear"]);
     }
@@ -288,11 +250,6 @@ mod tests {
         let topology = of_servers(&[middle]);
         let labels: Vec<_> = topology.nodes.iter().map(|node| &*node.label).collect();
         assert_eq!(labels, ["db2:3306", "127.0.0.1:3301", "uuid-9 at 10.0.0.9"]);
-        assert!(
-            topology
-                .edges
-                .iter()
-                .all(|edge| edge.private() == State::Unknown)
-        );
+        assert!(topology.edges.iter().all(|edge| edge.private() == State::Unknown));
     }
 }

@@ -72,14 +72,9 @@ impl Edge {
     /// The whole way: `No` if any part is, else `Unknown` if any part is.
     #[must_use]
     pub fn private(&self) -> State {
-        [
-            self.in_transit,
-            self.verified,
-            self.source_at_rest,
-            self.replica_at_rest,
-        ]
-        .into_iter()
-        .fold(State::Yes, State::and)
+        [self.in_transit, self.verified, self.source_at_rest, self.replica_at_rest]
+            .into_iter()
+            .fold(State::Yes, State::and)
     }
 }
 
@@ -113,11 +108,7 @@ impl State {
 
 /// Of live servers where some were asked, else of files.
 pub(super) fn of(facts: &AuditFacts) -> Topology {
-    if facts.servers.is_empty() {
-        of_files(facts)
-    } else {
-        live::of_servers(&facts.servers)
-    }
+    if facts.servers.is_empty() { of_files(facts) } else { live::of_servers(&facts.servers) }
 }
 
 /// What files show: the server whose they are, and the sources in its master.info.
@@ -135,11 +126,7 @@ fn of_files(facts: &AuditFacts) -> Topology {
         })
         .fold(setting.map_or(State::Unknown, State::of), State::and);
     let mut topology = Topology {
-        nodes: vec![Node {
-            label: path_text::text(&directory.path),
-            server: None,
-            at_rest,
-        }],
+        nodes: vec![Node { label: path_text::text(&directory.path), server: None, at_rest }],
         edges: Vec::new(),
     };
     for file in &directory.replica_files {

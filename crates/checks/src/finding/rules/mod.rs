@@ -125,10 +125,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
 
 /// The rules of one family.
 pub fn of_family(family: Family) -> impl Iterator<Item = &'static Rule> {
-    TABLES
-        .iter()
-        .filter(move |(of, _)| *of == family)
-        .flat_map(|(_, rules)| *rules)
+    TABLES.iter().filter(move |(of, _)| *of == family).flat_map(|(_, rules)| *rules)
 }
 
 /// What one id stands for.
@@ -191,9 +188,7 @@ impl FromStr for RuleId {
         all()
             .find(|rule| rule.code.eq_ignore_ascii_case(text) || rule.name == text)
             .map(|rule| rule.id)
-            .ok_or_else(|| UnknownRule {
-                found: text.to_owned(),
-            })
+            .ok_or_else(|| UnknownRule { found: text.to_owned() })
     }
 }
 
@@ -209,8 +204,7 @@ impl Rule {
         if self.remedy.contains("{path}") {
             self.remedy.replace("{path}", &path_text::quoted(path))
         } else {
-            self.remedy
-                .replace("{directory}", &path_text::quoted(directory))
+            self.remedy.replace("{directory}", &path_text::quoted(directory))
         }
     }
 }
@@ -235,10 +229,7 @@ mod tests {
     #[test]
     fn remedies_survive_a_shell() {
         let rule = RuleId::Bls002.rule();
-        assert_eq!(
-            rule.remedy_for(Path::new("/a/b c'd")),
-            "shred -u \"/a/b c'd\""
-        );
+        assert_eq!(rule.remedy_for(Path::new("/a/b c'd")), "shred -u \"/a/b c'd\"");
         assert_eq!(rule.remedy_for(Path::new("-rf")), "shred -u ./-rf");
     }
 }

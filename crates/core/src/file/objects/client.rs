@@ -87,10 +87,7 @@ fn timeout(prefix: &str) -> Result<Duration, object_store::Error> {
         let Some(setting) = name.to_str().and_then(|name| name.strip_prefix(prefix)) else {
             continue;
         };
-        if !["TIMEOUT", "_INTERVAL"]
-            .iter()
-            .any(|end| setting.ends_with(end))
-        {
+        if !["TIMEOUT", "_INTERVAL"].iter().any(|end| setting.ends_with(end)) {
             continue;
         }
         let value = value.to_string_lossy();
@@ -137,27 +134,16 @@ fn connect(url: &ObjectUrl) -> Result<Store, object_store::Error> {
     }
     let store = match url.scheme {
         Scheme::S3 => Store::new(
-            client!(
-                AmazonS3Builder::from_env(),
-                with_bucket_name,
-                AmazonS3ConfigKey
-            ),
+            client!(AmazonS3Builder::from_env(), with_bucket_name, AmazonS3ConfigKey),
             true,
         ),
         Scheme::Gs => Store::new(
-            client!(
-                GoogleCloudStorageBuilder::from_env(),
-                with_bucket_name,
-                GoogleConfigKey
-            ),
+            client!(GoogleCloudStorageBuilder::from_env(), with_bucket_name, GoogleConfigKey),
             false,
         ),
         Scheme::Az => {
-            let store = client!(
-                MicrosoftAzureBuilder::from_env(),
-                with_container_name,
-                AzureConfigKey
-            );
+            let store =
+                client!(MicrosoftAzureBuilder::from_env(), with_container_name, AzureConfigKey);
             let _ = patient.azure.set(Arc::clone(store.credentials()));
             Store::new(store, true)
         }
@@ -189,13 +175,8 @@ impl Store {
             .with_region("region")
             .with_access_key_id("nobody")
             .with_secret_access_key("nothing")
-            .with_retry(RetryConfig {
-                max_retries: 0,
-                ..retry()
-            })
-            .with_http_connector(Prepared {
-                answers: Arc::new(Mutex::new(answers)),
-            })
+            .with_retry(RetryConfig { max_retries: 0, ..retry() })
+            .with_http_connector(Prepared { answers: Arc::new(Mutex::new(answers)) })
             .build()?;
         Ok(Self::new(store, true))
     }
@@ -210,10 +191,7 @@ struct Prepared {
 
 impl HttpConnector for Prepared {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(PatientClient {
-            client: Box::new(self.clone()),
-            azure: Arc::default(),
-        }))
+        Ok(HttpClient::new(PatientClient { client: Box::new(self.clone()), azure: Arc::default() }))
     }
 }
 

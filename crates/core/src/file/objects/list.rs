@@ -106,10 +106,7 @@ fn list_of(
                     // What stands for a "directory" has the name of the prefix itself.
                     let is_below = key.starts_with(&base);
                     if is_below && pattern.as_ref().is_none_or(|it| it.is_match(key)) {
-                        entries.push(Entry {
-                            path: url.with_key(key),
-                            size: object.size,
-                        });
+                        entries.push(Entry { path: url.with_key(key), size: object.size });
                     }
                 }
                 Err(error) => {
@@ -152,10 +149,7 @@ enum Endless {
 
 impl From<Endless> for object_store::Error {
     fn from(endless: Endless) -> Self {
-        Self::Generic {
-            store: "listing",
-            source: Box::new(endless),
-        }
+        Self::Generic { store: "listing", source: Box::new(endless) }
     }
 }
 
@@ -205,11 +199,7 @@ impl Listing {
             return Err(Endless::Wide { objects }.into());
         }
         let is_short = !self.is_over && objects.len() < SHORT;
-        self.short = if is_short {
-            self.short.saturating_add(1)
-        } else {
-            0
-        };
+        self.short = if is_short { self.short.saturating_add(1) } else { 0 };
         if let Some(token) = &self.token
             && !self.tokens.insert(self.hasher.hash_one(token))
         {
@@ -236,16 +226,10 @@ impl Listing {
         let allowed = allowed.saturating_add(PATIENCE_FOR_PAGE.saturating_mul(full));
         let start = Instant::now();
         let left = allowed.saturating_sub(self.waited);
-        let answer = self
-            .store
-            .pages
-            .list_paginated(self.prefix.as_deref(), options);
+        let answer = self.store.pages.list_paginated(self.prefix.as_deref(), options);
         let answer = tokio::time::timeout(left, answer).await;
         self.waited = self.waited.saturating_add(start.elapsed());
-        answer.map_err(|_| Endless::Late {
-            pages: self.pages,
-            waited: self.waited,
-        })?
+        answer.map_err(|_| Endless::Late { pages: self.pages, waited: self.waited })?
     }
 }
 
@@ -253,12 +237,9 @@ fn pattern(url: &ObjectUrl, path: &Path) -> Result<Option<GlobMatcher>, Transfer
     if !url.is_pattern() {
         return Ok(None);
     }
-    let glob = GlobBuilder::new(&url.key)
-        .literal_separator(true)
-        .build()
-        .map_err(|error| {
-            let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, error);
-            TransferError::at(path, "understand the pattern")(error)
-        })?;
+    let glob = GlobBuilder::new(&url.key).literal_separator(true).build().map_err(|error| {
+        let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, error);
+        TransferError::at(path, "understand the pattern")(error)
+    })?;
     Ok(Some(glob.compile_matcher()))
 }

@@ -47,9 +47,7 @@ fn wait<T>(
     answer: impl Future<Output = Result<T, object_store::Error>>,
 ) -> Result<T, TransferError> {
     let runtime = runtime().map_err(TransferError::at(path, operation))?;
-    runtime
-        .block_on(answer)
-        .map_err(|error| refused(path, operation, error))
+    runtime.block_on(answer).map_err(|error| refused(path, operation, error))
 }
 
 /// What a store's refusal means here.
@@ -61,14 +59,10 @@ fn refused(path: &Path, operation: &'static str, error: object_store::Error) -> 
             io::ErrorKind::PermissionDenied
         }
         Error::AlreadyExists { .. } => {
-            return TransferError::Exists {
-                path: path.to_owned(),
-            };
+            return TransferError::Exists { path: path.to_owned() };
         }
         Error::Precondition { .. } => {
-            return TransferError::Replaced {
-                path: path.to_owned(),
-            };
+            return TransferError::Replaced { path: path.to_owned() };
         }
         _ => io::ErrorKind::Other,
     };

@@ -44,10 +44,8 @@ impl Object {
     pub(in crate::file) fn open(path: &Path, url: &ObjectUrl) -> Result<Self, TransferError> {
         let store = Store::of(url, path)?;
         let key = Key::parse(&url.key).map_err(|error| refused(path, "open", error.into()))?;
-        let options = GetOptions {
-            range: Some(GetRange::Bounded(0..HEAD)),
-            ..GetOptions::default()
-        };
+        let options =
+            GetOptions { range: Some(GetRange::Bounded(0..HEAD)), ..GetOptions::default() };
         let first = wait(path, "open", async {
             let answer = store.objects.get_opts(&key, options).await?;
             let meta = answer.meta.clone();
@@ -70,10 +68,7 @@ impl Object {
             key,
             path: path.to_owned(),
             length: meta.size,
-            version: UpdateVersion {
-                e_tag: meta.e_tag,
-                version: meta.version,
-            },
+            version: UpdateVersion { e_tag: meta.e_tag, version: meta.version },
             head: Mutex::new(head),
             blocks: Mutex::default(),
         };
@@ -175,9 +170,7 @@ impl Object {
         });
         let (is_same, bytes) = bytes?;
         if !is_same {
-            return Err(TransferError::Replaced {
-                path: self.path.clone(),
-            });
+            return Err(TransferError::Replaced { path: self.path.clone() });
         }
         self.check_length(bytes.len(), range)?;
         Ok(bytes)

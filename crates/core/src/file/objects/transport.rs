@@ -43,10 +43,7 @@ pub(super) async fn exchange(
         && let Some(to) = response.headers().get("location")
     {
         let to = place(&String::from_utf8_lossy(to.as_bytes()));
-        return Err(HttpError::new(
-            HttpErrorKind::Unknown,
-            Refused::Elsewhere { to },
-        ));
+        return Err(HttpError::new(HttpErrorKind::Unknown, Refused::Elsewhere { to }));
     }
     let is_error = response.status().is_client_error() || response.status().is_server_error();
     let (head, body) = response.into_parts();
@@ -92,10 +89,7 @@ async fn whole(body: HttpResponseBody, most: u64) -> Result<HttpResponseBody, Ht
         let piece = piece?;
         let length = bytes.len().saturating_add(piece.len());
         if u64::try_from(length).unwrap_or(u64::MAX) > most {
-            return Err(HttpError::new(
-                HttpErrorKind::Unknown,
-                Refused::TooMuch { most },
-            ));
+            return Err(HttpError::new(HttpErrorKind::Unknown, Refused::TooMuch { most }));
         }
         bytes.extend_from_slice(&piece);
     }
@@ -169,10 +163,7 @@ pub(super) fn client(options: &ClientOptions) -> Result<reqwest::Client, object_
     if is_on(ClientConfigKey::RandomizeAddresses) {
         builder = builder.dns_resolver(Arc::new(Rotated));
     }
-    builder
-        .https_only(!is_on(ClientConfigKey::AllowHttp))
-        .build()
-        .map_err(unusable)
+    builder.https_only(!is_on(ClientConfigKey::AllowHttp)).build().map_err(unusable)
 }
 
 fn through_proxy(
@@ -200,11 +191,7 @@ fn over_http2(
     options: &ClientOptions,
 ) -> Result<reqwest::ClientBuilder, object_store::Error> {
     let mut builder = builder;
-    let is_on = |key| {
-        options
-            .get_config_value(&key)
-            .is_some_and(|it| is_true(&it))
-    };
+    let is_on = |key| options.get_config_value(&key).is_some_and(|it| is_true(&it));
     if let Some(interval) = duration(options, ClientConfigKey::Http2KeepAliveInterval)? {
         builder = builder.http2_keep_alive_interval(interval);
     }
@@ -228,10 +215,7 @@ fn over_http2(
 
 /// As the crate reads switches.
 fn is_true(value: &str) -> bool {
-    matches!(
-        &*value.to_ascii_lowercase(),
-        "1" | "true" | "on" | "yes" | "y"
-    )
+    matches!(&*value.to_ascii_lowercase(), "1" | "true" | "on" | "yes" | "y")
 }
 
 fn duration(
@@ -239,9 +223,7 @@ fn duration(
     key: ClientConfigKey,
 ) -> Result<Option<Duration>, object_store::Error> {
     let value = options.get_config_value(&key);
-    value
-        .map(|value| humantime::parse_duration(&value).map_err(unusable))
-        .transpose()
+    value.map(|value| humantime::parse_duration(&value).map_err(unusable)).transpose()
 }
 
 fn number(
@@ -249,16 +231,11 @@ fn number(
     key: ClientConfigKey,
 ) -> Result<Option<usize>, object_store::Error> {
     let value = options.get_config_value(&key);
-    value
-        .map(|value| value.parse().map_err(unusable))
-        .transpose()
+    value.map(|value| value.parse().map_err(unusable)).transpose()
 }
 
 fn unusable(error: impl std::error::Error + Send + Sync + 'static) -> object_store::Error {
-    object_store::Error::Generic {
-        store: "client",
-        source: Box::new(error),
-    }
+    object_store::Error::Generic { store: "client", source: Box::new(error) }
 }
 
 /// A name's addresses, from any of them on: not all connections go to the first.

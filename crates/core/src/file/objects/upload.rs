@@ -184,11 +184,7 @@ impl Upload {
             let mut state = shared.state();
             let mut rest = std::mem::take(&mut state.full);
             let filling = std::mem::take(&mut state.filling);
-            rest.extend(
-                filling
-                    .into_iter()
-                    .map(|(number, part)| (number, part.bytes)),
-            );
+            rest.extend(filling.into_iter().map(|(number, part)| (number, part.bytes)));
             (rest, state.id.is_some())
         };
         if !is_in_parts {
@@ -255,11 +251,7 @@ impl Shared {
             }
             _ => 0,
         };
-        if state.full.len() > held {
-            std::mem::take(&mut state.full)
-        } else {
-            BTreeMap::new()
-        }
+        if state.full.len() > held { std::mem::take(&mut state.full) } else { BTreeMap::new() }
     }
 
     /// Sends a part, as soon as there is room for one more on its way.
@@ -277,11 +269,8 @@ impl Shared {
         let id = match state.id.clone() {
             Some(id) => id,
             None => {
-                let id = wait(
-                    &self.path,
-                    "write",
-                    self.store.multipart.create_multipart(&self.key),
-                )?;
+                let id =
+                    wait(&self.path, "write", self.store.multipart.create_multipart(&self.key))?;
                 state.id = Some(id.clone());
                 id
             }
@@ -289,11 +278,7 @@ impl Shared {
         let shared = Arc::clone(self);
         let part = async move {
             let payload = PutPayload::from(bytes);
-            let sent = shared
-                .store
-                .multipart
-                .put_part(&shared.key, &id, number, payload)
-                .await;
+            let sent = shared.store.multipart.put_part(&shared.key, &id, number, payload).await;
             drop(room);
             Ok((number, sent?))
         };
@@ -308,10 +293,7 @@ impl Shared {
             Condition::Absent => PutMode::Create,
             Condition::Version(version) => PutMode::Update(version.clone()),
         };
-        let options = PutOptions {
-            mode,
-            ..PutOptions::default()
-        };
+        let options = PutOptions { mode, ..PutOptions::default() };
         let put = self.store.objects.put_opts(&self.key, payload, options);
         let put = wait(&self.path, "write", put);
         put.map(|_| ()).map_err(|error| self.as_condition(error))
@@ -344,10 +326,7 @@ impl Shared {
         let precondition = precondition.filter(|_| self.store.ends_on_condition);
         let parts = parts.into_values().collect();
         let id = id.unwrap_or_default();
-        let complete = self
-            .store
-            .multipart
-            .complete_multipart(&self.key, &id, parts);
+        let complete = self.store.multipart.complete_multipart(&self.key, &id, parts);
         let completed = wait(&self.path, "write", ending_on(precondition, complete));
         completed.map_err(|error| self.as_condition(error))?;
         self.state().id = None;

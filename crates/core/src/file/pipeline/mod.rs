@@ -105,11 +105,7 @@ fn each_chunk_after(
         failure: Mutex::new(None),
     };
     source.expect_reading();
-    let segments = job
-        .range
-        .end
-        .saturating_sub(job.range.start)
-        .div_ceil(WINDOW);
+    let segments = job.range.end.saturating_sub(job.range.start).div_ceil(WINDOW);
     let threads = u64::try_from(rayon::current_num_threads()).unwrap_or(1);
     if segments <= 1 || threads <= 1 {
         job.work();
@@ -118,11 +114,7 @@ fn each_chunk_after(
             (0..threads.min(segments)).for_each(|_| scope.spawn(|_| job.work()));
         });
     }
-    match job
-        .failure
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
-    {
+    match job.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(error),
         None => source.check_size(),
     }
@@ -266,11 +258,8 @@ pub fn file_to_stream(
     const BYTES: u64 = CHUNK as u64;
     source.expect_reading();
     let length = range.end.saturating_sub(range.start);
-    let (turn, most) = if source.is_object() {
-        (WINDOW, OBJECT_READERS)
-    } else {
-        (BYTES, u64::MAX)
-    };
+    let (turn, most) =
+        if source.is_object() { (WINDOW, OBJECT_READERS) } else { (BYTES, u64::MAX) };
     let threads = u64::try_from(threads).unwrap_or(1).min(most);
     let threads = threads.min(length.div_ceil(turn)).max(1);
     let worker = |first: u64| -> Box<Producer<'_>> {
@@ -322,9 +311,7 @@ fn in_turns(
                 break;
             };
             let buffer = produced?;
-            writer
-                .write_all(&buffer)
-                .map_err(TransferError::at(name, "write"))?;
+            writer.write_all(&buffer).map_err(TransferError::at(name, "write"))?;
             let length = u64::try_from(buffer.len()).unwrap_or(u64::MAX);
             written = written.saturating_add(length);
             if progress.advance(length).is_break() {

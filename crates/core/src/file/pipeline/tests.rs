@@ -17,9 +17,8 @@ fn every_byte_arrives_transformed_in_its_place() {
     let input = directory.path().join("in");
     let content: Vec<u8> = (0..9_500_000_u32).map(|n| (n % 241) as u8).collect();
     std::fs::write(&input, &content).unwrap();
-    for (index, start) in [0, 1, 512, WINDOW - 1, WINDOW, 9_499_999, 9_500_000]
-        .into_iter()
-        .enumerate()
+    for (index, start) in
+        [0, 1, 512, WINDOW - 1, WINDOW, 9_499_999, 9_500_000].into_iter().enumerate()
     {
         for access in [Access::Mapped, Access::Positioned] {
             let mut source = FileSource::open(&input).unwrap();
@@ -32,24 +31,14 @@ fn every_byte_arrives_transformed_in_its_place() {
             let body = &content[usize::try_from(start).unwrap()..];
             let mut expected = vec![0; body.len()];
             mark(0, body, &mut expected);
-            assert!(
-                std::fs::read(&target).unwrap() == expected,
-                "{start} {access:?}"
-            );
+            assert!(std::fs::read(&target).unwrap() == expected, "{start} {access:?}");
             for threads in [1, 3] {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
                 let mut output = Vec::new();
                 let range = start..source.length();
                 let written = pool.unwrap().install(|| {
                     let name = Path::new("-");
-                    file_to_stream(
-                        &source,
-                        range,
-                        &mut output,
-                        name,
-                        &mark,
-                        (threads, &NoProgress),
-                    )
+                    file_to_stream(&source, range, &mut output, name, &mark, (threads, &NoProgress))
                 });
                 assert_eq!(written.unwrap(), expected.len() as u64);
                 assert!(output == expected, "{start} {access:?} {threads}");
@@ -100,13 +89,7 @@ fn a_file_cut_under_the_map_is_an_error() {
         let range = 0..source.length();
         let error = file_to_file(&source, range, &sink, 0, &mark, &Cut(&writer)).unwrap_err();
         assert!(
-            matches!(
-                error,
-                TransferError::Shrank {
-                    size_now: 1_000_000,
-                    ..
-                }
-            ),
+            matches!(error, TransferError::Shrank { size_now: 1_000_000, .. }),
             "{access:?}: {error}"
         );
     }
@@ -192,9 +175,7 @@ fn a_large_file_is_shared_and_a_small_one_stays_with_its_thread() {
         Ok(())
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build();
-    pool.unwrap()
-        .install(|| each_chunk(&source, 0..2 * WINDOW, &visit, &NoProgress))
-        .unwrap();
+    pool.unwrap().install(|| each_chunk(&source, 0..2 * WINDOW, &visit, &NoProgress)).unwrap();
     assert_eq!(threads.lock().unwrap().len(), 2);
 }
 
@@ -204,10 +185,7 @@ fn after_a_failure_no_segment_is_begun_anew() {
     let directory = tempfile::tempdir().unwrap();
     let input = directory.path().join("in");
     let length = 2 * u64::from(THREADS) * WINDOW;
-    std::fs::File::create(&input)
-        .unwrap()
-        .set_len(length)
-        .unwrap();
+    std::fs::File::create(&input).unwrap().set_len(length).unwrap();
     let source = FileSource::open(&input).unwrap();
     let begun = Mutex::new(Vec::new());
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
@@ -228,10 +206,8 @@ fn after_a_failure_no_segment_is_begun_anew() {
         Ok(())
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(THREADS.into());
-    let outcome = pool
-        .build()
-        .unwrap()
-        .install(|| each_chunk(&source, 0..length, &visit, &NoProgress));
+    let outcome =
+        pool.build().unwrap().install(|| each_chunk(&source, 0..length, &visit, &NoProgress));
     assert!(matches!(outcome, Err(TransferError::Cancelled)));
     let mut begun = begun.into_inner().unwrap();
     let all = begun.len();

@@ -155,10 +155,7 @@ fn is_of_ssh(bytes: &[u8]) -> bool {
 }
 
 fn of_file(path: &Path) -> Result<Vec<AnyRecipient>, RecipientError> {
-    let failed = |source| RecipientError::File {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| RecipientError::File { path: path.to_owned(), source };
     // What was named by mistake may be a secret.
     let mut text = Zeroizing::new(Vec::new());
     let file = File::open(path).map_err(failed)?;
@@ -174,15 +171,11 @@ fn of_file(path: &Path) -> Result<Vec<AnyRecipient>, RecipientError> {
     for (line, number) in text.split(|byte| *byte == b'\n').zip(1_u32..) {
         let line = line.trim_ascii();
         if !line.is_empty() && !line.starts_with(b"#") {
-            found.push(one(line, || {
-                format!("line {number} of {}", path.display())
-            })?);
+            found.push(one(line, || format!("line {number} of {}", path.display()))?);
         }
     }
     if found.is_empty() {
-        return Err(RecipientError::None {
-            path: path.to_owned(),
-        });
+        return Err(RecipientError::None { path: path.to_owned() });
     }
     Ok(found)
 }
@@ -191,15 +184,10 @@ fn one(bytes: &[u8], place: impl Fn() -> String) -> Result<AnyRecipient, Recipie
     if is_identity(bytes) {
         return Err(RecipientError::Identity { place: place() });
     }
-    let malformed = |reason| RecipientError::Malformed {
-        place: place(),
-        reason,
-    };
+    let malformed = |reason| RecipientError::Malformed { place: place(), reason };
     let text = std::str::from_utf8(bytes).map_err(|_| malformed("it is not text"))?;
     // The part before the last `1` tells the kind.
-    let kind = text
-        .rsplit_once('1')
-        .map(|(kind, _)| kind.to_ascii_lowercase());
+    let kind = text.rsplit_once('1').map(|(kind, _)| kind.to_ascii_lowercase());
     match kind.as_deref() {
         Some("age") => boxed(text.parse::<x25519::Recipient>()).map_err(malformed),
         Some("age1tag") => boxed(text.parse::<tag::Recipient>()).map_err(malformed),

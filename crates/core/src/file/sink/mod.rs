@@ -76,13 +76,7 @@ pub struct Existing<'a> {
 /// Nothing is replaced, and the output is its owner's alone.
 impl Default for SinkOptions {
     fn default() -> Self {
-        Self {
-            force: false,
-            spares: |_| None,
-            replaces_input: false,
-            sync: false,
-            mode: PRIVATE,
-        }
+        Self { force: false, spares: |_| None, replaces_input: false, sync: false, mode: PRIVATE }
     }
 }
 
@@ -159,11 +153,7 @@ impl AtomicFile {
     }
 
     fn new(body: Body, target: &Path, options: SinkOptions) -> Self {
-        Self {
-            body,
-            target: target.to_owned(),
-            options,
-        }
+        Self { body, target: target.to_owned(), options }
     }
 
     #[cfg(feature = "objects")]
@@ -173,11 +163,7 @@ impl AtomicFile {
             path: target.to_owned(),
             found: "a prefix",
         })?;
-        let condition = if options.force {
-            Condition::None
-        } else {
-            Condition::Absent
-        };
+        let condition = if options.force { Condition::None } else { Condition::Absent };
         let upload = Upload::create(target, &url, condition)?;
         Ok(Self::new(Body::Object(upload), target, options))
     }
@@ -198,11 +184,7 @@ impl AtomicFile {
             found: "no object",
         })?;
         let upload = Upload::create(target, &url, condition)?;
-        Ok(Self::new(
-            Body::Object(upload),
-            target,
-            SinkOptions::default(),
-        ))
+        Ok(Self::new(Body::Object(upload), target, SinkOptions::default()))
     }
 
     /// Built without the feature `objects`, there are none to replace.
@@ -211,16 +193,12 @@ impl AtomicFile {
     /// [`TransferError::NoObjects`].
     #[cfg(not(feature = "objects"))]
     pub fn replace_object(source: &FileSource) -> Result<Self, TransferError> {
-        Err(TransferError::NoObjects {
-            path: source.path().to_owned(),
-        })
+        Err(TransferError::NoObjects { path: source.path().to_owned() })
     }
 
     #[cfg(not(feature = "objects"))]
     fn create_object(target: &Path, _options: SinkOptions) -> Result<Self, TransferError> {
-        Err(TransferError::NoObjects {
-            path: target.to_owned(),
-        })
+        Err(TransferError::NoObjects { path: target.to_owned() })
     }
 
     /// The file as it is being written.
@@ -231,9 +209,7 @@ impl AtomicFile {
         match &self.body {
             Body::File { file, .. } => Ok(file),
             #[cfg(feature = "objects")]
-            Body::Object(_) => Err(TransferError::NotLocal {
-                path: self.target.clone(),
-            }),
+            Body::Object(_) => Err(TransferError::NotLocal { path: self.target.clone() }),
         }
     }
 
@@ -246,10 +222,7 @@ impl AtomicFile {
     /// Writes in order, from the first byte on.
     #[must_use]
     pub const fn writer(&self) -> SinkWriter<'_> {
-        SinkWriter {
-            sink: self,
-            offset: 0,
-        }
+        SinkWriter { sink: self, offset: 0 }
     }
 
     /// The name it will have.
@@ -264,9 +237,9 @@ impl AtomicFile {
     /// [`TransferError::File`], a full disk for one.
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), TransferError> {
         match &self.body {
-            Body::File { file, .. } => file
-                .write_all_at(bytes, offset)
-                .map_err(TransferError::at(&self.target, "write")),
+            Body::File { file, .. } => {
+                file.write_all_at(bytes, offset).map_err(TransferError::at(&self.target, "write"))
+            }
             #[cfg(feature = "objects")]
             Body::Object(upload) => upload.write_at(offset, bytes),
         }
@@ -290,9 +263,7 @@ impl AtomicFile {
         }
         match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length) {
             Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => {
-                Err(TransferError::at(&self.target, "make room for")(
-                    error.into(),
-                ))
+                Err(TransferError::at(&self.target, "make room for")(error.into()))
             }
             // Without it the writes do the same, one by one.
             Ok(()) | Err(_) => Ok(()),
@@ -304,9 +275,7 @@ impl AtomicFile {
     /// # Errors
     /// [`TransferError::File`], [`TransferError::NotLocal`].
     pub fn cut(&self, length: u64) -> Result<(), TransferError> {
-        self.file()?
-            .set_len(length)
-            .map_err(TransferError::at(&self.target, "cut"))
+        self.file()?.set_len(length).map_err(TransferError::at(&self.target, "cut"))
     }
 
     /// Writes the file, which has no name yet, through to the disk.
@@ -325,11 +294,7 @@ impl AtomicFile {
     /// [`TransferError::Exists`] when something took the name meanwhile, [`TransferError::File`];
     /// in both cases the temporary is gone and what was there before is untouched.
     pub fn commit(self) -> Result<(), TransferError> {
-        let Self {
-            body,
-            target,
-            options,
-        } = self;
+        let Self { body, target, options } = self;
         let (file, place, name) = match body {
             Body::File { file, place, name } => (file, place, name),
             // A store keeps what it has said it has.
@@ -344,8 +309,7 @@ impl AtomicFile {
                 .map_err(TransferError::at(&target, "set the permissions of"))?;
         }
         if options.sync {
-            file.sync_all()
-                .map_err(TransferError::at(&target, "write through to the disk"))?;
+            file.sync_all().map_err(TransferError::at(&target, "write through to the disk"))?;
         }
         let name = match name {
             Some(name) => name,
@@ -370,9 +334,7 @@ pub struct SinkWriter<'a> {
 
 impl std::io::Write for SinkWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.sink
-            .write_at(self.offset, bytes)
-            .map_err(TransferError::into_io)?;
+        self.sink.write_at(self.offset, bytes).map_err(TransferError::into_io)?;
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.offset = self.offset.saturating_add(length);
         Ok(bytes.len())
@@ -389,9 +351,7 @@ fn finish(place: &Place, options: SinkOptions) -> Result<(), TransferError> {
 
 fn not_named(target: &Path, error: std::io::Error) -> TransferError {
     if error.kind() == std::io::ErrorKind::AlreadyExists {
-        TransferError::Exists {
-            path: target.to_owned(),
-        }
+        TransferError::Exists { path: target.to_owned() }
     } else {
         TransferError::at(target, "name")(error)
     }
@@ -441,10 +401,7 @@ mod tests {
         assert!(!target.exists());
         sink.commit().unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"abcdef");
-        assert_eq!(
-            target.metadata().unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(target.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(entries(directory.path()), ["out"]);
     }
 
@@ -466,10 +423,7 @@ mod tests {
     fn a_file_for_others_gets_its_mode_at_the_end() {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("out");
-        let options = SinkOptions {
-            mode: 0o644,
-            ..SinkOptions::default()
-        };
+        let options = SinkOptions { mode: 0o644, ..SinkOptions::default() };
         let sink = AtomicFile::create(&target, options).unwrap();
         let mode = |metadata: Metadata| metadata.permissions().mode() & 0o777;
         assert_eq!(mode(sink.file().unwrap().metadata().unwrap()), 0o600);
@@ -494,11 +448,7 @@ mod tests {
         std::fs::write(&target, b"old").unwrap();
         let refused = AtomicFile::create(&target, SinkOptions::default()).unwrap_err();
         assert!(matches!(refused, TransferError::Exists { .. }), "{refused}");
-        let options = SinkOptions {
-            force: true,
-            sync: true,
-            ..SinkOptions::default()
-        };
+        let options = SinkOptions { force: true, sync: true, ..SinkOptions::default() };
         let sink = AtomicFile::create(&target, options).unwrap();
         sink.write_at(0, b"new").unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"old");
@@ -513,27 +463,17 @@ mod tests {
         let target = directory.path().join("out");
         let sink = AtomicFile::create(&target, SinkOptions::default()).unwrap();
         std::fs::write(&target, b"theirs").unwrap();
-        assert!(matches!(
-            sink.commit().unwrap_err(),
-            TransferError::Exists { .. }
-        ));
+        assert!(matches!(sink.commit().unwrap_err(), TransferError::Exists { .. }));
         assert_eq!(std::fs::read(&target).unwrap(), b"theirs");
         assert_eq!(entries(directory.path()), ["out"]);
     }
 
     #[test]
     fn a_directory_or_device_is_never_replaced() {
-        let force = SinkOptions {
-            force: true,
-            sync: false,
-            ..SinkOptions::default()
-        };
+        let force = SinkOptions { force: true, sync: false, ..SinkOptions::default() };
         for target in ["/dev/null", "/tmp"] {
             let refused = AtomicFile::create(Path::new(target), force).unwrap_err();
-            assert!(
-                matches!(refused, TransferError::NotAFile { .. }),
-                "{refused}"
-            );
+            assert!(matches!(refused, TransferError::NotAFile { .. }), "{refused}");
         }
     }
 }

@@ -156,10 +156,7 @@ impl Place {
         }
         let length = u64::try_from(status.st_size).unwrap_or(0);
         let (start, end) = ends(&file, length).map_err(look)?;
-        let existing = Existing {
-            start: &start,
-            end: &end,
-        };
+        let existing = Existing { start: &start, end: &end };
         match (options.spares)(&existing) {
             Some(what) => Err(TransferError::Spared { path: path(), what }),
             None => Ok(()),

@@ -108,10 +108,7 @@ pub fn remove_temporaries() -> Removed {
     for ((_, name), directory) in std::mem::take(&mut *named) {
         let _ = unlinkat(&*directory, &name, AtFlags::empty());
     }
-    Removed {
-        _none: named,
-        _no_replacement: no_replacement,
-    }
+    Removed { _none: named, _no_replacement: no_replacement }
 }
 
 impl NamedTemporary {
@@ -128,10 +125,7 @@ impl NamedTemporary {
                 Ok(made) => {
                     let key = (directory.as_raw_fd(), name.clone());
                     named.insert(key, Arc::clone(directory));
-                    let temporary = Self {
-                        directory: Arc::clone(directory),
-                        name: Some(name),
-                    };
+                    let temporary = Self { directory: Arc::clone(directory), name: Some(name) };
                     return Ok((made, temporary));
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -277,10 +271,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("out");
         std::fs::write(&target, b"theirs").unwrap();
-        let force = SinkOptions {
-            force: true,
-            ..SinkOptions::default()
-        };
+        let force = SinkOptions { force: true, ..SinkOptions::default() };
         let place = Place::open(&target, force).unwrap();
         let named = || create_named(&place).unwrap().1;
         let refused = named().persist(&place, SinkOptions::default()).unwrap_err();
@@ -297,12 +288,7 @@ mod tests {
     fn only_what_nobody_works_on_is_a_leftover() {
         let directory = tempfile::tempdir().unwrap();
         let at = directory.path();
-        for name in [
-            ".binlogsec-aB3dE9",
-            ".binlogsec-abcdefg",
-            ".binlogsec-rekey-x",
-            "aB3dE9",
-        ] {
+        for name in [".binlogsec-aB3dE9", ".binlogsec-abcdefg", ".binlogsec-rekey-x", "aB3dE9"] {
             std::fs::write(at.join(name), b"x").unwrap();
         }
         let place = Place::open(&at.join("out"), SinkOptions::default()).unwrap();

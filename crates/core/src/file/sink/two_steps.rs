@@ -43,27 +43,16 @@ impl AtomicFile {
     /// [`TransferError::NotLocal`]; what was there before is untouched then.
     pub fn replace(self, aside: &OsStr) -> Result<Replaced, TransferError> {
         self.sync()?;
-        let Self {
-            body,
-            target,
-            options,
-        } = self;
+        let Self { body, target, options } = self;
         #[allow(irrefutable_let_patterns)] // Without stores there are files alone.
         let Body::File { file, place, name } = body else {
             return Err(TransferError::NotLocal { path: target });
         };
         let no_end = no_end();
-        let kept = linkat(
-            &*place.directory,
-            &place.name,
-            &*place.directory,
-            aside,
-            AtFlags::empty(),
-        );
+        let kept =
+            linkat(&*place.directory, &place.name, &*place.directory, aside, AtFlags::empty());
         kept.map_err(|error| match error {
-            Errno::EXIST => TransferError::Exists {
-                path: place.path.with_file_name(aside),
-            },
+            Errno::EXIST => TransferError::Exists { path: place.path.with_file_name(aside) },
             error => place.failed("keep under a second name", error),
         })?;
         let undo = |error| {
@@ -76,9 +65,7 @@ impl AtomicFile {
             Some(name) => Ok(name),
             None => link_under_temporary_name(&file, &place),
         };
-        named
-            .and_then(|name| name.persist(&place, options))
-            .map_err(undo)?;
+        named.and_then(|name| name.persist(&place, options)).map_err(undo)?;
         let replaced = Replaced {
             place,
             aside: aside.to_owned(),
@@ -129,9 +116,7 @@ impl Replaced {
     }
 
     fn put_back(&self) -> Result<bool, TransferError> {
-        let Place {
-            directory, name, ..
-        } = &self.place;
+        let Place { directory, name, .. } = &self.place;
         let failed = |error| self.place.failed("put back", error);
         let new = fstat(&self.new).map_err(failed)?;
         let there = statat(&**directory, name, AtFlags::SYMLINK_NOFOLLOW);

@@ -21,28 +21,16 @@ pub struct Place {
 impl Place {
     pub(super) fn of(error: &serde_json::Error, bytes: &[u8]) -> Self {
         let (line, column) = (error.line(), error.column());
-        let earlier = bytes
-            .split_inclusive(|byte| *byte == b'\n')
-            .take(line.saturating_sub(1));
-        let offset = earlier
-            .map(<[u8]>::len)
-            .fold(column.saturating_sub(1), usize::saturating_add);
+        let earlier = bytes.split_inclusive(|byte| *byte == b'\n').take(line.saturating_sub(1));
+        let offset = earlier.map(<[u8]>::len).fold(column.saturating_sub(1), usize::saturating_add);
         let offset = if error.is_eof() { bytes.len() } else { offset };
-        Self {
-            offset,
-            line,
-            column,
-        }
+        Self { offset, line, column }
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            offset,
-            line,
-            column,
-        } = self;
+        let Self { offset, line, column } = self;
         write!(f, "offset {offset} (line {line}, column {column})")
     }
 }

@@ -79,9 +79,7 @@ mod tests {
             "data_type":"AES", "data_id":"k\u00e9\n", "user":"r@\"%", "more": {"x": [null]}} ],
             "version":"1.0", "comment": 1.5e3 } "#;
         let keyring = parse(text.as_bytes()).unwrap();
-        let [entry] = keyring.entries.as_slice() else {
-            panic!("one entry")
-        };
+        let [entry] = keyring.entries.as_slice() else { panic!("one entry") };
         assert_eq!(entry.id.as_bytes(), "k\u{e9}\n".as_bytes());
         assert_eq!(&*entry.user, br#"r@"%"#);
         assert_eq!(entry.data.expose(), [0xAB, 0xCD, 0x01]);
@@ -107,33 +105,13 @@ mod tests {
     #[test]
     fn bad_data_names_the_element_and_not_the_value() {
         let error = fails(&element_with(r#""C0FFEE0""#));
-        assert!(
-            matches!(error, ComponentError::OddHex { digits: 7, .. }),
-            "{error}"
-        );
-        assert!(
-            error
-                .to_string()
-                .contains("element 0 (counted from 0), member `data`"),
-            "{error}"
-        );
+        assert!(matches!(error, ComponentError::OddHex { digits: 7, .. }), "{error}");
+        assert!(error.to_string().contains("element 0 (counted from 0), member `data`"), "{error}");
         assert!(!format!("{error} {error:?}").contains("C0FFEE"), "{error}");
         let error = fails(&element_with(r#""C0FFEx""#));
-        assert!(
-            matches!(error, ComponentError::BadHex { character: 5, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, ComponentError::BadHex { character: 5, .. }), "{error}");
         let error = fails(&element_with("271828182845"));
-        assert!(
-            matches!(
-                error,
-                ComponentError::WrongType {
-                    expected: "a string",
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, ComponentError::WrongType { expected: "a string", .. }), "{error}");
         assert!(!format!("{error} {error:?}").contains("2718"), "{error}");
         let error = fails(&element_with("[192,255]"));
         assert!(matches!(error, ComponentError::WrongType { .. }), "{error}");
@@ -155,10 +133,7 @@ mod tests {
                 .map(|(text, _)| *text)
                 .collect();
             let error = fails(&document(&format!("{{{}}}", others.join(","))));
-            let member = Member {
-                element: Some(0),
-                name: left_out,
-            };
+            let member = Member { element: Some(0), name: left_out };
             assert!(
                 matches!(error, ComponentError::MissingMember { member: m, .. } if m == member),
                 "{error}"
@@ -167,21 +142,12 @@ mod tests {
         let all: Vec<&str> = members.iter().map(|(text, _)| *text).collect();
         for (text, _) in members {
             let error = fails(&document(&format!("{{{},{text}}}", all.join(","))));
-            assert!(
-                matches!(error, ComponentError::RepeatedMember { .. }),
-                "{error}"
-            );
+            assert!(matches!(error, ComponentError::RepeatedMember { .. }), "{error}");
         }
         let error = fails(r#"{"version":"1.0"}"#);
-        let member = Member {
-            element: None,
-            name: "elements",
-        };
+        let member = Member { element: None, name: "elements" };
         assert!(matches!(error, ComponentError::MissingMember { member: m, .. } if m == member));
-        assert!(matches!(
-            fails(r#"{"elements":[]}"#),
-            ComponentError::MissingMember { .. }
-        ));
+        assert!(matches!(fails(r#"{"elements":[]}"#), ComponentError::MissingMember { .. }));
     }
 
     #[test]
@@ -200,27 +166,13 @@ mod tests {
         }
         let text = r#"{"user":"","data_id":"k","data_type":"AES","data":"00","extension":""}"#;
         let error = fails(&document(text));
-        assert!(
-            matches!(
-                error,
-                ComponentError::WrongType {
-                    expected: "an array",
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, ComponentError::WrongType { expected: "an array", .. }), "{error}");
     }
 
     #[test]
     fn other_versions_and_other_json_are_told_apart() {
         let error = fails(r#"{"version":"2.0","elements":"of another shape"}"#);
-        assert_eq!(
-            error,
-            ComponentError::UnsupportedVersion {
-                found: "2.0".to_owned()
-            }
-        );
+        assert_eq!(error, ComponentError::UnsupportedVersion { found: "2.0".to_owned() });
         assert_eq!(fails("{}"), ComponentError::OtherJson { hint: None });
         let error = fails(r#"{"path":"/var/lib/mysql-keyring/keyring","read_only":false}"#);
         assert!(error.to_string().contains("configuration"), "{error}");
@@ -231,14 +183,10 @@ mod tests {
     #[test]
     fn a_place_is_given_in_bytes_lines_and_columns() {
         let error = fails("{\"version\":\"1.0\",\n\n \"elements\":[}");
-        let ComponentError::Syntax { at } = error else {
-            panic!("{error}")
-        };
+        let ComponentError::Syntax { at } = error else { panic!("{error}") };
         assert_eq!((at.line, at.column, at.offset), (3, 14, 32), "{at}");
         let error = fails("{\"version\":\"1.0\",\n");
-        let ComponentError::Truncated { at } = error else {
-            panic!("{error}")
-        };
+        let ComponentError::Truncated { at } = error else { panic!("{error}") };
         assert_eq!(at.offset, 18, "{at}");
         let error = fails("{\"version\":\"1.0\",\"elements\":[]} x");
         assert!(matches!(error, ComponentError::Syntax { .. }), "{error}");
@@ -262,14 +210,7 @@ mod tests {
     fn two_elements_of_one_name_are_refused() {
         let element = r#"{"user":"","data_id":"k","data_type":"AES","data":"00","extension":[]}"#;
         let error = fails(&document(&format!("{element},{element}")));
-        assert_eq!(
-            error,
-            ComponentError::Duplicate {
-                id: KeyId::new(b"k"),
-                first: 0,
-                second: 1
-            }
-        );
+        assert_eq!(error, ComponentError::Duplicate { id: KeyId::new(b"k"), first: 0, second: 1 });
     }
 
     prop_compose! {

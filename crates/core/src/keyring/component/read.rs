@@ -26,14 +26,8 @@ pub fn parse(bytes: &[u8]) -> Result<ComponentKeyring, ComponentError> {
     let version = outline.version()?;
     let entries = run(bytes, &context, DocumentSeed(&context))?;
     if let Some((first, second)) = find_duplicate(&entries) {
-        let id = entries
-            .get(second)
-            .map_or(&[][..], |entry| entry.id.as_bytes());
-        return Err(ComponentError::Duplicate {
-            id: KeyId::new(id),
-            first,
-            second,
-        });
+        let id = entries.get(second).map_or(&[][..], |entry| entry.id.as_bytes());
+        return Err(ComponentError::Duplicate { id: KeyId::new(id), first, second });
     }
     Ok(ComponentKeyring { version, entries })
 }
@@ -87,19 +81,14 @@ impl Context {
 
     fn explain(&self, error: &serde_json::Error, bytes: &[u8]) -> ComponentError {
         let at = Place::of(error, bytes);
-        let member = Member {
-            element: self.element.get(),
-            name: self.name.get(),
-        };
+        let member = Member { element: self.element.get(), name: self.name.get() };
         match (self.defect.take(), error.classify()) {
             (Some(Defect::Missing), _) => ComponentError::MissingMember { member, at },
             (Some(Defect::Repeated), _) => ComponentError::RepeatedMember { member, at },
             (Some(Defect::OddHex { digits }), _) => ComponentError::OddHex { member, digits, at },
-            (Some(Defect::BadHex { character }), _) => ComponentError::BadHex {
-                member,
-                character,
-                at,
-            },
+            (Some(Defect::BadHex { character }), _) => {
+                ComponentError::BadHex { member, character, at }
+            }
             (None, Category::Syntax | Category::Io) => ComponentError::Syntax { at },
             (None, Category::Eof) => ComponentError::Truncated { at },
             (None, Category::Data) => {
@@ -108,11 +97,7 @@ impl Context {
                     "elements" | "extension" => "an array",
                     _ => "a string",
                 };
-                ComponentError::WrongType {
-                    member,
-                    expected,
-                    at,
-                }
+                ComponentError::WrongType { member, expected, at }
             }
         }
     }
@@ -144,9 +129,7 @@ impl Outline {
     fn version(&self) -> Result<ComponentVersion, ComponentError> {
         match self.version.as_deref() {
             Some(b"1.0") => Ok(ComponentVersion::V1_0),
-            Some(other) => Err(ComponentError::UnsupportedVersion {
-                found: abbreviated(other),
-            }),
+            Some(other) => Err(ComponentError::UnsupportedVersion { found: abbreviated(other) }),
             None => Err(ComponentError::OtherJson { hint: self.hint }),
         }
     }

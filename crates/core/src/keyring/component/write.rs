@@ -15,13 +15,9 @@ pub fn serialize<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Zeroizing<
     let entries: Vec<&Entry> = entries.into_iter().collect();
     let size = entries.iter().fold(80_usize, |size, entry| {
         let names = entry.id.as_bytes().len().saturating_add(entry.user.len());
-        let names = names
-            .saturating_add(entry.key_type.as_bytes().len())
-            .saturating_mul(6);
+        let names = names.saturating_add(entry.key_type.as_bytes().len()).saturating_mul(6);
         let hex = entry.data.len().saturating_mul(2);
-        size.saturating_add(names)
-            .saturating_add(hex)
-            .saturating_add(80)
+        size.saturating_add(names).saturating_add(hex).saturating_add(80)
     });
     let mut out = Zeroizing::new(Vec::with_capacity(size));
     out.extend_from_slice(br#"{"version":"1.0","elements":["#);

@@ -187,15 +187,8 @@ mod tests {
     #[test]
     fn the_obfuscation_starts_again_at_every_key() {
         let zeros: Vec<u8> = obfuscated(&[0; 50]).collect();
-        assert_eq!(
-            &zeros,
-            b"*305=Ljt0*!@$Hnm(*-9-w;:*305=Ljt0*!@$Hnm(*-9-w;:*3"
-        );
-        assert_eq!(
-            obfuscated(&[0; 50]).len(),
-            50,
-            "collected into a buffer of its exact size"
-        );
+        assert_eq!(&zeros, b"*305=Ljt0*!@$Hnm(*-9-w;:*305=Ljt0*!@$Hnm(*-9-w;:*3");
+        assert_eq!(obfuscated(&[0; 50]).len(), 50, "collected into a buffer of its exact size");
     }
 
     #[test]
@@ -212,29 +205,17 @@ mod tests {
         for version in [PluginVersion::V1_0, PluginVersion::V2_0] {
             let file = serialize(version, Word::Be32, []).unwrap();
             let keyring = parse(&file).unwrap();
-            assert_eq!(
-                (keyring.version, keyring.word, keyring.entries.len()),
-                (version, None, 0)
-            );
+            assert_eq!((keyring.version, keyring.word, keyring.entries.len()), (version, None, 0));
         }
         let mut file = serialize(PluginVersion::V2_0, Word::Be32, []).unwrap();
         *file.last_mut().unwrap() ^= 1;
-        assert_eq!(
-            parse(&file),
-            Err(PluginError::DigestMismatch {
-                offset: 27,
-                end: 24
-            })
-        );
+        assert_eq!(parse(&file), Err(PluginError::DigestMismatch { offset: 27, end: 24 }));
     }
 
     #[test]
     fn what_the_version_line_says_decides() {
         assert_eq!(parse(b""), Err(PluginError::Signature));
-        assert_eq!(
-            parse(b"keyring file version:1.0EOF"),
-            Err(PluginError::Signature)
-        );
+        assert_eq!(parse(b"keyring file version:1.0EOF"), Err(PluginError::Signature));
         let cut = |available| PluginError::Truncated {
             what: "the version line",
             offset: 0,
@@ -256,14 +237,7 @@ mod tests {
         file[last] = 0xFF;
         assert_eq!(parse(&file).unwrap().entries, [entry]);
         file.remove(last);
-        assert!(matches!(
-            parse(&file),
-            Err(PluginError::Record {
-                record: 0,
-                offset: 24,
-                ..
-            })
-        ));
+        assert!(matches!(parse(&file), Err(PluginError::Record { record: 0, offset: 24, .. })));
     }
 
     #[test]
@@ -273,16 +247,8 @@ mod tests {
             file.extend(value.to_le_bytes());
         }
         file.extend(b"xAES\0\0\0\0\0\0\0\0EOF");
-        let defect = RecordDefect::ExcessPadding {
-            used: 28,
-            length: 32,
-        };
-        let error = PluginError::Record {
-            record: 0,
-            offset: 24,
-            word: Word::Le32,
-            defect,
-        };
+        let defect = RecordDefect::ExcessPadding { used: 28, length: 32 };
+        let error = PluginError::Record { record: 0, offset: 24, word: Word::Le32, defect };
         assert_eq!(parse(&file), Err(error));
     }
 

@@ -37,12 +37,7 @@ pub fn parse(bytes: &[u8]) -> Result<PluginKeyring, PluginError> {
             offset: later.map_or(RECORDS_OFFSET, |record| in_file(record.offset)),
         });
     }
-    Ok(PluginKeyring {
-        version,
-        word,
-        digest_word,
-        entries,
-    })
+    Ok(PluginKeyring { version, word, digest_word, entries })
 }
 
 fn in_file(offset_in_records: usize) -> usize {
@@ -59,11 +54,7 @@ fn parse_version(bytes: &[u8]) -> Result<PluginVersion, PluginError> {
     };
     let Ok(signature) = cursor.take(SIGNATURE.len()) else {
         let starts_right = !bytes.is_empty() && SIGNATURE.starts_with(bytes);
-        return Err(if starts_right {
-            cut
-        } else {
-            PluginError::Signature
-        });
+        return Err(if starts_right { cut } else { PluginError::Signature });
     };
     if signature != SIGNATURE {
         return Err(PluginError::Signature);
@@ -71,9 +62,9 @@ fn parse_version(bytes: &[u8]) -> Result<PluginVersion, PluginError> {
     match cursor.take(VERSION_BYTES) {
         Ok(b"1.0") => Ok(PluginVersion::V1_0),
         Ok(b"2.0") => Ok(PluginVersion::V2_0),
-        Ok(other) => Err(PluginError::UnsupportedVersion {
-            found: other.escape_ascii().to_string(),
-        }),
+        Ok(other) => {
+            Err(PluginError::UnsupportedVersion { found: other.escape_ascii().to_string() })
+        }
         Err(_) => Err(cut),
     }
 }
@@ -107,10 +98,9 @@ fn diagnose_end(body: &[u8], version: PluginVersion) -> PluginError {
     let available = body.len().saturating_sub(end);
     let needed = version.digest_bytes();
     match available.checked_sub(needed) {
-        Some(available) => PluginError::TrailingBytes {
-            offset: in_file(end.saturating_add(needed)),
-            available,
-        },
+        Some(available) => {
+            PluginError::TrailingBytes { offset: in_file(end.saturating_add(needed)), available }
+        }
         None => PluginError::Truncated {
             what: "the digest after `EOF`",
             offset: in_file(end),
@@ -151,15 +141,7 @@ impl<'a> RawRecord<'a> {
         let [length, parts @ ..] = lengths;
         check_lengths(length, parts, available, word)?;
 
-        let past_end = || {
-            (
-                RecordDefect::PastEnd {
-                    needed: length,
-                    available,
-                },
-                true,
-            )
-        };
+        let past_end = || (RecordDefect::PastEnd { needed: length, available }, true);
         let mut part = |length: u64| {
             let length = usize::try_from(length).map_err(|_| past_end())?;
             cursor.take(length).map_err(|_| past_end())
@@ -167,17 +149,9 @@ impl<'a> RawRecord<'a> {
         let [id, key_type, user, key] = parts;
         let (id, key_type, user, key) = (part(id)?, part(key_type)?, part(user)?, part(key)?);
         let taken = cursor.position().saturating_sub(offset);
-        let padding = usize::try_from(length)
-            .unwrap_or(usize::MAX)
-            .saturating_sub(taken);
+        let padding = usize::try_from(length).unwrap_or(usize::MAX).saturating_sub(taken);
         cursor.take(padding).map_err(|_| past_end())?;
-        Ok(Self {
-            offset,
-            id,
-            key_type,
-            user,
-            key,
-        })
+        Ok(Self { offset, id, key_type, user, key })
     }
 
     fn to_entry(&self) -> Entry {
@@ -200,22 +174,14 @@ fn check_lengths(
 ) -> Result<(), (RecordDefect, bool)> {
     let width = word.width();
     let wide = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
-    let used = parts
-        .into_iter()
-        .fold(wide(word.lengths_width()), u64::saturating_add);
+    let used = parts.into_iter().fold(wide(word.lengths_width()), u64::saturating_add);
     let plausible = used <= wide(available);
     let defect = if length.checked_rem(wide(width)) != Some(0) {
         RecordDefect::Unaligned { length, width }
     } else if length > wide(available) {
-        RecordDefect::PastEnd {
-            needed: length,
-            available,
-        }
+        RecordDefect::PastEnd { needed: length, available }
     } else if used > length {
-        RecordDefect::PartsPastRecord {
-            needed: used,
-            available: length,
-        }
+        RecordDefect::PartsPastRecord { needed: used, available: length }
     } else if length.saturating_sub(used) >= wide(width) {
         RecordDefect::ExcessPadding { used, length }
     } else {
@@ -255,14 +221,9 @@ fn walk(records: &[u8], word: Word) -> Result<Vec<RawRecord<'_>>, FailedReading>
     let mut found = Vec::new();
     while cursor.remaining() > 0 {
         let offset = cursor.position();
-        let record =
-            RawRecord::read(&mut cursor, word).map_err(|(defect, plausible)| FailedReading {
-                word,
-                record: found.len(),
-                offset,
-                defect,
-                plausible,
-            })?;
+        let record = RawRecord::read(&mut cursor, word).map_err(|(defect, plausible)| {
+            FailedReading { word, record: found.len(), offset, defect, plausible }
+        })?;
         found.push(record);
     }
     Ok(found)
@@ -293,8 +254,5 @@ fn digest_word(
 
 fn digest_mismatch(records: &[u8]) -> PluginError {
     let end = in_file(records.len());
-    PluginError::DigestMismatch {
-        offset: end.saturating_add(EOF_TAG.len()),
-        end,
-    }
+    PluginError::DigestMismatch { offset: end.saturating_add(EOF_TAG.len()), end }
 }

@@ -16,9 +16,7 @@ pub fn serialize<'a>(
 ) -> Result<Zeroizing<Vec<u8>>, PluginError> {
     let entries: Vec<&Entry> = entries.into_iter().collect();
     let records = serialize_records(word, &entries)?;
-    let around = RECORDS_OFFSET
-        .saturating_add(EOF_TAG.len())
-        .saturating_add(DIGEST_BYTES);
+    let around = RECORDS_OFFSET.saturating_add(EOF_TAG.len()).saturating_add(DIGEST_BYTES);
     let mut out = Zeroizing::new(Vec::with_capacity(records.len().saturating_add(around)));
     out.extend_from_slice(SIGNATURE);
     out.extend_from_slice(version.name().as_bytes());
@@ -42,10 +40,7 @@ pub(super) fn serialize_records(
     let mut out = Zeroizing::new(Vec::with_capacity(total));
     for entry in entries {
         let length = record_length(word, entry).ok_or(PluginError::TooLong { word })?;
-        let end = out
-            .len()
-            .checked_add(length)
-            .ok_or(PluginError::TooLong { word })?;
+        let end = out.len().checked_add(length).ok_or(PluginError::TooLong { word })?;
         let [id, key_type, user, key] = parts(entry);
         for value in [length, id.len(), key_type.len(), user.len(), key.len()] {
             word.write(value, &mut out)?;
@@ -60,12 +55,7 @@ pub(super) fn serialize_records(
 }
 
 fn parts(entry: &Entry) -> [&[u8]; 4] {
-    [
-        entry.id.as_bytes(),
-        entry.key_type.as_bytes(),
-        &entry.user,
-        entry.data.expose(),
-    ]
+    [entry.id.as_bytes(), entry.key_type.as_bytes(), &entry.user, entry.data.expose()]
 }
 
 /// The length of a record with its padding; `None` past `usize`.

@@ -118,21 +118,13 @@ pub(crate) fn unlock(
         stream.apply(0, &mut plain);
         match judge(&plain) {
             Fit::Fits(description) => {
-                return Ok(Unwrapped {
-                    file_key,
-                    stream,
-                    description,
-                });
+                return Ok(Unwrapped { file_key, stream, description });
             }
             Fit::FitsDamaged(error) => return Err(error),
             Fit::No => "no log comes out".clone_into(&mut reason),
         }
     }
-    Err(LogError::WrongWrappingKey {
-        key_id,
-        searched,
-        reason,
-    })
+    Err(LogError::WrongWrappingKey { key_id, searched, reason })
 }
 
 /// The stream under a file key.

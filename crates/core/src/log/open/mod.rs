@@ -59,18 +59,10 @@ impl OpenLog {
             .readable()
             .map_err(|error| Error::log(source.path(), error))?;
         let in_use = probe.description().is_none_or(FormatDescription::in_use);
-        source.set_access(if in_use {
-            Access::Positioned
-        } else {
-            Access::Mapped
-        });
+        source.set_access(if in_use { Access::Positioned } else { Access::Mapped });
         let events = probe.per_event();
         let events = events.map(|log| per_event::Events::new(&source, log));
-        Ok(Self {
-            source,
-            probe,
-            events,
-        })
+        Ok(Self { source, probe, events })
     }
 
     /// Finds out where the log ends, if that is not known yet.
@@ -91,11 +83,7 @@ impl OpenLog {
             .map_err(|error| Error::log(source.path(), error))?;
         let events = probe.per_event();
         let events = events.map(|log| per_event::Events::new(&source, log));
-        let log = Self {
-            source,
-            probe,
-            events,
-        };
+        let log = Self { source, probe, events };
         log.survey()?;
         Ok(log)
     }
@@ -125,10 +113,7 @@ impl OpenLog {
             let start = self.probe.body_offset();
             self.source.length().saturating_sub(start)
         };
-        let surveyed = self
-            .events
-            .as_ref()
-            .and_then(per_event::Events::plain_length);
+        let surveyed = self.events.as_ref().and_then(per_event::Events::plain_length);
         surveyed.unwrap_or_else(body)
     }
 
@@ -157,10 +142,7 @@ impl OpenLog {
         } else if let Some((log, events)) = self.probe.per_event().zip(self.events.as_ref()) {
             per_event::decipher((log, events, &self.source), offset, stored, plain)?;
         } else {
-            plain
-                .iter_mut()
-                .zip(stored)
-                .for_each(|(plain, byte)| *plain = *byte);
+            plain.iter_mut().zip(stored).for_each(|(plain, byte)| *plain = *byte);
         }
         Ok(())
     }
@@ -211,10 +193,7 @@ impl OpenLog {
     /// The plaintext as a stream, for parsers that take [`Read`](std::io::Read) and [`Seek`](std::io::Seek).
     #[must_use]
     pub const fn reader(&self) -> PlainReader<'_> {
-        PlainReader {
-            log: self,
-            position: 0,
-        }
+        PlainReader { log: self, position: 0 }
     }
 }
 
@@ -240,10 +219,7 @@ impl PlainSource for OpenLog {
     }
 
     fn plain_view(&self) -> Box<dyn PlainView + '_> {
-        Box::new(LogView {
-            log: self,
-            view: self.source.view(Vec::new()),
-        })
+        Box::new(LogView { log: self, view: self.source.view(Vec::new()) })
     }
 
     fn check_size(&self) -> Result<(), TransferError> {

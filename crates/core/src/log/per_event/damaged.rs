@@ -49,9 +49,7 @@ impl PerEvent {
         keys: &Keyring,
         max_shift: u64,
     ) -> Result<(Self, i64), LogError> {
-        let probed = file_start
-            .get(..PROBE_LENGTH.min(file_start.len()))
-            .unwrap_or_default();
+        let probed = file_start.get(..PROBE_LENGTH.min(file_start.len())).unwrap_or_default();
         let error = match LogKind::classify(probed) {
             LogKind::MariadbEncrypted(description, start) => {
                 match Self::new(probed, (&description, &start), Some(keys)) {
@@ -76,13 +74,9 @@ impl PerEvent {
             return Err(error);
         }
         let descriptions = descriptions(file_start);
-        let starts: Vec<Start<'_>> = descriptions
-            .iter()
-            .flat_map(|description| starts(file_start, description))
-            .collect();
-        let found = starts
-            .iter()
-            .find_map(|start| Some((start, start.prove(keys)?)));
+        let starts: Vec<Start<'_>> =
+            descriptions.iter().flat_map(|description| starts(file_start, description)).collect();
+        let found = starts.iter().find_map(|start| Some((start, start.prove(keys)?)));
         let found = found.or_else(|| {
             let moved = |start: &Start<'_>| start.prove_anywhere(keys, max_shift);
             starts.iter().find_map(|start| Some((start, moved(start)?)))
@@ -112,10 +106,7 @@ fn descriptions(file_start: &[u8]) -> Vec<FormatDescription> {
         return Vec::new();
     };
     let with = |checksum| FormatDescription {
-        header: EventHeader {
-            flags: header.flags & (flag::RELAY_LOG | flag::IN_USE),
-            ..header
-        },
+        header: EventHeader { flags: header.flags & (flag::RELAY_LOG | flag::IN_USE), ..header },
         server_version: "MariaDB".to_owned(),
         created: 0,
         event_types: 0,
@@ -145,11 +136,8 @@ fn starts<'a>(file_start: &'a [u8], description: &'a FormatDescription) -> Vec<S
             ];
             let count = signs.into_iter().filter(|sign| *sign).count();
             let is_likely = count >= 3;
-            let is_sound = if has_checksum {
-                checksum::verify(event, false).is_ok()
-            } else {
-                count == 4
-            };
+            let is_sound =
+                if has_checksum { checksum::verify(event, false).is_ok() } else { count == 4 };
             (is_likely || is_sound).then_some((at, start, is_sound))
         })
         .flat_map(|(at, start, is_sound)| {
@@ -175,15 +163,7 @@ fn starts<'a>(file_start: &'a [u8], description: &'a FormatDescription) -> Vec<S
                 [vec![0; distance].as_slice(), file_start].concat()
             };
             let offset = u64::try_from(at).ok()?.checked_add_signed(origin)?;
-            Some(Start {
-                description,
-                start,
-                event,
-                file_start,
-                offset,
-                origin,
-                is_sound,
-            })
+            Some(Start { description, start, event, file_start, offset, origin, is_sound })
         })
         .collect()
 }
@@ -215,10 +195,7 @@ impl Start<'_> {
             let right = self.right_checksums(&key.cipher);
             Some((right, key))
         };
-        let other_version = StartEncryption {
-            key_version: 1,
-            ..self.start.clone()
-        };
+        let other_version = StartEncryption { key_version: 1, ..self.start.clone() };
         let is_crc32 = self.description.checksum == ChecksumAlgorithm::Crc32;
         for start in [&self.start, &other_version] {
             match as_it_is(start) {
@@ -234,9 +211,7 @@ impl Start<'_> {
             if let Some(byte) = start.nonce.get_mut(bit / 8) {
                 *byte ^= 1 << (bit % 8);
             }
-            as_it_is(&start)
-                .filter(|(right, _)| *right > 0)
-                .map(|(_, key)| key)
+            as_it_is(&start).filter(|(right, _)| *right > 0).map(|(_, key)| key)
         })
     }
 
@@ -261,15 +236,10 @@ impl Start<'_> {
         let stored = Stored::alone(0, &self.file_start);
         let end = stored.end();
         let could_be = |&offset: &u64| could_be_event(stored.event_at(offset), end);
-        let unmoved = (self.first_event()..end)
-            .filter(could_be)
-            .find_map(|offset| {
-                let beginning = Beginning {
-                    is_guess: true,
-                    ..self.beginning(&self.start, offset)
-                };
-                find_key(&beginning, Some(keys)).ok()
-            });
+        let unmoved = (self.first_event()..end).filter(could_be).find_map(|offset| {
+            let beginning = Beginning { is_guess: true, ..self.beginning(&self.start, offset) };
+            find_key(&beginning, Some(keys)).ok()
+        });
         if unmoved.is_some() {
             return unmoved;
         }
@@ -295,10 +265,8 @@ impl Start<'_> {
             for &mode in modes {
                 let cipher = EventCipher::new(candidate.key, mode, self.start.nonce)?;
                 for distance in 0..=max_shift {
-                    let places = [
-                        event.offset.checked_add(distance),
-                        event.offset.checked_sub(distance),
-                    ];
+                    let places =
+                        [event.offset.checked_add(distance), event.offset.checked_sub(distance)];
                     for offset in places.into_iter().flatten() {
                         let written = EventSpan { offset, ..event };
                         if self.is_likely(&cipher, event, written)
@@ -329,10 +297,7 @@ impl Start<'_> {
             return is_right(cipher, event, written, stored);
         }
         let next = stored.event_at(event.end());
-        let next_written = EventSpan {
-            offset: written.end(),
-            ..next
-        };
+        let next_written = EventSpan { offset: written.end(), ..next };
         !self.description.is_relay_log()
             && could_be_event(next, stored.end())
             && self.is_likely(cipher, next, next_written)

@@ -120,10 +120,7 @@ impl PerEvent {
         let clear = usize::try_from(self.layout.first_event.saturating_sub(stored.offset));
         let clear = clear.unwrap_or(usize::MAX).min(stored.body.len());
         let (in_clear, rest) = target.split_at_mut_checked(clear).unwrap_or_default();
-        in_clear
-            .iter_mut()
-            .zip(stored.body)
-            .for_each(|(target, byte)| *target = *byte);
+        in_clear.iter_mut().zip(stored.body).for_each(|(target, byte)| *target = *byte);
         self.layout.neutralise(stored.offset, in_clear);
         match &self.key {
             Some(key) if !rest.is_empty() => {
@@ -144,10 +141,7 @@ impl PerEvent {
     /// that of one.
     #[must_use]
     pub fn is_implausible(&self, header: &EventHeader, offset: u64, bytes: &[u8]) -> bool {
-        let event = EventSpan {
-            offset,
-            length: header.length,
-        };
+        let event = EventSpan { offset, length: header.length };
         let is_impossible = detect::is_impossible(header, event, self.has_foreign_positions())
             && !self.has_right_checksum(header, bytes);
         is_impossible || is_no_description(header, bytes)
@@ -190,9 +184,7 @@ impl PerEvent {
 /// Whether an event has the type of a format description event, and is none. That event always
 /// carries a checksum; so it gives away a damaged log that has no others.
 fn is_no_description(header: &EventHeader, bytes: &[u8]) -> bool {
-    let is_whole = header
-        .byte_length()
-        .is_some_and(|length| length <= bytes.len());
+    let is_whole = header.byte_length().is_some_and(|length| length <= bytes.len());
     header.event_type == event_type::FORMAT_DESCRIPTION
         && is_whole
         && FormatDescription::parse(bytes)
@@ -223,11 +215,7 @@ fn find_key(beginning: &Beginning<'_>, keys: Option<&Keyring>) -> Result<ProvenK
     let chosen = keys.mariadb_options().mode;
     let modes = chosen.as_ref().map_or(&Mode::ALL[..], std::slice::from_ref);
     match detect::detect(beginning, &candidates, modes) {
-        Detection::Found {
-            candidate,
-            cipher,
-            has_foreign_positions,
-        } => Ok(ProvenKey {
+        Detection::Found { candidate, cipher, has_foreign_positions } => Ok(ProvenKey {
             id: candidates.get(candidate).and_then(|found| found.id),
             cipher,
             has_foreign_positions,
@@ -274,11 +262,7 @@ impl Events {
     /// Of which nothing is known yet.
     pub(super) const fn new(source: &FileSource, log: &PerEvent) -> Self {
         let first = log.layout.first_event;
-        Self {
-            first,
-            chain: Mutex::new(Chain::new(first, source.length())),
-            end: OnceLock::new(),
-        }
+        Self { first, chain: Mutex::new(Chain::new(first, source.length())), end: OnceLock::new() }
     }
 
     /// Hops to the end of the file.
@@ -361,18 +345,13 @@ impl Events {
 impl End {
     /// How far the plaintext goes.
     fn measure(source: &FileSource, log: &PerEvent, tail: Tail) -> Result<Self, TransferError> {
-        let mut end = Self {
-            plain_length: source.length(),
-            tail: tail.error(),
-        };
+        let mut end = Self { plain_length: source.length(), tail: tail.error() };
         match tail {
             Tail::Whole => {}
             Tail::CutHeader { offset, .. } => end.plain_length = offset,
             Tail::BadLength(event) => end.plain_length = event.offset,
             Tail::Cut { event, available } => {
-                let readable = log
-                    .key()
-                    .map_or(0, |key| key.cipher.decipherable(event, available));
+                let readable = log.key().map_or(0, |key| key.cipher.decipherable(event, available));
                 end.plain_length = event.offset.saturating_add(readable);
                 if !log.has_foreign_positions()
                     && readable >= HEAD as u64
@@ -437,12 +416,8 @@ pub(super) fn decipher(
     let mut trail = [0; TRAIL];
     let end = offset.saturating_add(u64::try_from(body.len()).unwrap_or(u64::MAX));
     let trail_length = source.read_at(end, &mut trail)?;
-    let stored = Stored {
-        offset,
-        lead,
-        body,
-        trail: trail.get(..trail_length).unwrap_or_default(),
-    };
+    let stored =
+        Stored { offset, lead, body, trail: trail.get(..trail_length).unwrap_or_default() };
     log.decipher(event, &stored, target);
     Ok(event)
 }

@@ -47,12 +47,7 @@ impl Block {
     /// The event of which there is the beginning alone.
     fn beginning(&self) -> Option<EventView<'_>> {
         let header = crate::event::header::EventHeader::parse(&self.bytes).ok()?;
-        Some(EventView {
-            offset: self.offset,
-            header,
-            bytes: &self.bytes,
-            checksum: self.checksum,
-        })
+        Some(EventView { offset: self.offset, header, bytes: &self.bytes, checksum: self.checksum })
     }
 }
 
@@ -113,10 +108,7 @@ impl<'a> Scanner<'a> {
         // Table maps of the transaction that the block ends in.
         let mut maps: Vec<(usize, usize, u64, ChecksumAlgorithm)> = Vec::new();
         while block.bytes.len() < TARGET {
-            if self
-                .stop_position
-                .is_some_and(|stop| self.walker.offset() >= stop)
-            {
+            if self.stop_position.is_some_and(|stop| self.walker.offset() >= stop) {
                 self.ended = true;
                 break;
             }

@@ -63,10 +63,8 @@ impl Tables {
 
 fn parse(body: &[u8]) -> Option<(u64, Table)> {
     let map = TableMap::parse(body).ok()?;
-    let table = Table {
-        name: Arc::new(TableName::new(map.database, map.table)),
-        columns: map.columns,
-    };
+    let table =
+        Table { name: Arc::new(TableName::new(map.database, map.table)), columns: map.columns };
     Some((map.table_id, table))
 }
 

@@ -32,10 +32,7 @@ impl TableName {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (database, table) = text.split_once('.')?;
-        Some(Self {
-            database: database.to_owned(),
-            table: table.to_owned(),
-        })
+        Some(Self { database: database.to_owned(), table: table.to_owned() })
     }
 }
 
@@ -94,14 +91,8 @@ impl EventFilter {
         }
         transaction.is_some_and(|id| {
             self.gtids.as_ref().is_none_or(|gtids| gtids.contains(id))
-                && self
-                    .after_gtids
-                    .as_ref()
-                    .is_none_or(|after| after.is_before(id))
-                && self
-                    .up_to_gtids
-                    .as_ref()
-                    .is_none_or(|upto| upto.includes(id))
+                && self.after_gtids.as_ref().is_none_or(|after| after.is_before(id))
+                && self.up_to_gtids.as_ref().is_none_or(|upto| upto.includes(id))
                 && (self.domain_ids.is_empty() || is_of_domain(id, &self.domain_ids))
         })
     }

@@ -123,9 +123,7 @@ impl Listing<'_, '_, '_, '_> {
             payload.events_by(unfolder, payload.data)?
         } else {
             let head = crate::event::header::LENGTH.saturating_add(payload.data_offset);
-            let start = event
-                .offset
-                .saturating_add(u64::try_from(head).unwrap_or(0));
+            let start = event.offset.saturating_add(u64::try_from(head).unwrap_or(0));
             part = PartReader::new(self.lister.source, start, event.end());
             let data = BufReader::with_capacity(crate::file::pipeline::CHUNK, part);
             payload.events_by(unfolder, data)?
@@ -135,8 +133,7 @@ impl Listing<'_, '_, '_, '_> {
 
     fn list_inner(&mut self, inner: &mut InnerEvents<'_>, position: u64) -> Result<(), Inner> {
         while let Some(view) = inner.next_event()? {
-            self.record(&view, Some(position), (false, None))
-                .map_err(Inner::Other)?;
+            self.record(&view, Some(position), (false, None)).map_err(Inner::Other)?;
         }
         Ok(())
     }
@@ -170,9 +167,7 @@ impl Listing<'_, '_, '_, '_> {
                 Summary::Table { name, table_id }
             }),
             None => match start {
-                Some(start) => Summary::Transaction {
-                    length: start.length,
-                },
+                Some(start) => Summary::Transaction { length: start.length },
                 None => summary::of_event(event, &self.tables),
             },
         };

@@ -122,9 +122,7 @@ pub fn list(
     filter: &EventFilter,
     receive: &mut Receiver<'_>,
 ) -> Result<Listed, Error> {
-    of_log(log, filter, |is_strange| {
-        one_by_one(log, filter, receive, is_strange)
-    })
+    of_log(log, filter, |is_strange| one_by_one(log, filter, receive, is_strange))
 }
 
 /// The same as text, made by as many threads as the current rayon pool has: each has a
@@ -139,9 +137,7 @@ pub fn list_lines(
     maker: &(dyn Fn() -> Box<dyn LineMaker> + Sync),
     write: &mut Writer<'_>,
 ) -> Result<Listed, Error> {
-    of_log(log, filter, |is_strange| {
-        parallel::list(log, (filter, is_strange), maker, write)
-    })
+    of_log(log, filter, |is_strange| parallel::list(log, (filter, is_strange), maker, write))
 }
 
 /// The same for plaintext wherever it comes from. [`Listed::cut_tail`] is not judged.

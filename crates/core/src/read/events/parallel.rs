@@ -64,10 +64,7 @@ pub(super) fn list(
         let queue = Mutex::new(queue);
         std::thread::scope(|scope| {
             for _ in 0..threads {
-                let worker = Worker {
-                    lister: lister(),
-                    maker: maker(),
-                };
+                let worker = Worker { lister: lister(), maker: maker() };
                 // They end when no block comes any more.
                 scope.spawn(|| worker.run(&queue));
             }

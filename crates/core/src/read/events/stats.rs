@@ -70,12 +70,7 @@ impl Stats {
         let of_type = self.by_type.entry((inner, record.event_type)).or_default();
         of_type.events = of_type.events.saturating_add(1);
         of_type.bytes = of_type.bytes.saturating_add(size);
-        if let Summary::Rows {
-            name: Some(name),
-            rows,
-            ..
-        } = &record.summary
-        {
+        if let Summary::Rows { name: Some(name), rows, .. } = &record.summary {
             self.add_rows(name, *rows, size);
         }
         if inner {
@@ -134,8 +129,7 @@ impl Stats {
             }
             self.biggest.pop();
         }
-        self.biggest
-            .push(Reverse((bytes, position, timestamp, id.to_string())));
+        self.biggest.push(Reverse((bytes, position, timestamp, id.to_string())));
     }
 
     fn add_rows(&mut self, name: &TableName, rows: Option<u64>, size: u64) {

@@ -99,9 +99,7 @@ pub(super) fn of_event(event: &EventView<'_>, tables: &Tables) -> Summary {
         event_type::FORMAT_DESCRIPTION => FormatDescription::parse(event.bytes)
             .ok()
             .map(|description| Summary::Description(description.server_version)),
-        event_type::PREVIOUS_GTIDS => GtidSet::parse_encoded(body)
-            .ok()
-            .map(Summary::PreviousGtids),
+        event_type::PREVIOUS_GTIDS => GtidSet::parse_encoded(body).ok().map(Summary::PreviousGtids),
         event_type::MARIADB_GTID_LIST => GtidList::parse_within(body, MAX_LISTED)
             .ok()
             .map(|list| list.map_or(Summary::Nothing, Summary::GtidList)),
@@ -125,9 +123,7 @@ pub(super) fn of_event(event: &EventView<'_>, tables: &Tables) -> Summary {
         kind if event_type::is_rows(kind) || event_type::is_early_rows(kind) => rows(event, tables),
         kind if event_type::begins_transaction(kind) => TransactionStart::parse(event)
             .and_then(Result::ok)
-            .map(|start| Summary::Transaction {
-                length: start.length,
-            }),
+            .map(|start| Summary::Transaction { length: start.length }),
         _ => Some(Summary::Nothing),
     };
     summary.unwrap_or(Summary::Unreadable)
@@ -136,9 +132,7 @@ pub(super) fn of_event(event: &EventView<'_>, tables: &Tables) -> Summary {
 fn rows(event: &EventView<'_>, tables: &Tables) -> Option<Summary> {
     let rows = Rows::parse(event.header.event_type, event.body()).ok()?;
     let table = tables.get(rows.table_id);
-    let count = table
-        .filter(|_| event.is_whole())
-        .and_then(|table| rows.count(&table.columns));
+    let count = table.filter(|_| event.is_whole()).and_then(|table| rows.count(&table.columns));
     Some(Summary::Rows {
         name: table.map(|table| Arc::clone(&table.name)),
         table_id: rows.table_id,

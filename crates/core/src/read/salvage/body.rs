@@ -23,9 +23,7 @@ pub(super) struct Body<'a> {
 impl Body<'_> {
     /// The plaintext offset that a byte of the file had in the whole log.
     pub(super) fn plain_offset(&self, file_offset: u64, shift: i64) -> u64 {
-        file_offset
-            .saturating_add_signed(shift)
-            .saturating_sub(self.start)
+        file_offset.saturating_add_signed(shift).saturating_sub(self.start)
     }
 
     /// Of a log that is encrypted event by event, an event must start there.
@@ -65,9 +63,8 @@ impl Body<'_> {
 
     /// What would stand before the first byte of the stream stays as it is.
     pub(super) fn decipher(&self, file_offset: u64, shift: i64, bytes: &mut [u8]) {
-        let before = i128::from(self.start)
-            .saturating_sub(file_offset.into())
-            .saturating_sub(shift.into());
+        let before =
+            i128::from(self.start).saturating_sub(file_offset.into()).saturating_sub(shift.into());
         let before = usize::try_from(before.max(0)).unwrap_or(usize::MAX);
         if let (Some(stream), Some(bytes)) = (&self.stream, bytes.get_mut(before..)) {
             stream.apply(self.plain_offset(file_offset, shift), bytes);
@@ -97,9 +94,7 @@ impl BodyReader<'_> {
             Some(events) => events.read(buffer)?,
             None => self.body.read(self.at, self.shift, buffer)?,
         };
-        self.at = self
-            .at
-            .saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
+        self.at = self.at.saturating_add(u64::try_from(read).unwrap_or(u64::MAX));
         Ok(read)
     }
 }

@@ -25,10 +25,7 @@ pub(super) struct EventLog {
 
 impl EventLog {
     pub(super) fn new(log: PerEvent, origin: i64) -> Self {
-        Self {
-            log: Arc::new(log),
-            origin,
-        }
+        Self { log: Arc::new(log), origin }
     }
 
     /// The plaintext from an event on, in order.
@@ -38,13 +35,7 @@ impl EventLog {
         at: u64,
         shift: i64,
     ) -> EventReader<'a> {
-        EventReader {
-            log: &self.log,
-            source,
-            at,
-            shift,
-            event: None,
-        }
+        EventReader { log: &self.log, source, at, shift, event: None }
     }
 
     /// The shift at the log's beginning.
@@ -138,12 +129,8 @@ impl EventReader<'_> {
     /// Fills the buffer, but at the end of the file; zeros stand for what no length leads to.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, TransferError> {
         let lead_length = LEAD.min(usize::try_from(self.at).unwrap_or(LEAD));
-        let start = self
-            .at
-            .saturating_sub(u64::try_from(lead_length).unwrap_or(0));
-        let wanted = lead_length
-            .saturating_add(buffer.len())
-            .saturating_add(TRAIL);
+        let start = self.at.saturating_sub(u64::try_from(lead_length).unwrap_or(0));
+        let wanted = lead_length.saturating_add(buffer.len()).saturating_add(TRAIL);
         let mut bytes = vec![0; wanted];
         let read = self.source.read_at(start, &mut bytes)?;
         bytes.truncate(read);
@@ -151,26 +138,15 @@ impl EventReader<'_> {
         let length = buffer.len().min(rest.len());
         let (body, trail) = rest.split_at_checked(length).unwrap_or_default();
         let place = self.at.saturating_add_signed(self.shift);
-        let stored = Stored {
-            offset: place,
-            lead,
-            body,
-            trail,
-        };
+        let stored = Stored { offset: place, lead, body, trail };
         let target = buffer.get_mut(..length).unwrap_or_default();
         target.fill(0);
         let first = place.max(self.log.layout().first_event);
         let event = self.event.unwrap_or_else(|| stored.event_at(first));
         let last = self.log.decipher(event, &stored, target);
-        self.at = self
-            .at
-            .saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+        self.at = self.at.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
         if stored.end() > first || self.event.is_some() {
-            let next = if last.end() <= stored.end() {
-                stored.event_at(last.end())
-            } else {
-                last
-            };
+            let next = if last.end() <= stored.end() { stored.event_at(last.end()) } else { last };
             self.event = Some(next);
         }
         Ok(length)

@@ -109,11 +109,7 @@ fn checksums_behind(
 ) -> Result<ChecksumAlgorithm, TransferError> {
     scanner.checksum = ChecksumAlgorithm::Crc32;
     let found = scanner.resync(first)?;
-    Ok(if found.is_some() {
-        ChecksumAlgorithm::Crc32
-    } else {
-        said
-    })
+    Ok(if found.is_some() { ChecksumAlgorithm::Crc32 } else { said })
 }
 
 /// A format description event that cannot be read because of one wrong bit: its checksum tells
@@ -124,9 +120,7 @@ fn mend(
     bytes: &[u8],
 ) -> Result<Option<(Vec<u8>, FormatDescription)>, TransferError> {
     // It ends where it says, or where the next event begins.
-    let said = EventHeader::parse(bytes)
-        .ok()
-        .and_then(|header| header.byte_length());
+    let said = EventHeader::parse(bytes).ok().and_then(|header| header.byte_length());
     let next = scanner.resync(first)?;
     let next = next.filter(|(_, shift)| *shift == first.1);
     let next = next.and_then(|(at, _)| usize::try_from(at.saturating_sub(first.0)).ok());

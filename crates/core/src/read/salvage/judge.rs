@@ -79,7 +79,5 @@ pub(super) const fn is_without_position(header: &EventHeader) -> bool {
 /// How far an event's end position is from its end, modulo 2^32.
 pub(super) fn drift(header: &EventHeader, plain_offset: u64) -> u32 {
     let low = u32::try_from(plain_offset & u64::from(u32::MAX)).unwrap_or_default();
-    header
-        .end_position
-        .wrapping_sub(low.wrapping_add(header.length))
+    header.end_position.wrapping_sub(low.wrapping_add(header.length))
 }

@@ -103,11 +103,7 @@ impl Keeper {
     pub(super) fn describe(&mut self, description: &FormatDescription) {
         let version = version(&description.server_version);
         let is_mariadb = description.is_mariadb();
-        let since = if is_mariadb {
-            MARIADB_WITH_BEGINNINGS
-        } else {
-            MYSQL_WITH_BEGINNINGS
-        };
+        let since = if is_mariadb { MARIADB_WITH_BEGINNINGS } else { MYSQL_WITH_BEGINNINGS };
         self.has_beginnings = version >= since;
         self.has_right_positions = is_mariadb || version >= WITH_RIGHT_POSITIONS;
         self.is_relay |= description.is_relay_log();
@@ -203,10 +199,7 @@ impl Keeper {
     /// statement that no transaction has within.
     fn is_true_beginning(&self, event: &EventView<'_>) -> bool {
         let kind = event.header.event_type;
-        let is_query = matches!(
-            kind,
-            event_type::QUERY | event_type::MARIADB_QUERY_COMPRESSED
-        );
+        let is_query = matches!(kind, event_type::QUERY | event_type::MARIADB_QUERY_COMPRESSED);
         !self.has_beginnings
             && is_query
             && Query::of(event)
@@ -338,10 +331,7 @@ fn is_neutral(event: &EventView<'_>) -> bool {
     let kind = event.header.event_type;
     is_about_the_log(kind)
         || MARIADB_ABOUT_THE_LOG.contains(&kind)
-        || matches!(
-            kind,
-            event_type::INCIDENT | event_type::HEARTBEAT | HEARTBEAT_V2
-        )
+        || matches!(kind, event_type::INCIDENT | event_type::HEARTBEAT | HEARTBEAT_V2)
         || event_type::known_name(kind).is_none()
 }
 
@@ -354,23 +344,11 @@ fn before(next: Option<&TransactionId>, last: Option<&TransactionId>) -> Option<
             (number > last.number).then(|| Gtid { tsid, number }.to_string())
         }
         (
-            TransactionId::Mariadb {
-                domain,
-                server_id,
-                sequence,
-            },
-            TransactionId::Mariadb {
-                domain: last_domain,
-                sequence: last_sequence,
-                ..
-            },
+            TransactionId::Mariadb { domain, server_id, sequence },
+            TransactionId::Mariadb { domain: last_domain, sequence: last_sequence, .. },
         ) if domain == last_domain => {
             let sequence = sequence.checked_sub(1)?;
-            let id = TransactionId::Mariadb {
-                domain: *domain,
-                server_id: *server_id,
-                sequence,
-            };
+            let id = TransactionId::Mariadb { domain: *domain, server_id: *server_id, sequence };
             (sequence > *last_sequence).then(|| id.to_string())
         }
         _ => None,
@@ -379,9 +357,8 @@ fn before(next: Option<&TransactionId>, last: Option<&TransactionId>) -> Option<
 
 /// Whether a statement ends any transaction before it, so that it is one by itself.
 fn commits_by_itself(statement: &[u8]) -> bool {
-    const WORDS: [&str; 9] = [
-        "CREATE", "ALTER", "DROP", "TRUNCATE", "RENAME", "GRANT", "REVOKE", "ANALYZE", "OPTIMIZE",
-    ];
+    const WORDS: [&str; 9] =
+        ["CREATE", "ALTER", "DROP", "TRUNCATE", "RENAME", "GRANT", "REVOKE", "ANALYZE", "OPTIMIZE"];
     let text = statement.get(..64.min(statement.len())).unwrap_or_default();
     let text = String::from_utf8_lossy(text).to_ascii_uppercase();
     let mut words = text.split_whitespace();
@@ -392,9 +369,8 @@ fn commits_by_itself(statement: &[u8]) -> bool {
 
 /// The three numbers of a server's version.
 fn version(text: &str) -> [u32; 3] {
-    let mut numbers = text
-        .split(|c: char| !c.is_ascii_digit())
-        .map(|digits| digits.parse().unwrap_or(0));
+    let mut numbers =
+        text.split(|c: char| !c.is_ascii_digit()).map(|digits| digits.parse().unwrap_or(0));
     let mut next = || numbers.next().unwrap_or(0);
     [next(), next(), next()]
 }

@@ -188,11 +188,7 @@ pub fn salvage(
         }
     }
     let head = salvager.head(source, options)?;
-    let Keeper {
-        pieces,
-        mut outcome,
-        ..
-    } = salvager.keeper;
+    let Keeper { pieces, mut outcome, .. } = salvager.keeper;
     let sink = AtomicFile::create(target, sink_options)?;
     outcome.written = write::write(&logs, &head, &pieces, &mut sink.writer(), target)?;
     source.check_size()?;
@@ -244,19 +240,12 @@ impl<'o> Salvager<'o> {
         while at < length && next_log.is_none() {
             if let Some(bytes) = scanner.event_at((at, shift))? {
                 let end = at.saturating_add(bytes);
-                let piece = Piece {
-                    log: number,
-                    file: at..end,
-                    shift,
-                };
+                let piece = Piece { log: number, file: at..end, shift };
                 self.take(&mut scanner, piece)?;
                 at = end;
             } else {
-                let found = if is_header(body, at)? {
-                    None
-                } else {
-                    scanner.resync((at, shift))?
-                };
+                let found =
+                    if is_header(body, at)? { None } else { scanner.resync((at, shift))? };
                 let (mut next, mut next_shift) = found.unwrap_or((length, shift));
                 next_log = next_header(body, at, next)?;
                 if let Some(header) = next_log {
@@ -381,10 +370,5 @@ fn follow(scanner: &mut Scanner<'_>, keeper: &mut Keeper, description: &FormatDe
 fn view(offset: u64, bytes: &[u8], checksum: ChecksumAlgorithm) -> Option<EventView<'_>> {
     let header = header::EventHeader::parse(bytes).ok()?;
     let held = header.byte_length()?.min(bytes.len());
-    Some(EventView {
-        offset,
-        header,
-        bytes: bytes.get(..held)?,
-        checksum,
-    })
+    Some(EventView { offset, header, bytes: bytes.get(..held)?, checksum })
 }

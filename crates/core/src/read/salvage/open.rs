@@ -92,24 +92,12 @@ pub(super) fn open<'a>(
     let has_way = !ways.is_empty();
     for (stream, access) in ways {
         let start = if stream.is_some() { BODY_OFFSET } else { 0 };
-        let body = Body {
-            source,
-            stream,
-            events: None,
-            start,
-        };
+        let body = Body { source, stream, events: None, start };
         if let Some(first) = first_event(&body, options)? {
-            return Ok(Opened {
-                body,
-                access,
-                first,
-            });
+            return Ok(Opened { body, access, first });
         }
     }
-    let damage = own_header
-        .as_ref()
-        .err()
-        .filter(|_| damaged_header && !given);
+    let damage = own_header.as_ref().err().filter(|_| damaged_header && !given);
     let error = no_way(header, damage, has_way, keys);
     Err(Error::log(source.path(), error))
 }
@@ -122,9 +110,9 @@ fn no_way(
     keys: &Keyring,
 ) -> LogError {
     match (header, damage) {
-        (Some(header), _) if !has_way && keys.is_empty() => LogError::NoKeys {
-            key_id: header.key_id.clone(),
-        },
+        (Some(header), _) if !has_way && keys.is_empty() => {
+            LogError::NoKeys { key_id: header.key_id.clone() }
+        }
         (Some(header), _) if !has_way => LogError::KeyMissing {
             key_id: header.key_id.clone(),
             searched: keys.describe_sources(),
@@ -154,11 +142,7 @@ fn open_archive<'a>(
             start: 0,
         };
         if let Some(first) = first_event(&body, options)? {
-            return Ok(Opened {
-                body,
-                access: format!("key {}", candidate.id),
-                first,
-            });
+            return Ok(Opened { body, access: format!("key {}", candidate.id), first });
         }
     }
     // What stands against it: no key, another one, or nothing left.
@@ -173,12 +157,7 @@ fn open_plaintext<'a>(
     source: &'a FileSource,
     options: &SalvageOptions,
 ) -> Result<Option<Opened<'a>>, Error> {
-    let body = Body {
-        source,
-        stream: None,
-        events: None,
-        start: 0,
-    };
+    let body = Body { source, stream: None, events: None, start: 0 };
     let Some(first) = first_event(&body, options)? else {
         return Ok(None);
     };
@@ -191,19 +170,13 @@ fn open_plaintext<'a>(
             continue;
         };
         let kind = scanner.current((at, shift))?.header.event_type;
-        is_proven = !matches!(
-            kind,
-            event_type::FORMAT_DESCRIPTION | event_type::MARIADB_START_ENCRYPTION
-        );
+        is_proven =
+            !matches!(kind, event_type::FORMAT_DESCRIPTION | event_type::MARIADB_START_ENCRYPTION);
         place = Some((at.saturating_add(length), shift));
     }
     drop(scanner);
     let access = "plaintext".to_owned();
-    Ok(is_proven.then_some(Opened {
-        body,
-        access,
-        first,
-    }))
+    Ok(is_proven.then_some(Opened { body, access, first }))
 }
 
 /// The streams that a header's key may give, and what they are called.
@@ -237,18 +210,9 @@ fn open_events<'a>(
         Some((None, cipher)) => format!("a bare key, {cipher}"),
         None => "plaintext".to_owned(),
     };
-    let body = Body {
-        source,
-        stream: None,
-        events: Some(EventLog::new(log, origin)),
-        start: 0,
-    };
+    let body = Body { source, stream: None, events: Some(EventLog::new(log, origin)), start: 0 };
     match first_event(&body, options)? {
-        Some(first) => Ok(Opened {
-            body,
-            access,
-            first,
-        }),
+        Some(first) => Ok(Opened { body, access, first }),
         None => Err(Error::log(path, LogError::NothingToSalvage)),
     }
 }
@@ -259,11 +223,7 @@ fn first_event(body: &Body<'_>, options: &SalvageOptions) -> Result<Option<Place
     let regular = (body.start.saturating_add(FIRST_EVENT), 0);
     let header_gone = (FIRST_EVENT, i64::try_from(body.start).unwrap_or(0));
     // Of a plaintext log they are the same.
-    let starts = if body.start == 0 {
-        vec![regular]
-    } else {
-        vec![regular, header_gone]
-    };
+    let starts = if body.start == 0 { vec![regular] } else { vec![regular, header_gone] };
     let borrowed = options.description.as_deref().map(FormatDescription::parse);
     let borrowed = borrowed.and_then(Result::ok);
     let scanner = || {
@@ -312,24 +272,12 @@ pub(super) fn open_next<'a>(
     let key_id = header.key_id.to_string();
     for (stream, access) in streams(&header, keys)? {
         let start = offset.saturating_add(BODY_OFFSET);
-        let body = Body {
-            source,
-            stream,
-            events: None,
-            start,
-        };
+        let body = Body { source, stream, events: None, start };
         let options = SalvageOptions::default();
         if let Some(first) = first_event(&body, &options)?
             && first.0 > offset
         {
-            return Ok((
-                key_id,
-                Some(Opened {
-                    body,
-                    access,
-                    first,
-                }),
-            ));
+            return Ok((key_id, Some(Opened { body, access, first })));
         }
     }
     Ok((key_id, None))

@@ -452,10 +452,8 @@ impl<'a> Scanner<'a> {
             return Ok(window.is_sound(within, header.length));
         }
         let plain_offset = self.plain_offset(place);
-        Ok(
-            self.judge.evidence(&header, plain_offset) >= Evidence::Likely
-                && self.sums.is_sound(self.body, place, header.length)?,
-        )
+        Ok(self.judge.evidence(&header, plain_offset) >= Evidence::Likely
+            && self.sums.is_sound(self.body, place, header.length)?)
     }
 
     /// Where a copy of a log ends that stands within an event, as a value of a row does: its events
@@ -515,16 +513,12 @@ impl<'a> Scanner<'a> {
 /// Whether an event could be a format description event by its type and length.
 fn is_description(header: &EventHeader) -> bool {
     header.event_type == event_type::FORMAT_DESCRIPTION
-        && header
-            .byte_length()
-            .is_some_and(|length| length <= format_description::MAX_LENGTH)
+        && header.byte_length().is_some_and(|length| length <= format_description::MAX_LENGTH)
 }
 
 /// Its checksum leaves out the bit of a log in use; the oldest servers write none.
 fn is_sound_description(bytes: &[u8]) -> bool {
-    let length = EventHeader::parse(bytes)
-        .ok()
-        .and_then(|header| header.byte_length());
+    let length = EventHeader::parse(bytes).ok().and_then(|header| header.byte_length());
     let Some(event) = length.and_then(|length| bytes.get(..length)) else {
         return false;
     };

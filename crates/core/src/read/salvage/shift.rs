@@ -64,11 +64,7 @@ impl Scanner<'_> {
             }
             self.find_moved_event(place)?
         } else if self.body.stream.is_some() {
-            let predicted = if round == 0 {
-                self.find_predicted(place)?
-            } else {
-                None
-            };
+            let predicted = if round == 0 { self.find_predicted(place)? } else { None };
             match predicted {
                 Some(found) => Some(found),
                 None => self.find_joined(place, round)?,
@@ -113,9 +109,7 @@ impl Scanner<'_> {
         let length = self.file_end();
         let expected = at.saturating_add(u64::from(header.length));
         let next_plain = self.plain_offset((expected, shift));
-        let from = expected
-            .saturating_sub(self.reach())
-            .max(at.saturating_add(1));
+        let from = expected.saturating_sub(self.reach()).max(at.saturating_add(1));
         let to = expected.saturating_add(self.reach()).min(length);
         let mut key = [0; header::LENGTH];
         stream.apply(next_plain, &mut key);
@@ -127,13 +121,9 @@ impl Scanner<'_> {
             .zip(stored.windows(header::LENGTH))
             .filter_map(|(offset, bytes)| {
                 let distance = i64::try_from(i128::from(expected).saturating_sub(offset.into()));
-                let distance = distance
-                    .ok()
-                    .filter(|distance| self.is_allowed(*distance))?;
+                let distance = distance.ok().filter(|distance| self.is_allowed(*distance))?;
                 let mut head = key;
-                head.iter_mut()
-                    .zip(bytes)
-                    .for_each(|(head, byte)| *head ^= byte);
+                head.iter_mut().zip(bytes).for_each(|(head, byte)| *head ^= byte);
                 self.could_be_here(&head, next_plain, length.saturating_sub(offset))
                     .then_some((offset, distance))
             })
@@ -227,10 +217,7 @@ impl Scanner<'_> {
         let Some(stream) = &self.body.stream else {
             return Vec::new();
         };
-        let (end, length) = (
-            self.file_end(),
-            u64::try_from(stored.len()).unwrap_or_default(),
-        );
+        let (end, length) = (self.file_end(), u64::try_from(stored.len()).unwrap_or_default());
         let here = self.plain_offset((from, shift));
         let mut plain = here.saturating_sub(self.reach());
         let last = here.saturating_add(length).saturating_add(self.reach());
@@ -257,9 +244,7 @@ impl Scanner<'_> {
                     let within = usize::try_from(within).unwrap_or(usize::MAX);
                     let bytes = stored.get(within..).unwrap_or_default();
                     let mut head = *key;
-                    head.iter_mut()
-                        .zip(bytes)
-                        .for_each(|(head, byte)| *head ^= byte);
+                    head.iter_mut().zip(bytes).for_each(|(head, byte)| *head ^= byte);
                     if self.could_be_here(&head, place, end.saturating_sub(offset)) {
                         found.push((offset, distance));
                     }
@@ -276,12 +261,8 @@ impl Scanner<'_> {
         let mut tried = 0;
         let (mut from, end) = (at.saturating_add(1), self.file_end());
         while from < end && tried < MAX_PLACES {
-            let mut bytes = vec![
-                0;
-                usize::try_from(WINDOW)
-                    .unwrap_or_default()
-                    .saturating_add(HEAD)
-            ];
+            let mut bytes =
+                vec![0; usize::try_from(WINDOW).unwrap_or_default().saturating_add(HEAD)];
             let read = self.body.source.read_at(from, &mut bytes)?;
             bytes.truncate(read);
             let places: Vec<u64> = (from..end)
@@ -343,10 +324,7 @@ impl Scanner<'_> {
         let mut likely = Vec::new();
         for distance in distances {
             let distance = i64::try_from(distance).unwrap_or(i64::MAX);
-            for moved in [
-                shift.saturating_add(distance),
-                shift.saturating_sub(distance),
-            ] {
+            for moved in [shift.saturating_add(distance), shift.saturating_sub(distance)] {
                 tried = tried.saturating_add(1);
                 let Some(header) = log.header(head, at, moved) else {
                     continue;
@@ -400,9 +378,7 @@ impl Words {
             }
             (*known, words, filter)
         };
-        Self {
-            kinds: known.iter().map(of_kind).collect(),
-        }
+        Self { kinds: known.iter().map(of_kind).collect() }
     }
 
     fn bit(word: u32) -> (usize, u64) {

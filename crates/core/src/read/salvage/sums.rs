@@ -48,12 +48,10 @@ fn product(left: u32, right: u32) -> u32 {
 /// A sum as it is once so many zero bytes follow.
 fn moved_on(sum: u32, bytes: u32) -> u32 {
     let digits = POWERS.iter().zip(bytes.to_le_bytes());
-    digits
-        .filter(|(_, digit)| *digit > 0)
-        .fold(sum, |sum, (row, digit)| {
-            let power = row.get(usize::from(digit)).copied();
-            product(sum, power.unwrap_or_default())
-        })
+    digits.filter(|(_, digit)| *digit > 0).fold(sum, |sum, (row, digit)| {
+        let power = row.get(usize::from(digit)).copied();
+        product(sum, power.unwrap_or_default())
+    })
 }
 
 /// The sum of what stands between two places, of which the sums from a common start are known.
@@ -78,18 +76,14 @@ pub(super) struct Window<'a> {
 
 impl<'a> Window<'a> {
     pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes,
-            sums: Vec::new(),
-        }
+        Self { bytes, sums: Vec::new() }
     }
 
     /// Whether an event at a place in the window has the checksum at its end; `false` where it
     /// passes the end of the window.
     pub(super) fn is_sound(&mut self, at: usize, length: u32) -> bool {
-        let Some(summed) = usize::try_from(length)
-            .ok()
-            .and_then(|length| length.checked_sub(checksum::LENGTH))
+        let Some(summed) =
+            usize::try_from(length).ok().and_then(|length| length.checked_sub(checksum::LENGTH))
         else {
             return false;
         };
@@ -141,11 +135,7 @@ impl FileSums {
             return Ok(false);
         };
         if self.sums.is_empty() || self.shift != shift || at < self.start {
-            *self = Self {
-                shift,
-                start: at,
-                sums: VecDeque::from([0]),
-            };
+            *self = Self { shift, start: at, sums: VecDeque::from([0]) };
         }
         let end = at.saturating_add(u64::from(summed));
         let (before, up_to) = (self.up_to(body, at)?, self.up_to(body, end)?);
@@ -170,9 +160,7 @@ impl FileSums {
             let sum = self.sums.back().copied().unwrap_or_default();
             self.sums.push_back(continued(sum, &piece));
         }
-        let skipped = u64::try_from(wanted)
-            .unwrap_or(u64::MAX)
-            .saturating_mul(FILE_STRIDE);
+        let skipped = u64::try_from(wanted).unwrap_or(u64::MAX).saturating_mul(FILE_STRIDE);
         let from = self.start.saturating_add(skipped);
         let rest = usize::try_from(at.saturating_sub(from)).unwrap_or_default();
         let rest = piece.get_mut(..rest).unwrap_or_default();

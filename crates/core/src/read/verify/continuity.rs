@@ -111,10 +111,7 @@ pub fn check(logs: &[Link]) -> Vec<Gap> {
     let mut series: BTreeMap<(PathBuf, OsString), BTreeMap<u64, &Link>> = BTreeMap::new();
     for log in logs {
         if let Some((directory, base, number)) = parts(&log.path) {
-            series
-                .entry((directory, base))
-                .or_default()
-                .insert(number, log);
+            series.entry((directory, base)).or_default().insert(number, log);
         }
     }
     let mut gaps = Vec::new();
@@ -122,11 +119,7 @@ pub fn check(logs: &[Link]) -> Vec<Gap> {
         for ((number, before), (next_number, after)) in logs.iter().zip(logs.iter().skip(1)) {
             let missing = next_number.saturating_sub(*number).saturating_sub(1);
             let mut add = |kind| {
-                gaps.push(Gap {
-                    before: before.path.clone(),
-                    after: after.path.clone(),
-                    kind,
-                });
+                gaps.push(Gap { before: before.path.clone(), after: after.path.clone(), kind });
             };
             if missing > 0 {
                 add(GapKind::NumbersMissing { missing });
@@ -156,10 +149,7 @@ fn pair(before: &Link, after: &Link, mut add: impl FnMut(GapKind)) {
         && server != next
         && (before.is_relay || !is_known)
     {
-        add(GapKind::OtherServer {
-            before: server,
-            after: next,
-        });
+        add(GapKind::OtherServer { before: server, after: next });
     }
 }
 

@@ -68,10 +68,7 @@ pub struct Damage {
 impl Damage {
     /// The same with so many more events before it.
     pub(super) const fn behind(self, events: u64) -> Self {
-        Self {
-            events_before: self.events_before.saturating_add(events),
-            ..self
-        }
+        Self { events_before: self.events_before.saturating_add(events), ..self }
     }
 }
 

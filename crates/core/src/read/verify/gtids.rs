@@ -37,17 +37,12 @@ impl Gtids {
         let sets = self.previous.iter().chain([&self.own, &self.repeated]);
         let lists = self.list.iter().chain([&self.last]);
         let of_lists = lists.map(|list| list.len().saturating_mul(TSID_WEIGHT));
-        sets.map(GtidSet::weight)
-            .chain(of_lists)
-            .fold(0, usize::saturating_add)
+        sets.map(GtidSet::weight).chain(of_lists).fold(0, usize::saturating_add)
     }
 
     /// Keeps none of them, and says so.
     pub fn overflow(&mut self) {
-        *self = Self {
-            overflowed: true,
-            ..Self::default()
-        };
+        *self = Self { overflowed: true, ..Self::default() };
     }
 
     /// Takes what a whole event tells.
@@ -83,11 +78,9 @@ impl Gtids {
             TransactionId::Gtid(gtid) if !self.own.insert(&gtid) => {
                 self.repeated.insert(&gtid);
             }
-            TransactionId::Mariadb {
-                domain,
-                server_id,
-                sequence,
-            } => self.last.insert(domain, server_id, sequence),
+            TransactionId::Mariadb { domain, server_id, sequence } => {
+                self.last.insert(domain, server_id, sequence)
+            }
             TransactionId::Gtid(_) | TransactionId::Anonymous => {}
         }
         let of_lists = self.last.len().saturating_mul(TSID_WEIGHT);

@@ -89,21 +89,16 @@ impl Verified {
             MariadbError::BadLength { offset, length } => {
                 (WalkError::Lost { offset, length }, false)
             }
-            MariadbError::Cut {
-                offset, available, ..
-            } => (WalkError::HeaderCut { offset, available }, true),
+            MariadbError::Cut { offset, available, .. } => {
+                (WalkError::HeaderCut { offset, available }, true)
+            }
             _ => return,
         };
         let is_known = |damage: &Damage| damage.plain_offset == error.offset();
         if self.has_cut_tail() || self.damages.iter().any(is_known) {
             return;
         }
-        if is_cut
-            && !is_strict
-            && self
-                .description
-                .as_ref()
-                .is_some_and(FormatDescription::in_use)
+        if is_cut && !is_strict && self.description.as_ref().is_some_and(FormatDescription::in_use)
         {
             self.notes.push(Note::CutTail(error));
             return;
@@ -115,11 +110,7 @@ impl Verified {
             file_offset: error.offset(),
             events_before: self.events,
             event_type: None,
-            kind: if is_cut {
-                DamageKind::Cut(error)
-            } else {
-                DamageKind::NoEvent(error)
-            },
+            kind: if is_cut { DamageKind::Cut(error) } else { DamageKind::NoEvent(error) },
         });
     }
 
@@ -141,19 +132,13 @@ impl Verified {
     /// never closed.
     #[must_use]
     pub fn has_cut_tail(&self) -> bool {
-        self.notes
-            .iter()
-            .any(|note| matches!(note, Note::CutTail(_)))
+        self.notes.iter().any(|note| matches!(note, Note::CutTail(_)))
     }
 
     /// The class of its damage; `None` for a whole log.
     #[must_use]
     pub const fn problem(&self) -> Option<ErrorClass> {
-        if self.is_whole() {
-            None
-        } else {
-            Some(ErrorClass::Damage)
-        }
+        if self.is_whole() { None } else { Some(ErrorClass::Damage) }
     }
 }
 
@@ -204,10 +189,7 @@ pub fn verify_with(
     {
         verified.add_tail(&tail, options.strict);
     }
-    Ok(Verified {
-        kind: Some(log.kind().clone()),
-        ..verified
-    })
+    Ok(Verified { kind: Some(log.kind().clone()), ..verified })
 }
 
 /// Verifies plaintext wherever it comes from, given the format description event that it starts
@@ -325,11 +307,7 @@ impl<'s> Joined<'s> {
         in_use: bool,
         is_strict: bool,
     ) -> Verified {
-        let Self {
-            source,
-            log,
-            mut whole,
-        } = self;
+        let Self { source, log, mut whole } = self;
         let mut notes = Vec::new();
         if in_use {
             notes.push(Note::InUse);
@@ -356,11 +334,8 @@ impl<'s> Joined<'s> {
             file_offset: source.file_offset(damage.plain_offset),
             ..*damage
         });
-        let good_up_to = damages
-            .clone()
-            .map(|damage| damage.plain_offset)
-            .next()
-            .unwrap_or(whole.end);
+        let good_up_to =
+            damages.clone().map(|damage| damage.plain_offset).next().unwrap_or(whole.end);
         Verified {
             path: source.path().to_owned(),
             kind: None,
@@ -384,11 +359,7 @@ impl<'s> Joined<'s> {
 /// none, to every transaction: MySQL since 5.7.6, MariaDB since 10.0.2.
 fn expects_gtids(description: Option<&FormatDescription>) -> bool {
     description.is_some_and(|description| {
-        let since = if description.is_mariadb() {
-            (10, 0, 2)
-        } else {
-            (5, 7, 6)
-        };
+        let since = if description.is_mariadb() { (10, 0, 2) } else { (5, 7, 6) };
         description.version() >= since
     })
 }
@@ -408,10 +379,7 @@ impl Segment {
             self.add_damages(orphans.damages, orphans.damage_count);
             if let Some(plain_offset) = orphans.first_lost {
                 let count = orphans.lost;
-                notes.push(Note::LostGtids {
-                    plain_offset,
-                    count,
-                });
+                notes.push(Note::LostGtids { plain_offset, count });
             }
         }
         self.transactions.progress = progress;
@@ -421,10 +389,7 @@ impl Segment {
             Some(_) if !log.has_sound_positions => {
                 notes.push(Note::UnsoundPositions { count: moves });
             }
-            Some(plain_offset) => notes.push(Note::Moved {
-                plain_offset,
-                count: moves,
-            }),
+            Some(plain_offset) => notes.push(Note::Moved { plain_offset, count: moves }),
             None => {}
         }
     }

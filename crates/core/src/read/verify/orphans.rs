@@ -33,8 +33,7 @@ impl Found {
     fn append(&mut self, next: Self, events: u64) {
         let room = MAX_DAMAGES_KEPT.saturating_sub(self.damages.len());
         let damages = next.damages.into_iter().take(room);
-        self.damages
-            .extend(damages.map(|damage| damage.behind(events)));
+        self.damages.extend(damages.map(|damage| damage.behind(events)));
         self.damage_count = self.damage_count.saturating_add(next.damage_count);
         self.lost = self.lost.saturating_add(next.lost);
         self.first_lost = self.first_lost.or(next.first_lost);
@@ -63,15 +62,8 @@ impl Transactions {
     /// Those of a log from its beginning.
     pub(super) fn at_start(is_relay: bool) -> Self {
         // A relay log may begin within a transaction.
-        let progress = if is_relay {
-            Progress::Unknown
-        } else {
-            Progress::Outside
-        };
-        Self {
-            progress,
-            ..Self::default()
-        }
+        let progress = if is_relay { Progress::Unknown } else { Progress::Outside };
+        Self { progress, ..Self::default() }
     }
 
     /// A whole event, and the damage that it would be.
@@ -103,11 +95,7 @@ impl Transactions {
     }
 
     const fn found(&mut self) -> &mut Found {
-        if self.has_gtids {
-            &mut self.late
-        } else {
-            &mut self.early
-        }
+        if self.has_gtids { &mut self.late } else { &mut self.early }
     }
 
     /// Puts the next part behind this one, in which `events` come before.
@@ -132,11 +120,7 @@ impl Transactions {
         if !self.has_gtids {
             return Found::default();
         }
-        let mut found = if is_relay {
-            Found::default()
-        } else {
-            self.early
-        };
+        let mut found = if is_relay { Found::default() } else { self.early };
         found.append(self.late, 0);
         found
     }
@@ -169,10 +153,8 @@ const fn is_part_of_one(event_type: u8) -> bool {
 
 /// Whether an event is a whole transaction.
 fn is_alone(event: &EventView<'_>, after: Progress) -> bool {
-    let is_query = matches!(
-        event.header.event_type,
-        event_type::QUERY | event_type::MARIADB_QUERY_COMPRESSED
-    );
+    let is_query =
+        matches!(event.header.event_type, event_type::QUERY | event_type::MARIADB_QUERY_COMPRESSED);
     is_query && after == Progress::Outside || ends_one(event)
 }
 

@@ -76,10 +76,7 @@ pub(super) struct Positions {
 
 impl Positions {
     pub(super) fn new(are_sound: bool) -> Self {
-        Self {
-            are_sound,
-            ..Self::default()
-        }
+        Self { are_sound, ..Self::default() }
     }
 
     /// Those of a log from its beginning: nothing has been moved yet.
@@ -89,10 +86,7 @@ impl Positions {
             file_offset: 0,
             events_before: 0,
             event_type: None,
-            kind: DamageKind::Position {
-                found: 0,
-                expected: 0,
-            },
+            kind: DamageKind::Position { found: 0, expected: 0 },
         };
         let first = are_sound.then_some(Run {
             first,
@@ -101,10 +95,7 @@ impl Positions {
             is_proven: true,
             is_continued: true,
         });
-        Self {
-            first,
-            ..Self::new(are_sound)
-        }
+        Self { first, ..Self::new(are_sound) }
     }
 
     /// The shift of the last event.
@@ -116,13 +107,9 @@ impl Positions {
     pub(super) fn add(&mut self, shift: u32, is_proven: bool, damage: impl FnOnce() -> Damage) {
         match self.last.as_mut().or(self.first.as_mut()) {
             Some(run) if run.shift == shift => run.count = run.count.saturating_add(1),
-            _ => self.push(Run {
-                first: damage(),
-                shift,
-                count: 1,
-                is_proven,
-                is_continued: false,
-            }),
+            _ => {
+                self.push(Run { first: damage(), shift, count: 1, is_proven, is_continued: false })
+            }
         }
     }
 
@@ -139,10 +126,7 @@ impl Positions {
         }
         self.second.get_or_insert(run.shift);
         let before = self.close(Some(run.shift));
-        self.last = Some(Run {
-            is_continued: run.shift == before,
-            ..run
-        });
+        self.last = Some(Run { is_continued: run.shift == before, ..run });
         self.before = before;
     }
 
@@ -177,10 +161,7 @@ impl Positions {
         let Some(first) = next.first else {
             return;
         };
-        let behind = |run: Run| Run {
-            first: run.first.behind(events),
-            ..run
-        };
+        let behind = |run: Run| Run { first: run.first.behind(events), ..run };
         self.push(behind(first));
         let Some(last) = next.last else {
             return;
@@ -188,11 +169,8 @@ impl Positions {
         self.second = self.second.or(next.second);
         self.before = self.close(next.second);
         // Judged there, with what stood before it there.
-        self.before = if next.moves == 0 && next.damage_count == 0 {
-            self.before
-        } else {
-            next.before
-        };
+        self.before =
+            if next.moves == 0 && next.damage_count == 0 { self.before } else { next.before };
         self.last = Some(Run {
             is_continued: last.is_continued || last.shift == self.before,
             ..behind(last)
@@ -202,8 +180,7 @@ impl Positions {
         self.damage_count = self.damage_count.saturating_add(next.damage_count);
         let room = super::MAX_DAMAGES_KEPT.saturating_sub(self.damages.len());
         let damages = next.damages.into_iter().take(room);
-        self.damages
-            .extend(damages.map(|damage| damage.behind(events)));
+        self.damages.extend(damages.map(|damage| damage.behind(events)));
     }
 
     /// Judges the last run by what ends the log: its end, or something that is none of its events,

@@ -288,9 +288,7 @@ fn low_bits(offset: u64) -> u32 {
 
 /// How far an event's end position is from its end, modulo 2^32.
 fn shift_of(header: &EventHeader, offset: u64) -> u32 {
-    header
-        .end_position
-        .wrapping_sub(low_bits(offset).wrapping_add(header.length))
+    header.end_position.wrapping_sub(low_bits(offset).wrapping_add(header.length))
 }
 
 fn run(
@@ -538,9 +536,7 @@ const fn is_own(header: &EventHeader, basis: &Basis) -> bool {
 impl Large {
     fn new(event: &EventView<'_>) -> Self {
         let is_payload = event.header.event_type == event_type::TRANSACTION_PAYLOAD;
-        let payload = is_payload
-            .then(|| Payload::parse(event.body()).ok())
-            .flatten();
+        let payload = is_payload.then(|| Payload::parse(event.body()).ok()).flatten();
         Self {
             offset: event.offset,
             event_type: event.header.event_type,
@@ -549,13 +545,7 @@ impl Large {
             payload: payload.map(|payload| {
                 let head = usize::from(event.header.header_length);
                 let head = head.saturating_add(payload.data_offset);
-                (
-                    Payload {
-                        data: &[],
-                        ..payload
-                    },
-                    head,
-                )
+                (Payload { data: &[], ..payload }, head)
             }),
         }
     }

@@ -37,9 +37,8 @@ impl Beginning {
         description: &FormatDescription,
         nonce: [u8; 12],
     ) -> Result<Self, MariadbError> {
-        let after_description = crate::event::MAGIC
-            .len()
-            .saturating_add(description.header.byte_length().unwrap_or(0));
+        let after_description =
+            crate::event::MAGIC.len().saturating_add(description.header.byte_length().unwrap_or(0));
         let has_checksum = description.checksum == ChecksumAlgorithm::Crc32;
         let old = start_encryption::find(file_start)
             .filter(|(offset, _)| *offset == after_description)
@@ -58,10 +57,7 @@ impl Beginning {
             None => after_description,
         };
         let clear = file_start.get(..after_description).unwrap_or_default();
-        Ok(Self {
-            bytes: [clear, &event].concat(),
-            consumed,
-        })
+        Ok(Self { bytes: [clear, &event].concat(), consumed })
     }
 
     /// How many bytes later each event will start than in the plaintext.
@@ -166,9 +162,7 @@ impl<'a, R: Read> Encoder<'a, R> {
                 continue;
             }
             let length = ready.len().min(rest.len());
-            rest.iter_mut()
-                .zip(ready)
-                .for_each(|(target, byte)| *target = *byte);
+            rest.iter_mut().zip(ready).for_each(|(target, byte)| *target = *byte);
             self.given = self.given.saturating_add(length);
             filled = filled.saturating_add(length);
         }
@@ -198,10 +192,7 @@ impl<'a, R: Read> Encoder<'a, R> {
                 available: u64::try_from(read).unwrap_or(u64::MAX),
             }));
         };
-        let span = EventSpan {
-            offset,
-            length: event.length,
-        };
+        let span = EventSpan { offset, length: event.length };
         let Some(length) = event.byte_length() else {
             return Err(self.damaged(Tail::BadLength(span)));
         };
@@ -214,21 +205,14 @@ impl<'a, R: Read> Encoder<'a, R> {
             offset: offset.saturating_add(u64::from(self.shift)),
             length: event.length,
         };
-        let (head, rest) = bytes
-            .split_at_mut_checked(HEAD.min(first))
-            .unwrap_or_default();
+        let (head, rest) = bytes.split_at_mut_checked(HEAD.min(first)).unwrap_or_default();
         let mut encryptor = self.cipher.map(|cipher| cipher.encryptor(stored, head));
         if let Some(encryptor) = &mut encryptor {
             encryptor.encrypt(rest);
         }
         self.ready = bytes;
         if left > 0 {
-            self.event = Some(InEvent {
-                offset,
-                encryptor,
-                left,
-                sums,
-            });
+            self.event = Some(InEvent { offset, encryptor, left, sums });
         }
         Ok(true)
     }
@@ -270,20 +254,14 @@ impl<'a, R: Read> Encoder<'a, R> {
         if is_right {
             return Ok(());
         }
-        Err(Error::log(
-            self.name,
-            MariadbError::BadChecksum { offset }.into(),
-        ))
+        Err(Error::log(self.name, MariadbError::BadChecksum { offset }.into()))
     }
 
     fn go_on(&mut self, mut event: InEvent<'a>) -> Result<bool, Error> {
         let length = piece(event.left);
         let mut bytes = vec![0; length];
         let offset = event.offset;
-        let span = EventSpan {
-            offset,
-            length: u32::MAX,
-        };
+        let span = EventSpan { offset, length: u32::MAX };
         self.read_all(&mut bytes, span)?;
         event.left = event.left.saturating_sub(length);
         if let Some(mut sums) = event.sums.take() {
@@ -327,9 +305,7 @@ impl<'a, R: Read> Encoder<'a, R> {
     }
 
     fn damaged(&self, tail: Tail) -> Error {
-        let error = tail
-            .error()
-            .unwrap_or(MariadbError::Implausible { offset: self.at });
+        let error = tail.error().unwrap_or(MariadbError::Implausible { offset: self.at });
         Error::log(self.name, error.into())
     }
 }
@@ -337,9 +313,5 @@ impl<'a, R: Read> Encoder<'a, R> {
 /// How much of what is left of an event is taken next: whole blocks, or all of it. The last piece
 /// of a long event is never shorter than a checksum.
 const fn piece(left: usize) -> usize {
-    if left <= PIECE.saturating_add(16) {
-        left
-    } else {
-        PIECE
-    }
+    if left <= PIECE.saturating_add(16) { left } else { PIECE }
 }

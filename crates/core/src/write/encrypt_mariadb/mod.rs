@@ -52,12 +52,9 @@ pub fn encrypt(
     progress: &dyn Progress,
 ) -> Result<Encrypted, Error> {
     match input {
-        Input::File(source) => file(
-            &PlainLog::of_mariadb(source, options)?,
-            output,
-            keys,
-            progress,
-        ),
+        Input::File(source) => {
+            file(&PlainLog::of_mariadb(source, options)?, output, keys, progress)
+        }
         Input::Stream(mut reader, name) => {
             let start = read_stream_start(&mut reader, &name)?;
             let description = check_plain(&start, &name, options)?;
@@ -130,12 +127,7 @@ impl Plan {
         let (cipher, key_id) = cipher(keys, nonce)?;
         let beginning = Beginning::new(file_start, &description, nonce)
             .map_err(|error| Error::log(name, error.into()))?;
-        Ok(Self {
-            description,
-            cipher,
-            key_id,
-            beginning,
-        })
+        Ok(Self { description, cipher, key_id, beginning })
     }
 
     /// Writes the encrypted log of what the reader has from its start on. Returns the lengths of
@@ -203,16 +195,8 @@ impl Plan {
     /// what must differ: the event that starts encryption, and where events have moved, their
     /// positions and checksums.
     pub(super) fn verify(self, log: &FileSource, written: FileSource) -> Result<(), Error> {
-        let differs = |offset| TransferError::Differs {
-            path: log.path().to_owned(),
-            offset,
-        };
-        let Self {
-            cipher,
-            description,
-            beginning,
-            ..
-        } = self;
+        let differs = |offset| TransferError::Differs { path: log.path().to_owned(), offset };
+        let Self { cipher, description, beginning, .. } = self;
         let shift = u64::from(beginning.shift());
         if written.length() != log.length().saturating_add(shift) {
             return Err(differs(log.length()).into());

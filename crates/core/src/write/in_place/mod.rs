@@ -82,12 +82,7 @@ pub fn encrypt_in_place(
     options: InPlaceOptions,
     progress: &dyn Progress,
 ) -> InPlaceOutcome {
-    let Targets {
-        files,
-        failures,
-        notices,
-        ..
-    } = Targets::expand_to_change(names);
+    let Targets { files, failures, notices, .. } = Targets::expand_to_change(names);
     let (mut targets, directories) = real(each_once(files));
     let mut outcome = InPlaceOutcome {
         files: Vec::new(),
@@ -103,11 +98,7 @@ pub fn encrypt_in_place(
     let rule = Rule {
         keyring: keys.keyring(),
         dry_run: options.dry_run,
-        patience: if options.dry_run {
-            Duration::ZERO
-        } else {
-            PATIENCE
-        },
+        patience: if options.dry_run { Duration::ZERO } else { PATIENCE },
     };
     for directory in &directories {
         let left = remove_leftovers(directory, options.dry_run);
@@ -177,10 +168,8 @@ struct Job<'a> {
 
 impl Job<'_> {
     fn encrypt(&self, path: &Path) -> Result<Encrypted, Error> {
-        let options = EncryptOptions {
-            allow_in_use: self.options.allow_in_use,
-            ..EncryptOptions::default()
-        };
+        let options =
+            EncryptOptions { allow_in_use: self.options.allow_in_use, ..EncryptOptions::default() };
         let source = FileSource::open(path)?;
         let log = match self.keys {
             InPlaceKeys::Mysql(..) => PlainLog::new(source, options)?,
@@ -202,9 +191,8 @@ impl Job<'_> {
         done.written = !self.options.dry_run;
         if metadata.nlink() > 1 {
             let others = metadata.nlink().saturating_sub(1);
-            done.notes.push(format!(
-                "the plaintext stays under {others} other name(s): hard links"
-            ));
+            done.notes
+                .push(format!("the plaintext stays under {others} other name(s): hard links"));
         }
         if unseen {
             let note = "processes of other users could not be looked at: only root sees whether the server has the log open";
@@ -245,12 +233,8 @@ impl Job<'_> {
         state: FileState,
     ) -> Result<Option<String>, Error> {
         let path = log.source.path();
-        let options = SinkOptions {
-            force: true,
-            sync: true,
-            replaces_input: true,
-            ..SinkOptions::default()
-        };
+        let options =
+            SinkOptions { force: true, sync: true, replaces_input: true, ..SinkOptions::default() };
         let sink = AtomicFile::create(path, options)?;
         match &method {
             Method::Envelope(key) => log.seal(&sink, &Envelope::fresh(key)?, self.progress)?,
@@ -311,10 +295,7 @@ impl Job<'_> {
     }
 
     fn was_written_to(log: &PlainLog, state: &FileState) -> bool {
-        let now = log
-            .source
-            .file()
-            .and_then(|it| examine(it, log.source.path()));
+        let now = log.source.file().and_then(|it| examine(it, log.source.path()));
         !now.is_ok_and(|now| FileState::new(&now).has_same_content(state))
     }
 
@@ -354,10 +335,7 @@ fn verify(log: &PlainLog, method: Method<'_>, sink: &AtomicFile) -> Result<(), E
     let path = log.source.path();
     // From the disk and not from memory, where the system follows the advice.
     let _ = rustix::fs::fadvise(sink.file()?, 0, None, Advice::DontNeed);
-    let descriptor = sink
-        .file()?
-        .try_clone()
-        .map_err(TransferError::at(path, "read back"))?;
+    let descriptor = sink.file()?.try_clone().map_err(TransferError::at(path, "read back"))?;
     let copy = FileSource::from_file(descriptor, path)?;
     match method {
         Method::Envelope(key) => verify_envelope(log, key, &copy),
@@ -367,10 +345,7 @@ fn verify(log: &PlainLog, method: Method<'_>, sink: &AtomicFile) -> Result<(), E
 
 fn verify_envelope(log: &PlainLog, key: &NamedKey, copy: &FileSource) -> Result<(), Error> {
     let path = log.source.path();
-    let differs = |offset| TransferError::Differs {
-        path: path.to_owned(),
-        offset,
-    };
+    let differs = |offset| TransferError::Differs { path: path.to_owned(), offset };
     let mut header = [0; LENGTH];
     copy.read_at(0, &mut header)?;
     let stream = envelope::unseal(key, &header).map_err(|_| differs(0))?;
@@ -381,19 +356,10 @@ fn verify_envelope(log: &PlainLog, key: &NamedKey, copy: &FileSource) -> Result<
         buffer.resize(plain.len(), 0);
         copy.read_at(offset.saturating_add(BODY_OFFSET), buffer)?;
         stream.apply(offset, buffer);
-        if buffer == plain {
-            Ok(())
-        } else {
-            Err(differs(offset))
-        }
+        if buffer == plain { Ok(()) } else { Err(differs(offset)) }
     };
     let range = 0..log.source.length();
-    Ok(pipeline::each_chunk(
-        &log.source,
-        range,
-        &compare,
-        &NoProgress,
-    )?)
+    Ok(pipeline::each_chunk(&log.source, range, &compare, &NoProgress)?)
 }
 
 fn examine(file: &File, path: &Path) -> Result<std::fs::Metadata, TransferError> {

@@ -6,7 +6,7 @@
 //! `cargo run --release --example make_log -- SOURCE MEBIBYTES TARGET [KEYRING]`
 #![allow(clippy::print_stderr)]
 
-#[path = "../tests/common/logs.rs"]
+#[path = "../../tests/common/logs.rs"]
 mod logs;
 
 use std::io::Read;

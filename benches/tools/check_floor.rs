@@ -48,9 +48,8 @@ fn read_files_of(path: &Path) {
     let directory = openat(CWD, path, flags | OFlags::DIRECTORY, Mode::empty()).unwrap();
     let mut buffer = vec![0; PROBE_LENGTH];
     let mut read = |name: &CStr| {
-        let file: File = openat(&directory, name, flags | OFlags::NOFOLLOW, Mode::empty())
-            .unwrap()
-            .into();
+        let file: File =
+            openat(&directory, name, flags | OFlags::NOFOLLOW, Mode::empty()).unwrap().into();
         fstat(&file).unwrap();
         file.read_at(&mut buffer, 0).unwrap();
     };

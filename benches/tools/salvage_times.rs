@@ -60,14 +60,8 @@ fn measure(
         let verified = verify_file(log, &keys, &NoProgress)?;
         let verify = started.elapsed();
         let started = Instant::now();
-        let sink = SinkOptions {
-            force: true,
-            ..SinkOptions::default()
-        };
-        let options = SalvageOptions {
-            max_shift: MAX_SHIFT,
-            ..SalvageOptions::default()
-        };
+        let sink = SinkOptions { force: true, ..SinkOptions::default() };
+        let options = SalvageOptions { max_shift: MAX_SHIFT, ..SalvageOptions::default() };
         let source = FileSource::open(&copy)?;
         let salvaged = salvage(&source, &saved, sink, &keys, &options, &NoProgress)?;
         let time = started.elapsed();

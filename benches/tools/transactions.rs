@@ -25,10 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut tables = BTreeSet::new();
     list(&log, &EventFilter::default(), &mut |event| {
         // Rows inside compressed transactions come as if they stood in the log itself.
-        if let Summary::Rows {
-            name: Some(name), ..
-        } = &event.summary
-        {
+        if let Summary::Rows { name: Some(name), .. } = &event.summary {
             tables.insert(TableName::clone(name));
         } else if event_type::begins_transaction(event.event_type) {
             count_pairs(&std::mem::take(&mut tables), &mut pairs);

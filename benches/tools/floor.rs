@@ -3,12 +3,7 @@
 //!
 //! `floor INPUT OUTPUT THREADS mapped|positioned` copies what follows the first 512 bytes;
 //! `floor INPUT - THREADS sum` maps the input and adds its bytes up, as 64-bit words.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,10 +17,8 @@ fn main() {
     let [input, output, threads, what] = arguments.as_slice() else {
         panic!("floor INPUT OUTPUT|- THREADS mapped|positioned|sum");
     };
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.parse().unwrap())
-        .build()
-        .unwrap();
+    let pool =
+        rayon::ThreadPoolBuilder::new().num_threads(threads.parse().unwrap()).build().unwrap();
     let mut source = FileSource::open(Path::new(input)).unwrap();
     source.set_access(match what.as_str() {
         "mapped" | "sum" => Access::Mapped,
@@ -39,10 +32,7 @@ fn main() {
 }
 
 fn copy(source: &FileSource, output: &Path) {
-    let options = SinkOptions {
-        force: true,
-        ..SinkOptions::default()
-    };
+    let options = SinkOptions { force: true, ..SinkOptions::default() };
     let sink = AtomicFile::create(output, options).unwrap();
     let copy = |_: u64, source: &[u8], target: &mut [u8]| target.copy_from_slice(source);
     file_to_file(source, 512..source.length(), &sink, 0, &copy, &NoProgress).unwrap();

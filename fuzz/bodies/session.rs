@@ -1,12 +1,10 @@
-//! What others answer: the servers that an audit asks, and the stores that list objects.
+//! What a server answers that an audit asks.
 
 use std::cell::RefCell;
 use std::io::{Cursor, Read, Write};
-use std::path::Path;
 use std::rc::Rc;
 
 use binlogsec_checks::audit::live::{Credentials, ServerAddress, collect_over};
-use binlogsec_core::file::listing::list_answers;
 use binlogsec_core::log::error::describe;
 use binlogsec_core::secret::SecretBytes;
 
@@ -36,19 +34,15 @@ impl Write for Session {
 
 /// The input is all that the server sends.
 pub(crate) fn server_session(data: &[u8]) {
-    let address: ServerAddress = "mysql://audit@host/?ssl-mode=DISABLED&timeout=10"
-        .parse()
-        .unwrap();
+    let address: ServerAddress =
+        "mysql://audit@host/?ssl-mode=DISABLED&timeout=10".parse().unwrap();
     let credentials = Credentials {
         user: "audit".to_owned(),
         password: Some(SecretBytes::new(PASSWORD.to_vec())),
         password_file: None,
     };
     let sent = Rc::default();
-    let session = Session {
-        answers: Cursor::new(data.to_vec()),
-        sent: Rc::clone(&sent),
-    };
+    let session = Session { answers: Cursor::new(data.to_vec()), sent: Rc::clone(&sent) };
     let said = match collect_over(session, &address, &credentials) {
         Ok(facts) => {
             assert_eq!(facts.address, "host:3306");
@@ -63,23 +57,4 @@ pub(crate) fn server_session(data: &[u8]) {
     let holds = |bytes: &[u8]| bytes.windows(PASSWORD.len()).any(|it| it == PASSWORD);
     assert!(!holds(said.as_bytes()), "{said}");
     assert!(!holds(&sent.borrow()), "the password crosses the network");
-}
-
-/// The input is pages of a listing, with a zero byte between them.
-pub(crate) fn store_listing(data: &[u8]) {
-    let pages: Vec<_> = data.split(|&byte| byte == 0).map(<[u8]>::to_vec).collect();
-    let most = data.len();
-    let mut count = 0;
-    let listed = list_answers(Path::new("s3://bucket/a/"), pages, &mut |entries| {
-        for entry in &entries {
-            assert!(entry.path.starts_with("s3://bucket/a/"), "{:?}", entry.path);
-        }
-        count += entries.len();
-        true
-    });
-    assert!(count <= most);
-    if let Err(error) = listed {
-        let said = describe(&error);
-        assert!(said.len() < 8 << 10, "{} bytes", said.len());
-    }
 }
