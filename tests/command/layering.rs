@@ -90,7 +90,7 @@ fn first_names(group: &str) -> BTreeSet<String> {
             '}' => depth -= 1,
             ',' if depth == 0 => is_start = true,
             _ if is_start && !sign.is_whitespace() => {
-                names.extend(first_name(&group[at..]));
+                names.extend(first_name(group.split_at(at).1));
                 is_start = false;
             }
             _ => {}

@@ -104,7 +104,7 @@ impl Workdir {
     /// Whether each log is whole and encrypted, or whole and plaintext; panics for anything else.
     pub(crate) fn encrypted(&self, keys: &Keyring) -> Vec<bool> {
         let state = |(name, plain): &(String, Vec<u8>)| {
-            let log = OpenLog::open(&self.log(name), keys).unwrap();
+            let log = OpenLog::open(self.log(name), keys).unwrap();
             let mut content = Vec::new();
             log.reader().read_to_end(&mut content).unwrap();
             let is_per_event = log.probe().per_event().is_some();

@@ -358,7 +358,7 @@ fn crc_log() -> (Vec<u8>, Keyring) {
 fn any_offset_and_length_reads_as_the_whole_does() {
     let directory = fixture("mariadb-10.11/cbc128-crc32-row");
     let (bytes, keys) = crc_log();
-    let log = OpenLog::open(&directory.join("logs/binlog.000002"), &keys).unwrap();
+    let log = OpenLog::open(directory.join("logs/binlog.000002"), &keys).unwrap();
     let whole = to_stream(from_pipe(bytes), &keys).unwrap().0;
     for offset in (0..whole.len()).step_by(7) {
         for length in [1, 15, 16, 17, 40, 300] {

@@ -91,7 +91,7 @@ proptest! {
         pieces in prop::collection::vec((0_u64..110_000, 0_usize..9_000), 1..20)
     ) {
         let keys = Keyring::open(mixed_keyring()).unwrap();
-        let log = OpenLog::open(&mixed().join("binlog.000003"), &keys).unwrap();
+        let log = OpenLog::open(mixed().join("binlog.000003"), &keys).unwrap();
         let mut whole = Vec::new();
         log.reader().read_to_end(&mut whole).unwrap();
         let mut reader = log.reader();

@@ -71,7 +71,7 @@ fn the_reader_seeks_as_files_do() {
         .find(|(directory, _)| directory.ends_with("mixed-key3-running"))
         .unwrap();
     let keys = Keyring::open(directory.join("component_keyring_file")).unwrap();
-    let log = OpenLog::open(&directory.join("binlog.000003"), &keys).unwrap();
+    let log = OpenLog::open(directory.join("binlog.000003"), &keys).unwrap();
     let mut reader = log.reader();
     assert_eq!(reader.seek(SeekFrom::End(0)).unwrap(), 101_558);
     assert_eq!(reader.read(&mut [0; 10]).unwrap(), 0, "at the end");

@@ -43,7 +43,7 @@ fn hold_and_drop(path: &Path) {
     let lines = std::fs::read_to_string(path).unwrap();
     let needles: Vec<_> = lines.lines().map(Needle::from_line).collect();
     let keys = Keyring::open(mixed_keyring()).unwrap();
-    let log = OpenLog::open(&mixed().join("binlog.000003"), &keys).unwrap();
+    let log = OpenLog::open(mixed().join("binlog.000003"), &keys).unwrap();
     let mut plain = Vec::new();
     log.reader().read_to_end(&mut plain).unwrap();
     assert!(plain.starts_with(b"\xFEbin"));

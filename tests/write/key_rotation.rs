@@ -41,7 +41,7 @@ fn workdir() -> Workdir {
 /// the keys do not open.
 fn whole(workdir: &Workdir, keys: &Keyring) -> Vec<bool> {
     let state = |(name, plain): &(String, Vec<u8>)| {
-        let log = OpenLog::open(&workdir.log(name), keys);
+        let log = OpenLog::open(workdir.log(name), keys);
         let log = log.unwrap_or_else(|error| panic!("{name} is lost: {error:?}"));
         let mut content = Vec::new();
         log.reader().read_to_end(&mut content).unwrap();
@@ -303,7 +303,7 @@ fn the_next_run_puts_the_plaintext_back_whose_key_is_gone() {
     assert!(text.contains("had left its plaintext aside"), "{text}");
     assert!(!aside.exists());
     let keys = Rotation::keys(&workdir.keyring());
-    let log = OpenLog::open(&workdir.log("binlog.000001"), &keys).unwrap();
+    let log = OpenLog::open(workdir.log("binlog.000001"), &keys).unwrap();
     let mut content = Vec::new();
     log.reader().read_to_end(&mut content).unwrap();
     assert!(content == workdir.logs[0].1);

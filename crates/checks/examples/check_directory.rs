@@ -2,6 +2,7 @@
 //!
 //! `cargo run -p binlogsec-checks --example check_directory -- DIRECTORY [KEYRING]`
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,8 +17,9 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
 
     let targets = CheckTargets { paths: vec![directory], ..CheckTargets::default() };
     let outcome = check(&targets, &keys, &CheckOptions::default(), &NoProgress);
+    let mut out = std::io::stdout().lock();
     for finding in &outcome.findings {
-        println!("{} {}", finding.rule, finding.message);
+        writeln!(out, "{} {}", finding.rule, finding.message)?;
     }
     // Nothing looked at is no pass.
     let is_clean =

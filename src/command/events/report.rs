@@ -185,7 +185,7 @@ impl<'a> EventEntry<'a> {
                 (self.next_log, self.next_position) = (Some(&**next_log), Some(*position));
             }
             Summary::Payload { compressed, uncompressed } => {
-                (self.compressed_size, self.uncompressed_size) = (*compressed, *uncompressed)
+                (self.compressed_size, self.uncompressed_size) = (*compressed, *uncompressed);
             }
             Summary::Nothing => {}
         }

@@ -11,12 +11,12 @@ pub mod gtid_set;
 pub mod header;
 pub mod payload;
 pub mod query;
-pub mod readable;
+pub(crate) mod readable;
 pub mod rotate;
 pub mod rows;
-pub mod serialization;
+pub(crate) mod serialization;
 pub mod table_map;
-pub mod transaction;
+pub(crate) mod transaction;
 pub mod uuid;
 pub mod walker;
 

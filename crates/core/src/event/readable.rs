@@ -23,7 +23,7 @@ const AURORA_PADDING: u8 = 100;
 
 /// What an event's type tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TypeOfEvent {
+pub(crate) enum TypeOfEvent {
     /// A type that is known here.
     Known,
     /// One that another or a later server may write.
@@ -35,7 +35,7 @@ pub enum TypeOfEvent {
 impl TypeOfEvent {
     /// Judges a header in a log whose server knows types up to `known_to_server`.
     #[must_use]
-    pub fn of(header: &EventHeader, known_to_server: usize) -> Self {
+    pub(crate) fn of(header: &EventHeader, known_to_server: usize) -> Self {
         let event_type = header.event_type;
         let may_be_foreign = header.has(flag::IGNORABLE)
             || usize::from(event_type) <= known_to_server
@@ -54,7 +54,7 @@ impl TypeOfEvent {
 /// Whether the body of a whole event has the parts that its type asks for. What is not looked into
 /// passes: values of rows, statements, and what a compressed transaction holds.
 #[must_use]
-pub fn is_readable(event: &EventView<'_>) -> bool {
+pub(crate) fn is_readable(event: &EventView<'_>) -> bool {
     let (kind, body) = (event.header.event_type, event.body());
     let least = usize::from(event.header.header_length).saturating_add(event.checksum_length());
     if event.bytes.len() < least {
@@ -79,7 +79,7 @@ pub fn is_readable(event: &EventView<'_>) -> bool {
 
 /// What came of unfolding a compressed transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unfolded {
+pub(crate) enum Unfolded {
     /// It has been read to its end.
     Whole,
     /// It cannot be unfolded, or what is in it cannot be read.
@@ -91,7 +91,7 @@ pub enum Unfolded {
 /// Unfolds a compressed transaction and reads what is in it; `data` is a reader of its bytes. What it
 /// unfolds to is taken from the unfolder's limit.
 #[must_use]
-pub fn unfold(
+pub(crate) fn unfold(
     payload: &Payload<'_>,
     unfolder: &mut Unfolder,
     data: impl std::io::BufRead,

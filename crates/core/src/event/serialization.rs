@@ -12,7 +12,7 @@ use crate::bytes::{Cursor, OutOfBytes};
 ///
 /// # Errors
 /// [`OutOfBytes`].
-pub fn unsigned(cursor: &mut Cursor<'_>) -> Result<u64, OutOfBytes> {
+pub(crate) fn unsigned(cursor: &mut Cursor<'_>) -> Result<u64, OutOfBytes> {
     let first = cursor.u8()?;
     let following = first.trailing_ones();
     let rest = cursor.take(usize::try_from(following).unwrap_or(8))?;
@@ -27,7 +27,7 @@ pub fn unsigned(cursor: &mut Cursor<'_>) -> Result<u64, OutOfBytes> {
 ///
 /// # Errors
 /// [`OutOfBytes`].
-pub fn signed(cursor: &mut Cursor<'_>) -> Result<i64, OutOfBytes> {
+pub(crate) fn signed(cursor: &mut Cursor<'_>) -> Result<i64, OutOfBytes> {
     let value = unsigned(cursor)?;
     let magnitude = (value >> 1).cast_signed();
     Ok(if value & 1 == 0 { magnitude } else { !magnitude })
@@ -37,7 +37,7 @@ pub fn signed(cursor: &mut Cursor<'_>) -> Result<i64, OutOfBytes> {
 ///
 /// # Errors
 /// [`OutOfBytes`].
-pub fn string<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], OutOfBytes> {
+pub(crate) fn string<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], OutOfBytes> {
     let length = unsigned(cursor)?;
     cursor.take(usize::try_from(length).unwrap_or(usize::MAX))
 }
@@ -46,7 +46,7 @@ pub fn string<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], OutOfBytes> {
 ///
 /// # Errors
 /// [`OutOfBytes`]; values above 255 are cut to their low byte, as they cannot come from a server.
-pub fn fixed_bytes<const N: usize>(cursor: &mut Cursor<'_>) -> Result<[u8; N], OutOfBytes> {
+pub(crate) fn fixed_bytes<const N: usize>(cursor: &mut Cursor<'_>) -> Result<[u8; N], OutOfBytes> {
     let mut bytes = [0; N];
     for byte in &mut bytes {
         let [low, ..] = unsigned(cursor)?.to_le_bytes();

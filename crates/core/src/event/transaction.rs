@@ -7,7 +7,7 @@ use super::walker::EventView;
 
 /// How far a transaction is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Progress {
+pub(crate) enum Progress {
     /// The walk began in the middle of a log, and nothing has told yet.
     #[default]
     Unknown,
@@ -22,7 +22,7 @@ pub enum Progress {
 impl Progress {
     /// What an event makes of it.
     #[must_use]
-    pub fn after(self, event: &EventView<'_>) -> Self {
+    pub(crate) fn after(self, event: &EventView<'_>) -> Self {
         let event_type = event.header.event_type;
         if event_type::begins_transaction(event_type) {
             return begun(event);
@@ -53,7 +53,7 @@ impl Progress {
 
     /// Whether the log would end within a transaction here.
     #[must_use]
-    pub const fn is_unfinished(self) -> bool {
+    pub(crate) const fn is_unfinished(self) -> bool {
         matches!(self, Self::Begun | Self::Open)
     }
 }

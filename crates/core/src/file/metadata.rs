@@ -50,7 +50,7 @@ impl FileState {
 ///
 /// # Errors
 /// [`TransferError::File`] for the first that cannot be kept: only root can give files away.
-pub fn keep(original: &File, copy: &File, path: &Path) -> Result<(), TransferError> {
+pub(crate) fn keep(original: &File, copy: &File, path: &Path) -> Result<(), TransferError> {
     let examine = TransferError::at(path, "examine");
     let metadata = original.metadata().map_err(&examine)?;
     keep_owner(&metadata, copy, path)?;
@@ -71,7 +71,11 @@ pub fn keep(original: &File, copy: &File, path: &Path) -> Result<(), TransferErr
 ///
 /// # Errors
 /// [`TransferError::File`].
-pub fn keep_owner(original: &Metadata, copy: &File, path: &Path) -> Result<(), TransferError> {
+pub(crate) fn keep_owner(
+    original: &Metadata,
+    copy: &File,
+    path: &Path,
+) -> Result<(), TransferError> {
     let now = copy.metadata().map_err(TransferError::at(path, "examine"))?;
     if (now.uid(), now.gid()) == (original.uid(), original.gid()) {
         return Ok(());

@@ -3,7 +3,7 @@
 pub mod inputs;
 pub mod listing;
 pub mod location;
-pub mod metadata;
+pub(crate) mod metadata;
 #[cfg(feature = "objects")]
 mod objects;
 pub mod openers;

@@ -12,7 +12,7 @@ use crate::secret::Secret32;
 /// For one file and never for another: the body is a stream cipher's, and two bodies under one
 /// password would give away both.
 #[derive(Debug)]
-pub struct Envelope {
+pub(crate) struct Envelope {
     /// The first 512 bytes of the encrypted log.
     pub header: [u8; header::LENGTH],
     /// What encrypts its body.
@@ -21,7 +21,7 @@ pub struct Envelope {
 
 impl Envelope {
     /// A fresh file password and a fresh IV from the operating system, wrapped under `key`.
-    pub fn fresh(key: &NamedKey) -> Result<Self, Error> {
+    pub(crate) fn fresh(key: &NamedKey) -> Result<Self, Error> {
         let password = random::secret()?;
         let header = wrap(key, &password)?;
         let stream = CtrStream::new(FileKey::derive(&password));
@@ -30,18 +30,18 @@ impl Envelope {
 }
 
 /// The stream of a log whose header is given, with the key that it names.
-pub fn unseal(key: &NamedKey, header: &[u8]) -> Result<CtrStream, HeaderError> {
+pub(crate) fn unseal(key: &NamedKey, header: &[u8]) -> Result<CtrStream, HeaderError> {
     let password = unwrap_password(key, &EncryptionHeader::parse(header)?);
     Ok(CtrStream::new(FileKey::derive(&password)))
 }
 
 /// The file password in a header. Any key gives some password.
-pub fn unwrap_password(key: &NamedKey, header: &EncryptionHeader) -> Secret32 {
+pub(crate) fn unwrap_password(key: &NamedKey, header: &EncryptionHeader) -> Secret32 {
     password::unwrap(&key.key, &header.iv, &header.wrapped_password)
 }
 
 /// A header for a file password, wrapped under `key` with a fresh IV.
-pub fn wrap(key: &NamedKey, password: &Secret32) -> Result<[u8; header::LENGTH], Error> {
+pub(crate) fn wrap(key: &NamedKey, password: &Secret32) -> Result<[u8; header::LENGTH], Error> {
     let iv = random::bytes()?;
     let header = EncryptionHeader {
         key_id: key.id.clone(),

@@ -1,7 +1,7 @@
 //! An open log: what it is, its plaintext, its events, and what can be wrong with it.
 
-pub mod ancient;
-pub mod envelope;
+pub(crate) mod ancient;
+pub(crate) mod envelope;
 pub mod error;
 pub mod index;
 pub mod kind;
@@ -9,7 +9,7 @@ pub mod log_error;
 pub mod open;
 pub mod per_event;
 pub mod probe;
-pub mod reader;
+pub(crate) mod reader;
 pub mod refusal;
-pub mod unlock;
+pub(crate) mod unlock;
 pub mod walk;

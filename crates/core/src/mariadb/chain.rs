@@ -5,17 +5,17 @@ use crate::event::header;
 use crate::mariadb::cipher::EventSpan;
 
 /// Bytes of an event up to the end of its length.
-pub const LENGTH_KNOWN: usize = 13;
+pub(crate) const LENGTH_KNOWN: usize = 13;
 /// An event is remembered for each multiple of this, in bytes: little memory for a large log, and a
 /// short way from there to any other event.
-pub const STRIDE: u64 = 64 << 10;
+pub(crate) const STRIDE: u64 = 64 << 10;
 
 /// How far ahead of a hop bytes are touched, so that they are in the cache when it comes there.
 const AHEAD: usize = 2 << 10;
 
 /// How a log ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tail {
+pub(crate) enum Tail {
     /// With its last event.
     Whole,
     /// Before the length of an event.
@@ -39,7 +39,7 @@ pub enum Tail {
 impl Tail {
     /// As an error; `None` for a whole log.
     #[must_use]
-    pub fn error(self) -> Option<MariadbError> {
+    pub(crate) fn error(self) -> Option<MariadbError> {
         match self {
             Self::Whole => None,
             Self::CutHeader { offset, available } => {
@@ -59,7 +59,7 @@ impl Tail {
 
 /// The events of a log from the first encrypted one on, found by hopping over their lengths.
 #[derive(Debug)]
-pub struct Chain {
+pub(crate) struct Chain {
     /// The event that has the byte at each multiple of [`STRIDE`]; the first one has the first.
     anchors: Vec<EventSpan>,
     next: u64,
@@ -70,19 +70,19 @@ pub struct Chain {
 impl Chain {
     /// Of a log with a first encrypted event at `from` and `end` bytes, as yet unknown.
     #[must_use]
-    pub const fn new(from: u64, end: u64) -> Self {
+    pub(crate) const fn new(from: u64, end: u64) -> Self {
         Self { anchors: Vec::new(), next: from, end, tail: None }
     }
 
     /// Where the next event starts; `None` when the end is reached. [`Chain::extend`] wants
     /// [`LENGTH_KNOWN`] bytes from there on, or all that the file has, and takes more.
     #[must_use]
-    pub fn wants(&self) -> Option<u64> {
+    pub(crate) fn wants(&self) -> Option<u64> {
         self.tail.is_none().then_some(self.next)
     }
 
     /// Hops as far as `bytes`, which stand at `offset` in the file, lead.
-    pub fn extend(&mut self, offset: u64, bytes: &[u8]) {
+    pub(crate) fn extend(&mut self, offset: u64, bytes: &[u8]) {
         while self.tail.is_none() {
             let left = self.end.saturating_sub(self.next);
             let at = self.next.checked_sub(offset);
@@ -134,20 +134,20 @@ impl Chain {
 
     /// How the log ends; `None` as long as that is not known.
     #[must_use]
-    pub const fn tail(&self) -> Option<Tail> {
+    pub(crate) const fn tail(&self) -> Option<Tail> {
         self.tail
     }
 
     /// Whether no event of the chain reaches to an offset.
     #[must_use]
-    pub fn is_over_before(&self, offset: u64) -> bool {
+    pub(crate) fn is_over_before(&self, offset: u64) -> bool {
         self.tail.is_some() && offset >= self.next
     }
 
     /// The last event that is remembered and starts at `offset` or before; a hop of up to
     /// [`STRIDE`] bytes leads from there to the event that has the byte at `offset`.
     #[must_use]
-    pub fn anchor(&self, offset: u64) -> Option<EventSpan> {
+    pub(crate) fn anchor(&self, offset: u64) -> Option<EventSpan> {
         let index = usize::try_from(offset / STRIDE).ok()?;
         self.anchors.get(index).or_else(|| self.anchors.last()).copied()
     }

@@ -12,7 +12,7 @@ use crate::event::header::{self, EventHeader, event_type, flag};
 use crate::mariadb::cipher::{EventCipher, EventSpan, HEAD, Mode, Stored};
 
 /// How many events are looked at.
-pub const EVENTS: usize = 16;
+pub(crate) const EVENTS: usize = 16;
 /// How many events of likely types and flags prove a key that nothing else does.
 const PLAUSIBLE_ENOUGH: usize = 4;
 /// Flags of the common header that servers of either family write.
@@ -47,7 +47,7 @@ impl Candidate<'_> {
 
 /// What is known before a key is.
 #[derive(Debug, Clone, Copy)]
-pub struct Beginning<'a> {
+pub(crate) struct Beginning<'a> {
     /// The first bytes of the file.
     pub file_start: &'a [u8],
     /// Whether these are all of it.
@@ -65,7 +65,7 @@ pub struct Beginning<'a> {
 
 /// What came of the trials.
 #[derive(Debug)]
-pub enum Detection {
+pub(crate) enum Detection {
     /// The one that fits.
     Found {
         /// Its position among the candidates.
@@ -86,7 +86,7 @@ pub enum Detection {
 
 /// Tries each key with each mode.
 #[must_use]
-pub fn detect(
+pub(crate) fn detect(
     beginning: &Beginning<'_>,
     candidates: &[Candidate<'_>],
     modes: &[Mode],
@@ -242,7 +242,7 @@ fn starts_plausibly(beginning: &Beginning<'_>, cipher: &EventCipher, event: Even
 
 /// Whether the end position is where the event ends, or the 0 of an event that no log has.
 #[must_use]
-pub fn has_own_end(header: &EventHeader, event: EventSpan) -> bool {
+pub(crate) fn has_own_end(header: &EventHeader, event: EventSpan) -> bool {
     let [a, b, c, d, ..] = event.end().to_le_bytes();
     header.end_position == u32::from_le_bytes([a, b, c, d]) || header.end_position == 0
 }
@@ -252,7 +252,7 @@ pub fn has_own_end(header: &EventHeader, event: EventSpan) -> bool {
 /// end position. Bytes that are no event pass with a probability of about one in a hundred and
 /// fifty in a relay log, and of that times 2^-31 in another.
 #[must_use]
-pub fn is_plausible(header: &EventHeader, event: EventSpan, is_relay_log: bool) -> bool {
+pub(crate) fn is_plausible(header: &EventHeader, event: EventSpan, is_relay_log: bool) -> bool {
     has_known_type(header)
         && has_known_flags(header)
         && (is_relay_log || has_own_end(header, event))
@@ -261,7 +261,7 @@ pub fn is_plausible(header: &EventHeader, event: EventSpan, is_relay_log: bool) 
 /// Whether a header cannot be that of an event at this place, even one of a newer server with types
 /// and flags that are not known here. In a relay log positions tell nothing, so much passes.
 #[must_use]
-pub fn is_impossible(header: &EventHeader, event: EventSpan, is_relay_log: bool) -> bool {
+pub(crate) fn is_impossible(header: &EventHeader, event: EventSpan, is_relay_log: bool) -> bool {
     let is_strange = !has_known_type(header) && !has_known_flags(header);
     !has_own_end(header, event) && (!is_relay_log || is_strange)
 }
@@ -276,7 +276,7 @@ const fn has_known_flags(header: &EventHeader) -> bool {
 
 /// Whether bytes after the event that starts encryption are plaintext after all.
 #[must_use]
-pub fn is_plaintext(beginning: &Beginning<'_>) -> bool {
+pub(crate) fn is_plaintext(beginning: &Beginning<'_>) -> bool {
     let stored = Stored::alone(0, beginning.file_start);
     let event = stored.event_at(beginning.first_event);
     let at = usize::try_from(beginning.first_event).unwrap_or(usize::MAX);

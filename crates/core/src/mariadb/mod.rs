@@ -1,7 +1,7 @@
 //! MariaDB's encrypted logs: a plain start, then every event encrypted by itself.
 
-pub mod chain;
-pub mod detect;
+pub(crate) mod chain;
+pub(crate) mod detect;
 pub mod error;
 pub mod key_file;
 pub mod start_encryption;

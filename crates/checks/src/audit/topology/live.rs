@@ -121,7 +121,7 @@ fn at_rest_reasons(topology: &Topology, index: usize, end: &str, reasons: &mut V
         (_, None) => reasons.push(format!("the {end} was not audited")),
         (State::No, _) => reasons.push(format!("logs of the {end} are in the clear")),
         (State::Unknown, _) => {
-            reasons.push(format!("whether all logs of the {end} are encrypted is not known"))
+            reasons.push(format!("whether all logs of the {end} are encrypted is not known"));
         }
         (State::Yes, _) => {}
     }

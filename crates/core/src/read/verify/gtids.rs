@@ -79,7 +79,7 @@ impl Gtids {
                 self.repeated.insert(&gtid);
             }
             TransactionId::Mariadb { domain, server_id, sequence } => {
-                self.last.insert(domain, server_id, sequence)
+                self.last.insert(domain, server_id, sequence);
             }
             TransactionId::Gtid(_) | TransactionId::Anonymous => {}
         }

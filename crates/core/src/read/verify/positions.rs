@@ -108,7 +108,7 @@ impl Positions {
         match self.last.as_mut().or(self.first.as_mut()) {
             Some(run) if run.shift == shift => run.count = run.count.saturating_add(1),
             _ => {
-                self.push(Run { first: damage(), shift, count: 1, is_proven, is_continued: false })
+                self.push(Run { first: damage(), shift, count: 1, is_proven, is_continued: false });
             }
         }
     }
