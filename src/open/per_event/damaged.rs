@@ -70,6 +70,7 @@ impl PerEvent {
                         | MariadbError::StartDamaged { .. }
                         | MariadbError::UnknownScheme { .. }
                         | MariadbError::KeyVersion { .. }
+                        | MariadbError::NotEncrypted { .. }
                 )
         );
         if !may_be_damage {
