@@ -34,7 +34,7 @@ pub enum TransferError {
     /// it could block for ever.
     #[error("{} is {found}, not a regular file", path.display())]
     NotAFile {
-        /// Which one.
+        /// The file.
         path: PathBuf,
         /// What it is, with its article.
         found: &'static str,
@@ -64,13 +64,13 @@ pub enum TransferError {
     /// Input and output are one file.
     #[error("{} is the input itself; name another output", path.display())]
     SameFile {
-        /// Which one.
+        /// The file.
         path: PathBuf,
     },
     /// The output of one input is another input.
     #[error("{} is an input of this run, too; it is not replaced, not even with --force: name another output", path.display())]
     IsInput {
-        /// Which one.
+        /// The file.
         path: PathBuf,
     },
     /// What is there must not be lost to such an output.
