@@ -478,9 +478,11 @@ fn pipes_devices_and_sockets_never_block() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let socket = folder.path().join("socket");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    for (path, expected) in
-        [(pipe.as_path(), "a pipe"), (&socket, "a socket"), (Path::new("/dev/zero"), "a device")]
-    {
+    for (path, expected) in [
+        (pipe.as_path(), "a named pipe"),
+        (&socket, "a socket"),
+        (Path::new("/dev/zero"), "a character device"),
+    ] {
         let error = KeyringFile::open(path).unwrap_err();
         assert!(
             matches!(error, KeyringError::NotRegularFile { kind, .. } if kind == expected),
