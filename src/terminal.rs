@@ -82,6 +82,13 @@ impl Terminal {
         }
     }
 
+    /// Says how something was understood.
+    pub(crate) fn note(&self, message: &str) {
+        if !self.quiet {
+            self.line(format_args!("note: "), message);
+        }
+    }
+
     /// Says what `--verbose` asks for.
     pub(crate) fn detail(&self, message: &str) {
         if self.verbose && !self.quiet {

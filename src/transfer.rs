@@ -2,7 +2,7 @@
 //! in common on the command line.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Seek, Write};
+use std::io::{self, IsTerminal, Seek, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -189,6 +189,16 @@ pub(crate) fn speak_of_speed<T, R>(
 
 pub(crate) fn is_dash(path: &Path) -> bool {
     path.as_os_str() == "-"
+}
+
+/// Refuses to write a log to a terminal, which would take bytes of it for commands.
+pub(crate) fn refuse_terminal() -> anyhow::Result<()> {
+    if io::stdout().is_terminal() {
+        bail!(
+            "standard output is a terminal, and a log is binary: use -o FILE, or a pipe as in `… -o - | mysqlbinlog -`"
+        );
+    }
+    Ok(())
 }
 
 /// Warns of plaintext that goes to a file which a shell has made, and made for others, too. What

@@ -17,4 +17,5 @@ mod salvage;
 mod salvage_property;
 mod salvage_transactions;
 mod slices;
+mod streams;
 mod verify;

@@ -2,6 +2,7 @@
 
 pub(crate) mod report;
 pub(crate) mod slice;
+mod stream;
 pub(crate) mod table;
 
 use std::ffi::OsString;
@@ -29,8 +30,8 @@ Examples:
   binlogsec decrypt binlog.000042 -o plain.000042 --keyring component_keyring_file
   binlogsec decrypt binlog.index --output-dir plain/ --keyring component_keyring_file
   binlogsec decrypt binlog.000042 -o - --keyring component_keyring_file | mysqlbinlog -
-  binlogsec decrypt s3://logs/host1/ --output-dir s3://archive/host1 --recipient age1…
-  binlogsec decrypt binlog.000042 -o - --stop-datetime '2026-11-21 14:03' | mysqlbinlog - | mysql";
+  binlogsec decrypt binlog.index -o - --to '2026-11-21 14:03' --time-zone local | mysqlbinlog - | mysql
+  binlogsec decrypt s3://logs/host1/ --output-dir s3://archive/host1 --recipient age1…";
 
 /// Write the plaintext of encrypted logs, byte for byte
 ///
@@ -40,10 +41,11 @@ Examples:
 #[command(after_help = DECRYPT_EXAMPLES)]
 #[command(group = clap::ArgGroup::new("target").required(true).args(["output", "output_dir"]))]
 pub(crate) struct DecryptArgs {
-    /// Encrypted logs; with --output-dir also directories and index files; `-` is standard input
+    /// Encrypted logs, directories, index files; `-` is standard input
     #[arg(value_name = "INPUT", required = true)]
     pub(crate) inputs: Vec<PathBuf>,
-    /// File for the plaintext of one log; `-` is standard output
+    /// File for the plaintext: of one log byte for byte; of several, in the order given, their whole
+    /// transactions in one stream for one `mysqlbinlog -`. `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Directory for the plaintext of many, each under its own name; made if it is not there
@@ -93,13 +95,17 @@ pub(crate) fn run(args: &DecryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
         names => Some(Recipients::open(names)?),
     };
     let recipients = recipients.as_ref();
-    if recipients.is_none() && args.output.as_deref().is_some_and(is_dash) {
-        transfer::warn_if_others_read_stdout(terminal);
+    if args.output.as_deref().is_some_and(is_dash) {
+        transfer::refuse_terminal()?;
+        if recipients.is_none() {
+            transfer::warn_if_others_read_stdout(terminal);
+        }
     }
     let keyring = keys::open(&args.keys, terminal)?;
     process::clean_up_on_signals()?;
     let started = Instant::now();
-    let (sink, slice) = (args.write.sink_options(), args.slice.options());
+    let (sink, slice) = (args.write.sink_options(), args.slice.options(terminal)?);
+    let mut selected_nothing = false;
     let checks = DecryptOptions {
         verify: args.verify,
         strict: args.strict,
@@ -108,12 +114,14 @@ pub(crate) fn run(args: &DecryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
     };
     args.shard.check_target(args.output_dir.is_some())?;
     let results = match (&args.output, &args.output_dir) {
-        (Some(output), _) if !slice.is_whole_log() => {
-            let result = slice::one_slice(args, (&slice, recipients), output, &keyring, terminal)?;
-            (vec![result], Vec::new())
+        (Some(output), _) if !slice.is_whole_log() || stream::is_of_many(&args.inputs) => {
+            let what = (&slice, recipients);
+            let streamed = stream::run(args, what, output, &keyring, terminal)?;
+            selected_nothing = !slice.is_whole_log() && streamed.selected_nothing();
+            streamed.results
         }
         (None, Some(_)) if !slice.is_whole_log() => {
-            bail!("a slice is made of one log: use -o FILE")
+            bail!("a slice goes into one output, whatever the number of logs: use -o FILE or -o -")
         }
         (Some(output), _) => transfer::one(&args.inputs, output, sink, terminal, |i, o, bar| {
             decrypt::decrypt(i, o, &keyring, checks, bar)
@@ -134,5 +142,10 @@ pub(crate) fn run(args: &DecryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
         results.0.iter().for_each(|file| tell_cut(file, terminal));
     }
     transfer::report(&model, args.format, output, terminal, table::decrypt)?;
-    transfer::conclude(&results, "decrypt", args.shard.shard.is_some(), terminal)
+    let exit = transfer::conclude(&results, "decrypt", args.shard.shard.is_some(), terminal)?;
+    if selected_nothing {
+        terminal.warning("no transaction is in the slice");
+        return Ok(exit.max(Exit::Findings));
+    }
+    Ok(exit)
 }

@@ -29,7 +29,8 @@ use crate::args::KeyArgs;
 use crate::command::decrypt::slice::{Position, position};
 use crate::exit::Exit;
 use crate::terminal::Terminal;
-use crate::{keys, time, transfer};
+use crate::time::{self, Time, ZoneArgs};
+use crate::{keys, transfer};
 
 const EVENTS_EXAMPLES: &str = "\
 Examples:
@@ -55,13 +56,15 @@ pub(crate) struct EventsArgs {
     /// of it; a number is one type; repeatable, or separated by commas
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = types_of)]
     types: Vec<Types>,
-    /// Only events from this time on, e.g. '2026-11-21 14:00:00' (UTC) or 2026-11-21T15:00:00+01:00;
-    /// the time of a transaction's first event counts for all of it
-    #[arg(long, value_name = "TIME", value_parser = time::parse)]
-    from: Option<i64>,
+    /// Only events from this time on, e.g. '2026-11-21 14:00:00' or 2026-11-21T15:00:00+01:00; the
+    /// time of a transaction's first event counts for all of it
+    #[arg(long, value_name = "TIME", value_parser = time::parse, visible_alias = "start-datetime")]
+    from: Option<Time>,
     /// Only events before this time
-    #[arg(long, value_name = "TIME", value_parser = time::parse)]
-    to: Option<i64>,
+    #[arg(long, value_name = "TIME", value_parser = time::parse, visible_alias = "stop-datetime")]
+    to: Option<Time>,
+    #[command(flatten)]
+    zone: ZoneArgs,
     /// Begin at the event that starts at this position; or, in logs of MariaDB, behind these GTIDs,
     /// one of each domain
     #[arg(long, value_name = "N|GTIDS", value_parser = position)]
@@ -132,6 +135,7 @@ pub(crate) fn run(args: &EventsArgs, terminal: &Terminal) -> anyhow::Result<Exit
     let keyring = keys::open(&args.keys, terminal)?;
     let Targets { files, mut failures, notices, .. } = Targets::expand(&args.logs);
     transfer::tell(&notices, terminal);
+    let filter = args.filter(terminal)?;
     let mut listing = Listing::begin(args, terminal)?;
     let mut classes = Vec::new();
     let mut logs = 0_usize;
@@ -139,7 +143,7 @@ pub(crate) fn run(args: &EventsArgs, terminal: &Terminal) -> anyhow::Result<Exit
         match open(target, &keyring) {
             Ok(Some(log)) => {
                 logs = logs.saturating_add(1);
-                match listing.log(&log, args) {
+                match listing.log(&log, args, &filter) {
                     Ok(listed) => classes.extend(judge(&log, &listed, terminal)),
                     Err(Error::Transfer(error)) if error.is_broken_pipe() => {
                         return Err(Error::from(error).into());
@@ -207,13 +211,15 @@ pub(crate) fn open(target: &Target, keyring: &Keyring) -> Result<Option<OpenLog>
 }
 
 impl EventsArgs {
-    fn filter(&self) -> EventFilter {
+    fn filter(&self, terminal: &Terminal) -> anyhow::Result<EventFilter> {
+        let [from, to] =
+            self.zone.seconds([("--from", &self.from), ("--to", &self.to)], terminal)?;
         let offset = |position: &Option<Position>| position.as_ref().and_then(Position::offset);
         let gtids = |position: &Option<Position>| position.as_ref().and_then(Position::gtids);
-        EventFilter {
+        Ok(EventFilter {
             types: self.types.iter().flat_map(|types| types.0.clone()).collect(),
-            from: self.from,
-            to: self.to,
+            from,
+            to,
             start_position: offset(&self.start_position),
             stop_position: offset(&self.stop_position),
             gtids: self.gtid.clone(),
@@ -222,7 +228,7 @@ impl EventsArgs {
             domain_ids: self.domain_ids.iter().copied().collect(),
             tables: self.tables.iter().cloned().collect(),
             server_ids: self.server_ids.iter().copied().collect(),
-        }
+        })
     }
 }
 
@@ -251,12 +257,17 @@ impl Listing {
         Ok(Self { out: Box::new(out), format: args.format, stats: args.stats, colour, files: 0 })
     }
 
-    fn log(&mut self, log: &OpenLog, args: &EventsArgs) -> Result<Listed, Error> {
+    fn log(
+        &mut self,
+        log: &OpenLog,
+        args: &EventsArgs,
+        filter: &EventFilter,
+    ) -> Result<Listed, Error> {
         let path = path_text::text(log.source().path());
         self.open_file(&path).map_err(not_written)?;
         if self.stats {
             let mut stats = Stats::default();
-            let listed = events::list(log, &args.filter(), &mut |record| {
+            let listed = events::list(log, filter, &mut |record| {
                 stats.add(record);
                 Ok(())
             })?;
@@ -278,7 +289,7 @@ impl Listing {
         let out = &mut self.out;
         // Of JSON every event begins with the comma behind the one before it.
         let mut first = format == ListFormat::Json;
-        let listed = events::list_lines(log, &args.filter(), &maker, &mut |piece| {
+        let listed = events::list_lines(log, filter, &maker, &mut |piece| {
             let skip = usize::from(first && !piece.is_empty());
             first &= piece.is_empty();
             out.write_all(piece.get(skip..).unwrap_or_default()).map_err(not_written)

@@ -43,6 +43,7 @@ def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
             partial(mysqlbinlog_reads_what_decrypt_wrote, bench),
             partial(mysqlbinlog_refuses_the_encrypted_files, bench),
             partial(pipe_into_mysqlbinlog, bench),
+            partial(one_stream_replays_all_logs, bench),
             partial(inspect_names_the_logs, bench),
             partial(rotation, bench, before),
             partial(live_log, bench),
@@ -135,6 +136,33 @@ def pipe_into_mysqlbinlog(bench: Bench) -> Iterator[Check]:
         yield exit_status(f"mysqlbinlog reads {log.name} from a pipe", 0, done)
         yield true(f"decrypt into a pipe, {log.name}", producer.returncode == 0, "exit 0", text(said))
         yield from same_events(f"{log.name} through the pipe", listed, done.stdout)
+
+
+def one_stream_replays_all_logs(bench: Bench) -> Iterator[Check]:
+    """`binlogsec decrypt INDEX -o - --keyring FILE | mysqlbinlog - | mysql`, into an empty server.
+
+    A temporary table lives from one log to the next, and is lost where each log has a client of its
+    own. The key is rotated between the two, and one of the logs has no checksums.
+    """
+    server = bench.server
+    server.sql(
+        "SET SESSION binlog_format = STATEMENT; USE shop;"
+        "CREATE TEMPORARY TABLE basket (name VARCHAR(80)) CHARACTER SET utf8mb4;"
+        "INSERT INTO basket VALUES ('across'), ('logs');"
+        "FLUSH LOGS; ALTER INSTANCE ROTATE BINLOG MASTER KEY;"
+        "INSERT INTO customer (name) SELECT name FROM basket; DROP TEMPORARY TABLE basket;"
+    )
+    arguments = ("decrypt", server.index_path, "-o", "-", "--keyring", server.keyring_path)
+    with bench.tool.start(*arguments) as producer:
+        done = bench.lab.mysqlbinlog(["-"], stdin=producer.stdout)
+        _, said = producer.communicate()
+    yield true("all logs in one stream", producer.returncode == 0, "exit 0", text(said))
+    yield exit_status("mysqlbinlog reads all logs from one stream", 0, done)
+    with bench.lab.server("replay") as other:
+        replayed = other.chroot.run(*other.client(), stdin=done.stdout)
+        yield exit_status("an empty server takes the stream of all logs", 0, replayed)
+        tables = "CHECKSUM TABLE shop.customer, shop.purchase, shop.attachment"
+        yield equal("all tables are the same after it", server.sql(tables), other.sql(tables))
 
 
 def inspect_names_the_logs(bench: Bench) -> Iterator[Check]:

@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::bytes::read_full;
-use crate::event::FIRST_FLAGS;
-use crate::event::header::flag;
+use crate::event;
+use crate::event::header::{self, flag};
 use crate::file::TransferError;
 use crate::file::pipeline::{self, Producer, Progress};
 use crate::file::sealed::Recipients;
@@ -119,7 +119,12 @@ pub fn check_not_itself(source: &FileSource, target: &Path) -> Result<(), Transf
 
 /// Says of a plaintext log that it is closed, by its first bytes. No checksum covers the flag.
 pub fn clear_in_use(log_start: &mut [u8]) {
-    if let Some(flags) = log_start.get_mut(FIRST_FLAGS) {
+    clear_in_use_of_event(log_start.get_mut(event::MAGIC.len()..).unwrap_or_default());
+}
+
+/// The same in the format description event alone.
+pub fn clear_in_use_of_event(event: &mut [u8]) {
+    if let Some(flags) = event.get_mut(header::LENGTH.saturating_sub(2)) {
         let [in_use, _] = flag::IN_USE.to_le_bytes();
         *flags &= !in_use;
     }

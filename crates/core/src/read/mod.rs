@@ -6,4 +6,5 @@ pub mod inspect;
 mod per_event;
 pub mod salvage;
 pub mod slice;
+pub mod stream;
 pub mod verify;

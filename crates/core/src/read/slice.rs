@@ -9,7 +9,7 @@ use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
 use super::events::is_of_domain;
-use crate::batch::transfer::{Output, check_not_itself, clear_in_use, seal};
+use crate::batch::transfer::{clear_in_use, clear_in_use_of_event};
 use crate::event::FIRST_EVENT;
 use crate::event::event_type;
 use crate::event::format_description::FormatDescription;
@@ -21,8 +21,6 @@ use crate::event::transaction::Progress as TransactionProgress;
 use crate::event::walker::EventView;
 use crate::file::TransferError;
 use crate::file::pipeline::{CHUNK, Progress};
-use crate::file::sealed::Recipients;
-use crate::file::sink::AtomicFile;
 use crate::log::error::Error;
 use crate::log::open::OpenLog;
 use crate::log::walk::{Depth, PlainSource, Walker, is_in_use};
@@ -93,6 +91,8 @@ pub struct SlicePlan {
     pub transactions: u64,
     /// Transactions that the range of positions, or the log's end, cuts, and that were left out.
     pub incomplete: u64,
+    /// Whether the time was reached at which the slice stops.
+    pub is_over: bool,
 }
 
 impl SlicePlan {
@@ -153,6 +153,7 @@ pub fn plan(log: &OpenLog, options: &SliceOptions) -> Result<SlicePlan, Error> {
             break;
         }
         if planner.event(event, &mut walker)?.is_break() {
+            planner.plan.is_over = true;
             break;
         }
     }
@@ -343,34 +344,7 @@ pub(super) const fn is_about_the_log(event_type: u8) -> bool {
     )
 }
 
-/// Writes what a plan says, for `recipients` alone if there are any. The in-use bit is cleared,
-/// which no checksum covers: the slice is closed.
-///
-/// # Errors
-/// [`Error::Transfer`], with nothing left under the output's name.
-pub fn write(
-    log: &OpenLog,
-    plan: &SlicePlan,
-    output: Output<'_>,
-    recipients: Option<&Recipients>,
-    progress: &dyn Progress,
-) -> Result<(), Error> {
-    let write = |writer: &mut dyn Write, name: &Path| {
-        seal(recipients, (writer, name), |writer| copy(log, &plan.ranges, writer, name, progress))
-    };
-    match output {
-        Output::File(target, options) => {
-            check_not_itself(log.source(), target)?;
-            let sink = AtomicFile::create(target, options)?;
-            write(&mut sink.writer(), target)?;
-            sink.commit()?;
-        }
-        Output::Stream(writer, name) => write(writer, name)?,
-    }
-    Ok(())
-}
-
-/// Copies ranges of plaintext one behind the other.
+/// Copies ranges of plaintext one behind the other. The in-use bit of the first event is cleared.
 pub(super) fn copy(
     source: &dyn PlainSource,
     ranges: &[Range<u64>],
@@ -386,8 +360,10 @@ pub(super) fn copy(
             let left = usize::try_from(range.end.saturating_sub(at)).unwrap_or(CHUNK);
             let piece = buffer.get_mut(..left.min(CHUNK)).unwrap_or_default();
             view.fill(at, piece)?;
-            if at == 0 {
-                clear_in_use(piece);
+            match at {
+                0 => clear_in_use(piece),
+                FIRST_EVENT => clear_in_use_of_event(piece),
+                _ => {}
             }
             writer.write_all(piece).map_err(TransferError::at(name, "write"))?;
             let length = u64::try_from(piece.len()).unwrap_or(u64::MAX);
