@@ -1,0 +1,3 @@
+//! Row values: who changed what.
+
+pub mod schema;
