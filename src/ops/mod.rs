@@ -20,6 +20,7 @@ mod per_event;
 pub mod rekey;
 pub mod rekey_archive;
 mod resume;
+pub mod rows;
 pub mod salvage;
 pub mod shard;
 pub mod slice;
