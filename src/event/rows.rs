@@ -1,4 +1,19 @@
-//! Row events: which table, and how many rows. Values are skipped, never decoded.
+//! Row events: which table, how many rows, and the values of each.
+//!
+//! [`Rows`] is the event's head; [`table::Table`] is what its table map tells;
+//! [`reader::RowReader`] reads the rows one by one, borrowing what is long from the event.
+
+pub mod charset;
+pub mod decimal;
+mod hires;
+pub mod json;
+pub mod json_diff;
+pub mod kind;
+mod metadata;
+pub mod reader;
+pub mod table;
+pub mod temporal;
+pub mod value;
 
 use std::borrow::Cow;
 
@@ -29,6 +44,8 @@ pub mod column_type {
     pub const TIMESTAMP2: u8 = 17;
     pub const DATETIME2: u8 = 18;
     pub const TIME2: u8 = 19;
+    /// What a multi-valued index is made of.
+    pub const TYPED_ARRAY: u8 = 20;
     /// MariaDB's, as the one below: a byte tells how the value is compressed, its length counts it.
     pub const BLOB_COMPRESSED: u8 = 140;
     pub const VARCHAR_COMPRESSED: u8 = 141;
@@ -37,6 +54,8 @@ pub mod column_type {
     pub const NEWDECIMAL: u8 = 246;
     pub const ENUM: u8 = 247;
     pub const SET: u8 = 248;
+    pub const TINY_BLOB: u8 = 249;
+    pub const LONG_BLOB: u8 = 251;
     pub const BLOB: u8 = 252;
     pub const VAR_STRING: u8 = 253;
     pub const STRING: u8 = 254;
