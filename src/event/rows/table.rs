@@ -31,6 +31,8 @@ pub struct Table {
 /// One column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
+    /// Its type and metadata as the table map has them.
+    pub logged: table_map::Column,
     /// The form of its values in row images.
     pub kind: Kind,
     /// Its name, as bytes of UTF-8; `None` where nothing tells it.
@@ -99,6 +101,7 @@ impl Table {
             return Err(TableError::NoMetadata);
         }
         let column = |(index, &column): (usize, &table_map::Column)| Column {
+            logged: column,
             kind: Kind::of(column),
             name: None,
             unsigned: None,

@@ -65,6 +65,22 @@ pub(super) enum Action {
     RenameTable(parser::Named),
 }
 
+impl Action {
+    /// Whether it changes what rows look like.
+    pub(super) const fn is_of_columns(&self) -> bool {
+        !matches!(
+            self,
+            Self::AddKey(_)
+                | Self::DropPrimaryKey
+                | Self::DropNamed(_)
+                | Self::RenameKey { .. }
+                | Self::SetInvisible { .. }
+                | Self::Default { .. }
+                | Self::RenameTable(_)
+        )
+    }
+}
+
 /// The clauses behind the table's name.
 pub(super) fn actions(parser: &mut Parser<'_, '_>) -> Result<Vec<Action>, NotUnderstood> {
     let mut actions = Vec::new();

@@ -110,6 +110,7 @@ impl Schema {
                     let target = Target { database: database.as_deref(), is_file: true };
                     self.carry_out(other, &target, &mut followed);
                     followed.changes.clear();
+                    self.touched.clear();
                 }
             }
         }

@@ -27,12 +27,34 @@ pub enum ChangeKind {
     Created,
     /// DROP TABLE; its rows are gone without an event for each.
     Dropped,
-    /// ALTER TABLE.
+    /// ALTER TABLE, of its columns.
     Altered,
+    /// ALTER TABLE, of its keys and options alone: rows stay as they are.
+    AlteredKeys,
     /// RENAME TABLE, by either of its names.
     Renamed,
     /// TRUNCATE TABLE; its rows are gone without an event for each.
     Truncated,
+}
+
+impl ChangeKind {
+    /// Whether a row from before it may not be put back as it was.
+    #[must_use]
+    pub const fn concerns_rows(self) -> bool {
+        !matches!(self, Self::AlteredKeys)
+    }
+
+    /// The statement in words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Created => "CREATE TABLE",
+            Self::Dropped => "DROP",
+            Self::Altered | Self::AlteredKeys => "ALTER TABLE",
+            Self::Renamed => "RENAME TABLE",
+            Self::Truncated => "TRUNCATE TABLE",
+        }
+    }
 }
 
 /// A table that a statement changes.
@@ -270,7 +292,9 @@ impl Step<'_, '_, '_> {
     }
 
     fn alter(&mut self, table: &Named, actions: Result<Vec<Action>, NotUnderstood>) {
-        self.change(table, ChangeKind::Altered);
+        let is_of_keys = actions.as_ref().is_ok_and(|them| !them.iter().any(Action::is_of_columns));
+        let kind = if is_of_keys { ChangeKind::AlteredKeys } else { ChangeKind::Altered };
+        self.change(table, kind);
         let key = self.key(table);
         let Some((known, is_of_file)) = self.schema.known(&key) else {
             // Its other name may become known by this one.

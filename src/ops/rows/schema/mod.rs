@@ -12,6 +12,7 @@ mod create;
 mod files;
 mod fit;
 mod follow;
+mod history;
 mod parser;
 mod split;
 mod statement;
@@ -22,6 +23,7 @@ mod types;
 pub use files::SchemaError;
 pub use fit::{LoggedType, Misfit};
 pub use follow::{Change, ChangeKind, Followed};
+pub use history::{History, LastChange, Moment};
 pub use table::{ForeignKey, Generated, Reaction, SchemaColumn, Table, Trigger, UniqueKey};
 pub use types::DataType;
 
@@ -73,6 +75,8 @@ pub struct Schema {
     weight: usize,
     /// Something was left out, as it came to too much.
     is_full: bool,
+    /// What was set since this was emptied, and what stood there before.
+    touched: Vec<(Key, Option<Entry>)>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -166,11 +170,13 @@ impl Schema {
         if weight > MAX_WEIGHT && more > 0 || is_new && self.tables.len() >= MAX_TABLES {
             self.is_full = true;
             self.weight = self.weight.saturating_sub(less);
-            self.tables.remove(&key);
+            let before = self.tables.remove(&key);
+            self.touched.push((key, before));
             return;
         }
         self.weight = weight;
-        self.tables.insert(key, entry);
+        let before = self.tables.insert(key.clone(), entry);
+        self.touched.push((key, before));
     }
 
     fn set_known(&mut self, key: Key, table: Table, is_of_file: bool) {
