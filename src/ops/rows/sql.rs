@@ -4,6 +4,9 @@
 //! of a column.
 
 mod json;
+mod maker;
+
+pub use maker::SqlMaker;
 
 use std::io::Write as _;
 
