@@ -70,6 +70,9 @@ pub struct Rows<'a> {
     pub event_type: u8,
     /// The table's number, see [`table_map::TableMap`].
     pub table_id: u64,
+    /// The event's flags: 1 ends a statement, 2 is of rows whose foreign keys the server does not
+    /// check (server source: `Rows_event::enum_flag`).
+    pub flags: u16,
     /// Columns of the table.
     pub width: usize,
     /// A bit for each column that is there; before an update.
@@ -89,7 +92,7 @@ impl<'a> Rows<'a> {
     pub fn parse(event_type: u8, body: &'a [u8]) -> Result<Self, OutOfBytes> {
         let mut cursor = Cursor::new(body);
         let table_id = table_map::table_id(&mut cursor)?;
-        cursor.u16_le()?;
+        let flags = cursor.u16_le()?;
         if has_extra_data(event_type) {
             // The length counts itself.
             let extra = usize::from(cursor.u16_le()?).saturating_sub(2);
@@ -105,6 +108,7 @@ impl<'a> Rows<'a> {
         Ok(Self {
             event_type,
             table_id,
+            flags,
             width,
             before,
             after,

@@ -84,6 +84,14 @@ pub fn check(body: &[u8]) -> Result<(), OutOfBytes> {
     types.try_for_each(|&column_type| column(column_type, &mut metadata).map(drop))
 }
 
+/// Number, database and name alone.
+pub(super) fn names(body: &[u8]) -> Result<(u64, &[u8], &[u8]), OutOfBytes> {
+    let mut cursor = Cursor::new(body);
+    let table_id = table_id(&mut cursor)?;
+    cursor.u16_le()?;
+    Ok((table_id, name(&mut cursor)?, name(&mut cursor)?))
+}
+
 /// The parts of the body as bytes.
 struct Parts<'a> {
     table_id: u64,

@@ -85,6 +85,14 @@ pub enum TableError {
 }
 
 impl Table {
+    /// Number and names alone, from the body of a TABLE_MAP event, however many columns it has;
+    /// `None` where it is cut before their end.
+    #[must_use]
+    pub fn names_only(body: &[u8]) -> Option<Self> {
+        let (table_id, database, name) = table_map::names(body).ok()?;
+        Some(Self { table_id, database: database.to_vec(), name: name.to_vec(), ..Self::default() })
+    }
+
     /// Reads the body of a TABLE_MAP event, with what `binlog_row_metadata` put into it. Optional
     /// metadata that is damaged or cut is left aside from there on: rows can be read without.
     ///

@@ -192,6 +192,27 @@ impl Time {
     }
 }
 
+impl Time {
+    /// The time in microseconds.
+    #[must_use]
+    pub fn micros_signed(&self) -> i64 {
+        let minutes = i64::from(self.hours)
+            .saturating_mul(60)
+            .saturating_add(i64::from(self.minutes));
+        let seconds = minutes
+            .saturating_mul(60)
+            .saturating_add(i64::from(self.seconds));
+        let micros = seconds
+            .saturating_mul(1_000_000)
+            .saturating_add(i64::from(self.micros));
+        if self.negative {
+            micros.saturating_neg()
+        } else {
+            micros
+        }
+    }
+}
+
 impl DateTime {
     /// Version 2: five bytes, big-endian, 1 bit that is set, year times 13 plus month 17 bits, day
     /// 5, hour 5, minute 6, second 6; then the fraction (server source:

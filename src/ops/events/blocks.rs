@@ -1,7 +1,7 @@
 //! A log in blocks of whole events, each with what must be known of the events before it: so blocks
 //! can be listed by themselves.
 
-use super::context::{Context, Tables};
+use super::context::{Context, Mapped, Tables};
 use super::{EventFilter, IsStrange};
 use crate::error::Error;
 use crate::event::checksum::ChecksumAlgorithm;
@@ -14,7 +14,7 @@ const TARGET: usize = 256 << 10;
 
 /// Events, one behind the other.
 #[derive(Debug)]
-pub(super) struct Block {
+pub(in crate::ops) struct Block<T> {
     /// Their bytes. Of an event larger than is held, which has a block for itself, the beginning.
     bytes: Vec<u8>,
     /// Plain offset of the first one.
@@ -22,14 +22,14 @@ pub(super) struct Block {
     /// The checksums before the first one.
     checksum: ChecksumAlgorithm,
     /// Where in a transaction the first one is.
-    pub(super) context: Context,
+    pub(in crate::ops) context: Context,
     /// The tables before the first one.
-    pub(super) tables: Tables,
+    pub(in crate::ops) tables: Tables<T>,
 }
 
-impl Block {
+impl<T> Block<T> {
     /// Each event in turn.
-    pub(super) fn for_each<E>(
+    pub(in crate::ops) fn for_each<E>(
         &self,
         mut take: impl FnMut(&EventView<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -57,19 +57,19 @@ impl Block {
 }
 
 /// Goes through a log and makes blocks of it.
-pub(super) struct Scanner<'a> {
+pub(in crate::ops) struct Scanner<'a, T> {
     walker: Walker<'a>,
     stop_position: Option<u64>,
     is_strange: &'a IsStrange<'a>,
     context: Context,
-    tables: Tables,
+    tables: Tables<T>,
     stopped: Option<WalkError>,
     /// There is no further block.
     ended: bool,
 }
 
-impl<'a> Scanner<'a> {
-    pub(super) fn new(
+impl<'a, T: Mapped> Scanner<'a, T> {
+    pub(in crate::ops) fn new(
         source: &'a dyn PlainSource,
         filter: &EventFilter,
         is_strange: &'a IsStrange<'a>,
@@ -90,7 +90,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Why the log could not be read to its end, if it could not.
-    pub(super) const fn stopped(&self) -> Option<WalkError> {
+    pub(in crate::ops) const fn stopped(&self) -> Option<WalkError> {
         self.stopped
     }
 
@@ -99,7 +99,7 @@ impl<'a> Scanner<'a> {
         self.ended
     }
 
-    pub(super) fn next_block(&mut self) -> Result<Option<Block>, Error> {
+    pub(in crate::ops) fn next_block(&mut self) -> Result<Option<Block<T>>, Error> {
         if self.ended {
             return Ok(None);
         }
@@ -160,7 +160,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads the tables that the next block may need.
-    fn remember(&mut self, block: &Block, maps: &[(usize, usize, u64, ChecksumAlgorithm)]) {
+    fn remember(&mut self, block: &Block<T>, maps: &[(usize, usize, u64, ChecksumAlgorithm)]) {
         for &(start, length, offset, checksum) in maps {
             let bytes = block.bytes.get(start..).unwrap_or_default();
             let bytes = bytes.get(..length).unwrap_or(bytes);
@@ -175,6 +175,6 @@ impl<'a> Scanner<'a> {
 }
 
 /// Whether nothing in an event can be relied on. What is too large to be held is not summed.
-pub(super) fn is_damaged(event: &EventView<'_>, is_strange: &IsStrange<'_>) -> bool {
+pub(in crate::ops) fn is_damaged(event: &EventView<'_>, is_strange: &IsStrange<'_>) -> bool {
     is_strange(event) || event.is_whole() && event.verify_checksum().is_err()
 }

@@ -3,7 +3,10 @@
 //! Every literal means what it says under the session settings of [`PRELUDE`], whatever the character set
 //! of a column.
 
-mod json;
+pub(super) mod json;
+mod maker;
+
+pub use maker::SqlMaker;
 
 use std::io::Write as _;
 
@@ -62,7 +65,7 @@ pub fn table_name(out: &mut Vec<u8>, table: &Table) {
     identifier(out, &table.name);
 }
 
-fn column_name(out: &mut Vec<u8>, column: &Column) -> Result<(), NoStatement> {
+pub(super) fn column_name(out: &mut Vec<u8>, column: &Column) -> Result<(), NoStatement> {
     let name = column.name.as_deref().ok_or(NoStatement::Unnamed)?;
     identifier(out, name);
     Ok(())
@@ -274,7 +277,7 @@ pub fn condition(
 }
 
 /// Appends `column <=> value`, true for NULL, too.
-fn equals(
+pub(super) fn equals(
     out: &mut Vec<u8>,
     value: &Value<'_>,
     column: &Column,
@@ -313,7 +316,7 @@ fn padded_bytes(value: &Value<'_>, column: &Column) -> Option<Vec<u8>> {
     (is_short && is_open).then(|| padded(bytes, longest))
 }
 
-fn padded(bytes: &[u8], longest: u16) -> Vec<u8> {
+pub(super) fn padded(bytes: &[u8], longest: u16) -> Vec<u8> {
     let mut padded = bytes.to_vec();
     padded.resize(usize::from(longest).max(bytes.len()), 0);
     padded
@@ -418,7 +421,7 @@ fn text(out: &mut Vec<u8>, bytes: &[u8], column: &Column) {
 
 /// Whether bytes are UTF-8 without characters that a terminal obeys; lines and tabs aside, which are
 /// written as escapes.
-fn is_readable(bytes: &[u8]) -> bool {
+pub(super) fn is_readable(bytes: &[u8]) -> bool {
     let is_control = |byte: &u8| matches!(byte, 1..=8 | 11 | 12 | 14..=25 | 27..=31 | 127);
     if bytes.is_ascii() {
         return !bytes.iter().any(|byte| is_control(byte));

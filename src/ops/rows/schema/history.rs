@@ -79,7 +79,9 @@ impl History {
         let mut walker = Walker::new(log, Depth::Whole);
         loop {
             match walker.next_event() {
-                Ok(Some(event)) => self.event(&event),
+                Ok(Some(event)) => {
+                    self.event(&event);
+                }
                 Ok(None) | Err(Error::Walk { .. }) => return Ok(()),
                 Err(error) => return Err(error),
             }
@@ -94,18 +96,19 @@ impl History {
         self.count = 0;
     }
 
-    /// Takes an event of the log, if it is a statement.
-    pub fn event(&mut self, event: &EventView<'_>) {
+    /// Takes an event of the log, if it is a statement. Returns whether that changes rows by itself
+    /// (INSERT, UPDATE, DELETE, CALL …), without row events.
+    pub fn event(&mut self, event: &EventView<'_>) -> bool {
         let is_query = matches!(
             event.header.event_type,
             event_type::QUERY | event_type::MARIADB_QUERY_COMPRESSED
         );
         if !is_query || event.is_whole() && event.verify_checksum().is_err() {
-            return;
+            return false;
         }
         // Most are BEGIN.
         if Query::of(event).is_none_or(|query| query.is_inside_transaction() || query.is_end()) {
-            return;
+            return false;
         }
         let followed = self.schema.follow(event);
         let position = event.offset;
@@ -118,6 +121,7 @@ impl History {
         for change in followed.changes {
             self.remember_change(change, position);
         }
+        followed.changes_rows
     }
 
     fn remember(&mut self, key: Key, before: Option<Entry>, position: u64) {

@@ -24,7 +24,7 @@ pub(super) fn literal(out: &mut Vec<u8>, document: &[u8]) -> Result<(), NoStatem
 }
 
 /// Appends a document as a value of type JSON, to be compared or to be part of another.
-pub(super) fn as_json(out: &mut Vec<u8>, document: &[u8]) -> Result<(), NoStatement> {
+pub(in crate::ops::rows) fn as_json(out: &mut Vec<u8>, document: &[u8]) -> Result<(), NoStatement> {
     let json = Json::parse(document)?;
     if json.has_opaque(document.len())? {
         return expression(out, json, &mut Budget::new(document.len()), true);
@@ -131,7 +131,7 @@ fn opaque(out: &mut Vec<u8>, value: Opaque<'_>) {
 
 /// Appends what the changes make of a column: functions around its name. Several changes of one kind
 /// that follow each other share one.
-pub(super) fn changed(out: &mut Vec<u8>, column: &[u8], diff: &[u8]) -> Result<(), NoStatement> {
+pub(in crate::ops::rows) fn changed(out: &mut Vec<u8>, column: &[u8], diff: &[u8]) -> Result<(), NoStatement> {
     let all = changes(diff)
         .collect::<Result<Vec<Change<'_>>, _>>()
         .map_err(|_| NoStatement::Json)?;
