@@ -61,7 +61,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "report",
         &[
-            "event", "log", "keyring", "open", "ops", "text", "finding", "check", "audit", "error",
+            "bytes", "event", "log", "keyring", "open", "ops", "text", "finding", "check", "audit",
+            "error",
         ],
     ),
 ];

@@ -26,6 +26,7 @@ use super::keyring::KeyringArgs;
 use super::manual::{CompletionsArgs, ManArgs};
 use super::rekey::RekeyArgs;
 use super::report::ReportArgs;
+use super::rows::RowsArgs;
 use super::salvage::SalvageArgs;
 use super::verify::VerifyArgs;
 
@@ -99,6 +100,7 @@ pub(crate) enum Command {
     Rekey(RekeyArgs),
     Header(HeaderArgs),
     Events(EventsArgs),
+    Rows(RowsArgs),
     Verify(VerifyArgs),
     Salvage(SalvageArgs),
     Check(CheckArgs),

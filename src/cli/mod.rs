@@ -20,6 +20,7 @@ pub(crate) mod progress;
 pub(crate) mod rekey;
 pub(crate) mod report;
 pub(crate) mod reports;
+pub(crate) mod rows;
 pub(crate) mod salvage;
 pub(crate) mod servers;
 pub(crate) mod shard;
@@ -48,6 +49,7 @@ pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> an
         Command::Rekey(args) => rekey::run(args, terminal),
         Command::Header(args) => header::run(args, terminal),
         Command::Events(args) => events::run(args, terminal),
+        Command::Rows(args) => rows::run(args, terminal),
         Command::Salvage(args) => salvage::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
         Command::Report(args) => report::run(args, terminal),

@@ -196,6 +196,12 @@ impl Kind {
         }
     }
 
+    /// Whether MariaDB's table maps give this type to values of other lengths, too.
+    #[must_use]
+    pub const fn may_be_hires(self) -> bool {
+        matches!(self, Self::OldTime | Self::OldDateTime | Self::OldTimestamp)
+    }
+
     /// Passes over a value.
     ///
     /// # Errors
@@ -282,8 +288,11 @@ impl Kind {
                 u16::try_from(little_endian(cursor.take(usize::from(width))?)).unwrap_or_default(),
             ),
             Self::Set { width } => Value::Set(little_endian(cursor.take(usize::from(width))?)),
-            Self::OldTime => Value::Time(Time::read_old(cursor)?),
-            Self::OldDateTime => Value::DateTime(DateTime::read_old(cursor)?),
+            Self::OldTime => Value::Time(possible(Time::read_old(cursor)?, Time::is_possible)?),
+            Self::OldDateTime => Value::DateTime(possible(
+                DateTime::read_old(cursor)?,
+                DateTime::is_possible,
+            )?),
             Self::OldTimestamp => Value::Timestamp(Timestamp::read_old(cursor)?),
             Self::HiresTime { .. } | Self::HiresDateTime { .. } | Self::HiresTimestamp { .. } => {
                 super::hires::read(self, cursor)?
@@ -307,6 +316,11 @@ pub enum ValueError {
         /// The type's number.
         column_type: u8,
     },
+    /// A date or a time that no server stores.
+    #[error(
+        "a date or time that cannot be: MariaDB's with a fraction (mysql56_temporal_format=OFF) can only be read by the table's definition"
+    )]
+    Impossible,
     /// A compressed column of MariaDB cannot be uncompressed.
     #[error("the value of a compressed column cannot be uncompressed")]
     Compressed,
@@ -318,6 +332,14 @@ pub enum ValueError {
         /// Its length uncompressed, as it says itself.
         length: u64,
     },
+}
+
+fn possible<T>(value: T, is_possible: fn(&T) -> bool) -> Result<T, ValueError> {
+    if is_possible(&value) {
+        Ok(value)
+    } else {
+        Err(ValueError::Impossible)
+    }
 }
 
 fn decimal_kind(precision: u8, scale: u8) -> Kind {

@@ -90,7 +90,12 @@ impl Table {
     #[must_use]
     pub fn names_only(body: &[u8]) -> Option<Self> {
         let (table_id, database, name) = table_map::names(body).ok()?;
-        Some(Self { table_id, database: database.to_vec(), name: name.to_vec(), ..Self::default() })
+        Some(Self {
+            table_id,
+            database: database.to_vec(),
+            name: name.to_vec(),
+            ..Self::default()
+        })
     }
 
     /// Reads the body of a TABLE_MAP event, with what `binlog_row_metadata` put into it. Optional

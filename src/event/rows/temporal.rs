@@ -193,6 +193,12 @@ impl Time {
 }
 
 impl Time {
+    /// Whether a server can have stored it.
+    #[must_use]
+    pub const fn is_possible(&self) -> bool {
+        self.hours <= 838 && self.minutes < 60 && self.seconds < 60
+    }
+
     /// The time in microseconds.
     #[must_use]
     pub fn micros_signed(&self) -> i64 {
@@ -214,6 +220,18 @@ impl Time {
 }
 
 impl DateTime {
+    /// Whether a server can have stored it, with `ALLOW_INVALID_DATES` at the most.
+    #[must_use]
+    pub const fn is_possible(&self) -> bool {
+        let date = self.date;
+        date.year <= 9999
+            && date.month <= 12
+            && date.day <= 31
+            && self.hour < 24
+            && self.minute < 60
+            && self.second < 60
+    }
+
     /// Version 2: five bytes, big-endian, 1 bit that is set, year times 13 plus month 17 bits, day
     /// 5, hour 5, minute 6, second 6; then the fraction (server source:
     /// `my_datetime_packed_from_binary`).

@@ -92,7 +92,9 @@ impl Work<Table> for LineWork<'_> {
         let maker = &mut *self.maker;
         let listed = self.lister.block(block, &mut |record| {
             let made = maker.line(record, &mut lines);
-            made.map_err(|source| TransferError::at("<standard output>".as_ref(), "write")(source))?;
+            made.map_err(|source| {
+                TransferError::at("<standard output>".as_ref(), "write")(source)
+            })?;
             if lines.len() >= PIECE {
                 let next = Vec::with_capacity(lines.capacity());
                 hand_on(std::mem::replace(&mut lines, next))?;

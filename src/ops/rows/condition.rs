@@ -62,12 +62,18 @@ impl FromStr for Conditions {
         let mut rest = tokens.as_slice();
         let mut conditions = Vec::new();
         loop {
-            let (condition, behind) = one(rest).ok_or_else(|| ConditionError { found: text.to_owned() })?;
+            let (condition, behind) = one(rest).ok_or_else(|| ConditionError {
+                found: text.to_owned(),
+            })?;
             conditions.push(condition);
             match behind {
                 [] => return Ok(Self(conditions)),
                 [and, more @ ..] if and.is_word("AND") => rest = more,
-                _ => return Err(ConditionError { found: text.to_owned() }),
+                _ => {
+                    return Err(ConditionError {
+                        found: text.to_owned(),
+                    });
+                }
             }
         }
     }
@@ -97,10 +103,14 @@ fn one(tokens: &[Token]) -> Option<(Condition, &[Token])> {
         _ => return None,
     };
     let (test, rest) = match rest {
-        [is, not, null, rest @ ..] if is.is_word("IS") && not.is_word("NOT") && null.is_word("NULL") => {
+        [is, not, null, rest @ ..]
+            if is.is_word("IS") && not.is_word("NOT") && null.is_word("NULL") =>
+        {
             (Test::IsNull(false), rest)
         }
-        [is, null, rest @ ..] if is.is_word("IS") && null.is_word("NULL") => (Test::IsNull(true), rest),
+        [is, null, rest @ ..] if is.is_word("IS") && null.is_word("NULL") => {
+            (Test::IsNull(true), rest)
+        }
         [not, like, Token::Text(text), rest @ ..] if not.is_word("NOT") && like.is_word("LIKE") => {
             (Test::Like(Pattern::like(text), false), rest)
         }
@@ -128,7 +138,9 @@ fn tokens(text: &str) -> Result<Vec<Token>, ConditionError> {
     let mut tokens = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
-        let (token, behind) = token(rest).ok_or_else(|| ConditionError { found: text.to_owned() })?;
+        let (token, behind) = token(rest).ok_or_else(|| ConditionError {
+            found: text.to_owned(),
+        })?;
         tokens.push(token);
         rest = behind.trim_start();
     }
@@ -225,7 +237,9 @@ impl OfTable<'_> {
                 && self.0.iter().all(|(index, condition)| {
                     let column = table.columns.get(*index);
                     let value = image.get(*index).and_then(Option::as_ref);
-                    column.zip(value).is_some_and(|(column, value)| condition.test.takes(value, column))
+                    column
+                        .zip(value)
+                        .is_some_and(|(column, value)| condition.test.takes(value, column))
                 })
         };
         self.0.is_empty() || meets(&row.before) || meets(&row.after)
@@ -240,7 +254,8 @@ impl Test {
             Self::Like(pattern, wanted) => pattern.fits(&render::plain(value, column)) == *wanted,
             Self::Compare(comparison, literal) => {
                 compare(value, column, literal).is_some_and(|order| comparison.takes(order))
-                    || *comparison == Comparison::NotEqual && compare(value, column, literal).is_none()
+                    || *comparison == Comparison::NotEqual
+                        && compare(value, column, literal).is_none()
             }
         }
     }
@@ -292,14 +307,25 @@ fn compare(value: &Value<'_>, column: &Column, literal: &Literal) -> Option<Orde
 fn moment(text: &str) -> String {
     let text = text.trim().replace('T', " ");
     let (day, time) = text.split_once(' ').unwrap_or((&text, "00:00:00"));
-    let time = if time.contains('.') { time.trim_end_matches('0').trim_end_matches('.') } else { time };
-    let seconds = if time.matches(':').count() == 1 { ":00" } else { "" };
+    let time = if time.contains('.') {
+        time.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        time
+    };
+    let seconds = if time.matches(':').count() == 1 {
+        ":00"
+    } else {
+        ""
+    };
     format!("{day} {time}{seconds}")
 }
 
 /// Microseconds of `[-]hh:mm[:ss[.ffffff]]`.
 fn time_of(text: &str) -> Option<i64> {
-    let (sign, text) = text.trim().strip_prefix('-').map_or((1_i64, text.trim()), |rest| (-1, rest));
+    let (sign, text) = text
+        .trim()
+        .strip_prefix('-')
+        .map_or((1_i64, text.trim()), |rest| (-1, rest));
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let mut seconds = 0_i64;
     let mut parts = 0_u32;
@@ -307,7 +333,11 @@ fn time_of(text: &str) -> Option<i64> {
         seconds = seconds.checked_mul(60)?.checked_add(part.parse().ok()?)?;
         parts = parts.saturating_add(1);
     }
-    let seconds = if parts == 2 { seconds.checked_mul(60)? } else { seconds };
+    let seconds = if parts == 2 {
+        seconds.checked_mul(60)?
+    } else {
+        seconds
+    };
     let micros: i64 = format!("{fraction:0<6}").get(..6)?.parse().ok()?;
     sign.checked_mul(seconds.checked_mul(1_000_000)?.checked_add(micros)?)
 }
@@ -330,13 +360,22 @@ struct Digits<'a> {
 impl<'a> Digits<'a> {
     fn parse(text: &'a str) -> Option<Self> {
         let text = text.trim();
-        let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+        let (negative, text) = text
+            .strip_prefix('-')
+            .map_or((false, text), |rest| (true, rest));
         let text = text.strip_prefix('+').unwrap_or(text);
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         (is_digits(whole) && is_digits(fraction) && !text.is_empty()).then_some(())?;
-        let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
-        Some(Self { negative: negative && !(whole.is_empty() && fraction.is_empty()), whole, fraction })
+        let (whole, fraction) = (
+            whole.trim_start_matches('0'),
+            fraction.trim_end_matches('0'),
+        );
+        Some(Self {
+            negative: negative && !(whole.is_empty() && fraction.is_empty()),
+            whole,
+            fraction,
+        })
     }
 
     fn cmp(&self, other: &Self) -> Ordering {

@@ -27,14 +27,25 @@ impl CsvMaker {
     /// For the rows of a log of this name.
     #[must_use]
     pub fn new(log: &str, safe: bool) -> Self {
-        Self { log: log.as_bytes().to_vec(), safe, last: None }
+        Self {
+            log: log.as_bytes().to_vec(),
+            safe,
+            last: None,
+        }
     }
 
     fn field(&self, out: &mut Vec<u8>, text: &[u8]) {
-        let is_formula = matches!(text.first(), Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r'));
+        let is_formula = matches!(
+            text.first(),
+            Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r')
+        );
         let guard = self.safe && is_formula && !is_number(text);
         // What reads `\N` as NULL must not take a text for it.
-        let is_odd = text.is_empty() || text == NULL || text.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
+        let is_odd = text.is_empty()
+            || text == NULL
+            || text
+                .iter()
+                .any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
         if guard || is_odd {
             out.push(b'"');
             out.extend_from_slice(if guard { b"'" } else { b"" });

@@ -95,18 +95,26 @@ impl RowFilter {
     /// The names of tables that fit a table, by their numbers.
     pub(super) fn fitting<'a>(&'a self, table: &'a Table) -> impl Iterator<Item = usize> + 'a {
         let indexed = self.tables.iter().enumerate();
-        indexed.filter(|(_, glob)| glob.fits(table)).map(|(index, _)| index)
+        indexed
+            .filter(|(_, glob)| glob.fits(table))
+            .map(|(index, _)| index)
     }
 
-    pub(super) fn takes_transaction(&self, id: Option<&TransactionId>, thread: Option<u32>) -> bool {
+    pub(super) fn takes_transaction(
+        &self,
+        id: Option<&TransactionId>,
+        thread: Option<u32>,
+    ) -> bool {
         let is_excluded = |set: &GtidSelection| id.is_some_and(|id| set.contains(id));
         self.events.takes_transaction(id)
             && !self.exclude_gtids.as_ref().is_some_and(is_excluded)
-            && (self.thread_ids.is_empty() || thread.is_some_and(|id| self.thread_ids.contains(&id)))
+            && (self.thread_ids.is_empty()
+                || thread.is_some_and(|id| self.thread_ids.contains(&id)))
     }
 
     pub(super) fn takes_op(&self, op: Op) -> bool {
-        (self.ops.is_empty() || self.ops.contains(&op)) && (self.changed.is_empty() || op == Op::Update)
+        (self.ops.is_empty() || self.ops.contains(&op))
+            && (self.changed.is_empty() || op == Op::Update)
     }
 
     /// The columns of [`RowFilter::changed`] that a table has.

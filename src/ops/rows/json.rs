@@ -47,7 +47,11 @@ impl RowMaker for JsonMaker {
         }
         out.extend_from_slice(b",\"row\":");
         number::unsigned(out, record.number);
-        let _ = write!(out, ",\"time\":\"{}\",\"gtid\":", super::rfc3339(record.timestamp));
+        let _ = write!(
+            out,
+            ",\"time\":\"{}\",\"gtid\":",
+            super::rfc3339(record.timestamp)
+        );
         match record.transaction {
             None | Some(TransactionId::Anonymous) => out.extend_from_slice(b"null"),
             Some(id) => {
@@ -162,7 +166,10 @@ fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 fn text(out: &mut Vec<u8>, bytes: &[u8], column: &Column) {
-    if let Some(text) = column.meaning.and_then(|meaning| network::text(bytes, meaning)) {
+    if let Some(text) = column
+        .meaning
+        .and_then(|meaning| network::text(bytes, meaning))
+    {
         return string(out, text.as_bytes());
     }
     match column.charset {

@@ -11,8 +11,8 @@ use crate::error::Error;
 use crate::event::event_type;
 use crate::event::payload::{PayloadError, Unfolder};
 use crate::event::rows::Rows;
-use crate::event::rows::reader::{Op, Row, RowReader};
-use crate::event::rows::table::Table;
+use crate::event::rows::reader::{Op, Row, RowError, RowReader};
+use crate::event::rows::table::{Column, Table};
 use crate::event::walker::EventView;
 use crate::io::TransferError;
 use crate::ops::events::IsStrange;
@@ -72,7 +72,10 @@ impl parallel::Work<RawMap> for Work<'_> {
         let (mut unnamed, mut failed) = (0_u64, None);
         let listed = self.lister.block(block, &mut |record| {
             if let Some(section) = maker.section(record) {
-                let next = Lines { section: Some(section), text: Vec::new() };
+                let next = Lines {
+                    section: Some(section),
+                    text: Vec::new(),
+                };
                 let last = std::mem::replace(&mut lines, next);
                 if last.section.is_some() || !last.text.is_empty() {
                     hand_on(last)?;
@@ -109,7 +112,11 @@ fn unreadable(record: &RowRecord<'_>, reason: &str) -> Unreadable {
     Unreadable {
         position: record.position,
         inner_offset: record.inner_offset,
-        table: Some(format!("{}.{}", name(&record.table.database), name(&record.table.name))),
+        table: Some(format!(
+            "{}.{}",
+            name(&record.table.database),
+            name(&record.table.name)
+        )),
         reason: format!("row {}: {reason}", record.number),
     }
 }
@@ -165,6 +172,14 @@ impl<'a> Lister<'a> {
         block.for_each(|event| listing.event(event))?;
         Ok(listing.listed)
     }
+}
+
+/// Reads all rows, and keeps none.
+fn read_through(rows: Rows<'_>, bytes: &[u8], table: &Table) -> Result<(), RowError> {
+    let mut reader = RowReader::new(rows, bytes, table)?;
+    let mut row = Row::new();
+    while reader.next_row(&mut row)? {}
+    Ok(())
 }
 
 struct Listing<'l, 'a, 'r, 's> {
@@ -232,7 +247,9 @@ impl Listing<'_, '_, '_, '_> {
         let filter = self.lister.filter;
         let context = &self.context;
         filter.events.takes_header(&event.header)
-            && filter.events.takes_time(context.time(event.header.timestamp))
+            && filter
+                .events
+                .takes_time(context.time(event.header.timestamp))
             && filter.takes_transaction(context.transaction.as_ref(), context.thread_id)
     }
 
@@ -243,7 +260,8 @@ impl Listing<'_, '_, '_, '_> {
         }
         let table = number(event.body()).and_then(|number| self.tables.share(number));
         let Some(known) = table else {
-            let reason = "its table map is not in what was read: begin with the transaction".to_owned();
+            let reason =
+                "its table map is not in what was read: begin with the transaction".to_owned();
             // Without a name it cannot be said that the rows are not wanted.
             self.unreadable(event, payload, (None, reason));
             return Ok(());
@@ -285,9 +303,13 @@ impl Listing<'_, '_, '_, '_> {
         let (length, most) = (event.header.length, self.lister.filter.max_event);
         if payload.is_some() || length > most {
             let reason = if payload.is_some() {
-                format!("{length} bytes in one event of a compressed transaction, more than 16 MiB are not held")
+                format!(
+                    "{length} bytes in one event of a compressed transaction, more than 16 MiB are not held"
+                )
             } else {
-                format!("{length} bytes in one event, more than the {most} that are held; --max-event allows more")
+                format!(
+                    "{length} bytes in one event, more than the {most} that are held; --max-event allows more"
+                )
             };
             self.unreadable(event, payload, (Some(&known.name), reason));
             return Ok(());
@@ -295,8 +317,13 @@ impl Listing<'_, '_, '_, '_> {
         let mut bytes = Vec::new();
         let part = PartReader::new(self.lister.source, event.offset, event.end());
         let at = TransferError::at(self.lister.source.path(), "read");
-        BufReader::with_capacity(crate::io::pipeline::CHUNK, part).read_to_end(&mut bytes).map_err(at)?;
-        let whole = EventView { bytes: &bytes, ..*event };
+        BufReader::with_capacity(crate::io::pipeline::CHUNK, part)
+            .read_to_end(&mut bytes)
+            .map_err(at)?;
+        let whole = EventView {
+            bytes: &bytes,
+            ..*event
+        };
         if is_damaged(&whole, self.lister.is_strange) {
             self.listed.events.damaged = self.listed.events.damaged.saturating_add(1);
             return Ok(());
@@ -340,6 +367,14 @@ impl Listing<'_, '_, '_, '_> {
             Ok(reader) => reader,
             Err(error) => return Ok(Err(error.to_string())),
         };
+        let is_doubtful = |column: &Column| column.kind.may_be_hires();
+        if self.lister.is_mariadb && table.columns.iter().any(is_doubtful) {
+            // Values that are longer than their type says shift all behind them: rows are believed
+            // only if all of them end where the event does.
+            if let Err(error) = read_through(rows, bytes, table) {
+                return Ok(Err(error.to_string()));
+            }
+        }
         let position = payload.unwrap_or(event.offset);
         let mut row = Row::new();
         let mut number = 0_u64;
@@ -378,7 +413,11 @@ impl Listing<'_, '_, '_, '_> {
     fn unknown_form(&mut self, event: &EventView<'_>, payload: Option<u64>) {
         if self.takes(event) {
             let name = event_type::name(event.header.event_type);
-            self.unreadable(event, payload, (None, format!("rows in events of type {name} are not read")));
+            self.unreadable(
+                event,
+                payload,
+                (None, format!("rows in events of type {name} are not read")),
+            );
         }
     }
 
@@ -403,7 +442,9 @@ impl Listing<'_, '_, '_, '_> {
         // Nothing inside can be wanted of a transaction that is not, and unfolding takes long. The
         // connection is told inside.
         let filter = self.lister.filter;
-        let is_wanted = filter.events.takes_time(self.context.time(event.header.timestamp))
+        let is_wanted = filter
+            .events
+            .takes_time(self.context.time(event.header.timestamp))
             && (!filter.thread_ids.is_empty()
                 || filter.takes_transaction(self.context.transaction.as_ref(), None));
         if !is_wanted && filter.tables.is_empty() {

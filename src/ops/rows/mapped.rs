@@ -26,7 +26,13 @@ pub(super) struct RawMap {
 impl Mapped for RawMap {
     fn read(event: &EventView<'_>) -> Option<(u64, Self)> {
         let number = number(event.body())?;
-        Some((number, Self { position: event.offset, body: event.body().into() }))
+        Some((
+            number,
+            Self {
+                position: event.offset,
+                body: event.body().into(),
+            },
+        ))
     }
 }
 
@@ -88,7 +94,11 @@ impl KnownTables {
     }
 }
 
-fn known(body: &[u8], place: Place<'_>, (filter, names): (&RowFilter, &dyn Names)) -> Option<KnownTable> {
+fn known(
+    body: &[u8],
+    place: Place<'_>,
+    (filter, names): (&RowFilter, &dyn Names),
+) -> Option<KnownTable> {
     let named = Table::names_only(body)?;
     let name = format!(
         "{}.{}",
@@ -100,13 +110,19 @@ fn known(body: &[u8], place: Place<'_>, (filter, names): (&RowFilter, &dyn Names
     let table = Table::parse(body).map_err(|error| error.to_string());
     // What is not wanted is not asked for: its schema may contradict as it likes.
     let table = if is_wanted {
-        table.and_then(|table| names.improve(place, table).map_err(|error| error.to_string()))
+        table.and_then(|table| {
+            names
+                .improve(place, table)
+                .map_err(|error| error.to_string())
+        })
     } else {
         table
     };
     let of = |test: &dyn Fn(&Table) -> bool| table.as_ref().map_or(true, test);
     let has_columns = of(&|table| filter.conditions.of_table(table).is_some());
-    let changed = table.as_ref().map_or_else(|_| Vec::new(), |table| filter.changed_of(table));
+    let changed = table
+        .as_ref()
+        .map_or_else(|_| Vec::new(), |table| filter.changed_of(table));
     let has_changed = filter.changed.is_empty() || !changed.is_empty() || table.is_err();
     Some(KnownTable {
         table,

@@ -112,11 +112,15 @@ impl RowsListed {
         self.unnamed = self.unnamed.saturating_add(part.unnamed);
         let room = MAX_EXAMPLES.saturating_sub(self.examples.len());
         self.examples.extend(part.examples.into_iter().take(room));
-        self.fitting.resize(self.fitting.len().max(part.fitting.len()), false);
+        self.fitting
+            .resize(self.fitting.len().max(part.fitting.len()), false);
         for (all, one) in self.fitting.iter_mut().zip(part.fitting) {
             *all |= one;
         }
-        for (all, part) in [(&mut self.tables, part.tables), (&mut self.without_column, part.without_column)] {
+        for (all, part) in [
+            (&mut self.tables, part.tables),
+            (&mut self.without_column, part.without_column),
+        ] {
             let room = MAX_TABLES.saturating_sub(all.len());
             all.extend(part.into_iter().take(room));
         }
@@ -198,7 +202,10 @@ fn listed(
     filter: &RowFilter,
     list: impl FnOnce(&IsStrange<'_>, &mut RowsListed) -> Result<(), Error>,
 ) -> Result<RowsListed, Error> {
-    let mut rows = RowsListed { fitting: vec![false; filter.tables.len()], ..RowsListed::default() };
+    let mut rows = RowsListed {
+        fitting: vec![false; filter.tables.len()],
+        ..RowsListed::default()
+    };
     let events = of_log(log, &filter.events, |is_strange| {
         list(is_strange, &mut rows)?;
         log.check_size()?;
@@ -223,14 +230,27 @@ fn rfc3339(seconds: u32) -> String {
 }
 
 fn utc(seconds: u32) -> DateTime {
-    let timestamp = Timestamp { seconds, micros: 0, digits: 0 };
+    let timestamp = Timestamp {
+        seconds,
+        micros: 0,
+        digits: 0,
+    };
     match seconds {
         // The zero of a column is no moment, that of an event is.
-        0 => DateTime { date: Date { year: 1970, month: 1, day: 1 }, ..DateTime::default() },
+        0 => DateTime {
+            date: Date {
+                year: 1970,
+                month: 1,
+                day: 1,
+            },
+            ..DateTime::default()
+        },
         _ => timestamp.utc(),
     }
 }
 
 fn is_mariadb(log: &OpenLog) -> bool {
-    log.probe().description().is_some_and(FormatDescription::is_mariadb)
+    log.probe()
+        .description()
+        .is_some_and(FormatDescription::is_mariadb)
 }

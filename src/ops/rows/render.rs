@@ -24,12 +24,15 @@ pub(super) fn plain<'v>(value: &'v Value<'_>, column: &Column) -> Cow<'v, str> {
         Value::Date(_) | Value::Time(_) | Value::DateTime(_) | Value::Timestamp(_) => {
             temporal(&mut out, value);
         }
-        Value::Geometry(bytes) | Value::Vector(bytes) | Value::JsonDiff(bytes) => hex(&mut out, bytes),
+        Value::Geometry(bytes) | Value::Vector(bytes) | Value::JsonDiff(bytes) => {
+            hex(&mut out, bytes)
+        }
         _ => return Cow::Owned(short(value, column)),
     }
-    Cow::Owned(String::from_utf8(out).unwrap_or_else(|error| {
-        String::from_utf8_lossy(error.as_bytes()).into_owned()
-    }))
+    Cow::Owned(
+        String::from_utf8(out)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+    )
 }
 
 fn short(value: &Value<'_>, column: &Column) -> String {
@@ -95,16 +98,21 @@ pub(super) fn members(bits: u64, column: &Column) -> Option<String> {
 
 fn name(member: &[u8], column: &Column) -> Option<String> {
     let as_utf8 = || std::str::from_utf8(member).ok().map(str::to_owned);
-    column.charset.decode(member).map(Cow::into_owned).or_else(as_utf8)
+    column
+        .charset
+        .decode(member)
+        .map(Cow::into_owned)
+        .or_else(as_utf8)
 }
 
 /// The bytes of a value, of numbers their digits.
 pub(super) fn bytes<'v>(value: &'v Value<'_>) -> Cow<'v, [u8]> {
     match value {
         Value::Bytes(bytes) => Cow::Borrowed(bytes),
-        Value::Json(bytes) | Value::JsonDiff(bytes) | Value::Geometry(bytes) | Value::Vector(bytes) => {
-            Cow::Borrowed(bytes)
-        }
+        Value::Json(bytes)
+        | Value::JsonDiff(bytes)
+        | Value::Geometry(bytes)
+        | Value::Vector(bytes) => Cow::Borrowed(bytes),
         Value::Bit { bits, width } => {
             let bytes = bits.to_be_bytes();
             let skip = bytes.len().saturating_sub(usize::from(*width).div_ceil(8));

@@ -290,8 +290,6 @@ pub(super) fn equals(
     column_name(out, column)?;
     out.extend_from_slice(b" <=> ");
     match value {
-        // A column of FLOAT is compared as the DOUBLE that it exactly is.
-        Value::Float(value) if value.is_finite() => double(out, f64::from(*value)),
         Value::Json(document) if !dialect.is_mariadb => json::as_json(out, document)?,
         value => literal(out, value, column, dialect)?,
     }
@@ -336,9 +334,8 @@ pub fn literal(
         Value::Null => out.extend_from_slice(b"NULL"),
         Value::Int(value) => number::signed(out, *value),
         Value::UInt(value) => number::unsigned(out, *value),
-        Value::Float(value) => {
-            let _ = write!(out, "{value:e}");
-        }
+        // As the DOUBLE that it exactly is: the nearest shorter number may be out of range.
+        Value::Float(value) => double(out, f64::from(*value)),
         Value::Double(value) => double(out, *value),
         Value::Decimal(value) => value.write(out),
         Value::Bit { bits, width } => {

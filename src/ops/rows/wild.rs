@@ -13,18 +13,18 @@ enum Sign {
 
 /// A pattern that a text fits or not, from its beginning to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern(Vec<Sign>);
+pub(super) struct Pattern(Vec<Sign>);
 
 impl Pattern {
     /// A pattern of LIKE: `%`, `_`, and `\` before one of these for itself.
     #[must_use]
-    pub fn like(text: &str) -> Self {
+    pub(super) fn like(text: &str) -> Self {
         Self::new(text, '%', '_')
     }
 
     /// A glob: `*` and `?`, and `\` before one of these for itself.
     #[must_use]
-    pub fn glob(text: &str) -> Self {
+    pub(super) fn glob(text: &str) -> Self {
         Self::new(text, '*', '?')
     }
 
@@ -44,7 +44,7 @@ impl Pattern {
 
     /// Whether a text fits. Takes at most the product of both lengths.
     #[must_use]
-    pub fn fits(&self, text: &str) -> bool {
+    pub(super) fn fits(&self, text: &str) -> bool {
         let mut pattern = self.0.as_slice();
         let mut rest = text.chars();
         // Where to go on if the last `Many` takes one character more.
@@ -58,7 +58,8 @@ impl Pattern {
                 }
                 Some((sign, behind)) => {
                     let next = rest.next();
-                    let fits = next.is_some_and(|next| *sign == Sign::Any || *sign == Sign::One(next));
+                    let fits =
+                        next.is_some_and(|next| *sign == Sign::Any || *sign == Sign::One(next));
                     if fits {
                         pattern = behind;
                         continue;

@@ -10,6 +10,7 @@ mod inspect;
 mod keyring;
 mod keyring_change;
 mod rekey;
+mod rows;
 mod salvage;
 mod verify;
 
@@ -30,6 +31,7 @@ pub use inspect::inspect;
 pub use keyring::keyring;
 pub use keyring_change::keyring_change;
 pub use rekey::{header, header_dump, rekey};
+pub use rows::RowText;
 pub use salvage::salvage;
 pub use verify::verify;
 

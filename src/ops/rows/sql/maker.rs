@@ -25,7 +25,11 @@ impl RowMaker for SqlMaker {
         if let Some(id) = record.transaction {
             let _ = write!(head, "{id}, ");
         }
-        let _ = write!(head, "position {start}, {}", super::super::time_of(record.timestamp));
+        let _ = write!(
+            head,
+            "position {start}, {}",
+            super::super::time_of(record.timestamp)
+        );
         if let Some(thread) = record.thread_id {
             let _ = write!(head, ", thread {thread}");
         }
@@ -38,7 +42,9 @@ impl RowMaker for SqlMaker {
     }
 
     fn row(&mut self, record: &RowRecord<'_>, out: &mut Vec<u8>) -> Result<(), NoStatement> {
-        let dialect = Dialect { is_mariadb: record.is_mariadb };
+        let dialect = Dialect {
+            is_mariadb: record.is_mariadb,
+        };
         let start = out.len();
         let made = statement(out, record.table, record.row, dialect);
         match made {
