@@ -26,7 +26,9 @@ use crate::command::keyring::KeyringArgs;
 use crate::command::manual::{CompletionsArgs, ManArgs};
 use crate::command::rekey::RekeyArgs;
 use crate::command::report::ReportArgs;
+use crate::command::rows::RowsArgs;
 use crate::command::salvage::SalvageArgs;
+use crate::command::undo::UndoArgs;
 use crate::command::verify::VerifyArgs;
 
 const EXAMPLES: &str = "\
@@ -99,6 +101,8 @@ pub(crate) enum Command {
     Rekey(RekeyArgs),
     Header(HeaderArgs),
     Events(EventsArgs),
+    Rows(RowsArgs),
+    Undo(UndoArgs),
     Verify(VerifyArgs),
     Salvage(SalvageArgs),
     Check(CheckArgs),

@@ -12,7 +12,9 @@ pub(crate) mod keyring;
 pub(crate) mod manual;
 pub(crate) mod rekey;
 pub(crate) mod report;
+pub(crate) mod rows;
 pub(crate) mod salvage;
+pub(crate) mod undo;
 pub(crate) mod verify;
 
 use std::path::PathBuf;
@@ -32,6 +34,8 @@ pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> an
         Command::Rekey(args) => rekey::run(args, terminal),
         Command::Header(args) => header::run(args, terminal),
         Command::Events(args) => events::run(args, terminal),
+        Command::Rows(args) => rows::run(args, terminal),
+        Command::Undo(args) => undo::run(args, terminal),
         Command::Salvage(args) => salvage::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
         Command::Report(args) => report::run(args, terminal),
@@ -60,6 +64,8 @@ fn logs(command: &Command) -> Vec<&PathBuf> {
         Command::Inspect(args) => args.paths.iter().collect(),
         Command::Check(args) => args.paths.iter().chain(&args.datadir).collect(),
         Command::Events(args) => args.logs.iter().collect(),
+        Command::Rows(args) => args.logs.iter().collect(),
+        Command::Undo(args) => args.logs.iter().collect(),
         Command::Verify(args) => args.logs.iter().collect(),
         Command::Rekey(args) => args.logs.iter().collect(),
         Command::Decrypt(args) => {

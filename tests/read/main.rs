@@ -18,4 +18,5 @@ mod salvage_property;
 mod salvage_transactions;
 mod slices;
 mod streams;
+mod table_schema;
 mod verify;

@@ -167,7 +167,7 @@ pub(crate) fn run(args: &EventsArgs, terminal: &Terminal) -> anyhow::Result<Exit
 }
 
 /// Says what a listing cannot, and gives its class.
-fn judge(log: &OpenLog, listed: &Listed, terminal: &Terminal) -> Option<ErrorClass> {
+pub(crate) fn judge(log: &OpenLog, listed: &Listed, terminal: &Terminal) -> Option<ErrorClass> {
     let path = log.source().path().display();
     if let Some(error) = &listed.stopped {
         if listed.cut_tail {
@@ -382,7 +382,7 @@ fn end(listed: &Listed) -> EventsEnd {
     }
 }
 
-fn not_written(source: io::Error) -> TransferError {
+pub(crate) fn not_written(source: io::Error) -> TransferError {
     TransferError::File {
         path: Path::new("<standard output>").to_owned(),
         operation: "write",

@@ -21,8 +21,10 @@ pub struct Query<'a> {
     pub error_code: u16,
     /// The default database, empty for none; in the server's character set, UTF-8 as a rule.
     pub database: &'a [u8],
-    /// The statement, in the character set of its connection; of a compressed one its first 1024
-    /// bytes.
+    /// The session's settings that the statement was run with, as status variables.
+    pub variables: &'a [u8],
+    /// The statement, in the character set of its connection; of a compressed one its first bytes,
+    /// 1024 unless more were asked for.
     pub statement: Cow<'a, [u8]>,
     /// Length of the whole statement in bytes.
     pub length: usize,
@@ -33,9 +35,15 @@ impl<'a> Query<'a> {
     /// for those whose body no server writes so.
     #[must_use]
     pub fn of(event: &EventView<'a>) -> Option<Self> {
+        Self::of_at_most(event, UNFOLDED)
+    }
+
+    /// The same with so many bytes of a compressed statement.
+    #[must_use]
+    pub fn of_at_most(event: &EventView<'a>, unfolded: usize) -> Option<Self> {
         match event.header.event_type {
             event_type::QUERY => Self::parse(event.body()).ok(),
-            event_type::MARIADB_QUERY_COMPRESSED => Self::parse_compressed(event.body()),
+            event_type::MARIADB_QUERY_COMPRESSED => Self::parse_compressed(event.body(), unfolded),
             _ => None,
         }
     }
@@ -52,7 +60,7 @@ impl<'a> Query<'a> {
         let database_length = usize::from(cursor.u8()?);
         let error_code = cursor.u16_le()?;
         let variables = usize::from(cursor.u16_le()?);
-        cursor.take(variables)?;
+        let variables = cursor.take(variables)?;
         let database = cursor.take(database_length)?;
         cursor.u8()?;
         let statement = cursor.rest();
@@ -61,6 +69,7 @@ impl<'a> Query<'a> {
             execution_time,
             error_code,
             database,
+            variables,
             statement: Cow::Borrowed(statement),
             length: statement.len(),
         })
@@ -68,11 +77,11 @@ impl<'a> Query<'a> {
 
     /// The same with a compressed statement behind the zero byte (MariaDB server source:
     /// `query_event_uncompress`).
-    fn parse_compressed(body: &'a [u8]) -> Option<Self> {
+    fn parse_compressed(body: &'a [u8], unfolded: usize) -> Option<Self> {
         let stored = Self::parse(body).ok()?;
         let compressed = Compressed::parse(&stored.statement)?;
         Some(Self {
-            statement: Cow::Owned(compressed.unfold(UNFOLDED)?),
+            statement: Cow::Owned(compressed.unfold(unfolded)?),
             length: usize::try_from(compressed.length).unwrap_or(usize::MAX),
             ..stored
         })

@@ -1,4 +1,19 @@
-//! Row events: which table, and how many rows. Values are skipped, never decoded.
+//! Row events: which table, how many rows, and the values of each.
+//!
+//! [`Rows`] is the event's head; [`table::Table`] is what its table map tells;
+//! [`reader::RowReader`] reads the rows one by one, borrowing what is long from the event.
+
+pub mod charset;
+pub mod decimal;
+mod hires;
+pub mod json;
+pub mod json_diff;
+pub mod kind;
+mod metadata;
+pub mod reader;
+pub mod table;
+pub mod temporal;
+pub mod value;
 
 use std::borrow::Cow;
 
@@ -29,6 +44,8 @@ pub mod column_type {
     pub const TIMESTAMP2: u8 = 17;
     pub const DATETIME2: u8 = 18;
     pub const TIME2: u8 = 19;
+    /// What a multi-valued index is made of.
+    pub const TYPED_ARRAY: u8 = 20;
     /// MariaDB's, as the one below: a byte tells how the value is compressed, its length counts it.
     pub const BLOB_COMPRESSED: u8 = 140;
     pub const VARCHAR_COMPRESSED: u8 = 141;
@@ -37,6 +54,8 @@ pub mod column_type {
     pub const NEWDECIMAL: u8 = 246;
     pub const ENUM: u8 = 247;
     pub const SET: u8 = 248;
+    pub const TINY_BLOB: u8 = 249;
+    pub const LONG_BLOB: u8 = 251;
     pub const BLOB: u8 = 252;
     pub const VAR_STRING: u8 = 253;
     pub const STRING: u8 = 254;
@@ -51,6 +70,9 @@ pub struct Rows<'a> {
     pub event_type: u8,
     /// The table's number, see [`table_map::TableMap`].
     pub table_id: u64,
+    /// The event's flags: 1 ends a statement, 2 is of rows whose foreign keys the server does not
+    /// check (server source: `Rows_event::enum_flag`).
+    pub flags: u16,
     /// Columns of the table.
     pub width: usize,
     /// A bit for each column that is there; before an update.
@@ -70,7 +92,7 @@ impl<'a> Rows<'a> {
     pub fn parse(event_type: u8, body: &'a [u8]) -> Result<Self, OutOfBytes> {
         let mut cursor = Cursor::new(body);
         let table_id = table_map::table_id(&mut cursor)?;
-        cursor.u16_le()?;
+        let flags = cursor.u16_le()?;
         if has_extra_data(event_type) {
             // The length counts itself.
             let extra = usize::from(cursor.u16_le()?).saturating_sub(2);
@@ -79,7 +101,7 @@ impl<'a> Rows<'a> {
         let width = table_map::length(&mut cursor)?;
         let before = cursor.take(width.div_ceil(8))?;
         let after = if is_update(event_type) { cursor.take(width.div_ceil(8))? } else { &[] };
-        Ok(Self { event_type, table_id, width, before, after, rows: cursor.rest() })
+        Ok(Self { event_type, table_id, flags, width, before, after, rows: cursor.rest() })
     }
 
     /// How many rows there are; an update's two images are one row. `None` when they cannot be

@@ -24,6 +24,13 @@ pub struct TableMap<'a> {
     /// Its columns, in order; none where the event has no metadata, by which their values could be
     /// told apart.
     pub columns: Vec<Column>,
+    /// Whether the event has metadata: those of servers before 5.1.18 have none.
+    pub has_metadata: bool,
+    /// A bit for each column that may be NULL, the first one lowest.
+    pub nullable: &'a [u8],
+    /// What `binlog_row_metadata` adds: fields as they are in the event, see
+    /// [`rows::table`](super::rows::table).
+    pub optional: &'a [u8],
 }
 
 impl<'a> TableMap<'a> {
@@ -44,7 +51,15 @@ impl<'a> TableMap<'a> {
                 columns.push(column(column_type, &mut metadata)?);
             }
         }
-        Ok(Self { table_id: parts.table_id, database: parts.database, table: parts.table, columns })
+        Ok(Self {
+            table_id: parts.table_id,
+            database: parts.database,
+            table: parts.table,
+            columns,
+            has_metadata: parts.metadata.is_some(),
+            nullable: parts.nullable,
+            optional: parts.optional,
+        })
     }
 }
 
@@ -66,6 +81,14 @@ pub fn check(body: &[u8]) -> Result<(), OutOfBytes> {
     types.try_for_each(|&column_type| column(column_type, &mut metadata).map(drop))
 }
 
+/// Number, database and name alone.
+pub(super) fn names(body: &[u8]) -> Result<(u64, &[u8], &[u8]), OutOfBytes> {
+    let mut cursor = Cursor::new(body);
+    let table_id = table_id(&mut cursor)?;
+    cursor.u16_le()?;
+    Ok((table_id, name(&mut cursor)?, name(&mut cursor)?))
+}
+
 /// The parts of the body as bytes.
 struct Parts<'a> {
     table_id: u64,
@@ -74,6 +97,8 @@ struct Parts<'a> {
     types: &'a [u8],
     /// Servers of the 5.1 series wrote none before 5.1.18.
     metadata: Option<&'a [u8]>,
+    nullable: &'a [u8],
+    optional: &'a [u8],
 }
 
 impl<'a> Parts<'a> {
@@ -91,7 +116,9 @@ impl<'a> Parts<'a> {
             let length = length(&mut cursor)?;
             Some(cursor.take(length)?)
         };
-        Ok(Self { table_id, database, table, types, metadata })
+        // Old readers pass over what follows, and so do we where it is not there.
+        let nullable = cursor.take(count.div_ceil(8)).unwrap_or_default();
+        Ok(Self { table_id, database, table, types, metadata, nullable, optional: cursor.rest() })
     }
 }
 
@@ -102,7 +129,7 @@ pub(super) fn table_id(cursor: &mut Cursor<'_>) -> Result<u64, OutOfBytes> {
 }
 
 /// A packed number as a count of bytes in memory.
-pub(super) fn length(cursor: &mut Cursor<'_>) -> Result<usize, OutOfBytes> {
+pub(crate) fn length(cursor: &mut Cursor<'_>) -> Result<usize, OutOfBytes> {
     packed_length(cursor).map(|value| usize::try_from(value).unwrap_or(usize::MAX))
 }
 
@@ -136,6 +163,7 @@ const fn is_known(column_type: u8) -> bool {
 fn column(column_type: u8, metadata: &mut Cursor<'_>) -> Result<Column, OutOfBytes> {
     use super::rows::column_type as ty;
     let metadata = match column_type {
+        ty::TYPED_ARRAY => return array_column(metadata),
         ty::FLOAT
         | ty::DOUBLE
         | ty::TIMESTAMP2
@@ -143,7 +171,7 @@ fn column(column_type: u8, metadata: &mut Cursor<'_>) -> Result<Column, OutOfByt
         | ty::TIME2
         | ty::VECTOR
         | ty::JSON
-        | ty::BLOB
+        | ty::TINY_BLOB..=ty::BLOB
         | ty::BLOB_COMPRESSED
         | ty::GEOMETRY => [metadata.u8()?, 0],
         ty::VARCHAR
@@ -157,6 +185,19 @@ fn column(column_type: u8, metadata: &mut Cursor<'_>) -> Result<Column, OutOfByt
         _ => [0; 2],
     };
     Ok(Column { column_type, metadata })
+}
+
+/// The array of a multi-valued index: the type of its elements, and that type's metadata, which for
+/// VARCHAR has three bytes (server source: `Field_typed_array`). Its values are JSON.
+fn array_column(metadata: &mut Cursor<'_>) -> Result<Column, OutOfBytes> {
+    use super::rows::column_type as ty;
+    match metadata.u8()? {
+        ty::VARCHAR => drop(metadata.take(3)?),
+        // Arrays of arrays are not.
+        ty::TYPED_ARRAY => {}
+        element => drop(column(element, metadata)?),
+    }
+    Ok(Column { column_type: ty::TYPED_ARRAY, metadata: [4, 0] })
 }
 
 #[cfg(test)]

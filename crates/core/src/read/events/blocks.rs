@@ -1,7 +1,7 @@
 //! A log in blocks of whole events, each with what must be known of the events before it: so blocks
 //! can be listed by themselves.
 
-use super::context::{Context, Tables};
+use super::context::{Context, Mapped, Tables};
 use super::{EventFilter, IsStrange};
 use crate::event::checksum::ChecksumAlgorithm;
 use crate::event::event_type;
@@ -17,7 +17,7 @@ pub(super) const BUFFER: usize = TARGET + TARGET / 8;
 
 /// Events, one behind the other.
 #[derive(Debug)]
-pub(super) struct Block {
+pub(in crate::read) struct Block<T> {
     /// Their bytes. Of an event larger than is held, which has a block for itself, the beginning.
     bytes: Vec<u8>,
     /// Plain offset of the first one.
@@ -25,14 +25,14 @@ pub(super) struct Block {
     /// The checksums before the first one.
     checksum: ChecksumAlgorithm,
     /// Where in a transaction the first one is.
-    pub(super) context: Context,
+    pub(in crate::read) context: Context,
     /// The tables before the first one.
-    pub(super) tables: Tables,
+    pub(in crate::read) tables: Tables<T>,
 }
 
-impl Block {
+impl<T> Block<T> {
     /// Each event in turn.
-    pub(super) fn for_each<E>(
+    pub(in crate::read) fn for_each<E>(
         &self,
         mut take: impl FnMut(&EventView<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -47,8 +47,9 @@ impl Block {
         Ok(())
     }
 
-    /// Its buffer, of which others can be made.
-    pub(super) fn into_buffer(self) -> Vec<u8> {
+    /// Its buffer, emptied, of which others can be made.
+    pub(in crate::read) fn into_buffer(mut self) -> Vec<u8> {
+        self.bytes.clear();
         self.bytes
     }
 
@@ -60,19 +61,19 @@ impl Block {
 }
 
 /// Goes through a log and makes blocks of it.
-pub(super) struct Scanner<'a> {
+pub(in crate::read) struct Scanner<'a, T> {
     walker: Walker<'a>,
     stop_position: Option<u64>,
     is_strange: &'a IsStrange<'a>,
     context: Context,
-    tables: Tables,
+    tables: Tables<T>,
     stopped: Option<WalkError>,
     /// There is no further block.
     ended: bool,
 }
 
-impl<'a> Scanner<'a> {
-    pub(super) fn new(
+impl<'a, T: Mapped> Scanner<'a, T> {
+    pub(in crate::read) fn new(
         source: &'a dyn PlainSource,
         filter: &EventFilter,
         is_strange: &'a IsStrange<'a>,
@@ -93,7 +94,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Why the log could not be read to its end, if it could not.
-    pub(super) const fn stopped(&self) -> Option<WalkError> {
+    pub(in crate::read) const fn stopped(&self) -> Option<WalkError> {
         self.stopped
     }
 
@@ -103,7 +104,10 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next block, in an empty buffer that is given.
-    pub(super) fn next_block(&mut self, buffer: Vec<u8>) -> Result<Option<Block>, Error> {
+    pub(in crate::read) fn next_block(
+        &mut self,
+        buffer: Vec<u8>,
+    ) -> Result<Option<Block<T>>, Error> {
         if self.ended {
             return Ok(None);
         }
@@ -161,7 +165,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads the tables that the next block may need.
-    fn remember(&mut self, block: &Block, maps: &[(usize, usize, u64, ChecksumAlgorithm)]) {
+    fn remember(&mut self, block: &Block<T>, maps: &[(usize, usize, u64, ChecksumAlgorithm)]) {
         for &(start, length, offset, checksum) in maps {
             let bytes = block.bytes.get(start..).unwrap_or_default();
             let bytes = bytes.get(..length).unwrap_or(bytes);
@@ -176,6 +180,6 @@ impl<'a> Scanner<'a> {
 }
 
 /// Whether nothing in an event can be relied on. What is too large to be held is not summed.
-pub(super) fn is_damaged(event: &EventView<'_>, is_strange: &IsStrange<'_>) -> bool {
+pub(in crate::read) fn is_damaged(event: &EventView<'_>, is_strange: &IsStrange<'_>) -> bool {
     is_strange(event) || event.is_whole() && event.verify_checksum().is_err()
 }

@@ -19,6 +19,12 @@ const MAX_KNOWN: usize = 256;
 /// Bytes of a table's number, with which a table map begins.
 const NUMBER: usize = 6;
 
+/// What is kept of a table map.
+pub(in crate::read) trait Mapped: Sized + Send + Sync {
+    /// Number and table from the event that maps it; `None` when it cannot be read.
+    fn read(event: &EventView<'_>) -> Option<(u64, Self)>;
+}
+
 /// A table that row events name by its number.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -28,16 +34,34 @@ pub(super) struct Table {
 
 /// The tables of a transaction and their numbers. They are a few: looking through them takes less
 /// than a hash of a number would.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Tables(Vec<(u64, Arc<Table>)>);
+#[derive(Debug)]
+pub(in crate::read) struct Tables<T>(Vec<(u64, Arc<T>)>);
 
-impl Tables {
-    pub(super) fn get(&self, number: u64) -> Option<&Table> {
+impl<T> Default for Tables<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Clone for Tables<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Tables<T> {
+    pub(in crate::read) fn get(&self, number: u64) -> Option<&T> {
         let found = self.0.iter().rev().find(|(known, _)| *known == number);
         found.map(|(_, table)| &**table)
     }
 
-    pub(super) fn insert(&mut self, number: u64, table: Arc<Table>) {
+    /// The same for whoever keeps it.
+    pub(in crate::read) fn share(&self, number: u64) -> Option<Arc<T>> {
+        let found = self.0.iter().rev().find(|(known, _)| *known == number);
+        found.map(|(_, table)| Arc::clone(table))
+    }
+
+    pub(in crate::read) fn insert(&mut self, number: u64, table: Arc<T>) {
         let known = self.0.iter_mut().rev().find(|(known, _)| *known == number);
         if let Some((_, known)) = known {
             *known = table;
@@ -49,15 +73,28 @@ impl Tables {
         self.0.push((number, table));
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(in crate::read) fn clear(&mut self) {
         self.0.clear();
     }
 
+    /// Each table and its number.
+    pub(in crate::read) fn iter(&self) -> impl Iterator<Item = (u64, &Arc<T>)> {
+        self.0.iter().map(|(number, table)| (*number, table))
+    }
+}
+
+impl<T: Mapped> Tables<T> {
     /// Takes the table that an event maps, if it can be read.
-    pub(super) fn read(&mut self, event: &EventView<'_>) {
-        if let Some((number, table)) = parse(event.body()) {
+    pub(in crate::read) fn read(&mut self, event: &EventView<'_>) {
+        if let Some((number, table)) = T::read(event) {
             self.insert(number, Arc::new(table));
         }
+    }
+}
+
+impl Mapped for Table {
+    fn read(event: &EventView<'_>) -> Option<(u64, Self)> {
+        parse(event.body())
     }
 }
 
@@ -112,9 +149,13 @@ const UNSAID: u64 = 512 << 20;
 
 /// Where in a transaction an event is.
 #[derive(Debug, Clone)]
-pub(super) struct Context {
+pub(in crate::read) struct Context {
     /// The transaction's id, from the event that begins it.
-    pub(super) transaction: Option<TransactionId>,
+    pub(in crate::read) transaction: Option<TransactionId>,
+    /// The connection that ran it, from the last statement.
+    pub(in crate::read) thread_id: Option<u32>,
+    /// Plain offset of the transaction's first event.
+    pub(in crate::read) start: Option<u64>,
     progress: Progress,
     /// Time of the transaction's first event.
     began: Option<u32>,
@@ -126,10 +167,12 @@ pub(super) struct Context {
 
 impl Context {
     /// At the start of a walk: in a transaction or not, nothing has told yet.
-    pub(super) const fn new(file_length: u64) -> Self {
+    pub(in crate::read) const fn new(file_length: u64) -> Self {
         let by_length = file_length.saturating_mul(UNFOLDED_BY_LENGTH);
         Self {
             transaction: None,
+            thread_id: None,
+            start: None,
             progress: Progress::Unknown,
             began: None,
             may_unfold: UNFOLDED_AT_LEAST.saturating_add(by_length),
@@ -138,7 +181,7 @@ impl Context {
     }
 
     /// Bytes to which the payload may unfold that was entered last.
-    pub(super) const fn allowed(&self) -> u64 {
+    pub(in crate::read) const fn allowed(&self) -> u64 {
         self.allowed
     }
 
@@ -152,9 +195,18 @@ impl Context {
         self.may_unfold = self.may_unfold.saturating_sub(self.allowed);
     }
 
+    /// Takes the connection's number from the head of a statement, of an inner one, too.
+    pub(in crate::read) fn enter_statement(&mut self, event: &EventView<'_>) {
+        let kind = event.header.event_type;
+        if matches!(kind, event_type::QUERY | event_type::MARIADB_QUERY_COMPRESSED) {
+            let thread = event.body().first_chunk().copied();
+            self.thread_id = thread.map(u32::from_le_bytes);
+        }
+    }
+
     /// What an event makes of it, before the event is looked at. The transaction that begins, if one
     /// does: the tables of the last one are no longer of use then.
-    pub(super) fn enter(
+    pub(in crate::read) fn enter(
         &mut self,
         event: &EventView<'_>,
         damaged: bool,
@@ -169,7 +221,10 @@ impl Context {
         let opens = before == Progress::Outside && self.progress.is_unfinished();
         if begins || opens {
             self.began = Some(event.header.timestamp);
+            self.start = Some(event.offset);
+            self.thread_id = None;
         }
+        self.enter_statement(event);
         if !begins || damaged {
             return None;
         }
@@ -179,14 +234,16 @@ impl Context {
     }
 
     /// The time by which an event is chosen: that of its transaction's first event, or its own.
-    pub(super) fn time(&self, own: u32) -> u32 {
+    pub(in crate::read) fn time(&self, own: u32) -> u32 {
         self.began.unwrap_or(own)
     }
 
     /// What an event makes of it for the next one.
-    pub(super) fn leave(&mut self) {
+    pub(in crate::read) fn leave(&mut self) {
         if self.progress == Progress::Outside {
             self.transaction = None;
+            self.thread_id = None;
+            self.start = None;
             self.began = None;
         }
     }

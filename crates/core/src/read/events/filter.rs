@@ -71,17 +71,17 @@ pub struct EventFilter {
 }
 
 impl EventFilter {
-    pub(super) fn takes_header(&self, header: &EventHeader) -> bool {
+    pub(in crate::read) fn takes_header(&self, header: &EventHeader) -> bool {
         (self.types.is_empty() || self.types.contains(&header.event_type))
             && (self.server_ids.is_empty() || self.server_ids.contains(&header.server_id))
     }
 
-    pub(super) fn takes_time(&self, timestamp: u32) -> bool {
+    pub(in crate::read) fn takes_time(&self, timestamp: u32) -> bool {
         let time = i64::from(timestamp);
         self.from.is_none_or(|from| time >= from) && self.to.is_none_or(|to| time < to)
     }
 
-    pub(super) fn takes_transaction(&self, transaction: Option<&TransactionId>) -> bool {
+    pub(in crate::read) fn takes_transaction(&self, transaction: Option<&TransactionId>) -> bool {
         let is_any = self.gtids.is_none()
             && self.after_gtids.is_none()
             && self.up_to_gtids.is_none()
@@ -97,7 +97,7 @@ impl EventFilter {
         })
     }
 
-    pub(super) fn takes_summary(&self, summary: &Summary) -> bool {
+    pub(in crate::read) fn takes_summary(&self, summary: &Summary) -> bool {
         if self.tables.is_empty() {
             return true;
         }

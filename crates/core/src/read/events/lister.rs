@@ -1,16 +1,17 @@
 //! From blocks of events to records of those that are wanted.
 
-use std::io::BufReader;
-
 use super::blocks::{Block, is_damaged};
-use super::context::{Context, KnownMaps, Tables};
+use super::context::{Context, KnownMaps, Table, Tables};
+use super::inner::{self, Inner};
+use super::parallel::{Spare, Work};
 use super::{EventFilter, EventRecord, IsStrange, Listed, Receiver, Summary, summary};
 use crate::event::event_type;
 use crate::event::gtid::TransactionStart;
-use crate::event::payload::{InnerEvents, Payload, PayloadError, Unfolder};
+use crate::event::payload::{PayloadError, Unfolder};
 use crate::event::walker::EventView;
+use crate::file::TransferError;
 use crate::log::error::Error;
-use crate::log::walk::{PartReader, PlainSource};
+use crate::log::walk::PlainSource;
 
 /// Lists blocks, in any order.
 pub(super) struct Lister<'a> {
@@ -39,7 +40,7 @@ impl<'a> Lister<'a> {
     /// Every event of a block, and those inside of them; the figures of this block alone.
     pub(super) fn block(
         &mut self,
-        block: &Block,
+        block: &Block<Table>,
         receive: &mut Receiver<'_>,
     ) -> Result<Listed, Error> {
         let mut listing = Listing {
@@ -54,11 +55,64 @@ impl<'a> Lister<'a> {
     }
 }
 
+/// Lines are handed on in pieces of about this length.
+pub(super) const PIECE: usize = 128 << 10;
+
+/// Makes the text of events.
+pub trait LineMaker: Send {
+    /// Appends one event's.
+    ///
+    /// # Errors
+    /// What stands against it, which ends the listing.
+    fn line(&mut self, record: &EventRecord, out: &mut Vec<u8>) -> std::io::Result<()>;
+}
+
+/// Makes lines of blocks.
+pub(super) struct LineWork<'a> {
+    lister: Lister<'a>,
+    maker: Box<dyn LineMaker>,
+    spare: &'a Spare,
+}
+
+impl<'a> LineWork<'a> {
+    /// Its pieces are buffers of `spare`, for whoever takes them to give back.
+    pub(super) fn new(lister: Lister<'a>, maker: Box<dyn LineMaker>, spare: &'a Spare) -> Self {
+        Self { lister, maker, spare }
+    }
+}
+
+impl Work<Table> for LineWork<'_> {
+    type Piece = Vec<u8>;
+    type Figures = Listed;
+
+    fn block(
+        &mut self,
+        block: &Block<Table>,
+        hand_on: &mut dyn FnMut(Vec<u8>) -> Result<(), TransferError>,
+    ) -> Result<Listed, Error> {
+        let (maker, spare) = (&mut *self.maker, self.spare);
+        let mut lines = spare.take();
+        let listed = self.lister.block(block, &mut |record| {
+            let made = maker.line(record, &mut lines);
+            made.map_err(|source| {
+                TransferError::at("<standard output>".as_ref(), "write")(source)
+            })?;
+            if lines.len() >= PIECE {
+                hand_on(std::mem::replace(&mut lines, spare.take()))?;
+            }
+            Ok(())
+        });
+        // What was made before is shown, whatever came then.
+        hand_on(lines)?;
+        listed
+    }
+}
+
 struct Listing<'l, 'a, 'r, 's> {
     lister: &'l mut Lister<'a>,
     receive: &'r mut Receiver<'s>,
     context: Context,
-    tables: Tables,
+    tables: Tables<Table>,
     listed: Listed,
 }
 
@@ -99,43 +153,14 @@ impl Listing<'_, '_, '_, '_> {
     }
 
     fn inner_events(&mut self, event: &EventView<'_>) -> Result<(), Inner> {
-        let payload = Payload::parse(event.body()).map_err(PayloadError::from)?;
-        let limit = self.context.allowed();
-        if limit == 0 && payload.uncompressed_size != Some(0) {
-            return Err(PayloadError::OverLimit { limit }.into());
-        }
+        let (source, limit) = (self.lister.source, self.context.allowed());
         // Lent to the payload, and back in its place when that is read.
         let mut unfolder = std::mem::take(&mut self.lister.unfolder);
-        unfolder.limit = limit;
-        let read = self.inner_events_by(&mut unfolder, event, &payload);
+        let read = inner::each(source, event, (&mut unfolder, limit), &mut |view| {
+            self.record(view, Some(event.offset), (false, None))
+        });
         self.lister.unfolder = unfolder;
         read
-    }
-
-    fn inner_events_by(
-        &mut self,
-        unfolder: &mut Unfolder,
-        event: &EventView<'_>,
-        payload: &Payload<'_>,
-    ) -> Result<(), Inner> {
-        let part;
-        let mut inner = if event.is_whole() {
-            payload.events_by(unfolder, payload.data)?
-        } else {
-            let head = crate::event::header::LENGTH.saturating_add(payload.data_offset);
-            let start = event.offset.saturating_add(u64::try_from(head).unwrap_or(0));
-            part = PartReader::new(self.lister.source, start, event.end());
-            let data = BufReader::with_capacity(crate::file::pipeline::CHUNK, part);
-            payload.events_by(unfolder, data)?
-        };
-        self.list_inner(&mut inner, event.offset)
-    }
-
-    fn list_inner(&mut self, inner: &mut InnerEvents<'_>, position: u64) -> Result<(), Inner> {
-        while let Some(view) = inner.next_event()? {
-            self.record(&view, Some(position), (false, None)).map_err(Inner::Other)?;
-        }
-        Ok(())
     }
 
     fn record(
@@ -189,17 +214,5 @@ impl Listing<'_, '_, '_, '_> {
             damaged,
         };
         Ok((self.receive)(&record)?)
-    }
-}
-
-/// What may go wrong inside a payload.
-enum Inner {
-    Payload(PayloadError),
-    Other(Error),
-}
-
-impl From<PayloadError> for Inner {
-    fn from(error: PayloadError) -> Self {
-        Self::Payload(error)
     }
 }

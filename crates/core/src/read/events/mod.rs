@@ -1,21 +1,23 @@
 //! Which events are in a log: one record each, from compressed transactions too, with filters.
 
-mod blocks;
-mod context;
+pub(super) mod blocks;
+pub(super) mod context;
 mod filter;
+pub(super) mod inner;
 mod lister;
-mod parallel;
+pub(super) mod parallel;
 mod stats;
 mod summary;
 
 pub(super) use filter::is_of_domain;
 pub use filter::{EventFilter, TableName};
-pub use parallel::LineMaker;
+pub use lister::LineMaker;
 pub use stats::{BiggestTransaction, Stats, TableStats, TypeStats};
 pub use summary::Summary;
 
 use blocks::Scanner;
-use lister::Lister;
+use lister::{LineWork, Lister};
+use parallel::Spare;
 
 use crate::event::gtid::TransactionId;
 use crate::event::walker::{EventView, WalkError};
@@ -74,7 +76,7 @@ pub struct Listed {
 
 impl Listed {
     /// Adds the figures of a part of the log.
-    const fn add(&mut self, part: &Self) {
+    pub(super) const fn add(&mut self, part: &Self) {
         self.events = self.events.saturating_add(part.events);
         self.listed = self.listed.saturating_add(part.listed);
         self.damaged = self.damaged.saturating_add(part.damaged);
@@ -110,7 +112,7 @@ pub type Receiver<'a> = dyn FnMut(&EventRecord) -> Result<(), TransferError> + '
 pub type Writer<'a> = dyn FnMut(&[u8]) -> Result<(), TransferError> + 'a;
 
 /// Whether an event is damaged although its checksum is right, or it has none.
-type IsStrange<'a> = dyn Fn(&EventView<'_>) -> bool + Sync + 'a;
+pub(super) type IsStrange<'a> = dyn Fn(&EventView<'_>) -> bool + Sync + 'a;
 
 /// Lists the events of a log, in order and in constant memory.
 ///
@@ -137,7 +139,7 @@ pub fn list_lines(
     maker: &(dyn Fn() -> Box<dyn LineMaker> + Sync),
     write: &mut Writer<'_>,
 ) -> Result<Listed, Error> {
-    of_log(log, filter, |is_strange| parallel::list(log, (filter, is_strange), maker, write))
+    of_log(log, filter, |is_strange| lines(log, (filter, is_strange), maker, write))
 }
 
 /// The same for plaintext wherever it comes from. [`Listed::cut_tail`] is not judged.
@@ -154,7 +156,7 @@ pub fn list_plain(
 
 /// What a listing of an open log is more than one of plaintext: events that decipher to nonsense
 /// are damaged, and the plaintext may end before the file does.
-fn of_log(
+pub(super) fn of_log(
     log: &OpenLog,
     filter: &EventFilter,
     list: impl FnOnce(&IsStrange<'_>) -> Result<Listed, Error>,
@@ -176,6 +178,32 @@ fn of_log(
         Some(stop) if stop.is_cut() => is_in_use(log, log.probe().description())?,
         _ => false,
     };
+    Ok(listed)
+}
+
+fn lines(
+    source: &dyn PlainSource,
+    (filter, is_strange): (&EventFilter, &IsStrange<'_>),
+    maker: &(dyn Fn() -> Box<dyn LineMaker> + Sync),
+    write: &mut Writer<'_>,
+) -> Result<Listed, Error> {
+    let mut scanner = Scanner::new(source, filter, is_strange)?;
+    let spare = Spare::new(lister::PIECE.saturating_add(lister::PIECE / 8));
+    let lister = || Lister::new(source, filter, is_strange);
+    let new_work = || LineWork::new(lister(), maker(), &spare);
+    let mut listed = Listed::default();
+    parallel::run(
+        &mut scanner,
+        &new_work,
+        &mut |piece: Vec<u8>| {
+            write(&piece)?;
+            spare.give(piece);
+            Ok(())
+        },
+        &mut |part| listed.add(&part),
+    )?;
+    source.check_size()?;
+    listed.stopped = scanner.stopped().map(Stop::from);
     Ok(listed)
 }
 

@@ -1,23 +1,19 @@
-//! Lines of a listing, made by several threads and written in order.
+//! The work on the blocks of a log, done by several threads, and what comes of it in order.
 //!
 //! One thread goes from event to event and makes blocks; the others take the blocks in their order,
-//! make lines of them, and hand these on in pieces. The first thread writes the pieces of one block
-//! after those of another. Memory is bounded by the number of blocks and pieces under way, whatever
-//! a block unfolds to.
+//! work on them, and hand on what comes of it in pieces. The first thread gives the pieces of one
+//! block away after those of another. Memory is bounded by the number of blocks and pieces under way,
+//! whatever a block unfolds to.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver as Channel, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
 use super::blocks::{self, Block, Scanner};
-use super::lister::Lister;
-use super::{EventFilter, EventRecord, IsStrange, Listed, Stop, Writer};
+use super::context::Mapped;
 use crate::file::TransferError;
 use crate::log::error::Error;
-use crate::log::walk::PlainSource;
 
-/// Lines are handed on in pieces of about this length.
-const PIECE: usize = 128 << 10;
 /// So many pieces of a block wait to be written; then its thread waits, too.
 const PIECES_WAITING: usize = 4;
 /// So many blocks are made ahead of those that threads are at work on.
@@ -25,48 +21,26 @@ const BLOCKS_AHEAD: usize = 3;
 /// More threads have nothing to do: one alone finds the events for all of them.
 const MOST_THREADS: usize = 32;
 
-/// Makes the text of events.
-pub trait LineMaker: Send {
-    /// Appends one event's.
-    ///
-    /// # Errors
-    /// What stands against it, which ends the listing.
-    fn line(&mut self, record: &EventRecord, out: &mut Vec<u8>) -> std::io::Result<()>;
-}
-
-type MakeMaker<'a> = dyn Fn() -> Box<dyn LineMaker> + Sync + 'a;
-
-/// What comes of a block: its lines, and at last its figures.
-enum Piece {
-    Lines(Vec<u8>),
-    End(Result<Listed, Error>),
-}
-
-struct Job {
-    block: Block,
-    pieces: SyncSender<Piece>,
-}
-
 /// Emptied buffers of one kind, for the next who needs one: the kernel maps each page anew of what is
 /// allocated anew.
-struct Spare {
+pub(in crate::read) struct Spare {
     buffers: Mutex<Vec<Vec<u8>>>,
     capacity: usize,
 }
 
 impl Spare {
-    const fn new(capacity: usize) -> Self {
+    pub(in crate::read) const fn new(capacity: usize) -> Self {
         let buffers = Mutex::new(Vec::new());
         Self { buffers, capacity }
     }
 
-    fn take(&self) -> Vec<u8> {
+    pub(in crate::read) fn take(&self) -> Vec<u8> {
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         let spare = buffers.pop();
         spare.unwrap_or_else(|| Vec::with_capacity(self.capacity))
     }
 
-    fn give(&self, mut buffer: Vec<u8>) {
+    pub(in crate::read) fn give(&self, mut buffer: Vec<u8>) {
         // One that had to grow for a large event would keep its size.
         if buffer.capacity() <= self.capacity.saturating_mul(2) {
             buffer.clear();
@@ -76,91 +50,86 @@ impl Spare {
     }
 }
 
-/// Of blocks, and of lines.
-struct Spares {
-    blocks: Spare,
-    lines: Spare,
+/// One thread's work on blocks, in any order.
+pub(in crate::read) trait Work<T>: Send {
+    /// What comes of a block, bit by bit.
+    type Piece: Send;
+    /// What there is to be told of a block at its end.
+    type Figures: Send;
+
+    /// Works on a block, and hands on what comes of it.
+    fn block(
+        &mut self,
+        block: &Block<T>,
+        hand_on: &mut dyn FnMut(Self::Piece) -> Result<(), TransferError>,
+    ) -> Result<Self::Figures, Error>;
 }
 
-pub(super) fn list(
-    source: &dyn PlainSource,
-    (filter, is_strange): (&EventFilter, &IsStrange<'_>),
-    maker: &MakeMaker<'_>,
-    write: &mut Writer<'_>,
-) -> Result<Listed, Error> {
-    let mut scanner = Scanner::new(source, filter, is_strange)?;
-    let lister = || Lister::new(source, filter, is_strange);
+/// Takes pieces in the order of the blocks.
+pub(in crate::read) type Take<'a, P> = dyn FnMut(P) -> Result<(), TransferError> + 'a;
+
+/// What comes of a block: its pieces, and at last its figures.
+enum Made<P, F> {
+    Piece(P),
+    End(Result<F, Error>),
+}
+
+struct Job<T, P, F> {
+    block: Block<T>,
+    made: SyncSender<Made<P, F>>,
+}
+
+/// Has every block of a log worked on by as many threads as the current rayon pool has.
+pub(in crate::read) fn run<T: Mapped, W: Work<T>>(
+    scanner: &mut Scanner<'_, T>,
+    new_work: &dyn Fn() -> W,
+    take: &mut Take<'_, W::Piece>,
+    add: &mut dyn FnMut(W::Figures),
+) -> Result<(), Error> {
     let threads = rayon::current_num_threads().min(MOST_THREADS);
-    let spares = Spares {
-        blocks: Spare::new(blocks::BUFFER),
-        lines: Spare::new(PIECE.saturating_add(PIECE / 8)),
-    };
-    let first = scanner.next_block(spares.blocks.take())?;
-    let mut listed = if threads < 2 || scanner.has_ended() {
-        here(&mut scanner, first, (lister(), maker()), (&spares.blocks, write))?
-    } else {
-        let (jobs, queue) = channel();
-        let queue = Mutex::new(queue);
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                let worker = Worker { lister: lister(), maker: maker(), spares: &spares };
-                // They end when no block comes any more.
-                scope.spawn(|| worker.run(&queue));
-            }
-            in_order(&mut scanner, first, (jobs, threads), (&spares, write))
-        })?
-    };
-    source.check_size()?;
-    listed.stopped = scanner.stopped().map(Stop::from);
-    Ok(listed)
+    let spare = Spare::new(blocks::BUFFER);
+    let first = scanner.next_block(spare.take())?;
+    if threads < 2 || scanner.has_ended() {
+        return here(scanner, first, (new_work(), &spare), (take, add));
+    }
+    let (jobs, queue) = channel();
+    let queue = Mutex::new(queue);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let work = new_work();
+            // They end when no block comes any more.
+            scope.spawn(|| serve(work, &queue, &spare));
+        }
+        in_order(scanner, first, (jobs, threads, &spare), (take, add))
+    })
 }
 
 /// All of it in this thread.
-fn here(
-    scanner: &mut Scanner<'_>,
-    first: Option<Block>,
-    (mut lister, mut maker): (Lister<'_>, Box<dyn LineMaker>),
-    (spare, write): (&Spare, &mut Writer<'_>),
-) -> Result<Listed, Error> {
-    let (mut listed, mut next) = (Listed::default(), Ok(first));
-    let mut lines = Vec::new();
-    let failure = loop {
-        let block = match next {
-            Ok(Some(block)) => block,
-            Ok(None) => break None,
-            Err(error) => break Some(error),
-        };
-        let part = lister.block(&block, &mut |record| {
-            add_line(&mut *maker, record, &mut lines)?;
-            if lines.len() >= PIECE {
-                write(&lines)?;
-                lines.clear();
-            }
-            Ok(())
-        });
-        match part {
-            Ok(part) => listed.add(&part),
-            Err(error) => break Some(error),
-        }
+fn here<T: Mapped, W: Work<T>>(
+    scanner: &mut Scanner<'_, T>,
+    first: Option<Block<T>>,
+    (mut work, spare): (W, &Spare),
+    (take, add): (&mut Take<'_, W::Piece>, &mut dyn FnMut(W::Figures)),
+) -> Result<(), Error> {
+    let mut next = first;
+    while let Some(block) = next {
+        add(work.block(&block, take)?);
         spare.give(block.into_buffer());
-        next = scanner.next_block(spare.take());
-    };
-    // What was made before is shown, whatever came then.
-    write(&lines)?;
-    failure.map_or(Ok(listed), Err)
+        next = scanner.next_block(spare.take())?;
+    }
+    Ok(())
 }
 
-/// Gives blocks to the workers, and writes what comes of them in the order of the blocks.
-fn in_order(
-    scanner: &mut Scanner<'_>,
-    first: Option<Block>,
-    (jobs, threads): (Sender<Job>, usize),
-    (spares, write): (&Spares, &mut Writer<'_>),
-) -> Result<Listed, Error> {
+/// Gives blocks to the workers, and what comes of them away in the order of the blocks.
+fn in_order<T: Mapped, P, F>(
+    scanner: &mut Scanner<'_, T>,
+    first: Option<Block<T>>,
+    (jobs, threads, spare): (Sender<Job<T, P, F>>, usize, &Spare),
+    (take, add): (&mut Take<'_, P>, &mut dyn FnMut(F)),
+) -> Result<(), Error> {
     let most = threads.saturating_add(BLOCKS_AHEAD);
-    let mut listed = Listed::default();
     let mut next = Ok(first);
-    let mut waiting: VecDeque<Channel<Piece>> = VecDeque::new();
+    let mut waiting: VecDeque<Channel<Made<P, F>>> = VecDeque::new();
     loop {
         while waiting.len() < most {
             let block = match next {
@@ -170,76 +139,43 @@ fn in_order(
                     break;
                 }
             };
-            let (pieces, made) = sync_channel(PIECES_WAITING);
-            if jobs.send(Job { block, pieces }).is_err() {
+            let (sender, made) = sync_channel(PIECES_WAITING);
+            let job = Job { block, made: sender };
+            if jobs.send(job).is_err() {
                 return Err(TransferError::Cancelled.into());
             }
             waiting.push_back(made);
-            next = scanner.next_block(spares.blocks.take());
+            next = scanner.next_block(spare.take());
         }
         let Some(oldest) = waiting.pop_front() else {
             // What was made before is shown, whatever came then.
-            return next.map(|_| listed);
+            return next.map(drop);
         };
-        for piece in oldest {
-            match piece {
-                Piece::Lines(lines) => {
-                    write(&lines)?;
-                    spares.lines.give(lines);
-                }
-                Piece::End(part) => listed.add(&part?),
+        for made in oldest {
+            match made {
+                Made::Piece(piece) => take(piece)?,
+                Made::End(figures) => add(figures?),
             }
         }
     }
 }
 
-struct Worker<'a> {
-    lister: Lister<'a>,
-    maker: Box<dyn LineMaker>,
-    spares: &'a Spares,
-}
-
-impl Worker<'_> {
-    fn run(mut self, queue: &Mutex<Channel<Job>>) {
-        loop {
-            let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(job) = job else {
-                return;
-            };
-            let end = self.block(&job);
-            self.spares.blocks.give(job.block.into_buffer());
-            // Nobody listens any more where writing has failed.
-            let _ = job.pieces.send(Piece::End(end));
-        }
-    }
-
-    fn block(&mut self, job: &Job) -> Result<Listed, Error> {
-        let spare = &self.spares.lines;
-        let mut lines = spare.take();
-        let maker = &mut *self.maker;
-        let hand_on = |lines: &mut Vec<u8>| {
-            let piece = std::mem::replace(lines, spare.take());
-            let sent = job.pieces.send(Piece::Lines(piece));
+fn serve<T, W: Work<T>>(
+    mut work: W,
+    queue: &Mutex<Channel<Job<T, W::Piece, W::Figures>>>,
+    spare: &Spare,
+) {
+    loop {
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else {
+            return;
+        };
+        let end = work.block(&job.block, &mut |piece| {
+            let sent = job.made.send(Made::Piece(piece));
             sent.map_err(|_| TransferError::Cancelled)
-        };
-        let listed = self.lister.block(&job.block, &mut |record| {
-            add_line(maker, record, &mut lines)?;
-            if lines.len() >= PIECE {
-                hand_on(&mut lines)?;
-            }
-            Ok(())
         });
-        hand_on(&mut lines)?;
-        spare.give(lines);
-        listed
+        spare.give(job.block.into_buffer());
+        // Nobody listens any more where writing has failed.
+        let _ = job.made.send(Made::End(end));
     }
-}
-
-fn add_line(
-    maker: &mut dyn LineMaker,
-    record: &EventRecord,
-    lines: &mut Vec<u8>,
-) -> Result<(), TransferError> {
-    let made = maker.line(record, lines);
-    made.map_err(|source| TransferError::at("<standard output>".as_ref(), "write")(source))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::TableName;
-use super::context::Tables;
+use super::context::{Table, Tables};
 use crate::bytes::Cursor;
 use crate::event::event_type;
 use crate::event::format_description::FormatDescription;
@@ -93,7 +93,7 @@ pub enum Summary {
 }
 
 /// Sums up an event that maps no table.
-pub(super) fn of_event(event: &EventView<'_>, tables: &Tables) -> Summary {
+pub(super) fn of_event(event: &EventView<'_>, tables: &Tables<Table>) -> Summary {
     let (kind, body) = (event.header.event_type, event.body());
     let summary = match kind {
         event_type::FORMAT_DESCRIPTION => FormatDescription::parse(event.bytes)
@@ -129,7 +129,7 @@ pub(super) fn of_event(event: &EventView<'_>, tables: &Tables) -> Summary {
     summary.unwrap_or(Summary::Unreadable)
 }
 
-fn rows(event: &EventView<'_>, tables: &Tables) -> Option<Summary> {
+fn rows(event: &EventView<'_>, tables: &Tables<Table>) -> Option<Summary> {
     let rows = Rows::parse(event.header.event_type, event.body()).ok()?;
     let table = tables.get(rows.table_id);
     let count = table.filter(|_| event.is_whole()).and_then(|table| rows.count(&table.columns));
