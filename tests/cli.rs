@@ -48,6 +48,7 @@ fn golden_output() {
     mixed(); // closes the keyrings of all fixtures
     trycmd::TestCases::new()
         .case("README.md")
+        .case("docs/forensics.md")
         .case("tests/cli/*.trycmd")
         .env("NO_COLOR", "1");
 }

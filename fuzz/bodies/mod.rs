@@ -19,6 +19,7 @@ mod log_file;
 #[cfg(all(feature = "audit", feature = "objects"))]
 mod others;
 mod per_event;
+mod schema;
 
 pub(crate) use damaged::salvage;
 pub(crate) use event_chain::{events, payload};
@@ -28,6 +29,7 @@ pub(crate) use log_file::log_start;
 #[cfg(all(feature = "audit", feature = "objects"))]
 pub(crate) use others::{server_session, store_listing};
 pub(crate) use per_event::mariadb;
+pub(crate) use schema::schema;
 
 use std::fs::File;
 use std::io::Write;
@@ -48,6 +50,7 @@ pub(crate) const ALL: &[Target] = &[
     ("option_file", option_file),
     ("mariadb", mariadb),
     ("salvage", salvage),
+    ("schema", schema),
     #[cfg(all(feature = "audit", feature = "objects"))]
     ("server_session", server_session),
     #[cfg(all(feature = "audit", feature = "objects"))]

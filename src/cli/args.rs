@@ -28,6 +28,7 @@ use super::rekey::RekeyArgs;
 use super::report::ReportArgs;
 use super::rows::RowsArgs;
 use super::salvage::SalvageArgs;
+use super::undo::UndoArgs;
 use super::verify::VerifyArgs;
 
 const EXAMPLES: &str = "\
@@ -101,6 +102,7 @@ pub(crate) enum Command {
     Header(HeaderArgs),
     Events(EventsArgs),
     Rows(RowsArgs),
+    Undo(UndoArgs),
     Verify(VerifyArgs),
     Salvage(SalvageArgs),
     Check(CheckArgs),

@@ -28,6 +28,7 @@ pub(crate) mod slice;
 pub(crate) mod terminal;
 pub(crate) mod time;
 pub(crate) mod transfer;
+pub(crate) mod undo;
 pub(crate) mod verify;
 
 use std::path::Path;
@@ -50,6 +51,7 @@ pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> an
         Command::Header(args) => header::run(args, terminal),
         Command::Events(args) => events::run(args, terminal),
         Command::Rows(args) => rows::run(args, terminal),
+        Command::Undo(args) => undo::run(args, terminal),
         Command::Salvage(args) => salvage::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
         Command::Report(args) => report::run(args, terminal),

@@ -13,7 +13,8 @@ use binlogsec::open::OpenLog;
 use binlogsec::ops::events::EventFilter;
 use binlogsec::ops::rows::csv::CsvMaker;
 use binlogsec::ops::rows::json::JsonMaker;
-use binlogsec::ops::rows::names::NoNames;
+use binlogsec::ops::rows::names::{Names, NoNames};
+use binlogsec::ops::rows::schema::History;
 use binlogsec::ops::rows::sql::SqlMaker;
 use binlogsec::ops::rows::{
     self, Conditions, MAX_EVENT, RowFilter, RowMaker, RowsListed, TableGlob,
@@ -28,6 +29,7 @@ use super::events::{judge, open};
 use super::exit::Exit;
 use super::slice::{Position, position};
 use super::terminal::Terminal;
+use super::undo::SchemaArgs;
 use super::{keys, time, transfer};
 use output::Output;
 
@@ -43,7 +45,7 @@ Examples:
     binlogsec rows binlog.000042 --op delete --from '2026-11-21 14:00' --to '2026-11-21 15:00' --format json
 
 Times are UTC, TIMESTAMP values too. Columns have their names where the log tells them
-(binlog_row_metadata=FULL), else they are @1, @2. Exit codes: 1 when no row was chosen; 2 when rows
+(binlog_row_metadata=FULL) or --schema does, else they are @1, @2. Exit codes: 1 when no row was chosen; 2 when rows
 could not be read or written in the format.";
 
 /// Show which rows were changed, from what and to what: as text, JSON, CSV or SQL
@@ -57,6 +59,8 @@ pub(crate) struct RowsArgs {
     keys: KeyArgs,
     #[command(flatten)]
     chosen: ChosenArgs,
+    #[command(flatten)]
+    schema: SchemaArgs,
     /// How to report
     #[arg(long, value_enum, default_value = "text")]
     format: RowFormat,
@@ -215,6 +219,10 @@ pub(crate) fn run(args: &RowsArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
         ..
     } = Targets::expand(&args.logs);
     transfer::tell(&notices, terminal);
+    let mut history = match args.schema.is_empty() {
+        true => None,
+        false => Some(args.schema.history(terminal)?),
+    };
     let (mut output, colour) = Output::begin(args, terminal)?;
     let (mut classes, mut told) = (Vec::new(), Told::new(&filter));
     let mut logs = 0_usize;
@@ -230,9 +238,18 @@ pub(crate) fn run(args: &RowsArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
         logs = logs.saturating_add(1);
         let path = path_text::text(log.source().path());
         let maker = || maker(args, &path, colour);
-        let listed = rows::list_lines(&log, (&filter, &NoNames), &maker, &mut |lines| {
-            output.take(lines)
+        let scanned = history
+            .as_mut()
+            .map_or(Ok(()), |history| history.scan(&log));
+        let names: &dyn Names = history.as_ref().map_or(&NoNames, |history| history);
+        let listed = scanned.and_then(|()| {
+            rows::list_lines(&log, (&filter, names), &maker, &mut |lines| {
+                output.take(lines)
+            })
         });
+        for note in history.iter().flat_map(History::take_notes) {
+            terminal.warning(&note);
+        }
         match listed {
             Ok(listed) => {
                 classes.extend(judge(&log, &listed.events, terminal));

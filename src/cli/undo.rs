@@ -69,6 +69,11 @@ pub(crate) struct SchemaArgs {
 }
 
 impl SchemaArgs {
+    /// Whether no schema is named.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.schemas.is_empty()
+    }
+
     /// Reads the schemas, and says what of them is not understood.
     pub(crate) fn history(&self, terminal: &Terminal) -> anyhow::Result<History> {
         let mut schema = Schema::new();
@@ -103,7 +108,12 @@ pub(crate) fn run(args: &UndoArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
     }
     let mut history = args.schema.history(terminal)?;
     let keyring = keys::open(&args.keys, terminal)?;
-    let Targets { files, failures, notices, .. } = Targets::expand(&args.logs);
+    let Targets {
+        files,
+        failures,
+        notices,
+        ..
+    } = Targets::expand(&args.logs);
     transfer::tell(&notices, terminal);
     let mut plan = Plan::new(UndoOptions {
         filter: args.chosen.filter(),
@@ -121,7 +131,12 @@ pub(crate) fn run(args: &UndoArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
     for failure in &failures {
         terminal.error(&describe(failure));
     }
-    classes.extend(add_all(&files, &keyring, (&mut plan, &mut history), terminal)?);
+    classes.extend(add_all(
+        &files,
+        &keyring,
+        (&mut plan, &mut history),
+        terminal,
+    )?);
     for note in history.take_notes().into_iter().chain(plan.take_notes()) {
         terminal.warning(&note);
     }
@@ -131,7 +146,10 @@ pub(crate) fn run(args: &UndoArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
     }
     let told = u64::try_from(refusals.len()).unwrap_or(u64::MAX);
     if refused > told {
-        terminal.error(&format!("and {} more that cannot be taken back", refused.saturating_sub(told)));
+        terminal.error(&format!(
+            "and {} more that cannot be taken back",
+            refused.saturating_sub(told)
+        ));
     }
     let worst = Exit::worst(classes);
     if refused > 0 || worst != Exit::Done {
@@ -143,7 +161,10 @@ pub(crate) fn run(args: &UndoArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
         return Ok(Exit::Findings);
     }
     let written = write(args, plan, &keyring, terminal)?;
-    terminal.detail(&format!("{} rows of {} transactions", written.rows, written.transactions));
+    terminal.detail(&format!(
+        "{} rows of {} transactions",
+        written.rows, written.transactions
+    ));
     Ok(Exit::Done)
 }
 
@@ -178,7 +199,12 @@ fn add_all(
     Ok(classes)
 }
 
-fn write(args: &UndoArgs, plan: Plan, keyring: &Keyring, terminal: &Terminal) -> anyhow::Result<Written> {
+fn write(
+    args: &UndoArgs,
+    plan: Plan,
+    keyring: &Keyring,
+    terminal: &Terminal,
+) -> anyhow::Result<Written> {
     let mut reopen = |path: &Path| {
         let source = transfer::open_source(path)?;
         binlogsec::open::OpenLog::new(source, keyring)

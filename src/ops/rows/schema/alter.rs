@@ -110,14 +110,24 @@ fn clause(parser: &mut Parser<'_, '_>, actions: &mut Vec<Action>) -> Result<(), 
         let old = parser.name()?;
         let definition = Box::new(create::column(parser)?);
         let place = place(parser)?;
-        actions.push(Action::Change { old, definition, place, if_exists });
+        actions.push(Action::Change {
+            old,
+            definition,
+            place,
+            if_exists,
+        });
         Ok(())
     } else if parser.word("MODIFY") {
         parser.word("COLUMN");
         let if_exists = parser.words(&["IF", "EXISTS"]);
         let definition = Box::new(create::column(parser)?);
         let (old, place) = (definition.column.name.clone(), place(parser)?);
-        actions.push(Action::Change { old, definition, place, if_exists });
+        actions.push(Action::Change {
+            old,
+            definition,
+            place,
+            if_exists,
+        });
         Ok(())
     } else if parser.word("RENAME") {
         rename(parser, actions)
@@ -146,7 +156,11 @@ fn add(parser: &mut Parser<'_, '_>, actions: &mut Vec<Action>) -> Result<(), Not
     if !parser.symbol(b'(') {
         let definition = Box::new(create::column(parser)?);
         let place = place(parser)?;
-        actions.push(Action::Add { definition, place, if_not_exists });
+        actions.push(Action::Add {
+            definition,
+            place,
+            if_not_exists,
+        });
         return Ok(());
     }
     loop {
@@ -154,7 +168,11 @@ fn add(parser: &mut Parser<'_, '_>, actions: &mut Vec<Action>) -> Result<(), Not
             actions.push(Action::AddKey(key));
         } else {
             let definition = Box::new(create::column(parser)?);
-            actions.push(Action::Add { definition, place: Place::Unsaid, if_not_exists });
+            actions.push(Action::Add {
+                definition,
+                place: Place::Unsaid,
+                if_not_exists,
+            });
         }
         if parser.symbol(b')') {
             return Ok(());
@@ -236,9 +254,15 @@ fn alter_clause(
     parser.words(&["IF", "EXISTS"]);
     let column = parser.name()?;
     if parser.words(&["SET", "INVISIBLE"]) {
-        actions.push(Action::SetInvisible { column, invisible: true });
+        actions.push(Action::SetInvisible {
+            column,
+            invisible: true,
+        });
     } else if parser.words(&["SET", "VISIBLE"]) {
-        actions.push(Action::SetInvisible { column, invisible: false });
+        actions.push(Action::SetInvisible {
+            column,
+            invisible: false,
+        });
     } else if parser.words(&["SET", "DEFAULT"]) {
         parser.value();
     } else if !parser.words(&["DROP", "DEFAULT"]) {
@@ -250,8 +274,20 @@ fn alter_clause(
 /// Options of the table, and what is done to its files and partitions.
 fn option(parser: &mut Parser<'_, '_>, actions: &mut Vec<Action>) -> Result<(), NotUnderstood> {
     const OF_PARTITIONS: &[&str] = &[
-        "PARTITION", "REMOVE", "REORGANIZE", "REBUILD", "COALESCE", "TRUNCATE", "ANALYZE", "CHECK",
-        "OPTIMIZE", "REPAIR", "EXCHANGE", "DISCARD", "IMPORT", "UPGRADE",
+        "PARTITION",
+        "REMOVE",
+        "REORGANIZE",
+        "REBUILD",
+        "COALESCE",
+        "TRUNCATE",
+        "ANALYZE",
+        "CHECK",
+        "OPTIMIZE",
+        "REPAIR",
+        "EXCHANGE",
+        "DISCARD",
+        "IMPORT",
+        "UPGRADE",
     ];
     let (mut charset, mut collation) = (None, None);
     if parser.words(&["CONVERT", "TO"]) {
@@ -283,11 +319,35 @@ fn option(parser: &mut Parser<'_, '_>, actions: &mut Vec<Action>) -> Result<(), 
 /// `name = value`; without the sign the options that are known alone, as it could be another clause.
 fn table_option(parser: &mut Parser<'_, '_>) -> Result<(), NotUnderstood> {
     const KNOWN: &[&str] = &[
-        "ENGINE", "ROW_FORMAT", "COMMENT", "AUTO_INCREMENT", "KEY_BLOCK_SIZE", "ALGORITHM", "LOCK",
-        "STATS_PERSISTENT", "STATS_AUTO_RECALC", "STATS_SAMPLE_PAGES", "COMPRESSION", "ENCRYPTION",
-        "MAX_ROWS", "MIN_ROWS", "AVG_ROW_LENGTH", "CHECKSUM", "DELAY_KEY_WRITE", "PACK_KEYS",
-        "CONNECTION", "TABLESPACE", "UNION", "INSERT_METHOD", "AUTOEXTEND_SIZE", "PAGE_COMPRESSED",
-        "SECONDARY_ENGINE", "SECONDARY_LOAD", "SECONDARY_UNLOAD", "TYPE", "TRANSACTIONAL",
+        "ENGINE",
+        "ROW_FORMAT",
+        "COMMENT",
+        "AUTO_INCREMENT",
+        "KEY_BLOCK_SIZE",
+        "ALGORITHM",
+        "LOCK",
+        "STATS_PERSISTENT",
+        "STATS_AUTO_RECALC",
+        "STATS_SAMPLE_PAGES",
+        "COMPRESSION",
+        "ENCRYPTION",
+        "MAX_ROWS",
+        "MIN_ROWS",
+        "AVG_ROW_LENGTH",
+        "CHECKSUM",
+        "DELAY_KEY_WRITE",
+        "PACK_KEYS",
+        "CONNECTION",
+        "TABLESPACE",
+        "UNION",
+        "INSERT_METHOD",
+        "AUTOEXTEND_SIZE",
+        "PAGE_COMPRESSED",
+        "SECONDARY_ENGINE",
+        "SECONDARY_LOAD",
+        "SECONDARY_UNLOAD",
+        "TYPE",
+        "TRANSACTIONAL",
     ];
     if parser.one_of(&["DATA", "INDEX"]) && !parser.word("DIRECTORY") {
         return Err(parser.not_understood());
@@ -319,17 +379,24 @@ pub(super) enum Contradiction {
     IsThere(String),
     #[error("it names the column `{0}`, which is not there")]
     IsNotThere(String),
+    #[error("the table would have more columns than any server takes")]
+    TooManyColumns,
 }
 
 /// Carries the clauses out as servers do (`mysql_prepare_alter_table`): old columns are dropped or
 /// replaced where they are, all at once; then those that are new or get another place follow in the
 /// order of the clauses. `AFTER` names a column as it is called afterwards.
 pub(super) fn apply(table: &Table, actions: &[Action]) -> Result<Table, Contradiction> {
-    let mut new = Table { columns: Vec::with_capacity(table.columns.len()), ..table.clone() };
+    let mut new = Table {
+        columns: Vec::with_capacity(table.columns.len()),
+        ..table.clone()
+    };
     check_names(table, actions)?;
     // New columns take the table's new character set.
     for action in actions {
-        if let Action::Default { charset, collation } | Action::Convert { charset, collation } = action {
+        if let Action::Default { charset, collation } | Action::Convert { charset, collation } =
+            action
+        {
             new.charset.clone_from(charset);
             new.collation.clone_from(collation);
         }
@@ -345,6 +412,9 @@ pub(super) fn apply(table: &Table, actions: &[Action]) -> Result<Table, Contradi
         change_keys(action, table, &mut new);
     }
     new.forbid_null_in_primary_key();
+    if new.columns.len() > create::MAX_COLUMNS {
+        return Err(Contradiction::TooManyColumns);
+    }
     Ok(new)
 }
 
@@ -372,7 +442,12 @@ fn keep_or_change(column: &SchemaColumn, actions: &[Action], new: &mut Table) {
         match action {
             Action::Drop { name, .. } if same(name, &column.name) => return,
             Action::DropRowVersions if column.generated == Some(Generated::RowVersion) => return,
-            Action::Change { old, definition, place, .. } if same(old, &column.name) => {
+            Action::Change {
+                old,
+                definition,
+                place,
+                ..
+            } if same(old, &column.name) => {
                 // Put in its place later.
                 if *place != Place::Unsaid {
                     return;
@@ -382,7 +457,10 @@ fn keep_or_change(column: &SchemaColumn, actions: &[Action], new: &mut Table) {
             Action::RenameColumn { old, new } if same(old, &column.name) => {
                 kept.name.clone_from(new);
             }
-            Action::SetInvisible { column: name, invisible } if same(name, &column.name) => {
+            Action::SetInvisible {
+                column: name,
+                invisible,
+            } if same(name, &column.name) => {
                 kept.invisible = *invisible;
             }
             Action::Convert { charset, collation } if has_characters(column) => {
@@ -423,7 +501,11 @@ fn has_characters(column: &SchemaColumn) -> bool {
 /// Puts new columns, and those that are moved, where they belong.
 fn put(action: &Action, old: &Table, new: &mut Table) -> Result<(), Contradiction> {
     let (definition, place) = match action {
-        Action::Add { definition, place, if_not_exists } => {
+        Action::Add {
+            definition,
+            place,
+            if_not_exists,
+        } => {
             let name = &definition.column.name;
             if new.position(name).is_some() {
                 return if *if_not_exists {
@@ -434,11 +516,12 @@ fn put(action: &Action, old: &Table, new: &mut Table) -> Result<(), Contradictio
             }
             (definition, place)
         }
-        Action::Change { old: name, definition, place, .. }
-            if *place != Place::Unsaid && old.position(name).is_some() =>
-        {
-            (definition, place)
-        }
+        Action::Change {
+            old: name,
+            definition,
+            place,
+            ..
+        } if *place != Place::Unsaid && old.position(name).is_some() => (definition, place),
         Action::AddRowVersions => {
             create::add_row_versions(new);
             return Ok(());
@@ -473,7 +556,11 @@ fn change_keys(action: &Action, old: &Table, new: &mut Table) {
         Action::Add { definition, .. } if old.position(&definition.column.name).is_none() => {
             definition.add_keys(new);
         }
-        Action::Change { old: name, definition, .. } if old.position(name).is_some() => {
+        Action::Change {
+            old: name,
+            definition,
+            ..
+        } if old.position(name).is_some() => {
             definition.add_keys(new);
         }
         Action::Drop { name, .. } => new.forget_in_keys(name),
@@ -494,9 +581,9 @@ fn rename_in_keys(actions: &[Action], table: &mut Table) {
     let renamed = |name: &String| {
         let mut each = actions.iter();
         each.find_map(|action| match action {
-            Action::Change { old, definition, .. } if same(old, name) => {
-                Some(definition.column.name.clone())
-            }
+            Action::Change {
+                old, definition, ..
+            } if same(old, name) => Some(definition.column.name.clone()),
             Action::RenameColumn { old, new } if same(old, name) => Some(new.clone()),
             _ => None,
         })

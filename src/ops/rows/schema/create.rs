@@ -1,11 +1,13 @@
 //! `CREATE TABLE`, and definitions of columns and keys wherever they stand.
 
 use super::parser::{self, NotUnderstood, Parser};
-use super::table::{ForeignKey, Generated, Reaction, SchemaColumn, Table, UniqueKey, charset_of, same};
+use super::table::{
+    ForeignKey, Generated, Reaction, SchemaColumn, Table, UniqueKey, charset_of, same,
+};
 use super::types::{self, DataType};
 
 /// More columns no server takes: MySQL 4096, MariaDB fewer.
-const MAX_COLUMNS: usize = 4096;
+pub(super) const MAX_COLUMNS: usize = 4096;
 /// More keys of one kind no server takes.
 const MAX_KEYS: usize = 4096;
 
@@ -86,7 +88,7 @@ pub(super) fn definition(
         if parser.symbol(b')') {
             break;
         }
-        let is_full = table.columns.len() > MAX_COLUMNS
+        let is_full = table.columns.len() >= MAX_COLUMNS
             || table.unique_keys.len().max(table.foreign_keys.len()) > MAX_KEYS;
         if is_full || !parser.symbol(b',') {
             return Err(parser.not_understood());
@@ -146,9 +148,11 @@ fn table_options(
 
 /// Columns that a query gives are not told by the statement.
 fn is_query(parser: &Parser<'_, '_>) -> bool {
-    ["SELECT", "AS", "IGNORE", "REPLACE", "WITH", "TABLE", "VALUES"]
-        .iter()
-        .any(|word| parser.is_word(word))
+    [
+        "SELECT", "AS", "IGNORE", "REPLACE", "WITH", "TABLE", "VALUES",
+    ]
+    .iter()
+    .any(|word| parser.is_word(word))
         || parser.is_symbol(b'(')
 }
 
@@ -172,8 +176,9 @@ pub(super) fn charset_option(
 ) -> Result<bool, NotUnderstood> {
     let mut ahead = parser.clone();
     ahead.word("DEFAULT");
-    let is_charset =
-        ahead.word("CHARSET") || ahead.words(&["CHARACTER", "SET"]) || ahead.words(&["CHAR", "SET"]);
+    let is_charset = ahead.word("CHARSET")
+        || ahead.words(&["CHARACTER", "SET"])
+        || ahead.words(&["CHAR", "SET"]);
     if !is_charset && !ahead.word("COLLATE") {
         return Ok(false);
     }
@@ -238,7 +243,10 @@ pub(super) fn key(parser: &mut Parser<'_, '_>) -> Result<Option<KeyDefinition>, 
     };
     if parser.words(&["PRIMARY", "KEY"]) {
         let (_, key) = unique(parser, None)?;
-        return Ok(Some(KeyDefinition::Primary(UniqueKey { name: None, ..key })));
+        return Ok(Some(KeyDefinition::Primary(UniqueKey {
+            name: None,
+            ..key
+        })));
     }
     if parser.word("UNIQUE") {
         let _ = parser.word("KEY") || parser.word("INDEX");
@@ -298,9 +306,7 @@ pub(super) fn unique(
 }
 
 /// `(column [(length)] [ASC|DESC], …)`, and whether all of it is whole columns.
-pub(super) fn key_parts(
-    parser: &mut Parser<'_, '_>,
-) -> Result<(Vec<String>, bool), NotUnderstood> {
+pub(super) fn key_parts(parser: &mut Parser<'_, '_>) -> Result<(Vec<String>, bool), NotUnderstood> {
     let (mut columns, mut whole) = (Vec::new(), true);
     if !parser.symbol(b'(') {
         return Err(parser.not_understood());
@@ -486,10 +492,7 @@ fn attribute(
 }
 
 /// `(expression)`, or MariaDB's `ROW START` and `ROW END`.
-fn generated(
-    parser: &mut Parser<'_, '_>,
-    column: &mut SchemaColumn,
-) -> Result<(), NotUnderstood> {
+fn generated(parser: &mut Parser<'_, '_>, column: &mut SchemaColumn) -> Result<(), NotUnderstood> {
     column.generated = Some(Generated::Expression);
     if parser.words(&["ROW", "START"]) || parser.words(&["ROW", "END"]) {
         column.generated = Some(Generated::RowVersion);
@@ -525,7 +528,11 @@ fn passed_over(
         }
     } else if parser.one_of(&["COMMENT", "COLUMN_FORMAT", "STORAGE", "SRID"]) {
         parser.skip();
-    } else if parser.one_of(&["ENGINE_ATTRIBUTE", "SECONDARY_ENGINE_ATTRIBUTE", "REF_SYSTEM_ID"]) {
+    } else if parser.one_of(&[
+        "ENGINE_ATTRIBUTE",
+        "SECONDARY_ENGINE_ATTRIBUTE",
+        "REF_SYSTEM_ID",
+    ]) {
         parser.assigned();
     } else if parser.words(&["WITHOUT", "SYSTEM", "VERSIONING"])
         || parser.words(&["WITH", "SYSTEM", "VERSIONING"])

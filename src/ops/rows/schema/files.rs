@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Schema;
 use super::follow::{Followed, Target};
 use super::split::Statements;
 use super::statement::Statement;
-use super::Schema;
 use crate::io::TransferError;
 use crate::io::source::FileSource;
 
@@ -58,11 +58,16 @@ impl Schema {
         let mut files = Vec::new();
         for entry in path.read_dir().map_err(TransferError::at(path, "read"))? {
             let file = entry.map_err(TransferError::at(path, "read"))?.path();
-            if file.extension().is_some_and(|it| it.eq_ignore_ascii_case("sql")) {
+            if file
+                .extension()
+                .is_some_and(|it| it.eq_ignore_ascii_case("sql"))
+            {
                 files.push(file);
             }
             if files.len() > MOST_FILES {
-                return Err(SchemaError::TooManyFiles { path: path.to_owned() });
+                return Err(SchemaError::TooManyFiles {
+                    path: path.to_owned(),
+                });
             }
         }
         files.sort();
@@ -72,7 +77,9 @@ impl Schema {
             notes.extend(self.open_file(&file, false)?);
         }
         if self.tables.len() == before {
-            return Err(SchemaError::NoTables { path: path.to_owned() });
+            return Err(SchemaError::NoTables {
+                path: path.to_owned(),
+            });
         }
         Ok(notes)
     }
@@ -81,7 +88,10 @@ impl Schema {
         let source = FileSource::open(path)?;
         let length = source.length();
         if length > LARGEST_FILE {
-            return Err(SchemaError::TooLarge { path: path.to_owned(), length });
+            return Err(SchemaError::TooLarge {
+                path: path.to_owned(),
+                length,
+            });
         }
         let mut text = vec![0; usize::try_from(length).unwrap_or_default()];
         let read = source.read_at(0, &mut text)?;
@@ -89,7 +99,9 @@ impl Schema {
         let database = database_by_name(path);
         let (tables, notes) = self.read(&text, database.as_deref());
         if tables == 0 && must_tell {
-            return Err(SchemaError::NoTables { path: path.to_owned() });
+            return Err(SchemaError::NoTables {
+                path: path.to_owned(),
+            });
         }
         let named = |note: String| format!("{}: {note}", path.display());
         Ok(notes.into_iter().map(named).collect())
@@ -107,7 +119,10 @@ impl Schema {
                 other => {
                     let is_table = matches!(other, Statement::CreateTable { .. });
                     tables = tables.saturating_add(usize::from(is_table));
-                    let target = Target { database: database.as_deref(), is_file: true };
+                    let target = Target {
+                        database: database.as_deref(),
+                        is_file: true,
+                    };
                     self.carry_out(other, &target, &mut followed);
                     followed.changes.clear();
                     self.touched.clear();
@@ -115,7 +130,9 @@ impl Schema {
             }
         }
         if std::mem::take(&mut self.is_full) {
-            followed.notes.push("its tables take more memory than is given to them: some are left out".to_owned());
+            followed.notes.push(
+                "its tables take more memory than is given to them: some are left out".to_owned(),
+            );
         }
         (tables, followed.notes)
     }
@@ -143,7 +160,9 @@ fn database_by_name(path: &Path) -> Option<String> {
     let mut parts = database.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {
-        let escaped = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let escaped = part
+            .get(..2)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
         match escaped {
             Some(byte) => {
                 bytes.push(byte);
@@ -155,5 +174,7 @@ fn database_by_name(path: &Path) -> Option<String> {
             }
         }
     }
-    String::from_utf8(bytes).ok().filter(|name| !name.is_empty())
+    String::from_utf8(bytes)
+        .ok()
+        .filter(|name| !name.is_empty())
 }

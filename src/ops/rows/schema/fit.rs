@@ -57,7 +57,10 @@ impl Table {
     /// [`Misfit`]: the first one that is found.
     pub fn fits(&self, columns: &[Column], nulls: &[u8]) -> Result<(), Misfit> {
         if self.columns.len() != columns.len() {
-            return Err(Misfit::Count { schema: self.columns.len(), log: columns.len() });
+            return Err(Misfit::Count {
+                schema: self.columns.len(),
+                log: columns.len(),
+            });
         }
         let both = self.columns.iter().zip(columns).enumerate();
         for (index, (schema, column)) in both {
@@ -77,7 +80,11 @@ impl Table {
                 && in_schema != in_log
             {
                 let name = schema.name.clone();
-                return Err(Misfit::Nullability { number, name, schema: in_schema });
+                return Err(Misfit::Nullability {
+                    number,
+                    name,
+                    schema: in_schema,
+                });
             }
         }
         Ok(())
@@ -134,7 +141,11 @@ fn is_logged_as(schema: &SchemaColumn, column: Column) -> bool {
         }
         DataType::VarChar { length } => is_varchar(schema, *length, column),
         DataType::Text { width } => {
-            let kind_fits = if schema.compressed { is(ty::BLOB_COMPRESSED) } else { is(ty::BLOB) };
+            let kind_fits = if schema.compressed {
+                is(ty::BLOB_COMPRESSED)
+            } else {
+                is(ty::BLOB)
+            };
             kind_fits && width.is_none_or(|width| width == first)
         }
         // MariaDB's JSON is LONGTEXT.
@@ -221,7 +232,9 @@ impl fmt::Display for LoggedType {
             ty::DOUBLE => f.write_str("DOUBLE"),
             ty::NEWDECIMAL => write!(f, "DECIMAL({first},{second})"),
             ty::BIT => {
-                let bits = u16::from(second).saturating_mul(8).saturating_add(u16::from(first));
+                let bits = u16::from(second)
+                    .saturating_mul(8)
+                    .saturating_add(u16::from(first));
                 write!(f, "BIT({bits})")
             }
             ty::YEAR => f.write_str("YEAR"),

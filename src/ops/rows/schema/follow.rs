@@ -114,13 +114,20 @@ impl Schema {
         let session = Session::of(query.variables);
         let text = session.text(&query.statement);
         let database = str::from_utf8(query.database).ok();
-        let target = Target { database: database.filter(|it| !it.is_empty()), is_file: false };
+        let target = Target {
+            database: database.filter(|it| !it.is_empty()),
+            is_file: false,
+        };
         let is_whole = query.length <= query.statement.len() && query.length <= LONGEST;
         let statement = match text {
             Ok(text) if is_whole => split::single(&text, session.reading()),
             // The words at its beginning tell what it is about; what it does is not read.
             Ok(text) => without_content(&text, session.reading(), "it is too long"),
-            Err(text) => without_content(&text, session.reading(), "it is in no character set that is read here"),
+            Err(text) => without_content(
+                &text,
+                session.reading(),
+                "it is in no character set that is read here",
+            ),
         };
         self.carry_out(statement, &target, &mut followed);
         if std::mem::take(&mut self.is_full) {
@@ -137,9 +144,17 @@ impl Schema {
         target: &Target<'_>,
         followed: &mut Followed,
     ) {
-        let mut step = Step { schema: self, target, followed };
+        let mut step = Step {
+            schema: self,
+            target,
+            followed,
+        };
         match statement {
-            Statement::CreateTable { table, if_not_exists, definition } => {
+            Statement::CreateTable {
+                table,
+                if_not_exists,
+                definition,
+            } => {
                 step.create(&table, if_not_exists, definition);
             }
             Statement::DropTables(tables) => tables.iter().for_each(|table| step.drop_table(table)),
@@ -158,7 +173,12 @@ impl Schema {
                 step.modify(&table, |table| table.triggers.push(trigger));
             }
             Statement::DropTrigger(name) => step.drop_trigger(&name),
-            Statement::CreateDatabase { name, charset, collation, is_new } => {
+            Statement::CreateDatabase {
+                name,
+                charset,
+                collation,
+                is_new,
+            } => {
                 let named = name.or_else(|| target.database.map(str::to_owned));
                 if let Some(name) = named {
                     step.create_database(name, charset, collation, is_new);
@@ -174,16 +194,29 @@ impl Schema {
 
 /// A statement of which the names count alone: its content is not understood, for this reason.
 fn without_content(text: &str, reading: Reading, why: &str) -> Statement {
-    let near = NotUnderstood { near: why.to_owned() };
+    let near = NotUnderstood {
+        near: why.to_owned(),
+    };
     /// Names stand among the first words.
     const WORDS: usize = 64;
     let mut tokens = Tokens::new(text, reading);
-    let words: Vec<Token<'_>> = std::iter::from_fn(|| tokens.next_token()).take(WORDS).collect();
+    let words: Vec<Token<'_>> = std::iter::from_fn(|| tokens.next_token())
+        .take(WORDS)
+        .collect();
     match statement::parse(&words, false) {
-        Statement::CreateTable { table, if_not_exists, .. } => {
-            Statement::CreateTable { table, if_not_exists, definition: Err(near) }
-        }
-        Statement::AlterTable { table, .. } => Statement::AlterTable { table, actions: Err(near) },
+        Statement::CreateTable {
+            table,
+            if_not_exists,
+            ..
+        } => Statement::CreateTable {
+            table,
+            if_not_exists,
+            definition: Err(near),
+        },
+        Statement::AlterTable { table, .. } => Statement::AlterTable {
+            table,
+            actions: Err(near),
+        },
         Statement::DropTables(_) | Statement::RenameTables(_) => Statement::Unclear(near),
         other => other,
     }
@@ -209,13 +242,22 @@ impl Step<'_, '_, '_> {
     fn change_of(&mut self, database: &str, table: Option<&str>, kind: ChangeKind) {
         if self.followed.changes.len() < MAX_CHANGES {
             let (database, table) = (database.to_owned(), table.map(str::to_owned));
-            self.followed.changes.push(Change { database, table, kind });
+            self.followed.changes.push(Change {
+                database,
+                table,
+                kind,
+            });
         }
     }
 
     fn note(&mut self, key: &Key, what: &str) {
-        let database = key.0.as_deref().map_or_else(String::new, |name| format!("{name}."));
-        self.followed.notes.push(format!("table {database}{}: {what}", key.1));
+        let database = key
+            .0
+            .as_deref()
+            .map_or_else(String::new, |name| format!("{name}."));
+        self.followed
+            .notes
+            .push(format!("table {database}{}: {what}", key.1));
     }
 
     /// Nothing can be said of a table any more.
@@ -253,7 +295,10 @@ impl Step<'_, '_, '_> {
             Some(Entry::Known { .. } | Entry::Unknown(_)) => true,
             Some(Entry::Dropped) => false,
             None => {
-                let database = key.0.as_ref().and_then(|name| self.schema.databases.get(name));
+                let database = key
+                    .0
+                    .as_ref()
+                    .and_then(|name| self.schema.databases.get(name));
                 !self.target.is_file && !database.is_some_and(|database| database.is_of_log)
             }
         }
@@ -292,8 +337,14 @@ impl Step<'_, '_, '_> {
     }
 
     fn alter(&mut self, table: &Named, actions: Result<Vec<Action>, NotUnderstood>) {
-        let is_of_keys = actions.as_ref().is_ok_and(|them| !them.iter().any(Action::is_of_columns));
-        let kind = if is_of_keys { ChangeKind::AlteredKeys } else { ChangeKind::Altered };
+        let is_of_keys = actions
+            .as_ref()
+            .is_ok_and(|them| !them.iter().any(Action::is_of_columns));
+        let kind = if is_of_keys {
+            ChangeKind::AlteredKeys
+        } else {
+            ChangeKind::Altered
+        };
         self.change(table, kind);
         let key = self.key(table);
         let Some((known, is_of_file)) = self.schema.known(&key) else {
@@ -326,7 +377,10 @@ impl Step<'_, '_, '_> {
         for action in actions {
             if let Action::RenameTable(to) = action {
                 let database = to.database.clone().or_else(|| table.database.clone());
-                let to = Named { database, table: to.table.clone() };
+                let to = Named {
+                    database,
+                    table: to.table.clone(),
+                };
                 self.rename(table, &to);
             }
         }
@@ -350,7 +404,10 @@ impl Step<'_, '_, '_> {
         let found = self.schema.tables.iter().find(|(_, entry)| has_it(entry));
         if let Some(((database, table), _)) = found {
             let database = database.as_deref().map(str::to_owned);
-            let named = Named { database, table: (**table).to_owned() };
+            let named = Named {
+                database,
+                table: (**table).to_owned(),
+            };
             self.modify(&named, |table| table.triggers.retain(|it| it.name != name));
         }
     }
@@ -369,7 +426,11 @@ impl Step<'_, '_, '_> {
         if count < MAX_DATABASES || self.schema.databases.contains_key(&name) {
             let before = self.schema.databases.entry(name).or_default();
             let is_of_log = is_of_log || before.is_of_log;
-            *before = Database { charset, collation, is_of_log };
+            *before = Database {
+                charset,
+                collation,
+                is_of_log,
+            };
         }
     }
 
@@ -394,16 +455,25 @@ impl Step<'_, '_, '_> {
         if known.is_empty() || self.target.is_file {
             return;
         }
-        let why = format!("a statement about tables is not understood at: {}", near.near);
-        self.followed.notes.push(format!("{why}; no table is known from here on"));
+        let why = format!(
+            "a statement about tables is not understood at: {}",
+            near.near
+        );
+        self.followed
+            .notes
+            .push(format!("{why}; no table is known from here on"));
         for key in known {
-            self.schema.set(key, Entry::Unknown(Arc::from(why.as_str())));
+            self.schema
+                .set(key, Entry::Unknown(Arc::from(why.as_str())));
         }
     }
 }
 
 fn not_understood(near: &NotUnderstood) -> String {
-    format!("a statement that defines it is not understood at: {}", near.near)
+    format!(
+        "a statement that defines it is not understood at: {}",
+        near.near
+    )
 }
 
 /// How the session of a statement reads text.
@@ -423,19 +493,28 @@ impl Session {
         const NO_BACKSLASH_ESCAPES: u64 = 1 << 20;
         /// Collations of latin1.
         const LATIN1: [u16; 8] = [5, 8, 15, 31, 47, 48, 49, 94];
-        let mut session = Self { backslashes: true, is_latin1: false };
+        let mut session = Self {
+            backslashes: true,
+            is_latin1: false,
+        };
         let mut cursor = Cursor::new(variables);
         while let Ok(variable) = cursor.u8() {
             let taken = match variable {
                 SQL_MODE => cursor.u64_le().map(|mode| {
                     session.backslashes = mode & NO_BACKSLASH_ESCAPES == 0;
                 }),
-                CHARSET => cursor.u16_le().map(|client| session.is_latin1 = LATIN1.contains(&client)),
+                CHARSET => cursor
+                    .u16_le()
+                    .map(|client| session.is_latin1 = LATIN1.contains(&client)),
                 // flags; auto_increment
                 0 | 3 => cursor.u32_le().map(drop),
                 // catalog, in two forms
-                2 => cursor.u8().and_then(|length| cursor.take(usize::from(length).saturating_add(1)).map(drop)),
-                6 => cursor.u8().and_then(|length| cursor.take(usize::from(length)).map(drop)),
+                2 => cursor.u8().and_then(|length| {
+                    cursor.take(usize::from(length).saturating_add(1)).map(drop)
+                }),
+                6 => cursor
+                    .u8()
+                    .and_then(|length| cursor.take(usize::from(length)).map(drop)),
                 _ => break,
             };
             if taken.is_err() || variable == CHARSET {
@@ -446,7 +525,10 @@ impl Session {
     }
 
     const fn reading(&self) -> Reading {
-        Reading { backslashes: self.backslashes, is_file: false }
+        Reading {
+            backslashes: self.backslashes,
+            is_file: false,
+        }
     }
 
     /// The statement as text; if it cannot be read for sure, with what can be.
@@ -455,9 +537,9 @@ impl Session {
         match str::from_utf8(statement) {
             // All bytes are ASCII, whatever the character set, or they are as UTF-8 demands.
             Ok(text) if !self.is_latin1 || text.is_ascii() => Ok(Cow::Borrowed(text)),
-            _ if self.is_latin1 => {
-                Ok(Cow::Owned(statement.iter().map(|&byte| from_cp1252(byte)).collect()))
-            }
+            _ if self.is_latin1 => Ok(Cow::Owned(
+                statement.iter().map(|&byte| from_cp1252(byte)).collect(),
+            )),
             Ok(text) => Ok(Cow::Borrowed(text)),
             Err(_) => Err(String::from_utf8_lossy(statement)),
         }
@@ -470,7 +552,9 @@ fn from_cp1252(byte: u8) -> char {
     match byte {
         0x80..=0x9F => {
             let index = usize::from(byte).saturating_sub(0x80);
-            HIGH.chars().nth(index).unwrap_or(char::REPLACEMENT_CHARACTER)
+            HIGH.chars()
+                .nth(index)
+                .unwrap_or(char::REPLACEMENT_CHARACTER)
         }
         _ => char::from(byte),
     }

@@ -67,7 +67,10 @@ impl History {
     /// From a schema as it is at the start of the first log.
     #[must_use]
     pub fn new(schema: Schema) -> Self {
-        Self { schema, ..Self::default() }
+        Self {
+            schema,
+            ..Self::default()
+        }
     }
 
     /// Reads the statements of the next log.
@@ -113,7 +116,10 @@ impl History {
         let followed = self.schema.follow(event);
         let position = event.offset;
         for note in followed.notes {
-            self.note(format!("{}, position {position}: {note}", self.log.display()));
+            self.note(format!(
+                "{}, position {position}: {note}",
+                self.log.display()
+            ));
         }
         for (key, before) in std::mem::take(&mut self.schema.touched) {
             self.remember(key, before, position);
@@ -130,7 +136,10 @@ impl History {
             return;
         }
         let now = self.schema.tables.get(&key).cloned();
-        let versions = self.versions.entry(key).or_insert_with(|| vec![(0, before)]);
+        let versions = self
+            .versions
+            .entry(key)
+            .or_insert_with(|| vec![(0, before)]);
         versions.push((position, now));
     }
 
@@ -138,16 +147,22 @@ impl History {
         if !change.kind.concerns_rows() || self.last.len() >= MAX_VERSIONS {
             return;
         }
-        let at = Moment { log: self.logs.saturating_sub(1), position };
+        let at = Moment {
+            log: self.logs.saturating_sub(1),
+            position,
+        };
         let kind = change.kind;
-        self.last.insert((change.database, change.table), LastChange { at, kind });
+        self.last
+            .insert((change.database, change.table), LastChange { at, kind });
     }
 
     /// The last statement of the logs that changes a table or drops its database.
     #[must_use]
     pub fn last_change(&self, database: &str, table: &str) -> Option<LastChange> {
         let of = |table: Option<&str>| {
-            self.last.get(&(database.to_owned(), table.map(str::to_owned))).copied()
+            self.last
+                .get(&(database.to_owned(), table.map(str::to_owned)))
+                .copied()
         };
         let all = [of(Some(table)), of(None)];
         all.into_iter().flatten().max_by_key(|change| change.at)
@@ -193,18 +208,25 @@ impl History {
 
 impl Names for History {
     fn improve(&self, place: Place<'_>, mut table: Table) -> Result<Table, NamesError> {
-        let (Ok(database), Ok(name)) = (str::from_utf8(&table.database), str::from_utf8(&table.name)) else {
+        let (Ok(database), Ok(name)) =
+            (str::from_utf8(&table.database), str::from_utf8(&table.name))
+        else {
             return Ok(table);
         };
         if place.log != self.log {
             return Ok(table);
         }
-        let Some(Entry::Known { table: known, .. }) = self.at(database, name, place.position) else {
+        let Some(Entry::Known { table: known, .. }) = self.at(database, name, place.position)
+        else {
             return Ok(table);
         };
         let misfit = misfit(known, &table);
         if let Some(misfit) = misfit {
-            let names = if table.has_names() { "the names in the log are used" } else { "its columns are @1, @2 … here" };
+            let names = if table.has_names() {
+                "the names in the log are used"
+            } else {
+                "its columns are @1, @2 … here"
+            };
             self.note(format!(
                 "{}, position {}: table {database}.{name} is not as the schema says: {misfit}; {names}",
                 place.log.display(),
@@ -238,7 +260,10 @@ fn misfit(known: &super::Table, table: &Table) -> Option<String> {
         let logged = String::from_utf8_lossy(logged);
         (!same(&schema.name, &logged)).then(|| {
             let number = index.saturating_add(1);
-            format!("column {number} is `{}` in the schema, and `{logged}` in the log", schema.name)
+            format!(
+                "column {number} is `{}` in the schema, and `{logged}` in the log",
+                schema.name
+            )
         })
     })
 }
@@ -252,7 +277,11 @@ fn improve_column(column: &mut Column, schema: &SchemaColumn) {
     column.generated = schema.generated.is_some();
     let is_text = matches!(
         schema.data_type,
-        DataType::Char { .. } | DataType::VarChar { .. } | DataType::Text { .. } | DataType::Enum { .. } | DataType::Set { .. }
+        DataType::Char { .. }
+            | DataType::VarChar { .. }
+            | DataType::Text { .. }
+            | DataType::Enum { .. }
+            | DataType::Set { .. }
     );
     if column.charset == Charset::Unknown && is_text {
         column.charset = match (&schema.charset, schema.is_binary) {
@@ -276,13 +305,24 @@ fn improve_column(column: &mut Column, schema: &SchemaColumn) {
     };
     // MariaDB's form of fractions before `mysql56_temporal_format`: the table map has the old type.
     column.kind = match (column.kind, &schema.data_type) {
-        (Kind::OldTime, DataType::Time { fraction: digits @ 1.. }) => Kind::HiresTime { digits: *digits },
-        (Kind::OldDateTime, DataType::DateTime { fraction: digits @ 1.. }) => {
-            Kind::HiresDateTime { digits: *digits }
-        }
-        (Kind::OldTimestamp, DataType::Timestamp { fraction: digits @ 1.. }) => {
-            Kind::HiresTimestamp { digits: *digits }
-        }
+        (
+            Kind::OldTime,
+            DataType::Time {
+                fraction: digits @ 1..,
+            },
+        ) => Kind::HiresTime { digits: *digits },
+        (
+            Kind::OldDateTime,
+            DataType::DateTime {
+                fraction: digits @ 1..,
+            },
+        ) => Kind::HiresDateTime { digits: *digits },
+        (
+            Kind::OldTimestamp,
+            DataType::Timestamp {
+                fraction: digits @ 1..,
+            },
+        ) => Kind::HiresTimestamp { digits: *digits },
         (kind, _) => kind,
     };
 }

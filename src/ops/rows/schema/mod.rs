@@ -98,7 +98,9 @@ impl Schema {
     #[must_use]
     pub fn len(&self) -> usize {
         let entries = self.tables.values();
-        entries.filter(|entry| matches!(entry, Entry::Known { .. })).count()
+        entries
+            .filter(|entry| matches!(entry, Entry::Known { .. }))
+            .count()
     }
 
     /// Whether no table is known.
@@ -110,7 +112,10 @@ impl Schema {
     /// Databases and names of the tables that are known; the database is empty where a dump does
     /// not tell it.
     pub fn names(&self) -> impl Iterator<Item = (&str, &str)> {
-        let known = self.tables.iter().filter(|(_, entry)| matches!(entry, Entry::Known { .. }));
+        let known = self
+            .tables
+            .iter()
+            .filter(|(_, entry)| matches!(entry, Entry::Known { .. }));
         known.map(|((database, table), _)| (database.as_deref().unwrap_or_default(), &**table))
     }
 
@@ -196,10 +201,17 @@ impl Schema {
             Definition::Like(other) => {
                 let key = Self::key(&other, target.database);
                 let Some((table, _)) = self.known(&key) else {
-                    return Err(format!("it is made like `{}`, of which nothing is known", other.table));
+                    return Err(format!(
+                        "it is made like `{}`, of which nothing is known",
+                        other.table
+                    ));
                 };
                 // Foreign keys and triggers are not taken along.
-                Ok(Table { foreign_keys: Vec::new(), triggers: Vec::new(), ..(**table).clone() })
+                Ok(Table {
+                    foreign_keys: Vec::new(),
+                    triggers: Vec::new(),
+                    ..(**table).clone()
+                })
             }
         }
     }

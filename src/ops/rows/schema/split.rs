@@ -32,8 +32,14 @@ pub(super) struct Statements<'a> {
 
 impl<'a> Statements<'a> {
     pub(super) const fn new(text: &'a str) -> Self {
-        let reading = Reading { backslashes: true, is_file: true };
-        Self { tokens: Tokens::new(text, reading), first: None }
+        let reading = Reading {
+            backslashes: true,
+            is_file: true,
+        };
+        Self {
+            tokens: Tokens::new(text, reading),
+            first: None,
+        }
     }
 
     /// The words of the next statement that is read here.
@@ -108,7 +114,10 @@ impl<'a> Statements<'a> {
         let is_table = matches!(ahead.next_token(), Some(Token::Word(word))
             if word.eq_ignore_ascii_case("TABLE"));
         is_table
-            && matches!(ahead.next_token(), Some(Token::Word(_) | Token::Name(_) | Token::Quoted(_)))
+            && matches!(
+                ahead.next_token(),
+                Some(Token::Word(_) | Token::Name(_) | Token::Quoted(_))
+            )
     }
 }
 
@@ -116,7 +125,8 @@ impl Iterator for Statements<'_> {
     type Item = Statement;
 
     fn next(&mut self) -> Option<Statement> {
-        self.next_words().map(|words| statement::parse(&words, true))
+        self.next_words()
+            .map(|words| statement::parse(&words, true))
     }
 }
 

@@ -77,7 +77,9 @@ pub(super) fn parse(tokens: &[Token<'_>], is_part: bool) -> Statement {
         parser.table().map(Statement::Truncate)
     } else if parser.word("USE") {
         parser.name().map(Statement::Use)
-    } else if parser.one_of(&["INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "WITH", "CALL"]) {
+    } else if parser.one_of(&[
+        "INSERT", "UPDATE", "DELETE", "REPLACE", "LOAD", "WITH", "CALL",
+    ]) {
         Ok(Statement::ChangesRows)
     } else {
         Ok(Statement::Other)
@@ -94,7 +96,11 @@ fn create_statement(
         let if_not_exists = parser.words(&["IF", "NOT", "EXISTS"]);
         let table = parser.table()?;
         let definition = create::definition(parser, is_part);
-        return Ok(Statement::CreateTable { table, if_not_exists, definition });
+        return Ok(Statement::CreateTable {
+            table,
+            if_not_exists,
+            definition,
+        });
     }
     if parser.word("DATABASE") || parser.word("SCHEMA") {
         let if_not_exists = parser.words(&["IF", "NOT", "EXISTS"]);
@@ -143,7 +149,10 @@ fn trigger(parser: &mut Parser<'_, '_>) -> Result<Statement, NotUnderstood> {
     }
     let table = parser.table()?;
     let event = event.to_ascii_uppercase();
-    Ok(Statement::CreateTrigger { table, trigger: Trigger { name, event } })
+    Ok(Statement::CreateTrigger {
+        table,
+        trigger: Trigger { name, event },
+    })
 }
 
 fn unique_index(parser: &mut Parser<'_, '_>) -> Result<Statement, NotUnderstood> {
@@ -157,7 +166,11 @@ fn unique_index(parser: &mut Parser<'_, '_>) -> Result<Statement, NotUnderstood>
     }
     let table = parser.table()?;
     let (columns, whole) = create::key_parts(parser)?;
-    let key = UniqueKey { name: Some(name), columns, whole };
+    let key = UniqueKey {
+        name: Some(name),
+        columns,
+        whole,
+    };
     Ok(Statement::CreateUniqueKey { table, key })
 }
 
@@ -172,7 +185,12 @@ fn database_options(
             parser.skip();
         }
     }
-    Ok(Statement::CreateDatabase { name, charset, collation, is_new })
+    Ok(Statement::CreateDatabase {
+        name,
+        charset,
+        collation,
+        is_new,
+    })
 }
 
 fn alter_statement(parser: &mut Parser<'_, '_>) -> Result<Statement, NotUnderstood> {
@@ -210,7 +228,10 @@ fn drop_statement(parser: &mut Parser<'_, '_>) -> Result<Statement, NotUnderstoo
         if !parser.word("ON") {
             return Err(parser.not_understood());
         }
-        return Ok(Statement::DropKey { table: parser.table()?, name });
+        return Ok(Statement::DropKey {
+            table: parser.table()?,
+            name,
+        });
     }
     if !parser.one_of(&["TABLE", "TABLES"]) {
         return Ok(Statement::Other);

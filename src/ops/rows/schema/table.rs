@@ -171,11 +171,19 @@ impl Table {
         };
         let of_column = |column: &SchemaColumn| {
             let names = column.name.len().saturating_mul(2);
-            names.saturating_add(of_type(&column.data_type)).saturating_add(200)
+            names
+                .saturating_add(of_type(&column.data_type))
+                .saturating_add(200)
         };
         let columns = self.columns.iter().map(of_column);
-        let keys = self.unique_keys.len().saturating_add(self.foreign_keys.len());
-        columns.fold(keys.saturating_mul(300).saturating_add(300), usize::saturating_add)
+        let keys = self
+            .unique_keys
+            .len()
+            .saturating_add(self.foreign_keys.len());
+        columns.fold(
+            keys.saturating_mul(300).saturating_add(300),
+            usize::saturating_add,
+        )
     }
 }
 

@@ -154,7 +154,10 @@ impl<'a> Tokens<'a> {
 
     fn skip_comment(&mut self) {
         let rest = self.rest();
-        self.skip(rest.find("*/").map_or(rest.len(), |end| end.saturating_add(2)));
+        self.skip(
+            rest.find("*/")
+                .map_or(rest.len(), |end| end.saturating_add(2)),
+        );
     }
 
     fn word(&mut self) -> &'a str {

@@ -315,9 +315,7 @@ fn small(parser: &mut Parser<'_, '_>) -> Result<Option<u8>, NotUnderstood> {
 }
 
 /// `(n)` or `(n, m)`, if they are there.
-fn two_numbers(
-    parser: &mut Parser<'_, '_>,
-) -> Result<(Option<u32>, Option<u32>), NotUnderstood> {
+fn two_numbers(parser: &mut Parser<'_, '_>) -> Result<(Option<u32>, Option<u32>), NotUnderstood> {
     if !parser.symbol(b'(') {
         return Ok((None, None));
     }

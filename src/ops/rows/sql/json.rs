@@ -131,7 +131,11 @@ fn opaque(out: &mut Vec<u8>, value: Opaque<'_>) {
 
 /// Appends what the changes make of a column: functions around its name. Several changes of one kind
 /// that follow each other share one.
-pub(in crate::ops::rows) fn changed(out: &mut Vec<u8>, column: &[u8], diff: &[u8]) -> Result<(), NoStatement> {
+pub(in crate::ops::rows) fn changed(
+    out: &mut Vec<u8>,
+    column: &[u8],
+    diff: &[u8],
+) -> Result<(), NoStatement> {
     let all = changes(diff)
         .collect::<Result<Vec<Change<'_>>, _>>()
         .map_err(|_| NoStatement::Json)?;

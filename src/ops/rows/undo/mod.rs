@@ -115,7 +115,10 @@ impl Plan {
     /// For logs that are to be added in their order.
     #[must_use]
     pub fn new(options: UndoOptions) -> Self {
-        Self { options, ..Self::default() }
+        Self {
+            options,
+            ..Self::default()
+        }
     }
 
     /// Rows that were chosen.
@@ -139,7 +142,8 @@ impl Plan {
         self.logs.push(PlannedLog {
             path: log.source().path().to_owned(),
             is_mariadb: description.is_some_and(|it| it.is_mariadb()),
-            header_length: description.map_or(crate::event::header::USUAL_LENGTH, |it| it.header_length),
+            header_length: description
+                .map_or(crate::event::header::USUAL_LENGTH, |it| it.header_length),
         });
         let number = u32::try_from(self.logs.len().saturating_sub(1)).unwrap_or(u32::MAX);
         let survey = Survey::make(log, &self.options.filter, history)?;
@@ -175,7 +179,11 @@ impl Plan {
 
     fn refuse(&mut self, log: &OpenLog, position: u64, reason: &str) {
         let path = log.source().path().to_owned();
-        self.refuse_at(Refusal { log: path, position, reason: reason.to_owned() });
+        self.refuse_at(Refusal {
+            log: path,
+            position,
+            reason: reason.to_owned(),
+        });
     }
 
     fn refuse_at(&mut self, refusal: Refusal) {
@@ -193,12 +201,18 @@ impl Plan {
         record: &RowRecord<'_>,
         survey: &Survey,
     ) -> Result<(), TransferError> {
-        let dialect = Dialect { is_mariadb: record.is_mariadb };
+        let dialect = Dialect {
+            is_mariadb: record.is_mariadb,
+        };
         let can_be_undone = statement::check(record.table, record.row, dialect);
         if let (Err(error), Direction::Undo) = (can_be_undone, self.options.direction) {
             let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
             let (database, table) = (text(&record.table.database), text(&record.table.name));
-            self.refuse(log, record.position, &format!("{database}.{table}, row {}: {error}", record.number));
+            self.refuse(
+                log,
+                record.position,
+                &format!("{database}.{table}, row {}: {error}", record.number),
+            );
             return Ok(());
         }
         if let Some(reason) = survey.why_not(record.position) {
@@ -216,7 +230,8 @@ impl Plan {
         }
         let row = u32::try_from(record.number).unwrap_or(u32::MAX);
         if let Some(run) = &mut self.open
-            && (run.log, run.position, run.inner_offset) == (number, record.position, record.inner_offset)
+            && (run.log, run.position, run.inner_offset)
+                == (number, record.position, record.inner_offset)
             && run.first.saturating_add(run.count) == row
         {
             run.count = run.count.saturating_add(1);
@@ -225,7 +240,11 @@ impl Plan {
         self.touch(number, record);
         self.close()?;
         let Some(table) = self.intern(record.table) else {
-            self.refuse(log, record.position, "these are more tables than can be undone at once; choose some with --table");
+            self.refuse(
+                log,
+                record.position,
+                "these are more tables than can be undone at once; choose some with --table",
+            );
             return Ok(());
         };
         self.open = Some(Run {
@@ -273,7 +292,10 @@ impl Plan {
 
     fn touch(&mut self, number: u32, record: &RowRecord<'_>) {
         let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
-        let at = Moment { log: usize::try_from(number).unwrap_or(usize::MAX), position: record.position };
+        let at = Moment {
+            log: usize::try_from(number).unwrap_or(usize::MAX),
+            position: record.position,
+        };
         let name = (text(&record.table.database), text(&record.table.name));
         let touched = self.touched.entry(name).or_insert(Touched {
             first: at,
@@ -296,7 +318,12 @@ impl Plan {
                 continue;
             };
             if at > touched.first {
-                let path = |log: usize| self.logs.get(log).map(|log| log.path.clone()).unwrap_or_default();
+                let path = |log: usize| {
+                    self.logs
+                        .get(log)
+                        .map(|log| log.path.clone())
+                        .unwrap_or_default()
+                };
                 refused.push(Refusal {
                     log: path(at.log),
                     position: at.position,
@@ -320,8 +347,14 @@ impl Plan {
     /// Tells of rows that the server changed without an event, and of triggers that will fire.
     fn tell_cascades(&mut self, log: &OpenLog, history: &History) {
         // From 9.6 on MySQL logs what foreign keys do.
-        let version = log.probe().description().map(|it| it.server_version.clone()).unwrap_or_default();
-        let mut numbers = version.split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or(0));
+        let version = log
+            .probe()
+            .description()
+            .map(|it| it.server_version.clone())
+            .unwrap_or_default();
+        let mut numbers = version
+            .split(['.', '-'])
+            .map(|part| part.parse::<u32>().unwrap_or(0));
         let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
         let is_mariadb = log.probe().description().is_some_and(|it| it.is_mariadb());
         let logs_cascades = !is_mariadb && version >= (9, 6);
@@ -329,7 +362,8 @@ impl Plan {
         for ((database, table), touched) in &self.touched {
             for (child_database, child, key) in schema.referring_to(database, table) {
                 let acts = |reaction| reaction != Reaction::Refuse;
-                let is_meant = touched.deletes && acts(key.on_delete) || touched.updates && acts(key.on_update);
+                let is_meant = touched.deletes && acts(key.on_delete)
+                    || touched.updates && acts(key.on_update);
                 let note = format!(
                     "{child_database}.{child} refers to {database}.{table} by a foreign key that deletes or changes its \
                      rows with those: such changes are not in the log, and are not taken back"
@@ -338,7 +372,9 @@ impl Plan {
                     self.notes.push(note);
                 }
             }
-            let super::schema::Found::Known(known) = schema.find(database.as_bytes(), table.as_bytes()) else {
+            let super::schema::Found::Known(known) =
+                schema.find(database.as_bytes(), table.as_bytes())
+            else {
                 continue;
             };
             for trigger in &known.triggers {

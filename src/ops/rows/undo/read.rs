@@ -25,7 +25,13 @@ pub(super) struct EventReader<'l> {
 
 impl<'l> EventReader<'l> {
     pub(super) fn new(log: &'l OpenLog, header_length: u8) -> Self {
-        Self { log, view: log.plain_view(), header_length, buffer: Vec::new(), start: 0 }
+        Self {
+            log,
+            view: log.plain_view(),
+            header_length,
+            buffer: Vec::new(),
+            start: 0,
+        }
     }
 
     /// The event that starts at a place where one was before.
@@ -39,7 +45,10 @@ impl<'l> EventReader<'l> {
         let Ok(header) = header else {
             return Err(damaged(self.log, 0));
         };
-        let header = EventHeader { header_length: self.header_length, ..header };
+        let header = EventHeader {
+            header_length: self.header_length,
+            ..header
+        };
         let end = offset.saturating_add(u64::from(header.length));
         if header.byte_length().is_none() || end > self.log.plain_length() {
             return Err(damaged(self.log, header.length));
@@ -51,7 +60,12 @@ impl<'l> EventReader<'l> {
             Ok(()) => ChecksumAlgorithm::Crc32,
             Err(_) => ChecksumAlgorithm::None,
         };
-        Ok(EventView { offset, header, bytes, checksum })
+        Ok(EventView {
+            offset,
+            header,
+            bytes,
+            checksum,
+        })
     }
 
     fn bytes(&self, offset: u64, length: u64) -> &[u8] {
@@ -64,11 +78,15 @@ impl<'l> EventReader<'l> {
     /// Has so many bytes at an offset in the buffer.
     fn load(&mut self, offset: u64, length: u64) -> Result<(), TransferError> {
         let end = offset.saturating_add(length);
-        let held = self.start.saturating_add(u64::try_from(self.buffer.len()).unwrap_or(u64::MAX));
+        let held = self
+            .start
+            .saturating_add(u64::try_from(self.buffer.len()).unwrap_or(u64::MAX));
         if offset >= self.start && end <= held {
             return Ok(());
         }
-        let end = end.max(offset.saturating_add(BEHIND)).min(self.log.plain_length());
+        let end = end
+            .max(offset.saturating_add(BEHIND))
+            .min(self.log.plain_length());
         self.start = end.saturating_sub(WINDOW).min(offset);
         let length = usize::try_from(end.saturating_sub(self.start)).unwrap_or(usize::MAX);
         self.buffer.clear();
@@ -122,7 +140,9 @@ impl Tail {
     fn drop_half(&mut self) {
         let count = self.starts.len().div_ceil(2);
         let Some(&cut) = self.starts.get(count) else {
-            self.dropped = self.dropped.saturating_add(u64::try_from(self.starts.len()).unwrap_or(0));
+            self.dropped = self
+                .dropped
+                .saturating_add(u64::try_from(self.starts.len()).unwrap_or(0));
             self.starts.clear();
             self.text.clear();
             return;
@@ -132,7 +152,9 @@ impl Tail {
         for start in &mut self.starts {
             *start = start.saturating_sub(cut);
         }
-        self.dropped = self.dropped.saturating_add(u64::try_from(count).unwrap_or(0));
+        self.dropped = self
+            .dropped
+            .saturating_add(u64::try_from(count).unwrap_or(0));
     }
 
     /// How many rows were dropped: they are to be made again.
@@ -144,10 +166,46 @@ impl Tail {
     pub(super) fn rows(&self, is_backward: bool) -> impl Iterator<Item = &[u8]> {
         let count = self.starts.len();
         (0..count).map(move |index| {
-            let index = if is_backward { count.saturating_sub(index).saturating_sub(1) } else { index };
+            let index = if is_backward {
+                count.saturating_sub(index).saturating_sub(1)
+            } else {
+                index
+            };
             let start = self.starts.get(index).copied().unwrap_or_default();
             let end = self.starts.get(index.saturating_add(1)).copied();
-            self.text.get(start..end.unwrap_or(self.text.len())).unwrap_or_default()
+            self.text
+                .get(start..end.unwrap_or(self.text.len()))
+                .unwrap_or_default()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_more_rows_than_are_held_the_last_ones_are_kept() {
+        let row = vec![b'x'; 1 << 20];
+        let mut tail = Tail::default();
+        let mut end = 30_u8;
+        let mut back = Vec::new();
+        // As the writer does: what was dropped is made again.
+        while end > 0 {
+            tail.clear();
+            for number in 0..end {
+                let make = |out: &mut Vec<u8>| {
+                    out.push(number);
+                    out.extend_from_slice(&row);
+                    Ok::<(), ()>(())
+                };
+                tail.push(make).unwrap();
+                assert!(tail.text.len() <= Tail::HELD + 2 * row.len() + 2);
+            }
+            back.extend(tail.rows(true).map(|row| row[0]));
+            assert!(u64::from(end) > tail.dropped());
+            end = u8::try_from(tail.dropped()).unwrap();
+        }
+        assert!(back.iter().copied().eq((0..30).rev()), "{back:?}");
     }
 }

@@ -27,7 +27,11 @@ pub(super) struct Run {
 impl Run {
     fn to_bytes(self) -> [u8; LENGTH] {
         let mut bytes = [0; LENGTH];
-        let long = [self.position, self.inner_offset.unwrap_or(u64::MAX), self.transaction];
+        let long = [
+            self.position,
+            self.inner_offset.unwrap_or(u64::MAX),
+            self.transaction,
+        ];
         let short = [self.log, self.table, self.first, self.count];
         let long = long.iter().flat_map(|number| number.to_le_bytes());
         let short = short.iter().flat_map(|number| number.to_le_bytes());
@@ -39,13 +43,18 @@ impl Run {
 
     fn from_bytes(bytes: &[u8; LENGTH]) -> Self {
         let long = |index: usize| {
-            let bytes = bytes.get(index.saturating_mul(8)..).and_then(<[u8]>::first_chunk::<8>);
+            let bytes = bytes
+                .get(index.saturating_mul(8)..)
+                .and_then(<[u8]>::first_chunk::<8>);
             bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
         };
         let halves = |index: usize| {
             let both = long(index).to_le_bytes();
             let [a, b, c, d, e, f, g, h] = both;
-            (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
+            (
+                u32::from_le_bytes([a, b, c, d]),
+                u32::from_le_bytes([e, f, g, h]),
+            )
         };
         let ((log, table), (first, count)) = (halves(3), halves(4));
         Self {
@@ -91,7 +100,9 @@ impl Spool {
         if self.file.is_none() {
             self.file = Some(tempfile::tempfile()?);
         }
-        self.file.as_mut().map_or(Ok(()), |file| file.write_all(&bytes))
+        self.file
+            .as_mut()
+            .map_or(Ok(()), |file| file.write_all(&bytes))
     }
 
     fn length(&self) -> u64 {
@@ -102,7 +113,12 @@ impl Spool {
     /// All of them, one by one.
     pub(super) fn take(self, order: Order) -> Runs {
         let left = self.length();
-        Runs { spool: self, order, left, block: Vec::new() }
+        Runs {
+            spool: self,
+            order,
+            left,
+            block: Vec::new(),
+        }
     }
 }
 
@@ -128,16 +144,30 @@ impl Runs {
         let (written, all) = (self.spool.written, self.spool.length());
         let is_backward = self.order == Order::Backward;
         let done = all.saturating_sub(self.left);
-        let is_in_file = if is_backward { self.left <= written } else { done < written };
+        let is_in_file = if is_backward {
+            self.left <= written
+        } else {
+            done < written
+        };
         if !is_in_file {
             self.block = std::mem::take(&mut self.spool.held);
             self.left = if is_backward { written } else { 0 };
         } else if let Some(file) = &mut self.spool.file {
             let most = u64::try_from(HELD).unwrap_or(u64::MAX);
-            let start = if is_backward { self.left.saturating_sub(most) } else { done };
-            let end = if is_backward { self.left } else { start.saturating_add(most).min(written) };
+            let start = if is_backward {
+                self.left.saturating_sub(most)
+            } else {
+                done
+            };
+            let end = if is_backward {
+                self.left
+            } else {
+                start.saturating_add(most).min(written)
+            };
             let count = end.saturating_sub(start);
-            let length = usize::try_from(count).unwrap_or_default().saturating_mul(LENGTH);
+            let length = usize::try_from(count)
+                .unwrap_or_default()
+                .saturating_mul(LENGTH);
             let mut bytes = vec![0; length];
             file.seek(SeekFrom::Start(start.saturating_mul(LENGTH as u64)))?;
             file.read_exact(&mut bytes)?;
@@ -149,5 +179,40 @@ impl Runs {
             self.block.reverse();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_come_back_in_either_order_from_memory_and_file() {
+        for count in [0, 1, HELD - 1, HELD, 2 * HELD + 3] {
+            let runs: Vec<_> = (0..count as u64)
+                .map(|number| Run {
+                    position: number * 7 + (1 << 40),
+                    inner_offset: number.is_multiple_of(3).then_some(number),
+                    transaction: number / 5,
+                    log: 1,
+                    table: number as u32,
+                    first: 3,
+                    count: 4,
+                })
+                .collect();
+            for order in [Order::Forward, Order::Backward] {
+                let mut spool = Spool::default();
+                runs.iter().for_each(|run| spool.push(*run).unwrap());
+                let mut taken = spool.take(order);
+                let mut back = Vec::new();
+                while let Some(run) = taken.next_run().unwrap() {
+                    back.push(run);
+                }
+                if order == Order::Backward {
+                    back.reverse();
+                }
+                assert!(back == runs, "{count} {order:?}");
+            }
+        }
     }
 }

@@ -24,7 +24,9 @@ pub enum Direction {
 #[non_exhaustive]
 pub enum NoUndo {
     /// The before image is not there, or not all of it.
-    #[error("the log does not have all values from before the change (binlog_row_image is not FULL)")]
+    #[error(
+        "the log does not have all values from before the change (binlog_row_image is not FULL)"
+    )]
     Incomplete,
     /// Neither a key nor all columns of the row are there.
     #[error("the log has neither a key nor all values of the row, by which it could be found")]
@@ -41,9 +43,15 @@ pub enum NoUndo {
 pub(super) fn check(table: &Table, row: &Row<'_>, dialect: Dialect) -> Result<(), NoUndo> {
     check_images(table, row)?;
     // Of all values JSON documents alone may be such that there is no statement.
-    let is_json = |value: &Option<Value<'_>>| matches!(value, Some(Value::Json(_) | Value::JsonDiff(_)));
+    let is_json =
+        |value: &Option<Value<'_>>| matches!(value, Some(Value::Json(_) | Value::JsonDiff(_)));
     if row.before.iter().chain(&row.after).any(is_json) {
-        write(&mut Vec::new(), table, (row, Direction::Undo), (dialect, true))?;
+        write(
+            &mut Vec::new(),
+            table,
+            (row, Direction::Undo),
+            (dialect, true),
+        )?;
     }
     Ok(())
 }
@@ -52,7 +60,13 @@ fn check_images(table: &Table, row: &Row<'_>) -> Result<(), NoUndo> {
     if !table.has_names() {
         return Err(NoStatement::Unnamed.into());
     }
-    let columns = || table.columns.iter().enumerate().filter(|(_, column)| !column.generated);
+    let columns = || {
+        table
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| !column.generated)
+    };
     let has = |image: &Image<'_>, index: usize| image.get(index).is_some_and(Option::is_some);
     let is_whole = |image: &Image<'_>| columns().all(|(index, _)| has(image, index));
     let has_key = |image: &Image<'_>| {
@@ -63,7 +77,8 @@ fn check_images(table: &Table, row: &Row<'_>) -> Result<(), NoUndo> {
         Op::Delete if !is_whole(&row.before) => Err(NoUndo::Incomplete),
         Op::Update => {
             // What the change gave a value must have had one before.
-            let is_known = columns().all(|(index, _)| !has(&row.after, index) || has(&row.before, index));
+            let is_known =
+                columns().all(|(index, _)| !has(&row.after, index) || has(&row.before, index));
             if !is_known {
                 return Err(NoUndo::Incomplete);
             }
@@ -87,14 +102,22 @@ pub(super) fn write(
     (row, direction): (&Row<'_>, Direction),
     (dialect, is_checked): (Dialect, bool),
 ) -> Result<(), NoStatement> {
-    let writer = Writer { table, dialect, is_checked };
+    let writer = Writer {
+        table,
+        dialect,
+        is_checked,
+    };
     match (row.op, direction) {
         (Op::Insert, Direction::Undo) => writer.delete(out, &Side::after(row)),
         (Op::Delete, Direction::Redo) => writer.delete(out, &Side::before(row)),
         (Op::Delete, Direction::Undo) => writer.insert(out, &row.before),
         (Op::Insert, Direction::Redo) => writer.insert(out, &row.after),
-        (Op::Update, Direction::Undo) => writer.update(out, &Side::after(row), (&row.after, &row.before)),
-        (Op::Update, Direction::Redo) => writer.update(out, &Side::before(row), (&row.before, &row.after)),
+        (Op::Update, Direction::Undo) => {
+            writer.update(out, &Side::after(row), (&row.after, &row.before))
+        }
+        (Op::Update, Direction::Redo) => {
+            writer.update(out, &Side::before(row), (&row.before, &row.after))
+        }
     }
 }
 
@@ -106,11 +129,17 @@ struct Side<'r, 'v> {
 
 impl<'r, 'v> Side<'r, 'v> {
     const fn after(row: &'r Row<'v>) -> Self {
-        Self { image: &row.after, otherwise: &row.before }
+        Self {
+            image: &row.after,
+            otherwise: &row.before,
+        }
     }
 
     const fn before(row: &'r Row<'v>) -> Self {
-        Self { image: &row.before, otherwise: &row.before }
+        Self {
+            image: &row.before,
+            otherwise: &row.before,
+        }
     }
 
     fn value(&self, index: usize) -> Option<&'r Value<'v>> {
@@ -202,14 +231,19 @@ impl Writer<'_> {
         }
         if self.is_checked || !has_key {
             for index in 0..columns.len() {
-                let Some((column, value)) = there(index).filter(|(column, _)| !column.generated) else {
+                let Some((column, value)) = there(index).filter(|(column, _)| !column.generated)
+                else {
                     continue;
                 };
                 if has_key && key.contains(&index) && !is_text(column, value) {
                     continue;
                 }
                 next(out);
-                self.same(out, (column, value), row.otherwise.get(index).and_then(Option::as_ref))?;
+                self.same(
+                    out,
+                    (column, value),
+                    row.otherwise.get(index).and_then(Option::as_ref),
+                )?;
             }
         }
         if written == 0 {
@@ -244,7 +278,9 @@ impl Writer<'_> {
 }
 
 fn is_text(column: &Column, value: &Value<'_>) -> bool {
-    matches!(value, Value::Bytes(_)) && column.charset != Charset::Binary && column.meaning.is_none()
+    matches!(value, Value::Bytes(_))
+        && column.charset != Charset::Binary
+        && column.meaning.is_none()
 }
 
 /// `CAST(column AS BINARY) <=> bytes`.

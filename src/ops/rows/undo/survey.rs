@@ -78,7 +78,9 @@ impl Survey {
 
     /// Why the rows of an event are in doubt, if they are.
     pub(super) fn why_not(&self, position: u64) -> Option<&'static str> {
-        let after = self.doubtful.partition_point(|(start, ..)| *start <= position);
+        let after = self
+            .doubtful
+            .partition_point(|(start, ..)| *start <= position);
         let (_, end, why) = self.doubtful.get(after.checked_sub(1)?)?;
         (position < *end).then_some(*why)
     }
@@ -86,7 +88,9 @@ impl Survey {
     /// Takes a statement that changes rows by itself, if it may be one of those that are chosen.
     fn statement(&mut self, event: &EventView<'_>, context: &Context, filter: &RowFilter) {
         let events = &filter.events;
-        let is_chosen = events.start_position.is_none_or(|start| event.offset >= start)
+        let is_chosen = events
+            .start_position
+            .is_none_or(|start| event.offset >= start)
             && events.stop_position.is_none_or(|stop| event.offset < stop)
             && events.takes_header(&event.header)
             && events.takes_time(context.time(event.header.timestamp))
@@ -95,7 +99,10 @@ impl Survey {
             return;
         };
         if is_chosen && self.statements.len() < MAX_TOLD && may_concern(&query, filter) {
-            let beginning: String = String::from_utf8_lossy(&query.statement).chars().take(60).collect();
+            let beginning: String = String::from_utf8_lossy(&query.statement)
+                .chars()
+                .take(60)
+                .collect();
             self.statements.push((
                 event.offset,
                 format!(
@@ -131,10 +138,16 @@ fn may_concern(query: &Query<'_>, filter: &RowFilter) -> bool {
     if filter.tables.is_empty() || query.length > query.statement.len() {
         return true;
     }
-    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || *byte >= 0x80;
+    let is_of_name =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || *byte >= 0x80;
     // What stands between backticks, and each word.
     let quoted = query.statement.split(|&byte| byte == b'`');
     let words = query.statement.split(|byte| !is_of_name(byte));
     let mut all = quoted.chain(words).filter(|word| !word.is_empty());
-    all.any(|name| filter.tables.iter().any(|glob| glob.may_name(&String::from_utf8_lossy(name))))
+    all.any(|name| {
+        filter
+            .tables
+            .iter()
+            .any(|glob| glob.may_name(&String::from_utf8_lossy(name)))
+    })
 }

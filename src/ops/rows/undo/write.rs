@@ -74,7 +74,10 @@ impl Plan {
             next = writer.log(&log, run, &mut runs)?;
         }
         writer.end_transaction()?;
-        writer.out.flush().map_err(TransferError::at(name, "write"))?;
+        writer
+            .out
+            .flush()
+            .map_err(TransferError::at(name, "write"))?;
         Ok(writer.written)
     }
 }
@@ -100,18 +103,28 @@ impl Writer<'_, '_> {
 
     fn head(&mut self) -> Result<(), Error> {
         let mut text = Vec::new();
-        let what = if self.is_backward { "take back" } else { "make once more" };
+        let what = if self.is_backward {
+            "take back"
+        } else {
+            "make once more"
+        };
         let (rows, transactions) = (self.plan.rows, self.plan.transactions);
         statement::comment(
             &mut text,
-            &format!("Statements that {what} {rows} changes of rows, of {transactions} transactions."),
+            &format!(
+                "Statements that {what} {rows} changes of rows, of {transactions} transactions."
+            ),
         );
         let check = match self.plan.options.check {
-            Check::Rows => "A row that is not as the log says any more is left as it is, and told of.",
+            Check::Rows => {
+                "A row that is not as the log says any more is left as it is, and told of."
+            }
             Check::Transactions => {
                 "A transaction with a row that is not as the log says any more is rolled back, and told of."
             }
-            Check::Off => "Rows are found by their keys alone: what was changed since is overwritten.",
+            Check::Off => {
+                "Rows are found by their keys alone: what was changed since is overwritten."
+            }
         };
         statement::comment(&mut text, check);
         for note in &self.plan.notes {
@@ -124,7 +137,11 @@ impl Writer<'_, '_> {
     /// All runs of one log; returns the first of another one.
     fn log(&mut self, log: &OpenLog, first: Run, runs: &mut Runs) -> Result<Option<Run>, Error> {
         let index = usize::try_from(first.log).unwrap_or(usize::MAX);
-        let header_length = self.plan.logs.get(index).map_or(19, |log| log.header_length);
+        let header_length = self
+            .plan
+            .logs
+            .get(index)
+            .map_or(19, |log| log.header_length);
         let mut reader = EventReader::new(log, header_length);
         let mut next = Some(first);
         while let Some(run) = next {
@@ -152,13 +169,20 @@ impl Writer<'_, '_> {
         self.written.transactions = self.written.transactions.saturating_add(1);
         let index = usize::try_from(run.log).unwrap_or(usize::MAX);
         let planned = self.plan.logs.get(index);
-        let path = planned.map(|log| log.path.display().to_string()).unwrap_or_default();
+        let path = planned
+            .map(|log| log.path.display().to_string())
+            .unwrap_or_default();
         let event = reader.event(run.transaction)?;
-        let id = TransactionStart::parse(&event).and_then(Result::ok).map(|start| start.id);
+        let id = TransactionStart::parse(&event)
+            .and_then(Result::ok)
+            .map(|start| start.id);
         let id = id.map_or_else(String::new, |id| format!("{id}, "));
         let time = time_of(event.header.timestamp);
         let mut text = b"\n".to_vec();
-        statement::comment(&mut text, &format!("{path}, position {}, {id}{time}", run.transaction));
+        statement::comment(
+            &mut text,
+            &format!("{path}, position {}, {id}{time}", run.transaction),
+        );
         text.extend_from_slice(b"BEGIN;\n");
         // The server logged what foreign keys did as changes of its own: they are taken back one by
         // one, and must not happen once more.
@@ -195,7 +219,10 @@ impl Writer<'_, '_> {
     /// The rows of an event of the log itself.
     fn event(&mut self, reader: &mut EventReader<'_>, run: &Run) -> Result<(), Error> {
         let event = reader.event(run.position)?;
-        let rows = Rendered { plan: self.plan, run };
+        let rows = Rendered {
+            plan: self.plan,
+            run,
+        };
         let mut end = u64::from(run.count);
         let mut tail = std::mem::take(&mut self.tail);
         while end > 0 {
@@ -203,7 +230,9 @@ impl Writer<'_, '_> {
             let mut index = 0_u64;
             rows.each(&event, &mut |table, row, number| {
                 index = index.saturating_add(1);
-                self.take(&mut tail, index <= end, |out| rows.row(out, table, row, number))
+                self.take(&mut tail, index <= end, |out| {
+                    rows.row(out, table, row, number)
+                })
             })?;
             end = tail.dropped();
             self.put_rows(&mut tail)?;
@@ -289,7 +318,10 @@ impl Writer<'_, '_> {
             let Some(run) = left.next_if(|run| run.inner_offset == Some(view.offset)) else {
                 return Ok(());
             };
-            let rows = Rendered { plan: self.plan, run };
+            let rows = Rendered {
+                plan: self.plan,
+                run,
+            };
             rows.each(view, &mut |table, row, number| {
                 index = index.saturating_add(1);
                 self.take(tail, index <= end, |out| rows.row(out, table, row, number))
@@ -307,7 +339,10 @@ impl Writer<'_, '_> {
 /// A log is not as it was in the first pass.
 fn changed(log: &OpenLog, offset: u64) -> Error {
     let path = log.source().path().to_owned();
-    Error::Walk { path, source: WalkError::Lost { offset, length: 0 } }
+    Error::Walk {
+        path,
+        source: WalkError::Lost { offset, length: 0 },
+    }
 }
 
 /// Takes a row of a run, and its number in the event.
@@ -327,7 +362,12 @@ impl Rendered<'_> {
             return Err(lost());
         }
         let index = usize::try_from(self.run.table).unwrap_or(usize::MAX);
-        let table = self.plan.tables.get(index).map(Arc::clone).ok_or_else(lost)?;
+        let table = self
+            .plan
+            .tables
+            .get(index)
+            .map(Arc::clone)
+            .ok_or_else(lost)?;
         let rows = Rows::parse(event.header.event_type, event.body()).map_err(|_| lost())?;
         let bytes = rows.plain().map_err(|_| lost())?;
         let mut reader = RowReader::new(rows, &bytes, &table).map_err(|_| lost())?;
@@ -347,16 +387,29 @@ impl Rendered<'_> {
 
     /// The log is not as it was in the first pass.
     fn lost(&self, offset: u64) -> Error {
-        Error::Walk { path: self.path(), source: WalkError::Lost { offset, length: 0 } }
+        Error::Walk {
+            path: self.path(),
+            source: WalkError::Lost { offset, length: 0 },
+        }
     }
 
     fn path(&self) -> std::path::PathBuf {
         let index = usize::try_from(self.run.log).unwrap_or(usize::MAX);
-        self.plan.logs.get(index).map(|log| log.path.clone()).unwrap_or_default()
+        self.plan
+            .logs
+            .get(index)
+            .map(|log| log.path.clone())
+            .unwrap_or_default()
     }
 
     /// Appends the statements for a row: the change, and the check whether it took place.
-    fn row(&self, out: &mut Vec<u8>, table: &Table, row: &Row<'_>, number: u64) -> Result<(), Error> {
+    fn row(
+        &self,
+        out: &mut Vec<u8>,
+        table: &Table,
+        row: &Row<'_>,
+        number: u64,
+    ) -> Result<(), Error> {
         let options = &self.plan.options;
         let index = usize::try_from(self.run.log).unwrap_or(usize::MAX);
         let is_mariadb = self.plan.logs.get(index).is_some_and(|log| log.is_mariadb);
@@ -384,7 +437,11 @@ impl Rendered<'_> {
     fn check(&self, out: &mut Vec<u8>, table: &Table, number: u64) {
         let mut told = Vec::new();
         let path = self.path();
-        let log = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let log = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
         let what = match self.plan.options.direction {
             Direction::Undo => "not taken back",

@@ -1,12 +1,13 @@
 //! What tables look like: dumps of schemas, and statements in the logs that change them.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::borrow::Cow;
 
 use binlogsec::event::query::Query;
 use binlogsec::event::rows::column_type as ty;
 use binlogsec::event::table_map::Column;
-use binlogsec::ops::rows::schema::{ChangeKind, DataType, Followed, Found, Reaction, Schema, Table};
+use binlogsec::ops::rows::schema::{
+    ChangeKind, DataType, Followed, Found, Reaction, Schema, Table,
+};
 use proptest::prelude::*;
 
 /// What a mysqldump of MySQL 9.7 prints, with what makes it hard to read.
@@ -89,7 +90,17 @@ fn a_dump_tells_all_that_row_events_leave_out() {
     let schema = schema(DUMP);
     let orders = table(&schema, "shop", "orders");
     let columns: Vec<_> = orders.columns.iter().map(|it| it.name.as_str()).collect();
-    let expected = ["id", "state", "note", "odd `name`", "total", "hidden", "at", "place", "customer"];
+    let expected = [
+        "id",
+        "state",
+        "note",
+        "odd `name`",
+        "total",
+        "hidden",
+        "at",
+        "place",
+        "customer",
+    ];
     assert_eq!(columns, expected);
     let column = |name: &str| &orders.columns[orders.position(name).unwrap()];
     assert!(column("id").unsigned && !column("hidden").unsigned);
@@ -98,18 +109,39 @@ fn a_dump_tells_all_that_row_events_leave_out() {
     assert_eq!(column("state").collation.as_deref(), Some("utf8mb4_bin"));
     assert_eq!(column("note").charset.as_deref(), Some("latin1"));
     assert_eq!(column("note").data_type, DataType::VarChar { length: 200 });
-    assert_eq!(column("odd `name`").data_type, DataType::Decimal { precision: 12, scale: 2 });
+    assert_eq!(
+        column("odd `name`").data_type,
+        DataType::Decimal {
+            precision: 12,
+            scale: 2
+        }
+    );
     assert!(column("total").generated.is_some() && column("hidden").generated.is_none());
     assert!(column("hidden").invisible && !column("total").invisible);
     assert!(column("at").on_update_now && column("at").nullable == Some(true));
     assert_eq!(column("place").data_type, DataType::Geometry);
     assert_eq!(column("customer").nullable, Some(true));
     assert_eq!(orders.primary_key_positions(), [0]);
-    let keys: Vec<_> = orders.unique_keys.iter().map(|it| (it.columns.join(","), it.whole)).collect();
-    assert_eq!(keys, [("note,customer".to_owned(), false), ("customer,at".to_owned(), true)]);
+    let keys: Vec<_> = orders
+        .unique_keys
+        .iter()
+        .map(|it| (it.columns.join(","), it.whole))
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            ("note,customer".to_owned(), false),
+            ("customer,at".to_owned(), true)
+        ]
+    );
     let foreign: Vec<_> = schema.referring_to("people", "customers").collect();
-    let [("shop", "orders", key)] = foreign[..] else { panic!("{foreign:?}") };
-    assert_eq!((key.on_delete, key.on_update), (Reaction::Cascade, Reaction::SetNull));
+    let [("shop", "orders", key)] = foreign[..] else {
+        panic!("{foreign:?}")
+    };
+    assert_eq!(
+        (key.on_delete, key.on_update),
+        (Reaction::Cascade, Reaction::SetNull)
+    );
     assert_eq!(orders.triggers[0].event, "INSERT");
     // What follows a trigger with another delimiter is read again.
     assert_eq!(names(&schema, "last"), "a");
@@ -132,7 +164,11 @@ fn listings_of_show_create_table_are_read_in_each_form_of_the_client() {
         // The database is not told: the table is that of its name in any.
         assert_eq!(names(&schema, "a"), "x", "{text}");
         assert_eq!(table(&schema, "other", "b").columns[0].name, "y", "{text}");
-        assert_eq!(table(&schema, "shop", "a").charset.as_deref(), Some("latin1"), "{text}");
+        assert_eq!(
+            table(&schema, "shop", "a").charset.as_deref(),
+            Some("latin1"),
+            "{text}"
+        );
     }
 }
 
@@ -142,7 +178,10 @@ fn the_database_is_taken_from_where_dumps_tell_it() {
     for (text, named) in [
         ("USE `one`;\n", "one"),
         ("-- Host: 127.0.0.1    Database: two\n-- ------\n", "two"),
-        ("-- MariaDB dump\n--\n-- Host: localhost    Database: \n", "elsewhere"),
+        (
+            "-- MariaDB dump\n--\n-- Host: localhost    Database: \n",
+            "elsewhere",
+        ),
         ("-- Database: `three`\n", "three"),
         ("/*M!999999\\- enable the sandbox mode */ \n", "elsewhere"),
     ] {
@@ -159,7 +198,10 @@ fn a_directory_of_mysql_shell_and_files_without_tables_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("sh%20op.sql", "CREATE DATABASE `sh op`;");
-    write("sh%20op@t.sql", "-- MySQLShell dump\nCREATE TABLE IF NOT EXISTS `t` (`a` int) ENGINE=InnoDB;");
+    write(
+        "sh%20op@t.sql",
+        "-- MySQLShell dump\nCREATE TABLE IF NOT EXISTS `t` (`a` int) ENGINE=InnoDB;",
+    );
     write("sh%20op@t@@0.tsv", "1\n");
     let mut schema = Schema::new();
     schema.open(folder.path()).unwrap();
@@ -174,27 +216,63 @@ fn alter_table_moves_columns_as_servers_do() {
     // Each result was read from MySQL 9.7 and MariaDB (tests/interop, scenario undo).
     for (statement, expected) in [
         ("ALTER TABLE t ADD d INT", "a b c d"),
-        ("ALTER TABLE t ADD COLUMN d INT FIRST, ADD e INT AFTER a", "d a e b c"),
+        (
+            "ALTER TABLE t ADD COLUMN d INT FIRST, ADD e INT AFTER a",
+            "d a e b c",
+        ),
         ("ALTER TABLE t ADD (d INT, e INT, UNIQUE (d))", "a b c d e"),
         ("ALTER TABLE t DROP b", "a c"),
         ("ALTER TABLE t DROP COLUMN b, ADD b INT", "a c b"),
         ("ALTER TABLE t CHANGE a x INT", "x b c"),
         ("ALTER TABLE t CHANGE a x INT AFTER c", "b c x"),
         ("ALTER TABLE t CHANGE a b INT, CHANGE b a INT", "b a c"),
-        ("ALTER TABLE t RENAME COLUMN a TO b, RENAME COLUMN b TO a", "b a c"),
+        (
+            "ALTER TABLE t RENAME COLUMN a TO b, RENAME COLUMN b TO a",
+            "b a c",
+        ),
         ("ALTER TABLE t MODIFY c BIGINT FIRST", "c a b"),
-        ("ALTER TABLE t MODIFY c INT FIRST, MODIFY b INT FIRST", "b c a"),
-        ("ALTER TABLE t ADD d INT AFTER b, ADD e INT AFTER d, DROP a", "b d e c"),
-        ("alter table `t` add index (a), algorithm=inplace, lock = none, add d int", "a b c d"),
-        ("ALTER TABLE t ENGINE=InnoDB ROW_FORMAT=DYNAMIC, COMMENT='ADD z INT'", "a b c"),
-        ("ALTER TABLE t ALTER COLUMN a SET DEFAULT (1 + 2), ADD d INT DEFAULT -1 NOT NULL", "a b c d"),
-        ("ALTER TABLE t ADD d INT /* ADD e INT */ -- ADD f INT\n, ADD g INT # ADD h INT", "a b c d g"),
-        ("ALTER TABLE t ADD CONSTRAINT k FOREIGN KEY (a) REFERENCES p (a) ON DELETE CASCADE, ADD d INT", "a b c d"),
-        ("ALTER TABLE t ADD IF NOT EXISTS a INT, DROP COLUMN IF EXISTS z, ADD d INT", "a b c d"),
+        (
+            "ALTER TABLE t MODIFY c INT FIRST, MODIFY b INT FIRST",
+            "b c a",
+        ),
+        (
+            "ALTER TABLE t ADD d INT AFTER b, ADD e INT AFTER d, DROP a",
+            "b d e c",
+        ),
+        (
+            "alter table `t` add index (a), algorithm=inplace, lock = none, add d int",
+            "a b c d",
+        ),
+        (
+            "ALTER TABLE t ENGINE=InnoDB ROW_FORMAT=DYNAMIC, COMMENT='ADD z INT'",
+            "a b c",
+        ),
+        (
+            "ALTER TABLE t ALTER COLUMN a SET DEFAULT (1 + 2), ADD d INT DEFAULT -1 NOT NULL",
+            "a b c d",
+        ),
+        (
+            "ALTER TABLE t ADD d INT /* ADD e INT */ -- ADD f INT\n, ADD g INT # ADD h INT",
+            "a b c d g",
+        ),
+        (
+            "ALTER TABLE t ADD CONSTRAINT k FOREIGN KEY (a) REFERENCES p (a) ON DELETE CASCADE, ADD d INT",
+            "a b c d",
+        ),
+        (
+            "ALTER TABLE t ADD IF NOT EXISTS a INT, DROP COLUMN IF EXISTS z, ADD d INT",
+            "a b c d",
+        ),
         ("ALTER TABLE t PARTITION BY HASH (a) PARTITIONS 4", "a b c"),
         ("ALTER TABLE t ORDER BY b, a", "a b c"),
-        ("SET STATEMENT max_statement_time=10 FOR ALTER TABLE t DROP a", "b c"),
-        ("ALTER ONLINE TABLE IF EXISTS shop.t ADD d INT /*M!100303 INVISIBLE */ AFTER a", "a d b c"),
+        (
+            "SET STATEMENT max_statement_time=10 FOR ALTER TABLE t DROP a",
+            "b c",
+        ),
+        (
+            "ALTER ONLINE TABLE IF EXISTS shop.t ADD d INT /*M!100303 INVISIBLE */ AFTER a",
+            "a d b c",
+        ),
         ("TRUNCATE TABLE t", "a b c"),
         ("CREATE OR REPLACE TABLE t (z INT)", "z"),
         ("CREATE TABLE IF NOT EXISTS t (z INT)", "a b c"),
@@ -211,26 +289,46 @@ fn keys_and_character_sets_follow_their_columns() {
     let mut schema = schema(
         "USE shop; CREATE TABLE t (a INT PRIMARY KEY, b VARCHAR(9), c INT UNIQUE, d TEXT) CHARSET=latin1;",
     );
-    follow(&mut schema, "ALTER TABLE t RENAME COLUMN a TO x, CHANGE c y INT, MODIFY b VARCHAR(20)");
+    follow(
+        &mut schema,
+        "ALTER TABLE t RENAME COLUMN a TO x, CHANGE c y INT, MODIFY b VARCHAR(20)",
+    );
     let it = table(&schema, "shop", "t");
     assert_eq!(it.primary_key.as_ref().unwrap().columns, ["x"]);
     assert_eq!(it.unique_keys[0].columns, ["y"]);
     assert_eq!(it.columns[0].nullable, Some(false));
     assert_eq!(it.columns[1].charset.as_deref(), Some("latin1"));
-    follow(&mut schema, "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, ADD e CHAR(1)");
+    follow(
+        &mut schema,
+        "ALTER TABLE t CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, ADD e CHAR(1)",
+    );
     let it = table(&schema, "shop", "t");
-    let sets: Vec<_> = it.columns.iter().map(|it| it.charset.as_deref().unwrap()).collect();
+    let sets: Vec<_> = it
+        .columns
+        .iter()
+        .map(|it| it.charset.as_deref().unwrap())
+        .collect();
     assert_eq!(&sets[1..2], ["utf8mb4"]);
     assert_eq!((sets[3], sets[4]), ("utf8mb4", "utf8mb4"));
-    assert_eq!(it.columns[3].data_type, DataType::Text { width: None }, "it may be MEDIUMTEXT now");
+    assert_eq!(
+        it.columns[3].data_type,
+        DataType::Text { width: None },
+        "it may be MEDIUMTEXT now"
+    );
     follow(&mut schema, "ALTER TABLE t DROP PRIMARY KEY, DROP COLUMN y");
     let it = table(&schema, "shop", "t");
     assert!(it.primary_key.is_none() && it.unique_keys.is_empty());
     follow(&mut schema, "CREATE UNIQUE INDEX u ON t (x, b(3))");
     assert!(!table(&schema, "shop", "t").unique_keys[0].whole);
-    follow(&mut schema, "ALTER TABLE t DROP INDEX u, ADD PRIMARY KEY (x, b)");
+    follow(
+        &mut schema,
+        "ALTER TABLE t DROP INDEX u, ADD PRIMARY KEY (x, b)",
+    );
     let it = table(&schema, "shop", "t");
-    assert_eq!((it.primary_key_positions(), it.unique_keys.len()), (vec![0, 1], 0));
+    assert_eq!(
+        (it.primary_key_positions(), it.unique_keys.len()),
+        (vec![0, 1], 0)
+    );
 }
 
 #[test]
@@ -246,17 +344,33 @@ fn names_of_tables_follow_what_is_done_to_them() {
     follow(&mut schema, "ALTER TABLE c ADD z INT, RENAME TO d");
     assert_eq!(names(&schema, "d"), "y z");
     assert_eq!(schema.find(b"shop", b"c"), Found::Absent);
-    follow(&mut schema, "DROP TABLE IF EXISTS `d`, other.b /* generated by server */");
+    follow(
+        &mut schema,
+        "DROP TABLE IF EXISTS `d`, other.b /* generated by server */",
+    );
     assert_eq!(schema.find(b"other", b"b"), Found::Absent);
     let followed = follow(&mut schema, "DROP DATABASE shop");
-    assert_eq!((followed.changes[0].database.as_str(), &followed.changes[0].table), ("shop", &None));
+    assert_eq!(
+        (
+            followed.changes[0].database.as_str(),
+            &followed.changes[0].table
+        ),
+        ("shop", &None)
+    );
     assert_eq!(schema.find(b"shop", b"a"), Found::Absent);
     // A database that the logs make has no table before: IF NOT EXISTS makes it.
     follow(&mut schema, "CREATE TABLE IF NOT EXISTS e (q INT)");
-    assert_eq!(schema.find(b"shop", b"e"), Found::Absent, "it may have been there, of other columns");
+    assert_eq!(
+        schema.find(b"shop", b"e"),
+        Found::Absent,
+        "it may have been there, of other columns"
+    );
     follow(&mut schema, "CREATE DATABASE shop CHARACTER SET latin2");
     follow(&mut schema, "CREATE TABLE IF NOT EXISTS e (q CHAR(1))");
-    assert_eq!(table(&schema, "shop", "e").columns[0].charset.as_deref(), Some("latin2"));
+    assert_eq!(
+        table(&schema, "shop", "e").columns[0].charset.as_deref(),
+        Some("latin2")
+    );
     // Temporary tables are of no matter.
     follow(&mut schema, "CREATE TEMPORARY TABLE e (other INT)");
     follow(&mut schema, "DROP TEMPORARY TABLE e");
@@ -279,14 +393,30 @@ fn what_is_not_understood_makes_a_table_unknown_and_is_told_once() {
         let mut schema = schema("USE shop; CREATE TABLE t (a INT); CREATE TABLE u (b INT);");
         let followed = follow(&mut schema, statement);
         let is_open = statement.ends_with("(1");
-        assert_eq!(followed.notes.len(), usize::from(!is_open), "{statement}: {:?}", followed.notes);
+        assert_eq!(
+            followed.notes.len(),
+            usize::from(!is_open),
+            "{statement}: {:?}",
+            followed.notes
+        );
         if !is_open {
-            assert!(matches!(schema.find(b"shop", b"t"), Found::Unknown(_)), "{statement}");
-            assert!(followed.notes[0].contains("table shop.t"), "{:?}", followed.notes);
+            assert!(
+                matches!(schema.find(b"shop", b"t"), Found::Unknown(_)),
+                "{statement}"
+            );
+            assert!(
+                followed.notes[0].contains("table shop.t"),
+                "{:?}",
+                followed.notes
+            );
         }
         assert_eq!(names(&schema, "u"), "b");
         // Once: what follows on it says nothing more, and a new definition makes it known.
-        assert!(follow(&mut schema, "ALTER TABLE t ADD q INT").notes.is_empty());
+        assert!(
+            follow(&mut schema, "ALTER TABLE t ADD q INT")
+                .notes
+                .is_empty()
+        );
         follow(&mut schema, "DROP TABLE t");
         follow(&mut schema, "CREATE TABLE t (n INT)");
         assert_eq!(names(&schema, "t"), "n");
@@ -295,16 +425,26 @@ fn what_is_not_understood_makes_a_table_unknown_and_is_told_once() {
 
 #[test]
 fn a_schema_of_a_later_time_is_told() {
-    let mut schema = schema("USE shop; CREATE TABLE t (a INT, added INT); CREATE TABLE new (x INT);");
+    let mut schema =
+        schema("USE shop; CREATE TABLE t (a INT, added INT); CREATE TABLE new (x INT);");
     for (statement, told) in [
-        ("ALTER TABLE t ADD added INT", "adds the column `added`, which is there already"),
-        ("ALTER TABLE t DROP gone", "names the column `gone`, which is not there"),
+        (
+            "ALTER TABLE t ADD added INT",
+            "adds the column `added`, which is there already",
+        ),
+        (
+            "ALTER TABLE t DROP gone",
+            "names the column `gone`, which is not there",
+        ),
         ("RENAME TABLE old TO new", "of a later time"),
     ] {
         let notes = follow(&mut schema, statement).notes;
         assert!(notes.len() == 1 && notes[0].contains(told), "{notes:?}");
     }
-    assert_eq!((names(&schema, "t"), names(&schema, "new")), ("a added".into(), "x".into()));
+    assert_eq!(
+        (names(&schema, "t"), names(&schema, "new")),
+        ("a added".into(), "x".into())
+    );
     // What the logs themselves defined cannot be of another time.
     follow(&mut schema, "DROP TABLE t");
     follow(&mut schema, "CREATE TABLE t (a INT)");
@@ -319,7 +459,10 @@ fn statements_are_read_as_their_session_wrote_them() {
     let no_escapes = mode(1 << 20);
     // A backslash at the end of a text, with and without a meaning.
     let mut schema = schema("USE shop; CREATE TABLE t (a INT)");
-    schema.follow_query(&query(br"ALTER TABLE t ADD b CHAR(9) DEFAULT '\', ADD c INT", &no_escapes));
+    schema.follow_query(&query(
+        br"ALTER TABLE t ADD b CHAR(9) DEFAULT '\', ADD c INT",
+        &no_escapes,
+    ));
     assert_eq!(names(&schema, "t"), "a b c");
     let ansi = br#"ALTER TABLE "t" ADD "d" CHAR(9) DEFAULT '\', ADD x INT'"#;
     schema.follow_query(&query(ansi, &mode(4)));
@@ -328,13 +471,20 @@ fn statements_are_read_as_their_session_wrote_them() {
     schema.follow_query(&query(b"ALTER TABLE t ADD pr\xE9nom INT", &charset(8)));
     assert_eq!(names(&schema, "t"), "a b c d prénom");
     let followed = schema.follow_query(&query(b"ALTER TABLE t ADD \x95\x5C INT", &charset(13)));
-    assert!(followed.notes[0].contains("character set"), "{:?}", followed.notes);
+    assert!(
+        followed.notes[0].contains("character set"),
+        "{:?}",
+        followed.notes
+    );
     assert!(matches!(schema.find(b"shop", b"t"), Found::Unknown(_)));
 }
 
 /// A column of a table map.
 const fn logged(column_type: u8, metadata: [u8; 2]) -> Column {
-    Column { column_type, metadata }
+    Column {
+        column_type,
+        metadata,
+    }
 }
 
 #[test]
@@ -356,12 +506,21 @@ fn each_type_fits_the_table_map_of_its_own_and_no_other() {
         ("DATETIME(6)", logged(ty::DATETIME2, [6, 0])),
         ("TIMESTAMP", logged(ty::TIMESTAMP2, [0, 0])),
         // 10 characters of 4 bytes, 255 of 4, 7 bytes
-        ("CHAR(10) CHARACTER SET utf8mb4", logged(ty::STRING, [254, 40])),
-        ("CHAR(255) COLLATE utf8mb4_bin", logged(ty::STRING, [0xCE, 0xFC])),
+        (
+            "CHAR(10) CHARACTER SET utf8mb4",
+            logged(ty::STRING, [254, 40]),
+        ),
+        (
+            "CHAR(255) COLLATE utf8mb4_bin",
+            logged(ty::STRING, [0xCE, 0xFC]),
+        ),
         ("BINARY(7)", logged(ty::STRING, [254, 7])),
         ("VARCHAR(100)", logged(ty::VARCHAR, [0x90, 1])),
         ("VARBINARY(401)", logged(ty::VARCHAR, [0x91, 1])),
-        ("VARCHAR(300) COMPRESSED", logged(ty::VARCHAR_COMPRESSED, [0x2D, 1])),
+        (
+            "VARCHAR(300) COMPRESSED",
+            logged(ty::VARCHAR_COMPRESSED, [0x2D, 1]),
+        ),
         ("TINYBLOB", logged(ty::BLOB, [1, 0])),
         ("TEXT", logged(ty::BLOB, [2, 0])),
         ("MEDIUMTEXT", logged(ty::BLOB, [3, 0])),
@@ -371,14 +530,19 @@ fn each_type_fits_the_table_map_of_its_own_and_no_other() {
         ("MULTIPOLYGON", logged(ty::GEOMETRY, [4, 0])),
         ("VECTOR(3)", logged(ty::VECTOR, [4, 0])),
         ("ENUM('a','b')", logged(ty::STRING, [ty::ENUM, 1])),
-        ("SET('a','b','c','d','e','f','g','h','i')", logged(ty::STRING, [ty::SET, 2])),
+        (
+            "SET('a','b','c','d','e','f','g','h','i')",
+            logged(ty::STRING, [ty::SET, 2]),
+        ),
         ("UUID", logged(ty::STRING, [254, 16])),
         ("INET4", logged(ty::STRING, [254, 4])),
     ];
     for (declared, own) in &types {
         let schema = schema(&format!("USE shop; CREATE TABLE t (c {declared})"));
         let table = table(&schema, "shop", "t");
-        let fitting = types.iter().filter(|(_, column)| table.fits(&[*column], &[]).is_ok());
+        let fitting = types
+            .iter()
+            .filter(|(_, column)| table.fits(&[*column], &[]).is_ok());
         let fitting: Vec<_> = fitting.map(|(name, _)| *name).collect();
         // MariaDB's JSON is a LONGTEXT, its VECTOR a VARBINARY, and 401 is no multiple of 100.
         let expected: &[&str] = match *declared {
@@ -402,10 +566,26 @@ fn a_table_that_does_not_fit_is_told_with_both_sides() {
         assert_eq!(table.fits(&[int, text, time], &[nulls]), Ok(()));
     }
     for (columns, nulls, told) in [
-        (&[int, text][..], &[0b010][..], "the schema has 3 columns, the log 2"),
-        (&[int, int, time], &[0b010], "column 2 is `b` VARCHAR(10) in the schema, and INT in the log"),
-        (&[int, text, time], &[0b011], "column 1, `a`, is NOT NULL in the schema and takes NULL in the log"),
-        (&[int, text, time], &[0b000], "column 2, `b`, takes NULL in the schema and is NOT NULL in the log"),
+        (
+            &[int, text][..],
+            &[0b010][..],
+            "the schema has 3 columns, the log 2",
+        ),
+        (
+            &[int, int, time],
+            &[0b010],
+            "column 2 is `b` VARCHAR(10) in the schema, and INT in the log",
+        ),
+        (
+            &[int, text, time],
+            &[0b011],
+            "column 1, `a`, is NOT NULL in the schema and takes NULL in the log",
+        ),
+        (
+            &[int, text, time],
+            &[0b000],
+            "column 2, `b`, takes NULL in the schema and is NOT NULL in the log",
+        ),
     ] {
         let misfit = table.fits(columns, nulls).unwrap_err();
         assert_eq!(misfit.to_string(), told);
