@@ -19,6 +19,7 @@ mod listing;
 mod lists;
 mod log_file;
 mod per_event;
+mod schema;
 mod session;
 
 pub(crate) use damaged::salvage;
@@ -29,6 +30,7 @@ pub(crate) use listing::store_listing;
 pub(crate) use lists::{index_file, option_file};
 pub(crate) use log_file::log_start;
 pub(crate) use per_event::mariadb;
+pub(crate) use schema::schema;
 pub(crate) use session::server_session;
 
 use std::fs::File;
@@ -50,6 +52,7 @@ pub(crate) const ALL: &[Target] = &[
     ("option_file", option_file),
     ("mariadb", mariadb),
     ("salvage", salvage),
+    ("schema", schema),
     ("server_session", server_session),
     #[cfg(feature = "objects")]
     ("store_listing", store_listing),

@@ -41,7 +41,11 @@ fn log_3() -> PathBuf {
 #[test]
 fn golden_output() {
     mixed(); // closes the keyrings of all fixtures
-    trycmd::TestCases::new().case("README.md").case("tests/cli/*.trycmd").env("NO_COLOR", "1");
+    trycmd::TestCases::new()
+        .case("README.md")
+        .case("docs/forensics.md")
+        .case("tests/cli/*.trycmd")
+        .env("NO_COLOR", "1");
 }
 
 #[test]

@@ -18,5 +18,4 @@ mod salvage_property;
 mod salvage_transactions;
 mod slices;
 mod streams;
-mod table_schema;
 mod verify;

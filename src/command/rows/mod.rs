@@ -15,7 +15,8 @@ use binlogsec_core::log::open::OpenLog;
 use binlogsec_core::read::events::EventFilter;
 use binlogsec_core::read::rows::csv::CsvMaker;
 use binlogsec_core::read::rows::json::JsonMaker;
-use binlogsec_core::read::rows::names::NoNames;
+use binlogsec_core::read::rows::names::{Names, NoNames};
+use binlogsec_core::read::rows::schema::History;
 use binlogsec_core::read::rows::sql::SqlMaker;
 use binlogsec_core::read::rows::{
     self, Conditions, MAX_EVENT, RowFilter, RowMaker, RowsListed, TableGlob,
@@ -24,6 +25,7 @@ use binlogsec_core::text::path_text;
 use clap::{Args, ValueEnum};
 use table::RowText;
 
+use super::undo::SchemaArgs;
 use crate::args::{KeyArgs, WriteArgs};
 use crate::command::decrypt::slice::{Position, position};
 use crate::command::events::{judge, open};
@@ -45,7 +47,7 @@ Examples:
     binlogsec rows binlog.000042 --op delete --from '2026-11-21 14:00' --to '2026-11-21 15:00' --format json
 
 TIMESTAMP values are in UTC. Columns have their names where the log tells them
-(binlog_row_metadata=FULL), else they are @1, @2. Exit codes: 1 when no row was chosen; 2 when rows
+(binlog_row_metadata=FULL) or --schema does, else they are @1, @2. Exit codes: 1 when no row was chosen; 2 when rows
 could not be read or written in the format.";
 
 /// Show which rows were changed, from what and to what: as text, JSON, CSV or SQL
@@ -59,6 +61,8 @@ pub(crate) struct RowsArgs {
     keys: KeyArgs,
     #[command(flatten)]
     chosen: ChosenArgs,
+    #[command(flatten)]
+    schema: SchemaArgs,
     /// How to report
     #[arg(long, value_enum, default_value = "text")]
     format: RowFormat,
@@ -207,6 +211,10 @@ pub(crate) fn run(args: &RowsArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
     let keyring = keys::open(&args.keys, terminal)?;
     let Targets { files, mut failures, notices, .. } = Targets::expand(&args.logs);
     transfer::tell(&notices, terminal);
+    let mut history = match args.schema.is_empty() {
+        true => None,
+        false => Some(args.schema.history(terminal)?),
+    };
     let (mut output, colour) = Output::begin(args, terminal)?;
     let (mut classes, mut told) = (Vec::new(), Told::new(&filter));
     let mut logs = 0_usize;
@@ -222,8 +230,14 @@ pub(crate) fn run(args: &RowsArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
         logs = logs.saturating_add(1);
         let path = path_text::text(log.source().path());
         let maker = || maker(args, &path, colour);
-        let listed =
-            rows::list_lines(&log, (&filter, &NoNames), &maker, &mut |lines| output.take(lines));
+        let scanned = history.as_mut().map_or(Ok(()), |history| history.scan(&log));
+        let names: &dyn Names = history.as_ref().map_or(&NoNames, |history| history);
+        let listed = scanned.and_then(|()| {
+            rows::list_lines(&log, (&filter, names), &maker, &mut |lines| output.take(lines))
+        });
+        for note in history.iter().flat_map(History::take_notes) {
+            terminal.warning(&note);
+        }
         match listed {
             Ok(listed) => {
                 classes.extend(judge(&log, &listed.events, terminal));

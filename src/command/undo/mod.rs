@@ -69,6 +69,11 @@ pub(crate) struct SchemaArgs {
 }
 
 impl SchemaArgs {
+    /// Whether no schema is named.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.schemas.is_empty()
+    }
+
     /// Reads the schemas, and says what of them is not understood.
     pub(crate) fn history(&self, terminal: &Terminal) -> anyhow::Result<History> {
         let mut schema = Schema::new();

@@ -72,7 +72,7 @@ impl Charset {
         let Self::Named(name) = self else {
             return None;
         };
-        if self.is_utf8() || self.has_ascii() && bytes.is_ascii() {
+        if bytes.is_empty() || self.is_utf8() || self.has_ascii() && bytes.is_ascii() {
             return std::str::from_utf8(bytes).ok().map(Cow::Borrowed);
         }
         match name {

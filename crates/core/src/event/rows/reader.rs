@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::charset::Charset;
 use super::kind::{Kind, ValueError};
-use super::table::Table;
+use super::table::{Column, Table};
 use super::value::{Image, Value};
 use super::{Rows, bit};
 use crate::bytes::{Cursor, OutOfBytes};
@@ -168,7 +169,7 @@ impl<'a, 't> RowReader<'a, 't> {
         if options & PARTIAL_JSON == 0 {
             return Ok(None);
         }
-        let is_json = |column: &&super::table::Column| matches!(column.kind, Kind::Json { .. });
+        let is_json = |column: &&Column| matches!(column.kind, Kind::Json { .. });
         let json = self.table.columns.iter().filter(is_json).count();
         self.cursor.take(json.div_ceil(8)).map(Some).map_err(cut)
     }
@@ -215,11 +216,26 @@ impl<'a, 't> RowReader<'a, 't> {
             })?;
             image.push(Some(match value {
                 Value::Json(diff) if is_diff => Value::JsonDiff(diff),
+                Value::Bytes(bytes) => Value::Bytes(filled(bytes, column)),
                 other => other,
             }));
         }
         Ok(())
     }
+}
+
+/// A value of BINARY with the zero bytes at its end, which logs leave out.
+#[inline]
+fn filled<'a>(bytes: Cow<'a, [u8]>, column: &Column) -> Cow<'a, [u8]> {
+    let Kind::Fixed { longest, .. } = column.kind else {
+        return bytes;
+    };
+    if column.charset != Charset::Binary || bytes.len() >= usize::from(longest) {
+        return bytes;
+    }
+    let mut filled = bytes.into_owned();
+    filled.resize(usize::from(longest), 0);
+    Cow::Owned(filled)
 }
 
 /// Bits that are set among the first so many.

@@ -370,19 +370,18 @@ fn text(out: &mut Vec<u8>, bytes: &[u8], column: &Column) {
         out.extend_from_slice(b"''");
         return;
     }
-    match (column.charset, column.kind) {
-        (Charset::Binary, Kind::Fixed { longest, .. }) => hex(out, &padded(bytes, longest)),
-        (Charset::Binary, _) => hex(out, bytes),
-        (Charset::Unknown, _) if is_readable(bytes) => {
+    match column.charset {
+        Charset::Binary => hex(out, bytes),
+        Charset::Unknown if is_readable(bytes) => {
             out.extend_from_slice(b"_binary");
             quoted(out, bytes);
         }
-        (Charset::Unknown, _) => hex(out, bytes),
-        (charset, _) if charset.is_utf8() && is_readable(bytes) => quoted(out, bytes),
-        (charset, _) if charset.has_ascii() && bytes.is_ascii() && is_readable(bytes) => {
+        Charset::Unknown => hex(out, bytes),
+        charset if charset.is_utf8() && is_readable(bytes) => quoted(out, bytes),
+        charset if charset.has_ascii() && bytes.is_ascii() && is_readable(bytes) => {
             quoted(out, bytes);
         }
-        (Charset::Named(name), _) => {
+        Charset::Named(name) => {
             let _ = write!(out, "_{name} ");
             hex(out, bytes);
         }

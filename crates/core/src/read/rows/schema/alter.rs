@@ -355,6 +355,8 @@ pub(super) enum Contradiction {
     IsThere(String),
     #[error("it names the column `{0}`, which is not there")]
     IsNotThere(String),
+    #[error("the table would have more columns than any server takes")]
+    TooManyColumns,
 }
 
 /// Carries the clauses out as servers do (`mysql_prepare_alter_table`): old columns are dropped or
@@ -383,6 +385,9 @@ pub(super) fn apply(table: &Table, actions: &[Action]) -> Result<Table, Contradi
         change_keys(action, table, &mut new);
     }
     new.forbid_null_in_primary_key();
+    if new.columns.len() > create::MAX_COLUMNS {
+        return Err(Contradiction::TooManyColumns);
+    }
     Ok(new)
 }
 

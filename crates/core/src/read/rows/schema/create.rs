@@ -7,7 +7,7 @@ use super::table::{
 use super::types::{self, DataType};
 
 /// More columns no server takes: MySQL 4096, MariaDB fewer.
-const MAX_COLUMNS: usize = 4096;
+pub(super) const MAX_COLUMNS: usize = 4096;
 /// More keys of one kind no server takes.
 const MAX_KEYS: usize = 4096;
 
@@ -84,7 +84,7 @@ pub(super) fn definition(
         if parser.symbol(b')') {
             break;
         }
-        let is_full = table.columns.len() > MAX_COLUMNS
+        let is_full = table.columns.len() >= MAX_COLUMNS
             || table.unique_keys.len().max(table.foreign_keys.len()) > MAX_KEYS;
         if is_full || !parser.symbol(b',') {
             return Err(parser.not_understood());

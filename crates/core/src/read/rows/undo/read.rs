@@ -153,3 +153,33 @@ impl Tail {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_more_rows_than_are_held_the_last_ones_are_kept() {
+        let row = vec![b'x'; 1 << 20];
+        let mut tail = Tail::default();
+        let mut end = 30_u8;
+        let mut back = Vec::new();
+        // As the writer does: what was dropped is made again.
+        while end > 0 {
+            tail.clear();
+            for number in 0..end {
+                let make = |out: &mut Vec<u8>| {
+                    out.push(number);
+                    out.extend_from_slice(&row);
+                    Ok::<(), ()>(())
+                };
+                tail.push(make).unwrap();
+                assert!(tail.text.len() <= Tail::HELD + 2 * row.len() + 2);
+            }
+            back.extend(tail.rows(true).map(|row| row[0]));
+            assert!(u64::from(end) > tail.dropped());
+            end = u8::try_from(tail.dropped()).unwrap();
+        }
+        assert!(back.iter().copied().eq((0..30).rev()), "{back:?}");
+    }
+}

@@ -151,3 +151,38 @@ impl Runs {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_come_back_in_either_order_from_memory_and_file() {
+        for count in [0, 1, HELD - 1, HELD, 2 * HELD + 3] {
+            let runs: Vec<_> = (0..count as u64)
+                .map(|number| Run {
+                    position: number * 7 + (1 << 40),
+                    inner_offset: number.is_multiple_of(3).then_some(number),
+                    transaction: number / 5,
+                    log: 1,
+                    table: number as u32,
+                    first: 3,
+                    count: 4,
+                })
+                .collect();
+            for order in [Order::Forward, Order::Backward] {
+                let mut spool = Spool::default();
+                runs.iter().for_each(|run| spool.push(*run).unwrap());
+                let mut taken = spool.take(order);
+                let mut back = Vec::new();
+                while let Some(run) = taken.next_run().unwrap() {
+                    back.push(run);
+                }
+                if order == Order::Backward {
+                    back.reverse();
+                }
+                assert!(back == runs, "{count} {order:?}");
+            }
+        }
+    }
+}
