@@ -1,5 +1,7 @@
 //! What tables look like: dumps of schemas, and statements in the logs that change them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 use std::borrow::Cow;
 
 use binlogsec_core::event::query::Query;

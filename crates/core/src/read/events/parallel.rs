@@ -68,6 +68,9 @@ pub(in crate::read) trait Work<T>: Send {
 /// Takes pieces in the order of the blocks.
 pub(in crate::read) type Take<'a, P> = dyn FnMut(P) -> Result<(), TransferError> + 'a;
 
+/// Takes the figures of each block.
+type Add<'a, F> = dyn FnMut(F) + 'a;
+
 /// What comes of a block: its pieces, and at last its figures.
 enum Made<P, F> {
     Piece(P),
@@ -84,7 +87,7 @@ pub(in crate::read) fn run<T: Mapped, W: Work<T>>(
     scanner: &mut Scanner<'_, T>,
     new_work: &dyn Fn() -> W,
     take: &mut Take<'_, W::Piece>,
-    add: &mut dyn FnMut(W::Figures),
+    add: &mut Add<'_, W::Figures>,
 ) -> Result<(), Error> {
     let threads = rayon::current_num_threads().min(MOST_THREADS);
     let spare = Spare::new(blocks::BUFFER);
@@ -109,7 +112,7 @@ fn here<T: Mapped, W: Work<T>>(
     scanner: &mut Scanner<'_, T>,
     first: Option<Block<T>>,
     (mut work, spare): (W, &Spare),
-    (take, add): (&mut Take<'_, W::Piece>, &mut dyn FnMut(W::Figures)),
+    (take, add): (&mut Take<'_, W::Piece>, &mut Add<'_, W::Figures>),
 ) -> Result<(), Error> {
     let mut next = first;
     while let Some(block) = next {
@@ -125,7 +128,7 @@ fn in_order<T: Mapped, P, F>(
     scanner: &mut Scanner<'_, T>,
     first: Option<Block<T>>,
     (jobs, threads, spare): (Sender<Job<T, P, F>>, usize, &Spare),
-    (take, add): (&mut Take<'_, P>, &mut dyn FnMut(F)),
+    (take, add): (&mut Take<'_, P>, &mut Add<'_, F>),
 ) -> Result<(), Error> {
     let most = threads.saturating_add(BLOCKS_AHEAD);
     let mut next = Ok(first);
@@ -160,11 +163,10 @@ fn in_order<T: Mapped, P, F>(
     }
 }
 
-fn serve<T, W: Work<T>>(
-    mut work: W,
-    queue: &Mutex<Channel<Job<T, W::Piece, W::Figures>>>,
-    spare: &Spare,
-) {
+/// The blocks that wait for a thread.
+type Queue<T, P, F> = Mutex<Channel<Job<T, P, F>>>;
+
+fn serve<T, W: Work<T>>(mut work: W, queue: &Queue<T, W::Piece, W::Figures>, spare: &Spare) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else {

@@ -165,8 +165,8 @@ fn fits_length(schema: &SchemaColumn, length: u32, bytes: u32) -> bool {
     if schema.is_binary {
         return length == bytes;
     }
-    let each = bytes / length;
-    bytes % length == 0 && (1..=4).contains(&each)
+    let each = bytes.checked_div(length).unwrap_or_default();
+    bytes.is_multiple_of(length) && (1..=4).contains(&each)
 }
 
 /// The longest value of a CHAR in bytes. Two bits of it hide, inverted, in the byte of the type.

@@ -150,7 +150,7 @@ impl Schema {
             Statement::RenameTables(pairs) => {
                 pairs.iter().for_each(|(from, to)| step.rename(from, to));
             }
-            Statement::AlterTable { table, actions } => step.alter(&table, actions),
+            Statement::AlterTable { table, actions } => step.alter(&table, &actions),
             Statement::Truncate(table) => step.change(&table, ChangeKind::Truncated),
             Statement::CreateUniqueKey { table, key } => {
                 step.modify(&table, |table| table.unique_keys.push(key));
@@ -295,7 +295,7 @@ impl Step<'_, '_, '_> {
         }
     }
 
-    fn alter(&mut self, table: &Named, actions: Result<Vec<Action>, NotUnderstood>) {
+    fn alter(&mut self, table: &Named, actions: &Result<Vec<Action>, NotUnderstood>) {
         let is_of_keys = actions.as_ref().is_ok_and(|them| !them.iter().any(Action::is_of_columns));
         let kind = if is_of_keys { ChangeKind::AlteredKeys } else { ChangeKind::Altered };
         self.change(table, kind);
@@ -305,7 +305,7 @@ impl Step<'_, '_, '_> {
             self.renamed_by(table, actions.as_deref().unwrap_or_default());
             return;
         };
-        let altered = match &actions {
+        let altered = match actions {
             Ok(actions) => alter::apply(known, actions),
             Err(near) => return self.lose(key, &not_understood(near)),
         };

@@ -138,7 +138,8 @@ impl Plan {
         let description = log.probe().description();
         self.logs.push(PlannedLog {
             path: log.source().path().to_owned(),
-            is_mariadb: description.is_some_and(|it| it.is_mariadb()),
+            is_mariadb: description
+                .is_some_and(crate::event::format_description::FormatDescription::is_mariadb),
             header_length: description
                 .map_or(crate::event::header::USUAL_LENGTH, |it| it.header_length),
         });
@@ -337,7 +338,10 @@ impl Plan {
             log.probe().description().map(|it| it.server_version.clone()).unwrap_or_default();
         let mut numbers = version.split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or(0));
         let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-        let is_mariadb = log.probe().description().is_some_and(|it| it.is_mariadb());
+        let is_mariadb = log
+            .probe()
+            .description()
+            .is_some_and(crate::event::format_description::FormatDescription::is_mariadb);
         let logs_cascades = !is_mariadb && version >= (9, 6);
         let schema = history.schema();
         for ((database, table), touched) in &self.touched {

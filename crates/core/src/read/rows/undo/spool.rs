@@ -165,7 +165,7 @@ mod tests {
                     inner_offset: number.is_multiple_of(3).then_some(number),
                     transaction: number / 5,
                     log: 1,
-                    table: number as u32,
+                    table: u32::try_from(number).unwrap(),
                     first: 3,
                     count: 4,
                 })
