@@ -264,7 +264,15 @@ pub(super) fn equals(
     if padded.is_some() {
         out.push(b'(');
     }
+    // Servers compare a SET with a large number as if both were rounded, and vectors not at all.
+    let cast: Option<&[u8]> = match (value, column.kind) {
+        (Value::Set(_), _) => Some(b" AS UNSIGNED)"),
+        (_, Kind::Vector { .. }) => Some(b" AS BINARY)"),
+        _ => None,
+    };
+    out.extend_from_slice(if cast.is_some() { b"CAST(" } else { b"" });
     column_name(out, column)?;
+    out.extend_from_slice(cast.unwrap_or_default());
     out.extend_from_slice(b" <=> ");
     match value {
         Value::Json(document) if !dialect.is_mariadb => json::as_json(out, document)?,
