@@ -27,6 +27,7 @@ use crate::command::manual::{CompletionsArgs, ManArgs};
 use crate::command::rekey::RekeyArgs;
 use crate::command::report::ReportArgs;
 use crate::command::salvage::SalvageArgs;
+use crate::command::seal::SealArgs;
 use crate::command::verify::VerifyArgs;
 
 const EXAMPLES: &str = "\
@@ -101,6 +102,7 @@ pub(crate) enum Command {
     Events(EventsArgs),
     Verify(VerifyArgs),
     Salvage(SalvageArgs),
+    Seal(SealArgs),
     Check(CheckArgs),
     Report(ReportArgs),
     Audit(AuditArgs),

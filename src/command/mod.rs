@@ -13,6 +13,7 @@ pub(crate) mod manual;
 pub(crate) mod rekey;
 pub(crate) mod report;
 pub(crate) mod salvage;
+pub(crate) mod seal;
 pub(crate) mod verify;
 
 use std::path::PathBuf;
@@ -34,6 +35,7 @@ pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> an
         Command::Events(args) => events::run(args, terminal),
         Command::Salvage(args) => salvage::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
+        Command::Seal(args) => seal::run(args, terminal),
         Command::Report(args) => report::run(args, terminal),
         Command::Check(args) => check::run(args, terminal),
         Command::Audit(args) => audit::run(args, terminal),
@@ -62,6 +64,7 @@ fn logs(command: &Command) -> Vec<&PathBuf> {
         Command::Events(args) => args.logs.iter().collect(),
         Command::Verify(args) => args.logs.iter().collect(),
         Command::Rekey(args) => args.logs.iter().collect(),
+        Command::Seal(args) => args.logs(),
         Command::Decrypt(args) => {
             let outputs = args.output.iter().chain(&args.output_dir);
             args.inputs.iter().chain(outputs).collect()
