@@ -101,7 +101,11 @@ fn seals(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
         writeln!(out, "{name}{{status=\"{status}\"}} {count}")?;
     }
     let name = "binlogsec_check_oldest_unsealed_log_timestamp_seconds";
-    head(out, name, "When the oldest log that is not sealed was last written; 0 if there is none.")?;
+    head(
+        out,
+        name,
+        "When the oldest log that is not sealed was last written; 0 if there is none.",
+    )?;
     writeln!(out, "{name} {}", sealed.oldest_unsealed.unwrap_or(0))
 }
 

@@ -168,10 +168,15 @@ fn forge(stored: &mut [u8], plain: &[u8], (offset, length, at): (usize, usize, u
 #[test]
 fn every_forged_event_is_found_with_its_bytes() {
     let lab = Lab::sealed();
-    let name = "binlog.000003";
+    for name in ["binlog.000001", "binlog.000003", "binlog.000005"] {
+        forge_each_event(&lab, name);
+    }
+}
+
+fn forge_each_event(lab: &Lab, name: &str) {
     let (stored, plain) = (lab.read(name), plaintext(&lab.at(name), &lab.at("keyring")));
     let events = logs::events(&plain);
-    assert!(events.len() > 100);
+    assert!(events.len() > 50, "{}", events.len());
     let mut unseen = 0;
     for &(offset, length, _) in &events {
         let at = length - 5;
@@ -185,14 +190,15 @@ fn every_forged_event_is_found_with_its_bytes() {
             let log = verified.logs.iter().find(|log| log.name.as_str() == name).unwrap();
             assert_eq!(log.standing, Standing::Changed, "event at {offset}");
             let place = (stored.len() - plain.len() + offset + at) as u64;
-            let is_named = |change: &Change| {
-                matches!(change, Change::Bytes(range) if (range.start..range.end).contains(&place))
-            };
+            let is_named = |change: &Change| matches!(change, Change::Bytes(range) if (range.start..range.end).contains(&place));
             assert!(log.changes.iter().any(is_named), "event at {offset}: {:?}", log.changes);
         }
     }
     // What `verify` does not see, which is what seals are for.
-    assert!(unseen * 10 > events.len() * 9, "{unseen} of {}", events.len());
+    assert!(unseen * 2 > events.len(), "{unseen} of {}", events.len());
+    println!("{name}: {} forged, {unseen} of them whole to verify, all found", events.len());
+    lab.write(name, &stored);
+    assert!(lab.found().is_empty());
 }
 
 #[test]
@@ -223,8 +229,11 @@ fn deleted_swapped_replayed_added_and_foreign_logs_are_found() {
         assert_eq!(lab.found(), [name], "deleted");
         // The server's index no longer lists it, either.
         let index = String::from_utf8(lab.read("binlog.index")).unwrap();
-        let without: String =
-            index.lines().filter(|line| !line.ends_with(name)).map(|line| format!("{line}\n")).collect();
+        let without: String = index
+            .lines()
+            .filter(|line| !line.ends_with(name))
+            .map(|line| format!("{line}\n"))
+            .collect();
         lab.write("binlog.index", without.as_bytes());
         assert_eq!(lab.found(), [name], "deleted, and taken out of the index");
         lab.write("binlog.index", index.as_bytes());
@@ -310,7 +319,8 @@ fn every_change_of_a_manifest_is_found() {
                 fails(&lines[..=number], "cut");
             }
             // A digit of each line, at many places.
-            let digits: Vec<_> = lines[number].match_indices(|sign: char| sign.is_ascii_digit()).collect();
+            let digits: Vec<_> =
+                lines[number].match_indices(|sign: char| sign.is_ascii_digit()).collect();
             for (at, digit) in digits.iter().step_by(digits.len() / 12 + 1) {
                 let other = if *digit == "1" { "2" } else { "1" };
                 let mut line = lines[number].to_owned();
@@ -348,7 +358,9 @@ fn a_chain_that_was_made_anew_does_not_fit_its_signature() {
     let anchor = lab.done("seal anchor m");
     let same = forged_manifest(&manifest, str::to_owned);
     assert_eq!(same, manifest, "the test's own chain is right");
-    let forged = forged_manifest(&manifest, |line| line.replace("\"kind\":\"mysql-plain\"", "\"kind\":\"mysql-pla1n\""));
+    let forged = forged_manifest(&manifest, |line| {
+        line.replace("\"kind\":\"mysql-plain\"", "\"kind\":\"mysql-pla1n\"")
+    });
     lab.write("m", forged.as_bytes());
     let (_, said) = lab.ends(VERIFY, 4);
     assert!(said.contains("the signature in line 7 does not fit under"), "{said}");
@@ -412,8 +424,12 @@ fn keys_are_private_and_never_replaced() {
     let (_, said) = lab.ends("seal binlog.index -o m --sign-key key.pub --keyring keyring", 3);
     assert!(said.contains("an Ed25519 private key in PEM form"), "{said}");
     if openssl::is_here() {
-        openssl::openssl(&["genpkey", "-algorithm", "ed25519", "-out", lab.at("o").to_str().unwrap()], b"");
-        let public = openssl::openssl(&["pkey", "-in", lab.at("o").to_str().unwrap(), "-pubout"], b"");
+        openssl::openssl(
+            &["genpkey", "-algorithm", "ed25519", "-out", lab.at("o").to_str().unwrap()],
+            b"",
+        );
+        let public =
+            openssl::openssl(&["pkey", "-in", lab.at("o").to_str().unwrap(), "-pubout"], b"");
         lab.write("o.pub", &public);
         lab.done("seal binlog.index -o m --sign-key o --keyring keyring");
         lab.done("seal verify m binlog.index --public-key o.pub");
@@ -432,7 +448,12 @@ fn a_log_in_use_is_sealed_up_to_a_position_and_as_a_whole_later() {
     let report = lab.report(&format!("{SEAL} --stop-position {middle}"), 0);
     assert_eq!(report["sealed"][5]["up_to"], middle);
     let report = lab.report(VERIFY, 0);
-    assert!(report["logs"][5]["notes"][0].as_str().unwrap().starts_with(&format!("sealed up to position {middle} alone")));
+    assert!(
+        report["logs"][5]["notes"][0]
+            .as_str()
+            .unwrap()
+            .starts_with(&format!("sealed up to position {middle} alone"))
+    );
     // It grows, and is closed: its server clears the flag. Neither is a change.
     let open = lab.read(name);
     assert_eq!(whole[21] & 1, 1);
@@ -440,7 +461,6 @@ fn a_log_in_use_is_sealed_up_to_a_position_and_as_a_whole_later() {
     closed[512 + 21] ^= 1;
     lab.write(name, &closed);
     lab.done(VERIFY);
-    lab.ends(&format!("{VERIFY} --strict-not-there"), 2);
     // A byte of the sealed part is one, and nothing is sealed on top of it.
     let mut changed = closed.clone();
     changed[512 + middle - 1] ^= 1;
@@ -452,7 +472,10 @@ fn a_log_in_use_is_sealed_up_to_a_position_and_as_a_whole_later() {
     assert_eq!(lab.read("m"), manifest);
     lab.write(name, &closed);
     let report = lab.report(SEAL, 0);
-    assert_eq!((&report["status"], &report["sealed"][0]["name"]), (&"extended".into(), &name.into()));
+    assert_eq!(
+        (&report["status"], &report["sealed"][0]["name"]),
+        (&"extended".into(), &name.into())
+    );
     // Now all of it counts.
     lab.done(VERIFY);
     let last = closed.len() - 1;
@@ -480,7 +503,8 @@ fn a_manifest_that_was_cut_back_to_an_earlier_signature_is_found_by_an_anchor() 
     let with = |anchor: &str| {
         let arguments = ["seal", "verify", "m", "binlog.index", "--keyring", "keyring", "--anchor"];
         let mut command = binlogsec();
-        let output = command.current_dir(lab.0.path()).args(arguments).arg(anchor).output().unwrap();
+        let output =
+            command.current_dir(lab.0.path()).args(arguments).arg(anchor).output().unwrap();
         (output.status.code().unwrap(), common::said(&output, lab.0.path()))
     };
     let (code, said) = with(late.trim());
@@ -504,7 +528,9 @@ fn rekeyed_and_newly_encrypted_logs_are_unchanged_with_a_key() {
     let both = format!("{VERIFY} --keyring other");
     let report = lab.report(&both, 0);
     let notes = |report: &Value, at: usize| report["logs"][at]["notes"].to_string();
-    assert!(notes(&report, 2).contains("its header is new (rekeyed), and the plaintext is the one"));
+    assert!(
+        notes(&report, 2).contains("its header is new (rekeyed), and the plaintext is the one")
+    );
     // Without the new key the stored bytes are all that can be compared, and that is said.
     let report = lab.report(VERIFY, 0);
     assert!(notes(&report, 2).contains("header is new (rekeyed?)"), "{report}");
@@ -568,7 +594,7 @@ fn nothing_is_written_when_a_log_cannot_be_sealed_and_nothing_else_is_replaced()
     lab.ends(SEAL, 4);
     assert!(!lab.at("m").exists());
     lab.ends("seal binlog.000003 -o m --hmac --keyring nowhere", 2);
-    lab.ends("seal binlog.000003 -o binlog.000001 --hmac --keyring keyring", 4);
+    lab.ends("seal binlog.000003 -o binlog.000001 --hmac --keyring keyring", 2);
     lab.ends("seal keyring -o m --hmac --keyring keyring", 4);
     lab.ends("seal binlog.000003 -o m --keyring keyring", 2);
     // A log that is damaged is sealed as it is, and that is said.
@@ -595,8 +621,13 @@ fn another_program_checks_a_manifest() {
     let lab = Lab::new();
     lab.done("seal keygen key");
     lab.done("seal binlog.index -o e --sign-key key --keyring keyring");
-    lab.done(&format!("{SEAL} --stop-position {}", 4 + 122));
-    let key = openssl::key_of(&lab.at("keyring"), "MySQLReplicationKey_2bc92730-e533-11f1-b7bc-02fc00000001_3");
+    let plain = plaintext(&lab.at("binlog.000006"), &lab.at("keyring"));
+    let (position, _, _) = logs::events(&plain)[9];
+    lab.done(&format!("{SEAL} --stop-position {position}"));
+    let key = openssl::key_of(
+        &lab.at("keyring"),
+        "MySQLReplicationKey_2bc92730-e533-11f1-b7bc-02fc00000001_3",
+    );
     let python = |manifest: &str, key: &str| {
         let mut command = std::process::Command::new("python3");
         let output = command.arg(&script).arg(lab.at(manifest)).arg(lab.0.path()).arg(key);
@@ -612,6 +643,46 @@ fn another_program_checks_a_manifest() {
     log[90_000] ^= 4;
     lab.write("binlog.000003", &log);
     assert_eq!(python("e", "key.pub"), (1, "binlog.000003\n".to_owned()));
+}
+
+/// Those of docs/seal.md, as they stand there.
+#[test]
+fn the_commands_of_the_page_run() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/seal.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let lab = Lab::new();
+    let other = fixture("mysql-9.7/mixed-key1-running/component_keyring_file");
+    std::fs::copy(other, lab.at("other")).unwrap();
+    let folder = Path::new(common::program()).parent().unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let blocks = page.split("```console\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let commands: Vec<_> =
+        blocks.flat_map(str::lines).map(|line| line.strip_prefix("$ ").unwrap()).collect();
+    assert!(commands.len() >= 8, "{commands:?}");
+    for command in commands {
+        if ["openssl", "python3"].iter().any(|name| command.contains(name)) && !openssl::is_here() {
+            continue;
+        }
+        let mut shell = std::process::Command::new("sh");
+        shell.env_remove("BINLOGSEC_KEYRING").env("PATH", &path).current_dir(lab.0.path());
+        let output = shell.args(["-c", command]).output().unwrap();
+        let code = i32::from(command.ends_with("# ends with 1"));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{command}: {said}");
+        let written = String::from_utf8_lossy(&output.stdout);
+        if code == 1 {
+            assert!(
+                written.contains("binlog.000004: chunks 0 to 0 changed: file offsets 512 to"),
+                "{written}"
+            );
+        }
+        if command.contains("--keyring other") {
+            assert!(
+                written.contains("its header is new (rekeyed), and the plaintext is"),
+                "{written}"
+            );
+        }
+    }
 }
 
 /// Every directory of logs of the fixtures and the corpus, with what opens them.
@@ -649,8 +720,12 @@ fn no_real_log_gives_an_alarm_rekeyed_or_not() {
         copy_logs(&directory, lab.path());
         let manifest = lab.path().join("m");
         let signer = signer_of();
-        let options =
-            SealOptions { signer: &signer, public_keys: &[], allow_in_use: true, stop_position: None };
+        let options = SealOptions {
+            signer: &signer,
+            public_keys: &[],
+            allow_in_use: true,
+            stop_position: None,
+        };
         let paths = [lab.path().to_owned()];
         let sealed = match seal::seal(&manifest, &paths, &keys, &options, &NoProgress) {
             Ok(sealed) => sealed,
@@ -658,6 +733,9 @@ fn no_real_log_gives_an_alarm_rekeyed_or_not() {
             Err(error) if error.class() == binlogsec_core::log::error::ErrorClass::Key => continue,
             Err(error) => panic!("{}: {error:?}", directory.display()),
         };
+        if sealed.sealed.is_empty() {
+            continue;
+        }
         logs += sealed.sealed.len();
         let manifest = Manifest::open(&manifest, &[]).unwrap();
         let check = |keys: &Keyring| {
@@ -702,7 +780,9 @@ fn copy_logs(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());
-        let is_log = path.extension().is_some_and(|it| it.len() == 6 && it.as_encoded_bytes().iter().all(u8::is_ascii_digit));
+        let is_log = path.extension().is_some_and(|it| {
+            it.len() == 6 && it.as_encoded_bytes().iter().all(u8::is_ascii_digit)
+        });
         if path.is_dir() && path.file_name().is_some_and(|name| name == "logs") {
             std::fs::create_dir(&target).unwrap();
             copy_logs(&path, &target);

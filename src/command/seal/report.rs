@@ -393,10 +393,10 @@ impl VerdictEntry {
             chunks_checked: log.checked,
             chunks: log.chunks,
             size: log.size,
-            failure: log.failure.as_ref().map(|(message, class)| Failure {
-                message: message.clone(),
-                class: *class,
-            }),
+            failure: log
+                .failure
+                .as_ref()
+                .map(|(message, class)| Failure { message: message.clone(), class: *class }),
         }
     }
 }

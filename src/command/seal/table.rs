@@ -108,6 +108,10 @@ fn row(log: &VerdictEntry) -> Vec<Cell> {
 /// # Errors
 /// What the writer answers.
 pub(crate) fn keygen(out: &mut dyn Write, report: &KeygenReport) -> io::Result<()> {
-    writeln!(out, "private key: {} (mode 0600; keep it off the server)", printable(&report.private_key))?;
+    writeln!(
+        out,
+        "private key: {} (mode 0600; keep it off the server)",
+        printable(&report.private_key)
+    )?;
     writeln!(out, "public key:  {} ({})", printable(&report.public_key), report.key)
 }

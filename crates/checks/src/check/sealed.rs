@@ -116,9 +116,7 @@ fn judge(log: &LogVerdict, all: &SealVerified, manifest: &Manifest) -> Option<Fi
         Standing::Missing => {
             Some(new(RuleId::Bls017, format!("sealed in {of_manifest}, and not there")))
         }
-        Standing::Added => {
-            Some(new(RuleId::Bls015, changes.join("; ")).weighing(Severity::Error))
-        }
+        Standing::Added => Some(new(RuleId::Bls015, changes.join("; ")).weighing(Severity::Error)),
         Standing::Unsealed => {
             let finding = new(RuleId::Bls015, format!("not sealed in {of_manifest}"));
             let is_last = is_last(&log.name, all);

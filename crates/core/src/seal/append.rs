@@ -180,10 +180,7 @@ fn take(
 const MAX_LINKS: usize = 256;
 
 /// The last sealed logs before the first ones of this run.
-fn link_before(
-    manifest: Option<&Manifest>,
-    sealed: &[SealedLog],
-) -> Result<Vec<Link>, SealError> {
+fn link_before(manifest: Option<&Manifest>, sealed: &[SealedLog]) -> Result<Vec<Link>, SealError> {
     let mut links = Vec::new();
     let mut last_base = None;
     for log in sealed {
@@ -220,14 +217,17 @@ fn earlier(
     if !listing::exists(output)? {
         return Ok(None);
     }
-    let manifest = Manifest::open(output, &[])?;
+    let manifest = Manifest::open(output, &[]).map_err(|error| match error {
+        SealError::Manifest { path, source: ManifestError::NotAManifest } => {
+            TransferError::Spared { path, what: "no seal manifest" }.into()
+        }
+        other => other,
+    })?;
     let own = PublicKey::of(options.signer);
     let public_keys: Vec<_> = own.into_iter().chain(options.public_keys.iter().cloned()).collect();
     match prove(&manifest, keys, &public_keys)? {
         (_, None) => Ok(Some(manifest)),
-        (_, Some(reason)) => {
-            Err(SealError::Unproven { path: output.to_owned(), reason })
-        }
+        (_, Some(reason)) => Err(SealError::Unproven { path: output.to_owned(), reason }),
     }
 }
 
@@ -323,7 +323,8 @@ fn check_beginning(
     let path = || log.source().path().to_owned();
     let up_to = record.plain_length;
     if let Some(end) = end.filter(|end| *end <= up_to) {
-        let reason = format!("it is sealed up to position {up_to} already, which {end} is not beyond");
+        let reason =
+            format!("it is sealed up to position {up_to} already, which {end} is not beyond");
         return Err(SealError::StopPosition { path: path(), reason });
     }
     let extent = Extent::up_to(log, up_to);

@@ -120,7 +120,8 @@ pub(super) fn header_of(source: &FileSource, kind: &str) -> Result<Option<Digest
 }
 
 fn verify_beginning(log: &OpenLog, end: u64) -> Result<Verified, SealError> {
-    let wrong = |reason: String| SealError::StopPosition { path: log.source().path().to_owned(), reason };
+    let wrong =
+        |reason: String| SealError::StopPosition { path: log.source().path().to_owned(), reason };
     let length = log.plain_length();
     if end <= FIRST_EVENT || end > length {
         return Err(wrong(format!(

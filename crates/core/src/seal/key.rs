@@ -16,8 +16,8 @@ use zeroize::Zeroizing;
 
 use super::SealError;
 use super::digest::Digest;
-use crate::file::source::FileSource;
 use crate::file::sink::{AtomicFile, SinkOptions};
+use crate::file::source::FileSource;
 use crate::hex;
 use crate::keyring::{Fingerprint, NamedKey};
 use crate::mysql::key_id::KeyId;
@@ -172,7 +172,8 @@ impl PublicKey {
 
     pub(super) fn has_signed(&self, message: &[u8], signature: &str) -> bool {
         let mut bytes = [0; 64];
-        let is_text = signature.len() == 128 && hex::decode(signature.as_bytes(), &mut bytes).is_ok();
+        let is_text =
+            signature.len() == 128 && hex::decode(signature.as_bytes(), &mut bytes).is_ok();
         let signature = ed25519_dalek::Signature::from_bytes(&bytes);
         is_text && self.0.verify_strict(message, &signature).is_ok()
     }
@@ -196,8 +197,10 @@ fn read_key(path: &Path, label: &str, prefix: &[u8]) -> Result<Secret32, SealErr
     source.read_at(0, &mut text)?;
     let expected = || {
         let of = if prefix.len() == PRIVATE_PREFIX.len() { "private" } else { "public" };
-        format!("an Ed25519 {of} key in PEM form (-----BEGIN {label}-----) is expected; \
-                 `binlogsec seal keygen` makes a pair, and an encrypted one is not read")
+        format!(
+            "an Ed25519 {of} key in PEM form (-----BEGIN {label}-----) is expected; \
+                 `binlogsec seal keygen` makes a pair, and an encrypted one is not read"
+        )
     };
     let wrong = || SealError::key_file(path, expected());
     let text = std::str::from_utf8(&text).map_err(|_| wrong())?;
@@ -249,8 +252,7 @@ pub fn generate(path: &Path) -> Result<(PublicKey, PathBuf), SealError> {
 fn write_pem(sink: &AtomicFile, label: &str, der: &[u8]) -> Result<(), SealError> {
     let mut body = Zeroizing::new([0; 64]);
     let length = STANDARD.encode_slice(der, &mut *body).unwrap_or(0);
-    let (begin, end) =
-        (format!("-----BEGIN {label}-----\n"), format!("\n-----END {label}-----\n"));
+    let (begin, end) = (format!("-----BEGIN {label}-----\n"), format!("\n-----END {label}-----\n"));
     let mut at = 0_u64;
     for piece in [begin.as_bytes(), body.get(..length).unwrap_or_default(), end.as_bytes()] {
         sink.write_at(at, piece)?;

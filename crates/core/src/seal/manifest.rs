@@ -298,11 +298,13 @@ impl Manifest {
     pub fn open(path: &Path, anchors: &[Anchor]) -> Result<Self, SealError> {
         let source = FileSource::open(path)?;
         source.expect_reading();
-        Reading::new(&source, anchors).run().map_err(|error| match error {
-            Failure::Manifest(error) => SealError::manifest(path, error),
-            Failure::Transfer(error) => error.into(),
-        })
-        .map(|read| read.finish(source, anchors))
+        Reading::new(&source, anchors)
+            .run()
+            .map_err(|error| match error {
+                Failure::Manifest(error) => SealError::manifest(path, error),
+                Failure::Transfer(error) => error.into(),
+            })
+            .map(|read| read.finish(source, anchors))
     }
 
     /// Where it is.
@@ -429,9 +431,8 @@ impl<'s> Reading<'s> {
         let mut text = Vec::new();
         let most = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
         let read = self.reader.by_ref().take(most).read_until(b'\n', &mut text);
-        let read = read.map_err(|source| {
-            Failure::Transfer(TransferError::at(&self.path, "read")(source))
-        })?;
+        let read = read
+            .map_err(|source| Failure::Transfer(TransferError::at(&self.path, "read")(source)))?;
         if read == 0 {
             return Ok(None);
         }
@@ -471,11 +472,13 @@ impl<'s> Reading<'s> {
                 self.follows(line, record.previous)?;
                 self.add_signature(line, record)?;
             }
-            _ => return Err(if number == 1 {
-                ManifestError::NotAManifest.into()
-            } else {
-                self.syntax(line, "only the first line begins a manifest")
-            }),
+            _ => {
+                return Err(if number == 1 {
+                    ManifestError::NotAManifest.into()
+                } else {
+                    self.syntax(line, "only the first line begins a manifest")
+                });
+            }
         }
         for anchor in self.anchors.iter().filter(|anchor| anchor.line == number) {
             if anchor.digest != digest || anchor.id != self.id {

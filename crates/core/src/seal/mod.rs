@@ -18,12 +18,11 @@ mod verify;
 use std::path::{Path, PathBuf};
 
 pub use anchor::{Anchor, AnchorError};
-pub use append::{Left, SealOptions, SealedLog, SealOutcome, seal};
+pub use append::{Left, SealOptions, SealOutcome, SealedLog, seal};
 pub use digest::{Digest, MAX_CHUNKS, SMALLEST_CHUNK, chunk_length, root};
 pub use key::{Algorithm, PUBLIC_EXTENSION, PublicKey, Signer, generate, open_private};
 pub use manifest::{
-    Beginning, FORMAT, LogRecord, MAX_LINE, Manifest, ManifestError, Place, Record,
-    SignatureRecord,
+    Beginning, FORMAT, LogRecord, MAX_LINE, Manifest, ManifestError, Place, Record, SignatureRecord,
 };
 pub use names::LogName;
 pub use proof::{Proof, prove};
@@ -119,8 +118,9 @@ impl SealError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Log(error) => error.class(),
-            Self::Manifest { source: ManifestError::Changed, .. }
-            | Self::StopPosition { .. } => ErrorClass::Work,
+            Self::Manifest { source: ManifestError::Changed, .. } | Self::StopPosition { .. } => {
+                ErrorClass::Work
+            }
             Self::Manifest { .. } | Self::BeginningChanged { .. } => ErrorClass::Damage,
             Self::KeyFile { .. } | Self::Unproven { .. } => ErrorClass::Key,
         }

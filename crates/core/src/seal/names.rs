@@ -78,10 +78,9 @@ pub(super) fn expand(paths: &[PathBuf]) -> NamedTargets {
         let Targets { files, failures, notices, .. } = Targets::expand(std::slice::from_ref(path));
         let base = base(path);
         all.is_complete |= base.is_some();
-        let named = files.into_iter().map(|target| Named {
-            name: LogName(name(&target, base.as_deref())),
-            target,
-        });
+        let named = files
+            .into_iter()
+            .map(|target| Named { name: LogName(name(&target, base.as_deref())), target });
         all.files.extend(named);
         all.failures.extend(failures);
         all.notices.extend(notices);

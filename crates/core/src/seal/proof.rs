@@ -1,9 +1,9 @@
 //! What proves that a manifest is the one that was written.
 
+use super::SealError;
 use super::anchor::Anchor;
 use super::key::{Algorithm, PublicKey, is_hmac, key_id};
 use super::manifest::{Manifest, ManifestError};
-use super::SealError;
 use crate::keyring::{Fingerprint, Keyring};
 
 /// Why a manifest is believed.

@@ -167,7 +167,9 @@ pub enum Note {
         reason: String,
     },
     /// Other bytes are stored, of the same plaintext.
-    #[error("it was encrypted anew or decrypted ({kind} now), and the plaintext is the one that was sealed")]
+    #[error(
+        "it was encrypted anew or decrypted ({kind} now), and the plaintext is the one that was sealed"
+    )]
     Reencrypted {
         /// What it is now.
         kind: String,
@@ -274,9 +276,8 @@ pub fn verify(
     progress: &dyn Progress,
 ) -> Result<SealVerified, SealError> {
     let NamedTargets { mut files, failures, notices, is_complete } = names::expand(paths);
-    let is_ours = |name: &LogName| {
-        options.shard.is_none_or(|shard| shard.has(Path::new(name.as_str())))
-    };
+    let is_ours =
+        |name: &LogName| options.shard.is_none_or(|shard| shard.has(Path::new(name.as_str())));
     files.retain(|named| is_ours(&named.name));
     let looked: Vec<Option<LogVerdict>> = files
         .par_iter()
@@ -305,12 +306,11 @@ pub fn verify(
 }
 
 fn absence(name: &LogName, options: &VerifyOptions) -> Standing {
-    let is_purged = options.purged_to.as_ref().is_some_and(|first| {
-        match (name.series(), first.series()) {
+    let is_purged =
+        options.purged_to.as_ref().is_some_and(|first| match (name.series(), first.series()) {
             (Some((base, number)), Some((of, first))) => base == of && number < first,
             _ => false,
-        }
-    });
+        });
     if is_purged { Standing::Purged } else { Standing::Missing }
 }
 
@@ -493,9 +493,8 @@ impl Comparison<'_> {
 
     /// Whether other bytes are stored, and yet the plaintext is the one that was sealed.
     fn is_reencrypted(&self, verdict: &mut LogVerdict) -> Result<bool, TransferError> {
-        let is_plain = read_start(self.source).map(|start| {
-            LogKind::classify(&start).plain_description().is_some()
-        })?;
+        let is_plain = read_start(self.source)
+            .map(|start| LogKind::classify(&start).plain_description().is_some())?;
         if self.options.quick || (self.keys.is_empty() && !is_plain) {
             return Ok(false);
         }
