@@ -29,6 +29,7 @@ use crate::command::report::ReportArgs;
 use crate::command::rows::RowsArgs;
 use crate::command::salvage::SalvageArgs;
 use crate::command::undo::UndoArgs;
+use crate::command::seal::SealArgs;
 use crate::command::verify::VerifyArgs;
 
 const EXAMPLES: &str = "\
@@ -105,6 +106,7 @@ pub(crate) enum Command {
     Undo(UndoArgs),
     Verify(VerifyArgs),
     Salvage(SalvageArgs),
+    Seal(SealArgs),
     Check(CheckArgs),
     Report(ReportArgs),
     Audit(AuditArgs),

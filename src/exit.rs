@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use binlogsec_core::log::error::{Error, ErrorClass};
+use binlogsec_core::seal::SealError;
 
 use super::terminal::Terminal;
 
@@ -62,7 +63,9 @@ pub(crate) fn report(error: &anyhow::Error, terminal: &Terminal) -> ExitCode {
     // All other input and output says what it was about; reports are written as they come.
     let about = if bare { "cannot write to standard output: " } else { "" };
     terminal.error(&format!("{about}{error:#}"));
-    let class = error.downcast_ref::<Error>().map_or(ErrorClass::Work, Error::class);
+    let of_seal = error.downcast_ref::<SealError>().map(SealError::class);
+    let class = error.downcast_ref::<Error>().map(Error::class).or(of_seal);
+    let class = class.unwrap_or(ErrorClass::Work);
     Exit::from(class).into()
 }
 

@@ -16,6 +16,7 @@ use crate::command::rekey::report::HeaderDumpReport;
 use crate::command::rekey::report::HeaderReport;
 use crate::command::rekey::report::RekeyReport;
 use crate::command::salvage::report::SalvageReport;
+use crate::command::seal::report::{AnchorReport, KeygenReport, SealReport, SealVerifyReport};
 use crate::command::verify::report::VerifyReport;
 use std::path::Path;
 
@@ -137,6 +138,10 @@ fn published_schemas_are_those_of_the_model() {
         ("keyring-change", schema_of::<KeyringChangeReport>("keyring-change")),
         ("rekey", schema_of::<RekeyReport>("rekey")),
         ("salvage", schema_of::<SalvageReport>("salvage")),
+        ("seal", schema_of::<SealReport>("seal")),
+        ("seal-anchor", schema_of::<AnchorReport>("seal-anchor")),
+        ("seal-keygen", schema_of::<KeygenReport>("seal-keygen")),
+        ("seal-verify", schema_of::<SealVerifyReport>("seal-verify")),
         ("verify", schema_of::<VerifyReport>("verify")),
     ];
     for (report, schema) in &schemas {

@@ -15,6 +15,7 @@ pub(crate) mod report;
 pub(crate) mod rows;
 pub(crate) mod salvage;
 pub(crate) mod undo;
+pub(crate) mod seal;
 pub(crate) mod verify;
 
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> an
         Command::Undo(args) => undo::run(args, terminal),
         Command::Salvage(args) => salvage::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
+        Command::Seal(args) => seal::run(args, terminal),
         Command::Report(args) => report::run(args, terminal),
         Command::Check(args) => check::run(args, terminal),
         Command::Audit(args) => audit::run(args, terminal),
@@ -68,6 +70,7 @@ fn logs(command: &Command) -> Vec<&PathBuf> {
         Command::Undo(args) => args.logs.iter().collect(),
         Command::Verify(args) => args.logs.iter().collect(),
         Command::Rekey(args) => args.logs.iter().collect(),
+        Command::Seal(args) => args.logs(),
         Command::Decrypt(args) => {
             let outputs = args.output.iter().chain(&args.output_dir);
             args.inputs.iter().chain(outputs).collect()

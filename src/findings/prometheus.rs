@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use crate::command::check::report::CheckReport;
 use crate::findings::report::Verdict;
 use binlogsec_checks::finding::Severity;
-use binlogsec_checks::finding::rules::{self, Family};
 use binlogsec_core::text::unseen::printable;
 
 const LAST_SUCCESS: &str = "binlogsec_check_last_success_timestamp_seconds";
@@ -37,6 +36,7 @@ pub(crate) fn check(out: &mut dyn Write, report: &CheckReport<'_>, times: Times)
         writeln!(out, "binlogsec_check_logs_by_status{{status=\"{status}\"}} {count}")?;
     }
     findings(out, report)?;
+    seals(out, report)?;
     let passed = summary.verdict == Verdict::Pass;
     let last_success = if passed { Some(times.now) } else { times.last_success };
     let counts = &summary.counts;
@@ -69,7 +69,7 @@ pub(crate) fn check(out: &mut dyn Write, report: &CheckReport<'_>, times: Times)
 fn findings(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
     let name = "binlogsec_check_findings";
     head(out, name, "Findings by id and weight, without accepted ones.")?;
-    for rule in rules::of_family(Family::Logs) {
+    for rule in report.rules() {
         for severity in [Severity::Error, Severity::Warning, Severity::Note] {
             let is_meant = |finding: &&crate::findings::report::FindingEntry<'_>| {
                 finding.id == rule.code
@@ -85,6 +85,28 @@ fn findings(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
     }
     head(out, "binlogsec_check_findings_accepted", "Findings that the baseline accepts.")?;
     writeln!(out, "binlogsec_check_findings_accepted {}", report.summary.findings.accepted)
+}
+
+/// Gauges of the logs against a seal manifest, if one was given.
+fn seals(out: &mut dyn Write, report: &CheckReport<'_>) -> io::Result<()> {
+    let Some(sealed) = report.sealed else { return Ok(()) };
+    let name = "binlogsec_check_logs_by_seal";
+    head(out, name, "Logs by how they stand to the seal manifest; bytes by samples.")?;
+    for (status, count) in [
+        ("unchanged", sealed.unchanged),
+        ("changed", sealed.changed),
+        ("missing", sealed.missing),
+        ("unsealed", sealed.unsealed),
+    ] {
+        writeln!(out, "{name}{{status=\"{status}\"}} {count}")?;
+    }
+    let name = "binlogsec_check_oldest_unsealed_log_timestamp_seconds";
+    head(
+        out,
+        name,
+        "When the oldest log that is not sealed was last written; 0 if there is none.",
+    )?;
+    writeln!(out, "{name} {}", sealed.oldest_unsealed.unwrap_or(0))
 }
 
 /// A label's value. Those of shards' reports are texts of others.

@@ -32,7 +32,7 @@ pub(crate) struct ShardArgs {
     pub(crate) resume: bool,
 }
 
-fn choice(text: &str) -> Result<Shard, String> {
+pub(crate) fn choice(text: &str) -> Result<Shard, String> {
     let shard = if text == "auto" {
         Shard::from_environment(|name| std::env::var(name).ok())
     } else {

@@ -7,5 +7,6 @@ mod audit;
 mod bounds;
 mod check;
 mod check_reach;
+mod sealed;
 mod servers;
 mod shards;

@@ -40,6 +40,13 @@ const CORE: &[(&str, &[&str])] = &[
             "random", "secret",
         ],
     ),
+    (
+        "seal",
+        &[
+            "batch", "event", "file", "hex", "keyring", "log", "mysql", "random", "read", "secret",
+            "text",
+        ],
+    ),
 ];
 
 /// The same of what is found wrong with logs, files and servers.

@@ -44,6 +44,15 @@ const COMMANDS: &[(&str, i32, &str)] = &[
     ("header-dump", 0, "header dump binlog.000003"),
     ("salvage", 0, "salvage binlog.000004 -o whole --keyring keyring --keyring other"),
     ("salvage", 1, "salvage damaged -o saved --keyring keyring --keyring other"),
+    ("seal-keygen", 0, "seal keygen seal.key"),
+    (
+        "seal",
+        0,
+        "seal binlog.000003 binlog.000004 binlog.000006 -o manifest --sign-key seal.key --keyring keyring --keyring other",
+    ),
+    ("seal-anchor", 0, "seal anchor manifest"),
+    ("seal-verify", 1, "seal verify manifest binlog.index --public-key seal.key.pub"),
+    ("check", 1, "check . --sealed manifest --seal-public-key seal.key.pub"),
     ("verify", 0, "verify binlog.000001"),
     ("verify", 4, "verify . --keyring keyring --keyring other"),
 ];

@@ -64,6 +64,8 @@ fn nothing_that_is_printed_or_left_has_a_secret_in_it() {
         "encrypt plain -o out --keyring keyring -v --format json",
         "rekey log --keyring keyring -v --format json",
         "header dump log -o out -v",
+        "seal log -o out --hmac --keyring keyring -v --format json",
+        "seal keygen out --format json",
         "keyring keyring -v --format json",
         // And when it goes wrong.
         "decrypt log -o out --keyring damaged -v",

@@ -12,3 +12,4 @@ mod keyring;
 mod keyring_write;
 mod outputs;
 mod rekey;
+mod seal;

@@ -47,6 +47,22 @@ enum Kind {
 
 use Kind::{Other, Reads, Reports, Writes, WritesInto};
 
+/// The first key pair of RFC 8032, section 7.1.
+const SEAL_KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
+const SEAL_PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
+
+/// A manifest of `log`, signed with that key.
+fn manifest(directory: &Path) -> Vec<u8> {
+    static MADE: OnceLock<Vec<u8>> = OnceLock::new();
+    let make = || {
+        let arguments = "seal log --keyring keyring --sign-key seal.key --output manifest";
+        let output = run(directory, &arguments.split(' ').collect::<Vec<_>>());
+        assert!(output.status.success(), "{}", said(&output, directory));
+        std::fs::read(directory.join("manifest")).unwrap()
+    };
+    MADE.get_or_init(make).clone()
+}
+
 /// Options that mean the same with every command.
 const OPTIONS: &[(&str, Kind)] = &[
     ("--keyring", Reads("keyring", "")),
@@ -98,6 +114,13 @@ const OPTIONS: &[(&str, Kind)] = &[
     ("--server-uuid", Other),
     ("--as", Other),
     ("--key-id", Other),
+    ("--sign-key", Reads("seal.key", "")),
+    ("--public-key", Reads("seal.pub", "")),
+    ("--anchor", Other),
+    ("--purged-to", Other),
+    ("--sealed", Reads("manifest", "--seal-public-key seal.pub")),
+    ("--seal-public-key", Reads("seal.pub", "--sealed manifest")),
+    ("--seal-anchor", Other),
 ];
 
 /// Every command, how it is run on good files, and the file among them that is its input.
@@ -120,6 +143,10 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     ("keyring new", "", ""),
     ("keyring add-key", "", ""),
     ("keyring convert", "", ""),
+    ("seal", "seal log --keyring keyring --sign-key seal.key", "log"),
+    ("seal verify", "seal verify manifest log --public-key seal.pub", "log"),
+    ("seal anchor", "", ""),
+    ("seal keygen", "", ""),
     ("completions", "", ""),
     ("man", "", ""),
 ];
@@ -185,6 +212,8 @@ fn files() -> TempDir {
     let key = keys.candidates(&header.key_id).unwrap().pop().unwrap();
     let password = password::unwrap(&key, &header.iv, &header.wrapped_password);
     for (name, content) in [
+        ("seal.key", SEAL_KEY.as_bytes()),
+        ("seal.pub", SEAL_PUBLIC_KEY.as_bytes()),
         ("password", &password.expose()[..]),
         ("header", &log[..512]),
         ("key", KEY.as_bytes()),
@@ -206,6 +235,7 @@ fn files() -> TempDir {
         std::fs::read(at("shard.json")).unwrap()
     });
     std::fs::write(at("shard.json"), shard).unwrap();
+    std::fs::write(at("manifest"), manifest(directory.path())).unwrap();
     for name in names(directory.path()) {
         std::fs::set_permissions(at(&name), Permissions::from_mode(0o600)).unwrap();
     }
@@ -352,7 +382,7 @@ fn every_command_is_in_the_table() {
     for command in commands.into_iter().filter(|it| it != "help") {
         let (_, below) = help(&command);
         let below: Vec<_> = below.into_iter().filter(|it| it != "help").collect();
-        if below.is_empty() || command == "keyring" {
+        if below.is_empty() || command == "keyring" || command == "seal" {
             all.insert(command.clone());
         }
         all.extend(below.iter().map(|it| format!("{command} {it}")));

@@ -42,6 +42,7 @@
 //! | how MySQL encrypts: header, file password, file key, stream | [`mysql`] |
 //! | how MariaDB does: start event, cipher, key file | [`mariadb`] |
 //! | decrypt, slice, verify, list events, salvage | [`read`] |
+//! | signed manifests of logs: seal, and tell what was changed since | [`seal`] |
 //! | encrypt, encrypt in place, rekey, headers, keyrings | [`write`] |
 //! | bytes in and out: mapped sources, atomic outputs, the parallel pipeline | [`file`] |
 //! | the crate's error: each domain's own, with the path it happened on | [`Error`] |
@@ -83,6 +84,7 @@ pub mod percona;
 #[doc(hidden)]
 pub mod random;
 pub mod read;
+pub mod seal;
 #[doc(hidden)]
 pub mod text;
 pub mod write;

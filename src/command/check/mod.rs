@@ -16,6 +16,7 @@ use binlogsec_checks::check::{CheckOptions, CheckOutcome, CheckTargets, Selectio
 use binlogsec_checks::config::option_file::{Omission, OptionFile};
 use binlogsec_checks::config::server::LogLocations;
 use binlogsec_core::keyring::Keyring;
+use binlogsec_core::seal::{self, Anchor, Manifest, PublicKey, SealError};
 use clap::{Args, ValueEnum};
 use report::CheckReport;
 
@@ -75,6 +76,8 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
     #[command(flatten)]
+    pub(crate) seals: SealedArgs,
+    #[command(flatten)]
     pub(crate) weighing: FindingArgs,
     /// How to report on standard output
     #[arg(long, value_enum, default_value = "text")]
@@ -84,6 +87,22 @@ pub(crate) struct CheckArgs {
     pub(crate) reports: Vec<FileReport<CheckFormat>>,
     #[command(flatten)]
     pub(crate) shard: ShardArgs,
+}
+
+/// A seal manifest, and what proves it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Seals")]
+pub(crate) struct SealedArgs {
+    /// Manifest of `binlogsec seal`: find logs that are not sealed, changed or missing, by lengths,
+    /// headers and samples
+    #[arg(long, value_name = "MANIFEST", conflicts_with = "shard")]
+    pub(crate) sealed: Option<PathBuf>,
+    /// Ed25519 public key that the manifest must be signed with; repeatable
+    #[arg(long, value_name = "FILE", requires = "sealed")]
+    pub(crate) seal_public_key: Vec<PathBuf>,
+    /// A line of `seal anchor` that the manifest must still have; repeatable
+    #[arg(long, value_name = "LINE", requires = "sealed")]
+    pub(crate) seal_anchor: Vec<Anchor>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -107,11 +126,12 @@ pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
         bail!("a shard weighs nothing: --baseline is for report merge");
     }
     let (keys, weighing) = (args.keys.files(), args.weighing.files());
-    let inputs = [&args.paths, args.defaults_file.as_slice(), &keys, &weighing];
+    let seals = [args.seals.sealed.as_slice(), &args.seals.seal_public_key].concat();
+    let inputs = [&args.paths, args.defaults_file.as_slice(), &keys, &weighing, &seals];
     reports::check_files(&args.reports, &inputs)?;
     let targets = targets(args, terminal)?;
-    let options = options(args)?;
     let keyring = keys::open(&args.keys, terminal)?;
+    let options = CheckOptions { sealed: sealed(&args.seals, &keyring)?, ..options(args)? };
     if options.policy.require_proof && keyring.is_empty() {
         bail!("the policy demands proof of encryption: name the keys by --keyring FILE");
     }
@@ -215,6 +235,22 @@ fn options(args: &CheckArgs) -> anyhow::Result<CheckOptions> {
         shard: args.shard.shard,
         ..CheckOptions::default()
     })
+}
+
+/// The manifest, which must be proven: one that is not would prove nothing.
+fn sealed(args: &SealedArgs, keyring: &Keyring) -> anyhow::Result<Option<Manifest>> {
+    let Some(path) = &args.sealed else { return Ok(None) };
+    let manifest = Manifest::open(path, &args.seal_anchor)?;
+    let keys = args.seal_public_key.iter().map(|path| PublicKey::open(path));
+    match seal::prove(&manifest, keyring, &keys.collect::<Result<Vec<_>, _>>()?)? {
+        (_, None) => Ok(Some(manifest)),
+        (_, Some(reason)) => {
+            let reason = reason
+                .replace("--public-key", "--seal-public-key")
+                .replace("--anchor", "--seal-anchor");
+            Err(SealError::Unproven { path: path.clone(), reason }.into())
+        }
+    }
 }
 
 fn scan(

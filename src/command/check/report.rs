@@ -9,9 +9,9 @@ use crate::findings::report::{FindingCounts, FindingEntry, FindingsView, Verdict
 use crate::log_entry::Failure;
 use crate::shard::entry::{ShardEntry, failures};
 use binlogsec_checks::check::facts::{Facts, LogFacts, LogStatus};
-use binlogsec_checks::check::{CheckOutcome, Counts};
+use binlogsec_checks::check::{CheckOutcome, Counts, SealCounts};
 use binlogsec_checks::finding::Finding;
-use binlogsec_checks::finding::rules::{self, Family};
+use binlogsec_checks::finding::rules::{self, Family, Rule};
 
 /// `binlogsec check --format json`.
 #[derive(Debug, Serialize)]
@@ -29,6 +29,9 @@ pub(crate) struct CheckReport<'a> {
     /// What is known of each log (`files`) and what belongs to it.
     #[serde(flatten)]
     pub facts: &'a Facts,
+    /// How the logs stand to a seal manifest, with `--sealed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<&'a SealCounts>,
     /// What could not be done at all.
     pub failures: Vec<Failure>,
     /// Counts, and what they come to.
@@ -69,6 +72,7 @@ impl<'a> CheckReport<'a> {
             shard: None,
             findings: outcome.findings.iter().map(FindingEntry::new).collect(),
             facts: &outcome.facts,
+            sealed: outcome.sealed.as_ref(),
             failures: failures(&outcome.failures),
             summary: CheckSummary::new(outcome),
         }
@@ -80,12 +84,18 @@ impl<'a> CheckReport<'a> {
         Self { shard: Some(shard), ..Self::new(outcome) }
     }
 
+    /// The rules that were applied: those over seals only where a manifest was given.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &'static Rule> + use<> {
+        let of_seals = self.sealed.map(|_| rules::of_family(Family::Seals));
+        rules::of_family(Family::Logs).chain(of_seals.into_iter().flatten())
+    }
+
     /// Its findings, for what renders those of any command.
     #[must_use]
     pub(crate) fn view(&self) -> FindingsView<'_> {
         FindingsView {
             command: "check",
-            rules: rules::of_family(Family::Logs).collect(),
+            rules: self.rules().collect(),
             findings: &self.findings,
             failures: &self.failures,
             summary: &self.summary.text,
@@ -131,6 +141,9 @@ impl CheckSummary {
             counts: outcome.counts.clone(),
         };
         summary.text = summary.sentence();
+        if let Some(sealed) = &outcome.sealed {
+            let _ = write!(summary.text, "; {}", seals_in_words(sealed));
+        }
         if let Some(shard) = outcome.shard {
             let _ = write!(
                 summary.text,
@@ -186,6 +199,20 @@ impl CheckSummary {
         }
         format!("{}: {}", count(self.logs as u64, "log"), parts.join(", "))
     }
+}
+
+fn seals_in_words(sealed: &SealCounts) -> String {
+    let mut text = format!("{} as sealed", count(sealed.unchanged, "log"));
+    for (number, words) in [
+        (sealed.changed, "changed since"),
+        (sealed.missing, "missing"),
+        (sealed.unsealed, "not sealed"),
+    ] {
+        if number > 0 {
+            let _ = write!(text, ", {number} {words}");
+        }
+    }
+    text + " (lengths, headers and samples were compared)"
 }
 
 fn add(number: &mut usize, more: usize) {

@@ -245,6 +245,7 @@ impl SavedCheck {
         let error =
             |failure: Failure| Error::Reported { message: failure.message, class: failure.class };
         Ok(CheckOutcome {
+            sealed: None,
             findings: findings.collect::<Result<_, _>>()?,
             facts: Facts {
                 logs: self.files,

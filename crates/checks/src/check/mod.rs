@@ -29,11 +29,13 @@ mod keyring_files;
 mod log_rules;
 mod objects;
 mod scan;
+mod sealed;
 mod settle;
 pub mod targets;
 
 pub use facts::Facts;
 pub use judge::judge;
+pub use sealed::SealCounts;
 pub use targets::{CheckTargets, Selection};
 
 use jiff::Timestamp;
@@ -48,6 +50,7 @@ use binlogsec_core::file::pipeline::Progress;
 use binlogsec_core::file::tree::{self, WalkOptions};
 use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::error::{Error, describe};
+use binlogsec_core::seal::Manifest;
 use binlogsec_core::text::path_text;
 use facts::ServerFacts;
 use scan::{Collected, Scan};
@@ -69,6 +72,8 @@ pub struct CheckOptions {
     /// Look at the files of one shard alone. What takes more than one file is not judged then:
     /// [`merge`] does it for all shards together.
     pub shard: Option<Shard>,
+    /// A seal manifest, which is proven: logs are held against it, by lengths, headers and samples.
+    pub sealed: Option<Manifest>,
 }
 
 impl Default for CheckOptions {
@@ -80,6 +85,7 @@ impl Default for CheckOptions {
             baseline: Baseline::default(),
             today: Timestamp::now().to_zoned(TimeZone::UTC).date(),
             shard: None,
+            sealed: None,
         }
     }
 }
@@ -158,6 +164,8 @@ pub struct CheckOutcome {
     pub shard: Option<Shard>,
     /// When it began; of several shards together, when the first of them began.
     pub time: Timestamp,
+    /// What was seen of sealed logs, if a manifest was given.
+    pub sealed: Option<SealCounts>,
 }
 
 impl CheckOutcome {
@@ -191,7 +199,13 @@ pub fn check(
     collected.counts.vanished = collected.counts.vanished.saturating_add(purged);
     collected.failures.splice(0..0, failures);
     spread_server(targets, &mut collected.facts);
-    finish(collected, !keys.is_empty(), options, time)
+    let sealed = options.sealed.as_ref().map(|manifest| sealed::look(manifest, targets, keys));
+    let counts = sealed.map(|sealed| {
+        collected.findings.extend(sealed.findings);
+        collected.failures.extend(sealed.failures);
+        sealed.counts
+    });
+    CheckOutcome { sealed: counts, ..finish(collected, !keys.is_empty(), options, time) }
 }
 
 /// Puts together what the shards of one run found, and judges logs of all of them against each
@@ -251,5 +265,6 @@ fn finish(
         findings.extend(judge(&facts, &options.policy));
     }
     let findings = finding::weigh(findings, &options.policy, &options.baseline, options.today);
-    CheckOutcome { findings, facts, counts, failures, with_keys, shard: options.shard, time }
+    let (shard, sealed) = (options.shard, None);
+    CheckOutcome { findings, facts, counts, failures, with_keys, shard, time, sealed }
 }

@@ -28,12 +28,14 @@ pub(super) const NIST_TRANSIT: Control = control("NIST SP 800-53", "SC-8");
 pub(super) const NIST_KEYS: Control = control("NIST SP 800-53", "SC-12");
 pub(super) const NIST_ACCESS: Control = control("NIST SP 800-53", "AC-6");
 pub(super) const NIST_INTEGRITY: Control = control("NIST SP 800-53", "SI-7");
+pub(super) const NIST_AUDIT: Control = control("NIST SP 800-53", "AU-9");
 pub(super) const NIST_INVENTORY: Control = control("NIST SP 800-53", "CM-8");
 pub(super) const PCI_REST: Control = control("PCI DSS v4", "3.5.1");
 pub(super) const PCI_TRANSIT: Control = control("PCI DSS v4", "4.2.1");
 pub(super) const PCI_KEYS: Control = control("PCI DSS v4", "3.6.1");
 pub(super) const PCI_ROTATION: Control = control("PCI DSS v4", "3.7.4");
 pub(super) const PCI_ACCESS: Control = control("PCI DSS v4", "7.2.1");
+pub(super) const PCI_AUDIT: Control = control("PCI DSS v4", "10.3.2");
 pub(super) const HIPAA: Control = control("HIPAA", "164.312(a)(2)(iv)");
 pub(super) const HIPAA_TRANSIT: Control = control("HIPAA", "164.312(e)(2)(ii)");
 
@@ -43,6 +45,7 @@ pub(super) const KEYRING: &[Control] = &[CIS_KEYRING, NIST_KEYS, PCI_KEYS, HIPAA
 pub(super) const ROTATION: &[Control] = &[NIST_KEYS, PCI_ROTATION];
 pub(super) const ACCESS: &[Control] = &[NIST_ACCESS, PCI_ACCESS];
 pub(super) const INVENTORY: &[Control] = &[NIST_INVENTORY, NIST_INTEGRITY];
+pub(super) const SEALS: &[Control] = &[NIST_INTEGRITY, NIST_AUDIT, PCI_AUDIT];
 pub(super) const TRANSPORT: &[Control] = &[CIS_TRANSPORT, NIST_TRANSIT, PCI_TRANSIT, HIPAA_TRANSIT];
 pub(super) const ACCOUNT_TLS: &[Control] =
     &[CIS_ACCOUNT_TLS, NIST_TRANSIT, PCI_TRANSIT, HIPAA_TRANSIT];

@@ -4,6 +4,7 @@
 mod configuration;
 mod controls;
 mod logs;
+mod seals;
 mod servers;
 
 use std::fmt;
@@ -67,6 +68,7 @@ macro_rules! rule_ids {
 rule_ids! {
     Bls001 Bls002 Bls003 Bls004 Bls005 Bls006 Bls007 Bls008 Bls009 Bls010
     Bls011 Bls012 Bls013 Bls014
+    Bls015 Bls016 Bls017
 
     Blr001 Blr002 Blr003 Blr004 Blr005 Blr006 Blr007 Blr008 Blr009 Blr010
     Blr011 Blr012 Blr013 Blr014 Blr015 Blr016
@@ -107,6 +109,8 @@ impl Language {
 pub enum Family {
     /// Files of logs and keyrings: BLS, by `check`, and by `audit` in a data directory.
     Logs,
+    /// Logs against a seal manifest: BLS, by `check --sealed`.
+    Seals,
     /// Servers and what goes on between them: BLR, by `audit`.
     Replication,
 }
@@ -114,6 +118,7 @@ pub enum Family {
 /// The tables, each in the order of its ids.
 static TABLES: &[(Family, &[Rule])] = &[
     (Family::Logs, &logs::RULES),
+    (Family::Seals, &seals::RULES),
     (Family::Replication, configuration::RULES),
     (Family::Replication, servers::RULES),
 ];
@@ -223,7 +228,7 @@ mod tests {
             assert_eq!(rule.name.parse(), Ok(rule.id), "{}", rule.code);
             assert!(!rule.controls.is_empty() && !rule.remedy.is_empty());
         }
-        assert!("BLS015".parse::<RuleId>().is_err());
+        assert!("BLS018".parse::<RuleId>().is_err());
     }
 
     #[test]

@@ -78,6 +78,8 @@ pub struct Verified {
     pub gtids: Gtids,
     /// The log that its ROTATE event names.
     pub next_log: Option<String>,
+    /// The time of the last event that has one, in seconds since 1970 UTC.
+    pub last_time: Option<u32>,
 }
 
 impl Verified {
@@ -353,6 +355,7 @@ impl<'s> Joined<'s> {
             notes,
             gtids: whole.gtids,
             next_log: whole.next_log,
+            last_time: whole.last_time,
         }
     }
 }

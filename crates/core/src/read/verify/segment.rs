@@ -97,6 +97,8 @@ pub(super) struct Segment {
     pub(super) ends_properly: bool,
     pub(super) gtids: Gtids,
     pub(super) next_log: Option<String>,
+    /// The time of the last event that has one.
+    pub(super) last_time: Option<u32>,
     /// Events of types that are not known here: how many, and the first one's type.
     pub(super) unknown: u64,
     pub(super) unknown_type: Option<u8>,
@@ -123,6 +125,7 @@ impl Segment {
             ends_properly: false,
             gtids: Gtids::default(),
             next_log: None,
+            last_time: None,
             unknown: 0,
             unknown_type: None,
             left_folded: 0,
@@ -147,6 +150,7 @@ impl Segment {
         self.ends_properly = next.ends_properly;
         self.gtids.append(next.gtids);
         self.next_log = next.next_log.or_else(|| self.next_log.take());
+        self.last_time = next.last_time.or(self.last_time);
         self.unknown = self.unknown.saturating_add(next.unknown);
         self.unknown_type = self.unknown_type.or(next.unknown_type);
         self.left_folded = self.left_folded.saturating_add(next.left_folded);
@@ -354,6 +358,7 @@ impl Segment {
             self.bad_events = self.bad_events.saturating_add(1);
             self.transactions.damaged();
         } else {
+            self.last_time = Some(header.timestamp).filter(|&time| time > 0).or(self.last_time);
             self.learn(event, start.and_then(Result::ok), basis);
         }
         self.events = self.events.saturating_add(1);

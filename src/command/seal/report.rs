@@ -1,0 +1,471 @@
+//! The reports of `binlogsec seal`.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use serde::Serialize;
+
+use binlogsec_core::log::error::ErrorClass;
+use binlogsec_core::seal::{
+    Change, ChunkRange, Left, LogVerdict, Manifest, Proof, PublicKey, SealOutcome, SealVerified,
+    SealedLog, Signer, Standing, VerifyOptions,
+};
+use binlogsec_core::text::path_text;
+
+use crate::exit::Exit;
+use crate::lines::plural;
+use crate::log_entry::Failure;
+use crate::shard::entry::failures;
+
+/// `binlogsec seal --format json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct SealReport {
+    /// `binlogsec.seal/1`.
+    pub schema: &'static str,
+    /// The manifest.
+    pub manifest: String,
+    /// `created`, `extended`, or `unchanged` where there was nothing to add.
+    #[cfg_attr(test, schemars(extend("enum" = ["created", "extended", "unchanged"])))]
+    pub status: &'static str,
+    /// `hmac-sha256` or `ed25519`.
+    #[cfg_attr(test, schemars(extend("enum" = ["hmac-sha256", "ed25519"])))]
+    pub algorithm: &'static str,
+    /// The key that signs: a key id, or a public key in hexadecimal digits.
+    pub key: String,
+    /// The logs that were sealed, in order.
+    pub sealed: Vec<SealedEntry>,
+    /// The logs that were left for another time, but for those that are sealed already.
+    pub left: Vec<LeftEntry>,
+    /// What does not join one log to the next.
+    pub gaps: Vec<SealGap>,
+    /// Counts.
+    pub summary: SealSummary,
+}
+
+/// Counts.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct SealSummary {
+    /// Logs in the manifest now; one that was sealed up to a position first counts for each time.
+    pub logs: u64,
+    /// Logs that were sealed in this run.
+    pub sealed: usize,
+    /// Of them, those that are damaged.
+    pub damaged: usize,
+    /// Logs that were sealed before.
+    pub sealed_before: usize,
+    /// Logs that were left for another time.
+    pub left: usize,
+}
+
+/// A log that was sealed.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct SealedEntry {
+    /// As given, or as found.
+    pub path: String,
+    /// What it is called in the manifest.
+    pub name: String,
+    /// Its kind, as `inspect` names it.
+    pub kind: String,
+    /// Bytes that are sealed, header included.
+    pub length: u64,
+    /// The plain offset up to which it is sealed; `null` for all of it.
+    pub up_to: Option<u64>,
+    /// Number of events.
+    pub events: u64,
+    /// Plain offset of the first damage, if there is any.
+    pub damaged_at: Option<u64>,
+    /// SHA-256 of the plaintext.
+    pub plaintext: String,
+}
+
+/// A log that was left.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct LeftEntry {
+    /// As given, or as found.
+    pub path: String,
+    /// `in-use`, or `last-relay-log`, which has no flag that says so.
+    #[cfg_attr(test, schemars(extend("enum" = ["in-use", "last-relay-log"])))]
+    pub reason: &'static str,
+}
+
+/// Two logs that do not follow one another.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct SealGap {
+    /// The log before.
+    pub before: String,
+    /// The log after.
+    pub after: String,
+    /// What is amiss.
+    pub reason: String,
+}
+
+impl SealReport {
+    pub(crate) fn new(outcome: &SealOutcome, signer: &Signer) -> Self {
+        let left: Vec<_> = outcome.left.iter().filter_map(LeftEntry::new).collect();
+        let sealed: Vec<_> = outcome.sealed.iter().map(SealedEntry::new).collect();
+        let gaps = outcome.gaps.iter().map(|gap| SealGap {
+            before: path_text::text(&gap.before),
+            after: path_text::text(&gap.after),
+            reason: gap.kind.to_string(),
+        });
+        Self {
+            schema: "binlogsec.seal/1",
+            manifest: path_text::text(&outcome.manifest),
+            status: match (outcome.is_written, outcome.is_new) {
+                (true, true) => "created",
+                (true, false) => "extended",
+                (false, _) => "unchanged",
+            },
+            algorithm: signer.algorithm().name(),
+            key: signer.key(),
+            gaps: gaps.collect(),
+            summary: SealSummary {
+                logs: outcome.logs,
+                sealed: sealed.len(),
+                damaged: sealed.iter().filter(|log| log.damaged_at.is_some()).count(),
+                sealed_before: outcome.left.len().saturating_sub(left.len()),
+                left: left.len(),
+            },
+            sealed,
+            left,
+        }
+    }
+}
+
+impl SealedEntry {
+    fn new(log: &SealedLog) -> Self {
+        Self {
+            path: path_text::text(&log.path),
+            name: log.name.as_str().to_owned(),
+            kind: log.record.kind.clone(),
+            length: log.record.length,
+            up_to: log.record.up_to,
+            events: log.record.events,
+            damaged_at: log.record.damaged_at,
+            plaintext: log.record.plaintext.to_string(),
+        }
+    }
+}
+
+impl LeftEntry {
+    fn new((path, left): &(std::path::PathBuf, Left)) -> Option<Self> {
+        let reason = match left {
+            Left::Sealed => return None,
+            Left::InUse => "in-use",
+            Left::LastRelayLog => "last-relay-log",
+        };
+        Some(Self { path: path_text::text(path), reason })
+    }
+}
+
+/// `binlogsec seal verify --format json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct SealVerifyReport {
+    /// `binlogsec.seal-verify/1`.
+    pub schema: &'static str,
+    /// The manifest, and what proves it.
+    pub manifest: ManifestEntry,
+    /// Whether lengths, headers and samples alone were compared.
+    pub quick: bool,
+    /// Which part of the logs was looked at, as `I/N`, if it was a part.
+    pub shard: Option<String>,
+    /// Each log, by name.
+    pub logs: Vec<VerdictEntry>,
+    /// What could not be read at all.
+    pub failures: Vec<Failure>,
+    /// Counts, and what they come to.
+    pub summary: SealVerifySummary,
+}
+
+/// A manifest.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ManifestEntry {
+    /// Where it is.
+    pub path: String,
+    /// Records of logs in it.
+    pub logs: u64,
+    /// What proves it, in words: its signature, anchors.
+    pub proofs: Vec<String>,
+    /// What is missing, where nothing proves it.
+    pub unproven: Option<String>,
+}
+
+/// One log.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct VerdictEntry {
+    /// What it is called in the manifest, or would be.
+    pub name: String,
+    /// Where it is; `null` where it is not there.
+    pub path: Option<String>,
+    /// `unchanged`, `changed`, `missing`, `added`, `unsealed` (later than all that is sealed),
+    /// `purged` or `failed`.
+    #[cfg_attr(test, schemars(extend("enum" = ["unchanged", "changed", "missing", "added", "unsealed", "purged", "failed"])))]
+    pub status: &'static str,
+    /// What is not as it was.
+    pub changes: Vec<ChangeEntry>,
+    /// What else there is to say.
+    pub notes: Vec<String>,
+    /// Chunks that were compared.
+    pub chunks_checked: u64,
+    /// Chunks that it has.
+    pub chunks: u64,
+    /// Size of the file in bytes.
+    pub size: u64,
+    /// Why it could not be read.
+    pub failure: Option<Failure>,
+}
+
+/// Something that is not as it was.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ChangeEntry {
+    /// In words.
+    pub message: String,
+    /// Which chunks and bytes, where it is about those.
+    pub chunks: Option<RangeEntry>,
+}
+
+/// Chunks in a row.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct RangeEntry {
+    /// Number of the first, from 0.
+    pub first: u64,
+    /// Number of the last.
+    pub last: u64,
+    /// File offset of their first byte.
+    pub start: u64,
+    /// File offset behind their last byte.
+    pub end: u64,
+}
+
+/// Counts.
+#[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct SealVerifySummary {
+    /// `unchanged`; `changed` where there are findings; `incomplete` where logs could not be read;
+    /// `unproven` where nothing proves the manifest.
+    #[cfg_attr(test, schemars(extend("enum" = ["unchanged", "changed", "incomplete", "unproven"])))]
+    pub verdict: Cow<'static, str>,
+    /// The same as a sentence.
+    pub text: String,
+    /// Logs that are as they were sealed.
+    pub unchanged: usize,
+    /// Logs that are not.
+    pub changed: usize,
+    /// Sealed logs that are not there.
+    pub missing: usize,
+    /// Logs that are neither sealed nor later than what is.
+    pub added: usize,
+    /// Logs that wait to be sealed.
+    pub unsealed: usize,
+    /// Sealed logs that were purged.
+    pub purged: usize,
+    /// Logs that could not be read.
+    pub failed: usize,
+    /// Sealed logs that nobody asked for.
+    pub not_looked_at: u64,
+}
+
+impl SealVerifyReport {
+    pub(crate) fn new(
+        manifest: &Manifest,
+        (proofs, unproven): (Vec<Proof>, Option<String>),
+        verified: &SealVerified,
+        options: &VerifyOptions,
+    ) -> Self {
+        let manifest = ManifestEntry {
+            path: path_text::text(manifest.path()),
+            logs: manifest.logs(),
+            proofs: proofs.iter().map(proof_in_words).collect(),
+            unproven,
+        };
+        let summary = SealVerifySummary::new(&manifest, verified, options);
+        Self {
+            schema: "binlogsec.seal-verify/1",
+            quick: options.quick,
+            shard: options.shard.map(|shard| shard.to_string()),
+            logs: verified.logs.iter().map(VerdictEntry::new).collect(),
+            failures: failures(&verified.failures),
+            manifest,
+            summary,
+        }
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        let of_logs = self.logs.iter().filter_map(|log| log.failure.as_ref());
+        let failures = of_logs.chain(&self.failures).map(|failure| failure.class);
+        let unproven = self.manifest.unproven.as_ref().map(|_| ErrorClass::Key);
+        let sum = &self.summary;
+        let findings = sum.changed.saturating_add(sum.missing).saturating_add(sum.added);
+        let exit = if findings > 0 { Exit::Findings } else { Exit::Done };
+        Exit::worst(failures.chain(unproven)).max(exit)
+    }
+}
+
+fn proof_in_words(proof: &Proof) -> String {
+    match proof {
+        Proof::Signature { algorithm, key } => {
+            format!("signed with {key} ({})", algorithm.name())
+        }
+        Proof::Anchor(anchor) => {
+            format!("anchored at line {} with {} logs", anchor.line, anchor.logs)
+        }
+    }
+}
+
+impl SealVerifySummary {
+    fn new(manifest: &ManifestEntry, verified: &SealVerified, options: &VerifyOptions) -> Self {
+        let count = |standing| {
+            let of = verified.logs.iter().filter(|log| log.standing == standing);
+            of.count()
+        };
+        let mut sum = Self {
+            unchanged: count(Standing::Unchanged),
+            changed: count(Standing::Changed),
+            missing: count(Standing::Missing),
+            added: count(Standing::Added),
+            unsealed: count(Standing::Unsealed),
+            purged: count(Standing::Purged),
+            failed: count(Standing::Failed),
+            not_looked_at: verified.not_looked_at,
+            ..Self::default()
+        };
+        let findings = sum.changed.saturating_add(sum.missing).saturating_add(sum.added);
+        sum.verdict = if findings > 0 {
+            "changed"
+        } else if sum.failed > 0 || !verified.failures.is_empty() {
+            "incomplete"
+        } else if manifest.unproven.is_some() {
+            "unproven"
+        } else {
+            "unchanged"
+        }
+        .into();
+        sum.text = sum.sentence(options);
+        sum
+    }
+
+    fn sentence(&self, options: &VerifyOptions) -> String {
+        let mut parts = vec![format!("{} as sealed", plural(self.unchanged, "log"))];
+        for (number, words) in [
+            (self.changed, "changed"),
+            (self.missing, "missing"),
+            (self.added, "added"),
+            (self.failed, "not readable"),
+            (self.unsealed, "not sealed yet"),
+            (self.purged, "purged"),
+        ] {
+            if number > 0 {
+                parts.push(format!("{number} {words}"));
+            }
+        }
+        if self.not_looked_at > 0 {
+            parts.push(format!("{} sealed and not looked at", self.not_looked_at));
+        }
+        let mut text = format!("{}: {}", self.verdict.to_uppercase(), parts.join(", "));
+        if options.quick {
+            text.push_str("; quick: lengths, headers and samples alone were compared");
+        }
+        if let Some(shard) = options.shard {
+            text.push_str(&format!("; shard {shard} alone"));
+        }
+        text
+    }
+}
+
+impl VerdictEntry {
+    fn new(log: &LogVerdict) -> Self {
+        Self {
+            name: log.name.as_str().to_owned(),
+            path: log.path.as_deref().map(path_text::text),
+            status: log.standing.name(),
+            changes: log.changes.iter().map(ChangeEntry::new).collect(),
+            notes: log.notes.iter().map(ToString::to_string).collect(),
+            chunks_checked: log.checked,
+            chunks: log.chunks,
+            size: log.size,
+            failure: log
+                .failure
+                .as_ref()
+                .map(|(message, class)| Failure { message: message.clone(), class: *class }),
+        }
+    }
+}
+
+impl ChangeEntry {
+    fn new(change: &Change) -> Self {
+        let chunks = match change {
+            Change::Bytes(ChunkRange { first, last, start, end }) => {
+                Some(RangeEntry { first: *first, last: *last, start: *start, end: *end })
+            }
+            _ => None,
+        };
+        Self { message: change.to_string(), chunks }
+    }
+}
+
+/// `binlogsec seal anchor --format json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct AnchorReport {
+    /// `binlogsec.seal-anchor/1`.
+    pub schema: &'static str,
+    /// The manifest.
+    pub manifest: String,
+    /// The whole line, for `seal verify --anchor`.
+    pub anchor: String,
+    /// The number of the line that it names, from 1.
+    pub line: u64,
+    /// Logs up to there.
+    pub logs: u64,
+    /// SHA-256 of that line: what a time stamp is taken of.
+    pub digest: String,
+}
+
+impl AnchorReport {
+    pub(crate) fn new(manifest: &Manifest) -> Self {
+        let anchor = manifest.anchor();
+        Self {
+            schema: "binlogsec.seal-anchor/1",
+            manifest: path_text::text(manifest.path()),
+            anchor: anchor.to_string(),
+            line: anchor.line,
+            logs: anchor.logs,
+            digest: anchor.digest.to_string(),
+        }
+    }
+}
+
+/// `binlogsec seal keygen --format json`. Never the private key.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct KeygenReport {
+    /// `binlogsec.seal-keygen/1`.
+    pub schema: &'static str,
+    /// Where the private key is.
+    pub private_key: String,
+    /// Where the public key is.
+    pub public_key: String,
+    /// The public key in hexadecimal digits, as manifests name it.
+    pub key: String,
+}
+
+impl KeygenReport {
+    pub(crate) fn new(private: &Path, public: &Path, key: &PublicKey) -> Self {
+        Self {
+            schema: "binlogsec.seal-keygen/1",
+            private_key: path_text::text(private),
+            public_key: path_text::text(public),
+            key: key.to_string(),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The tables of `binlogsec seal`.
+
+use std::io::{self, Write};
+
+use crate::command::seal::report::{KeygenReport, SealReport, SealVerifyReport, VerdictEntry};
+use crate::lines::{BAD, DIM, GOOD, WARN, plural, size};
+use crate::table::{self, Cell, printable};
+
+/// What was sealed, what was left, and a line that sums up.
+///
+/// # Errors
+/// What the writer answers.
+pub(crate) fn seal(out: &mut dyn Write, report: &SealReport) -> io::Result<()> {
+    if !report.sealed.is_empty() {
+        let rows: Vec<_> = report
+            .sealed
+            .iter()
+            .map(|log| {
+                let note = match (log.damaged_at, log.up_to) {
+                    (Some(at), _) => format!("damaged at plain offset {at}"),
+                    (None, Some(up_to)) => format!("up to position {up_to}"),
+                    (None, None) => String::new(),
+                };
+                let plaintext = log.plaintext.get(..16).unwrap_or_default();
+                vec![
+                    Cell::new(&log.name),
+                    Cell::new(&log.kind),
+                    Cell::new(size(log.length)).right(),
+                    Cell::new(log.events.to_string()).right(),
+                    Cell::new(format!("{plaintext}…")),
+                    Cell::new(note).styled(WARN),
+                ]
+            })
+            .collect();
+        table::write(out, &["SEALED", "KIND", "SIZE", "EVENTS", "PLAINTEXT SHA-256", ""], &rows)?;
+    }
+    for log in &report.left {
+        let why = match log.reason {
+            "in-use" => "in use",
+            _ => "the last relay log, which its server may be writing",
+        };
+        writeln!(out, "{DIM}left for the next time: {} ({why}){DIM:#}", printable(&log.path))?;
+    }
+    for gap in &report.gaps {
+        let (before, reason) = (printable(&gap.before), printable(&gap.reason));
+        writeln!(out, "{WARN}gap after {before}{WARN:#}: {reason}")?;
+    }
+    let sum = &report.summary;
+    let logs = usize::try_from(sum.logs).unwrap_or(usize::MAX);
+    writeln!(
+        out,
+        "{DIM}{} {}: {} sealed, {} sealed before, {} left; {} in all, signed with {} ({}){DIM:#}",
+        printable(&report.manifest),
+        report.status,
+        sum.sealed,
+        sum.sealed_before,
+        sum.left,
+        plural(logs, "record"),
+        printable(&report.key),
+        report.algorithm,
+    )
+}
+
+/// The logs, what changed in them, and the verdict.
+///
+/// # Errors
+/// What the writer answers.
+pub(crate) fn verify(out: &mut dyn Write, report: &SealVerifyReport) -> io::Result<()> {
+    if !report.logs.is_empty() {
+        let rows: Vec<_> = report.logs.iter().map(row).collect();
+        table::write(out, &["LOG", "STATUS", "SIZE", "CHUNKS", ""], &rows)?;
+    }
+    for log in &report.logs {
+        for change in &log.changes {
+            let (name, message) = (printable(&log.name), printable(&change.message));
+            writeln!(out, "{BAD}{}{BAD:#} {name}: {message}", log.status)?;
+        }
+    }
+    for proof in &report.manifest.proofs {
+        writeln!(out, "{DIM}manifest: {}{DIM:#}", printable(proof))?;
+    }
+    let style = match &*report.summary.verdict {
+        "unchanged" => GOOD,
+        _ => BAD,
+    };
+    writeln!(out, "{style}{}{style:#}", printable(&report.summary.text))
+}
+
+fn row(log: &VerdictEntry) -> Vec<Cell> {
+    let style = match log.status {
+        "unchanged" => GOOD,
+        "unsealed" | "purged" => WARN,
+        _ => BAD,
+    };
+    let is_there = log.path.is_some();
+    vec![
+        Cell::new(&log.name),
+        Cell::new(log.status).styled(style),
+        Cell::or_dash(is_there.then(|| size(log.size))).right(),
+        Cell::or_dash((log.chunks > 0).then(|| format!("{}/{}", log.chunks_checked, log.chunks)))
+            .right(),
+        Cell::new(log.notes.join("; ")).styled(DIM),
+    ]
+}
+
+/// Where the keys are.
+///
+/// # Errors
+/// What the writer answers.
+pub(crate) fn keygen(out: &mut dyn Write, report: &KeygenReport) -> io::Result<()> {
+    writeln!(
+        out,
+        "private key: {} (mode 0600; keep it off the server)",
+        printable(&report.private_key)
+    )?;
+    writeln!(out, "public key:  {} ({})", printable(&report.public_key), report.key)
+}
