@@ -28,8 +28,8 @@ use crate::command::rekey::RekeyArgs;
 use crate::command::report::ReportArgs;
 use crate::command::rows::RowsArgs;
 use crate::command::salvage::SalvageArgs;
-use crate::command::undo::UndoArgs;
 use crate::command::seal::SealArgs;
+use crate::command::undo::UndoArgs;
 use crate::command::verify::VerifyArgs;
 
 const EXAMPLES: &str = "\

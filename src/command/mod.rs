@@ -14,8 +14,8 @@ pub(crate) mod rekey;
 pub(crate) mod report;
 pub(crate) mod rows;
 pub(crate) mod salvage;
-pub(crate) mod undo;
 pub(crate) mod seal;
+pub(crate) mod undo;
 pub(crate) mod verify;
 
 use std::path::PathBuf;
