@@ -1,13 +1,13 @@
 //! The options for MariaDB's keys.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use binlogsec_core::file::TransferError;
+use binlogsec_core::file::small::{self, Pipes};
 use binlogsec_core::file::source::FileSource;
-use binlogsec_core::file::{TransferError, inputs};
 use binlogsec_core::keyring::MariadbOptions;
 use binlogsec_core::log::error::Error;
 use binlogsec_core::mariadb::cipher::Mode;
@@ -71,13 +71,9 @@ fn is_encrypted(path: &Path) -> bool {
 /// From the file, the environment or the terminal, in this order.
 fn password(args: &UnlockArgs, key_file: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
     if let Some(path) = &args.mariadb_password_file {
-        return read_password(path).map(Some).map_err(|source| {
-            Error::from(TransferError::File {
-                path: path.clone(),
-                operation: "read the password in",
-                source,
-            })
-        });
+        // The longest password, and the end of its line.
+        let limit = MAX_PASSWORD.saturating_add(2) as u64;
+        return Ok(Some(small::read(path, limit, Pipes::Taken)?));
     }
     if let Some(value) = std::env::var_os(MARIADB_KEYS_PASSWORD) {
         return Ok(Some(Zeroizing::new(OsString::into_vec(value))));
@@ -94,15 +90,4 @@ fn password(args: &UnlockArgs, key_file: &Path) -> Result<Option<Zeroizing<Vec<u
         })
     })?;
     Ok(Some(Zeroizing::new(typed.into_bytes())))
-}
-
-/// A pipe will do, too: `<(pass show …)`.
-fn read_password(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
-    // The longest password, and the end of its line; in a buffer that never grows.
-    let mut buffer = Zeroizing::new(vec![0; MAX_PASSWORD.saturating_add(2)]);
-    let mut file = File::open(path)?;
-    inputs::note(&file.metadata()?);
-    let read = binlogsec_core::bytes::read_full(&mut file as &mut dyn Read, &mut buffer)?;
-    buffer.truncate(read);
-    Ok(buffer)
 }

@@ -30,11 +30,11 @@ pub(crate) struct FindingEntry<'a> {
     /// What it is about.
     #[serde(flatten)]
     pub subject: SubjectEntry<'a>,
-    /// What is the case with it.
+    /// The message: what is found, in a sentence.
     pub message: &'a str,
     /// Where that can be seen.
     pub evidence: &'a [Evidence],
-    /// What helps.
+    /// The remedy.
     pub remedy: String,
     /// What the remedy is written in: `shell`, `sql` or `options`.
     pub remedy_language: Language,
@@ -138,9 +138,9 @@ pub(crate) enum Verdict {
 pub(crate) struct FindingCounts {
     /// Findings of each weight that no baseline accepts.
     pub errors: usize,
-    /// See `errors`.
+    /// Findings that are warnings.
     pub warnings: usize,
-    /// See `errors`.
+    /// Findings that are notes.
     pub notes: usize,
     /// Findings that a baseline accepts.
     pub accepted: usize,

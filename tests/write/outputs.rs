@@ -347,7 +347,9 @@ fn no_command_replaces_what_it_reads_by_any_option_or_name() {
         {
             let mut reads = vec![(main_input, String::new())];
             for (option, kind) in &kinds {
-                if let Reads(file, more) = kind {
+                // A build without age files has the option, and refuses it.
+                let is_left_out = *option == "--recipient" && !cfg!(feature = "age");
+                if let (Reads(file, more), false) = (kind, is_left_out) {
                     let is_there = base.contains(&format!("{option} "));
                     let by = if is_there {
                         (*more).to_owned()
@@ -371,7 +373,7 @@ fn no_command_replaces_what_it_reads_by_any_option_or_name() {
         }
     }
     println!("{cases} outputs over inputs");
-    assert!(cases > 200);
+    assert!(cases > if cfg!(feature = "age") { 200 } else { 180 });
 }
 
 /// So that a new command is not forgotten.

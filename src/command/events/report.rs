@@ -139,6 +139,7 @@ impl EventTexts {
 impl<'a> EventEntry<'a> {
     /// From one record.
     #[must_use]
+    #[inline]
     pub(crate) fn new(record: &'a EventRecord, texts: &'a mut EventTexts) -> Self {
         texts.update(record);
         let mut entry = Self {

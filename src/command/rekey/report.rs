@@ -122,7 +122,7 @@ pub(crate) struct HeaderReport {
 }
 
 impl HeaderReport {
-    /// From the result.
+    /// The report of one result.
     #[must_use]
     pub(crate) fn new(log: &Path, restored: &Restored) -> Self {
         Self {
@@ -167,7 +167,7 @@ pub(crate) struct HeaderPart {
 }
 
 impl HeaderDumpReport {
-    /// From the result.
+    /// The report of one result.
     #[must_use]
     pub(crate) fn new(log: &Path, anatomy: &Anatomy) -> Self {
         let part = |part: &Part| HeaderPart {

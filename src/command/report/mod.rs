@@ -120,26 +120,12 @@ const LARGEST_REPORT: u64 = 4 << 30;
 
 /// All of a file or object, up to [`LARGEST_REPORT`] bytes.
 pub(crate) fn read_whole(path: &Path) -> Result<Vec<u8>, TransferError> {
-    all_of(&FileSource::open(path)?, path)
+    FileSource::open(path)?.read_whole(LARGEST_REPORT)
 }
 
 /// The same of the report of an earlier run, which this run may replace.
 pub(crate) fn read_earlier(path: &Path) -> Result<Vec<u8>, TransferError> {
-    all_of(&FileSource::glance(path)?, path)
-}
-
-fn all_of(source: &FileSource, path: &Path) -> Result<Vec<u8>, TransferError> {
-    if source.length() > LARGEST_REPORT {
-        return Err(TransferError::File {
-            path: path.to_owned(),
-            operation: "read",
-            source: std::io::ErrorKind::FileTooLarge.into(),
-        });
-    }
-    let mut bytes = vec![0; usize::try_from(source.length()).unwrap_or(0)];
-    let read = source.read_at(0, &mut bytes)?;
-    bytes.truncate(read);
-    Ok(bytes)
+    FileSource::glance(path)?.read_whole(LARGEST_REPORT)
 }
 
 impl MergeArgs {

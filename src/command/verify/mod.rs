@@ -9,10 +9,9 @@ use crate::command::report::merge::Saved;
 use crate::shard::entry::ShardEntry;
 use anyhow::bail;
 use binlogsec_core::batch::targets::{Target, Targets};
-use binlogsec_core::file::location;
 use binlogsec_core::keyring::Keyring;
-use binlogsec_core::log::error::{Error, describe};
-use binlogsec_core::read::verify::{self, Gap, GapKind, Verified, VerifyOptions};
+use binlogsec_core::log::error::describe;
+use binlogsec_core::read::verify::{VerifyOptions, verify_all};
 use clap::Args;
 use report::VerifyReport;
 
@@ -25,9 +24,6 @@ use crate::reports::{self, FileReport, file_report};
 use crate::shard::{RunMark, ShardArgs};
 use crate::terminal::Terminal;
 use crate::transfer::{is_dash, tell};
-
-/// The GTIDs of all logs of a run, together, see [`verify::MAX_GTID_WEIGHT`]: some 160 MiB.
-const MAX_WEIGHT_OF_ALL: usize = 2_000_000;
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
@@ -96,39 +92,18 @@ fn look(
     let size = |target: &Target| target.path.metadata().map_or(0, |metadata| metadata.len());
     let total = files.iter().map(size).fold(0, u64::saturating_add);
     let bar = Bar::new(Some(total), terminal);
-    let (mut verified, mut weight) = (Vec::new(), 0_usize);
     let options = VerifyOptions { strict: args.strict, ..VerifyOptions::default() };
-    // One after the other: each is checked on all threads.
-    for target in &files {
-        match one(target, keyring, options, &bar) {
-            Ok(Some(mut log)) => {
-                weight = weight.saturating_add(log.gtids.weight());
-                if weight > MAX_WEIGHT_OF_ALL {
-                    log.forget_gtids();
-                }
-                verified.push((target.position, log));
-            }
-            Ok(None) => {}
-            Err(error) => failures.push(error),
-        }
-    }
+    let open = |target: &Target| events::open(target, keyring);
+    let verified = verify_all(&files, open, options, &bar);
     drop(bar);
+    failures.extend(verified.failures);
     for failure in &failures {
         terminal.error(&describe(failure));
     }
-    if let Some(shard) = entry {
-        return VerifyReport::of_shard(&verified, &failures, shard);
+    match entry {
+        Some(shard) => VerifyReport::of_shard(&verified.logs, &failures, shard),
+        None => VerifyReport::new(verified.logs, &failures),
     }
-    let verified: Vec<_> = verified.into_iter().map(|(_, log)| log).collect();
-    VerifyReport::new(verified, |gap| !was_purged(gap), &failures)
-}
-
-/// Whether logs are missing because their server purged them while others were read. It purges the
-/// oldest first: so the log before them is not there any more, either.
-fn was_purged(gap: &Gap) -> bool {
-    matches!(gap.kind, GapKind::NumbersMissing { .. })
-        && !location::is_url(&gap.before)
-        && gap.before.symlink_metadata().is_err()
 }
 
 /// Writes the report wherever it is wanted, and gives the exit code that it comes to.
@@ -150,14 +125,4 @@ fn run_mark(args: &VerifyArgs) -> RunMark {
     mark.add(format!("strict {}", args.strict));
     mark.add_keys(&args.keys);
     mark
-}
-
-/// `None` for what came with a directory and is no log.
-fn one(
-    target: &Target,
-    keyring: &Keyring,
-    options: VerifyOptions,
-    bar: &Bar,
-) -> Result<Option<Verified>, Error> {
-    events::open(target, keyring)?.map(|log| verify::verify_with(&log, options, bar)).transpose()
 }

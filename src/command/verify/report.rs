@@ -13,7 +13,7 @@ use binlogsec_core::event::event_type;
 use binlogsec_core::event::gtid_set::GtidError;
 use binlogsec_core::log::error::{Error, ErrorClass, describe};
 use binlogsec_core::read::verify::{
-    Damage, Gap, Gtids, Link, MAX_GTID_WEIGHT, Note, Verified, check_continuity,
+    Damage, Gap, Gtids, Link, MAX_GTID_WEIGHT, Note, Verified, check_continuity, gaps,
 };
 use binlogsec_core::text::path_text;
 
@@ -148,18 +148,12 @@ pub(crate) struct GapEntry {
 }
 
 impl VerifyReport {
-    /// From the outcomes of one run; `is_gap` leaves gaps out that are none.
+    /// From the outcomes of one run.
     #[must_use]
-    pub(crate) fn new(
-        files: Vec<Verified>,
-        is_gap: impl Fn(&Gap) -> bool,
-        errors: &[Error],
-    ) -> Self {
-        let entries = files.iter().map(VerifyEntry::new).collect();
-        let links: Vec<_> = files.into_iter().map(Link::from).collect();
-        let mut gaps = check_continuity(&links);
-        gaps.retain(is_gap);
-        Self::of_files(entries, &gaps, failures(errors))
+    pub(crate) fn new(logs: Vec<(u64, Verified)>, errors: &[Error]) -> Self {
+        let entries = logs.iter().map(|(_, log)| VerifyEntry::new(log)).collect();
+        let links: Vec<_> = logs.into_iter().map(|(_, log)| Link::from(log)).collect();
+        Self::of_files(entries, &gaps(&links), failures(errors))
     }
 
     /// The report of one shard; each log with its number among all.

@@ -14,4 +14,5 @@ mod heavy;
 mod key_command;
 mod names;
 mod server;
+#[cfg(feature = "objects")]
 mod store;

@@ -58,7 +58,7 @@ fn ends(servers: &[ServerFacts], judgement: &mut Judgement) {
             (Some(_), None) => (source, replica, "replica"),
             _ => (replica, source, "source"),
         };
-        judgement.hold(RuleId::Blr070, false, || {
+        judgement.report_unless(RuleId::Blr070, false, || {
             let subject = Subject::Server {
                 server: known.label.clone(),
                 object: Some(format!("{what} {}", unknown.label)),

@@ -13,7 +13,7 @@ use super::content::Opened;
 use super::expected::Expected;
 use super::facts::{COMPARED, Facts, FilePath, IndexFacts, ServerFacts};
 use super::log_rules::{self, KeyTexts};
-use super::settle::{Patience, is_new};
+use super::settle::{RetryBudget, is_new};
 use super::targets::{Roots, real};
 use super::{CheckOptions, Counts};
 use crate::config::option_file::OptionFile;
@@ -90,7 +90,7 @@ pub(super) struct Scan<'a> {
     pub(super) expected: Expected,
     /// Indexes that were read, so that a named one is not read again in its directory.
     indexes: Mutex<HashSet<PathBuf>>,
-    patience: Patience,
+    retries: RetryBudget,
     /// Device and inode of the keyrings in use.
     pub(super) given_keyrings: HashSet<(u64, u64)>,
 }
@@ -113,7 +113,7 @@ impl<'a> Scan<'a> {
             collected: Mutex::default(),
             expected: Expected::default(),
             indexes: Mutex::default(),
-            patience: Patience::default(),
+            retries: RetryBudget::default(),
             given_keyrings: keys.files().iter().filter_map(identity).collect(),
         }
     }
@@ -233,9 +233,9 @@ impl<'a> Scan<'a> {
         reason: Reason,
     ) -> std::io::Result<usize> {
         let mut read = read_start(opened, buffer)?;
-        let is_meant = reason != Reason::Found || is_worth_a_word(opened.name, &[]);
+        let is_meant = reason != Reason::Found || is_named_like_a_log(opened.name, &[]);
         if read == 0 && is_meant && is_new(opened) {
-            while read == 0 && !self.cancelled.load(Ordering::Relaxed) && self.patience.wait() {
+            while read == 0 && !self.cancelled.load(Ordering::Relaxed) && self.retries.wait() {
                 read = read_start(opened, buffer)?;
             }
         }
@@ -257,7 +257,7 @@ impl<'a> Scan<'a> {
                 return local.find(log_rules::silent_copy(&opened.path(), copy.compression));
             }
         }
-        let is_expected = is_log || is_worth_a_word(opened.name, start);
+        let is_expected = is_log || is_named_like_a_log(opened.name, start);
         if is_expected || reason != Reason::Found {
             log_rules::apply(self, local, opened, start, None);
         }
@@ -412,9 +412,9 @@ fn starts_a_log(start: &[u8]) -> bool {
         || log_rules::is_encrypted_but_for_magic(start)
 }
 
-/// A file that is named like a log and does not start like one. Of content that is not known, six
-/// digits are asked for: eight are a date.
-fn is_worth_a_word(name: &OsStr, start: &[u8]) -> bool {
+/// Whether a file is named as logs are, so that it is told if it does not start like one. Where the
+/// content is of no known kind, the number must have six digits: eight are a date.
+fn is_named_like_a_log(name: &OsStr, start: &[u8]) -> bool {
     let name = Path::new(name);
     has_log_extension(name)
         && (has_six_digits(name) || !matches!(LogKind::classify(start), LogKind::Unknown))
@@ -439,7 +439,7 @@ fn lists_logs(start: &[u8]) -> bool {
 }
 
 fn looks_like_a_keyring(start: &[u8]) -> bool {
-    let has = |text: &[u8]| memchr_find(start, text);
+    let has = |text: &[u8]| contains(start, text);
     start.starts_with(b"Keyring file version:")
         || (start.trim_ascii_start().starts_with(b"{")
             && has(b"\"keys\"")
@@ -450,7 +450,7 @@ fn looks_like_a_keyring(start: &[u8]) -> bool {
             && (has(PREFIX.as_bytes()) || has(b"\"data_type\"")))
 }
 
-fn memchr_find(bytes: &[u8], text: &[u8]) -> bool {
+fn contains(bytes: &[u8], text: &[u8]) -> bool {
     bytes.windows(text.len()).any(|window| window == text)
 }
 

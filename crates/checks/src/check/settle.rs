@@ -14,35 +14,36 @@ use binlogsec_core::batch::listed::read_index;
 use binlogsec_core::file::location;
 use binlogsec_core::text::path_text;
 
-/// Between two looks at an index: a server lists a log that it has just made in the same breath, and
-/// so it removes one that it has just taken out.
-const BREATH: Duration = Duration::from_millis(250);
-/// How many of them it has where it has little of the processor.
-const BREATHS: usize = 8;
+/// The time between two readings of an index: a server lists a log at once that it has just made, and
+/// removes one at once that it has just taken out.
+const INDEX_REREAD_INTERVAL: Duration = Duration::from_millis(250);
+/// How often an index is read again, for a server that gets little of the processor.
+const MAX_INDEX_REREADS: usize = 8;
 
-/// Between two looks at a log that is still empty.
-const MOMENT: Duration = Duration::from_millis(20);
-/// Where a server has little of the processor, a header may take many moments.
-const MOMENTS: u32 = 100;
-/// Of what was made before that, nothing more is to be expected.
+/// The time between two looks at a log that is still empty.
+const EMPTY_LOG_LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// How often one run looks again at empty logs: where a server gets little of the processor, its
+/// header takes a while.
+const MAX_EMPTY_LOG_LOOKS: u32 = 100;
+/// The age of an empty log from which on nothing more is expected of its server.
 const NEW: Duration = Duration::from_secs(10);
 
 /// How long one run still waits for servers, whatever the number of files that are empty.
-pub(super) struct Patience(AtomicU32);
+pub(super) struct RetryBudget(AtomicU32);
 
-impl Default for Patience {
+impl Default for RetryBudget {
     fn default() -> Self {
-        Self(AtomicU32::new(MOMENTS))
+        Self(AtomicU32::new(MAX_EMPTY_LOG_LOOKS))
     }
 }
 
-impl Patience {
+impl RetryBudget {
     /// Waits a moment, and says whether it did.
     pub(super) fn wait(&self) -> bool {
         let less = |left: u32| left.checked_sub(1);
         let waits = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok();
         if waits {
-            std::thread::sleep(MOMENT);
+            std::thread::sleep(EMPTY_LOG_LOOK_INTERVAL);
         }
         waits
     }
@@ -63,16 +64,16 @@ fn is_recent(written: SystemTime) -> bool {
 
 /// Reads the indexes again that do not list a log beside them, and forgets logs that were purged.
 /// Returns how many those are. Where every log is listed this does nothing, and where nobody is at
-/// work it waits for one breath.
+/// work it waits for one interval.
 pub(super) fn settle(facts: &mut Facts) -> u64 {
     let mut purged = 0_u64;
-    for breaths in 0..=BREATHS {
+    for rereads in 0..=MAX_INDEX_REREADS {
         let unlisted = paths(facts);
-        if unlisted.is_empty() || breaths > 1 && !is_at_work(facts) {
+        if unlisted.is_empty() || rereads > 1 && !is_at_work(facts) {
             break;
         }
-        if breaths > 0 {
-            std::thread::sleep(BREATH);
+        if rereads > 0 {
+            std::thread::sleep(INDEX_REREAD_INTERVAL);
         }
         // What either reading lists was listed.
         facts.indexes.iter_mut().for_each(read_again);

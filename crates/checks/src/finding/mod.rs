@@ -26,7 +26,7 @@ pub struct Finding {
     pub severity: Severity,
     /// What it is about.
     pub subject: Subject,
-    /// What is the case with it.
+    /// The message: what is found, in a sentence.
     pub message: String,
     /// Where that can be seen.
     pub evidence: Vec<Evidence>,
@@ -43,7 +43,7 @@ pub struct Finding {
 pub enum Subject {
     /// A file or directory.
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// Which line of it, counted from 1.
         line: Option<usize>,
@@ -121,7 +121,7 @@ impl Evidence {
     }
 }
 
-/// What helps.
+/// The remedy of a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remedy {
     /// What it is written in.
@@ -193,7 +193,7 @@ impl Finding {
         self.rule.rule()
     }
 
-    /// What helps.
+    /// The remedy of a finding.
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         self.own_remedy.clone().unwrap_or_else(|| Remedy {

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use super::Finding;
 use super::rules::{RuleId, Severity};
 use binlogsec_core::file::TransferError;
+use binlogsec_core::file::location;
+use binlogsec_core::file::small::{self, Pipes};
 use binlogsec_core::file::source::FileSource;
 use binlogsec_core::mysql::key_id::is_uuid;
 
@@ -220,15 +222,11 @@ fn toml_message(text: &str, error: &toml::de::Error) -> String {
 }
 
 pub(super) fn read_text(path: &Path) -> Result<String, PolicyError> {
-    let source = FileSource::open(path)?;
+    let bytes = match location::is_url(path) {
+        true => FileSource::open(path)?.read_whole(LARGEST_FILE)?,
+        false => small::read(&location::local(path), LARGEST_FILE, Pipes::Refused)?.to_vec(),
+    };
     let invalid = |kind| TransferError::at(path, "read")(std::io::Error::from(kind));
-    let length = usize::try_from(source.length()).unwrap_or(usize::MAX);
-    if source.length() > LARGEST_FILE {
-        return Err(invalid(std::io::ErrorKind::FileTooLarge).into());
-    }
-    let mut bytes = vec![0; length];
-    let read = source.read_at(0, &mut bytes)?;
-    bytes.truncate(read);
     String::from_utf8(bytes).map_err(|_| invalid(std::io::ErrorKind::InvalidData).into())
 }
 

@@ -40,19 +40,19 @@ pub enum FileOutcome<T, R> {
 }
 
 /// Does the same work for many files, in parallel. For a file that came with an index or a
-/// directory, `no_matter` says whether an error only means that there was nothing to do. One that
+/// directory, `skippable` says whether an error only means that there was nothing to do. One that
 /// has vanished from its directory meanwhile has no result.
 pub(super) fn for_all<T: Send, R: Send>(
     targets: Vec<Target>,
     work: impl Fn(&Path) -> Result<(PathBuf, T), Error> + Sync,
-    no_matter: impl Fn(Error) -> Result<R, Error> + Sync,
+    skippable: impl Fn(Error) -> Result<R, Error> + Sync,
 ) -> Vec<FileResult<T, R>> {
     let one = |target: Target| {
         let result = match work(&target.path) {
             Ok((output, done)) => Ok(FileOutcome::Done(output, done)),
             Err(error) if target.has_vanished(&error) => return None,
             Err(error) if target.origin == Origin::Named => Err(error),
-            Err(error) => no_matter(error).map(FileOutcome::LeftOut),
+            Err(error) => skippable(error).map(FileOutcome::LeftOut),
         };
         Some(FileResult { input: target.path, result })
     };

@@ -51,7 +51,7 @@ pub enum ShardError {
     /// A variable is not set, or not to a number.
     #[error("the environment does not say which shard this is: {name} is {found}")]
     Environment {
-        /// Which one.
+        /// The name.
         name: &'static str,
         /// What is there instead.
         found: String,

@@ -182,18 +182,27 @@ pub fn ends_where_it_says(header: &EventHeader, offset: u64) -> bool {
     u64::from(header.end_position) == end & u64::from(u32::MAX)
 }
 
-/// Whether the first bytes of a header agree with an offset: the end position is offset plus length
-/// plus `shift`, modulo 2^32. The cheapest of questions, for those who ask it of every byte.
+/// Whether a header's length (bytes 9 to 12) and end position (bytes 13 to 16), which are all of
+/// `header` that is read, agree with an offset: the end position is offset plus length plus `shift`,
+/// modulo 2^32.
+///
+/// `shift` is by how much the events behind stand elsewhere than they were written: with 100 bytes
+/// missing before it, an event at offset 900 says that it ends at 1000 plus its length, and `shift` is
+/// 100. This is asked of every byte of a damaged region, so it reads no more than it needs.
 #[must_use]
 pub fn could_end_there(header: &[u8], offset: u64, shift: u32) -> bool {
-    let Some((_, [a, b, c, d, e, f, g, h, _, _])) = header.split_first_chunk::<9>() else {
+    let behind_server_id = header.split_first_chunk::<LENGTH_FIELD>();
+    let Some((_, [l0, l1, l2, l3, e0, e1, e2, e3, ..])) = behind_server_id else {
         return false;
     };
-    let length = u32::from_le_bytes([*a, *b, *c, *d]);
-    let end = u32::from_le_bytes([*e, *f, *g, *h]);
+    let length = u32::from_le_bytes([*l0, *l1, *l2, *l3]);
+    let end = u32::from_le_bytes([*e0, *e1, *e2, *e3]);
     let low = u32::try_from(offset & u64::from(u32::MAX)).unwrap_or_default();
     end.wrapping_sub(length).wrapping_sub(shift) == low
 }
+
+/// Where a header has its event's length: behind the timestamp, the type and the server id.
+const LENGTH_FIELD: usize = 9;
 
 /// Whether bytes could be an event's header, whatever the position says: a type that some server
 /// writes, flags that one sets, a length that can be.

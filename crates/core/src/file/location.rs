@@ -37,7 +37,7 @@ impl Scheme {
 /// A bucket, and an object or a prefix in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ObjectUrl {
-    /// Whose.
+    /// The kind of store.
     pub scheme: Scheme,
     /// The bucket; Azure's container.
     pub bucket: String,

@@ -10,6 +10,7 @@ pub mod openers;
 pub mod pipeline;
 pub mod sealed;
 pub mod sink;
+pub mod small;
 pub mod source;
 pub mod tree;
 
@@ -33,10 +34,26 @@ pub enum TransferError {
     /// it could block for ever.
     #[error("{} is {found}, not a regular file", path.display())]
     NotAFile {
-        /// Which one.
+        /// The file.
         path: PathBuf,
         /// What it is, with its article.
         found: &'static str,
+    },
+    /// Larger than any file of its kind.
+    #[error("{} has {}, more than any file of its kind ({limit} at most)", path.display(), bytes_or_more(*length, *limit))]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// Its length in bytes; `None` of a stream that was not read further.
+        length: Option<u64>,
+        /// The most bytes that are read.
+        limit: u64,
+    },
+    /// It had another length at each reading.
+    #[error("{} changes while it is read; try again when its writer is done", path.display())]
+    Changing {
+        /// Which file.
+        path: PathBuf,
     },
     /// The output is there already.
     #[error("{} exists already; it is replaced with --force only", path.display())]
@@ -47,13 +64,13 @@ pub enum TransferError {
     /// Input and output are one file.
     #[error("{} is the input itself; name another output", path.display())]
     SameFile {
-        /// Which one.
+        /// The file.
         path: PathBuf,
     },
     /// The output of one input is another input.
     #[error("{} is an input of this run, too; it is not replaced, not even with --force: name another output", path.display())]
     IsInput {
-        /// Which one.
+        /// The file.
         path: PathBuf,
     },
     /// What is there must not be lost to such an output.
@@ -119,6 +136,13 @@ pub enum TransferError {
     /// The caller asked to stop, see [`pipeline::Progress`].
     #[error("cancelled")]
     Cancelled,
+}
+
+fn bytes_or_more(length: Option<u64>, limit: u64) -> String {
+    match length {
+        Some(length) => format!("{length} bytes"),
+        None => format!("more than {limit} bytes"),
+    }
 }
 
 impl TransferError {

@@ -140,6 +140,22 @@ impl FileSource {
         self.length
     }
 
+    /// All of its bytes.
+    ///
+    /// # Errors
+    /// [`TransferError::TooLarge`] for more than `limit` bytes: a sparse file can claim any length.
+    pub fn read_whole(&self, limit: u64) -> Result<Vec<u8>, TransferError> {
+        let length = self.length();
+        if length > limit {
+            let path = self.path.clone();
+            return Err(TransferError::TooLarge { path, length: Some(length), limit });
+        }
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        let read = self.read_at(0, &mut bytes)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
     /// What the file is called.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -49,7 +49,7 @@ pub enum EditError {
     /// Keys of several servers.
     #[error("it has keys of several servers: name one by --server-uuid: {}", .uuids.join(", "))]
     SeveralServers {
-        /// Which.
+        /// The servers' UUIDs.
         uuids: Vec<String>,
     },
     /// A rotation must be brought to an end by the server itself.

@@ -1,9 +1,6 @@
-//! From a path to a keyring: the only place of this module that reads files.
+//! From a path to a keyring.
 
 use std::fmt;
-use std::fs::{File, FileType, Metadata, OpenOptions};
-use std::io::{self, Seek};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,8 +11,8 @@ use super::component::{self, ComponentVersion};
 use super::plugin::{self, PluginVersion, Word};
 use super::sniff::{self, Content};
 use super::{Entry, KeyType, KeyringError};
-use crate::bytes::read_full;
-use crate::file::inputs;
+use crate::file::TransferError;
+use crate::file::small::{self, Pipes};
 use crate::mariadb::key_file::{self, MariadbKey, Unlock};
 use crate::mysql::key_id::KeyId;
 use crate::secret::Secret32;
@@ -262,57 +259,23 @@ fn parse(
     }
 }
 
-/// Reads a regular file whole, into a buffer that is allocated once at its full size and wiped.
-///
-/// The type is checked before the file is opened, since opening a device can have effects, and
-/// again afterwards, since the path may have changed its meaning; opening never waits.
+/// Reads a regular file whole.
 pub(super) fn read_regular(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
-    const ATTEMPTS: usize = 3;
-    let cannot_open = |source| KeyringError::Open { path: path.to_owned(), source };
-    let cannot_read = |source| KeyringError::Read { path: path.to_owned(), source };
-    check(path, &path.metadata().map_err(cannot_open)?, limit)?;
-    let mut file = open_without_waiting(path).map_err(cannot_open)?;
-    for _ in 0..ATTEMPTS {
-        let metadata = file.metadata().map_err(cannot_read)?;
-        inputs::note(&metadata);
-        let size = check(path, &metadata, limit)?;
-        let mut bytes = Zeroizing::new(vec![0; size.saturating_add(1)]);
-        if read_full(&mut file, &mut bytes).map_err(cannot_read)? == size {
-            bytes.truncate(size);
-            return Ok(bytes);
+    small::read(path, limit, Pipes::Refused).map_err(|error| of_transfer(error, path))
+}
+
+/// The same error in the words of this domain.
+fn of_transfer(error: TransferError, path: &Path) -> KeyringError {
+    let path = path.to_owned();
+    match error {
+        TransferError::NotAFile { found, .. } => KeyringError::NotRegularFile { path, kind: found },
+        TransferError::TooLarge { length, limit, .. } => {
+            KeyringError::TooLarge { path, available: length.unwrap_or(u64::MAX), limit }
         }
-        file.rewind().map_err(cannot_read)?;
-    }
-    Err(KeyringError::Changing { path: path.to_owned() })
-}
-
-/// The size of a file that may be read.
-fn check(path: &Path, metadata: &Metadata, limit: u64) -> Result<usize, KeyringError> {
-    if !metadata.is_file() {
-        let kind = kind_of(metadata.file_type());
-        return Err(KeyringError::NotRegularFile { path: path.to_owned(), kind });
-    }
-    let available = metadata.len();
-    usize::try_from(available)
-        .ok()
-        .filter(|_| available <= limit)
-        .ok_or_else(|| KeyringError::TooLarge { path: path.to_owned(), available, limit })
-}
-
-fn open_without_waiting(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
-}
-
-fn kind_of(file_type: FileType) -> &'static str {
-    if file_type.is_dir() {
-        "a directory"
-    } else if file_type.is_fifo() {
-        "a pipe"
-    } else if file_type.is_socket() {
-        "a socket"
-    } else if file_type.is_block_device() || file_type.is_char_device() {
-        "a device"
-    } else {
-        "no regular file"
+        TransferError::Changing { .. } => KeyringError::Changing { path },
+        TransferError::File { operation: "open", source, .. } => {
+            KeyringError::Open { path, source }
+        }
+        other => KeyringError::Read { path, source: other.into_io() },
     }
 }

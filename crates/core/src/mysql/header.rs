@@ -105,7 +105,7 @@ pub enum HeaderError {
     /// A field that must be there is not.
     #[error("the encryption header has no {field}")]
     MissingField {
-        /// Which one.
+        /// The field.
         field: FieldType,
     },
 }

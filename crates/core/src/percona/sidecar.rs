@@ -43,19 +43,19 @@ pub enum SidecarError {
     /// A member is not there, or no text.
     #[error("encryption.{member} is not there, or no text")]
     Missing {
-        /// Which.
+        /// The member of the JSON object.
         member: String,
     },
     /// Something else where pairs of hexadecimal digits were expected.
     #[error("encryption.{member} is no row of pairs of hexadecimal digits")]
     Hex {
-        /// Which.
+        /// The member of the JSON object.
         member: String,
     },
     /// Another length than any cipher has.
     #[error("encryption.{member} has {available} bytes, where {needed} are expected")]
     Length {
-        /// Which.
+        /// The member of the JSON object.
         member: String,
         /// What is expected.
         needed: &'static str,

@@ -378,16 +378,16 @@ pub fn decrypt_all(
         let decrypted = file(&log, Output::File(&target, options), checks, progress)?;
         Ok((target, decrypted))
     };
-    let no_matter = |error| match error {
-        Error::Log { path, source } if is_no_matter(&source, listed.contains(&path)) => Ok(source),
+    let skippable = |error| match error {
+        Error::Log { path, source } if is_skippable(&source, listed.contains(&path)) => Ok(source),
         other => Err(other),
     };
-    Ok(batch::for_all(targets, work, no_matter))
+    Ok(batch::for_all(targets, work, skippable))
 }
 
 /// What is left out of a directory or an index. What an index lists is a log, and should have
 /// content.
-const fn is_no_matter(error: &LogError, is_listed: bool) -> bool {
+const fn is_skippable(error: &LogError, is_listed: bool) -> bool {
     match error {
         LogError::NotEncrypted => true,
         LogError::NotALog | LogError::Empty => !is_listed,

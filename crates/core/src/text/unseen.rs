@@ -41,6 +41,12 @@ fn is_command_line(line: &str) -> bool {
 /// Whether a text can be shown as it is. Quick, and never wrong where it says yes.
 #[must_use]
 pub fn is_harmless(text: &str) -> bool {
+    // Nearly every text is ASCII without either sign. All bytes are looked at, so that many are at once.
+    let is_plain = |byte: u8| matches!(byte, 0x20..=0x7e) & (byte != b'#') & (byte != b':');
+    text.bytes().fold(true, |all, byte| all & is_plain(byte)) || is_harmless_at_length(text)
+}
+
+fn is_harmless_at_length(text: &str) -> bool {
     let may_be_command = text.contains("##") || text.contains("::");
     !may_be_command
         && (text.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) || !text.contains(is_unseen))

@@ -123,12 +123,12 @@ pub fn encrypt_all(
         let encrypted = file(&log, Output::File(&target, sink), key, progress)?;
         Ok((target, encrypted))
     };
-    Ok(batch::for_all(targets, work, no_matter))
+    Ok(batch::for_all(targets, work, skippable))
 }
 
 /// What is no failure of a file that came with an index or a directory: that it is no log, or
 /// encrypted already.
-pub(super) fn no_matter(error: Error) -> Result<Refusal, Error> {
+pub(super) fn skippable(error: Error) -> Result<Refusal, Error> {
     match error {
         Error::Refused {
             source:

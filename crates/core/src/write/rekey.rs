@@ -114,7 +114,7 @@ pub fn rekey(
         lookout: Lookout::default(),
     };
     let work = |path: &Path| Ok((path.to_owned(), run.rekey(path)?));
-    RekeyOutcome { files: batch::for_all(targets, work, no_matter), note: run.key_guard.unseen() }
+    RekeyOutcome { files: batch::for_all(targets, work, skippable), note: run.key_guard.unseen() }
 }
 
 /// Brings interrupted changes of headers to an end, and does nothing else.
@@ -134,11 +134,11 @@ pub fn recover(targets: Vec<Target>, dry_run: bool) -> Vec<FileResult> {
         };
         Ok((path.to_owned(), done))
     };
-    batch::for_all(each_once(targets), work, no_matter)
+    batch::for_all(each_once(targets), work, skippable)
 }
 
 /// What is no failure of a file that came with an index or a directory.
-pub(super) fn no_matter(error: Error) -> Result<Refusal, Error> {
+pub(super) fn skippable(error: Error) -> Result<Refusal, Error> {
     match error {
         Error::Refused {
             source: source @ (Refusal::NotEncrypted | Refusal::NotArchived), ..

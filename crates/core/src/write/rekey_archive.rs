@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::in_use::Lookout;
-use super::rekey::{Change, FileResult, Rekeyed, no_matter, open};
+use super::rekey::{Change, FileResult, Rekeyed, open, skippable};
 use crate::batch;
 use crate::batch::targets::{Target, each_once};
 use crate::file::TransferError;
@@ -41,7 +41,7 @@ pub fn rekey(
         let log = open(path, &lookout)?;
         Ok((path.to_owned(), rekey_one(&log, old, new, dry_run)?))
     };
-    batch::for_all(each_once(targets), work, no_matter)
+    batch::for_all(each_once(targets), work, skippable)
 }
 
 fn rekey_one(

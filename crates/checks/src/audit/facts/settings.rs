@@ -17,7 +17,7 @@ use binlogsec_core::text::path_text;
 /// Whose server in which version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Product {
-    /// Whose.
+    /// The product of the server.
     pub flavour: Flavour,
     /// Major, minor and patch.
     pub version: (u16, u16, u16),

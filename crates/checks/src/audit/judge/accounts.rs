@@ -45,19 +45,19 @@ fn judge_account(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Ju
     let name = sql::account(&account.user, &account.host);
     let about = |message: &str| of_server(facts, Some(name.clone()), message);
     let shown = |column: &str, value: &str| seen(column, value, "mysql.user");
-    judgement.hold(RuleId::Blr050, account.require != TlsRequirement::None, || {
+    judgement.report_unless(RuleId::Blr050, account.require != TlsRequirement::None, || {
         about("may replicate without TLS")
             .seen(shown("ssl_type", "empty"))
             .remedied(sql_remedy(format!("ALTER USER {name} REQUIRE SSL;")))
     });
     if account.require != TlsRequirement::None {
-        judgement.hold(RuleId::Blr051, account.require != TlsRequirement::Ssl, || {
+        judgement.report_unless(RuleId::Blr051, account.require != TlsRequirement::Ssl, || {
             about("its password alone tells who it is")
                 .seen(shown("ssl_type", "ANY"))
                 .remedied(sql_remedy(format!("ALTER USER {name} REQUIRE X509;")))
         });
     }
-    judgement.hold(RuleId::Blr052, !is_any(&account.host), || {
+    judgement.report_unless(RuleId::Blr052, !is_any(&account.host), || {
         let host = usual_host(facts, &account.user);
         let to = sql::account(&account.user, host.as_deref().unwrap_or(SOMEWHERE));
         let mut remedy = format!("RENAME USER {name} TO {to};");
@@ -72,7 +72,7 @@ fn judge_account(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Ju
     let mariadb = facts.flavour == Flavour::Mariadb;
     let outdated =
         account.plugin == "mysql_old_password" || !mariadb && OUTDATED.contains(&&*account.plugin);
-    judgement.hold(RuleId::Blr054, !outdated, || {
+    judgement.report_unless(RuleId::Blr054, !outdated, || {
         let good = if mariadb {
             format!("ALTER USER {name} IDENTIFIED VIA ed25519 USING PASSWORD('a-new-password');")
         } else {
@@ -91,7 +91,7 @@ fn privileges(facts: &ServerFacts, account: &AccountFacts, name: &str, judgement
         return;
     }
     let fits = others.is_empty() && !account.grant_option;
-    judgement.hold(RuleId::Blr053, fits, || {
+    judgement.report_unless(RuleId::Blr053, fits, || {
         let mut statements = Vec::new();
         if account.grant_option {
             statements.push(format!("REVOKE GRANT OPTION ON *.* FROM {name};"));

@@ -35,7 +35,7 @@ pub(in crate::audit) fn judge(
         keyring_file(facts, keyring, policy, judgement);
     }
     for key in &facts.authority_keys {
-        judgement.hold(RuleId::Blr040, false, || {
+        judgement.report_unless(RuleId::Blr040, false, || {
             let message = "the private key of an authority whose certificate lies beside it";
             Found::about(Subject::file(key), message)
         });
@@ -61,7 +61,7 @@ fn keyring_there(facts: &DataDirectoryFacts, settings: &Settings, judgement: &mu
     };
     let in_manifest =
         facts.components.iter().flatten().any(|component| component.contains("keyring"));
-    judgement.hold(RuleId::Blr003, in_options || in_manifest, || {
+    judgement.report_unless(RuleId::Blr003, in_options || in_manifest, || {
         let places: Vec<_> = facts.manifests.iter().map(|it| path_text::text(it)).collect();
         let places = places.join(", ");
         let message = format!("no option loads a keyring, and neither does {places}");
@@ -84,7 +84,7 @@ fn keyring_there(facts: &DataDirectoryFacts, settings: &Settings, judgement: &mu
 /// BLR007.
 fn secret_mode(path: &std::path::Path, mode: u32, judgement: &mut Judgement) {
     let mode = mode & 0o777;
-    judgement.hold(RuleId::Blr007, mode & !SECRET_MODE & 0o077 == 0, || {
+    judgement.report_unless(RuleId::Blr007, mode & !SECRET_MODE & 0o077 == 0, || {
         let message = format!("mode {mode:04o}; at most {SECRET_MODE:04o} is allowed");
         Found::about(Subject::file(path), message)
     });
@@ -103,7 +103,7 @@ fn keyring_file(
     let known = facts.logs.keyrings.iter().find(|known| real(&known.path.join()) == place);
     let subject = || Subject::file(&keyring.path);
     if keyring.clear && !known.is_some_and(|known| known.used) {
-        judgement.hold(RuleId::Bls013, false, || {
+        judgement.report_unless(RuleId::Bls013, false, || {
             let message = format!("keys lie in this file, by {}", keyring.named_by);
             Found::about(subject(), message)
         });
@@ -113,12 +113,12 @@ fn keyring_file(
     }
     if let Some(mode) = keyring.mode.map(|mode| mode & 0o777) {
         let allowed = policy.max_keyring_mode;
-        judgement.hold(RuleId::Bls010, mode & !allowed & 0o077 == 0, || {
+        judgement.report_unless(RuleId::Bls010, mode & !allowed & 0o077 == 0, || {
             let message = format!("a keyring of mode {mode:04o}; at most {allowed:04o} is allowed");
             Found::about(subject(), message)
         });
     }
-    judgement.hold(RuleId::Bls011, !place.starts_with(real(&facts.path)), || {
+    judgement.report_unless(RuleId::Bls011, !place.starts_with(real(&facts.path)), || {
         let message = format!("a keyring in the tree {}", path_text::text(&facts.path));
         Found::about(subject(), message)
     });
@@ -131,7 +131,7 @@ fn replica_file(file: &ReplicaFileFacts, settings: Option<&Settings>, judgement:
         channel::judge_file(file, settings, judgement);
     }
     let is_mariadb = settings.is_some_and(Settings::is_mariadb);
-    judgement.hold(RuleId::Blr011, !file.has_password, || {
+    judgement.report_unless(RuleId::Blr011, !file.has_password, || {
         let (user, host) = (&file.channel.source_user, &file.channel.source_host);
         let found = Found::about(subject(), format!("holds the password of {user} at {host}"));
         let has_repository = settings.is_none_or(|it| !it.since((8, 3, 0)));
@@ -154,7 +154,7 @@ fn replica_file(file: &ReplicaFileFacts, settings: Option<&Settings>, judgement:
     });
     if file.has_password {
         let mode = file.mode & 0o777;
-        judgement.hold(RuleId::Blr012, mode & !REPLICA_FILE_MODE & 0o077 == 0, || {
+        judgement.report_unless(RuleId::Blr012, mode & !REPLICA_FILE_MODE & 0o077 == 0, || {
             let message = format!("a password in a file of mode {mode:04o}");
             Found::about(subject(), message)
         });
@@ -170,7 +170,7 @@ pub(in crate::audit) fn judge_secret_file(
     judgement: &mut Judgement,
 ) {
     let mode = mode & 0o777;
-    judgement.hold(rule, mode & !SECRET_MODE & 0o077 == 0, || {
+    judgement.report_unless(rule, mode & !SECRET_MODE & 0o077 == 0, || {
         let message =
             format!("a secret in a file of mode {mode:04o}; at most {SECRET_MODE:04o} is allowed");
         let subject = Subject::File { path: path.to_owned(), line };

@@ -46,7 +46,7 @@ pub(in crate::audit) fn judge(
     judgement: &mut Judgement,
 ) {
     let subject = Subject::file(&facts.path);
-    judgement.hold(RuleId::Blr039, facts.problem.is_none(), || {
+    judgement.report_unless(RuleId::Blr039, facts.problem.is_none(), || {
         let problem = facts.problem.clone().unwrap_or_default();
         let which = match facts.position {
             1 => problem,
@@ -78,7 +78,7 @@ pub(in crate::audit) fn judge_absence(
         return;
     }
     let configured = settings.given("ssl_cert").is_some();
-    judgement.hold(RuleId::Blr023, configured || has_certificate, || {
+    judgement.report_unless(RuleId::Blr023, configured || has_certificate, || {
         let message = "the server makes a certificate of its own where it finds none";
         Found::about(settings.subject.clone(), message).seen(settings.evidence("ssl_cert"))
     });
@@ -104,10 +104,12 @@ fn validity(judged: &Judged<'_>, now: Timestamp, judgement: &mut Judgement) {
     };
     let seen = |name, seconds| value(name, &time(seconds), &judged.subject);
     let is_valid = (begin..=end).contains(&now);
-    judgement.hold(RuleId::Blr030, is_valid, || judged.about(message).seen(seen(name, seconds)));
+    judgement.report_unless(RuleId::Blr030, is_valid, || {
+        judged.about(message).seen(seen(name, seconds))
+    });
     if is_valid {
         let days = end.saturating_sub(now) / SECONDS_OF_A_DAY;
-        judgement.hold(RuleId::Blr031, days >= SOON_DAYS, || {
+        judgement.report_unless(RuleId::Blr031, days >= SOON_DAYS, || {
             let message = format!("expires in {days} days, on {}", time(end));
             judged.about(message).seen(seen("notAfter", end))
         });
@@ -123,14 +125,14 @@ fn strength(judged: &Judged<'_>, judgement: &mut Judgement) {
         "EC" => LEAST_EC_BITS,
         _ => 0,
     };
-    judgement.hold(RuleId::Blr032, bits >= least, || {
+    judgement.report_unless(RuleId::Blr032, bits >= least, || {
         let message = format!("a key of {bits} bits ({algorithm}); {least} are the least");
         judged.about(message).seen(value("key", &bits, &judged.subject))
     });
     // Nobody relies on the signature of a root: it is trusted as it is.
     let is_root = judged.facts.role == CertificateRole::Authority && certificate.self_signed;
     let fits = is_root || !certificate.weak_signature;
-    judgement.hold(RuleId::Blr033, fits, || {
+    judgement.report_unless(RuleId::Blr033, fits, || {
         let algorithm = &certificate.signature;
         judged.about(format!("signed by {algorithm}")).seen(value(
             "signatureAlgorithm",
@@ -146,7 +148,7 @@ fn identity(judged: &Judged<'_>, hosts: &[String], judgement: &mut Judgement) {
     let is_generated =
         certificate.common_name.as_ref().is_some_and(|name| name.contains(AUTO_GENERATED));
     let is_self_made = is_generated || certificate.self_signed;
-    judgement.hold(RuleId::Blr034, !is_self_made, || {
+    judgement.report_unless(RuleId::Blr034, !is_self_made, || {
         let message = if is_generated {
             "the server made it for itself"
         } else {
@@ -160,7 +162,7 @@ fn identity(judged: &Judged<'_>, hosts: &[String], judgement: &mut Judgement) {
         return;
     }
     if let Some(verified) = certificate.chain {
-        judgement.hold(RuleId::Blr035, verified, || {
+        judgement.report_unless(RuleId::Blr035, verified, || {
             let issuer = &certificate.issuer;
             let message = format!(
                 "no authority at hand that is valid and may sign stands behind it; its issuer is \
@@ -183,7 +185,7 @@ fn host_names(judged: &Judged<'_>, hosts: &[String], judgement: &mut Judgement) 
         .map(String::as_str)
         .collect();
     let fits = !names.is_empty() && missing.is_empty();
-    judgement.hold(RuleId::Blr036, fits, || {
+    judgement.report_unless(RuleId::Blr036, fits, || {
         let message = if names.is_empty() {
             "it names no host (no subjectAltName)".to_owned()
         } else {
@@ -208,7 +210,7 @@ fn covers(name: &str, host: &str) -> bool {
 /// BLR037, BLR038, BLR039.
 fn private_key(certificate: &Subject, key: &PrivateKeyFacts, judgement: &mut Judgement) {
     let subject = Subject::file(&key.path);
-    judgement.hold(RuleId::Blr039, key.problem.is_none(), || {
+    judgement.report_unless(RuleId::Blr039, key.problem.is_none(), || {
         Found::about(subject.clone(), key.problem.clone().unwrap_or_default())
     });
     if key.problem.is_some() {
@@ -217,12 +219,12 @@ fn private_key(certificate: &Subject, key: &PrivateKeyFacts, judgement: &mut Jud
     // Packages give the server's group the right to read what root owns.
     let allowed = if key.owned_by_root { 0o640 } else { 0o600 };
     let mode = key.mode & 0o777;
-    judgement.hold(RuleId::Blr037, mode & !allowed & 0o077 == 0, || {
+    judgement.report_unless(RuleId::Blr037, mode & !allowed & 0o077 == 0, || {
         let message = format!("a private key of mode {mode:04o}; at most {allowed:04o} is allowed");
         Found::about(subject.clone(), message).seen(value("mode", &format!("{mode:04o}"), &subject))
     });
     if let Some(matches) = key.matches {
-        judgement.hold(RuleId::Blr038, matches, || {
+        judgement.report_unless(RuleId::Blr038, matches, || {
             let file = certificate.path().map(path_text::text).unwrap_or_default();
             Found::about(subject.clone(), format!("not the key of {file}"))
         });

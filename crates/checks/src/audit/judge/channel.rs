@@ -55,7 +55,7 @@ fn judge_channel(
 ) {
     let about = |message: String| Found::about(subject.clone(), message);
     let source = format!("{}:{}", channel.source_host, channel.source_port);
-    judgement.hold(RuleId::Blr060, channel.ssl, || {
+    judgement.report_unless(RuleId::Blr060, channel.ssl, || {
         about(format!("replicates from {source} in the clear"))
             .seen(seen(&column(facts, "SSL_Allowed"), "No", shown_by))
             .remedied(change(
@@ -68,7 +68,7 @@ fn judge_channel(
     if !channel.ssl {
         return;
     }
-    judgement.hold(RuleId::Blr061, channel.verify_server_cert, || {
+    judgement.report_unless(RuleId::Blr061, channel.verify_server_cert, || {
         let ca = ca(facts, channel);
         about(format!("takes any certificate for that of {source}"))
             .seen(seen(&column(facts, "SSL_Verify_Server_Cert"), "No", shown_by))
@@ -76,7 +76,7 @@ fn judge_channel(
     });
     let versions = channel.tls_version.as_deref().unwrap_or_default();
     let old: Vec<_> = versions.split(',').map(str::trim).filter(|it| is_old(it)).collect();
-    judgement.hold(RuleId::Blr062, old.is_empty(), || {
+    judgement.report_unless(RuleId::Blr062, old.is_empty(), || {
         let versions = format!("TLS_VERSION = {}", sql::quoted(GOOD_TLS));
         about(format!("accepts {} from {source}", old.join(", "))).remedied(change(
             facts,
@@ -99,7 +99,7 @@ fn judge_connection(
     };
     let (id, user, host) = (connection.id, &connection.user, &connection.host);
     let object = format!("connection {id} of {user} from {host}");
-    judgement.hold(RuleId::Blr063, !version.is_empty(), || {
+    judgement.report_unless(RuleId::Blr063, !version.is_empty(), || {
         let mut statements = Vec::new();
         for account in facts.accounts.iter().flatten().filter(|account| account.user == *user) {
             statements
@@ -110,7 +110,7 @@ fn judge_connection(
             .seen(seen("Ssl_version", "empty", "performance_schema.status_by_thread"))
             .remedied(sql_remedy(statements.join("\n")))
     });
-    judgement.hold(RuleId::Blr064, !is_old(version), || {
+    judgement.report_unless(RuleId::Blr064, !is_old(version), || {
         let mut remedy = settings.set("tls_version", GOOD_TLS);
         if !settings.is_mariadb() {
             remedy.text.push_str("\nALTER INSTANCE RELOAD TLS;");

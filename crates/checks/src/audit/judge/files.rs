@@ -17,9 +17,9 @@ pub(in crate::audit) fn judge(
 ) {
     judgement.applied.insert(RuleId::Blr015);
     for omission in &named.file.omissions {
-        judgement.hold(RuleId::Blr015, false, || omitted(omission));
+        judgement.report_unless(RuleId::Blr015, false, || omitted(omission));
     }
-    judgement.hold(RuleId::Blr016, has_data_directory, || {
+    judgement.report_unless(RuleId::Blr016, has_data_directory, || {
         let message = match settings.given("datadir") {
             Some(directory) => format!("{directory} is no directory on this machine"),
             None => "no data directory is named".to_owned(),

@@ -26,10 +26,16 @@ pub(super) struct Judgement {
 }
 
 impl Judgement {
-    /// Holds something against a rule: `finding` is asked for where it does not fit.
-    pub(super) fn hold(&mut self, rule: RuleId, fits: bool, finding: impl FnOnce() -> Found) {
+    /// Notes that a rule was applied, and reports its finding where it is broken: `finding` is made only
+    /// then.
+    pub(super) fn report_unless(
+        &mut self,
+        rule: RuleId,
+        is_kept: bool,
+        finding: impl FnOnce() -> Found,
+    ) {
         self.applied.insert(rule);
-        if !fits {
+        if !is_kept {
             self.findings.push(finding().into_finding(rule));
         }
     }

@@ -59,13 +59,13 @@ fn log_encryption(settings: &Settings, judgement: &mut Judgement) {
     let variable = encryption_variable(settings);
     let encrypts = encrypts_logs(settings);
     if let Some(product) = settings.product {
-        judgement.hold(RuleId::Blr002, encrypts.is_some(), || {
+        judgement.report_unless(RuleId::Blr002, encrypts.is_some(), || {
             let message = format!("{product} has no {variable}");
             Found::about(settings.subject.clone(), message)
         });
     }
     if let Some(encrypts) = encrypts {
-        judgement.hold(RuleId::Blr001, encrypts, || {
+        judgement.report_unless(RuleId::Blr001, encrypts, || {
             let message = "binary and relay logs are written in the clear";
             let remedy = if settings.is_mariadb() {
                 option_lines(&["encrypt_binlog = ON"])
@@ -77,19 +77,19 @@ fn log_encryption(settings: &Settings, judgement: &mut Judgement) {
     }
     let rotation = "binlog_rotate_encryption_master_key_at_startup";
     if let (Some(true), Some(rotates)) = (encrypts, settings.is_on(rotation)) {
-        judgement.hold(RuleId::Blr006, rotates, || {
+        judgement.report_unless(RuleId::Blr006, rotates, || {
             about(settings, rotation, "a restart keeps the key in use")
         });
     }
     let temporary = "encrypt_tmp_files";
     if let (Some(true), Some(plain)) = (encrypts, settings.is_on(temporary)) {
-        judgement.hold(RuleId::Blr009, plain, || {
+        judgement.report_unless(RuleId::Blr009, plain, || {
             let message = "large transactions pass through a plain temporary file";
             about(settings, temporary, message)
         });
     }
     if let Some(value) = settings.get("log_bin") {
-        judgement.hold(RuleId::Blr010, !value.eq_ignore_ascii_case("OFF"), || {
+        judgement.report_unless(RuleId::Blr010, !value.eq_ignore_ascii_case("OFF"), || {
             about(settings, "log_bin", "this server keeps no binary log")
         });
     }
@@ -104,14 +104,14 @@ fn keyring_plugin(settings: &Settings, judgement: &mut Judgement) {
     let late = ["plugin_load", "plugin_load_add"].into_iter().find(has_keyring);
     let early = Some("early_plugin_load").filter(has_keyring);
     if let Some(name) = late.or(early) {
-        judgement.hold(RuleId::Blr004, early.is_some(), || {
+        judgement.report_unless(RuleId::Blr004, early.is_some(), || {
             let plugin = settings.get(name).unwrap_or_default();
             let message = format!("{plugin} is loaded after the binary log starts");
             let remedy = option_lines(&[&format!("early-plugin-load = {plugin}")]);
             about(settings, name, message).remedied(remedy)
         });
         let old = settings.product.is_some_and(|it| it.version >= (8, 0, 34));
-        judgement.hold(RuleId::Blr005, !old, || {
+        judgement.report_unless(RuleId::Blr005, !old, || {
             about(settings, name, "this version wants a keyring component")
         });
     }
@@ -140,14 +140,14 @@ fn log_contents(settings: &Settings, judgement: &mut Judgement) {
         ),
     ] {
         if let Some(bad) = is(name, value) {
-            judgement.hold(rule, !bad, || {
+            judgement.report_unless(rule, !bad, || {
                 about(settings, name, message).remedied(settings.set(name, good))
             });
         }
     }
     let compression = "binlog_transaction_compression";
     if let Some(on) = settings.is_on(compression) {
-        judgement.hold(RuleId::Blr013, !on, || {
+        judgement.report_unless(RuleId::Blr013, !on, || {
             let message = "the lengths of transactions depend on their contents";
             about(settings, compression, message).remedied(settings.set(compression, "OFF"))
         });
@@ -156,7 +156,7 @@ fn log_contents(settings: &Settings, judgement: &mut Judgement) {
     let is_set =
         settings.values.get(repository).is_some_and(|setting| setting.origin != Origin::Default);
     if let (true, Some(file)) = (is_set, is(repository, "FILE")) {
-        judgement.hold(RuleId::Blr011, !file, || {
+        judgement.report_unless(RuleId::Blr011, !file, || {
             let message = "master.info will hold the password for the source";
             about(settings, repository, message).remedied(settings.set(repository, "TABLE"))
         });
@@ -166,13 +166,13 @@ fn log_contents(settings: &Settings, judgement: &mut Judgement) {
 /// BLR020, BLR021, BLR022, BLR024.
 fn transport(settings: &Settings, judgement: &mut Judgement) {
     let off = tls_off(settings);
-    judgement.hold(RuleId::Blr022, off.is_none(), || {
+    judgement.report_unless(RuleId::Blr022, off.is_none(), || {
         let name = off.unwrap_or_default();
         about(settings, name, "nothing this server sends is encrypted")
     });
     let required = "require_secure_transport";
     if let Some(on) = settings.is_on(required) {
-        judgement.hold(RuleId::Blr020, on, || {
+        judgement.report_unless(RuleId::Blr020, on, || {
             let message = "whoever connects without TLS is let in";
             about(settings, required, message).remedied(settings.set(required, "ON"))
         });
@@ -180,7 +180,7 @@ fn transport(settings: &Settings, judgement: &mut Judgement) {
     tls_versions(settings, judgement);
     if let Some(ciphers) = settings.given("ssl_cipher") {
         let weak = weak_ciphers(ciphers);
-        judgement.hold(RuleId::Blr024, weak.is_empty(), || {
+        judgement.report_unless(RuleId::Blr024, weak.is_empty(), || {
             about(settings, "ssl_cipher", format!("allows {}", weak.join(", ")))
         });
     }
@@ -214,7 +214,7 @@ fn tls_versions(settings: &Settings, judgement: &mut Judgement) {
         .map(str::trim)
         .filter(|version| OLD_TLS.iter().any(|old| version.eq_ignore_ascii_case(old)))
         .collect();
-    judgement.hold(RuleId::Blr021, old.is_empty(), || {
+    judgement.report_unless(RuleId::Blr021, old.is_empty(), || {
         // 5.7 refuses to start with a version it does not know.
         let has_13 = settings.is_mariadb() || settings.since((8, 0, 16));
         let good = if has_13 { "TLSv1.2,TLSv1.3" } else { "TLSv1.2" };
@@ -284,7 +284,7 @@ fn cluster(settings: &Settings, judgement: &mut Judgement) {
         return;
     }
     let tls = settings.get("ndb_mgm_tls").unwrap_or_default();
-    judgement.hold(RuleId::Blr025, tls.eq_ignore_ascii_case("strict"), || {
+    judgement.report_unless(RuleId::Blr025, tls.eq_ignore_ascii_case("strict"), || {
         let message = "an SQL node takes changes from data nodes over a way that need not be TLS; \
                        every SQL node keeps a log of its own";
         let remedy = if settings.since((8, 3, 0)) {

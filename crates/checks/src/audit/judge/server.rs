@@ -24,7 +24,7 @@ pub(in crate::audit) fn judge(facts: &ServerFacts, settings: &Settings, judgemen
     keyring(facts, settings, judgement);
     own_connection(facts, judgement);
     for missing in &facts.missing_privileges {
-        judgement.hold(RuleId::Blr071, false, || {
+        judgement.report_unless(RuleId::Blr071, false, || {
             let message = format!("not known: {} ({})", missing.what, missing.privilege);
             of_server(facts, None, message).remedied(sql_remedy(missing.grant.clone()))
         });
@@ -47,7 +47,7 @@ fn plaintext_logs(facts: &ServerFacts, settings: &Settings, judgement: &mut Judg
     }
     let plain: Vec<_> =
         logs.iter().enumerate().filter(|(_, log)| log.encrypted == Some(false)).collect();
-    judgement.hold(RuleId::Bls001, plain.is_empty(), || {
+    judgement.report_unless(RuleId::Bls001, plain.is_empty(), || {
         let (first, last) = (plain.first(), plain.last());
         let name = |log: Option<&(usize, &crate::audit::facts::server::BinaryLogFacts)>| {
             log.map_or("", |(_, log)| &*log.name).to_owned()
@@ -92,7 +92,7 @@ fn keyring(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) 
     let not_seen = facts.missing_privileges.iter().any(|it| it.what.contains("keyring component"));
     let active = facts.keyrings.iter().find(|keyring| keyring.is_active());
     if options::encrypts_logs(settings) == Some(true) && !(active.is_none() && not_seen) {
-        judgement.hold(RuleId::Blr003, active.is_some(), || {
+        judgement.report_unless(RuleId::Blr003, active.is_some(), || {
             let message = match facts.keyrings.first() {
                 Some(keyring) => format!("{} is {}", keyring.name, keyring.status),
                 None => "no keyring is loaded".to_owned(),
@@ -117,7 +117,7 @@ fn keyring(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) 
     for keyring in &facts.keyrings {
         keyring_plugin(facts, keyring, settings, judgement);
         if CLEAR_KEYRINGS.contains(&&*keyring.name) {
-            judgement.hold(RuleId::Bls013, false, || {
+            judgement.report_unless(RuleId::Bls013, false, || {
                 let message = format!("the keys of this server lie in a file, by {}", keyring.name);
                 let found = of_server(facts, None, message);
                 if facts.flavour == Flavour::Mariadb {
@@ -140,7 +140,7 @@ fn keyring_plugin(
         return;
     }
     if let Some(early) = keyring.early {
-        judgement.hold(RuleId::Blr004, early, || {
+        judgement.report_unless(RuleId::Blr004, early, || {
             let name = &keyring.name;
             let message =
                 format!("{name} was installed by INSTALL PLUGIN: it comes after the binary log");
@@ -156,7 +156,7 @@ fn keyring_plugin(
     }
     if !settings.is_mariadb() {
         let outdated = settings.product.is_some_and(|it| it.version >= PLUGINS_DEPRECATED);
-        judgement.hold(RuleId::Blr005, !outdated, || {
+        judgement.report_unless(RuleId::Blr005, !outdated, || {
             of_server(facts, None, format!("{} is a plugin", keyring.name))
         });
     }
@@ -166,7 +166,7 @@ fn keyring_plugin(
 fn own_connection(facts: &ServerFacts, judgement: &mut Judgement) {
     let connection = &facts.connection;
     let verified = connection.socket || connection.verified != Verification::None;
-    judgement.hold(RuleId::Blr065, verified, || {
+    judgement.report_unless(RuleId::Blr065, verified, || {
         let message = match &connection.tls_version {
             Some(version) => format!("{version}, with a certificate that nobody verified"),
             None => "this audit's own connection is not encrypted".to_owned(),

@@ -3,8 +3,6 @@
 //! Source of the login path file's format: the server's `mysys/my_default.cc`.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use aes::Aes128;
@@ -14,7 +12,7 @@ use zeroize::Zeroizing;
 use super::address::ServerAddress;
 use super::error::Problem;
 use crate::config::option_file::OptionFile;
-use binlogsec_core::file::inputs;
+use binlogsec_core::file::small::{self, Pipes};
 use binlogsec_core::secret::SecretBytes;
 
 /// As whom to ask a server.
@@ -113,15 +111,10 @@ impl fmt::Debug for Found {
     }
 }
 
-/// Into a buffer that never grows: a vector that does leaves copies behind.
+/// A file, or what comes through a pipe.
 fn read(path: &Path, limit: u64, what: &'static str) -> Result<Zeroizing<Vec<u8>>, Problem> {
-    let file = File::open(path).map_err(Problem::file(path, what))?;
-    inputs::note_path(path);
-    let capacity = usize::try_from(limit).unwrap_or(0).saturating_add(1);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
-    let read = file.take(limit).read_to_end(&mut bytes);
-    read.map_err(Problem::file(path, what))?;
-    Ok(bytes)
+    let unusable = Problem::file(path, what);
+    small::read(path, limit, Pipes::Taken).map_err(|error| unusable(error.into_io()))
 }
 
 fn login_file() -> PathBuf {

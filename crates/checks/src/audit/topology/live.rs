@@ -22,7 +22,7 @@ pub(in crate::audit) fn of_servers(servers: &[ServerFacts]) -> Topology {
     for (index, source) in servers.iter().enumerate() {
         for connection in &source.replicas {
             if !is_known(connection, index, servers, &topology) {
-                strange_replica(&mut topology, index, connection);
+                add_unaudited_replica(&mut topology, index, connection);
             }
         }
     }
@@ -94,7 +94,7 @@ fn edge(
     }
     let source = source.unwrap_or_else(|| {
         let label = format!("{}:{}", channel.source_host, channel.source_port);
-        stranger(topology, label)
+        unaudited_server(topology, label)
     });
     let state =
         |index: usize| topology.nodes.get(index).map_or(State::Unknown, |node| node.at_rest);
@@ -128,7 +128,7 @@ fn at_rest_reasons(topology: &Topology, index: usize, end: &str, reasons: &mut V
 }
 
 /// A server that is only known from others: one node for each label.
-fn stranger(topology: &mut Topology, label: String) -> usize {
+fn unaudited_server(topology: &mut Topology, label: String) -> usize {
     let known = topology.nodes.iter().position(|node| node.label == label);
     known.unwrap_or_else(|| {
         topology.nodes.push(Node { label, server: None, at_rest: State::Unknown });
@@ -154,9 +154,10 @@ fn is_known(
     }
 }
 
-fn strange_replica(topology: &mut Topology, source: usize, connection: &DumpConnection) {
+/// A replica that is connected to `source` and was not audited itself.
+fn add_unaudited_replica(topology: &mut Topology, source: usize, connection: &DumpConnection) {
     let who = connection.replica_uuid.as_deref().unwrap_or(&connection.user);
-    let replica = stranger(topology, format!("{who} at {}", connection.host));
+    let replica = unaudited_server(topology, format!("{who} at {}", connection.host));
     let in_transit = connection.encrypted().map_or(State::Unknown, State::of);
     let mut reasons = Vec::new();
     if in_transit == State::No {

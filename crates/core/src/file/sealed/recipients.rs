@@ -1,14 +1,12 @@
 //! Who can read an output: from their public halves to the file for them.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use age::{Encryptor, Recipient, tag, tagpq, x25519};
-use zeroize::Zeroizing;
-
 use crate::file::TransferError;
+use crate::file::small::{self, Pipes};
+use age::{Encryptor, Recipient, tag, tagpq, x25519};
 
 /// Longest file of recipients.
 const LONGEST_FILE: u64 = 1 << 20;
@@ -156,17 +154,8 @@ fn is_of_ssh(bytes: &[u8]) -> bool {
 
 fn of_file(path: &Path) -> Result<Vec<AnyRecipient>, RecipientError> {
     let failed = |source| RecipientError::File { path: path.to_owned(), source };
-    // What was named by mistake may be a secret.
-    let mut text = Zeroizing::new(Vec::new());
-    let file = File::open(path).map_err(failed)?;
-    if let Ok(metadata) = file.metadata() {
-        crate::file::inputs::note(&metadata);
-    }
-    let read = file.take(LONGEST_FILE).read_to_end(&mut text);
-    if u64::try_from(read.map_err(failed)?) == Ok(LONGEST_FILE) {
-        let reason = format!("it has {LONGEST_FILE} bytes or more");
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidData, reason)));
-    }
+    let text =
+        small::read(path, LONGEST_FILE, Pipes::Taken).map_err(|error| failed(error.into_io()))?;
     let mut found = Vec::new();
     for (line, number) in text.split(|byte| *byte == b'\n').zip(1_u32..) {
         let line = line.trim_ascii();

@@ -91,7 +91,7 @@ pub enum ComponentError {
     /// A member is not there.
     #[error("{at}: {member} is required and not there; take another copy of the file")]
     MissingMember {
-        /// Which.
+        /// The member of the JSON object.
         member: Member,
         /// Where the object ends that lacks it.
         at: Place,
@@ -99,7 +99,7 @@ pub enum ComponentError {
     /// A member is there twice.
     #[error("{at}: {member} is there twice; take another copy of the file")]
     RepeatedMember {
-        /// Which.
+        /// The member of the JSON object.
         member: Member,
         /// Where.
         at: Place,
@@ -107,7 +107,7 @@ pub enum ComponentError {
     /// A value of another type.
     #[error("{at}: {member}: {expected} expected; take another copy of the file")]
     WrongType {
-        /// Which.
+        /// The member of the JSON object.
         member: Member,
         /// The type it should have.
         expected: &'static str,
@@ -120,7 +120,7 @@ pub enum ComponentError {
          another copy of the file"
     )]
     OddHex {
-        /// Which.
+        /// The member of the JSON object.
         member: Member,
         /// How many digits.
         digits: usize,
@@ -133,7 +133,7 @@ pub enum ComponentError {
          another copy of the file"
     )]
     BadHex {
-        /// Which.
+        /// The member of the JSON object.
         member: Member,
         /// Which character of the value.
         character: usize,

@@ -68,6 +68,7 @@ impl PerEvent {
                         | MariadbError::StartDamaged { .. }
                         | MariadbError::UnknownScheme { .. }
                         | MariadbError::KeyVersion { .. }
+                        | MariadbError::NotEncrypted { .. }
                 )
         );
         if !may_be_damage {

@@ -12,6 +12,9 @@ use crate::log::walk::{Depth, PlainSource, Walker};
 /// A block ends with the event that makes it so long.
 const TARGET: usize = 256 << 10;
 
+/// What a block's buffer should hold: a block, and one more event as they mostly are.
+pub(super) const BUFFER: usize = TARGET + TARGET / 8;
+
 /// Events, one behind the other.
 #[derive(Debug)]
 pub(super) struct Block {
@@ -42,6 +45,11 @@ impl Block {
             }
         }
         Ok(())
+    }
+
+    /// Its buffer, of which others can be made.
+    pub(super) fn into_buffer(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// The event of which there is the beginning alone.
@@ -94,12 +102,13 @@ impl<'a> Scanner<'a> {
         self.ended
     }
 
-    pub(super) fn next_block(&mut self) -> Result<Option<Block>, Error> {
+    /// The next block, in an empty buffer that is given.
+    pub(super) fn next_block(&mut self, buffer: Vec<u8>) -> Result<Option<Block>, Error> {
         if self.ended {
             return Ok(None);
         }
         let mut block = Block {
-            bytes: Vec::with_capacity(TARGET.saturating_mul(2)),
+            bytes: buffer,
             offset: self.walker.offset(),
             checksum: self.walker.checksum(),
             context: self.context.clone(),

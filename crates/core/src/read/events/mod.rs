@@ -188,8 +188,11 @@ fn one_by_one(
     let mut scanner = Scanner::new(source, filter, is_strange)?;
     let mut lister = Lister::new(source, filter, is_strange);
     let mut listed = Listed::default();
-    while let Some(block) = scanner.next_block()? {
+    let mut buffer = Vec::with_capacity(blocks::BUFFER);
+    while let Some(block) = scanner.next_block(buffer)? {
         listed.add(&lister.block(&block, receive)?);
+        buffer = block.into_buffer();
+        buffer.clear();
     }
     source.check_size()?;
     listed.stopped = scanner.stopped().map(Stop::from);

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver as Channel, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
-use super::blocks::{Block, Scanner};
+use super::blocks::{self, Block, Scanner};
 use super::lister::Lister;
 use super::{EventFilter, EventRecord, IsStrange, Listed, Stop, Writer};
 use crate::file::TransferError;
@@ -17,9 +17,9 @@ use crate::log::error::Error;
 use crate::log::walk::PlainSource;
 
 /// Lines are handed on in pieces of about this length.
-const PIECE: usize = 64 << 10;
+const PIECE: usize = 128 << 10;
 /// So many pieces of a block wait to be written; then its thread waits, too.
-const PIECES_WAITING: usize = 8;
+const PIECES_WAITING: usize = 4;
 /// So many blocks are made ahead of those that threads are at work on.
 const BLOCKS_AHEAD: usize = 3;
 /// More threads have nothing to do: one alone finds the events for all of them.
@@ -47,6 +47,41 @@ struct Job {
     pieces: SyncSender<Piece>,
 }
 
+/// Emptied buffers of one kind, for the next who needs one: the kernel maps each page anew of what is
+/// allocated anew.
+struct Spare {
+    buffers: Mutex<Vec<Vec<u8>>>,
+    capacity: usize,
+}
+
+impl Spare {
+    const fn new(capacity: usize) -> Self {
+        let buffers = Mutex::new(Vec::new());
+        Self { buffers, capacity }
+    }
+
+    fn take(&self) -> Vec<u8> {
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let spare = buffers.pop();
+        spare.unwrap_or_else(|| Vec::with_capacity(self.capacity))
+    }
+
+    fn give(&self, mut buffer: Vec<u8>) {
+        // One that had to grow for a large event would keep its size.
+        if buffer.capacity() <= self.capacity.saturating_mul(2) {
+            buffer.clear();
+            let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+            buffers.push(buffer);
+        }
+    }
+}
+
+/// Of blocks, and of lines.
+struct Spares {
+    blocks: Spare,
+    lines: Spare,
+}
+
 pub(super) fn list(
     source: &dyn PlainSource,
     (filter, is_strange): (&EventFilter, &IsStrange<'_>),
@@ -56,19 +91,23 @@ pub(super) fn list(
     let mut scanner = Scanner::new(source, filter, is_strange)?;
     let lister = || Lister::new(source, filter, is_strange);
     let threads = rayon::current_num_threads().min(MOST_THREADS);
-    let first = scanner.next_block()?;
+    let spares = Spares {
+        blocks: Spare::new(blocks::BUFFER),
+        lines: Spare::new(PIECE.saturating_add(PIECE / 8)),
+    };
+    let first = scanner.next_block(spares.blocks.take())?;
     let mut listed = if threads < 2 || scanner.has_ended() {
-        here(&mut scanner, first, (lister(), maker()), write)?
+        here(&mut scanner, first, (lister(), maker()), (&spares.blocks, write))?
     } else {
         let (jobs, queue) = channel();
         let queue = Mutex::new(queue);
         std::thread::scope(|scope| {
             for _ in 0..threads {
-                let worker = Worker { lister: lister(), maker: maker() };
+                let worker = Worker { lister: lister(), maker: maker(), spares: &spares };
                 // They end when no block comes any more.
                 scope.spawn(|| worker.run(&queue));
             }
-            in_order(&mut scanner, first, (jobs, threads), write)
+            in_order(&mut scanner, first, (jobs, threads), (&spares, write))
         })?
     };
     source.check_size()?;
@@ -81,7 +120,7 @@ fn here(
     scanner: &mut Scanner<'_>,
     first: Option<Block>,
     (mut lister, mut maker): (Lister<'_>, Box<dyn LineMaker>),
-    write: &mut Writer<'_>,
+    (spare, write): (&Spare, &mut Writer<'_>),
 ) -> Result<Listed, Error> {
     let (mut listed, mut next) = (Listed::default(), Ok(first));
     let mut lines = Vec::new();
@@ -103,7 +142,8 @@ fn here(
             Ok(part) => listed.add(&part),
             Err(error) => break Some(error),
         }
-        next = scanner.next_block();
+        spare.give(block.into_buffer());
+        next = scanner.next_block(spare.take());
     };
     // What was made before is shown, whatever came then.
     write(&lines)?;
@@ -115,7 +155,7 @@ fn in_order(
     scanner: &mut Scanner<'_>,
     first: Option<Block>,
     (jobs, threads): (Sender<Job>, usize),
-    write: &mut Writer<'_>,
+    (spares, write): (&Spares, &mut Writer<'_>),
 ) -> Result<Listed, Error> {
     let most = threads.saturating_add(BLOCKS_AHEAD);
     let mut listed = Listed::default();
@@ -135,7 +175,7 @@ fn in_order(
                 return Err(TransferError::Cancelled.into());
             }
             waiting.push_back(made);
-            next = scanner.next_block();
+            next = scanner.next_block(spares.blocks.take());
         }
         let Some(oldest) = waiting.pop_front() else {
             // What was made before is shown, whatever came then.
@@ -143,7 +183,10 @@ fn in_order(
         };
         for piece in oldest {
             match piece {
-                Piece::Lines(lines) => write(&lines)?,
+                Piece::Lines(lines) => {
+                    write(&lines)?;
+                    spares.lines.give(lines);
+                }
                 Piece::End(part) => listed.add(&part?),
             }
         }
@@ -153,6 +196,7 @@ fn in_order(
 struct Worker<'a> {
     lister: Lister<'a>,
     maker: Box<dyn LineMaker>,
+    spares: &'a Spares,
 }
 
 impl Worker<'_> {
@@ -163,16 +207,18 @@ impl Worker<'_> {
                 return;
             };
             let end = self.block(&job);
+            self.spares.blocks.give(job.block.into_buffer());
             // Nobody listens any more where writing has failed.
             let _ = job.pieces.send(Piece::End(end));
         }
     }
 
     fn block(&mut self, job: &Job) -> Result<Listed, Error> {
-        let mut lines = Vec::with_capacity(PIECE.saturating_add(PIECE / 8));
+        let spare = &self.spares.lines;
+        let mut lines = spare.take();
         let maker = &mut *self.maker;
         let hand_on = |lines: &mut Vec<u8>| {
-            let piece = std::mem::replace(lines, Vec::with_capacity(lines.capacity()));
+            let piece = std::mem::replace(lines, spare.take());
             let sent = job.pieces.send(Piece::Lines(piece));
             sent.map_err(|_| TransferError::Cancelled)
         };
@@ -184,6 +230,7 @@ impl Worker<'_> {
             Ok(())
         });
         hand_on(&mut lines)?;
+        spare.give(lines);
         listed
     }
 }

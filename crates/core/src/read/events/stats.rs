@@ -41,7 +41,7 @@ pub struct BiggestTransaction {
     pub position: u64,
     /// Bytes in the log, from its first event to its last.
     pub bytes: u64,
-    /// Which one.
+    /// The id.
     pub id: String,
     /// When it began, in seconds since 1970 UTC.
     pub timestamp: u32,

@@ -60,7 +60,7 @@ pub enum Summary {
     },
     /// A table gets its number.
     Table {
-        /// Which one.
+        /// The name.
         name: Arc<TableName>,
         /// Its number.
         table_id: u64,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use crate::event::FIRST_EVENT;
 use crate::event::header::{self, EventHeader};
 use crate::file::TransferError;
 use crate::file::source::FileSource;
@@ -35,7 +36,14 @@ impl EventLog {
         at: u64,
         shift: i64,
     ) -> EventReader<'a> {
-        EventReader { log: &self.log, source, at, shift, event: None }
+        EventReader {
+            log: &self.log,
+            source,
+            at,
+            shift,
+            is_beginning: shift == self.origin,
+            event: None,
+        }
     }
 
     /// The shift at the log's beginning.
@@ -43,12 +51,12 @@ impl EventLog {
         self.origin
     }
 
-    /// Where in the file the events begin that stand in clear, the format description event aside;
-    /// and the first encrypted one.
-    pub(super) fn known_starts(&self) -> [u64; 2] {
+    /// Where in the file the events begin that stand in clear, and the first encrypted one.
+    pub(super) fn known_starts(&self) -> [u64; 3] {
         let layout = self.log.layout();
         let back = self.origin.saturating_neg();
-        [layout.start_offset, layout.first_event].map(|at| at.saturating_add_signed(back))
+        [FIRST_EVENT, layout.start_offset, layout.first_event]
+            .map(|at| at.saturating_add_signed(back))
     }
 
     /// Where the first encrypted event was written.
@@ -120,6 +128,8 @@ pub(super) struct EventReader<'a> {
     /// Where in the file the next byte is.
     at: u64,
     shift: i64,
+    /// Whether the log's beginning stands where the shift says: it is shown as the plaintext has it.
+    is_beginning: bool,
     /// The event that has the byte at `at`, by the place where it was written, once that is behind
     /// what stands in clear.
     event: Option<EventSpan>,
@@ -144,6 +154,12 @@ impl EventReader<'_> {
         let first = place.max(self.log.layout().first_event);
         let event = self.event.unwrap_or_else(|| stored.event_at(first));
         let last = self.log.decipher(event, &stored, target);
+        if !self.is_beginning {
+            let in_clear = self.log.layout().first_event.saturating_sub(place);
+            let in_clear = usize::try_from(in_clear).unwrap_or(usize::MAX);
+            let as_it_is = target.iter_mut().zip(body).take(in_clear);
+            as_it_is.for_each(|(target, byte)| *target = *byte);
+        }
         self.at = self.at.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
         if stored.end() > first || self.event.is_some() {
             let next = if last.end() <= stored.end() { stored.event_at(last.end()) } else { last };

@@ -312,7 +312,8 @@ impl<'o> Salvager<'o> {
     }
 
     fn gap(&mut self, file: std::ops::Range<u64>, shift: i64, is_tail: bool) {
-        if file.is_empty() {
+        // Where bytes are missing between two events nothing that is here is lost.
+        if file.is_empty() && shift == 0 {
             return;
         }
         self.keeper.gap(Gap {

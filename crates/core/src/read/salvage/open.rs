@@ -5,9 +5,10 @@ use super::body::Body;
 use super::events::EventLog;
 use super::scan::{Place, Scanner};
 use crate::event::FIRST_EVENT;
-use crate::event::checksum::ChecksumAlgorithm;
+use crate::event::checksum::{self, ChecksumAlgorithm};
 use crate::event::event_type;
 use crate::event::format_description::FormatDescription;
+use crate::event::header::EventHeader;
 use crate::file::TransferError;
 use crate::file::source::FileSource;
 use crate::keyring::Keyring;
@@ -17,6 +18,7 @@ use crate::log::log_error::LogError;
 use crate::log::open::archive;
 use crate::log::per_event::PerEvent;
 use crate::log::probe::Probe;
+use crate::mariadb::start_encryption::LENGTH;
 use crate::mysql::file_key::FileKey;
 use crate::mysql::header::{self, BODY_OFFSET, EncryptionHeader, HeaderError};
 use crate::mysql::password;
@@ -45,7 +47,7 @@ pub(super) fn open<'a>(
     options: &SalvageOptions,
 ) -> Result<Opened<'a>, Error> {
     let start_bytes = crate::log::open::read_start(source)?;
-    match LogKind::classify(&start_bytes) {
+    match &LogKind::classify(&start_bytes) {
         LogKind::MariadbEncrypted(..) => {
             return match open_events(source, keys, options) {
                 Ok(opened) => Ok(opened),
@@ -56,6 +58,9 @@ pub(super) fn open<'a>(
                 },
             };
         }
+        // Damage that looks like the event by which such a log starts encryption.
+        LogKind::Percona57Encrypted(description)
+            if !starts_encryption_of_percona(&start_bytes, description) => {}
         // Its events would pass for damaged plaintext.
         LogKind::Percona57Encrypted(_) | LogKind::Ancient(_) => {
             let obstacle = Probe::without_keys(&start_bytes).obstacle().cloned();
@@ -100,6 +105,19 @@ pub(super) fn open<'a>(
     let damage = own_header.as_ref().err().filter(|_| damaged_header && !given);
     let error = no_way(header, damage, has_way, keys);
     Err(Error::log(source.path(), error))
+}
+
+/// Whether the event behind the format description event has the length of Percona Server 5.7's that
+/// starts encryption: as MariaDB's of the same name, from which it was taken.
+fn starts_encryption_of_percona(file_start: &[u8], description: &FormatDescription) -> bool {
+    let first = usize::try_from(FIRST_EVENT).unwrap_or_default();
+    let at = description.header.byte_length().map(|length| first.saturating_add(length));
+    let event = at.and_then(|at| file_start.get(at..)).unwrap_or_default();
+    EventHeader::parse(event).is_ok_and(|header| {
+        let length = header.byte_length().unwrap_or_default();
+        header.event_type == event_type::PERCONA_START_ENCRYPTION
+            && [LENGTH, LENGTH.saturating_add(checksum::LENGTH)].contains(&length)
+    })
 }
 
 /// Why no plaintext was found: no key to try, a header that is damaged, or nothing left.

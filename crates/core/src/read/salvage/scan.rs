@@ -156,6 +156,13 @@ impl<'a> Scanner<'a> {
         let Some(header) = self.header_at(place)? else {
             return Ok(None);
         };
+        // Which one that is, is known already: under the alignment of the log's beginning.
+        let origin = self.body.events.as_ref().map(super::events::EventLog::origin);
+        if header.event_type == event_type::MARIADB_START_ENCRYPTION
+            && origin.is_some_and(|origin| origin != place.1)
+        {
+            return Ok(None);
+        }
         let is_whole = if is_description(&header) {
             let length = header.byte_length().unwrap_or_default();
             is_sound_description(self.peek(place, length)?)
@@ -302,7 +309,7 @@ impl<'a> Scanner<'a> {
     fn search(&mut self, (at, shift): Place) -> Result<Option<Place>, TransferError> {
         let length = self.file_end();
         // What stands in clear in a log that is encrypted event by event.
-        if let Some(known) = self.known_start(at)? {
+        if let Some(known) = self.known_start((at, shift))? {
             return Ok(Some(known));
         }
         // The damaged event's own length is intact, most of the time, and its position confirms it.
@@ -314,14 +321,15 @@ impl<'a> Scanner<'a> {
             let is_confirmed = !is_without_position(&header)
                 && self.judge.evidence(&header, plain_offset) == Evidence::Position;
             let is_last = next.0 == length;
-            if is_confirmed && (is_last || self.is_event_here(next)?) {
-                return Ok((!is_last).then_some(next));
-            }
-            // A length that nothing confirms may lead too far, over events that are whole.
+            // A length may lead too far, over events that are whole: nothing confirms it, or as many
+            // bytes are missing from the damaged event as those have.
             if is_last || self.is_event_here(next)? {
                 let within = self.find(at.saturating_add(1), (next.0, shift), Some(next.0))?;
-                let next = (!is_last).then_some(next);
-                return Ok(within.map(|found| (found, shift)).or(next));
+                let found = within.map(|found| (found, shift));
+                if let Some(found) = found.or((!is_last).then_some(next)) {
+                    return Ok(Some(found));
+                }
+                // The last ones may still be there under another alignment.
             }
             extent = is_confirmed.then_some(next.0);
         }
@@ -341,13 +349,14 @@ impl<'a> Scanner<'a> {
         Ok(found.map(|found| (found, shift)))
     }
 
-    fn known_start(&mut self, at: u64) -> Result<Option<Place>, TransferError> {
+    fn known_start(&mut self, (at, shift): Place) -> Result<Option<Place>, TransferError> {
         let Some(log) = &self.body.events else {
             return Ok(None);
         };
         let (starts, origin) = (log.known_starts(), log.origin());
         for start in starts {
-            if start > at && start < self.file_end() && self.is_event_here((start, origin))? {
+            let is_behind = start > at || (start == at && shift != origin);
+            if is_behind && start < self.file_end() && self.is_event_here((start, origin))? {
                 return Ok(Some((start, origin)));
             }
         }

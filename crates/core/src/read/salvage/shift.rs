@@ -5,7 +5,7 @@ use super::events::could_be;
 use super::judge::{Evidence, is_without_position};
 use super::scan::{Place, Scanner};
 use crate::event::checksum::ChecksumAlgorithm;
-use crate::event::header::{self, EventHeader};
+use crate::event::header::{self, EventHeader, flag};
 use crate::file::TransferError;
 use crate::mariadb::cipher::HEAD;
 
@@ -23,12 +23,22 @@ const MAX_UNCONFIRMED: u32 = 1 << 20;
 /// So many places, of which nearly all are events, are tried under all alignments.
 const MAX_PLACES: usize = 64;
 
+/// Flags of the events with which logs begin: in use, of a relay log, artificial, ignorable.
+const FIRST_FLAGS: &[u16] = &[
+    0,
+    flag::IN_USE,
+    flag::RELAY_LOG,
+    flag::RELAY_LOG | flag::IN_USE,
+    flag::ARTIFICIAL,
+    flag::IGNORABLE,
+];
+
 /// Bytes of a header that are known whatever the event: its fields are found by them under all
 /// alignments at once.
 #[derive(Debug, Clone, Copy)]
 enum Known {
-    /// Zeros: of a length below 64 KiB the upper half, and the flags.
-    Zeros,
+    /// Of a length below 64 KiB the upper half, which is zero, and these flags.
+    Flags(u16),
     /// The id of a server that wrote other events.
     Server(u32),
 }
@@ -38,21 +48,25 @@ impl Known {
     const fn word(self, header: &[u8; header::LENGTH]) -> u32 {
         let [_, _, _, _, _, a, b, c, d, _, _, e, f, _, _, _, _, g, h] = *header;
         match self {
-            Self::Zeros => u32::from_le_bytes([e, f, g, h]),
+            Self::Flags(_) => u32::from_le_bytes([e, f, g, h]),
             Self::Server(_) => u32::from_le_bytes([a, b, c, d]),
         }
     }
 
     const fn value(self) -> u32 {
         match self {
-            Self::Zeros => 0,
+            Self::Flags(flags) => {
+                let [low, high] = flags.to_le_bytes();
+                u32::from_le_bytes([0, 0, low, high])
+            }
             Self::Server(id) => id,
         }
     }
 }
 
 impl Scanner<'_> {
-    /// The first whole event behind a damage under another alignment. Each round looks further.
+    /// The first whole event behind a damage under another alignment: at the very place where none
+    /// is under this one, where bytes are missing between two events. Each round looks further.
     pub(super) fn find_shifted(
         &mut self,
         place: Place,
@@ -76,8 +90,7 @@ impl Scanner<'_> {
             return Ok(None);
         };
         // There may be others before it, now that the alignment is known.
-        let from = place.0.saturating_add(1);
-        let first = self.find(from, (found, shift), None)?;
+        let first = self.find(place.0, (found, shift), None)?;
         Ok(Some((first.unwrap_or(found), shift)))
     }
 
@@ -109,7 +122,7 @@ impl Scanner<'_> {
         let length = self.file_end();
         let expected = at.saturating_add(u64::from(header.length));
         let next_plain = self.plain_offset((expected, shift));
-        let from = expected.saturating_sub(self.reach()).max(at.saturating_add(1));
+        let from = expected.saturating_sub(self.reach()).max(at);
         let to = expected.saturating_add(self.reach()).min(length);
         let mut key = [0; header::LENGTH];
         stream.apply(next_plain, &mut key);
@@ -173,7 +186,7 @@ impl Scanner<'_> {
     ) -> Result<Option<Place>, TransferError> {
         let end = self.file_end();
         let (mut from, windows) = match round {
-            0 => (at.saturating_add(1), 1),
+            0 => (at, 1),
             _ => (at.saturating_add(FIRST_WINDOW), MOST_WINDOWS),
         };
         let size = if round == 0 { FIRST_WINDOW } else { WINDOW };
@@ -195,9 +208,12 @@ impl Scanner<'_> {
         let mut stored = vec![0; length.saturating_add(header::LENGTH)];
         let read = self.body.source.read_at(from, &mut stored)?;
         stored.truncate(read);
-        let known: Vec<Known> = std::iter::once(Known::Zeros)
-            .chain(self.judge.server_ids().take(8).map(Known::Server))
-            .collect();
+        let servers: Vec<u32> = self.judge.server_ids().take(8).collect();
+        // Nearly all events have none. Before any event is known, those with which logs begin count.
+        let flags = if servers.is_empty() { FIRST_FLAGS } else { &[0] };
+        let flags = flags.iter().copied().map(Known::Flags);
+        let servers = servers.into_iter().map(Known::Server);
+        let known: Vec<Known> = flags.chain(servers).collect();
         let words = Words::new(&stored, &known);
         let mut places = self.matches(&words, &stored, from, shift);
         let span = self.reach().saturating_mul(2);
@@ -259,7 +275,7 @@ impl Scanner<'_> {
     /// are is known wherever two follow each other; what is not known is where they were written.
     fn find_moved_event(&mut self, (at, shift): Place) -> Result<Option<Place>, TransferError> {
         let mut tried = 0;
-        let (mut from, end) = (at.saturating_add(1), self.file_end());
+        let (mut from, end) = (at, self.file_end());
         while from < end && tried < MAX_PLACES {
             let mut bytes =
                 vec![0; usize::try_from(WINDOW).unwrap_or_default().saturating_add(HEAD)];

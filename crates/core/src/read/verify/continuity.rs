@@ -33,19 +33,19 @@ pub enum GapKind {
     /// The ROTATE event names another log.
     #[error("its ROTATE event names {named} as the next")]
     OtherNext {
-        /// Which one.
+        /// The name that it has.
         named: String,
     },
     /// The later log does not know of transactions in the earlier one.
     #[error("the next log's PREVIOUS_GTIDS lacks {gtids}")]
     GtidsLost {
-        /// Which.
+        /// The GTIDs.
         gtids: GtidSet,
     },
     /// The later log knows of transactions that neither the earlier one nor those before it have.
     #[error("the next log's PREVIOUS_GTIDS has {gtids}, which this log and those before it do not")]
     GtidsUnexplained {
-        /// Which.
+        /// The GTIDs.
         gtids: GtidSet,
     },
     /// MariaDB: the later log does not know of transactions in the earlier one.

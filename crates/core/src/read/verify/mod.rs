@@ -8,6 +8,7 @@
 mod continuity;
 mod findings;
 mod gtids;
+mod many;
 mod orphans;
 mod positions;
 mod segment;
@@ -19,6 +20,7 @@ use rayon::prelude::*;
 pub use continuity::{Gap, GapKind, Link, check as check_continuity};
 pub use findings::{Damage, DamageKind, Note};
 pub use gtids::{Gtids, MAX_WEIGHT as MAX_GTID_WEIGHT};
+pub use many::{VerifiedLogs, gaps, verify_all};
 use orphans::Transactions;
 use positions::Positions;
 use segment::{Basis, LogFacts, Segment};

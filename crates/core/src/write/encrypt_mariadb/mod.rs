@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::encrypt::{EncryptOptions, Encrypted, FileResult, PlainLog, no_matter};
+use super::encrypt::{EncryptOptions, Encrypted, FileResult, PlainLog, skippable};
 use crate::batch::guard::Guard;
 use crate::batch::targets::Target;
 use crate::batch::transfer::{Input, Output, check_not_itself, read_stream_start, write_in_order};
@@ -84,7 +84,7 @@ pub fn encrypt_all(
         let encrypted = file(&log, Output::File(&target, sink), keys, progress)?;
         Ok((target, encrypted))
     };
-    Ok(batch::for_all(targets, work, no_matter))
+    Ok(batch::for_all(targets, work, skippable))
 }
 
 fn file(

@@ -20,7 +20,7 @@ use rustix::fs::Advice;
 mod unfinished;
 
 use self::unfinished::{Rule, Unfinished, aside_name};
-use super::encrypt::{EncryptOptions, Encrypted, FileResult, PlainLog, no_matter};
+use super::encrypt::{EncryptOptions, Encrypted, FileResult, PlainLog, skippable};
 use super::encrypt_mariadb::Plan;
 use super::encrypt_mariadb::log_key_id;
 use super::in_use::{LastEntries, Lookout, lock, real_path};
@@ -121,7 +121,7 @@ pub fn encrypt_in_place(
         put_back: unfinished.put_back,
     };
     let work = |path: &Path| Ok((path.to_owned(), job.encrypt(path)?));
-    outcome.files = batch::for_all(targets, work, no_matter);
+    outcome.files = batch::for_all(targets, work, skippable);
     outcome
 }
 
