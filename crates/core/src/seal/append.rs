@@ -17,6 +17,7 @@ use super::names::{self, LogName, Named, NamedTargets};
 use super::proof::prove;
 use crate::batch::listed::IndexNotice;
 use crate::batch::targets::Origin;
+use crate::event::format_description::FormatDescription;
 use crate::file::pipeline::{CHUNK, Progress};
 use crate::file::sink::{AtomicFile, Existing, PRIVATE, SinkOptions};
 use crate::file::source::FileSource;
@@ -283,7 +284,7 @@ fn look(
         Err(error) => return Err(error.into()),
     };
     let description = log.probe().description();
-    let is_relay = description.is_some_and(|description| description.is_relay_log());
+    let is_relay = description.is_some_and(FormatDescription::is_relay_log);
     let left = if is_in_use(&log, description)? {
         Some(Left::InUse)
     } else {

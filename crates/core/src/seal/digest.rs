@@ -202,7 +202,7 @@ pub(super) fn leaves(
     numbers: &[u64],
 ) -> Result<Vec<Digest>, TransferError> {
     // As many chunks as a window has, so that each window is mapped once.
-    let together = usize::try_from((WINDOW / chunk.max(1)).max(1)).unwrap_or(1);
+    let together = usize::try_from(WINDOW.div_ceil(chunk.max(1))).unwrap_or(1);
     let groups: Vec<_> = numbers
         .par_chunks(together)
         .map(|numbers| {

@@ -355,8 +355,7 @@ impl Manifest {
 
     /// The last sealed log of a series.
     pub(super) fn last_of_series(&self, base: &str) -> Option<&LogName> {
-        let all = self.sealed.keys().rev();
-        all.filter(|name| name.series().is_some_and(|(of, _)| of == base)).next()
+        self.sealed.keys().rev().find(|name| name.series().is_some_and(|(of, _)| of == base))
     }
 }
 
@@ -412,7 +411,7 @@ impl<'s> Reading<'s> {
             return Err(ManifestError::NotAManifest.into());
         };
         let signature = self.signature.ok_or(ManifestError::Unsigned { line })?;
-        for anchor in self.anchors.iter().filter(|anchor| anchor.line > line) {
+        if let Some(anchor) = self.anchors.iter().find(|anchor| anchor.line > line) {
             return Err(anchor.missing(format!("there are {line} lines")).into());
         }
         Ok(Contents {
