@@ -137,8 +137,8 @@ pub(crate) fn run(args: &UndoArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
         (&mut plan, &mut history),
         terminal,
     )?);
-    for note in history.take_notes().into_iter().chain(plan.take_notes()) {
-        terminal.warning(&note);
+    for note in history.take_notes().iter().chain(plan.notes()) {
+        terminal.warning(note);
     }
     let (refusals, refused) = plan.refusals(&history);
     for refusal in refusals {
