@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Times `binlogsec check` over many small files against `find DIR -type f`, warm, in one run and in
 # turn. Beside them the floor: the same system calls on each file without any judgement
-# (`cargo build --release --example check_floor`), if it is built.
+# (`cargo build --profile dist --example check_floor`), if it is built.
 #   benches/check_vs_find.sh [BINARY] [FILES] [FLOOR]
 # Two trees: copies of an encrypted log, and files that are no logs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-binary=${1:-target/release/binlogsec}
+binary=${1:-target/dist/binlogsec}
 files=${2:-100000}
 rounds=9
 threads=$(nproc)
-floor=${3:-target/release/examples/check_floor}
+floor=${3:-target/dist/examples/check_floor}
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 

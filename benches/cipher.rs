@@ -7,9 +7,9 @@ use std::hint::black_box;
 
 use aes::Aes256;
 use aes::cipher::{KeyIvInit, StreamCipher};
-use binlogsec::crypto::derive::FileKey;
-use binlogsec::crypto::stream::CtrStream;
-use binlogsec::secret::Secret32;
+use binlogsec_core::mysql::file_key::FileKey;
+use binlogsec_core::mysql::stream::CtrStream;
+use binlogsec_core::secret::Secret32;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 fn stream() -> CtrStream {

@@ -4,7 +4,7 @@
 Every contender runs once a round, in turn, so that a slow moment of the machine hits them all. Each
 has one more run before, for its peak memory. It needs the command `time` of GNU, and `openssl`.
 
-    cargo build --release --examples && cargo build --release --bins
+    cargo build --profile dist --examples && cargo build --profile dist --bins
     benches/compare.py                       every scenario; prints tables and targets
     benches/compare.py --scenario disk-1g    that one; more may be named, separated by commas
     benches/compare.py --all                 every scenario; rewrites docs/performance.{md,json,svg}
@@ -86,7 +86,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--dir", type=Path, default=ROOT / "target", help="where to work, on a disk")
     parser.add_argument("--tmpfs", type=Path, default=Path("/dev/shm"), help="where to work, in memory")
     parser.add_argument("--logs", type=Path, help="keep the logs that are made here, on the same disk, and take them from here")
-    parser.add_argument("--binary", type=Path, default=ROOT / "target/release/binlogsec")
+    parser.add_argument("--binary", type=Path, default=ROOT / "target/dist/binlogsec")
     parser.add_argument("--json", type=Path, help="write the results here")
     parser.add_argument("--update", action="store_true", help="put the results into docs/performance.json")
     parser.add_argument("--all", action="store_true", help="every scenario, into the documentation")

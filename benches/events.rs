@@ -8,12 +8,12 @@ mod logs;
 
 use std::path::Path;
 
-use binlogsec::event::checksum::ChecksumAlgorithm;
-use binlogsec::event::format_description::FormatDescription;
-use binlogsec::event::walker::Events;
-use binlogsec::io::pipeline::NoProgress;
-use binlogsec::ops::verify::verify_plain;
-use binlogsec::walk::{Depth, MemorySource, Walker};
+use binlogsec_core::event::checksum::ChecksumAlgorithm;
+use binlogsec_core::event::format_description::FormatDescription;
+use binlogsec_core::event::walker::Events;
+use binlogsec_core::file::pipeline::NoProgress;
+use binlogsec_core::log::walk::{Depth, MemorySource, Walker};
+use binlogsec_core::read::verify::verify_plain;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 fn log() -> Vec<u8> {
@@ -56,10 +56,7 @@ fn verification(c: &mut Criterion) {
     let mut group = c.benchmark_group("verify, 8 MiB");
     group.throughput(Throughput::Bytes(log.len() as u64));
     for threads in [1, 2] {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         group.bench_function(format!("{threads} threads"), |b| {
             b.iter(|| {
                 pool.install(|| verify_plain(&source, Some(description.clone()), &NoProgress))

@@ -112,7 +112,7 @@ def compare(counts: dict[str, int], baseline: dict) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", type=Path, default=ROOT / "target/release/binlogsec")
+    parser.add_argument("--binary", type=Path, default=ROOT / "target/dist/binlogsec")
     parser.add_argument("--record", action="store_true")
     options = parser.parse_args()
     if platform.machine() != "x86_64":

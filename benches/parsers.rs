@@ -5,10 +5,10 @@ mod common;
 
 use std::hint::black_box;
 
-use binlogsec::keyring::{Keyring, component, plugin};
-use binlogsec::log::{LogKind, PROBE_LENGTH};
-use binlogsec::mariadb::key_file;
-use binlogsec::open::Probe;
+use binlogsec_core::keyring::{Keyring, component, plugin};
+use binlogsec_core::log::kind::{LogKind, PROBE_LENGTH};
+use binlogsec_core::log::probe::Probe;
+use binlogsec_core::mariadb::key_file;
 use common::{fixture, path};
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -64,9 +64,8 @@ fn keyrings(c: &mut Criterion) {
             b.iter(|| plugin::parse(black_box(&file)));
         });
     }
-    let lines: String = (1..=100)
-        .map(|id| format!("{id};{}\n", "0123456789abcdef".repeat(4)))
-        .collect();
+    let lines: String =
+        (1..=100).map(|id| format!("{id};{}\n", "0123456789abcdef".repeat(4))).collect();
     group.bench_function("mariadb, 100 keys", |b| {
         b.iter(|| key_file::parse(black_box(lines.as_bytes()), None));
     });

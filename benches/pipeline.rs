@@ -5,12 +5,12 @@ mod common;
 
 use std::path::Path;
 
-use binlogsec::crypto::derive::FileKey;
-use binlogsec::crypto::stream::CtrStream;
-use binlogsec::io::pipeline::{NoProgress, file_to_file, file_to_stream, threads_for_one};
-use binlogsec::io::sink::{AtomicFile, SinkOptions};
-use binlogsec::io::source::{Access, FileSource};
-use binlogsec::secret::Secret32;
+use binlogsec_core::file::pipeline::{NoProgress, file_to_file, file_to_stream, threads_for_one};
+use binlogsec_core::file::sink::{AtomicFile, SinkOptions};
+use binlogsec_core::file::source::{Access, FileSource};
+use binlogsec_core::mysql::file_key::FileKey;
+use binlogsec_core::mysql::stream::CtrStream;
+use binlogsec_core::secret::Secret32;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const SIZE: u64 = 64 << 20;
@@ -25,10 +25,7 @@ fn files(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(SIZE));
     for access in [Access::Mapped, Access::Positioned] {
         for threads in [1, 2] {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .unwrap();
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             let name = BenchmarkId::new(format!("{access:?}"), threads);
             group.bench_function(name, |b| {
                 b.iter(|| {
@@ -47,10 +44,7 @@ fn files(c: &mut Criterion) {
     let mut group = c.benchmark_group("file to stream, 64 MiB");
     group.throughput(Throughput::Bytes(SIZE));
     for threads in [1, 2] {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let source = FileSource::open(&input).unwrap();
         group.bench_function(BenchmarkId::from_parameter(threads), |b| {
             b.iter(|| {

@@ -1,21 +1,40 @@
 //! The `binlogsec` command: parse, dispatch, and map the outcome to an exit code.
 
-mod cli;
+mod args;
+mod command;
+mod exit;
+mod findings;
+mod json;
+mod keys;
+mod lines;
+mod log_entry;
+mod mariadb_keys;
+mod process;
+mod progress;
+mod reports;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod schema;
+mod shard;
+mod table;
+mod terminal;
+mod time;
+mod transfer;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::process::protect();
-    binlogsec::io::inputs::keep_list();
-    let arguments = match cli::args::parse() {
+    process::protect();
+    binlogsec_core::file::inputs::keep_list();
+    let arguments = match args::parse() {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
-    let terminal = cli::terminal::Terminal::new(&arguments.global);
-    let result = cli::run(&arguments.command, &arguments.global, &terminal);
-    cli::process::let_signal_end();
+    let terminal = terminal::Terminal::new(&arguments.global);
+    let result = command::run(&arguments.command, &arguments.global, &terminal);
+    process::let_signal_end();
     match result {
         Ok(exit) => exit.into(),
-        Err(error) => cli::exit::report(&error, &terminal),
+        Err(error) => exit::report(&error, &terminal),
     }
 }

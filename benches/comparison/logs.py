@@ -14,7 +14,7 @@ FIXTURE = ROOT / "fixtures/mysql-9.7/mixed-key3-running"
 KEYRING = FIXTURE / "component_keyring_file"
 SMALL_LOG = FIXTURE / "binlog.000003"
 TINY_LOG = ROOT / "fixtures/mysql-9.7/compressed/binlog.000008"
-EXAMPLES = ROOT / "target/release/examples"
+EXAMPLES = ROOT / "target/dist/examples"
 HEADER = 512
 
 

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use binlogsec::event::checksum::ChecksumAlgorithm;
-use binlogsec::event::walker::Events;
-use binlogsec::event::{FIRST_EVENT, MAGIC};
-use binlogsec::io::pipeline::NoProgress;
-use binlogsec::io::sink::SinkOptions;
-use binlogsec::keyring::Keyring;
-use binlogsec::ops::salvage::{SalvageOptions, salvage as run};
+use binlogsec_core::event::checksum::ChecksumAlgorithm;
+use binlogsec_core::event::walker::Events;
+use binlogsec_core::event::{FIRST_EVENT, MAGIC};
+use binlogsec_core::file::pipeline::NoProgress;
+use binlogsec_core::file::sink::SinkOptions;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::read::salvage::{SalvageOptions, salvage as run};
 
 use super::event_chain::with_right_checksums;
 use super::log_file::ENCRYPTED;
@@ -18,11 +18,7 @@ use super::{per_event, source};
 /// In memory, as a disk would be the bottleneck.
 static TARGET: LazyLock<PathBuf> = LazyLock::new(|| {
     let memory = PathBuf::from("/dev/shm");
-    let directory = if memory.is_dir() {
-        memory
-    } else {
-        std::env::temp_dir()
-    };
+    let directory = if memory.is_dir() { memory } else { std::env::temp_dir() };
     directory.join(format!("binlogsec-salvaged-{}", std::process::id()))
 });
 
@@ -48,10 +44,7 @@ pub(crate) fn salvage(data: &[u8]) {
         max_shift: MAX_CUT as u64 + 1,
         ..SalvageOptions::default()
     };
-    let sink = SinkOptions {
-        force: true,
-        ..SinkOptions::default()
-    };
+    let sink = SinkOptions { force: true, ..SinkOptions::default() };
     let salvaged = run(&source(&file), &TARGET, sink, keys, &options, &NoProgress);
     let Ok(salvaged) = salvaged else {
         return;
@@ -83,11 +76,7 @@ fn damaged(switch: u8, rest: &[u8]) -> (Vec<u8>, usize, &'static Keyring) {
         let (_, file) = per_event::encrypted(rest, repair, mode);
         return (file, per_event::clear_length(), per_event::keys(mode));
     }
-    let events = if repair {
-        with_right_checksums(rest)
-    } else {
-        rest.to_vec()
-    };
+    let events = if repair { with_right_checksums(rest) } else { rest.to_vec() };
     let plain = [&MAGIC[..], &events].concat();
     if switch & 1 == 0 {
         let length = plain.len();

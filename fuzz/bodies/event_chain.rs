@@ -2,22 +2,22 @@
 
 use std::path::Path;
 
-use binlogsec::error::Error;
-use binlogsec::event::checksum::ChecksumAlgorithm;
-use binlogsec::event::format_description::FormatDescription;
-use binlogsec::event::gtid::TransactionStart;
-use binlogsec::event::gtid_set::GtidSet;
-use binlogsec::event::payload::Payload;
-use binlogsec::event::query::Query;
-use binlogsec::event::rotate::Rotate;
-use binlogsec::event::rows::Rows;
-use binlogsec::event::table_map::TableMap;
-use binlogsec::event::walker::{EventView, Events, WalkError};
-use binlogsec::event::{FIRST_EVENT, MAGIC};
-use binlogsec::io::pipeline::NoProgress;
-use binlogsec::ops::events::{EventFilter, EventRecord, Stats, Stop, list_plain};
-use binlogsec::ops::verify::verify_plain;
-use binlogsec::walk::{Depth, MemorySource, Walker};
+use binlogsec_core::event::checksum::ChecksumAlgorithm;
+use binlogsec_core::event::format_description::FormatDescription;
+use binlogsec_core::event::gtid::TransactionStart;
+use binlogsec_core::event::gtid_set::GtidSet;
+use binlogsec_core::event::payload::Payload;
+use binlogsec_core::event::query::Query;
+use binlogsec_core::event::rotate::Rotate;
+use binlogsec_core::event::rows::Rows;
+use binlogsec_core::event::table_map::TableMap;
+use binlogsec_core::event::walker::{EventView, Events, WalkError};
+use binlogsec_core::event::{FIRST_EVENT, MAGIC};
+use binlogsec_core::file::pipeline::NoProgress;
+use binlogsec_core::log::error::Error;
+use binlogsec_core::log::walk::{Depth, MemorySource, Walker};
+use binlogsec_core::read::events::{EventFilter, EventRecord, Stats, Stop, list_plain};
+use binlogsec_core::read::verify::verify_plain;
 
 use super::switches;
 
@@ -46,11 +46,7 @@ pub(crate) fn events(data: &[u8]) {
     let Some((switch, rest)) = switches(data) else {
         return;
     };
-    let events = if switch & 1 == 0 {
-        rest.to_vec()
-    } else {
-        with_right_checksums(rest)
-    };
+    let events = if switch & 1 == 0 { rest.to_vec() } else { with_right_checksums(rest) };
     let log = [&MAGIC[..], &events].concat();
     let source = MemorySource::new(Path::new("log"), &log);
     let (in_memory, end) = all(Events::new(&events, FIRST_EVENT, ChecksumAlgorithm::None));
@@ -61,16 +57,9 @@ pub(crate) fn events(data: &[u8]) {
         let mut walker = Walker::new(&source, depth);
         for expected in &in_memory {
             let event = walker.next_event().unwrap().expect("as many events");
-            assert_eq!(
-                (event.offset, event.header),
-                (expected.offset, expected.header)
-            );
+            assert_eq!((event.offset, event.header), (expected.offset, expected.header));
             assert_eq!(event.checksum, expected.checksum);
-            let needed = if depth == Depth::Whole {
-                expected.bytes
-            } else {
-                &[]
-            };
+            let needed = if depth == Depth::Whole { expected.bytes } else { &[] };
             assert!(event.bytes.starts_with(needed) && expected.bytes.starts_with(event.bytes));
         }
         match walker.next_event() {
@@ -106,9 +95,7 @@ fn list(source: &MemorySource<'_>, events: &[EventView<'_>], end: Option<WalkErr
     statistics.finish();
     assert_eq!((outer, listed.stopped), (events.len(), end.map(Stop::Walk)));
     assert!(statistics.biggest().len() <= events.len());
-    let description = events
-        .first()
-        .and_then(|event| FormatDescription::parse(event.bytes).ok());
+    let description = events.first().and_then(|event| FormatDescription::parse(event.bytes).ok());
     let verified = verify_plain(source, description, &NoProgress).unwrap();
     // A log that was never closed may end within an event; that is told, and no damage.
     let ends_well = end.is_none_or(|end| end.is_cut() && verified.has_cut_tail());
@@ -159,10 +146,7 @@ pub(crate) fn payload(data: &[u8]) {
             unfolded.extend_from_slice(event.bytes);
         }
     }
-    assert!(
-        inner.next_event().is_ok_and(|event| event.is_none()),
-        "it ends"
-    );
+    assert!(inner.next_event().is_ok_and(|event| event.is_none()), "it ends");
     if switch % 3 != 0 {
         assert!(rest.starts_with(&unfolded[..unfolded.len().min(rest.len())]));
     }

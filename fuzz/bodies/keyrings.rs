@@ -1,7 +1,7 @@
 //! Keyring files of both kinds.
 
-use binlogsec::keyring::plugin::{PluginKeyring, PluginVersion, Word};
-use binlogsec::keyring::{Entry, component, plugin, rotation};
+use binlogsec_core::keyring::plugin::{PluginKeyring, PluginVersion, Word};
+use binlogsec_core::keyring::{Entry, component, plugin, rotation};
 use sha2::{Digest, Sha256};
 
 /// As it is; and as the records of a file whose digest is right, which nobody could guess.
@@ -12,13 +12,7 @@ pub(crate) fn keyring_plugin(data: &[u8]) {
 }
 
 fn check_plugin(bytes: &[u8]) {
-    let Ok(PluginKeyring {
-        version,
-        word,
-        entries,
-        ..
-    }) = plugin::parse(bytes)
-    else {
+    let Ok(PluginKeyring { version, word, entries, .. }) = plugin::parse(bytes) else {
         return;
     };
     look_at(&entries);

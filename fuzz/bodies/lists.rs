@@ -3,10 +3,10 @@
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-use binlogsec::config::option_file::OptionFile;
-use binlogsec::config::server::LogLocations;
-use binlogsec::log::index;
-use binlogsec::ops::listed;
+use binlogsec_checks::config::option_file::OptionFile;
+use binlogsec_checks::config::server::LogLocations;
+use binlogsec_core::batch::listed;
+use binlogsec_core::log::index;
 
 use super::in_memory;
 

@@ -2,14 +2,15 @@
 
 use std::sync::LazyLock;
 
-use binlogsec::crypto::derive::FileKey;
-use binlogsec::crypto::password;
-use binlogsec::crypto::stream::CtrStream;
-use binlogsec::event::MAGIC;
-use binlogsec::keyring::Keyring;
-use binlogsec::log::header::EncryptionHeader;
-use binlogsec::log::{LogKind, PROBE_LENGTH};
-use binlogsec::open::{LogError, Probe};
+use binlogsec_core::event::MAGIC;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::kind::{LogKind, PROBE_LENGTH};
+use binlogsec_core::log::log_error::LogError;
+use binlogsec_core::log::probe::Probe;
+use binlogsec_core::mysql::file_key::FileKey;
+use binlogsec_core::mysql::header::EncryptionHeader;
+use binlogsec_core::mysql::password;
+use binlogsec_core::mysql::stream::CtrStream;
 
 use super::{fixture, switches};
 
@@ -45,8 +46,7 @@ impl Encrypted {
 
 static MARIADB_KEYS: LazyLock<Keyring> = LazyLock::new(|| {
     let mut keys = Keyring::new();
-    keys.add_mariadb_keys(fixture("mariadb-10.11/cbc128-crc32-row/keys.txt"))
-        .unwrap();
+    keys.add_mariadb_keys(fixture("mariadb-10.11/cbc128-crc32-row/keys.txt")).unwrap();
     keys
 });
 
@@ -57,11 +57,7 @@ pub(crate) fn log_start(data: &[u8]) {
         return;
     };
     let encrypted = switch & 1 != 0;
-    let mut file = if encrypted {
-        ENCRYPTED.log(rest)
-    } else {
-        rest.to_vec()
-    };
+    let mut file = if encrypted { ENCRYPTED.log(rest) } else { rest.to_vec() };
     file.truncate(PROBE_LENGTH);
     let kind = LogKind::classify(&file);
     assert!(!kind.name().is_empty());

@@ -14,28 +14,32 @@
 mod damaged;
 mod event_chain;
 mod keyrings;
+#[cfg(feature = "objects")]
+mod listing;
 mod lists;
 mod log_file;
-#[cfg(all(feature = "audit", feature = "objects"))]
-mod others;
 mod per_event;
+mod row_values;
 mod schema;
+mod session;
 
 pub(crate) use damaged::salvage;
 pub(crate) use event_chain::{events, payload};
 pub(crate) use keyrings::{keyring_component, keyring_plugin};
+#[cfg(feature = "objects")]
+pub(crate) use listing::store_listing;
 pub(crate) use lists::{index_file, option_file};
 pub(crate) use log_file::log_start;
-#[cfg(all(feature = "audit", feature = "objects"))]
-pub(crate) use others::{server_session, store_listing};
 pub(crate) use per_event::mariadb;
+pub(crate) use row_values::rows;
 pub(crate) use schema::schema;
+pub(crate) use session::server_session;
 
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use binlogsec::io::source::FileSource;
+use binlogsec_core::file::source::FileSource;
 
 /// A target's name, which is that of its folder of seeds, and its body.
 pub(crate) type Target = (&'static str, fn(&[u8]));
@@ -50,10 +54,10 @@ pub(crate) const ALL: &[Target] = &[
     ("option_file", option_file),
     ("mariadb", mariadb),
     ("salvage", salvage),
+    ("rows", rows),
     ("schema", schema),
-    #[cfg(all(feature = "audit", feature = "objects"))]
     ("server_session", server_session),
-    #[cfg(all(feature = "audit", feature = "objects"))]
+    #[cfg(feature = "objects")]
     ("store_listing", store_listing),
 ];
 
@@ -68,11 +72,7 @@ pub(crate) fn on_this_thread_alone() {
 fn fixture(path: &str) -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let own = package.join("fixtures");
-    let fixtures = if own.is_dir() {
-        own
-    } else {
-        package.join("../fixtures")
-    };
+    let fixtures = if own.is_dir() { own } else { package.join("../fixtures") };
     fixtures.join(path)
 }
 

@@ -2,13 +2,13 @@
 
 use std::sync::LazyLock;
 
-use binlogsec::event::MAGIC;
-use binlogsec::event::checksum::ChecksumAlgorithm;
-use binlogsec::event::walker::Events;
-use binlogsec::keyring::{Keyring, MariadbOptions};
-use binlogsec::mariadb::cipher::{EventCipher, EventSpan, HEAD, Mode};
-use binlogsec::mariadb::start_encryption::{self, Layout, StartEncryption};
-use binlogsec::open::OpenLog;
+use binlogsec_core::event::MAGIC;
+use binlogsec_core::event::checksum::ChecksumAlgorithm;
+use binlogsec_core::event::walker::Events;
+use binlogsec_core::keyring::{Keyring, MariadbOptions};
+use binlogsec_core::log::open::OpenLog;
+use binlogsec_core::mariadb::cipher::{EventCipher, EventSpan, HEAD, Mode};
+use binlogsec_core::mariadb::start_encryption::{self, Layout, StartEncryption};
 
 use super::event_chain::with_right_checksums;
 use super::{fixture, source, switches};
@@ -35,13 +35,9 @@ const MODES: [Mode; 3] = [Mode::Cbc, Mode::Ctr, Mode::Ecb];
 static KEYS: LazyLock<[Keyring; 4]> = LazyLock::new(|| {
     [Some(Mode::Cbc), Some(Mode::Ctr), Some(Mode::Ecb), None].map(|mode| {
         let mut keys = Keyring::new();
-        let options = MariadbOptions {
-            mode,
-            ..MariadbOptions::default()
-        };
+        let options = MariadbOptions { mode, ..MariadbOptions::default() };
         keys.set_mariadb_options(options);
-        keys.add_mariadb_keys(fixture("mariadb-10.11/cbc128-crc32-row/keys.txt"))
-            .unwrap();
+        keys.add_mariadb_keys(fixture("mariadb-10.11/cbc128-crc32-row/keys.txt")).unwrap();
         keys
     })
 });
@@ -70,10 +66,7 @@ pub(crate) fn mariadb(data: &[u8]) {
         return;
     };
     let events = &read[BEGINNING.bytes.len()..];
-    assert!(
-        plain.starts_with(events),
-        "deciphers to what was enciphered"
-    );
+    assert!(plain.starts_with(events), "deciphers to what was enciphered");
 }
 
 /// The keys with a mode, which counts from 0.
@@ -89,11 +82,7 @@ pub(super) fn clear_length() -> usize {
 /// Events, with right checksums if that is wanted, and the log with a real beginning in which they
 /// are enciphered.
 pub(super) fn encrypted(events: &[u8], repair: bool, mode: usize) -> (Vec<u8>, Vec<u8>) {
-    let plain = if repair {
-        with_right_checksums(events)
-    } else {
-        events.to_vec()
-    };
+    let plain = if repair { with_right_checksums(events) } else { events.to_vec() };
     let mode = MODES[mode % MODES.len()];
     let file = [&BEGINNING.bytes[..], &encipher(&plain, mode)].concat();
     (plain, file)
@@ -106,19 +95,14 @@ fn encipher(plain: &[u8], mode: Mode) -> Vec<u8> {
     let start = BEGINNING.bytes.len() as u64;
     let mut stored = plain.to_vec();
     for event in Events::new(plain, start, ChecksumAlgorithm::None).flatten() {
-        let span = EventSpan {
-            offset: event.offset,
-            length: event.header.length,
-        };
+        let span = EventSpan { offset: event.offset, length: event.header.length };
         let at = (event.offset - start) as usize;
         let bytes = &mut stored[at..at + event.bytes.len()];
         let (head, body) = bytes.split_at_mut(HEAD.min(event.bytes.len()));
         cipher.encryptor(span, head).encrypt(body);
     }
     // What is no whole event any more is cut off: it could not be enciphered.
-    let whole = Events::new(plain, start, ChecksumAlgorithm::None)
-        .flatten()
-        .last();
+    let whole = Events::new(plain, start, ChecksumAlgorithm::None).flatten().last();
     stored.truncate(whole.map_or(0, |last| (last.end() - start) as usize));
     stored
 }

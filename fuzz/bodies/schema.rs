@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use binlogsec::event::query::Query;
-use binlogsec::ops::rows::schema::{Found, Schema};
+use binlogsec_core::event::query::Query;
+use binlogsec_core::read::rows::schema::{Found, Schema};
 
 /// Up to the first zero byte a dump; behind it statements, each ended by a zero byte, of which the
 /// first two bytes are the session's character set and the third, by its lowest bit, whether
@@ -15,10 +15,7 @@ pub(crate) fn schema(data: &[u8]) {
     for part in parts {
         let (head, statement) = part.split_at(part.len().min(3));
         let mode = u64::from(head.get(2).is_some_and(|byte| byte & 1 == 1)) << 20;
-        let charset = [
-            head.first().copied().unwrap_or(45),
-            head.get(1).copied().unwrap_or(0),
-        ];
+        let charset = [head.first().copied().unwrap_or(45), head.get(1).copied().unwrap_or(0)];
         let variables = [&[1][..], &mode.to_le_bytes(), &[4], &charset, &[0; 4]].concat();
         let query = Query {
             thread_id: 1,

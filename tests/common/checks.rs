@@ -21,17 +21,10 @@ fn binlogsec(arguments: &[&OsStr]) -> Output {
 }
 
 pub(crate) fn run(arguments: &[&dyn AsRef<OsStr>]) -> (i32, String, String) {
-    let arguments: Vec<_> = arguments
-        .iter()
-        .map(|argument| (*argument).as_ref())
-        .collect();
+    let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).as_ref()).collect();
     let output = binlogsec(&arguments);
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }
 
 /// Exit code and JSON report.

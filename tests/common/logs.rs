@@ -7,21 +7,15 @@
     clippy::cast_possible_truncation
 )]
 
-use binlogsec::event::checksum::ChecksumAlgorithm;
-use binlogsec::event::event_type;
-use binlogsec::event::walker::Events;
+use binlogsec_core::event::checksum::ChecksumAlgorithm;
+use binlogsec_core::event::event_type;
+use binlogsec_core::event::walker::Events;
 
 /// Offset and length of each event of a plaintext log.
 pub(crate) fn events(plain: &[u8]) -> Vec<(usize, usize, u8)> {
     Events::new(&plain[4..], 4, ChecksumAlgorithm::None)
         .map(|event| event.unwrap())
-        .map(|event| {
-            (
-                event.offset as usize,
-                event.bytes.len(),
-                event.header.event_type,
-            )
-        })
+        .map(|event| (event.offset as usize, event.bytes.len(), event.header.event_type))
         .collect()
 }
 
@@ -42,12 +36,8 @@ pub(crate) fn grow(plain: &[u8], size: usize) -> Vec<u8> {
     let mut log = Vec::with_capacity(size + plain.len());
     log.extend_from_slice(&plain[..4]);
     let all = events(plain);
-    let is_head = |kind| {
-        matches!(
-            kind,
-            event_type::FORMAT_DESCRIPTION | event_type::PREVIOUS_GTIDS
-        )
-    };
+    let is_head =
+        |kind| matches!(kind, event_type::FORMAT_DESCRIPTION | event_type::PREVIOUS_GTIDS);
     for &(offset, length, kind) in all.iter().filter(|(_, _, kind)| is_head(*kind)) {
         let _ = kind;
         log.extend_from_slice(&plain[offset..offset + length]);

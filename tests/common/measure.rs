@@ -27,23 +27,15 @@ pub(crate) struct Run {
 pub(crate) fn status(id: u32, name: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-    line.trim_start_matches(':')
-        .split_whitespace()
-        .next()?
-        .parse()
-        .ok()
+    line.trim_start_matches(':').split_whitespace().next()?.parse().ok()
 }
 
 /// Runs a command to its end, looking at its memory all the while; one that does not end in a
 /// minute is killed.
 pub(crate) fn run(command: &mut Command) -> Run {
     let start = Instant::now();
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let (out, err) = (all_of(out), all_of(err));
     let (mut kib, mut code, mut worked) = (0, None, Duration::ZERO);
@@ -95,9 +87,7 @@ impl Run {
     /// Panics where the run took more than it may.
     #[track_caller]
     pub(crate) fn assert_bounded(&self, what: &str) {
-        let Self {
-            took, worked, kib, ..
-        } = self;
+        let Self { took, worked, kib, .. } = self;
         println!("{what}: {took:.1?}, of which {worked:.1?} at work, {kib} KiB");
         assert!(*worked < LONGEST, "{what}: {worked:?}");
         assert!(*took < LONGEST * 3, "{what}: {took:?}");

@@ -64,11 +64,7 @@ pub(crate) fn corpus() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
     match named {
         Some(path) => {
-            assert!(
-                path.is_dir(),
-                "BINLOGSEC_CORPUS names no directory: {}",
-                path.display()
-            );
+            assert!(path.is_dir(), "BINLOGSEC_CORPUS names no directory: {}", path.display());
             Some(path)
         }
         None => beside.is_dir().then_some(beside),
@@ -96,12 +92,10 @@ pub(crate) fn scenarios(writer: &str) -> Vec<(PathBuf, Value)> {
 
 /// SHA-256 in hexadecimal.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            write!(text, "{byte:02x}").unwrap();
-            text
-        })
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 /// The names in a directory, sorted.
@@ -130,8 +124,7 @@ pub(crate) fn binlogsec() -> assert_cmd::Command {
 /// What a finished command said on standard error, which every test's paths are cut from.
 pub(crate) fn said(output: &std::process::Output, directory: &Path) -> String {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
-    text.replace(&format!("{}/", directory.display()), "")
-        .replace(directory.to_str().unwrap(), ".")
+    text.replace(&format!("{}/", directory.display()), "").replace(directory.to_str().unwrap(), ".")
 }
 
 /// Plaintext logs below the fixtures and the corpus, as they are on disk or out of encrypted ones.
@@ -202,8 +195,8 @@ pub(crate) fn mysqlbinlog(arguments: &[&str], plain: &[u8]) -> Option<(bool, Str
 /// The plaintext of a log.
 pub(crate) fn plaintext(path: &Path, keyring: &Path) -> Vec<u8> {
     use std::io::Read as _;
-    let keys = binlogsec::keyring::Keyring::open(keyring).unwrap();
-    let log = binlogsec::open::OpenLog::open(path, &keys).unwrap();
+    let keys = binlogsec_core::keyring::Keyring::open(keyring).unwrap();
+    let log = binlogsec_core::log::open::OpenLog::open(path, &keys).unwrap();
     let mut plain = Vec::new();
     log.reader().read_to_end(&mut plain).unwrap();
     plain

@@ -38,36 +38,13 @@ pub(crate) fn decrypt(log: &[u8], keyring: &Path) -> Vec<u8> {
         }
         rest = tail;
     }
-    assert!(
-        rest.iter().all(|&byte| byte == 0),
-        "padding as the server writes it"
-    );
+    assert!(rest.iter().all(|&byte| byte == 0), "padding as the server writes it");
     let key = key_of(keyring, &key_id.unwrap());
-    let options = [
-        "enc",
-        "-d",
-        "-aes-256-cbc",
-        "-nopad",
-        "-K",
-        &key,
-        "-iv",
-        &hex(iv.unwrap()),
-    ];
+    let options = ["enc", "-d", "-aes-256-cbc", "-nopad", "-K", &key, "-iv", &hex(iv.unwrap())];
     let password = openssl(&options, wrapped.unwrap());
     let digest = openssl(&["dgst", "-sha512", "-binary"], &password);
-    let (file_key, counter) = (
-        hex(&digest[..32]),
-        hex(&digest[32..40]) + "0000000000000000",
-    );
-    let options = [
-        "enc",
-        "-d",
-        "-aes-256-ctr",
-        "-K",
-        &file_key,
-        "-iv",
-        &counter,
-    ];
+    let (file_key, counter) = (hex(&digest[..32]), hex(&digest[32..40]) + "0000000000000000");
+    let options = ["enc", "-d", "-aes-256-ctr", "-K", &file_key, "-iv", &counter];
     openssl(&options, &log[512..])
 }
 
@@ -75,13 +52,8 @@ pub(crate) fn decrypt(log: &[u8], keyring: &Path) -> Vec<u8> {
 pub(crate) fn key_of(keyring: &Path, key_id: &str) -> String {
     let document: Value = serde_json::from_slice(&std::fs::read(keyring).unwrap()).unwrap();
     let elements = document["elements"].as_array().unwrap();
-    let found = elements
-        .iter()
-        .find(|e| e["data_id"] == key_id && e["user"] == "");
-    found.unwrap_or_else(|| panic!("no {key_id}"))["data"]
-        .as_str()
-        .unwrap()
-        .to_owned()
+    let found = elements.iter().find(|e| e["data_id"] == key_id && e["user"] == "");
+    found.unwrap_or_else(|| panic!("no {key_id}"))["data"].as_str().unwrap().to_owned()
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -9,17 +9,17 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use binlogsec::crypto::password;
-use binlogsec::event;
-use binlogsec::io::pipeline::NoProgress;
-use binlogsec::io::sink::SinkOptions;
-use binlogsec::io::source::FileSource;
-use binlogsec::keyring::{Keyring, NamedKey};
-use binlogsec::log::header::EncryptionHeader;
-use binlogsec::log::key_id::KeyId;
-use binlogsec::ops::encrypt::{EncryptOptions, encrypt};
-use binlogsec::ops::transfer::{Input, Output};
-use binlogsec::secret::Secret32;
+use binlogsec_core::batch::transfer::{Input, Output};
+use binlogsec_core::event;
+use binlogsec_core::file::pipeline::NoProgress;
+use binlogsec_core::file::sink::SinkOptions;
+use binlogsec_core::file::source::FileSource;
+use binlogsec_core::keyring::{Keyring, NamedKey};
+use binlogsec_core::mysql::header::EncryptionHeader;
+use binlogsec_core::mysql::key_id::KeyId;
+use binlogsec_core::mysql::password;
+use binlogsec_core::secret::Secret32;
+use binlogsec_core::write::encrypt::{EncryptOptions, encrypt};
 
 use super::mixed;
 
@@ -99,13 +99,9 @@ impl Rotation {
 
     fn clean_up(&mut self) -> bool {
         let suffix = ["_old", "_new"];
-        let left = suffix
-            .iter()
-            .find(|it| self.entries.contains_key(&format!("{PREFIX}{it}")));
+        let left = suffix.iter().find(|it| self.entries.contains_key(&format!("{PREFIX}{it}")));
         let older = (1..=self.old).map(|it| format!("{PREFIX}_{it}"));
-        let purged: Vec<_> = older
-            .filter(|it| self.entries.remove(it).is_some())
-            .collect();
+        let purged: Vec<_> = older.filter(|it| self.entries.remove(it).is_some()).collect();
         if !purged.is_empty() {
             self.store("_last_purged", number(self.old));
             true
@@ -131,8 +127,7 @@ impl Rotation {
     fn write(&self) {
         let element = |(id, data): (&String, &Vec<u8>)| {
             let mut hex = String::new();
-            data.iter()
-                .for_each(|byte| write!(hex, "{byte:02X}").unwrap());
+            data.iter().for_each(|byte| write!(hex, "{byte:02X}").unwrap());
             serde_json::json!({"user": "", "data_id": id, "data_type": "AES", "data": hex, "extension": []})
         };
         let elements: Vec<_> = self.entries.iter().map(element).collect();
@@ -160,14 +155,7 @@ impl Rotation {
         let path = self.directory.join(&name);
         let output = Output::File(&path, SinkOptions::default());
         let options = EncryptOptions::default();
-        encrypt(
-            Input::File(plain),
-            output,
-            &self.new_key(),
-            options,
-            &NoProgress,
-        )
-        .unwrap();
+        encrypt(Input::File(plain), output, &self.new_key(), options, &NoProgress).unwrap();
         let index = self.directory.join("binlog.index");
         let text = std::fs::read_to_string(&index).unwrap();
         std::fs::write(index, format!("{text}./{name}\n")).unwrap();
@@ -195,12 +183,7 @@ impl Rotation {
     /// The server opens the log once more, by its name: whatever has the name then is written over.
     fn wrap_anew(&mut self) {
         let (log, header) = self.open.take().unwrap();
-        let Some(EncryptionHeader {
-            key_id,
-            wrapped_password,
-            iv,
-        }) = header
-        else {
+        let Some(EncryptionHeader { key_id, wrapped_password, iv }) = header else {
             return;
         };
         let new = self.new_key();

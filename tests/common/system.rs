@@ -28,9 +28,7 @@ pub(crate) fn can_look_into() -> bool {
     static CAN: OnceLock<bool> = OnceLock::new();
     let can = *CAN.get_or_init(|| {
         let mut command = Command::new(program());
-        command
-            .args(["decrypt", "-", "-o", "-", "--keyring"])
-            .arg(mixed_keyring());
+        command.args(["decrypt", "-", "-o", "-", "--keyring"]).arg(mixed_keyring());
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut log = std::fs::read(mixed().join("binlog.000003")).unwrap();
@@ -50,22 +48,14 @@ pub(crate) fn can_look_into() -> bool {
         begun.unwrap();
         can
     });
-    told(
-        can,
-        "needs to look into a process that holds keys (root with CAP_SYS_PTRACE)",
-    )
+    told(can, "needs to look into a process that holds keys (root with CAP_SYS_PTRACE)")
 }
 
 /// Whether something can be mounted here, in a mount namespace that ends with its process.
 pub(crate) fn can_mount_on(place: &Path) -> bool {
     let mut command = Command::new("unshare");
-    command
-        .args(["-m", "mount", "-t", "tmpfs", "none"])
-        .arg(place);
-    told(
-        succeeds(&mut command),
-        "needs to mount (root with CAP_SYS_ADMIN)",
-    )
+    command.args(["-m", "mount", "-t", "tmpfs", "none"]).arg(place);
+    told(succeeds(&mut command), "needs to mount (root with CAP_SYS_ADMIN)")
 }
 
 /// Whether a program can be traced.

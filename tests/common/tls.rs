@@ -34,11 +34,7 @@ pub(crate) struct Authority {
 }
 
 fn openssl(directory: &Path, arguments: &[&str]) {
-    let output = Command::new("openssl")
-        .current_dir(directory)
-        .args(arguments)
-        .output()
-        .unwrap();
+    let output = Command::new("openssl").current_dir(directory).args(arguments).output().unwrap();
     assert!(
         output.status.success(),
         "openssl {arguments:?}: {}",
@@ -77,16 +73,12 @@ impl Authority {
                 &format!("/CN={name}"),
             ],
         );
-        Self {
-            directory: directory.to_owned(),
-        }
+        Self { directory: directory.to_owned() }
     }
 
     /// One that was made before.
     pub(crate) fn at(directory: &Path) -> Self {
-        Self {
-            directory: directory.to_owned(),
-        }
+        Self { directory: directory.to_owned() }
     }
 
     /// Where `sign` puts what it makes.
@@ -101,13 +93,7 @@ impl Authority {
         let name = format!("subjectAltName={}", wanted.alternative_name);
         let mut request = vec!["req", "-new", "-newkey"];
         request.extend(wanted.key);
-        request.extend([
-            "-nodes",
-            "-keyout",
-            "../server-key.pem",
-            "-out",
-            "request.pem",
-        ]);
+        request.extend(["-nodes", "-keyout", "../server-key.pem", "-out", "request.pem"]);
         request.extend(["-subj", &subject]);
         if !wanted.alternative_name.is_empty() {
             request.extend(["-addext", &name]);

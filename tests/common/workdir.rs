@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use binlogsec::keyring::Keyring;
-use binlogsec::open::OpenLog;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::open::OpenLog;
 use tempfile::TempDir;
 
 use super::{fixture, mixed, mixed_keyring, plaintext, program};
@@ -80,10 +80,7 @@ impl Workdir {
     }
 
     pub(crate) fn index(&self) -> String {
-        self.logs
-            .iter()
-            .map(|(name, _)| format!("./{name}\n"))
-            .collect()
+        self.logs.iter().map(|(name, _)| format!("./{name}\n")).collect()
     }
 
     /// Runs the command here.
@@ -107,7 +104,7 @@ impl Workdir {
     /// Whether each log is whole and encrypted, or whole and plaintext; panics for anything else.
     pub(crate) fn encrypted(&self, keys: &Keyring) -> Vec<bool> {
         let state = |(name, plain): &(String, Vec<u8>)| {
-            let log = OpenLog::open(&self.log(name), keys).unwrap();
+            let log = OpenLog::open(self.log(name), keys).unwrap();
             let mut content = Vec::new();
             log.reader().read_to_end(&mut content).unwrap();
             let is_per_event = log.probe().per_event().is_some();

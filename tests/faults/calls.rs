@@ -51,11 +51,7 @@ fn inject(lab: &Lab, arguments: &str, calls: &str, fault: &str, time: usize) -> 
     let output = finish(lab.under(&program, arguments));
     let traced = std::fs::read_to_string(trace.path()).unwrap();
     let before_main = output.status.code() == Some(127) || said(&output).contains("shared lib");
-    Injected {
-        output,
-        met: traced.contains("(INJECTED)"),
-        before_main,
-    }
+    Injected { output, met: traced.contains("(INJECTED)"), before_main }
 }
 
 /// What a command gives when nothing fails.
@@ -182,11 +178,7 @@ fn an_interrupted_call_is_made_again() {
             if !injected.before_main {
                 times += 1;
                 let message = said(&injected.output);
-                assert_eq!(
-                    injected.output.status.code(),
-                    Some(0),
-                    "{calls} {time}: {message}"
-                );
+                assert_eq!(injected.output.status.code(), Some(0), "{calls} {time}: {message}");
                 holds(&lab, &injected.output, &right, Some("out"));
             }
         }
@@ -228,9 +220,7 @@ const REPORTS: [&str; 9] = [
 /// A report but for when it was made.
 fn timeless(report: &[u8]) -> Vec<&[u8]> {
     let lines = report.split(|&byte| byte == b'\n');
-    lines
-        .filter(|line| !line.starts_with(b"  \"time\": "))
-        .collect()
+    lines.filter(|line| !line.starts_with(b"  \"time\": ")).collect()
 }
 
 fn through_shim(faults: &str) {
@@ -246,11 +236,7 @@ fn through_shim(faults: &str) {
             command.env("LD_PRELOAD", &library).env("FAULTS", faults);
             let output = finish(command);
             let message = said(&output);
-            assert_eq!(
-                output.status.code(),
-                right.status.code(),
-                "{arguments}: {message}"
-            );
+            assert_eq!(output.status.code(), right.status.code(), "{arguments}: {message}");
             let is_same = timeless(&output.stdout) == timeless(&right.stdout);
             assert!(is_same, "{arguments}: {message}");
             assert_eq!(std::fs::read(lab.path("out")).ok(), made, "{arguments}");
@@ -275,10 +261,8 @@ fn a_shortened_pipe_gives_the_same_bytes() {
     };
     let lab = Lab::new();
     let right = lab.run("decrypt log -o - --keyring keyring").stdout;
-    let mut command = lab.under(
-        &["sh", "-c", "cat log | \"$0\" \"$@\" | cat"],
-        "decrypt - -o - --keyring keyring",
-    );
+    let mut command = lab
+        .under(&["sh", "-c", "cat log | \"$0\" \"$@\" | cat"], "decrypt - -o - --keyring keyring");
     command.env("LD_PRELOAD", &library).env("FAULTS", "short");
     let output = finish(command);
     assert!(output.stdout == right, "{}", said(&output));

@@ -28,12 +28,7 @@ fn started(lab: &Lab) -> (Child, Vec<u8>) {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut first = vec![0; 4096];
-    child
-        .stdout
-        .as_mut()
-        .unwrap()
-        .read_exact(&mut first)
-        .unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
     (child, first)
 }
 
@@ -57,10 +52,7 @@ fn a_log_that_is_cut_is_an_error() {
     let (code, message, read) = ended(running);
     assert_eq!(code, Some(2));
     assert!(message.contains("was cut while it was read"), "{message}");
-    assert!(
-        whole().starts_with(&read),
-        "no zeros in place of what is gone"
-    );
+    assert!(whole().starts_with(&read), "no zeros in place of what is gone");
 }
 
 #[test]
@@ -116,10 +108,7 @@ fn every_command_survives_a_cut_under_its_map() {
         no_panic(&output, arguments);
         let message = said(&output);
         assert_eq!(output.status.code(), Some(2), "{arguments}: {message}");
-        assert!(
-            message.contains("was cut while it was read"),
-            "{arguments}: {message}"
-        );
+        assert!(message.contains("was cut while it was read"), "{arguments}: {message}");
         lab.holds_only(&[]);
     }
 }
@@ -183,19 +172,14 @@ fn a_log_of_a_tebibyte_takes_no_memory_and_can_be_stopped() {
         // What is no event ends a verification, which may be before the signal.
         let has_told = ended == Some(4) && arguments.starts_with("verify");
         assert!(ended == Some(143) || has_told, "{arguments}: {status:?}");
-        assert!(
-            resident.is_none_or(|kib| kib < 128 << 10),
-            "{arguments}: {resident:?} KiB"
-        );
+        assert!(resident.is_none_or(|kib| kib < 128 << 10), "{arguments}: {resident:?} KiB");
         lab.holds_only(&[]);
     }
 }
 
 fn resident_kib(id: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 
@@ -224,16 +208,11 @@ fn files_that_come_and_go_in_a_tree_are_no_harm() {
             scope.spawn(move || churn(seed));
         }
         for _ in 0..15 {
-            for arguments in [
-                "check tree --keyring keyring",
-                "inspect tree",
-                "verify tree --keyring keyring",
-            ] {
+            for arguments in
+                ["check tree --keyring keyring", "inspect tree", "verify tree --keyring keyring"]
+            {
                 let output = finish(lab.command(arguments));
-                assert!(
-                    output.status.code().is_some_and(|code| code <= 4),
-                    "{arguments}"
-                );
+                assert!(output.status.code().is_some_and(|code| code <= 4), "{arguments}");
             }
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);

@@ -135,11 +135,7 @@ pub(crate) fn wait_until_open(id: u32, start: &Path) {
         if links.any(|link| link.is_ok_and(|link| link.starts_with(start))) {
             return;
         }
-        assert!(
-            started.elapsed() < PATIENCE,
-            "{} is not opened",
-            start.display()
-        );
+        assert!(started.elapsed() < PATIENCE, "{} is not opened", start.display());
         std::thread::sleep(Duration::from_millis(2));
     }
 }

@@ -91,25 +91,13 @@ fn what_is_no_file_is_never_waited_for() {
     let index: String = (1..9).map(|n| format!("./binlog.{n:06}\n")).collect();
     std::fs::write(lab.path("tree/binlog.index"), index).unwrap();
     for target in ["tree", "tree/binlog.index"] {
-        for command in [
-            "inspect",
-            "check",
-            "check --follow",
-            "verify",
-            "decrypt --output-dir outs",
-        ] {
+        for command in ["inspect", "check", "check --follow", "verify", "decrypt --output-dir outs"]
+        {
             let output = lab.run(&format!("{command} {target} --keyring keyring"));
-            assert!(
-                output.status.code().is_some_and(|code| code <= 4),
-                "{command} {target}"
-            );
+            assert!(output.status.code().is_some_and(|code| code <= 4), "{command} {target}");
         }
     }
-    assert_eq!(
-        names(&lab.path("outs")),
-        ["binlog.000001"],
-        "the one log that is there"
-    );
+    assert_eq!(names(&lab.path("outs")), ["binlog.000001"], "the one log that is there");
     for number in 2..9 {
         for command in [
             "inspect",
@@ -121,29 +109,16 @@ fn what_is_no_file_is_never_waited_for() {
             "header dump -o out",
         ] {
             let path = format!("tree/binlog.{number:06}");
-            if !lab
-                .path(&path)
-                .symlink_metadata()
-                .is_ok_and(|it| !it.is_dir())
-            {
+            if !lab.path(&path).symlink_metadata().is_ok_and(|it| !it.is_dir()) {
                 continue;
             }
             let output = lab.run(&format!("{command} {path}"));
-            assert_eq!(
-                output.status.code(),
-                Some(2),
-                "{command} {path}: {}",
-                said(&output)
-            );
+            assert_eq!(output.status.code(), Some(2), "{command} {path}: {}", said(&output));
         }
     }
     for special in ["binlog.000002", "binlog.000003"] {
         let target = format!("decrypt log -o tree/{special} --force --keyring keyring");
-        assert_eq!(
-            lab.run(&target).status.code(),
-            Some(2),
-            "{special} is replaced by nothing"
-        );
+        assert_eq!(lab.run(&target).status.code(), Some(2), "{special} is replaced by nothing");
     }
 }
 
@@ -163,31 +138,19 @@ fn names_that_are_no_text_work_everywhere() {
         ("salvage", true),
     ] {
         for format in ["text", "json"] {
-            let mut arguments = vec![
-                OsStr::new(command),
-                name,
-                "--format".as_ref(),
-                format.as_ref(),
-            ];
+            let mut arguments =
+                vec![OsStr::new(command), name, "--format".as_ref(), format.as_ref()];
             arguments.extend(keyring);
             if makes {
                 arguments.extend([OsStr::new("-o"), out]);
             }
             let output = with(&lab, &arguments);
-            assert_eq!(
-                output.status.code(),
-                Some(0),
-                "{command}: {}",
-                said(&output)
-            );
+            assert_eq!(output.status.code(), Some(0), "{command}: {}", said(&output));
             if format == "json" {
                 serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap();
             }
             let printed = [output.stdout, output.stderr].concat();
-            assert!(
-                !printed.contains(&0x1B),
-                "{command} {format}: the name reaches the terminal"
-            );
+            assert!(!printed.contains(&0x1B), "{command} {format}: the name reaches the terminal");
             assert_eq!(std::fs::remove_file(lab.at().join(out)).is_ok(), makes);
         }
     }
@@ -205,24 +168,14 @@ fn paths_of_4096_bytes_are_refused_by_the_system_and_not_by_a_panic() {
     let long: PathBuf = std::iter::repeat_n(component.as_str(), 16).collect();
     let long = long.join("e".repeat(4096 - 16 * 251));
     assert_eq!(long.as_os_str().len(), 4096);
-    for command in [
-        "inspect",
-        "verify",
-        "events",
-        "check",
-        "salvage -o out",
-        "decrypt -o out",
-        "keyring",
-    ] {
+    for command in
+        ["inspect", "verify", "events", "check", "salvage -o out", "decrypt -o out", "keyring"]
+    {
         let mut arguments: Vec<&OsStr> = command.split(' ').map(OsStr::new).collect();
         arguments.push(long.as_os_str());
         let output = with(&lab, &arguments);
         let code = output.status.code();
-        assert!(
-            matches!(code, Some(1 | 2)),
-            "{command}: {code:?} {}",
-            said(&output)
-        );
+        assert!(matches!(code, Some(1 | 2)), "{command}: {code:?} {}", said(&output));
     }
     let output = with(
         &lab,
@@ -249,29 +202,14 @@ fn a_tree_deeper_than_any_path_hides_nothing_unsaid() {
         cp \"$LAB/plain\" binlog.000001"
     );
     let mut shell = Command::new("bash");
-    shell
-        .args(["-c", &script])
-        .env("LAB", lab.at())
-        .current_dir(lab.at());
+    shell.args(["-c", &script]).env("LAB", lab.at()).current_dir(lab.at());
     let made = shell.output().unwrap();
     assert!(made.status.success(), "{}", said(&made));
     let output = lab.run("check deep --keyring keyring");
-    assert_ne!(
-        output.status.code(),
-        Some(0),
-        "{}",
-        String::from_utf8_lossy(&output.stdout)
-    );
+    assert_ne!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
     // Deeper than `TempDir` can remove by itself.
     let mut remove = Command::new("rm");
-    assert!(
-        remove
-            .args(["-rf", "deep"])
-            .current_dir(lab.at())
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(remove.args(["-rf", "deep"]).current_dir(lab.at()).status().unwrap().success());
 }
 
 #[test]
@@ -302,8 +240,6 @@ fn an_index_of_100_000_logs_is_checked_whole() {
     let check = lab.run("check gone.index --keyring keyring --format json");
     // Each is told of, and then that there was nothing to check.
     assert_eq!(check.status.code(), Some(2), "{}", said(&check));
-    let found = String::from_utf8_lossy(&check.stdout)
-        .matches("BLS007")
-        .count();
+    let found = String::from_utf8_lossy(&check.stdout).matches("BLS007").count();
     assert!(found >= 100_000, "{found} are missing");
 }

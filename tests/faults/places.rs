@@ -66,13 +66,7 @@ fn a_signal_removes_a_temporary_that_has_a_name() {
     if !can_mount_on("/proc".as_ref()) {
         return;
     }
-    let hidden = [
-        "unshare",
-        "-m",
-        "sh",
-        "-c",
-        "mount -t tmpfs none /proc && exec \"$0\" \"$@\"",
-    ];
+    let hidden = ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /proc && exec \"$0\" \"$@\""];
     for (signal, code) in [
         (Signal::INT, Some(130)),
         (Signal::TERM, Some(143)),
@@ -99,10 +93,7 @@ fn a_signal_removes_a_temporary_that_has_a_name() {
         if code.is_some() {
             assert_eq!(left, [""; 0]);
         } else {
-            assert!(
-                !left.contains(&"out".to_owned()),
-                "nothing under the final name"
-            );
+            assert!(!left.contains(&"out".to_owned()), "nothing under the final name");
         }
     }
 }
@@ -135,11 +126,7 @@ fn a_read_only_file_system_is_read_and_not_written() {
     if let Some(output) = in_namespace(&lab, script) {
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));
         assert_eq!(output.stdout, b"keyring\nlog\nplain\n");
-        assert!(
-            said(&output).contains("Read-only file system"),
-            "{}",
-            said(&output)
-        );
+        assert!(said(&output).contains("Read-only file system"), "{}", said(&output));
     }
 }
 
@@ -156,11 +143,7 @@ fn a_full_file_system_gets_no_part_of_an_output() {
     if let Some(output) = in_namespace(&lab, script) {
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));
         assert_eq!(output.stdout, b"");
-        assert!(
-            said(&output).contains("No space left on device"),
-            "{}",
-            said(&output)
-        );
+        assert!(said(&output).contains("No space left on device"), "{}", said(&output));
     }
 }
 
@@ -184,12 +167,7 @@ fn what_may_not_be_read_or_written_is_said() {
         };
         command.current_dir(lab.at()).args(arguments.split(' '));
         let output = finish(command);
-        assert_eq!(
-            output.status.code(),
-            Some(code),
-            "{arguments}: {}",
-            said(&output)
-        );
+        assert_eq!(output.status.code(), Some(code), "{arguments}: {}", said(&output));
         lab.holds_only(&[]);
     }
 }
@@ -202,41 +180,22 @@ fn a_link_is_followed_to_what_is_replaced() {
         std::os::unix::fs::symlink(to, lab.path(name)).unwrap();
     };
     let fifo = lab.path("fifo");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&fifo)
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     link("fifo", "to-fifo");
     link("/dev/null", "to-device");
     link("nothing", "to-nothing");
     for (name, word) in [
         ("to-fifo", "to-fifo is a named pipe, not a regular file"),
-        (
-            "to-device",
-            "to-device is a character device, not a regular file",
-        ),
-        (
-            "/dev/stdout",
-            "/dev/stdout is a named pipe, not a regular file",
-        ),
-        (
-            "to-nothing",
-            "cannot follow the link to-nothing: No such file",
-        ),
+        ("to-device", "to-device is a character device, not a regular file"),
+        ("/dev/stdout", "/dev/stdout is a named pipe, not a regular file"),
+        ("to-nothing", "cannot follow the link to-nothing: No such file"),
     ] {
         for force in ["", " --force"] {
             if (name, force) == ("to-nothing", "") {
                 continue;
             }
             let output = lab.run(&format!("decrypt log -o {name} --keyring keyring{force}"));
-            assert!(
-                said(&output).contains(word),
-                "{name}{force}: {}",
-                said(&output)
-            );
+            assert!(said(&output).contains(word), "{name}{force}: {}", said(&output));
             assert_eq!(output.status.code(), Some(2));
         }
     }
@@ -248,11 +207,7 @@ fn a_link_is_followed_to_what_is_replaced() {
     std::fs::write(lab.path("outs/old"), "old").unwrap();
     link("outs/old", "out");
     let output = lab.run("decrypt log -o out --keyring keyring");
-    assert!(
-        said(&output).contains("out exists already"),
-        "{}",
-        said(&output)
-    );
+    assert!(said(&output).contains("out exists already"), "{}", said(&output));
     let output = lab.run("decrypt log -o out --keyring keyring --force");
     assert!(output.status.success(), "{}", said(&output));
     assert!(lab.path("out").is_symlink());
@@ -314,25 +269,11 @@ fn what_cannot_be_looked_at_is_not_replaced() {
         let lab = Lab::new();
         std::fs::write(lab.path("out"), "").unwrap();
         let inject = format!("inject={calls}:error=EACCES");
-        let program = [
-            "strace",
-            "-f",
-            "-qq",
-            "-o",
-            "/dev/null",
-            "-P",
-            at,
-            "-e",
-            &inject,
-        ];
+        let program = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", at, "-e", &inject];
         let arguments = "decrypt log --keyring keyring --force -o out";
         let output = finish(lab.under(&program, arguments));
         assert_eq!(output.status.code(), Some(2), "{calls}: {}", said(&output));
-        assert!(
-            said(&output).contains("Permission denied"),
-            "{}",
-            said(&output)
-        );
+        assert!(said(&output).contains("Permission denied"), "{}", said(&output));
         assert_eq!(lab.read("out"), b"", "{calls}");
     }
 }
@@ -349,9 +290,8 @@ fn an_output_never_takes_the_place_of_another_input() {
         std::fs::copy(lab.path("a/binlog.000001"), lab.path("b/binlog.000001")).unwrap();
         let before = lab.read("b/binlog.000001");
         for inputs in ["a/binlog.000001 b/binlog.000001", "a b"] {
-            let output = lab.run(&format!(
-                "{command} -j1 {inputs} --output-dir b --force --keyring keyring"
-            ));
+            let output = lab
+                .run(&format!("{command} -j1 {inputs} --output-dir b --force --keyring keyring"));
             let message = said(&output);
             let kept = "b/binlog.000001 is an input of this run, too; it is not replaced, not even with --force: name another output";
             assert!(message.contains(kept), "{message}");
@@ -365,11 +305,7 @@ fn an_output_never_takes_the_place_of_another_input() {
         let output = lab.run(&format!(
             "{command} -j1 a/binlog.000001 b/other --output-dir c --force --keyring keyring"
         ));
-        assert!(
-            said(&output).contains("is an input of this run"),
-            "{}",
-            said(&output)
-        );
+        assert!(said(&output).contains("is an input of this run"), "{}", said(&output));
         assert!(lab.read("b/other") == before);
         assert_eq!(names(&lab.path("c")), ["binlog.000001", "other"]);
     }

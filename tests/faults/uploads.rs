@@ -66,10 +66,7 @@ fn serve(connection: TcpStream, ends: Ends, log: &Mutex<Vec<String>>) -> Option<
             "HEAD" => "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_owned(),
             "POST" => {
                 let body = "<InitiateMultipartUploadResult><Bucket>b</Bucket><Key>out</Key><UploadId>7</UploadId></InitiateMultipartUploadResult>";
-                format!(
-                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
-                    body.len()
-                )
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
             }
             "DELETE" => {
                 match ends {
@@ -94,20 +91,13 @@ fn serve(connection: TcpStream, ends: Ends, log: &Mutex<Vec<String>>) -> Option<
 fn uploading(lab: &Lab, store: &Store) -> std::process::Child {
     std::fs::write(lab.path("large"), logs::grow(&lab.read("plain"), 60 << 20)).unwrap();
     let mut command = lab.command("encrypt large -o s3://bucket/out --keyring keyring");
-    command
-        .env("AWS_ENDPOINT", &store.address)
-        .env("AWS_ALLOW_HTTP", "true");
-    command
-        .env("AWS_ACCESS_KEY_ID", "x")
-        .env("AWS_SECRET_ACCESS_KEY", "x");
+    command.env("AWS_ENDPOINT", &store.address).env("AWS_ALLOW_HTTP", "true");
+    command.env("AWS_ACCESS_KEY_ID", "x").env("AWS_SECRET_ACCESS_KEY", "x");
     command.env("AWS_REGION", "x").env_remove("AWS_PROFILE");
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
     let started = Instant::now();
     while !store.has("PUT /bucket/out?partNumber=") {
-        assert!(
-            started.elapsed() < Duration::from_secs(60),
-            "no part is sent"
-        );
+        assert!(started.elapsed() < Duration::from_secs(60), "no part is sent");
         std::thread::sleep(Duration::from_millis(5));
     }
     child
@@ -115,12 +105,7 @@ fn uploading(lab: &Lab, store: &Store) -> std::process::Child {
 
 fn error(child: &mut std::process::Child) -> String {
     let mut text = String::new();
-    child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut text)
-        .unwrap();
+    child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
     text
 }
 

@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use binlogsec::keyring::Keyring;
-use binlogsec::open::OpenLog;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::open::OpenLog;
 
 use crate::common::system::can_look_into;
 use crate::common::{mixed, mixed_keyring};
@@ -30,47 +30,27 @@ fn dropped_keys_are_gone_from_memory() {
     let lines: String = needles().iter().map(Needle::to_line).collect();
     std::fs::write(file.path(), lines).unwrap();
     let mut again = Command::new(std::env::current_exe().unwrap());
-    again.args([
-        "--exact",
-        "memory::dropped_keys_are_gone_from_memory",
-        "--nocapture",
-    ]);
-    again
-        .args(["--test-threads", "1"])
-        .env(NEEDLES, file.path());
+    again.args(["--exact", "memory::dropped_keys_are_gone_from_memory", "--nocapture"]);
+    again.args(["--test-threads", "1"]).env(NEEDLES, file.path());
     let output = again.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     println!("{said}");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert!(
-        said.contains("while held"),
-        "the second process did its part"
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("while held"), "the second process did its part");
 }
 
 fn hold_and_drop(path: &Path) {
     let lines = std::fs::read_to_string(path).unwrap();
     let needles: Vec<_> = lines.lines().map(Needle::from_line).collect();
     let keys = Keyring::open(mixed_keyring()).unwrap();
-    let log = OpenLog::open(&mixed().join("binlog.000003"), &keys).unwrap();
+    let log = OpenLog::open(mixed().join("binlog.000003"), &keys).unwrap();
     let mut plain = Vec::new();
     log.reader().read_to_end(&mut plain).unwrap();
     assert!(plain.starts_with(b"\xFEbin"));
     let held = in_memory("self", &needles);
     println!("while held: {held:?}");
-    assert!(
-        counts(&held, "key-raw") > 0,
-        "the search finds what is there"
-    );
-    assert_eq!(
-        counts(&held, "key-hex") + counts(&held, "key-HEX"),
-        0,
-        "the file's text is gone"
-    );
+    assert!(counts(&held, "key-raw") > 0, "the search finds what is there");
+    assert_eq!(counts(&held, "key-hex") + counts(&held, "key-HEX"), 0, "the file's text is gone");
     drop((log, keys));
     let dropped = in_memory("self", &needles);
     println!("after drop: {dropped:?}");
@@ -111,17 +91,10 @@ fn a_process_at_work_shows_no_more_than_it_needs() {
         assert_eq!(counts(&found, &format!("key-{text}")), 0, "{found:?}");
         assert_eq!(counts(&found, &format!("password-{text}")), 0, "{found:?}");
     }
-    assert_eq!(
-        counts(&found, "password-raw"),
-        0,
-        "needed for the file key alone: {found:?}"
-    );
+    assert_eq!(counts(&found, "password-raw"), 0, "needed for the file key alone: {found:?}");
     for shown in ["cmdline", "environ", "comm", "status", "maps"] {
         let content = std::fs::read(format!("/proc/{process}/{shown}")).unwrap();
-        assert!(
-            needles.iter().all(|needle| needle.count(&content) == 0),
-            "{shown}"
-        );
+        assert!(needles.iter().all(|needle| needle.count(&content) == 0), "{shown}");
     }
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());

@@ -5,9 +5,9 @@ use std::os::unix::fs::FileExt;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use binlogsec::crypto::password;
-use binlogsec::keyring::Keyring;
-use binlogsec::log::header::EncryptionHeader;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::mysql::header::EncryptionHeader;
+use binlogsec_core::mysql::password;
 
 use crate::common::{mixed, mixed_keyring};
 
@@ -20,10 +20,7 @@ pub(crate) struct Needle {
 
 impl Needle {
     pub(crate) fn new(name: &str, bytes: &[u8]) -> Self {
-        Self {
-            name: name.to_owned(),
-            inverted: bytes.iter().map(|byte| !byte).collect(),
-        }
+        Self { name: name.to_owned(), inverted: bytes.iter().map(|byte| !byte).collect() }
     }
 
     /// How often it stands in some bytes.
@@ -31,18 +28,11 @@ impl Needle {
         let matches = |window: &[u8]| window.iter().zip(&self.inverted).all(|(a, b)| *a == !*b);
         let first = !self.inverted[0];
         let length = self.inverted.len();
-        bytes
-            .windows(length)
-            .filter(|window| window[0] == first && matches(window))
-            .count()
+        bytes.windows(length).filter(|window| window[0] == first && matches(window)).count()
     }
 
     pub(crate) fn to_line(&self) -> String {
-        let hex: String = self
-            .inverted
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hex: String = self.inverted.iter().map(|byte| format!("{byte:02x}")).collect();
         format!("{} {hex}\n", self.name)
     }
 
@@ -50,10 +40,7 @@ impl Needle {
         let (name, hex) = line.split_once(' ').unwrap();
         let digits = |at: usize| hex.get(at..at + 2).unwrap();
         let byte = |at: usize| u8::from_str_radix(digits(at), 16).unwrap();
-        Self {
-            name: name.to_owned(),
-            inverted: (0..hex.len()).step_by(2).map(byte).collect(),
-        }
+        Self { name: name.to_owned(), inverted: (0..hex.len()).step_by(2).map(byte).collect() }
     }
 }
 
@@ -68,10 +55,7 @@ fn spellings(name: &str, secret: &[u8]) -> Vec<Needle> {
             &format!("{name}-base64"),
             STANDARD.encode(secret).trim_end_matches('=').as_bytes(),
         ),
-        Needle::new(
-            &format!("{name}-base64url"),
-            URL_SAFE_NO_PAD.encode(secret).as_bytes(),
-        ),
+        Needle::new(&format!("{name}-base64url"), URL_SAFE_NO_PAD.encode(secret).as_bytes()),
         Needle::new(
             &format!("{name}-base64-tail"),
             &STANDARD_NO_PAD.encode(&secret[3..]).as_bytes()[..36],
@@ -114,11 +98,7 @@ pub(crate) fn in_memory(process: &str, needles: &[Needle]) -> Vec<(String, usize
         });
     }
     buffer.fill(0);
-    needles
-        .iter()
-        .map(|needle| needle.name.clone())
-        .zip(found)
-        .collect()
+    needles.iter().map(|needle| needle.name.clone()).zip(found).collect()
 }
 
 /// In pieces that overlap by more than a needle; leaves out the buffer itself.
@@ -150,10 +130,6 @@ fn search_range(
         if memory.read_exact_at(&mut buffer[..length], at).is_ok() {
             look(&buffer[..length]);
         }
-        at += if length as u64 == size {
-            size - OVERLAP
-        } else {
-            length as u64
-        };
+        at += if length as u64 == size { size - OVERLAP } else { length as u64 };
     }
 }

@@ -1,0 +1,71 @@
+//! What the files of a data directory say of its server.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::certificate::path;
+use super::replica_files::ReplicaFileFacts;
+use crate::check;
+
+/// A data directory and what belongs to it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DataDirectoryFacts {
+    /// Where it is.
+    #[serde(serialize_with = "path")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub path: PathBuf,
+    /// Components that its manifest (mysqld.my) names; `None` without one.
+    pub components: Option<Vec<String>>,
+    /// Where the manifest was looked for: the first that is there counts.
+    #[serde(serialize_with = "paths")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+    pub manifests: Vec<PathBuf>,
+    /// Configurations of keyring components.
+    pub component_configurations: Vec<ComponentConfiguration>,
+    /// Keyring files that configurations and options name.
+    pub keyrings: Vec<KeyringFile>,
+    /// Private keys of authorities.
+    #[serde(serialize_with = "paths")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
+    pub authority_keys: Vec<PathBuf>,
+    /// master.info, and what belongs to other channels.
+    pub replica_files: Vec<ReplicaFileFacts>,
+    /// Logs, indexes, servers and keyrings, as `check` sees them.
+    pub logs: check::Facts,
+}
+
+/// A component's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ComponentConfiguration {
+    /// Which file.
+    #[serde(serialize_with = "path")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub path: PathBuf,
+    /// Its permission bits.
+    pub mode: u32,
+    /// Whether it holds a password.
+    pub has_password: bool,
+}
+
+/// A file that a configuration names as keyring.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct KeyringFile {
+    /// Which file.
+    #[serde(serialize_with = "path")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub path: PathBuf,
+    /// Its permission bits; `None` where it is not there (yet).
+    pub mode: Option<u32>,
+    /// Whether the keys lie in it in the clear.
+    pub clear: bool,
+    /// Who names it.
+    pub named_by: String,
+}
+
+fn paths<S: serde::Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(paths.iter().map(|path| binlogsec_core::text::path_text::text(path)))
+}

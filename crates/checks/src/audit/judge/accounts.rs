@@ -1,0 +1,219 @@
+//! Accounts that may read the binary logs.
+
+use std::collections::BTreeSet;
+
+use super::server::sql_remedy;
+use super::{Judgement, of_server, seen};
+use crate::audit::facts::server::{AccountFacts, Flavour, ServerFacts, TlsRequirement};
+use crate::audit::sql;
+use crate::finding::RuleId;
+
+/// Who has one of these is no account for replication, but one for people.
+const ADMINISTRATIVE: [&str; 3] = ["SUPER", "CREATE USER", "SYSTEM_USER"];
+/// Reached through a socket, or from the machine itself.
+const LOCAL: &str = "localhost";
+const LOOPBACK: [&str; 2] = ["127.0.0.1", "::1"];
+const OUTDATED: [&str; 2] = ["mysql_native_password", "sha256_password"];
+/// An address from the range that is for documentation.
+const SOMEWHERE: &str = "192.0.2.10";
+
+/// Judges the accounts of one server.
+pub(in crate::audit) fn judge(facts: &ServerFacts, judgement: &mut Judgement) {
+    for account in facts.accounts.iter().flatten() {
+        if !account.locked && !is_local(facts, account) {
+            judge_account(facts, account, judgement);
+        }
+    }
+}
+
+/// Nobody on the way can read a socket, or what an administrator says to the machine itself. A
+/// replication account of that address is for a tunnel, whose other end is not known.
+fn is_local(facts: &ServerFacts, account: &AccountFacts) -> bool {
+    let host = &account.host;
+    let of_machine = LOOPBACK.contains(&&**host) || facts.hostname.as_ref() == Some(host);
+    host == LOCAL || of_machine && is_administrator(facts, account)
+}
+
+/// Whether it is an account for people, not for replication.
+fn is_administrator(facts: &ServerFacts, account: &AccountFacts) -> bool {
+    let mut others = account.other_privileges.iter();
+    let is_in_use = facts.replicas.iter().any(|replica| replica.user == account.user);
+    others.any(|it| ADMINISTRATIVE.contains(&&**it)) && !is_in_use
+}
+
+fn judge_account(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Judgement) {
+    let name = sql::account(&account.user, &account.host);
+    let about = |message: &str| of_server(facts, Some(name.clone()), message);
+    let shown = |column: &str, value: &str| seen(column, value, "mysql.user");
+    judgement.report_unless(RuleId::Blr050, account.require != TlsRequirement::None, || {
+        about("may replicate without TLS")
+            .seen(shown("ssl_type", "empty"))
+            .remedied(sql_remedy(format!("ALTER USER {name} REQUIRE SSL;")))
+    });
+    if account.require != TlsRequirement::None {
+        judgement.report_unless(RuleId::Blr051, account.require != TlsRequirement::Ssl, || {
+            about("its password alone tells who it is")
+                .seen(shown("ssl_type", "ANY"))
+                .remedied(sql_remedy(format!("ALTER USER {name} REQUIRE X509;")))
+        });
+    }
+    judgement.report_unless(RuleId::Blr052, !is_any(&account.host), || {
+        let host = usual_host(facts, &account.user);
+        let to = sql::account(&account.user, host.as_deref().unwrap_or(SOMEWHERE));
+        let mut remedy = format!("RENAME USER {name} TO {to};");
+        if host.is_none() {
+            remedy.insert_str(0, &format!("-- {SOMEWHERE} stands for the replica's address\n"));
+        }
+        about("may come from any host")
+            .seen(shown("Host", &account.host))
+            .remedied(sql_remedy(remedy))
+    });
+    privileges(facts, account, &name, judgement);
+    let mariadb = facts.flavour == Flavour::Mariadb;
+    let outdated =
+        account.plugin == "mysql_old_password" || !mariadb && OUTDATED.contains(&&*account.plugin);
+    judgement.report_unless(RuleId::Blr054, !outdated, || {
+        let good = if mariadb {
+            format!("ALTER USER {name} IDENTIFIED VIA ed25519 USING PASSWORD('a-new-password');")
+        } else {
+            format!("ALTER USER {name} IDENTIFIED WITH caching_sha2_password BY RANDOM PASSWORD;")
+        };
+        about("proves who it is in an outdated way")
+            .seen(shown("plugin", &account.plugin))
+            .remedied(sql_remedy(good))
+    });
+}
+
+/// BLR053.
+fn privileges(facts: &ServerFacts, account: &AccountFacts, name: &str, judgement: &mut Judgement) {
+    let others = &account.other_privileges;
+    if is_administrator(facts, account) {
+        return;
+    }
+    let fits = others.is_empty() && !account.grant_option;
+    judgement.report_unless(RuleId::Blr053, fits, || {
+        let mut statements = Vec::new();
+        if account.grant_option {
+            statements.push(format!("REVOKE GRANT OPTION ON *.* FROM {name};"));
+        }
+        if !others.is_empty() {
+            statements.push(format!("REVOKE {} ON *.* FROM {name};", others.join(", ")));
+        }
+        let has = match others.len() {
+            0 => "may hand its privileges on".to_owned(),
+            1..=4 => format!("has {} besides", others.join(", ")),
+            many => format!(
+                "has {many} more privileges, {} among them",
+                others.first().map_or("", |it| it)
+            ),
+        };
+        of_server(facts, Some(name.to_owned()), has).remedied(sql_remedy(statements.join("\n")))
+    });
+}
+
+/// Whether a host part leaves open more than a subnet: `%`, `%.example`, `1%`.
+fn is_any(host: &str) -> bool {
+    let pattern = host.trim_matches(['%', '_', '.']);
+    let wild = host.contains(['%', '_']);
+    let numbers = pattern.split('.').filter(|part| !part.is_empty());
+    let is_address = pattern.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    match (wild, is_address) {
+        (false, _) => host.is_empty(),
+        // Two of an address's four numbers are a subnet.
+        (true, true) => {
+            numbers.count() < 2 || !host.starts_with(|first: char| first.is_ascii_digit())
+        }
+        // A domain of one's own: its names are given out by oneself.
+        (true, false) => pattern.is_empty() || !host.ends_with(pattern),
+    }
+}
+
+/// Where its replicas come from, if that is one place.
+fn usual_host(facts: &ServerFacts, user: &str) -> Option<String> {
+    let hosts: BTreeSet<_> = facts
+        .replicas
+        .iter()
+        .filter(|replica| replica.user == user && !replica.host.is_empty())
+        .map(|replica| replica.host.clone())
+        .collect();
+    match hosts.len() {
+        1 => hosts.into_iter().next(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_told_from_subnets() {
+        for any in ["%", "", "1%", "10.%", "%.%", "_%", "%.1.2.3", "db%"] {
+            assert!(is_any(any), "{any}");
+        }
+        for place in [
+            "10.1.2.3",
+            "10.1.%",
+            "10.1.2.%",
+            "db1.example",
+            "%.db.example",
+            "10.1.0.0/255.255.0.0",
+        ] {
+            assert!(!is_any(place), "{place}");
+        }
+    }
+
+    fn findings(account: AccountFacts) -> Vec<(RuleId, String)> {
+        let facts = ServerFacts { accounts: Some(vec![account]), ..ServerFacts::default() };
+        let mut judgement = Judgement::default();
+        judge(&facts, &mut judgement);
+        judgement.findings.iter().map(|finding| (finding.rule, finding.remedy().text)).collect()
+    }
+
+    #[test]
+    fn ssl_and_x509_are_told_apart() {
+        let account = |require| AccountFacts {
+            user: "repl".to_owned(),
+            host: "10.0.0.2".to_owned(),
+            plugin: "caching_sha2_password".to_owned(),
+            require,
+            ..AccountFacts::default()
+        };
+        assert_eq!(
+            findings(account(TlsRequirement::None)),
+            [(RuleId::Blr050, "ALTER USER 'repl'@'10.0.0.2' REQUIRE SSL;".to_owned())]
+        );
+        assert_eq!(
+            findings(account(TlsRequirement::Ssl)),
+            [(RuleId::Blr051, "ALTER USER 'repl'@'10.0.0.2' REQUIRE X509;".to_owned())]
+        );
+        assert_eq!(findings(account(TlsRequirement::X509)), []);
+        assert_eq!(findings(account(TlsRequirement::Specified)), []);
+        let local = AccountFacts { host: "localhost".to_owned(), ..account(TlsRequirement::None) };
+        assert_eq!(findings(local), []);
+    }
+
+    #[test]
+    fn what_is_outdated_or_too_much_is_taken_away() {
+        let account = AccountFacts {
+            user: "repl".to_owned(),
+            host: "10.0.0.2".to_owned(),
+            plugin: "mysql_native_password".to_owned(),
+            require: TlsRequirement::X509,
+            other_privileges: vec!["SELECT".to_owned(), "FILE".to_owned()],
+            grant_option: true,
+            ..AccountFacts::default()
+        };
+        let [excess, old] = <[_; 2]>::try_from(findings(account)).unwrap();
+        assert_eq!(
+            excess,
+            (
+                RuleId::Blr053,
+                "REVOKE GRANT OPTION ON *.* FROM 'repl'@'10.0.0.2';\n\
+                 REVOKE SELECT, FILE ON *.* FROM 'repl'@'10.0.0.2';"
+                    .to_owned()
+            )
+        );
+        assert_eq!(old.0, RuleId::Blr054);
+    }
+}

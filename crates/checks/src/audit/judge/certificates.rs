@@ -1,0 +1,250 @@
+//! What certificates and private keys show.
+
+use jiff::Timestamp;
+
+use super::{Found, Judgement};
+use crate::audit::facts::certificate::{
+    Certificate, CertificateFacts, CertificateRole, PrivateKeyFacts,
+};
+use crate::audit::facts::settings::Settings;
+use crate::finding::{Evidence, RuleId, Subject};
+use binlogsec_core::text::path_text;
+
+/// Shorter ones are computed by who has the means.
+const LEAST_RSA_BITS: usize = 2048;
+const LEAST_EC_BITS: usize = 224;
+/// Notice that a certificate's end needs.
+const SOON_DAYS: i64 = 30;
+const SECONDS_OF_A_DAY: i64 = 86_400;
+/// In the common name of what MySQL makes itself.
+const AUTO_GENERATED: &str = "_Auto_Generated_";
+
+/// A certificate that is judged.
+struct Judged<'a> {
+    facts: &'a CertificateFacts,
+    certificate: &'a Certificate,
+    subject: Subject,
+}
+
+impl Judged<'_> {
+    /// A finding; behind the first certificate of a file, it says which one is meant.
+    fn about(&self, message: impl Into<String>) -> Found {
+        let mut message = message.into();
+        if self.facts.position > 1 {
+            let name = &self.certificate.subject;
+            message = format!("{message} (certificate {}: {name})", self.facts.position);
+        }
+        Found::about(self.subject.clone(), message)
+    }
+}
+
+/// Judges a certificate; `hosts` are the names by which its server is reached, as far as known.
+pub(in crate::audit) fn judge(
+    facts: &CertificateFacts,
+    hosts: &[String],
+    now: Timestamp,
+    judgement: &mut Judgement,
+) {
+    let subject = Subject::file(&facts.path);
+    judgement.report_unless(RuleId::Blr039, facts.problem.is_none(), || {
+        let problem = facts.problem.clone().unwrap_or_default();
+        let which = match facts.position {
+            1 => problem,
+            position => format!("{problem} (certificate {position})"),
+        };
+        Found::about(subject.clone(), which)
+    });
+    if let Some(certificate) = &facts.certificate {
+        let judged = Judged { facts, certificate, subject: subject.clone() };
+        validity(&judged, now, judgement);
+        strength(&judged, judgement);
+        if facts.role != CertificateRole::Authority {
+            identity(&judged, hosts, judgement);
+        }
+    }
+    if let Some(key) = &facts.key {
+        private_key(&subject, key, judgement);
+    }
+}
+
+/// BLR023: nothing is configured, and nothing is there to look at.
+pub(in crate::audit) fn judge_absence(
+    settings: &Settings,
+    has_certificate: bool,
+    judgement: &mut Judgement,
+) {
+    let tls_is_off = settings.get("ssl").is_some_and(|it| it.eq_ignore_ascii_case("OFF"));
+    if settings.is_live() || settings.is_mariadb() || tls_is_off {
+        return;
+    }
+    let configured = settings.given("ssl_cert").is_some();
+    judgement.report_unless(RuleId::Blr023, configured || has_certificate, || {
+        let message = "the server makes a certificate of its own where it finds none";
+        Found::about(settings.subject.clone(), message).seen(settings.evidence("ssl_cert"))
+    });
+}
+
+fn value(name: &str, value: &dyn std::fmt::Display, subject: &Subject) -> Evidence {
+    Evidence::Value { name: name.to_owned(), value: value.to_string(), source: subject.name() }
+}
+
+fn time(seconds: i64) -> String {
+    Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.to_string())
+}
+
+/// BLR030, BLR031.
+fn validity(judged: &Judged<'_>, now: Timestamp, judgement: &mut Judgement) {
+    let now = now.as_second();
+    let certificate = judged.certificate;
+    let (begin, end) = (certificate.not_before, certificate.not_after);
+    let (name, message, seconds) = if now < begin {
+        ("notBefore", format!("valid from {} on", time(begin)), begin)
+    } else {
+        ("notAfter", format!("expired on {}", time(end)), end)
+    };
+    let seen = |name, seconds| value(name, &time(seconds), &judged.subject);
+    let is_valid = (begin..=end).contains(&now);
+    judgement.report_unless(RuleId::Blr030, is_valid, || {
+        judged.about(message).seen(seen(name, seconds))
+    });
+    if is_valid {
+        let days = end.saturating_sub(now) / SECONDS_OF_A_DAY;
+        judgement.report_unless(RuleId::Blr031, days >= SOON_DAYS, || {
+            let message = format!("expires in {days} days, on {}", time(end));
+            judged.about(message).seen(seen("notAfter", end))
+        });
+    }
+}
+
+/// BLR032, BLR033.
+fn strength(judged: &Judged<'_>, judgement: &mut Judgement) {
+    let certificate = judged.certificate;
+    let (algorithm, bits) = (&certificate.key_algorithm, certificate.key_bits);
+    let least = match &**algorithm {
+        "RSA" | "DSA" => LEAST_RSA_BITS,
+        "EC" => LEAST_EC_BITS,
+        _ => 0,
+    };
+    judgement.report_unless(RuleId::Blr032, bits >= least, || {
+        let message = format!("a key of {bits} bits ({algorithm}); {least} are the least");
+        judged.about(message).seen(value("key", &bits, &judged.subject))
+    });
+    // Nobody relies on the signature of a root: it is trusted as it is.
+    let is_root = judged.facts.role == CertificateRole::Authority && certificate.self_signed;
+    let fits = is_root || !certificate.weak_signature;
+    judgement.report_unless(RuleId::Blr033, fits, || {
+        let algorithm = &certificate.signature;
+        judged.about(format!("signed by {algorithm}")).seen(value(
+            "signatureAlgorithm",
+            algorithm,
+            &judged.subject,
+        ))
+    });
+}
+
+/// BLR034, BLR035, BLR036.
+fn identity(judged: &Judged<'_>, hosts: &[String], judgement: &mut Judgement) {
+    let certificate = judged.certificate;
+    let is_generated =
+        certificate.common_name.as_ref().is_some_and(|name| name.contains(AUTO_GENERATED));
+    let is_self_made = is_generated || certificate.self_signed;
+    judgement.report_unless(RuleId::Blr034, !is_self_made, || {
+        let message = if is_generated {
+            "the server made it for itself"
+        } else {
+            "it signed itself: no authority vouches for it"
+        };
+        let subject = value("subject", &certificate.subject, &judged.subject);
+        judged.about(message).seen(subject)
+    });
+    // What nobody can verify needs no names.
+    if is_self_made {
+        return;
+    }
+    if let Some(verified) = certificate.chain {
+        judgement.report_unless(RuleId::Blr035, verified, || {
+            let issuer = &certificate.issuer;
+            let message = format!(
+                "no authority at hand that is valid and may sign stands behind it; its issuer is \
+                 {issuer}"
+            );
+            judged.about(message).seen(value("issuer", issuer, &judged.subject))
+        });
+    }
+    if judged.facts.role == CertificateRole::Server {
+        host_names(judged, hosts, judgement);
+    }
+}
+
+/// BLR036.
+fn host_names(judged: &Judged<'_>, hosts: &[String], judgement: &mut Judgement) {
+    let names = &judged.certificate.names;
+    let missing: Vec<_> = hosts
+        .iter()
+        .filter(|host| !names.iter().any(|name| covers(name, host)))
+        .map(String::as_str)
+        .collect();
+    let fits = !names.is_empty() && missing.is_empty();
+    judgement.report_unless(RuleId::Blr036, fits, || {
+        let message = if names.is_empty() {
+            "it names no host (no subjectAltName)".to_owned()
+        } else {
+            format!("it does not name {}", missing.join(", "))
+        };
+        let names = value("subjectAltName", &names.join(", "), &judged.subject);
+        judged.about(message).seen(names)
+    });
+}
+
+/// Whether a name of a certificate is for a host; `*` stands for one label (RFC 6125).
+fn covers(name: &str, host: &str) -> bool {
+    let (name, host) = (name.to_ascii_lowercase(), host.to_ascii_lowercase());
+    match name.strip_prefix("*.") {
+        Some(parent) => {
+            host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == parent)
+        }
+        None => name == host,
+    }
+}
+
+/// BLR037, BLR038, BLR039.
+fn private_key(certificate: &Subject, key: &PrivateKeyFacts, judgement: &mut Judgement) {
+    let subject = Subject::file(&key.path);
+    judgement.report_unless(RuleId::Blr039, key.problem.is_none(), || {
+        Found::about(subject.clone(), key.problem.clone().unwrap_or_default())
+    });
+    if key.problem.is_some() {
+        return;
+    }
+    // Packages give the server's group the right to read what root owns.
+    let allowed = if key.owned_by_root { 0o640 } else { 0o600 };
+    let mode = key.mode & 0o777;
+    judgement.report_unless(RuleId::Blr037, mode & !allowed & 0o077 == 0, || {
+        let message = format!("a private key of mode {mode:04o}; at most {allowed:04o} is allowed");
+        Found::about(subject.clone(), message).seen(value("mode", &format!("{mode:04o}"), &subject))
+    });
+    if let Some(matches) = key.matches {
+        judgement.report_unless(RuleId::Blr038, matches, || {
+            let file = certificate.path().map(path_text::text).unwrap_or_default();
+            Found::about(subject.clone(), format!("not the key of {file}"))
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_one_label() {
+        for (name, host, fits) in [
+            ("db.example", "DB.example", true),
+            ("*.example", "db.example", true),
+            ("*.example", "a.db.example", false),
+            ("*.example", "example", false),
+            ("10.0.0.1", "10.0.0.1", true),
+        ] {
+            assert_eq!(covers(name, host), fits, "{name} {host}");
+        }
+    }
+}

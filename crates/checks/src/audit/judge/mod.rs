@@ -1,0 +1,124 @@
+//! From facts to findings.
+
+pub(super) mod accounts;
+pub(super) mod at_rest;
+pub(super) mod certificates;
+pub(super) mod channel;
+pub(super) mod files;
+pub(super) mod options;
+pub(super) mod server;
+
+use std::collections::BTreeSet;
+
+use super::facts::server::ServerFacts;
+use super::facts::settings::{Origin, Product, Setting, Settings};
+use super::sql;
+use crate::finding::rules::Language;
+use crate::finding::{Evidence, Finding, Remedy, RuleId, Severity, Subject};
+
+/// What judges come to.
+#[derive(Debug, Default)]
+pub(super) struct Judgement {
+    /// What is not as it should be.
+    pub(super) findings: Vec<Finding>,
+    /// The rules that something was held against, with or without a finding.
+    pub(super) applied: BTreeSet<RuleId>,
+}
+
+impl Judgement {
+    /// Notes that a rule was applied, and reports its finding where it is broken: `finding` is made only
+    /// then.
+    pub(super) fn report_unless(
+        &mut self,
+        rule: RuleId,
+        is_kept: bool,
+        finding: impl FnOnce() -> Found,
+    ) {
+        self.applied.insert(rule);
+        if !is_kept {
+            self.findings.push(finding().into_finding(rule));
+        }
+    }
+}
+
+/// In place of a remedy that cannot be shown as it would have to be written.
+const IN_WORDS: &str = "-- No statement can be shown: a name in it has characters that cannot be seen \
+                        (line ends, control characters, marks of direction). Give what has that name \
+                        another one first.";
+
+/// A finding but for its rule.
+#[derive(Debug)]
+pub(super) struct Found {
+    subject: Subject,
+    message: String,
+    evidence: Vec<Evidence>,
+    remedy: Option<Remedy>,
+    severity: Option<Severity>,
+}
+
+impl Found {
+    pub(super) fn about(subject: Subject, message: impl Into<String>) -> Self {
+        Self {
+            subject,
+            message: message.into(),
+            evidence: Vec::new(),
+            remedy: None,
+            severity: None,
+        }
+    }
+
+    /// In place of the rule's weight.
+    pub(super) const fn weighing(mut self, severity: Severity) -> Self {
+        self.severity = Some(severity);
+        self
+    }
+
+    pub(super) fn seen(mut self, evidence: Evidence) -> Self {
+        self.evidence.push(evidence);
+        self
+    }
+
+    /// In place of the rule's remedy.
+    pub(super) fn remedied(mut self, remedy: Remedy) -> Self {
+        self.remedy = Some(if remedy.text.contains(sql::UNWRITABLE) {
+            Remedy { language: Language::Sql, text: IN_WORDS.to_owned() }
+        } else {
+            remedy
+        });
+        self
+    }
+
+    fn into_finding(self, rule: RuleId) -> Finding {
+        let mut finding = Finding::about(rule, self.subject, self.message);
+        finding.evidence = self.evidence;
+        finding.own_remedy = self.remedy;
+        finding.severity = self.severity.unwrap_or(finding.severity);
+        finding
+    }
+}
+
+/// A finding about a live server, or about something of it.
+fn of_server(facts: &ServerFacts, object: Option<String>, message: impl Into<String>) -> Found {
+    let server = facts.address.clone();
+    Found::about(Subject::Server { server, object }, message)
+}
+
+/// What a server answered.
+fn seen(name: &str, value: &str, source: &str) -> Evidence {
+    Evidence::Value { name: name.to_owned(), value: value.to_owned(), source: source.to_owned() }
+}
+
+/// A live server's variables, for the judges that take option files as well.
+pub(super) fn live_settings(facts: &ServerFacts) -> Settings {
+    let product: Option<Product> = facts.version.parse().ok();
+    let values = facts.variables.iter().map(|(name, value)| {
+        let setting = Setting { value: value.clone(), origin: Origin::Server };
+        (name.clone(), setting)
+    });
+    Settings {
+        subject: Subject::Server { server: facts.address.clone(), object: None },
+        // The version alone does not tell Percona's.
+        product: product.map(|product| Product { flavour: facts.flavour, ..product }),
+        values: values.collect(),
+    }
+}

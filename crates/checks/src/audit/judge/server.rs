@@ -1,0 +1,187 @@
+//! What a live server shows besides its variables: its logs, its keyring, and what it would not
+//! show.
+
+use super::{Judgement, of_server, seen};
+use crate::audit::facts::server::{Flavour, KeyringFacts, KeyringKind, ServerFacts, Verification};
+use crate::audit::facts::settings::{Settings, option_lines};
+use crate::audit::judge::options;
+use crate::audit::sql;
+use crate::finding::rules::Language;
+use crate::finding::{Remedy, RuleId};
+
+/// File keyrings: keys in the clear (BLS013).
+const CLEAR_KEYRINGS: [&str; 3] = ["component_keyring_file", "keyring_file", "file_key_management"];
+/// Which plugins a server has for its keys.
+const ENCRYPTION_PLUGINS: &str = "SELECT PLUGIN_NAME, PLUGIN_STATUS FROM information_schema.PLUGINS \
+                                  WHERE PLUGIN_TYPE = 'ENCRYPTION';";
+/// Keyring plugins are deprecated from here on.
+const PLUGINS_DEPRECATED: (u16, u16, u16) = (8, 0, 34);
+
+/// Judges one server; `settings` are its variables.
+pub(in crate::audit) fn judge(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) {
+    options::judge(settings, judgement);
+    plaintext_logs(facts, settings, judgement);
+    keyring(facts, settings, judgement);
+    own_connection(facts, judgement);
+    for missing in &facts.missing_privileges {
+        judgement.report_unless(RuleId::Blr071, false, || {
+            let message = format!("not known: {} ({})", missing.what, missing.privilege);
+            of_server(facts, None, message).remedied(sql_remedy(missing.grant.clone()))
+        });
+    }
+    if facts.missing_privileges.is_empty() {
+        judgement.applied.insert(RuleId::Blr071);
+    }
+}
+
+/// Statements as a remedy.
+pub(super) const fn sql_remedy(text: String) -> Remedy {
+    Remedy { language: Language::Sql, text }
+}
+
+/// BLS001, of a server that says which of its logs are encrypted.
+fn plaintext_logs(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) {
+    let logs = facts.binary_logs.as_deref().unwrap_or_default();
+    if !logs.iter().any(|log| log.encrypted.is_some()) {
+        return;
+    }
+    let plain: Vec<_> =
+        logs.iter().enumerate().filter(|(_, log)| log.encrypted == Some(false)).collect();
+    judgement.report_unless(RuleId::Bls001, plain.is_empty(), || {
+        let (first, last) = (plain.first(), plain.last());
+        let name = |log: Option<&(usize, &crate::audit::facts::server::BinaryLogFacts)>| {
+            log.map_or("", |(_, log)| &*log.name).to_owned()
+        };
+        let message = match plain.len() {
+            1 => format!("{} is in the clear", name(first)),
+            many => format!(
+                "{many} binary logs are in the clear, from {} to {}",
+                name(first),
+                name(last)
+            ),
+        };
+        let next = last.and_then(|(at, _)| logs.get(at.saturating_add(1)));
+        let mut remedy = match next {
+            Some(next) => format!("PURGE BINARY LOGS TO {};", sql::quoted(&next.name)),
+            None => format!(
+                "FLUSH BINARY LOGS;\nPURGE BINARY LOGS TO {};",
+                sql::quoted(&successor(&name(last)))
+            ),
+        };
+        // Otherwise the log that takes the place of the last one would be plain as well.
+        if options::encrypts_logs(settings) == Some(false) && !settings.is_mariadb() {
+            remedy.insert_str(0, "SET PERSIST binlog_encryption = ON;\n");
+        }
+        of_server(facts, None, message)
+            .seen(seen("Encrypted", "No", "SHOW BINARY LOGS"))
+            .remedied(sql_remedy(remedy))
+    });
+}
+
+/// `binlog.000009` -> `binlog.000010`
+fn successor(log: &str) -> String {
+    let Some((base, number)) = log.rsplit_once('.') else {
+        return log.to_owned();
+    };
+    let next = number.parse::<u64>().unwrap_or(0).saturating_add(1);
+    format!("{base}.{next:0width$}", width = number.len())
+}
+
+/// BLR003, BLR004, BLR005, BLS013.
+fn keyring(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) {
+    let not_seen = facts.missing_privileges.iter().any(|it| it.what.contains("keyring component"));
+    let active = facts.keyrings.iter().find(|keyring| keyring.is_active());
+    if options::encrypts_logs(settings) == Some(true) && !(active.is_none() && not_seen) {
+        judgement.report_unless(RuleId::Blr003, active.is_some(), || {
+            let message = match facts.keyrings.first() {
+                Some(keyring) => format!("{} is {}", keyring.name, keyring.status),
+                None => "no keyring is loaded".to_owned(),
+            };
+            let found = of_server(facts, None, message);
+            if facts.flavour == Flavour::Mariadb {
+                found.remedied(option_lines(&[
+                    "plugin_load_add = file_key_management",
+                    "file_key_management_filename = /etc/mysql/keys/keyfile",
+                ]))
+            } else {
+                let directory = facts.variables.get("basedir").map_or("/usr/", String::as_str);
+                found.remedied(Remedy {
+                    language: Language::Shell,
+                    text: format!(
+                        "echo '{{\"components\": \"file://component_keyring_file\"}}' > {directory}sbin/mysqld.my"
+                    ),
+                })
+            }
+        });
+    }
+    for keyring in &facts.keyrings {
+        keyring_plugin(facts, keyring, settings, judgement);
+        if CLEAR_KEYRINGS.contains(&&*keyring.name) {
+            judgement.report_unless(RuleId::Bls013, false, || {
+                let message = format!("the keys of this server lie in a file, by {}", keyring.name);
+                let found = of_server(facts, None, message);
+                if facts.flavour == Flavour::Mariadb {
+                    found.remedied(sql_remedy(ENCRYPTION_PLUGINS.to_owned()))
+                } else {
+                    found
+                }
+            });
+        }
+    }
+}
+
+fn keyring_plugin(
+    facts: &ServerFacts,
+    keyring: &KeyringFacts,
+    settings: &Settings,
+    judgement: &mut Judgement,
+) {
+    if keyring.kind != KeyringKind::Plugin {
+        return;
+    }
+    if let Some(early) = keyring.early {
+        judgement.report_unless(RuleId::Blr004, early, || {
+            let name = &keyring.name;
+            let message =
+                format!("{name} was installed by INSTALL PLUGIN: it comes after the binary log");
+            let line = if settings.is_mariadb() {
+                format!("plugin_load_add = {name}")
+            } else {
+                format!("early-plugin-load = {name}.so")
+            };
+            of_server(facts, None, message)
+                .seen(seen("name", name, "mysql.plugin"))
+                .remedied(option_lines(&[&line]))
+        });
+    }
+    if !settings.is_mariadb() {
+        let outdated = settings.product.is_some_and(|it| it.version >= PLUGINS_DEPRECATED);
+        judgement.report_unless(RuleId::Blr005, !outdated, || {
+            of_server(facts, None, format!("{} is a plugin", keyring.name))
+        });
+    }
+}
+
+/// BLR065.
+fn own_connection(facts: &ServerFacts, judgement: &mut Judgement) {
+    let connection = &facts.connection;
+    let verified = connection.socket || connection.verified != Verification::None;
+    judgement.report_unless(RuleId::Blr065, verified, || {
+        let message = match &connection.tls_version {
+            Some(version) => format!("{version}, with a certificate that nobody verified"),
+            None => "this audit's own connection is not encrypted".to_owned(),
+        };
+        of_server(facts, None, message)
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_log_has_the_next_number() {
+        assert_eq!(successor("binlog.000009"), "binlog.000010");
+        assert_eq!(successor("a.b.999999"), "a.b.1000000");
+    }
+}

@@ -1,0 +1,135 @@
+//! Is a replication set-up private from end to end?
+//!
+//! Facts are collected first ([`facts`]): from option files, a data directory and certificates, and
+//! from live servers. [`topology`] joins the servers to who replicates from whom. Judges turn facts
+//! into findings; the same rule is used whether a fact came from a file or from a server.
+
+mod certificates;
+mod data_directory;
+pub mod facts;
+mod files;
+mod judge;
+pub mod live;
+mod offline;
+mod options;
+mod servers;
+mod sql;
+pub mod topology;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::config::option_file::OptionFile;
+use crate::finding::{self, Baseline, Finding, Policy, RuleId};
+use binlogsec_core::file::pipeline::Progress;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::error::Error;
+use facts::AuditFacts;
+use facts::settings::Product;
+use judge::Judgement;
+use live::{Credentials, ServerAddress};
+use topology::Topology;
+
+/// What to audit.
+#[derive(Debug, Clone, Default)]
+pub struct AuditTargets {
+    /// Option file of a server, with what it includes.
+    pub options: Option<NamedOptions>,
+    /// Its data directory; outweighs that of the option file.
+    pub data_directory: Option<PathBuf>,
+    /// Live servers.
+    pub servers: Vec<LiveTarget>,
+}
+
+/// A live server, and as whom to ask it.
+#[derive(Debug, Clone)]
+pub struct LiveTarget {
+    /// Where it is.
+    pub address: ServerAddress,
+    /// As whom.
+    pub credentials: Arc<Credentials>,
+}
+
+/// Option files that were read.
+#[derive(Debug, Clone)]
+pub struct NamedOptions {
+    /// The first of them.
+    pub path: PathBuf,
+    /// What they say.
+    pub file: OptionFile,
+}
+
+/// How to audit.
+#[derive(Debug)]
+pub struct AuditOptions {
+    /// The server that the option files are for, where it does not say itself.
+    pub product: Option<Product>,
+    /// What the site demands.
+    pub policy: Policy,
+    /// What is known and accepted.
+    pub baseline: Baseline,
+    /// When certificates and the baseline are judged.
+    pub now: Timestamp,
+}
+
+impl Default for AuditOptions {
+    fn default() -> Self {
+        Self {
+            product: None,
+            policy: Policy::default(),
+            baseline: Baseline::default(),
+            now: Timestamp::now(),
+        }
+    }
+}
+
+/// What an audit found.
+#[derive(Debug, Default)]
+pub struct AuditOutcome {
+    /// The worst first, then by rule and subject.
+    pub findings: Vec<Finding>,
+    /// The rules that something was held against, with or without a finding.
+    pub applied: BTreeSet<RuleId>,
+    /// What was collected.
+    pub facts: AuditFacts,
+    /// Who replicates from whom.
+    pub topology: Topology,
+    /// What could not be done at all.
+    pub failures: Vec<Error>,
+}
+
+/// What was collected and judged so far.
+#[derive(Debug, Default)]
+struct Work {
+    facts: AuditFacts,
+    judgement: Judgement,
+    failures: Vec<Error>,
+}
+
+/// Audits everything that `targets` stand for; `keys` prove that logs are encrypted.
+#[must_use]
+pub fn audit(
+    targets: &AuditTargets,
+    keys: &Keyring,
+    options: &AuditOptions,
+    progress: &dyn Progress,
+) -> AuditOutcome {
+    let mut work = Work::default();
+    offline::collect(&mut work, targets, keys, options, progress);
+    offline::judge(&mut work, targets, options);
+    servers::collect(&mut work, targets);
+    servers::judge(&mut work);
+    let Work { facts, judgement: Judgement { findings, applied }, failures } = work;
+    let today = options.now.to_zoned(TimeZone::UTC).date();
+    AuditOutcome {
+        findings: finding::weigh(findings, &options.policy, &options.baseline, today),
+        applied,
+        topology: topology::of(&facts),
+        facts,
+        failures,
+    }
+}

@@ -1,0 +1,9 @@
+//! MariaDB's encrypted logs: a plain start, then every event encrypted by itself.
+
+pub(crate) mod chain;
+pub(crate) mod detect;
+pub mod error;
+pub mod key_file;
+pub mod start_encryption;
+
+pub use binlogsec_cipher::mariadb as cipher;

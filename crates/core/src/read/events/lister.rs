@@ -1,0 +1,220 @@
+//! From blocks of events to records of those that are wanted.
+
+use super::blocks::{Block, is_damaged};
+use super::context::{Context, KnownMaps, Table, Tables};
+use super::inner::{self, Inner};
+use super::parallel::{Spare, Work};
+use super::{EventFilter, EventRecord, IsStrange, Listed, Receiver, Summary, summary};
+use crate::event::event_type;
+use crate::event::gtid::TransactionStart;
+use crate::event::payload::{PayloadError, Unfolder};
+use crate::event::walker::EventView;
+use crate::file::TransferError;
+use crate::log::error::Error;
+use crate::log::walk::PlainSource;
+
+/// Lists blocks, in any order.
+pub(super) struct Lister<'a> {
+    source: &'a dyn PlainSource,
+    filter: &'a EventFilter,
+    is_strange: &'a IsStrange<'a>,
+    known: KnownMaps,
+    unfolder: Unfolder,
+}
+
+impl<'a> Lister<'a> {
+    pub(super) fn new(
+        source: &'a dyn PlainSource,
+        filter: &'a EventFilter,
+        is_strange: &'a IsStrange<'a>,
+    ) -> Self {
+        Self {
+            source,
+            filter,
+            is_strange,
+            known: KnownMaps::default(),
+            unfolder: Unfolder::default(),
+        }
+    }
+
+    /// Every event of a block, and those inside of them; the figures of this block alone.
+    pub(super) fn block(
+        &mut self,
+        block: &Block<Table>,
+        receive: &mut Receiver<'_>,
+    ) -> Result<Listed, Error> {
+        let mut listing = Listing {
+            lister: self,
+            receive,
+            context: block.context.clone(),
+            tables: block.tables.clone(),
+            listed: Listed::default(),
+        };
+        block.for_each(|event| listing.event(event))?;
+        Ok(listing.listed)
+    }
+}
+
+/// Lines are handed on in pieces of about this length.
+const PIECE: usize = 128 << 10;
+/// What a buffer of lines should hold: a piece, and one more line.
+pub(super) const LINES: usize = PIECE + PIECE / 8;
+
+/// Makes the text of events.
+pub trait LineMaker: Send {
+    /// Appends one event's.
+    ///
+    /// # Errors
+    /// What stands against it, which ends the listing.
+    fn line(&mut self, record: &EventRecord, out: &mut Vec<u8>) -> std::io::Result<()>;
+}
+
+/// Makes lines of blocks.
+pub(super) struct LineWork<'a> {
+    lister: Lister<'a>,
+    spare: &'a Spare,
+    maker: Box<dyn LineMaker>,
+}
+
+impl<'a> LineWork<'a> {
+    pub(super) fn new(lister: Lister<'a>, maker: Box<dyn LineMaker>, spare: &'a Spare) -> Self {
+        Self { lister, spare, maker }
+    }
+}
+
+impl Work<Table> for LineWork<'_> {
+    type Piece = Vec<u8>;
+    type Figures = Listed;
+
+    fn block(
+        &mut self,
+        block: &Block<Table>,
+        hand_on: &mut dyn FnMut(Vec<u8>) -> Result<(), TransferError>,
+    ) -> Result<Listed, Error> {
+        let spare = self.spare;
+        let mut lines = spare.take();
+        let maker = &mut *self.maker;
+        let listed = self.lister.block(block, &mut |record| {
+            let made = maker.line(record, &mut lines);
+            made.map_err(|source| {
+                TransferError::at("<standard output>".as_ref(), "write")(source)
+            })?;
+            if lines.len() >= PIECE {
+                hand_on(std::mem::replace(&mut lines, spare.take()))?;
+            }
+            Ok(())
+        });
+        // What was made before is shown, whatever came then.
+        hand_on(lines)?;
+        listed
+    }
+}
+
+struct Listing<'l, 'a, 'r, 's> {
+    lister: &'l mut Lister<'a>,
+    receive: &'r mut Receiver<'s>,
+    context: Context,
+    tables: Tables<Table>,
+    listed: Listed,
+}
+
+impl Listing<'_, '_, '_, '_> {
+    /// One event of the log itself, and those in it.
+    fn event(&mut self, event: &EventView<'_>) -> Result<(), Error> {
+        let damaged = is_damaged(event, self.lister.is_strange);
+        let start = self.context.enter(event, damaged);
+        if start.is_some() {
+            self.tables.clear();
+        }
+        self.record(event, None, (damaged, start.as_ref()))?;
+        if event.header.event_type == event_type::TRANSACTION_PAYLOAD && !damaged {
+            self.unfold(event)?;
+        }
+        self.context.leave();
+        Ok(())
+    }
+
+    fn unfold(&mut self, event: &EventView<'_>) -> Result<(), Error> {
+        // A payload is a transaction: its tables are of no matter outside of it.
+        let outside = std::mem::take(&mut self.tables);
+        let result = self.inner_events(event);
+        self.tables = outside;
+        // A payload that cannot be unfolded is damage, not the end of the listing.
+        match result {
+            Ok(()) => Ok(()),
+            Err(Inner::Payload(PayloadError::OverLimit { .. })) => {
+                self.listed.left_folded = self.listed.left_folded.saturating_add(1);
+                Ok(())
+            }
+            Err(Inner::Payload(_)) => {
+                self.listed.damaged = self.listed.damaged.saturating_add(1);
+                Ok(())
+            }
+            Err(Inner::Other(error)) => Err(error),
+        }
+    }
+
+    fn inner_events(&mut self, event: &EventView<'_>) -> Result<(), Inner> {
+        let (source, limit) = (self.lister.source, self.context.allowed());
+        // Lent to the payload, and back in its place when that is read.
+        let mut unfolder = std::mem::take(&mut self.lister.unfolder);
+        let read = inner::each(source, event, (&mut unfolder, limit), &mut |view| {
+            self.record(view, Some(event.offset), (false, None))
+        });
+        self.lister.unfolder = unfolder;
+        read
+    }
+
+    fn record(
+        &mut self,
+        event: &EventView<'_>,
+        payload: Option<u64>,
+        (damaged, start): (bool, Option<&TransactionStart>),
+    ) -> Result<(), Error> {
+        let header = &event.header;
+        let is_map = header.event_type == event_type::TABLE_MAP && !damaged;
+        let mapped = is_map.then(|| self.lister.known.read(event.body()));
+        if let Some(Some((number, table))) = &mapped {
+            self.tables.insert(*number, table.clone());
+        }
+        self.listed.events = self.listed.events.saturating_add(1);
+        self.listed.damaged = self.listed.damaged.saturating_add(u64::from(damaged));
+        // Before the summary is made, which takes longer.
+        let filter = self.lister.filter;
+        if !filter.takes_header(header)
+            || !filter.takes_time(self.context.time(header.timestamp))
+            || !filter.takes_transaction(self.context.transaction.as_ref())
+        {
+            return Ok(());
+        }
+        let summary = match mapped {
+            _ if damaged => Summary::Damaged,
+            Some(mapped) => mapped.map_or(Summary::Unreadable, |(table_id, table)| {
+                let name = table.name.clone();
+                Summary::Table { name, table_id }
+            }),
+            None => match start {
+                Some(start) => Summary::Transaction { length: start.length },
+                None => summary::of_event(event, &self.tables),
+            },
+        };
+        if !filter.takes_summary(&summary) {
+            return Ok(());
+        }
+        self.listed.listed = self.listed.listed.saturating_add(1);
+        let record = EventRecord {
+            position: payload.unwrap_or(event.offset),
+            inner_offset: payload.map(|_| event.offset),
+            event_type: header.event_type,
+            size: header.length,
+            timestamp: header.timestamp,
+            server_id: header.server_id,
+            end_position: header.end_position,
+            flags: header.flags,
+            transaction: self.context.transaction.clone(),
+            summary,
+            damaged,
+        };
+        Ok((self.receive)(&record)?)
+    }
+}

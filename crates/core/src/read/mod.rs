@@ -1,0 +1,10 @@
+//! What the toolkit does, a file each: options in, outcome out, no printing.
+
+pub mod decrypt;
+pub mod events;
+pub mod inspect;
+mod per_event;
+pub mod rows;
+pub mod salvage;
+pub mod slice;
+pub mod verify;

@@ -1,0 +1,129 @@
+//! Which rows are wanted.
+
+use std::collections::BTreeSet;
+
+use super::condition::Conditions;
+use super::wild::Pattern;
+use crate::event::gtid::TransactionId;
+use crate::event::gtid_selection::GtidSelection;
+use crate::event::rows::reader::{Op, Row};
+use crate::event::rows::table::Table;
+use crate::read::events::EventFilter;
+
+/// More bytes of one row event are not held, unless more is allowed.
+pub const MAX_EVENT: u32 = 64 << 20;
+
+/// What a change of a row must be to be given: all that is set must fit.
+#[derive(Debug, Clone)]
+pub struct RowFilter {
+    /// The events that rows are in; its types and tables are not looked at.
+    pub events: EventFilter,
+    /// None of these transactions.
+    pub exclude_gtids: Option<GtidSelection>,
+    /// Of one of these connections, if there are any.
+    pub thread_ids: BTreeSet<u32>,
+    /// Of tables whose names fit one of these, if there are any.
+    pub tables: Vec<TableGlob>,
+    /// One of these, if there are any.
+    pub ops: BTreeSet<Op>,
+    /// The values of the row, before or after.
+    pub conditions: Conditions,
+    /// Updates that change one of these columns, by name or as `@n`, if there are any.
+    pub changed: Vec<String>,
+    /// The most bytes of a row event that is read; a larger one is told as not readable.
+    pub max_event: u32,
+}
+
+impl Default for RowFilter {
+    fn default() -> Self {
+        Self {
+            events: EventFilter::default(),
+            exclude_gtids: None,
+            thread_ids: BTreeSet::new(),
+            tables: Vec::new(),
+            ops: BTreeSet::new(),
+            conditions: Conditions::default(),
+            changed: Vec::new(),
+            max_event: MAX_EVENT,
+        }
+    }
+}
+
+/// Names of tables, `shop.ord*`, or of a database's tables all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableGlob {
+    /// As it was written, for messages.
+    pub text: String,
+    database: Pattern,
+    table: Pattern,
+}
+
+impl TableGlob {
+    /// From `database.table`, either of which may have `*` and `?`; `None` without a dot.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (database, table) = text.split_once('.')?;
+        Some(Self {
+            text: text.to_owned(),
+            database: Pattern::glob(database),
+            table: Pattern::glob(table),
+        })
+    }
+
+    /// All tables of the databases whose names fit.
+    #[must_use]
+    pub fn of_database(text: &str) -> Self {
+        Self { text: text.to_owned(), database: Pattern::glob(text), table: Pattern::glob("*") }
+    }
+
+    /// Whether a table of this name may fit, whatever its database is.
+    pub(super) fn may_name(&self, table: &str) -> bool {
+        self.table.fits(table)
+    }
+
+    fn fits(&self, table: &Table) -> bool {
+        let text = |name| String::from_utf8_lossy(name).into_owned();
+        self.database.fits(&text(&table.database)) && self.table.fits(&text(&table.name))
+    }
+}
+
+impl RowFilter {
+    /// The names of tables that fit a table, by their numbers.
+    pub(super) fn fitting<'a>(&'a self, table: &'a Table) -> impl Iterator<Item = usize> + 'a {
+        let indexed = self.tables.iter().enumerate();
+        indexed.filter(|(_, glob)| glob.fits(table)).map(|(index, _)| index)
+    }
+
+    pub(super) fn takes_transaction(
+        &self,
+        id: Option<&TransactionId>,
+        thread: Option<u32>,
+    ) -> bool {
+        let is_excluded = |set: &GtidSelection| id.is_some_and(|id| set.contains(id));
+        self.events.takes_transaction(id)
+            && !self.exclude_gtids.as_ref().is_some_and(is_excluded)
+            && (self.thread_ids.is_empty()
+                || thread.is_some_and(|id| self.thread_ids.contains(&id)))
+    }
+
+    pub(super) fn takes_op(&self, op: Op) -> bool {
+        (self.ops.is_empty() || self.ops.contains(&op))
+            && (self.changed.is_empty() || op == Op::Update)
+    }
+
+    /// The columns of [`RowFilter::changed`] that a table has.
+    pub(super) fn changed_of(&self, table: &Table) -> Vec<usize> {
+        let number = |name: &String| table.column_number(name.as_bytes());
+        self.changed.iter().filter_map(number).collect()
+    }
+}
+
+/// Whether one of these columns has another value after than before. A column that the image after
+/// leaves out stays as it is; one that was left out before may be another.
+pub(super) fn is_changed(row: &Row<'_>, columns: &[usize]) -> bool {
+    columns.iter().any(|&index| {
+        let after = row.after.get(index).and_then(Option::as_ref);
+        let before = row.before.get(index).and_then(Option::as_ref);
+        after.is_some_and(|after| before != Some(after))
+    })
+}

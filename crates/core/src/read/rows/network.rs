@@ -1,0 +1,45 @@
+//! MariaDB's UUID, INET6 and INET4 as texts.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use crate::event::rows::table::Meaning;
+
+/// The text of such a value; `None` when the bytes are not as many as it has. Logs leave out zero bytes
+/// at the end.
+pub(super) fn text(bytes: &[u8], meaning: Meaning) -> Option<String> {
+    match meaning {
+        Meaning::Inet4 => Some(Ipv4Addr::from(filled::<4>(bytes)?).to_string()),
+        Meaning::Inet6 => Some(inet6(filled(bytes)?)),
+        Meaning::Uuid => Some(uuid(filled(bytes)?)),
+    }
+}
+
+fn filled<const N: usize>(bytes: &[u8]) -> Option<[u8; N]> {
+    let mut filled = [0; N];
+    filled.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(filled)
+}
+
+fn inet6(bytes: [u8; 16]) -> String {
+    Ipv6Addr::from(bytes).to_string()
+}
+
+/// A UUID is stored from its last part to its first, so that those of one machine lie together, but
+/// for versions 6 to 8 of the usual variant, which are stored in their order (MariaDB server source:
+/// `plugin/type_uuid`, `UUID::record_to_memory`).
+fn uuid(stored: [u8; 16]) -> String {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = stored;
+    let variant_is_usual = i & 0x80 != 0;
+    let version = g >> 4;
+    let in_order = variant_is_usual && version > 5;
+    let bytes = if in_order { stored } else { [m, n, o, p, k, l, i, j, g, h, a, b, c, d, e, f] };
+    let mut text = String::new();
+    for (at, byte) in bytes.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}

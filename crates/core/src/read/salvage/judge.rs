@@ -1,0 +1,83 @@
+//! What speaks for an event where no event before it leads to it.
+
+use std::collections::BTreeSet;
+
+use crate::event::event_type;
+use crate::event::header::{EventHeader, flag};
+
+/// Bits that servers set (server sources: `LOG_EVENT_*_F`): MySQL's lowest ten, MariaDB's highest
+/// three.
+const KNOWN_FLAGS: u16 = 0xE3FF;
+/// More server ids than these say nothing.
+const MAX_SERVER_IDS: usize = 1024;
+
+/// How much a header looks like that of an event at its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Evidence {
+    /// Chance gives as much.
+    None,
+    /// Two of these: a type that is known, flags that are known, a server that wrote other events.
+    Likely,
+    /// All of them.
+    VeryLikely,
+    /// It ends where it says, or as far from there as the events before it.
+    Position,
+}
+
+/// What the events up to here say of those that follow.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Judge {
+    server_ids: BTreeSet<u32>,
+    /// How far end positions are from where events end, modulo 2^32: 0 in an ordinary log, anything
+    /// in a relay log and in a slice.
+    pub(super) drift: Option<u32>,
+}
+
+impl Judge {
+    /// Takes what a whole event tells.
+    pub(super) fn learn(&mut self, header: &EventHeader, plain_offset: u64) {
+        if self.server_ids.len() < MAX_SERVER_IDS {
+            self.server_ids.insert(header.server_id);
+        }
+        if !is_without_position(header) {
+            self.drift = Some(drift(header, plain_offset));
+        }
+    }
+
+    pub(super) fn server_ids(&self) -> impl Iterator<Item = u32> + '_ {
+        self.server_ids.iter().copied()
+    }
+
+    pub(super) fn evidence(&self, header: &EventHeader, plain_offset: u64) -> Evidence {
+        let drift = drift(header, plain_offset);
+        if drift == 0 || Some(drift) == self.drift || header.end_position == 0 {
+            return Evidence::Position;
+        }
+        self.likeness(header)
+    }
+
+    /// The same without a look at the position.
+    pub(super) fn likeness(&self, header: &EventHeader) -> Evidence {
+        let has_known_type =
+            header.event_type != 0 && event_type::known_name(header.event_type).is_some();
+        let has_known_flags = header.flags & !KNOWN_FLAGS == 0;
+        let has_known_server = self.server_ids.contains(&header.server_id);
+        let all = [has_known_type, has_known_flags, has_known_server];
+        match all.into_iter().filter(|speaks| *speaks).count() {
+            3 => Evidence::VeryLikely,
+            2 => Evidence::Likely,
+            _ => Evidence::None,
+        }
+    }
+}
+
+/// Whether an event's end position is nowhere in its log.
+pub(super) const fn is_without_position(header: &EventHeader) -> bool {
+    header.end_position == 0 || header.has(flag::ARTIFICIAL)
+}
+
+/// How far an event's end position is from its end, modulo 2^32.
+pub(super) fn drift(header: &EventHeader, plain_offset: u64) -> u32 {
+    let low = u32::try_from(plain_offset & u64::from(u32::MAX)).unwrap_or_default();
+    header.end_position.wrapping_sub(low.wrapping_add(header.length))
+}

@@ -1,0 +1,375 @@
+//! What is whole in a damaged log, and nothing else.
+//!
+//! From event to event as long as header, checksum and position agree. Where they do not, the next
+//! whole event is looked for: where the damaged event's own length leads; further on in the same
+//! alignment; and in an encrypted log, whose stream runs on over bytes that are missing or were put
+//! in, under other alignments of file and stream. In a log that MariaDB encrypted event by event,
+//! every offset is deciphered as the start of an event, and where bytes are missing or were put in,
+//! as one that was written elsewhere. Every byte that is written was in the log, but for the magic,
+//! which is always the same, the in-use flag, which is cleared (what was saved is closed), and one
+//! bit of a format description event that nothing else could be read without.
+//!
+//! | module | |
+//! |---|---|
+//! | `open` | the ways to the plaintext, also where a log's beginning is damaged |
+//! | `body`, `events` | plaintext under any alignment |
+//! | `scan`, `sums`, `judge` | whether an event is whole, and the next one that is |
+//! | `shift` | the alignment behind bytes that are missing or were put in |
+//! | `keeper` | what goes into the output, and what is told of transactions |
+
+mod body;
+mod events;
+mod head;
+mod judge;
+mod keeper;
+mod open;
+mod scan;
+mod shift;
+mod sums;
+mod write;
+
+use std::path::Path;
+
+use body::Body;
+use keeper::{Keeper, Piece};
+use open::{Opened, next_header, open, open_next};
+use scan::Scanner;
+
+use crate::batch::transfer::check_not_itself;
+use crate::event::FIRST_EVENT;
+use crate::event::checksum::ChecksumAlgorithm;
+use crate::event::event_type;
+use crate::event::format_description::FormatDescription;
+use crate::event::header;
+use crate::event::walker::EventView;
+use crate::file::TransferError;
+use crate::file::pipeline::{CHUNK, Progress};
+use crate::file::sink::{AtomicFile, SinkOptions};
+use crate::file::source::FileSource;
+use crate::keyring::Keyring;
+use crate::log::error::Error;
+use crate::mysql::header::EncryptionHeader;
+use crate::secret::Secret32;
+
+/// So many lost transactions are named; more are counted.
+const MAX_NAMED: usize = 1000;
+
+/// How to salvage.
+#[derive(Debug, Default)]
+pub struct SalvageOptions {
+    /// A copy of the log's encryption header, used in place of the one in the file.
+    pub header: Option<EncryptionHeader>,
+    /// The log's file password, in place of header and keyring.
+    pub password: Option<Secret32>,
+    /// The format description event of another log of the same server, where this log's is lost or
+    /// damaged.
+    pub description: Option<Vec<u8>>,
+    /// Leave out events of transactions that are not whole.
+    pub whole_transactions: bool,
+    /// By how many bytes file and stream may have moved against each other, at any byte; ten times
+    /// as far whole blocks of 512 are tried.
+    pub max_shift: u64,
+}
+
+/// A part of the file that is not in the output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// Where it starts in the file.
+    pub file_offset: u64,
+    /// Its length.
+    pub length: u64,
+    /// By how many bytes the stream is further on behind it than before it: positive where bytes
+    /// are missing, negative where some were put in, 0 where bytes were changed.
+    pub shift: i64,
+    /// Whether it reaches to the end of the file.
+    pub is_tail: bool,
+}
+
+/// What was salvaged.
+#[derive(Debug, Default)]
+pub struct Salvaged {
+    /// Whole events found.
+    pub events: u64,
+    /// Of them, those written.
+    pub written_events: u64,
+    /// Bytes written.
+    pub written: u64,
+    /// Bytes of the file that are in gaps.
+    pub lost: u64,
+    /// What is missing, in order.
+    pub gaps: Vec<Gap>,
+    /// Transactions that have lost events; at most 1000 are named.
+    pub incomplete: Vec<String>,
+    /// How many there are.
+    pub incomplete_count: u64,
+    /// How the plaintext was had.
+    pub access: String,
+    /// Whether the format description event is damaged and was kept: no log can be read without.
+    pub description_damaged: bool,
+    /// Whether one bit of the format description event was put right, which its checksum tells.
+    pub description_mended: bool,
+    /// Whether the format description event is that of another log, or, in a relay log, the
+    /// source's.
+    pub description_borrowed: bool,
+    /// Alignments that were tried for lost ones.
+    pub shifts_tried: u64,
+    /// How often an event follows that was written before the one that it follows.
+    pub out_of_order: u64,
+    /// Where in the file the first of these stands.
+    pub first_out_of_order: Option<u64>,
+    /// From where a replica has to fetch again what its relay log has lost.
+    pub resume: Option<Resume>,
+    /// Encrypted logs that follow the first one in the file.
+    pub further_logs: Vec<FurtherLog>,
+}
+
+/// Where in the source's logs the events stand that a relay log has lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resume {
+    /// The source's log; `None` if the event is lost that names it.
+    pub source_log: Option<String>,
+    /// Where the last transaction ends in it that is all there before the first gap.
+    pub position: Option<u64>,
+    /// The GTID of that one.
+    pub after_gtid: Option<String>,
+}
+
+/// An encrypted log behind another one, in the same file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FurtherLog {
+    /// Where its encryption header starts in the file.
+    pub file_offset: u64,
+    /// The key under which it is encrypted.
+    pub key_id: String,
+    /// Whether that key opened it.
+    pub is_open: bool,
+}
+
+impl Salvaged {
+    /// Whether nothing is missing.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.gaps.is_empty()
+            && !self.description_damaged
+            && !self.description_mended
+            && !self.description_borrowed
+            && self.incomplete_count == 0
+            && self.out_of_order == 0
+    }
+}
+
+/// Salvages a log into a file of its own, which appears when it is done.
+///
+/// # Errors
+/// [`Error::Log`] when no whole event can be found, or no format description event is at hand, or
+/// no key; [`Error::Transfer`], [`Error::Keyring`].
+pub fn salvage(
+    source: &FileSource,
+    target: &Path,
+    sink_options: SinkOptions,
+    keys: &Keyring,
+    options: &SalvageOptions,
+    progress: &dyn Progress,
+) -> Result<Salvaged, Error> {
+    check_not_itself(source, target)?;
+    let opened = open(source, keys, options)?;
+    let mut salvager = Salvager::new(options, progress);
+    salvager.keeper.outcome.access = opened.access.clone();
+    let mut logs = vec![opened];
+    // One log after the other, where several stand in one file.
+    while let Some(log) = logs.last() {
+        let number = logs.len().saturating_sub(1);
+        let Some(header) = salvager.walk(log, number)? else {
+            break;
+        };
+        match salvager.open_next(source, keys, header)? {
+            Some(next) => logs.push(next),
+            None => break,
+        }
+    }
+    let head = salvager.head(source, options)?;
+    let Keeper { pieces, mut outcome, .. } = salvager.keeper;
+    let sink = AtomicFile::create(target, sink_options)?;
+    outcome.written = write::write(&logs, &head, &pieces, &mut sink.writer(), target)?;
+    source.check_size()?;
+    sink.commit()?;
+    Ok(outcome)
+}
+
+struct Salvager<'o> {
+    keeper: Keeper,
+    options: &'o SalvageOptions,
+    progress: &'o dyn Progress,
+    /// How far the progress has been told.
+    told: u64,
+    /// The format description event at the log's start, as it stands in the log, and where.
+    description: Option<(u64, Vec<u8>)>,
+    /// Another log's, which is better than a damaged one.
+    borrowed: Option<FormatDescription>,
+}
+
+impl<'o> Salvager<'o> {
+    fn new(options: &'o SalvageOptions, progress: &'o dyn Progress) -> Self {
+        let borrowed = options.description.as_deref().map(FormatDescription::parse);
+        Self {
+            keeper: Keeper::new(options.whole_transactions),
+            options,
+            progress,
+            told: 0,
+            description: None,
+            borrowed: borrowed.and_then(Result::ok),
+        }
+    }
+
+    /// Goes through one log, from event to event, up to the end of the file or to the header of
+    /// another one.
+    fn walk(&mut self, log: &Opened<'_>, number: usize) -> Result<Option<u64>, Error> {
+        let body = &log.body;
+        let mut scanner = Scanner::new(body, self.options.max_shift);
+        let length = scanner.file_end();
+        let (mut at, mut shift) = log.first;
+        if let Some(description) = &self.borrowed {
+            follow(&mut scanner, &mut self.keeper, description);
+        }
+        self.read_description(&mut scanner, log.first, number)?;
+        let is_regular = shift == 0 && at == body.start.saturating_add(FIRST_EVENT);
+        if is_regular && body.events.is_none() && !body.has_magic()? {
+            self.gap(body.start..at, 0, false);
+        }
+        let mut next_log = None;
+        while at < length && next_log.is_none() {
+            if let Some(bytes) = scanner.event_at((at, shift))? {
+                let end = at.saturating_add(bytes);
+                let piece = Piece { log: number, file: at..end, shift };
+                self.take(&mut scanner, piece)?;
+                at = end;
+            } else {
+                let found =
+                    if is_header(body, at)? { None } else { scanner.resync((at, shift))? };
+                let (mut next, mut next_shift) = found.unwrap_or((length, shift));
+                next_log = next_header(body, at, next)?;
+                if let Some(header) = next_log {
+                    (next, next_shift) = (header, shift);
+                }
+                let is_tail = found.is_none() && next_log.is_none();
+                self.gap(at..next, next_shift.saturating_sub(shift), is_tail);
+                (at, shift) = (next, next_shift);
+            }
+            self.tell(at)?;
+        }
+        self.keeper.finish();
+        let tried = &mut self.keeper.outcome.shifts_tried;
+        *tried = tried.saturating_add(scanner.shifts_tried);
+        Ok(next_log)
+    }
+
+    fn tell(&mut self, at: u64) -> Result<(), TransferError> {
+        let done = at.saturating_sub(self.told);
+        if done >= CHUNK as u64 {
+            if self.progress.advance(done).is_break() {
+                return Err(TransferError::Cancelled);
+            }
+            self.told = at;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, scanner: &mut Scanner<'_>, piece: Piece) -> Result<(), Error> {
+        let outcome = &mut self.keeper.outcome;
+        outcome.events = outcome.events.saturating_add(1);
+        let place = (piece.file.start, piece.shift);
+        let event = scanner.current(place)?;
+        if event.header.event_type != event_type::FORMAT_DESCRIPTION {
+            self.keeper.take(&event, piece);
+            return Ok(());
+        }
+        // In a relay log the source's follows, and with it the source's checksums.
+        let bytes = event.bytes.to_vec();
+        let description = FormatDescription::parse(&bytes).ok();
+        if let Some(description) = &description {
+            follow(scanner, &mut self.keeper, description);
+        }
+        // Not where the log's own should be: something was put in before it; or that is lost, and
+        // this one is the source's, by which the events are to be read that follow.
+        let is_relay = |description: &FormatDescription| description.is_relay_log();
+        let is_of_source = self.borrowed.as_ref().is_some_and(is_relay)
+            && !description.as_ref().is_some_and(is_relay);
+        let is_first = self.keeper.outcome.events == 1 && !is_of_source;
+        if self.description.is_none() && piece.log == 0 && (is_first || self.borrowed.is_none()) {
+            self.keeper.outcome.description_borrowed = !is_first;
+            self.description = Some((piece.file.start, bytes));
+        }
+        let is_head = self.description.as_ref();
+        if piece.log == 0 && is_head.is_some_and(|(at, _)| *at == piece.file.start) {
+            // Written as the head.
+            let written = &mut self.keeper.outcome.written_events;
+            *written = written.saturating_add(1);
+            return Ok(());
+        }
+        let event = scanner.current(place)?;
+        self.keeper.take(&event, piece);
+        Ok(())
+    }
+
+    fn gap(&mut self, file: std::ops::Range<u64>, shift: i64, is_tail: bool) {
+        // Where bytes are missing between two events nothing that is here is lost.
+        if file.is_empty() && shift == 0 {
+            return;
+        }
+        self.keeper.gap(Gap {
+            file_offset: file.start,
+            length: file.end.saturating_sub(file.start),
+            shift,
+            is_tail,
+        });
+    }
+
+    /// Opens the log whose header stands at an offset; what has no key is lost.
+    fn open_next<'a>(
+        &mut self,
+        source: &'a FileSource,
+        keys: &Keyring,
+        offset: u64,
+    ) -> Result<Option<Opened<'a>>, Error> {
+        let mut offset = offset;
+        loop {
+            let (key_id, opened) = open_next(source, keys, offset)?;
+            self.keeper.outcome.further_logs.push(FurtherLog {
+                file_offset: offset,
+                key_id,
+                is_open: opened.is_some(),
+            });
+            if let Some(opened) = opened {
+                return Ok(Some(opened));
+            }
+            // The one behind it may have one.
+            let from = offset.saturating_add(1);
+            let next = open::find_header(source, from, source.length())?;
+            let end = next.unwrap_or(source.length());
+            self.gap(offset..end, 0, next.is_none());
+            match next {
+                Some(next) => offset = next,
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+/// Whether the header of another log stands at a place.
+fn is_header(body: &Body<'_>, at: u64) -> Result<bool, TransferError> {
+    Ok(next_header(body, at, at.saturating_add(1))?.is_some())
+}
+
+/// Goes on by what a format description event says of the events behind it.
+fn follow(scanner: &mut Scanner<'_>, keeper: &mut Keeper, description: &FormatDescription) {
+    scanner.checksum = description.checksum;
+    scanner.is_relay |= description.is_relay_log();
+    keeper.describe(description);
+}
+
+/// The bytes of an event that the scanner holds.
+fn view(offset: u64, bytes: &[u8], checksum: ChecksumAlgorithm) -> Option<EventView<'_>> {
+    let header = header::EventHeader::parse(bytes).ok()?;
+    let held = header.byte_length()?.min(bytes.len());
+    Some(EventView { offset, header, bytes: bytes.get(..held)?, checksum })
+}

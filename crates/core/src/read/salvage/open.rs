@@ -1,0 +1,348 @@
+//! The ways to the plaintext of a damaged log.
+
+use super::SalvageOptions;
+use super::body::Body;
+use super::events::EventLog;
+use super::scan::{Place, Scanner};
+use crate::event::FIRST_EVENT;
+use crate::event::checksum::{self, ChecksumAlgorithm};
+use crate::event::event_type;
+use crate::event::format_description::FormatDescription;
+use crate::event::header::EventHeader;
+use crate::file::TransferError;
+use crate::file::source::FileSource;
+use crate::keyring::Keyring;
+use crate::log::error::Error;
+use crate::log::kind::LogKind;
+use crate::log::log_error::LogError;
+use crate::log::open::archive;
+use crate::log::per_event::PerEvent;
+use crate::log::probe::Probe;
+use crate::mariadb::start_encryption::LENGTH;
+use crate::mysql::file_key::FileKey;
+use crate::mysql::header::{self, BODY_OFFSET, EncryptionHeader, HeaderError};
+use crate::mysql::password;
+use crate::mysql::stream::CtrStream;
+use crate::percona::sidecar::{Sidecar, SidecarError};
+
+/// So far, in bytes, a log that MariaDB encrypted is searched for an event that proves its key.
+const SEARCHED_FOR_KEY: usize = 1 << 20;
+/// Bytes that are searched for another log's header at a time.
+const SEARCHED_FOR_HEADER: usize = 1 << 20;
+
+/// A log whose plaintext can be had.
+#[derive(Debug)]
+pub(super) struct Opened<'a> {
+    pub(super) body: Body<'a>,
+    /// How: by which key.
+    pub(super) access: String,
+    /// Where its events start, as far as that can be told.
+    pub(super) first: Place,
+}
+
+/// Tries the ways to the plaintext, and takes the first under which there are events.
+pub(super) fn open<'a>(
+    source: &'a FileSource,
+    keys: &Keyring,
+    options: &SalvageOptions,
+) -> Result<Opened<'a>, Error> {
+    let start_bytes = crate::log::open::read_start(source)?;
+    match &LogKind::classify(&start_bytes) {
+        LogKind::MariadbEncrypted(..) => {
+            return match open_events(source, keys, options) {
+                Ok(opened) => Ok(opened),
+                // The flag may be damaged that says that the log is plaintext after all.
+                Err(error) => match open_plaintext(source, options)? {
+                    Some(opened) => Ok(opened),
+                    None => Err(error),
+                },
+            };
+        }
+        // Damage that looks like the event by which such a log starts encryption.
+        LogKind::Percona57Encrypted(description)
+            if !starts_encryption_of_percona(&start_bytes, description) => {}
+        // Its events would pass for damaged plaintext.
+        LogKind::Percona57Encrypted(_) | LogKind::Ancient(_) => {
+            let obstacle = Probe::without_keys(&start_bytes).obstacle().cloned();
+            let error = obstacle.unwrap_or(LogError::NothingToSalvage);
+            return Err(Error::log(source.path(), error));
+        }
+        LogKind::MariadbInnodb => return Err(Error::log(source.path(), LogError::InnodbLog)),
+        // The event that starts encryption may be damaged so that it does not look like one.
+        _ if keys.has_mariadb_keys() && !start_bytes.starts_with(&header::MAGIC) => {
+            if let Ok(opened) = open_events(source, keys, options) {
+                return Ok(opened);
+            }
+        }
+        _ => {}
+    }
+    let given = options.password.is_some() || options.header.is_some();
+    if !given && let Some(sidecar) = archive::beside(source.path(), &start_bytes)? {
+        return open_archive(source, keys, options, sidecar);
+    }
+    let own_header = EncryptionHeader::parse(&start_bytes);
+    let damaged_header = start_bytes.starts_with(&header::MAGIC);
+    let header = options.header.as_ref().or(own_header.as_ref().ok());
+    let mut ways: Vec<(Option<CtrStream>, String)> = Vec::new();
+    if let Some(password) = &options.password {
+        let stream = CtrStream::new(FileKey::derive(password));
+        ways.push((Some(stream), "the file password".to_owned()));
+    }
+    if let Some(header) = header {
+        ways.extend(streams(header, keys)?);
+    }
+    if !given && !damaged_header {
+        ways.push((None, "plaintext".to_owned()));
+    }
+    let has_way = !ways.is_empty();
+    for (stream, access) in ways {
+        let start = if stream.is_some() { BODY_OFFSET } else { 0 };
+        let body = Body { source, stream, events: None, start };
+        if let Some(first) = first_event(&body, options)? {
+            return Ok(Opened { body, access, first });
+        }
+    }
+    let damage = own_header.as_ref().err().filter(|_| damaged_header && !given);
+    let error = no_way(header, damage, has_way, keys);
+    Err(Error::log(source.path(), error))
+}
+
+/// Whether the event behind the format description event has the length of Percona Server 5.7's that
+/// starts encryption: as MariaDB's of the same name, from which it was taken.
+fn starts_encryption_of_percona(file_start: &[u8], description: &FormatDescription) -> bool {
+    let first = usize::try_from(FIRST_EVENT).unwrap_or_default();
+    let at = description.header.byte_length().map(|length| first.saturating_add(length));
+    let event = at.and_then(|at| file_start.get(at..)).unwrap_or_default();
+    EventHeader::parse(event).is_ok_and(|header| {
+        let length = header.byte_length().unwrap_or_default();
+        header.event_type == event_type::PERCONA_START_ENCRYPTION
+            && [LENGTH, LENGTH.saturating_add(checksum::LENGTH)].contains(&length)
+    })
+}
+
+/// Why no plaintext was found: no key to try, a header that is damaged, or nothing left.
+fn no_way(
+    header: Option<&EncryptionHeader>,
+    damage: Option<&HeaderError>,
+    has_way: bool,
+    keys: &Keyring,
+) -> LogError {
+    match (header, damage) {
+        (Some(header), _) if !has_way && keys.is_empty() => {
+            LogError::NoKeys { key_id: header.key_id.clone() }
+        }
+        (Some(header), _) if !has_way => LogError::KeyMissing {
+            key_id: header.key_id.clone(),
+            searched: keys.describe_sources(),
+        },
+        (None, Some(error)) => LogError::HeaderDamaged(error.clone()),
+        _ => LogError::NothingToSalvage,
+    }
+}
+
+/// A log of Percona Binlog Server's archive: of what is damaged the keys are tried on whole events.
+fn open_archive<'a>(
+    source: &'a FileSource,
+    keys: &Keyring,
+    options: &SalvageOptions,
+    sidecar: Result<Sidecar, SidecarError>,
+) -> Result<Opened<'a>, Error> {
+    let of_log = |error| Error::log(source.path(), error);
+    let sidecar = sidecar.map_err(|error| of_log(LogError::Sidecar(error)))?;
+    for candidate in keys.wrapping_candidates(&sidecar.kek_id) {
+        let Ok(file_key) = archive::file_key(&sidecar, candidate.cipher, candidate.key) else {
+            continue;
+        };
+        let body = Body {
+            source,
+            stream: Some(archive::stream(&sidecar, &file_key).map_err(of_log)?),
+            events: None,
+            start: 0,
+        };
+        if let Some(first) = first_event(&body, options)? {
+            return Ok(Opened { body, access: format!("key {}", candidate.id), first });
+        }
+    }
+    // What stands against it: no key, another one, or nothing left.
+    let start = crate::log::open::read_start(source)?;
+    let probe = Probe::of_archive(Ok(sidecar), &start, keys);
+    let obstacle = probe.obstacle().cloned();
+    Err(of_log(obstacle.unwrap_or(LogError::NothingToSalvage)))
+}
+
+/// A log as plaintext, if an event is whole behind the one that would start encryption.
+fn open_plaintext<'a>(
+    source: &'a FileSource,
+    options: &SalvageOptions,
+) -> Result<Option<Opened<'a>>, Error> {
+    let body = Body { source, stream: None, events: None, start: 0 };
+    let Some(first) = first_event(&body, options)? else {
+        return Ok(None);
+    };
+    let mut scanner = Scanner::new(&body, options.max_shift);
+    let mut place = Some(first);
+    let mut is_proven = false;
+    while let Some((at, shift)) = place.filter(|_| !is_proven) {
+        let Some(length) = scanner.event_at((at, shift))? else {
+            place = scanner.resync((at, shift))?;
+            continue;
+        };
+        let kind = scanner.current((at, shift))?.header.event_type;
+        is_proven =
+            !matches!(kind, event_type::FORMAT_DESCRIPTION | event_type::MARIADB_START_ENCRYPTION);
+        place = Some((at.saturating_add(length), shift));
+    }
+    drop(scanner);
+    let access = "plaintext".to_owned();
+    Ok(is_proven.then_some(Opened { body, access, first }))
+}
+
+/// The streams that a header's key may give, and what they are called.
+fn streams(
+    header: &EncryptionHeader,
+    keys: &Keyring,
+) -> Result<Vec<(Option<CtrStream>, String)>, Error> {
+    let stream = |key: &_| {
+        let password = password::unwrap(key, &header.iv, &header.wrapped_password);
+        let stream = CtrStream::new(FileKey::derive(&password));
+        (Some(stream), format!("key {}", header.key_id))
+    };
+    let keys = keys.candidates(&header.key_id)?;
+    Ok(keys.iter().map(stream).collect())
+}
+
+/// A log that MariaDB encrypted event by event.
+fn open_events<'a>(
+    source: &'a FileSource,
+    keys: &Keyring,
+    options: &SalvageOptions,
+) -> Result<Opened<'a>, Error> {
+    let path = source.path();
+    let mut start = vec![0; SEARCHED_FOR_KEY];
+    let read = source.read_at(0, &mut start)?;
+    start.truncate(read);
+    let (log, origin) = PerEvent::of_damaged(&start, keys, options.max_shift)
+        .map_err(|error| Error::log(path, error))?;
+    let access = match log.key().map(|key| (key.id, key.cipher.name())) {
+        Some((Some(id), cipher)) => format!("key {id}, {cipher}"),
+        Some((None, cipher)) => format!("a bare key, {cipher}"),
+        None => "plaintext".to_owned(),
+    };
+    let body = Body { source, stream: None, events: Some(EventLog::new(log, origin)), start: 0 };
+    match first_event(&body, options)? {
+        Some(first) => Ok(Opened { body, access, first }),
+        None => Err(Error::log(path, LogError::NothingToSalvage)),
+    }
+}
+
+/// Where the events start: where they should; or at the start of the file, if the header has been
+/// cut off; or at the first whole event under the alignment that should be.
+fn first_event(body: &Body<'_>, options: &SalvageOptions) -> Result<Option<Place>, Error> {
+    let regular = (body.start.saturating_add(FIRST_EVENT), 0);
+    let header_gone = (FIRST_EVENT, i64::try_from(body.start).unwrap_or(0));
+    // Of a plaintext log they are the same.
+    let starts = if body.start == 0 { vec![regular] } else { vec![regular, header_gone] };
+    let borrowed = options.description.as_deref().map(FormatDescription::parse);
+    let borrowed = borrowed.and_then(Result::ok);
+    let scanner = || {
+        let mut scanner = Scanner::new(body, options.max_shift);
+        if let Some(description) = &borrowed {
+            scanner.checksum = description.checksum;
+            scanner.is_relay = description.is_relay_log();
+        }
+        scanner
+    };
+    for &start in &starts {
+        if scanner().event_at(start)?.is_some() {
+            return Ok(Some(start));
+        }
+    }
+    for &start in &starts {
+        if scanner().resync(start)?.is_some() {
+            return Ok(Some(start));
+        }
+    }
+    // Without checksums nothing but a format description event says so.
+    for start in starts {
+        let mut bytes = vec![0; 512];
+        let read = body.read(start.0, start.1, &mut bytes)?;
+        bytes.truncate(read);
+        let mut scanner = scanner();
+        scanner.checksum = ChecksumAlgorithm::None;
+        if FormatDescription::parse(&bytes).is_ok() && scanner.resync(start)?.is_some() {
+            return Ok(Some(start));
+        }
+    }
+    Ok(None)
+}
+
+/// The log whose header stands at an offset, if there is a key for it; and the key's name.
+pub(super) fn open_next<'a>(
+    source: &'a FileSource,
+    keys: &Keyring,
+    offset: u64,
+) -> Result<(String, Option<Opened<'a>>), Error> {
+    let mut bytes = vec![0; header::LENGTH];
+    source.read_at(offset, &mut bytes)?;
+    let Ok(header) = EncryptionHeader::parse(&bytes) else {
+        return Ok((String::new(), None));
+    };
+    let key_id = header.key_id.to_string();
+    for (stream, access) in streams(&header, keys)? {
+        let start = offset.saturating_add(BODY_OFFSET);
+        let body = Body { source, stream, events: None, start };
+        let options = SalvageOptions::default();
+        if let Some(first) = first_event(&body, &options)?
+            && first.0 > offset
+        {
+            return Ok((key_id, Some(Opened { body, access, first })));
+        }
+    }
+    Ok((key_id, None))
+}
+
+/// The first header of an encrypted log that stands between two offsets, behind a log's own.
+pub(super) fn next_header(
+    body: &Body<'_>,
+    from: u64,
+    to: u64,
+) -> Result<Option<u64>, TransferError> {
+    if body.events.is_some() {
+        return Ok(None);
+    }
+    find_header(body.source, from, to)
+}
+
+/// The same wherever it stands.
+pub(super) fn find_header(
+    source: &FileSource,
+    from: u64,
+    to: u64,
+) -> Result<Option<u64>, TransferError> {
+    let mut at = from;
+    let mut buffer = vec![0; SEARCHED_FOR_HEADER.saturating_add(header::LENGTH)];
+    while at < to {
+        let left = usize::try_from(to.saturating_sub(at)).unwrap_or(SEARCHED_FOR_HEADER);
+        let scanned = left.min(SEARCHED_FOR_HEADER);
+        let wanted = scanned.saturating_add(header::LENGTH);
+        let target = buffer.get_mut(..wanted).unwrap_or_default();
+        let read = source.read_at(at, target)?;
+        let bytes = buffer.get(..read).unwrap_or_default();
+        let [first, ..] = header::MAGIC;
+        let found = bytes
+            .iter()
+            .take(scanned)
+            .enumerate()
+            .filter(|(_, byte)| **byte == first)
+            .map(|(index, _)| index)
+            .find(|&index| {
+                let rest = bytes.get(index..).unwrap_or_default();
+                rest.starts_with(&header::MAGIC) && EncryptionHeader::parse(rest).is_ok()
+            });
+        if let Some(index) = found {
+            return Ok(Some(at.saturating_add(u64::try_from(index).unwrap_or(0))));
+        }
+        at = at.saturating_add(u64::try_from(scanned).unwrap_or(u64::MAX));
+    }
+    Ok(None)
+}

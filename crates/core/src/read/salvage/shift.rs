@@ -1,0 +1,421 @@
+//! Bytes that are missing or were put in, in an encrypted log: from there on file and key stream do
+//! not fit, and the alignment under which they do has to be found.
+
+use super::events::could_be;
+use super::judge::{Evidence, is_without_position};
+use super::scan::{Place, Scanner};
+use crate::event::checksum::ChecksumAlgorithm;
+use crate::event::header::{self, EventHeader, flag};
+use crate::file::TransferError;
+use crate::mariadb::cipher::HEAD;
+
+/// Blocks that files lose whole.
+const BLOCK: u64 = 512;
+/// Bytes behind a damage in which any alignment is looked for: at first, and then piece by piece as
+/// long as the file has as much work to offer.
+const FIRST_WINDOW: u64 = 64 << 10;
+const WINDOW: u64 = 1 << 20;
+const MOST_WINDOWS: u64 = 16;
+/// Key stream that is made at a time.
+const STREAM_PIECE: usize = 64 << 10;
+/// Larger events are not believed to be one under another alignment unless something confirms it.
+const MAX_UNCONFIRMED: u32 = 1 << 20;
+/// So many places, of which nearly all are events, are tried under all alignments.
+const MAX_PLACES: usize = 64;
+
+/// Flags of the events with which logs begin: in use, of a relay log, artificial, ignorable.
+const FIRST_FLAGS: &[u16] = &[
+    0,
+    flag::IN_USE,
+    flag::RELAY_LOG,
+    flag::RELAY_LOG | flag::IN_USE,
+    flag::ARTIFICIAL,
+    flag::IGNORABLE,
+];
+
+/// Bytes of a header that are known whatever the event: its fields are found by them under all
+/// alignments at once.
+#[derive(Debug, Clone, Copy)]
+enum Known {
+    /// Of a length below 64 KiB the upper half, which is zero, and these flags.
+    Flags(u16),
+    /// The id of a server that wrote other events.
+    Server(u32),
+}
+
+impl Known {
+    /// What of a header the known bytes are compared with.
+    const fn word(self, header: &[u8; header::LENGTH]) -> u32 {
+        let [_, _, _, _, _, a, b, c, d, _, _, e, f, _, _, _, _, g, h] = *header;
+        match self {
+            Self::Flags(_) => u32::from_le_bytes([e, f, g, h]),
+            Self::Server(_) => u32::from_le_bytes([a, b, c, d]),
+        }
+    }
+
+    const fn value(self) -> u32 {
+        match self {
+            Self::Flags(flags) => {
+                let [low, high] = flags.to_le_bytes();
+                u32::from_le_bytes([0, 0, low, high])
+            }
+            Self::Server(id) => id,
+        }
+    }
+}
+
+impl Scanner<'_> {
+    /// The first whole event behind a damage under another alignment: at the very place where none
+    /// is under this one, where bytes are missing between two events. Each round looks further.
+    pub(super) fn find_shifted(
+        &mut self,
+        place: Place,
+        round: usize,
+    ) -> Result<Option<Place>, TransferError> {
+        let found = if self.body.events.is_some() {
+            if round > 0 {
+                return Ok(None);
+            }
+            self.find_moved_event(place)?
+        } else if self.body.stream.is_some() {
+            let predicted = if round == 0 { self.find_predicted(place)? } else { None };
+            match predicted {
+                Some(found) => Some(found),
+                None => self.find_joined(place, round)?,
+            }
+        } else {
+            None
+        };
+        let Some((found, shift)) = found else {
+            return Ok(None);
+        };
+        // There may be others before it, now that the alignment is known.
+        let first = self.find(place.0, (found, shift), None)?;
+        Ok(Some((first.unwrap_or(found), shift)))
+    }
+
+    /// Whether file and stream may have moved so far against each other.
+    fn is_allowed(&self, distance: i64) -> bool {
+        let distance = distance.unsigned_abs();
+        distance != 0
+            && (distance <= self.max_shift
+                || (distance.is_multiple_of(BLOCK) && distance <= self.reach()))
+    }
+
+    const fn reach(&self) -> u64 {
+        self.max_shift.saturating_mul(10)
+    }
+
+    /// The damaged event's own header tells where the next one was written. Under the alignment
+    /// that is looked for it stands as many bytes nearer, or further away, as are missing or were
+    /// put in; so its header is deciphered at each of these places.
+    fn find_predicted(&mut self, (at, shift): Place) -> Result<Option<Place>, TransferError> {
+        let Some(stream) = &self.body.stream else {
+            return Ok(None);
+        };
+        let Ok(header) = EventHeader::parse(self.peek_small((at, shift))?.as_slice()) else {
+            return Ok(None);
+        };
+        if header.byte_length().is_none() {
+            return Ok(None);
+        }
+        let length = self.file_end();
+        let expected = at.saturating_add(u64::from(header.length));
+        let next_plain = self.plain_offset((expected, shift));
+        let from = expected.saturating_sub(self.reach()).max(at);
+        let to = expected.saturating_add(self.reach()).min(length);
+        let mut key = [0; header::LENGTH];
+        stream.apply(next_plain, &mut key);
+        let wanted = usize::try_from(to.saturating_sub(from)).unwrap_or_default();
+        let mut stored = vec![0; wanted];
+        let read = self.body.source.read_at(from, &mut stored)?;
+        stored.truncate(read);
+        let mut places: Vec<(u64, i64)> = (from..length)
+            .zip(stored.windows(header::LENGTH))
+            .filter_map(|(offset, bytes)| {
+                let distance = i64::try_from(i128::from(expected).saturating_sub(offset.into()));
+                let distance = distance.ok().filter(|distance| self.is_allowed(*distance))?;
+                let mut head = key;
+                head.iter_mut().zip(bytes).for_each(|(head, byte)| *head ^= byte);
+                self.could_be_here(&head, next_plain, length.saturating_sub(offset))
+                    .then_some((offset, distance))
+            })
+            .collect();
+        let tried = u64::try_from(stored.len()).unwrap_or_default();
+        self.shifts_tried = self.shifts_tried.saturating_add(tried);
+        places.sort_by_key(|(_, distance)| distance.unsigned_abs());
+        for (offset, distance) in places {
+            let place = (offset, shift.saturating_add(distance));
+            if self.is_event_here(place)? {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The header at a place, whatever is held.
+    fn peek_small(&self, (at, shift): Place) -> Result<Vec<u8>, TransferError> {
+        let mut bytes = vec![0; header::LENGTH];
+        let read = self.body.read(at, shift, &mut bytes)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
+    /// Whether bytes may be a header, so that its checksum is worth a look.
+    fn could_be_here(&self, head: &[u8], plain_offset: u64, left: u64) -> bool {
+        if !could_be(head, left) {
+            return false;
+        }
+        EventHeader::parse(head).is_ok_and(|header| {
+            let evidence = self.judge.evidence(&header, plain_offset);
+            let is_confirmed = evidence == Evidence::Position && !is_without_position(&header);
+            is_confirmed
+                || (header.length <= MAX_UNCONFIRMED
+                    && self.checksum == ChecksumAlgorithm::Crc32
+                    && self.judge.likeness(&header) >= Evidence::Likely)
+        })
+    }
+
+    /// Any event behind the damage gives the alignment away. In a header some bytes are known, and
+    /// known bytes and what stands in the file give the key stream there: so the words that the
+    /// file would need are looked up among those that the stream has, for all alignments at once.
+    fn find_joined(
+        &mut self,
+        (at, shift): Place,
+        round: usize,
+    ) -> Result<Option<Place>, TransferError> {
+        let end = self.file_end();
+        let (mut from, windows) = match round {
+            0 => (at, 1),
+            _ => (at.saturating_add(FIRST_WINDOW), MOST_WINDOWS),
+        };
+        let size = if round == 0 { FIRST_WINDOW } else { WINDOW };
+        for _ in 0..windows {
+            if from >= end || self.reach() == 0 {
+                break;
+            }
+            let to = from.saturating_add(size).min(end);
+            if let Some(found) = self.join((from, to), shift)? {
+                return Ok(Some(found));
+            }
+            from = to;
+        }
+        Ok(None)
+    }
+
+    fn join(&mut self, (from, to): (u64, u64), shift: i64) -> Result<Option<Place>, TransferError> {
+        let length = usize::try_from(to.saturating_sub(from)).unwrap_or_default();
+        let mut stored = vec![0; length.saturating_add(header::LENGTH)];
+        let read = self.body.source.read_at(from, &mut stored)?;
+        stored.truncate(read);
+        let servers: Vec<u32> = self.judge.server_ids().take(8).collect();
+        // Nearly all events have none. Before any event is known, those with which logs begin count.
+        let flags = if servers.is_empty() { FIRST_FLAGS } else { &[0] };
+        let flags = flags.iter().copied().map(Known::Flags);
+        let servers = servers.into_iter().map(Known::Server);
+        let known: Vec<Known> = flags.chain(servers).collect();
+        let words = Words::new(&stored, &known);
+        let mut places = self.matches(&words, &stored, from, shift);
+        let span = self.reach().saturating_mul(2);
+        self.shifts_tried = self.shifts_tried.saturating_add(span);
+        places.sort_unstable();
+        for (offset, distance) in places {
+            let place = (offset, shift.saturating_add(distance));
+            if self.is_event_here(place)? {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Goes over the key stream of all places at which the stored bytes may have been written.
+    fn matches(&self, words: &Words, stored: &[u8], from: u64, shift: i64) -> Vec<(u64, i64)> {
+        let Some(stream) = &self.body.stream else {
+            return Vec::new();
+        };
+        let (end, length) = (self.file_end(), u64::try_from(stored.len()).unwrap_or_default());
+        let here = self.plain_offset((from, shift));
+        let mut plain = here.saturating_sub(self.reach());
+        let last = here.saturating_add(length).saturating_add(self.reach());
+        let mut found = Vec::new();
+        let mut key = vec![0; STREAM_PIECE.saturating_add(header::LENGTH)];
+        while plain < last {
+            key.fill(0);
+            stream.apply(plain, &mut key);
+            let places = (plain..last).zip(key.windows(header::LENGTH).take(STREAM_PIECE));
+            for (place, key) in places {
+                let Some(key) = key.first_chunk() else {
+                    continue;
+                };
+                words.each(key, |within| {
+                    let offset = from.saturating_add(u64::from(within));
+                    let standing = self.plain_offset((offset, shift));
+                    let distance = i128::from(place).saturating_sub(standing.into());
+                    let Ok(distance) = i64::try_from(distance) else {
+                        return;
+                    };
+                    if !self.is_allowed(distance) {
+                        return;
+                    }
+                    let within = usize::try_from(within).unwrap_or(usize::MAX);
+                    let bytes = stored.get(within..).unwrap_or_default();
+                    let mut head = *key;
+                    head.iter_mut().zip(bytes).for_each(|(head, byte)| *head ^= byte);
+                    if self.could_be_here(&head, place, end.saturating_sub(offset)) {
+                        found.push((offset, distance));
+                    }
+                });
+            }
+            plain = plain.saturating_add(STREAM_PIECE as u64);
+        }
+        found
+    }
+
+    /// A log that is encrypted event by event: the lengths of its events are in clear, so where they
+    /// are is known wherever two follow each other; what is not known is where they were written.
+    fn find_moved_event(&mut self, (at, shift): Place) -> Result<Option<Place>, TransferError> {
+        let mut tried = 0;
+        let (mut from, end) = (at, self.file_end());
+        while from < end && tried < MAX_PLACES {
+            let mut bytes =
+                vec![0; usize::try_from(WINDOW).unwrap_or_default().saturating_add(HEAD)];
+            let read = self.body.source.read_at(from, &mut bytes)?;
+            bytes.truncate(read);
+            let places: Vec<u64> = (from..end)
+                .zip(bytes.windows(header::LENGTH))
+                .take(usize::try_from(WINDOW).unwrap_or_default())
+                .filter(|(offset, window)| {
+                    let left = end.saturating_sub(*offset).min(MAX_UNCONFIRMED.into());
+                    could_be(window, left)
+                })
+                .map(|(offset, _)| offset)
+                .collect();
+            for offset in places {
+                if tried >= MAX_PLACES {
+                    break;
+                }
+                if !self.is_followed(offset)? {
+                    continue;
+                }
+                tried = tried.saturating_add(1);
+                if let Some(found) = self.event_moved_to((offset, shift))? {
+                    return Ok(Some(found));
+                }
+            }
+            from = from.saturating_add(WINDOW);
+        }
+        Ok(None)
+    }
+
+    /// Whether the length that stands in clear leads to another one, or to the end of the file.
+    fn is_followed(&self, at: u64) -> Result<bool, TransferError> {
+        let (mut head, end) = ([0; header::LENGTH], self.file_end());
+        self.body.source.read_at(at, &mut head)?;
+        let length = head.get(9..).and_then(|rest| rest.first_chunk());
+        let length = u32::from_le_bytes(length.copied().unwrap_or_default());
+        let next = at.saturating_add(u64::from(length));
+        let read = self.body.source.read_at(next, &mut head)?;
+        let left = end.saturating_sub(next);
+        Ok(next == end || (read == head.len() && could_be(&head, left)))
+    }
+
+    /// Tries the offsets at which an event may have been written, nearest first.
+    fn event_moved_to(&mut self, (at, shift): Place) -> Result<Option<Place>, TransferError> {
+        let Some(log) = &self.body.events else {
+            return Ok(None);
+        };
+        let mut head = [0; HEAD];
+        let read = self.body.source.read_at(at, &mut head)?;
+        let head = head.get(..read).unwrap_or_default();
+        let blocks = (self.max_shift / BLOCK).saturating_add(1)..=self.reach() / BLOCK;
+        let distances = (1..=self.max_shift).chain(blocks.map(|n| n.saturating_mul(BLOCK)));
+        // Without checksums the position has to say it.
+        let enough = if self.checksum == ChecksumAlgorithm::Crc32 {
+            Evidence::Likely
+        } else {
+            Evidence::Position
+        };
+        let first = log.first_event();
+        let mut tried = 0_u64;
+        let mut likely = Vec::new();
+        for distance in distances {
+            let distance = i64::try_from(distance).unwrap_or(i64::MAX);
+            for moved in [shift.saturating_add(distance), shift.saturating_sub(distance)] {
+                tried = tried.saturating_add(1);
+                let Some(header) = log.header(head, at, moved) else {
+                    continue;
+                };
+                let plain_offset = self.plain_offset((at, moved));
+                if plain_offset >= first && self.judge.evidence(&header, plain_offset) >= enough {
+                    likely.push(moved);
+                }
+            }
+        }
+        self.shifts_tried = self.shifts_tried.saturating_add(tried);
+        for moved in likely {
+            if self.is_event_here((at, moved))? {
+                return Ok(Some((at, moved)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The words of the key stream that stored bytes would need to be headers, by their values.
+#[derive(Debug)]
+struct Words {
+    kinds: Vec<KnownWords>,
+}
+
+/// The words of one kind of known bytes, with their places in the stored bytes, in order; and a
+/// filter of them.
+type KnownWords = (Known, Vec<(u32, u32)>, Vec<u64>);
+
+impl Words {
+    /// Bits of a filter that most words of a stream do not pass.
+    const FILTER_BITS: u32 = 22;
+
+    fn new(stored: &[u8], known: &[Known]) -> Self {
+        let of_kind = |known: &Known| {
+            let mut words: Vec<(u32, u32)> = (0_u32..)
+                .zip(stored.windows(header::LENGTH))
+                .filter_map(|(within, bytes)| {
+                    let word = known.word(bytes.first_chunk()?) ^ known.value();
+                    Some((word, within))
+                })
+                .collect();
+            words.sort_unstable();
+            let mut filter = vec![0_u64; 1 << (Self::FILTER_BITS - 6)];
+            for (word, _) in &words {
+                let (index, bit) = Self::bit(*word);
+                if let Some(entry) = filter.get_mut(index) {
+                    *entry |= bit;
+                }
+            }
+            (*known, words, filter)
+        };
+        Self { kinds: known.iter().map(of_kind).collect() }
+    }
+
+    fn bit(word: u32) -> (usize, u64) {
+        let hash = word.wrapping_mul(0x9E37_79B1) >> (32 - Self::FILTER_BITS);
+        let index = usize::try_from(hash >> 6).unwrap_or_default();
+        (index, 1 << (hash & 63))
+    }
+
+    /// Calls back with each place in the stored bytes that needs what a piece of the stream has.
+    fn each(&self, key: &[u8; header::LENGTH], mut found: impl FnMut(u32)) {
+        for (known, words, filter) in &self.kinds {
+            let word = known.word(key);
+            let (index, bit) = Self::bit(word);
+            if filter.get(index).is_none_or(|entry| entry & bit == 0) {
+                continue;
+            }
+            let first = words.partition_point(|(other, _)| *other < word);
+            let equal = words.get(first..).unwrap_or_default().iter();
+            for (_, within) in equal.take_while(|(other, _)| *other == word) {
+                found(*within);
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Writing keyrings: a new one, one key more, another format. Always a whole file at once, with
+//! mode 0600, written through to the disk.
+
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::in_use::{lock, real_path};
+use crate::batch::existing::spared_by_keyrings;
+use crate::file::TransferError;
+use crate::file::metadata::{FileState, keep_owner};
+use crate::file::sink::{AtomicFile, SinkOptions};
+use crate::file::source::FileSource;
+use crate::keyring::edit::{EditError, KeyringKind, add_generation};
+use crate::keyring::{Entry, KeyringFile, KeyringFormat, KeyringNote};
+use crate::log::error::Error;
+use crate::log::refusal::Refusal;
+use crate::mysql::key_id::KeyId;
+use crate::random;
+
+/// For the owner alone.
+const MODE: u32 = 0o600;
+/// Said of a keyring that may be another user's than the server's.
+const OWNER_NOTE: &str = "it belongs to the user who made it: give it to the server's user";
+/// What the name of a keyring that was replaced ends with. Servers look at `.backup` alone.
+const REPLACED: &str = ".replaced";
+/// Keyrings of one name that may have been replaced.
+const MOST_REPLACED: u32 = 10_000;
+
+/// What was written.
+#[derive(Debug)]
+pub struct KeyringWritten {
+    /// Where it is.
+    pub path: PathBuf,
+    /// In which format.
+    pub format: KeyringFormat,
+    /// How many entries it has.
+    pub entries: usize,
+    /// The key that was made, if one was.
+    pub key_id: Option<KeyId>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}
+
+/// Makes a keyring with a fresh binary log key, number 1, for a server.
+///
+/// # Errors
+/// [`Error::KeyringEdit`] when `server_uuid` is none, [`Error::Random`], [`Error::Transfer`];
+/// without `force` also when the file is there.
+pub fn create(
+    path: &Path,
+    kind: KeyringKind,
+    server_uuid: &str,
+    force: bool,
+) -> Result<KeyringWritten, Error> {
+    let mut entries = Vec::new();
+    let id = add_generation(&mut entries, Some(server_uuid), &random::secret()?)
+        .map_err(|error| Error::keyring_edit(path, error))?;
+    let writer = Writer::create(path, KeyringFormat::native(kind), &entries, (force, false))?;
+    writer.commit(Some(id), Some(OWNER_NOTE.to_owned()))
+}
+
+/// Adds the next generation of a server's binary log key, and takes it into use. All other keys
+/// stay, and so does the file's format, but for an empty file, whose kind must be named.
+///
+/// # Errors
+/// [`Error::KeyringEdit`] when it cannot be decided whose key, or which number, or when a rotation
+/// is under way; [`Error::Keyring`] when the file cannot be read; [`Error::Refused`] when the
+/// server was interrupted while it wrote the keyring, or somebody writes it at this moment.
+pub fn add_key(
+    path: &Path,
+    kind: Option<KeyringKind>,
+    server_uuid: Option<&str>,
+) -> Result<KeyringWritten, Error> {
+    let path = &real_path(path)?;
+    let examine = TransferError::at(path, "examine");
+    let locked = FileSource::open(path)?;
+    lock(&locked)?;
+    let before = path.metadata().map_err(&examine)?;
+    // Of one that was replaced while it was opened, another has the lock.
+    if FileState::new(&before) != locked.state()? {
+        return Err(Error::refused(path, Refusal::Changed));
+    }
+    let keyring = open(path)?;
+    let format = match (keyring.format(), kind) {
+        (KeyringFormat::Empty, Some(kind)) => KeyringFormat::native(kind),
+        (format, _) => format,
+    };
+    let mut entries = keyring.into_entries();
+    let id = add_generation(&mut entries, server_uuid, &random::secret()?)
+        .map_err(|error| Error::keyring_edit(path, error))?;
+    let writer = Writer::create(path, format, &entries, (true, true))?;
+    keep_owner(&before, writer.sink.file()?, path)?;
+    let now = path.metadata().map_err(&examine)?;
+    if FileState::new(&now) != FileState::new(&before) {
+        return Err(Error::refused(path, Refusal::Changed));
+    }
+    let was_open = before.permissions().mode() & 0o077 != 0;
+    let note = "it was readable by others; now it is for its owner alone".to_owned();
+    writer.commit(Some(id), was_open.then_some(note))
+}
+
+/// Writes everything that a keyring holds in the other format, or in the same one as servers of
+/// this machine kind write it.
+///
+/// # Errors
+/// As [`add_key`]; [`TransferError::SameFile`] when both are one file.
+pub fn convert(
+    from: &Path,
+    to: &Path,
+    kind: KeyringKind,
+    force: bool,
+) -> Result<KeyringWritten, Error> {
+    let metadata = from.metadata().map_err(TransferError::at(from, "examine"))?;
+    let keyring = open(from)?;
+    if to.canonicalize().is_ok_and(|to| Ok(to) == real_path(from).map_err(drop)) {
+        let path = to.to_owned();
+        return Err(TransferError::SameFile { path }.into());
+    }
+    let entries = keyring.into_entries();
+    let writer = Writer::create(to, KeyringFormat::native(kind), &entries, (force, false))?;
+    let is_kept = keep_owner(&metadata, writer.sink.file()?, to).is_ok();
+    writer.commit(None, (!is_kept).then(|| OWNER_NOTE.to_owned()))
+}
+
+/// Reads a keyring that its server is done with.
+fn open(path: &Path) -> Result<KeyringFile, Error> {
+    let keyring = KeyringFile::open(path)?;
+    if keyring.is_mariadb() {
+        return Err(Error::keyring_edit(path, EditError::OfMariaDb));
+    }
+    if keyring.is_binlog_server() {
+        return Err(Error::keyring_edit(path, EditError::OfBinlogServer));
+    }
+    match keyring.notes() {
+        [KeyringNote::BackupPresent { path: backup }, ..] => {
+            let backup = backup.clone();
+            Err(Error::refused(path, Refusal::KeyringBackup { backup }))
+        }
+        [] => Ok(keyring),
+    }
+}
+
+/// A keyring in the making.
+struct Writer {
+    sink: AtomicFile,
+    format: KeyringFormat,
+    entries: usize,
+}
+
+impl Writer {
+    fn create(
+        path: &Path,
+        format: KeyringFormat,
+        entries: &[Entry],
+        (force, replaces_input): (bool, bool),
+    ) -> Result<Self, Error> {
+        let bytes = format.write(entries).map_err(|error| Error::keyring_edit(path, error))?;
+        let sink = AtomicFile::create(
+            path,
+            SinkOptions {
+                force,
+                sync: true,
+                spares: spared_by_keyrings,
+                replaces_input,
+                ..SinkOptions::default()
+            },
+        )?;
+        sink.write_at(0, &bytes)?;
+        Ok(Self { sink, format, entries: entries.len() })
+    }
+
+    fn commit(self, key_id: Option<KeyId>, note: Option<String>) -> Result<KeyringWritten, Error> {
+        let path = self.sink.target().to_owned();
+        // Again: a change of owner may have changed it.
+        private(self.sink.file()?).map_err(TransferError::at(&path, "set the mode of"))?;
+        let kept = keep_old(&path)?;
+        if let Err(error) = self.sink.commit() {
+            // What was not replaced needs no second name.
+            let _ = kept.map(std::fs::remove_file);
+            return Err(error.into());
+        }
+        let kept = kept.map(|kept| {
+            format!(
+                "the file from before is kept as {}: remove it when no log needs its keys",
+                kept.display()
+            )
+        });
+        Ok(KeyringWritten {
+            path,
+            format: self.format,
+            entries: self.entries,
+            key_id,
+            notes: note.into_iter().chain(kept).collect(),
+        })
+    }
+}
+
+/// Gives the file that will be replaced a second name, beside its own: losing a keyring loses logs.
+/// An empty file has nothing to keep.
+fn keep_old(path: &Path) -> Result<Option<PathBuf>, TransferError> {
+    match path.metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Ok(metadata) if metadata.len() == 0 => return Ok(None),
+        metadata => metadata.map_err(TransferError::at(path, "examine"))?,
+    };
+    for number in 1..=MOST_REPLACED {
+        let mut name = path.as_os_str().to_owned();
+        name.push(REPLACED);
+        if number > 1 {
+            name.push(format!("-{number}"));
+        }
+        let kept = PathBuf::from(name);
+        match std::fs::hard_link(path, &kept) {
+            Ok(()) => return Ok(Some(kept)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(TransferError::at(path, "keep a second name for")(error)),
+        }
+    }
+    Err(TransferError::Exists { path: path.to_owned() })
+}
+
+fn private(file: &File) -> std::io::Result<()> {
+    file.set_permissions(Permissions::from_mode(MODE))
+}

@@ -1,0 +1,160 @@
+//! `binlogsec audit`.
+
+pub(crate) mod report;
+pub(crate) mod servers;
+pub(crate) mod table;
+
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use crate::findings::report::Verdict;
+use crate::findings::{github, html, junit, sarif};
+use binlogsec_checks::audit::facts::settings::Product;
+use binlogsec_checks::audit::{AuditOptions, AuditOutcome, AuditTargets, NamedOptions, audit};
+use binlogsec_checks::config::option_file::OptionFile;
+use binlogsec_core::log::error::Error;
+use clap::{Args, ValueEnum};
+use report::AuditReport;
+
+use crate::args::KeyArgs;
+use crate::exit::Exit;
+use crate::findings::show::{self, FindingArgs};
+use crate::progress::Counter;
+use crate::reports::{self, FileReport, file_report};
+use crate::terminal::{Terminal, write_json};
+use crate::{keys, process};
+use servers::ServerArgs;
+
+const AUDIT_EXAMPLES: &str = "\
+Examples:
+  Does this server's configuration keep its logs private, at rest and on the wire?
+    binlogsec audit --defaults-file /etc/mysql/my.cnf
+
+  An option file of another machine, for the version that runs there
+    binlogsec audit --defaults-file replica.cnf --server-version 8.4.3
+
+  Two live servers and what goes on between them; the password comes from a file
+    binlogsec audit --server mysql://audit@db1.example/ --server mysql://audit@db2.example/ \
+      --server-ca ca.pem --password-file audit.password
+
+  Configuration, logs, keyring and certificates, as a page for an auditor
+    binlogsec audit --defaults-file /etc/mysql/my.cnf --report html=audit.html
+
+Exit codes: 0 nothing found that counts; 1 errors or warnings (notes do not count); 2 something
+could not be audited, or nothing was there; 3 and 4 a keyring that cannot be used.";
+
+/// Audit whether a replication set-up is private from end to end
+///
+/// Reads option files, the data directory's logs, keyring and certificates, asks live servers by
+/// SELECT and SHOW, and changes nothing.
+/// `binlogsec explain` tells what each finding means.
+#[derive(Debug, Args)]
+#[command(after_help = AUDIT_EXAMPLES)]
+pub(crate) struct AuditArgs {
+    /// Option file of a server, with what it includes
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["datadir", "servers"])]
+    pub(crate) defaults_file: Option<PathBuf>,
+    /// Data directory of a server; outweighs that of the option file
+    #[arg(long, value_name = "DIR")]
+    pub(crate) datadir: Option<PathBuf>,
+    /// Version that the option file is for, such as 8.4.3 or 10.11.6-MariaDB [default: what the
+    /// data directory says, else a current one]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) server_version: Option<Product>,
+    #[command(flatten)]
+    pub(crate) servers: ServerArgs,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) weighing: FindingArgs,
+    /// How to report on standard output
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: AuditFormat,
+    /// Write a report into a file as well, replacing it as a whole; repeatable
+    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report::<AuditFormat>)]
+    pub(crate) reports: Vec<FileReport<AuditFormat>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuditFormat {
+    /// Findings for people, with a verdict as the last line
+    Text,
+    /// One JSON document, see docs/json/audit.md
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// One self-contained page
+    Html,
+    /// JUnit XML, for continuous integration
+    Junit,
+    /// Annotations of a GitHub workflow
+    Github,
+}
+
+pub(crate) fn run(args: &AuditArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let (keys, weighing) = (args.keys.files(), args.weighing.files());
+    let inputs = [args.defaults_file.as_slice(), &keys, &weighing];
+    reports::check_files(&args.reports, &inputs)?;
+    let targets = targets(args, terminal)?;
+    let options = options(args)?;
+    let keyring = keys::open(&args.keys, terminal)?;
+    process::clean_up_on_signals()?;
+    let outcome = audit(&targets, &keyring, &options, &Counter::new(terminal));
+    let report = AuditReport::new(&outcome, options.now);
+    for file in &args.reports {
+        file.write(|out| write(out, file.format, &report))?;
+    }
+    if !(terminal.is_quiet() && args.format == AuditFormat::Text) {
+        let mut out = BufWriter::new(terminal.out());
+        write(&mut out, args.format, &report)?;
+        out.flush()?;
+    }
+    show::tell_unused(&options.baseline, terminal);
+    reports::tell_failures(&outcome.failures, terminal);
+    Ok(exit(&outcome, report.summary.verdict))
+}
+
+fn targets(args: &AuditArgs, terminal: &Terminal) -> anyhow::Result<AuditTargets> {
+    let named = |path: &PathBuf| -> anyhow::Result<NamedOptions> {
+        Ok(NamedOptions { file: OptionFile::open(path)?, path: path.clone() })
+    };
+    Ok(AuditTargets {
+        options: args.defaults_file.as_ref().map(named).transpose()?,
+        data_directory: args.datadir.clone(),
+        servers: servers::targets(&args.servers, terminal)?,
+    })
+}
+
+fn options(args: &AuditArgs) -> anyhow::Result<AuditOptions> {
+    Ok(AuditOptions {
+        product: args.server_version,
+        policy: args.weighing.policy()?,
+        baseline: args.weighing.baseline()?,
+        ..AuditOptions::default()
+    })
+}
+
+fn write(
+    out: &mut dyn Write,
+    format: AuditFormat,
+    report: &AuditReport<'_>,
+) -> std::io::Result<()> {
+    match format {
+        AuditFormat::Text => table::audit(out, report),
+        AuditFormat::Json => write_json(out, report),
+        AuditFormat::Sarif => sarif::findings(out, &report.view()),
+        AuditFormat::Html => html::audit(out, report),
+        AuditFormat::Junit => junit::findings(out, &report.view()),
+        AuditFormat::Github => github::findings(out, &report.view()),
+    }
+}
+
+fn exit(outcome: &AuditOutcome, verdict: Verdict) -> Exit {
+    let failures = Exit::worst(outcome.failures.iter().map(Error::class));
+    let findings = match verdict {
+        Verdict::NothingScanned => Exit::Work,
+        Verdict::Fail => Exit::Findings,
+        Verdict::Pass | Verdict::Incomplete => Exit::Done,
+    };
+    failures.max(findings)
+}

@@ -1,0 +1,149 @@
+//! The report of `binlogsec audit`.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::findings::report::{FindingCounts, FindingEntry, FindingsView, Verdict, count, seconds};
+use crate::log_entry::Failure;
+use binlogsec_checks::audit::AuditOutcome;
+use binlogsec_checks::audit::facts::AuditFacts;
+use binlogsec_checks::audit::topology::Topology;
+use binlogsec_checks::check::facts::LogStatus;
+use binlogsec_checks::finding::Finding;
+
+/// `binlogsec audit --format json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct AuditReport<'a> {
+    /// `binlogsec.audit/1`.
+    pub schema: &'static str,
+    /// When it was made (RFC 3339, UTC).
+    pub time: String,
+    /// The worst first, then by rule and subject.
+    pub findings: Vec<FindingEntry<'a>>,
+    /// Ids of the rules that something was held against.
+    pub applied: Vec<&'static str>,
+    /// What was collected.
+    pub facts: &'a AuditFacts,
+    /// Who replicates from whom.
+    pub topology: &'a Topology,
+    /// What could not be done at all.
+    pub failures: Vec<Failure>,
+    /// Counts, and what they come to.
+    pub summary: AuditSummary,
+    #[serde(skip)]
+    source: &'a AuditOutcome,
+}
+
+/// Counts, and what they come to.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct AuditSummary {
+    /// `pass`, `fail`, `nothing-scanned` or `incomplete`.
+    pub verdict: Verdict,
+    /// The same as a sentence.
+    pub text: String,
+    /// Servers that were asked.
+    pub servers: usize,
+    /// Replication channels.
+    pub channels: usize,
+    /// Certificates that were looked at.
+    pub certificates: usize,
+    /// Logs in the data directory, and those of them that are encrypted.
+    pub logs: usize,
+    /// See `logs`.
+    pub encrypted_logs: usize,
+    /// Rules that something was held against without a finding.
+    pub passed_rules: usize,
+    /// Findings by weight.
+    #[serde(flatten)]
+    pub findings: FindingCounts,
+}
+
+impl<'a> AuditReport<'a> {
+    /// From what was found, at a time.
+    #[must_use]
+    pub(crate) fn new(outcome: &'a AuditOutcome, now: Timestamp) -> Self {
+        Self {
+            schema: "binlogsec.audit/1",
+            time: seconds(now),
+            findings: outcome.findings.iter().map(FindingEntry::new).collect(),
+            applied: outcome.applied.iter().map(|id| id.rule().code).collect(),
+            facts: &outcome.facts,
+            topology: &outcome.topology,
+            failures: outcome.failures.iter().map(Failure::new).collect(),
+            summary: AuditSummary::new(outcome),
+            source: outcome,
+        }
+    }
+
+    /// Its findings, for what renders those of any command.
+    #[must_use]
+    pub(crate) fn view(&self) -> FindingsView<'_> {
+        FindingsView {
+            command: "audit",
+            rules: self.source.applied.iter().map(|id| id.rule()).collect(),
+            findings: &self.findings,
+            failures: &self.failures,
+            summary: &self.summary.text,
+        }
+    }
+}
+
+impl AuditSummary {
+    fn new(outcome: &AuditOutcome) -> Self {
+        let facts = &outcome.facts;
+        let is_empty =
+            facts.options.is_none() && facts.data_directory.is_none() && facts.servers.is_empty();
+        let verdict = if !outcome.failures.is_empty() {
+            Verdict::Incomplete
+        } else if is_empty {
+            Verdict::NothingScanned
+        } else if outcome.findings.iter().any(Finding::counts) {
+            Verdict::Fail
+        } else {
+            Verdict::Pass
+        };
+        let logs = facts.data_directory.iter().flat_map(|it| &it.logs.logs);
+        let is_encrypted =
+            |status: LogStatus| matches!(status, LogStatus::Proven | LogStatus::Unproven);
+        let with_finding = |id| outcome.findings.iter().any(|finding| finding.rule == id);
+        let passed = outcome.applied.iter().filter(|id| !with_finding(**id));
+        let mut summary = Self {
+            verdict,
+            text: String::new(),
+            servers: facts.servers.len(),
+            channels: outcome.topology.edges.len(),
+            certificates: facts.certificates.len(),
+            logs: logs.clone().count(),
+            encrypted_logs: logs.filter(|log| is_encrypted(log.status)).count(),
+            passed_rules: passed.count(),
+            findings: FindingCounts::new(&outcome.findings),
+        };
+        summary.text = summary.sentence();
+        summary
+    }
+
+    fn sentence(&self) -> String {
+        let what = match self.verdict {
+            Verdict::NothingScanned => {
+                return "NOTHING AUDITED: nothing was there to look at".to_owned();
+            }
+            Verdict::Incomplete => "INCOMPLETE: not everything that was named could be audited",
+            Verdict::Fail => "FAIL",
+            Verdict::Pass => "PASS",
+        };
+        let seen: Vec<_> = [
+            (self.servers, "server"),
+            (self.channels, "channel"),
+            (self.certificates, "certificate"),
+            (self.logs, "log"),
+        ]
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, noun)| count(number as u64, noun))
+        .chain([format!("{} passed", count(self.passed_rules as u64, "rule"))])
+        .collect();
+        format!("{what}: {}; {}", seen.join(", "), self.findings.sentence())
+    }
+}

@@ -1,0 +1,380 @@
+//! `binlogsec events`.
+
+pub(crate) mod csv;
+pub(crate) mod report;
+pub(crate) mod table;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::json;
+use crate::log_entry::Failure;
+use anyhow::bail;
+use binlogsec_core::batch::targets::{Origin, Target, Targets};
+use binlogsec_core::event::event_type;
+use binlogsec_core::event::gtid_selection::GtidSelection;
+use binlogsec_core::file::TransferError;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::error::{Error, ErrorClass, describe};
+use binlogsec_core::log::log_error::LogError;
+use binlogsec_core::log::open::OpenLog;
+use binlogsec_core::read::events::{
+    self, EventFilter, EventRecord, LineMaker, Listed, Stats, TableName,
+};
+use binlogsec_core::text::path_text;
+use clap::{Args, ValueEnum};
+use report::{EVENTS_SCHEMA, EventEntry, EventTexts, EventsEnd, StatsReport};
+
+use crate::args::KeyArgs;
+use crate::command::decrypt::slice::{Position, position};
+use crate::exit::Exit;
+use crate::terminal::Terminal;
+use crate::{keys, time, transfer};
+
+const EVENTS_EXAMPLES: &str = "\
+Examples:
+  binlogsec events binlog.000042 --keyring component_keyring_file
+  binlogsec events binlog.000042 --table shop.orders --from '2026-11-21 14:00' --to '2026-11-21 15:00'
+  binlogsec events binlog.index --gtid 3e11fa47-71ca-11e1-9e33-c80aa9429562:23-25 --format json
+  binlogsec events mariadb-bin.000042 --gtid 0-1-4711 --mariadb-keys keys.txt
+  binlogsec events binlog.000042 --stats
+
+Times without an offset are UTC. Rows are counted and not shown; to see them:
+  binlogsec decrypt binlog.000042 -o - | mysqlbinlog -v -";
+
+/// List the events of logs: transactions, statements, tables, from compressed transactions too
+#[derive(Debug, Args)]
+#[command(after_help = EVENTS_EXAMPLES)]
+pub(crate) struct EventsArgs {
+    /// Logs, directories (searched at every depth), index files; `-` is standard input
+    #[arg(value_name = "LOG", required = true)]
+    pub(crate) logs: Vec<PathBuf>,
+    #[command(flatten)]
+    keys: KeyArgs,
+    /// Only events of this type, e.g. GTID, QUERY, WRITE_ROWS, each in every form that servers have
+    /// of it; a number is one type; repeatable, or separated by commas
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',', value_parser = types_of)]
+    types: Vec<Types>,
+    /// Only events from this time on, e.g. '2026-11-21 14:00:00' (UTC) or 2026-11-21T15:00:00+01:00;
+    /// the time of a transaction's first event counts for all of it
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    from: Option<i64>,
+    /// Only events before this time
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    to: Option<i64>,
+    /// Begin at the event that starts at this position; or, in logs of MariaDB, behind these GTIDs,
+    /// one of each domain
+    #[arg(long, value_name = "N|GTIDS", value_parser = position)]
+    start_position: Option<Position>,
+    /// End before the first event at or behind this position; or, in logs of MariaDB, list
+    /// transactions up to these GTIDs
+    #[arg(long, value_name = "N|GTIDS", value_parser = position)]
+    stop_position: Option<Position>,
+    /// Only transactions in this set, e.g. UUID:1-5:tag:7, or of MariaDB 0-1-100,0-1-105..0-1-110
+    #[arg(long, value_name = "SET", visible_alias = "include-gtids")]
+    gtid: Option<GtidSelection>,
+    /// Only transactions of this MariaDB domain; repeatable
+    #[arg(long = "domain-id", value_name = "ID")]
+    domain_ids: Vec<u32>,
+    /// Only table maps and row events of this table; repeatable
+    #[arg(long = "table", value_name = "DB.TABLE", value_parser = table)]
+    tables: Vec<TableName>,
+    /// Only events that this server wrote; repeatable
+    #[arg(long = "server-id", value_name = "ID")]
+    server_ids: Vec<u32>,
+    /// Figures instead of a listing: events and bytes by type and table, transactions by minute
+    #[arg(long)]
+    stats: bool,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    format: ListFormat,
+    /// Put a ' before what a spreadsheet would take for a formula (=, +, -, @, tab or carriage return
+    /// first); for --format csv
+    #[arg(long)]
+    csv_safe: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ListFormat {
+    /// A line for each event
+    Text,
+    /// One JSON document, written as it is made
+    Json,
+    /// Comma-separated values
+    Csv,
+}
+
+/// The types of event that one name chooses.
+#[derive(Debug, Clone)]
+struct Types(Vec<u8>);
+
+fn types_of(text: &str) -> Result<Types, String> {
+    let types = event_type::chosen_by(text);
+    if types.is_empty() {
+        return Err(
+            "no type of event; names are those of `--stats`, e.g. QUERY or WRITE_ROWS".to_owned()
+        );
+    }
+    Ok(Types(types))
+}
+
+fn table(text: &str) -> Result<TableName, String> {
+    TableName::parse(text).ok_or_else(|| "DATABASE.TABLE is expected".to_owned())
+}
+
+pub(crate) fn run(args: &EventsArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    if args.stats && args.format == ListFormat::Csv {
+        bail!("--stats has the formats text and json");
+    }
+    if args.csv_safe && args.format != ListFormat::Csv {
+        bail!("--csv-safe is for --format csv");
+    }
+    let keyring = keys::open(&args.keys, terminal)?;
+    let Targets { files, mut failures, notices, .. } = Targets::expand(&args.logs);
+    transfer::tell(&notices, terminal);
+    let mut listing = Listing::begin(args, terminal)?;
+    let mut classes = Vec::new();
+    let mut logs = 0_usize;
+    for target in &files {
+        match open(target, &keyring) {
+            Ok(Some(log)) => {
+                logs = logs.saturating_add(1);
+                match listing.log(&log, args) {
+                    Ok(listed) => classes.extend(judge(&log, &listed, terminal)),
+                    Err(Error::Transfer(error)) if error.is_broken_pipe() => {
+                        return Err(Error::from(error).into());
+                    }
+                    Err(error) => failures.push(error),
+                }
+            }
+            Ok(None) => {}
+            Err(error) => failures.push(error),
+        }
+    }
+    listing.end(&failures)?;
+    for failure in &failures {
+        terminal.error(&describe(failure));
+    }
+    if logs == 0 && failures.is_empty() {
+        bail!("nothing to list");
+    }
+    classes.extend(failures.iter().map(Error::class));
+    Ok(Exit::worst(classes))
+}
+
+/// Says what a listing cannot, and gives its class.
+pub(crate) fn judge(log: &OpenLog, listed: &Listed, terminal: &Terminal) -> Option<ErrorClass> {
+    let path = log.source().path().display();
+    if let Some(error) = &listed.stopped {
+        if listed.cut_tail {
+            terminal.warning(&format!("{path}: {}; it was never closed", describe(error)));
+        } else {
+            terminal.error(&format!("{path}: {}", describe(error)));
+        }
+    }
+    if listed.damaged > 0 {
+        terminal
+            .error(&format!("{path}: {} damaged; `binlogsec verify` says where", listed.damaged));
+    }
+    if listed.left_folded > 0 {
+        terminal.error(&format!(
+            "{path}: {} compressed transactions were not listed: with them the log would unfold to more \
+             than 4 GiB and 64 times its length, which no server's does; list them one by one \
+             (--start-position, --stop-position) if they are to be trusted",
+            listed.left_folded
+        ));
+    }
+    let stopped = listed.stopped.is_some() && !listed.cut_tail;
+    let is_damaged = stopped || listed.damaged > 0;
+    let is_partial = (listed.left_folded > 0).then_some(ErrorClass::Work);
+    is_damaged.then_some(ErrorClass::Damage).or(is_partial)
+}
+
+/// `None` for what came with a directory and is no log, or is not there any more.
+pub(crate) fn open(target: &Target, keyring: &Keyring) -> Result<Option<OpenLog>, Error> {
+    let opened =
+        transfer::open_source(&target.path).and_then(|source| OpenLog::new(source, keyring));
+    match opened {
+        Ok(log) => Ok(Some(log)),
+        Err(Error::Log { source: LogError::NotALog | LogError::Empty, .. })
+            if target.origin == Origin::Directory =>
+        {
+            Ok(None)
+        }
+        Err(error) if target.has_vanished(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+impl EventsArgs {
+    fn filter(&self) -> EventFilter {
+        let offset = |position: &Option<Position>| position.as_ref().and_then(Position::offset);
+        let gtids = |position: &Option<Position>| position.as_ref().and_then(Position::gtids);
+        EventFilter {
+            types: self.types.iter().flat_map(|types| types.0.clone()).collect(),
+            from: self.from,
+            to: self.to,
+            start_position: offset(&self.start_position),
+            stop_position: offset(&self.stop_position),
+            gtids: self.gtid.clone(),
+            after_gtids: gtids(&self.start_position),
+            up_to_gtids: gtids(&self.stop_position),
+            domain_ids: self.domain_ids.iter().copied().collect(),
+            tables: self.tables.iter().cloned().collect(),
+            server_ids: self.server_ids.iter().copied().collect(),
+        }
+    }
+}
+
+/// The document in the making.
+struct Listing {
+    out: Box<dyn Write>,
+    format: ListFormat,
+    stats: bool,
+    colour: bool,
+    files: usize,
+}
+
+impl Listing {
+    fn begin(args: &EventsArgs, terminal: &Terminal) -> io::Result<Self> {
+        let (out, colour): (Box<dyn Write>, bool) = if args.stats {
+            (Box::new(terminal.out()), true)
+        } else {
+            terminal.plain_out(args.format == ListFormat::Text)
+        };
+        let mut out = io::BufWriter::with_capacity(64 << 10, out);
+        match args.format {
+            ListFormat::Text => {}
+            ListFormat::Json => write!(out, "{{\"schema\":\"{EVENTS_SCHEMA}\",\"files\":[")?,
+            ListFormat::Csv => out.write_all(&csv::events_head())?,
+        }
+        Ok(Self { out: Box::new(out), format: args.format, stats: args.stats, colour, files: 0 })
+    }
+
+    fn log(&mut self, log: &OpenLog, args: &EventsArgs) -> Result<Listed, Error> {
+        let path = path_text::text(log.source().path());
+        self.open_file(&path).map_err(not_written)?;
+        if self.stats {
+            let mut stats = Stats::default();
+            let listed = events::list(log, &args.filter(), &mut |record| {
+                stats.add(record);
+                Ok(())
+            })?;
+            stats.finish();
+            let report = StatsReport::new(&stats);
+            self.stats(&path, &report, &listed).map_err(not_written)?;
+            return Ok(listed);
+        }
+        let (format, colour) = (self.format, self.colour);
+        let maker = || -> Box<dyn LineMaker> {
+            Box::new(Lines {
+                format,
+                colour,
+                csv_safe: args.csv_safe,
+                path: path.clone(),
+                texts: EventTexts::default(),
+            })
+        };
+        let out = &mut self.out;
+        // Of JSON every event begins with the comma behind the one before it.
+        let mut first = format == ListFormat::Json;
+        let listed = events::list_lines(log, &args.filter(), &maker, &mut |piece| {
+            let skip = usize::from(first && !piece.is_empty());
+            first &= piece.is_empty();
+            out.write_all(piece.get(skip..).unwrap_or_default()).map_err(not_written)
+        })?;
+        self.close_file(&listed).map_err(not_written)?;
+        Ok(listed)
+    }
+
+    fn open_file(&mut self, path: &str) -> io::Result<()> {
+        match self.format {
+            ListFormat::Text if !self.stats => table::events_head(&mut self.out, path, self.colour),
+            ListFormat::Json => {
+                let comma = if self.files > 0 { "," } else { "" };
+                self.files = self.files.saturating_add(1);
+                write!(self.out, "{comma}\n{{\"path\":")?;
+                json::compact(&mut self.out, path)?;
+                let list: &[u8] = if self.stats { b"" } else { b",\"events\":[" };
+                self.out.write_all(list)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn close_file(&mut self, listed: &Listed) -> io::Result<()> {
+        if self.format == ListFormat::Json {
+            write!(self.out, "],\n\"summary\":")?;
+            json::compact(&mut self.out, &end(listed))?;
+            write!(self.out, "}}")?;
+        }
+        Ok(())
+    }
+
+    fn stats(&mut self, path: &str, report: &StatsReport, listed: &Listed) -> io::Result<()> {
+        match self.format {
+            ListFormat::Text => table::stats(&mut self.out, path, report),
+            ListFormat::Json => {
+                write!(self.out, ",\"stats\":")?;
+                json::compact(&mut self.out, report)?;
+                write!(self.out, ",\"summary\":")?;
+                json::compact(&mut self.out, &end(listed))?;
+                write!(self.out, "}}")
+            }
+            ListFormat::Csv => Ok(()),
+        }
+    }
+
+    fn end(mut self, failures: &[Error]) -> io::Result<()> {
+        if self.format == ListFormat::Json {
+            let failures: Vec<_> = failures.iter().map(Failure::new).collect();
+            write!(self.out, "],\n\"failures\":")?;
+            json::compact(&mut self.out, &failures)?;
+            writeln!(self.out, "}}")?;
+        }
+        self.out.flush()
+    }
+}
+
+/// One thread's way to make lines.
+struct Lines {
+    format: ListFormat,
+    colour: bool,
+    csv_safe: bool,
+    path: String,
+    texts: EventTexts,
+}
+
+impl LineMaker for Lines {
+    fn line(&mut self, record: &EventRecord, out: &mut Vec<u8>) -> io::Result<()> {
+        let entry = EventEntry::new(record, &mut self.texts);
+        match self.format {
+            ListFormat::Text => table::event(out, &entry, self.colour),
+            ListFormat::Json => {
+                out.extend_from_slice(b",\n");
+                json::compact(out, &entry)?;
+            }
+            ListFormat::Csv => csv::event(out, &self.path, &entry, self.csv_safe)?,
+        }
+        Ok(())
+    }
+}
+
+fn end(listed: &Listed) -> EventsEnd {
+    EventsEnd {
+        events: listed.events,
+        left_folded: listed.left_folded,
+        listed: listed.listed,
+        damaged: listed.damaged,
+        stopped: listed.stopped.as_ref().map(ToString::to_string),
+        cut_tail: listed.cut_tail,
+    }
+}
+
+pub(crate) fn not_written(source: io::Error) -> TransferError {
+    TransferError::File {
+        path: Path::new("<standard output>").to_owned(),
+        operation: "write",
+        source,
+    }
+}

@@ -1,0 +1,333 @@
+//! The report of `binlogsec events`: one entry for each event, made and written one by one.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::log_entry::rfc3339;
+use binlogsec_core::event::event_type;
+use binlogsec_core::event::gtid::TransactionId;
+use binlogsec_core::read::events::{EventRecord, Stats, Summary, TableName};
+
+/// The name of the schema.
+pub(crate) const EVENTS_SCHEMA: &str = "binlogsec.events/1";
+
+/// One event. What does not apply to it is left out.
+#[derive(Debug, Clone, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct EventEntry<'a> {
+    /// Plain offset of its start; of an inner event, that of its payload.
+    pub position: u64,
+    /// The end position in its header.
+    pub end_position: u32,
+    /// Its type, as [`event_type::name`] has it.
+    #[serde(rename = "type")]
+    pub event_type: Cow<'a, str>,
+    /// The number of the type.
+    pub type_code: u8,
+    /// Its length in bytes.
+    pub size: u32,
+    /// Seconds since 1970 UTC.
+    pub timestamp: u32,
+    /// The same (RFC 3339, UTC).
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
+    pub time: &'a str,
+    /// The server that wrote it first.
+    pub server_id: u32,
+    /// The flags in its header.
+    pub flags: u16,
+    /// Whether it is inside a compressed payload.
+    pub inner: bool,
+    /// Where it starts in the unfolded payload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inner_offset: Option<u64>,
+    /// The transaction that it is part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gtid: Option<&'a str>,
+    /// Database of the table, or default database of the statement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<&'a str>,
+    /// Table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<&'a str>,
+    /// The number that row events name the table by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table_id: Option<u64>,
+    /// Rows, if they could be counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// The beginning of the statement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<&'a str>,
+    /// Whether the statement goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query_cut: Option<bool>,
+    /// Number of the commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xid: Option<u64>,
+    /// The log that a ROTATE names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_log: Option<&'a str>,
+    /// Where reading goes on in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_position: Option<u64>,
+    /// The set in a PREVIOUS_GTIDS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous_gtids: Option<String>,
+    /// Version of the server that began the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_version: Option<&'a str>,
+    /// Bytes in the transaction before compression, or in the payload unfolded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncompressed_size: Option<u64>,
+    /// Bytes in the payload as they are in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compressed_size: Option<u64>,
+    /// `checksum`, or `unreadable`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(extend("enum" = ["checksum", "unreadable"])))]
+    pub damaged: Option<&'static str>,
+}
+
+/// Text that one event as a rule has in common with the one before, kept so that it is made once.
+#[derive(Debug, Default)]
+pub(crate) struct EventTexts {
+    timestamp: Option<u32>,
+    time: String,
+    transaction: Option<TransactionId>,
+    gtid: String,
+    /// How much of the last GTID's text is that of its UUID and tag, and of the colon.
+    prefix: usize,
+}
+
+impl EventTexts {
+    fn update(&mut self, record: &EventRecord) {
+        if self.timestamp != Some(record.timestamp) {
+            self.timestamp = Some(record.timestamp);
+            self.time = rfc3339(record.timestamp);
+        }
+        if let Some(id) = &record.transaction
+            && self.transaction.as_ref() != Some(id)
+        {
+            self.set_transaction(id);
+        }
+    }
+
+    /// Transactions of one server follow one another: the number alone is another one.
+    fn set_transaction(&mut self, id: &TransactionId) {
+        let is_alike = match (&self.transaction, id) {
+            (Some(TransactionId::Gtid(last)), TransactionId::Gtid(next)) => last.tsid == next.tsid,
+            _ => false,
+        };
+        if let TransactionId::Gtid(gtid) = id {
+            if !is_alike {
+                self.gtid.clear();
+                let _ = write!(self.gtid, "{}:", gtid.tsid);
+                self.prefix = self.gtid.len();
+            }
+            self.gtid.truncate(self.prefix);
+            let _ = write!(self.gtid, "{}", gtid.number);
+        } else {
+            self.gtid.clear();
+            let _ = write!(self.gtid, "{id}");
+        }
+        self.transaction = Some(id.clone());
+    }
+}
+
+impl<'a> EventEntry<'a> {
+    /// From one record.
+    #[must_use]
+    #[inline]
+    pub(crate) fn new(record: &'a EventRecord, texts: &'a mut EventTexts) -> Self {
+        texts.update(record);
+        let mut entry = Self {
+            position: record.position,
+            end_position: record.end_position,
+            event_type: event_type::name(record.event_type),
+            type_code: record.event_type,
+            size: record.size,
+            timestamp: record.timestamp,
+            time: &texts.time,
+            server_id: record.server_id,
+            flags: record.flags,
+            inner: record.inner_offset.is_some(),
+            inner_offset: record.inner_offset,
+            gtid: record.transaction.is_some().then_some(&texts.gtid),
+            ..Self::default()
+        };
+        entry.add(&record.summary);
+        entry
+    }
+
+    fn add(&mut self, summary: &'a Summary) {
+        match summary {
+            Summary::Damaged => self.damaged = Some("checksum"),
+            Summary::Unreadable => self.damaged = Some("unreadable"),
+            Summary::Description(version) => self.server_version = Some(version),
+            Summary::Transaction { length } => self.uncompressed_size = *length,
+            Summary::PreviousGtids(set) => self.previous_gtids = Some(set.to_string()),
+            Summary::GtidList(list) => self.previous_gtids = Some(list.to_string()),
+            Summary::Query { database, statement, cut } => {
+                self.database = (!database.is_empty()).then_some(&**database);
+                (self.query, self.query_cut) = (Some(&**statement), Some(*cut));
+            }
+            Summary::RowsQuery { statement, cut } => {
+                (self.query, self.query_cut) = (Some(&**statement), Some(*cut));
+            }
+            Summary::Table { name, table_id } => self.add_table(Some(name), *table_id),
+            Summary::Rows { name, table_id, rows } => {
+                self.add_table(name.as_deref(), *table_id);
+                self.rows = *rows;
+            }
+            Summary::Xid(xid) => self.xid = Some(*xid),
+            Summary::Rotate { next_log, position } => {
+                (self.next_log, self.next_position) = (Some(&**next_log), Some(*position));
+            }
+            Summary::Payload { compressed, uncompressed } => {
+                (self.compressed_size, self.uncompressed_size) = (*compressed, *uncompressed);
+            }
+            Summary::Nothing => {}
+        }
+    }
+
+    fn add_table(&mut self, name: Option<&'a TableName>, table_id: u64) {
+        self.database = name.map(|name| &*name.database);
+        self.table = name.map(|name| &*name.table);
+        self.table_id = Some(table_id);
+    }
+}
+
+/// What stands behind a file's events.
+#[derive(Debug, Clone, Default, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct EventsEnd {
+    /// Events that were read.
+    pub events: u64,
+    /// Events that passed the filter.
+    pub listed: u64,
+    /// Events, or payloads, that are damaged.
+    pub damaged: u64,
+    /// Payloads that were not listed to their end.
+    pub left_folded: u64,
+    /// Why the log could not be read to its end.
+    pub stopped: Option<String>,
+    /// Whether that is how a log ends that was never closed.
+    pub cut_tail: bool,
+}
+
+/// The figures of one log.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct StatsReport {
+    /// Events and bytes by type.
+    pub by_type: Vec<TypeEntry>,
+    /// Row events by table.
+    pub by_table: Vec<TableEntry>,
+    /// Transactions.
+    pub transactions: u64,
+    /// Transactions by the minute in which they began.
+    pub by_minute: Vec<MinuteEntry>,
+    /// The biggest transactions.
+    pub biggest_transactions: Vec<TransactionEntry>,
+}
+
+/// Figures of one type of event.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct TypeEntry {
+    /// Its name.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// Whether these are the ones inside payloads.
+    pub inner: bool,
+    /// How many.
+    pub events: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+}
+
+/// Figures of one table.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct TableEntry {
+    /// Its database.
+    pub database: String,
+    /// Its name.
+    pub table: String,
+    /// Row events.
+    pub events: u64,
+    /// Rows in those whose rows could be counted.
+    pub rows: u64,
+    /// Row events whose rows could not be counted.
+    pub uncounted_events: u64,
+    /// Bytes in the row events.
+    pub bytes: u64,
+}
+
+/// One minute.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct MinuteEntry {
+    /// Its beginning (RFC 3339, UTC).
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
+    pub minute: String,
+    /// Transactions that began in it.
+    pub transactions: u64,
+}
+
+/// One of the biggest transactions.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct TransactionEntry {
+    /// Its id.
+    pub gtid: String,
+    /// Plain offset of its start.
+    pub position: u64,
+    /// Bytes in the log.
+    pub bytes: u64,
+    /// When it began (RFC 3339, UTC).
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
+    pub time: String,
+}
+
+impl StatsReport {
+    /// From the figures; tables with the most bytes first.
+    #[must_use]
+    pub(crate) fn new(stats: &Stats) -> Self {
+        let by_type = stats.by_type.iter().map(|((inner, kind), figures)| TypeEntry {
+            event_type: event_type::name(*kind).into_owned(),
+            inner: *inner,
+            events: figures.events,
+            bytes: figures.bytes,
+        });
+        let by_table = stats.by_table.iter().map(|(name, figures)| TableEntry {
+            database: name.database.clone(),
+            table: name.table.clone(),
+            events: figures.events,
+            rows: figures.rows,
+            uncounted_events: figures.uncounted,
+            bytes: figures.bytes,
+        });
+        let by_minute = stats
+            .by_minute
+            .iter()
+            .map(|(minute, count)| MinuteEntry { minute: rfc3339(*minute), transactions: *count });
+        let biggest = stats.biggest().into_iter().map(|entry| TransactionEntry {
+            gtid: entry.id,
+            position: entry.position,
+            bytes: entry.bytes,
+            time: rfc3339(entry.timestamp),
+        });
+        let mut by_table: Vec<_> = by_table.collect();
+        by_table.sort_by_key(|table| std::cmp::Reverse(table.bytes));
+        Self {
+            by_type: by_type.collect(),
+            by_table,
+            transactions: stats.transactions,
+            by_minute: by_minute.collect(),
+            biggest_transactions: biggest.collect(),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! `binlogsec inspect`.
+
+pub(crate) mod report;
+pub(crate) mod table;
+
+use std::path::PathBuf;
+
+use crate::command::report::merge::Saved;
+use crate::shard::entry::ShardEntry;
+use anyhow::bail;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::error::describe;
+use binlogsec_core::read::inspect::{self, InspectOptions};
+use clap::Args;
+use report::InspectReport;
+
+use crate::args::{Format, KeyArgs};
+use crate::exit::Exit;
+use crate::keys;
+use crate::reports::{self, FileReport, file_report};
+use crate::shard::{RunMark, ShardArgs};
+use crate::terminal::Terminal;
+use crate::transfer::{is_dash, tell};
+
+const INSPECT_EXAMPLES: &str = "\
+Examples:
+  binlogsec inspect binlog.000042
+  binlogsec inspect /var/lib/mysql/binlog.index --keyring component_keyring_file
+  binlogsec inspect /backup --format json | jq '.files[] | select(.kind == \"mysql-plain\").path'";
+
+/// Show the encryption status of logs: kind, key, server, and whether the key is at hand
+///
+/// Reads a few kilobytes of each file. With a keyring, the key is proven: the beginning of the log
+/// must decrypt to a plausible one.
+#[derive(Debug, Args)]
+#[command(after_help = INSPECT_EXAMPLES)]
+pub(crate) struct InspectArgs {
+    /// Logs, directories (searched at every depth), index files; `-` is standard input
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    /// Report files in directories that are no logs, too
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Write a report into a file as well, replacing it as a whole; repeatable
+    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report::<Format>)]
+    pub(crate) reports: Vec<FileReport<Format>>,
+    #[command(flatten)]
+    pub(crate) shard: ShardArgs,
+}
+
+pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    reports::check_files(&args.reports, &[&args.paths, &args.keys.files()])?;
+    let keyring = keys::open(&args.keys, terminal)?;
+    let entry = args.shard.entry(&run_mark(args), None);
+    if entry.is_some() && args.paths.iter().any(|path| is_dash(path)) {
+        bail!("standard input has no name, by which it could belong to a shard");
+    }
+    let json = reports::of_format(&args.reports, &Format::Json);
+    let earlier = args.shard.earlier(entry.as_ref(), json, terminal)?;
+    let report = match earlier.and_then(Saved::into_inspect) {
+        Some(report) => report,
+        None => look(args, &keyring, entry, terminal),
+    };
+    if report.files.is_empty() && report.failures.is_empty() && report.shard.is_none() {
+        publish(&report, args.format, &args.reports, terminal)?;
+        bail!("nothing to inspect: no log is there");
+    }
+    publish(&report, args.format, &args.reports, terminal)
+}
+
+fn look(
+    args: &InspectArgs,
+    keyring: &Keyring,
+    entry: Option<ShardEntry>,
+    terminal: &Terminal,
+) -> InspectReport {
+    let options = InspectOptions { all_files: args.all, shard: args.shard.shard };
+    let (stdin, paths): (Vec<_>, Vec<_>) =
+        args.paths.iter().cloned().partition(|path| is_dash(path));
+    let mut outcome = inspect::inspect(&paths, keyring, &options);
+    if !stdin.is_empty() {
+        let input = inspect::inspect_stream(&mut std::io::stdin(), keyring);
+        match input {
+            Ok(file) => outcome.files.push(file),
+            Err(error) => outcome.failures.push(error),
+        }
+    }
+    tell(&outcome.notices, terminal);
+    for failure in &outcome.failures {
+        terminal.error(&describe(failure));
+    }
+    match entry {
+        Some(shard) => InspectReport::of_shard(&outcome, shard),
+        None => InspectReport::new(&outcome),
+    }
+}
+
+/// Writes the report wherever it is wanted, and gives the exit code that it comes to.
+pub(crate) fn publish(
+    report: &InspectReport,
+    format: Format,
+    files: &[FileReport<Format>],
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    reports::publish(report, table::inspect, (format, files), terminal)?;
+    Ok(Exit::worst(report.problems()))
+}
+
+/// What must be the same for all shards.
+fn run_mark(args: &InspectArgs) -> RunMark {
+    let mut mark = RunMark::new("inspect");
+    mark.add_paths(&args.paths);
+    mark.add(format!("all {}", args.all));
+    mark.add_keys(&args.keys);
+    mark
+}

@@ -1,0 +1,21 @@
+//! The lines of `binlogsec keyring new`, `add-key` and `convert`.
+
+use std::io::{self, Write};
+
+use crate::command::keyring::change::KeyringChangeReport;
+use crate::table::printable;
+
+/// The lines of `binlogsec keyring new`, `add-key` and `convert`.
+///
+/// # Errors
+/// What the writer answers.
+pub(crate) fn keyring_change(out: &mut dyn Write, report: &KeyringChangeReport) -> io::Result<()> {
+    let path = printable(&report.path);
+    let KeyringChangeReport { status, format, entries, .. } = report;
+    let status = status.replace('-', " ");
+    writeln!(out, "{path}: {status}; {format}, {entries} entries")?;
+    if let Some(key_id) = &report.key_id {
+        writeln!(out, "new key, in use from now on: {}", printable(key_id))?;
+    }
+    crate::lines::notes(out, &report.path, &report.notes)
+}

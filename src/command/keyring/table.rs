@@ -1,0 +1,61 @@
+//! The tables of `binlogsec keyring`.
+
+use std::io::{self, Write};
+
+use anstyle::Style;
+
+use crate::command::keyring::report::{KeyEntry, KeyringReport, ServerEntry};
+use crate::lines::{GOOD, WARN, plural};
+use crate::table::{self, Cell};
+
+/// The tables of `binlogsec keyring`.
+///
+/// # Errors
+/// What the writer answers.
+pub(crate) fn keyring(out: &mut dyn Write, report: &KeyringReport) -> io::Result<()> {
+    for (number, file) in report.files.iter().enumerate() {
+        if number > 0 {
+            writeln!(out)?;
+        }
+        let bold = Style::new().bold();
+        let path = table::printable(&file.path);
+        let count = plural(file.keys.len(), "entry").replace("entrys", "entries");
+        writeln!(out, "{bold}{path}{bold:#}: {}, {count}", file.format)?;
+        if file.keys.is_empty() {
+            writeln!(out, "No key is in it; a server makes its keyring so, before the first key.")?;
+            continue;
+        }
+        let headings = ["KEY ID", "OWNER", "TYPE", "BYTES", "FINGERPRINT OR VALUE", ""];
+        let rows: Vec<_> = file.keys.iter().map(keyring_row).collect();
+        table::write(out, &headings, &rows)?;
+        for server in &file.servers {
+            writeln!(out, "{}", server_line(server))?;
+        }
+    }
+    Ok(())
+}
+
+fn keyring_row(key: &KeyEntry) -> Vec<Cell> {
+    let value = match (&key.fingerprint, key.sequence_number) {
+        (Some(fingerprint), _) => Cell::new(fingerprint),
+        (None, Some(number)) => Cell::new(format!("number {number}")),
+        (None, None) => Cell::or_dash(None::<&str>),
+    };
+    vec![
+        Cell::new(&key.key_id),
+        Cell::or_dash(Some(&key.owner).filter(|owner| !owner.is_empty())),
+        Cell::new(&key.key_type),
+        Cell::new(key.length.to_string()).right(),
+        value,
+        Cell::new(if key.current { "current" } else { "" }).styled(GOOD),
+    ]
+}
+
+fn server_line(server: &ServerEntry) -> String {
+    let ServerEntry { server_uuid, state, .. } = server;
+    let style = if server.clean { GOOD } else { WARN };
+    let current = server.current.map_or("none".to_owned(), |number| number.to_string());
+    let purged =
+        server.last_purged.map(|number| format!(", purged up to {number}")).unwrap_or_default();
+    format!("server {server_uuid}: current {current}{purged}; {style}{state}{style:#}")
+}

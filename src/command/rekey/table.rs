@@ -1,0 +1,87 @@
+//! The tables of `binlogsec rekey` and `header dump`, and the line of `header restore`.
+
+use std::io::{self, Write};
+
+use crate::command::rekey::report::{
+    HeaderDumpReport, HeaderPart, HeaderReport, RekeyEntry, RekeyReport,
+};
+use crate::lines::{GOOD, PLAIN, WARN};
+use crate::table::{self, Cell};
+
+/// The table of `binlogsec rekey`.
+///
+/// # Errors
+/// What the writer answers.
+pub(crate) fn rekey(out: &mut dyn Write, report: &RekeyReport) -> io::Result<()> {
+    let done = |file: &&RekeyEntry| !matches!(file.status, "left-out" | "failed");
+    let rows: Vec<_> = report.files.iter().filter(done).map(row).collect();
+    if !rows.is_empty() {
+        let headings = ["LOG", "STATUS", "OLD KEY", "NEW KEY", "SERVER", ""];
+        table::write(out, &headings, &rows)?;
+    }
+    for file in report.files.iter().filter(|file| file.status == "left-out") {
+        crate::lines::left_out(out, Some(&file.path), file.reason.as_deref())?;
+    }
+    for file in &report.files {
+        crate::lines::notes(out, &file.path, &file.notes)?;
+    }
+    if let Some(note) = report.note {
+        writeln!(out, "{WARN}Mind: {note}.{WARN:#}")?;
+    }
+    Ok(())
+}
+
+fn row(file: &RekeyEntry) -> Vec<Cell> {
+    let style = match file.status {
+        "rekeyed" => GOOD,
+        "would-rekey" => WARN,
+        _ => PLAIN,
+    };
+    let recovery = match file.recovery {
+        Some("old-header-restored") => "half written: the old header was put back",
+        Some(_) => "left over from an interrupted run: a header backup, removed",
+        None => "",
+    };
+    vec![
+        Cell::new(&file.path),
+        Cell::new(file.status).styled(style),
+        Cell::or_dash(file.old_key_id.as_deref()),
+        Cell::or_dash(file.new_key_id.as_deref()),
+        Cell::or_dash(file.server_version.as_deref()),
+        Cell::new(recovery).styled(WARN),
+    ]
+}
+
+/// The line of `binlogsec header restore`.
+///
+/// # Errors
+/// What the writer answers.
+pub(crate) fn header(out: &mut dyn Write, report: &HeaderReport) -> io::Result<()> {
+    let path = table::printable(&report.path);
+    let HeaderReport { key_id, status, .. } = report;
+    let proof = if report.proven { "proven" } else { "not proven: no key was given" };
+    writeln!(out, "{path}: header {status}, under key {key_id}, {proof}")
+}
+
+/// The table of `binlogsec header dump`.
+///
+/// # Errors
+/// What the writer answers.
+pub(crate) fn header_dump(out: &mut dyn Write, report: &HeaderDumpReport) -> io::Result<()> {
+    writeln!(out, "{}", table::printable(&report.path))?;
+    let headings = ["OFFSET", "LENGTH", "PART", "BYTES"];
+    let rows: Vec<_> = report.parts.iter().map(part_row).collect();
+    table::write(out, &headings, &rows)
+}
+
+fn part_row(part: &HeaderPart) -> Vec<Cell> {
+    // The zeros at the end are counted by the length.
+    let bytes = part.hex.trim_end_matches("00");
+    let bytes = part.text.as_deref().unwrap_or(bytes);
+    vec![
+        Cell::new(part.offset.to_string()).right(),
+        Cell::new(part.length.to_string()).right(),
+        Cell::new(&part.name),
+        Cell::new(bytes),
+    ]
+}

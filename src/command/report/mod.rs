@@ -1,0 +1,148 @@
+//! `binlogsec report merge`.
+
+pub(crate) mod merge;
+
+use std::path::{Path, PathBuf};
+
+use crate::command::check::report::CheckReport;
+use crate::command::inspect::report::InspectReport;
+use crate::command::verify::report::VerifyReport;
+use anyhow::bail;
+use binlogsec_checks::check::{self, CheckOptions};
+use binlogsec_core::batch::targets::Targets;
+use binlogsec_core::file::TransferError;
+use binlogsec_core::file::source::FileSource;
+use binlogsec_core::log::error::Error;
+use clap::{Args, Subcommand};
+use merge::{Run, Saved};
+
+use super::check::CheckFormat;
+use super::{inspect, verify};
+use crate::args::Format;
+use crate::exit::Exit;
+use crate::findings::show::{self, FindingArgs};
+use crate::reports::{self, FileReport, file_report};
+use crate::shard;
+use crate::terminal::Terminal;
+
+const MERGE_EXAMPLES: &str = "\
+Examples:
+  Eight processes, and one report of what they found
+    seq 0 7 | parallel binlogsec check /backup --shard {}/8 --report json=shard-{}.json
+    binlogsec report merge shard-*.json
+
+  The same report for code scanning, by the policy that the shards had
+    binlogsec report merge shard-*.json --policy policy.toml --format sarif
+
+Exit codes: those of the command whose reports these are; 2 when a shard is missing or there twice.";
+
+/// Work on reports
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    #[command(subcommand)]
+    command: ReportCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ReportCommand {
+    Merge(MergeArgs),
+}
+
+/// Put the JSON reports of all shards of a run together, and judge logs against each other
+///
+/// Takes reports of `check`, `inspect` and `verify`. Each shard must be there, once, and all must
+/// be of one run. The report is the one that a single process would have made.
+#[derive(Debug, Args)]
+#[command(after_help = MERGE_EXAMPLES)]
+struct MergeArgs {
+    /// JSON reports of the shards; directories and URLs of prefixes that hold nothing else
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    weighing: FindingArgs,
+    /// How to report on standard output: any format of the command whose reports these are
+    #[arg(long, value_enum, default_value = "text")]
+    format: CheckFormat,
+    /// Write a report into a file as well, replacing it as a whole; repeatable
+    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report::<CheckFormat>)]
+    reports: Vec<FileReport<CheckFormat>>,
+}
+
+pub(crate) fn run(args: &ReportArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let ReportCommand::Merge(args) = &args.command;
+    let targets = Targets::expand(&args.files);
+    if let Some(error) = targets.failures.into_iter().next() {
+        return Err(error.into());
+    }
+    if targets.files.is_empty() {
+        bail!("nothing to merge: no report is there");
+    }
+    let inputs = targets.files.iter().map(|target| target.path.clone());
+    let inputs: Vec<_> = inputs.chain(args.weighing.files()).collect();
+    reports::check_files(&args.reports, &[&inputs])?;
+    let files = targets.files.iter().map(|target| read(&target.path));
+    let saved: Vec<_> = files.collect::<Result<_, _>>()?;
+    let policy = shard::policy_mark(args.weighing.policy.as_deref())?;
+    match Run::of(saved, policy.as_deref())? {
+        Run::Check(shards) => {
+            let options = CheckOptions {
+                policy: args.weighing.policy()?,
+                baseline: args.weighing.baseline()?,
+                ..CheckOptions::default()
+            };
+            let outcome = check::merge(shards, &options);
+            let report = CheckReport::new(&outcome);
+            let exit = super::check::publish(&report, args.format, &args.reports, terminal)?;
+            show::tell_unused(&options.baseline, terminal);
+            super::check::tell_failures(&outcome, terminal);
+            Ok(exit)
+        }
+        Run::Inspect(shards) => {
+            let report = InspectReport::merged(shards);
+            let (format, files) = args.plain_formats()?;
+            inspect::publish(&report, format, &files, terminal)
+        }
+        Run::Verify(shards) => {
+            let report = VerifyReport::merged(shards)?;
+            let (format, files) = args.plain_formats()?;
+            verify::publish(&report, format, &files, terminal)
+        }
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<Saved> {
+    let bytes = read_whole(path).map_err(Error::from)?;
+    Ok(Saved::parse(&bytes, path.to_owned())?)
+}
+
+/// A sparse file can claim any length. What is larger wants more shards.
+const LARGEST_REPORT: u64 = 4 << 30;
+
+/// All of a file or object, up to [`LARGEST_REPORT`] bytes.
+pub(crate) fn read_whole(path: &Path) -> Result<Vec<u8>, TransferError> {
+    FileSource::open(path)?.read_whole(LARGEST_REPORT)
+}
+
+/// The same of the report of an earlier run, which this run may replace.
+pub(crate) fn read_earlier(path: &Path) -> Result<Vec<u8>, TransferError> {
+    FileSource::glance(path)?.read_whole(LARGEST_REPORT)
+}
+
+impl MergeArgs {
+    /// The formats, for commands that have fewer of them.
+    fn plain_formats(&self) -> anyhow::Result<(Format, Vec<FileReport<Format>>)> {
+        if self.weighing.baseline.is_some() {
+            bail!("a baseline is for reports of check");
+        }
+        let plain = |format| match format {
+            CheckFormat::Text => Ok(Format::Text),
+            CheckFormat::Json => Ok(Format::Json),
+            _ => bail!("reports of this command are merged as text or json"),
+        };
+        let file = |report: &FileReport<CheckFormat>| {
+            Ok(FileReport { format: plain(report.format)?, path: report.path.clone() })
+        };
+        let files = self.reports.iter().map(file).collect::<anyhow::Result<_>>()?;
+        Ok((plain(self.format)?, files))
+    }
+}

@@ -1,0 +1,117 @@
+//! The listing of `binlogsec rows`: a line for each row, and one for each column that tells something.
+
+use std::io::Write as _;
+
+use crate::lines::{BAD, DIM, GOOD, PLAIN};
+use binlogsec_core::event::rows::reader::Op;
+use binlogsec_core::event::rows::table::Column;
+use binlogsec_core::event::rows::value::{Image, Value};
+use binlogsec_core::read::rows::sql::{self, Dialect, NoStatement};
+use binlogsec_core::read::rows::{RowMaker, RowRecord, time_of};
+use binlogsec_core::text::unseen::printable;
+
+/// So many bytes of a value are shown.
+const VALUE_SHOWN: usize = 160;
+
+/// Makes the lines.
+#[derive(Debug)]
+pub(super) struct RowText {
+    colour: bool,
+}
+
+impl RowText {
+    /// With colours or without.
+    #[must_use]
+    pub(super) const fn new(colour: bool) -> Self {
+        Self { colour }
+    }
+}
+
+impl RowMaker for RowText {
+    fn row(&mut self, record: &RowRecord<'_>, out: &mut Vec<u8>) -> Result<(), NoStatement> {
+        self.head(record, out);
+        let dialect = Dialect { is_mariadb: record.is_mariadb };
+        let (before, after) = (&record.row.before, &record.row.after);
+        let key = &record.table.primary_key;
+        for (index, column) in record.table.columns.iter().enumerate() {
+            let of = |image: &Image<'_>| {
+                image.get(index).and_then(Option::as_ref).map(|it| shown(it, column, dialect))
+            };
+            let is_changed = after.get(index).is_some_and(Option::is_some)
+                && before.get(index) != after.get(index);
+            let (old, new) = match record.row.op {
+                Op::Insert => (None, of(after)),
+                Op::Delete => (of(before), None),
+                Op::Update if is_changed => (of(before), of(after)),
+                // What stays as it is tells which row it is, if it is of the key.
+                Op::Update if key.contains(&index) || key.is_empty() && index == 0 => {
+                    (of(before), None)
+                }
+                Op::Update => continue,
+            };
+            let value = match (old, new) {
+                (Some(old), Some(new)) => format!("{old} → {new}"),
+                (None, Some(new)) if record.row.op == Op::Update => format!("? → {new}"),
+                (Some(value), None) | (None, Some(value)) => value,
+                (None, None) => continue,
+            };
+            let name = match &column.name {
+                Some(name) => printable(&String::from_utf8_lossy(name)),
+                None => format!("@{}", index.saturating_add(1)),
+            };
+            let _ = writeln!(out, "    {name}: {value}");
+        }
+        Ok(())
+    }
+}
+
+impl RowText {
+    fn head(&self, record: &RowRecord<'_>, out: &mut Vec<u8>) {
+        let style = match record.row.op {
+            _ if !self.colour => PLAIN,
+            Op::Insert => GOOD,
+            Op::Delete => BAD,
+            Op::Update => PLAIN,
+        };
+        let dim = if self.colour { DIM } else { PLAIN };
+        let name = |name: &[u8]| printable(&String::from_utf8_lossy(name));
+        let _ = write!(
+            out,
+            "{dim}{}{dim:#}  {style}{}{style:#} {}.{}  {dim}",
+            time_of(record.timestamp),
+            record.row.op.name(),
+            name(&record.table.database),
+            name(&record.table.name),
+        );
+        if let Some(id) = record.transaction {
+            let _ = write!(out, "{id}  ");
+        }
+        let _ = write!(out, "position {}", record.position);
+        if let Some(inner) = record.inner_offset {
+            let _ = write!(out, "+{inner}");
+        }
+        let _ = write!(out, " row {}", record.number);
+        if let Some(thread) = record.thread_id {
+            let _ = write!(out, "  thread {thread}");
+        }
+        let _ = writeln!(out, "{dim:#}");
+    }
+}
+
+/// A value as SQL writes it, or the beginning of one.
+fn shown(value: &Value<'_>, column: &Column, dialect: Dialect) -> String {
+    let mut out = Vec::new();
+    let made = match value {
+        // The changes by their functions would need the column's name.
+        Value::JsonDiff(diff) => {
+            sql::hex(&mut out, diff);
+            Ok(())
+        }
+        value => sql::literal(&mut out, value, column, dialect),
+    };
+    if made.is_err() {
+        return "a JSON document that cannot be read".to_owned();
+    }
+    let text = String::from_utf8_lossy(&out);
+    binlogsec_core::bytes::beginning(&printable(&text), VALUE_SHOWN).into_owned()
+}

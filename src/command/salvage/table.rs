@@ -1,0 +1,116 @@
+//! The report of `binlogsec salvage` for people.
+
+use std::io::{self, Write};
+
+use crate::command::salvage::report::SalvageReport;
+use crate::lines::{BAD, DIM, GOOD, WARN, size};
+use crate::table::{self, Cell, printable};
+
+/// Gaps, what they cost, and what was written.
+///
+/// # Errors
+/// What the writer answers.
+pub(crate) fn salvage(out: &mut dyn Write, report: &SalvageReport) -> io::Result<()> {
+    if !report.gaps.is_empty() {
+        let rows: Vec<_> = report
+            .gaps
+            .iter()
+            .map(|gap| {
+                let words = match gap.kind {
+                    "bytes-missing" if gap.shift == 1 => "1 byte is missing here".to_owned(),
+                    "bytes-missing" => format!("{} bytes are missing here", gap.shift),
+                    "bytes-inserted" => format!("{} foreign bytes here", gap.shift.unsigned_abs()),
+                    "tail" => "nothing whole up to the end".to_owned(),
+                    _ => "changed bytes".to_owned(),
+                };
+                vec![
+                    Cell::new(gap.file_offset.to_string()).right(),
+                    Cell::new(gap.length.to_string()).right(),
+                    Cell::new(words).styled(WARN),
+                ]
+            })
+            .collect();
+        table::write(out, &["GAP AT FILE OFFSET", "BYTES", ""], &rows)?;
+    }
+    if report.description_damaged {
+        writeln!(
+            out,
+            "{WARN}the format description event is damaged{WARN:#}; kept, as no log can be read without"
+        )?;
+    }
+    if report.description_mended {
+        writeln!(
+            out,
+            "{WARN}one bit of the format description event was wrong{WARN:#}; put right, as its checksum tells which"
+        )?;
+    }
+    if report.description_borrowed {
+        writeln!(out, "{WARN}the format description event is another log's{WARN:#}")?;
+    }
+    for log in &report.further_logs {
+        let (offset, key) = (log.file_offset, printable(&log.key_id));
+        let what = if log.is_open {
+            "its events follow in the output"
+        } else {
+            "no key opens it, so it is lost"
+        };
+        writeln!(
+            out,
+            "{WARN}another encrypted log{WARN:#} begins at file offset {offset}, under key {key}: {what}"
+        )?;
+    }
+    transactions(out, report)?;
+    let (path, output) = (printable(&report.path), printable(&report.output));
+    writeln!(
+        out,
+        "{GOOD}{}{GOOD:#} {path}: {} of {} whole events in {output}, {}; {} lost",
+        report.status,
+        report.written_events,
+        report.events,
+        size(report.written),
+        size(report.lost),
+    )?;
+    let (access, tried) = (printable(&report.access), report.shifts_tried);
+    writeln!(out, "{DIM}read by {access}; {tried} alignments tried{DIM:#}")
+}
+
+/// What is to be known before the output is replayed.
+fn transactions(out: &mut dyn Write, report: &SalvageReport) -> io::Result<()> {
+    for gtid in &report.incomplete_transactions {
+        let gtid = printable(gtid);
+        writeln!(out, "{BAD}incomplete{BAD:#} transaction {gtid}")?;
+    }
+    let named = u64::try_from(report.incomplete_transactions.len()).unwrap_or(u64::MAX);
+    let count = report.incomplete_count;
+    if count > named {
+        writeln!(out, "{BAD}incomplete{BAD:#} transactions in all: {count}")?;
+    }
+    if count > 0 && report.written_events == report.events {
+        writeln!(
+            out,
+            "{WARN}do not replay this output{WARN:#}: it has parts of transactions; --whole-transactions leaves them out"
+        )?;
+    }
+    if let Some(offset) = report.first_out_of_order {
+        let count = report.out_of_order;
+        writeln!(
+            out,
+            "{WARN}out of order{WARN:#}: {count} times an event follows that was written before the one it follows, first at file offset {offset}; as after swapped blocks"
+        )?;
+    }
+    if let Some(resume) = &report.resume {
+        let unknown = || "not known, the event that names it is lost".to_owned();
+        let log = resume.source_log.as_deref().map(printable);
+        let log = log.unwrap_or_else(unknown);
+        let position = resume.position.map(|position| position.to_string());
+        let position = position.unwrap_or_else(|| "not known".to_owned());
+        let after = resume.after_gtid.as_deref().map(printable);
+        let after = after.map(|gtid| format!(", after GTID {gtid}"));
+        writeln!(
+            out,
+            "to fetch from the source again: source log {log}, position {position}{}",
+            after.unwrap_or_default()
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! The table of `binlogsec verify`.
+
+use std::io::{self, Write};
+
+use crate::command::verify::report::{VerifyEntry, VerifyReport};
+use crate::lines::{BAD, DIM, GOOD, WARN, plural, size};
+use crate::table::{self, Cell, printable};
+
+/// The table of `binlogsec verify`, the damages, and a line that sums up.
+///
+/// # Errors
+/// What the writer answers.
+pub(crate) fn verify(out: &mut dyn Write, report: &VerifyReport) -> io::Result<()> {
+    if !report.files.is_empty() {
+        let rows: Vec<_> = report.files.iter().map(row).collect();
+        table::write(out, &["LOG", "STATUS", "EVENTS", "GOOD", "CHECKSUMS", "SIZE", ""], &rows)?;
+    }
+    for file in report.files.iter().filter(|file| file.damage_count > 0) {
+        damages(out, file)?;
+    }
+    for gap in &report.gaps {
+        let (before, reason) = (printable(&gap.before), printable(&gap.reason));
+        writeln!(out, "{WARN}gap after {before}{WARN:#}: {reason}")?;
+    }
+    let sum = &report.summary;
+    writeln!(
+        out,
+        "{DIM}{}, {} whole, {} damaged; {} events; {}{DIM:#}",
+        plural(sum.files, "log"),
+        sum.whole,
+        sum.damaged,
+        sum.events,
+        plural(sum.gaps, "gap"),
+    )
+}
+
+fn row(file: &VerifyEntry) -> Vec<Cell> {
+    let style = match &*file.status {
+        "whole" => GOOD,
+        "cut" => WARN,
+        _ => BAD,
+    };
+    let notes: Vec<_> = file.notes.iter().map(|note| note.message.as_str()).collect();
+    vec![
+        Cell::new(&file.path),
+        Cell::new(&*file.status).styled(style),
+        Cell::new(file.events.to_string()).right(),
+        Cell::new(file.good_events.to_string()).right(),
+        Cell::new(file.checksums.to_string()).right(),
+        Cell::new(size(file.size)).right(),
+        Cell::new(notes.join("; ")).styled(DIM),
+    ]
+}
+
+fn damages(out: &mut dyn Write, file: &VerifyEntry) -> io::Result<()> {
+    const SHOWN: usize = 10;
+    let path = printable(&file.path);
+    for damage in file.damages.iter().take(SHOWN) {
+        let what = printable(damage.event_type.as_deref().unwrap_or("no event"));
+        writeln!(
+            out,
+            "{BAD}damaged{BAD:#} {path}: file offset {}, plain offset {}, after {} events, {what}: {}",
+            damage.file_offset,
+            damage.plain_offset,
+            damage.events_before,
+            printable(&damage.reason)
+        )?;
+    }
+    let shown = u64::try_from(file.damages.len().min(SHOWN)).unwrap_or(0);
+    let more = file.damage_count.saturating_sub(shown);
+    if more > 0 {
+        writeln!(out, "{DIM}… and {more} more in {path}{DIM:#}")?;
+    }
+    Ok(())
+}

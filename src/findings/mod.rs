@@ -1,0 +1,12 @@
+//! What `check` and `audit` show.
+
+pub(crate) mod github;
+pub(crate) mod html;
+pub(crate) mod junit;
+pub(crate) mod markdown;
+pub(crate) mod nothing;
+pub(crate) mod prometheus;
+pub(crate) mod report;
+pub(crate) mod sarif;
+pub(crate) mod show;
+pub(crate) mod table;

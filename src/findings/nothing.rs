@@ -1,0 +1,1 @@
+//! How outcomes are shown: a model that serializes, and what renders it.

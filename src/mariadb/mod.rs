@@ -1,8 +1,0 @@
-//! MariaDB's encrypted logs: a plain start, then every event encrypted by itself.
-
-pub mod chain;
-pub mod cipher;
-pub mod detect;
-pub mod error;
-pub mod key_file;
-pub mod start_encryption;

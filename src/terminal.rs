@@ -1,0 +1,128 @@
+//! Where output goes, and whether it may have colour.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+
+use crate::json;
+use anstream::AutoStream;
+use anstyle::{AnsiColor, Style};
+use binlogsec_core::text::unseen::printable;
+use serde::Serialize;
+
+use super::args::{Color, Global};
+
+/// The two streams as the global options want them.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    color: anstream::ColorChoice,
+    quiet: bool,
+    verbose: bool,
+    progress: bool,
+}
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+
+impl Terminal {
+    pub(crate) fn new(global: &Global) -> Self {
+        let color = match global.color {
+            // Looks at the stream, NO_COLOR, CLICOLOR and TERM.
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        };
+        let progress = !global.quiet && !global.no_progress && io::stderr().is_terminal();
+        Self { color, quiet: global.quiet, verbose: global.verbose, progress }
+    }
+
+    /// Standard output, for data.
+    pub(crate) fn out(&self) -> impl Write + use<> {
+        stream(io::stdout().lock(), self.color)
+    }
+
+    /// Standard output as it is, for what is written much of at once, and whether it may have
+    /// colours: nothing takes them out again. A terminal gets what is not `printable` without what
+    /// it would obey.
+    pub(crate) fn plain_out(&self, printable: bool) -> (Box<dyn Write>, bool) {
+        let stdout = io::stdout().lock();
+        if !printable && stdout.is_terminal() {
+            return (Box::new(stream(stdout, anstream::ColorChoice::Never)), false);
+        }
+        let color = match self.color {
+            anstream::ColorChoice::Auto => AutoStream::choice(&stdout),
+            other => other,
+        };
+        (Box::new(stdout), color != anstream::ColorChoice::Never)
+    }
+
+    /// Standard error, for reports when standard output carries a log.
+    pub(crate) fn err(&self) -> impl Write + use<> {
+        stream(io::stderr().lock(), self.color)
+    }
+
+    /// Whether a progress bar may be drawn.
+    pub(crate) const fn shows_progress(&self) -> bool {
+        self.progress
+    }
+
+    /// Whether nothing but data and errors is wanted.
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Says what went wrong. There is nowhere to report that this failed.
+    pub(crate) fn error(&self, message: &str) {
+        self.line(format_args!("{ERROR}error:{ERROR:#} "), message);
+    }
+
+    /// Says what the user should know.
+    pub(crate) fn warning(&self, message: &str) {
+        if !self.quiet {
+            self.line(format_args!("{WARNING}warning:{WARNING:#} "), message);
+        }
+    }
+
+    /// Says what `--verbose` asks for.
+    pub(crate) fn detail(&self, message: &str) {
+        if self.verbose && !self.quiet {
+            self.line(format_args!(""), message);
+        }
+    }
+
+    /// One line. Messages name files, and a name may hold a line of its own, or what a terminal
+    /// obeys: all of it is shown and nothing of it acts.
+    fn line(&self, start: fmt::Arguments<'_>, message: &str) {
+        let _ = writeln!(self.err(), "{start}{}", printable(message));
+    }
+}
+
+fn stream<S>(stream: S, color: anstream::ColorChoice) -> AutoStream<Box<dyn Write>>
+where
+    S: anstream::stream::RawStream + 'static,
+{
+    let color = match color {
+        anstream::ColorChoice::Auto => AutoStream::choice(&stream),
+        other => other,
+    };
+    AutoStream::new(Box::new(Whole(stream)), color)
+}
+
+/// Takes all that it is given, or fails. A stream that strips colours, and is told in the middle of
+/// a text that it was interrupted, would be given what is written already once more.
+struct Whole<W>(W);
+
+impl<W: Write> Write for Whole<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Writes a report as one JSON document.
+pub(crate) fn write_json(out: &mut dyn Write, report: &impl Serialize) -> io::Result<()> {
+    json::pretty(out, report)
+}

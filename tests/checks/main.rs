@@ -1,0 +1,11 @@
+//! check and audit.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod audit;
+mod bounds;
+mod check;
+mod check_reach;
+mod servers;
+mod shards;

@@ -1,0 +1,10 @@
+//! The command: what it prints, its reports' schemas, and the house's own rules.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod cli;
+mod conventions;
+mod layering;
+mod schemas;
+mod terminal;

@@ -1,0 +1,23 @@
+//! Reading: decrypt, events, slices, verify, salvage, on every kind of log and every damage.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod cipher;
+mod conformance;
+mod damaged_ends;
+mod events;
+mod fuzz_seeds;
+mod hostile;
+mod library;
+mod old_servers;
+mod percona_binlog_server;
+mod probe;
+mod rows;
+mod salvage;
+mod salvage_property;
+mod salvage_transactions;
+mod slices;
+mod table_schema;
+mod undo;
+mod verify;

@@ -1,0 +1,14 @@
+//! Writing: encrypt, in place, rekey, headers, keyrings, age files, and what no output may replace.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+#[cfg(feature = "age")]
+mod archive;
+mod encrypt;
+mod in_place;
+mod key_rotation;
+mod keyring;
+mod keyring_write;
+mod outputs;
+mod rekey;
