@@ -19,6 +19,7 @@ mod listing;
 mod lists;
 mod log_file;
 mod per_event;
+mod row_values;
 mod schema;
 mod session;
 
@@ -30,6 +31,7 @@ pub(crate) use listing::store_listing;
 pub(crate) use lists::{index_file, option_file};
 pub(crate) use log_file::log_start;
 pub(crate) use per_event::mariadb;
+pub(crate) use row_values::rows;
 pub(crate) use schema::schema;
 pub(crate) use session::server_session;
 
@@ -52,6 +54,7 @@ pub(crate) const ALL: &[Target] = &[
     ("option_file", option_file),
     ("mariadb", mariadb),
     ("salvage", salvage),
+    ("rows", rows),
     ("schema", schema),
     ("server_session", server_session),
     #[cfg(feature = "objects")]

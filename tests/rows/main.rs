@@ -3,5 +3,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod rows;
 mod table_schema;
 mod undo;

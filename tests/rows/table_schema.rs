@@ -1,5 +1,4 @@
 //! What tables look like: dumps of schemas, and statements in the logs that change them.
-
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::borrow::Cow;

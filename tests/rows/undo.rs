@@ -1,13 +1,11 @@
 //! Taking changes of rows back, and what must be known of tables for that.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use crate::common;
-
 use std::process::Output;
 
 use assert_cmd::Command;
 
-use common::fixture;
+use crate::common::fixture;
 
 /// `undo` or `rows` on the log of the shop whose orders somebody deleted, see docs/forensics.md.
 fn run(command: &str, arguments: &[&str]) -> Output {
@@ -40,7 +38,7 @@ fn changes(script: &str) -> Vec<String> {
         id.split([' ', ')']).next().unwrap().to_owned()
     };
     let lines = script.lines().filter(is_change);
-    lines.map(|line| format!("{} {}", line.get(..6).unwrap(), id(line))).collect()
+    lines.map(|line| format!("{} {}", &line[..6], id(line))).collect()
 }
 
 #[test]
@@ -138,9 +136,8 @@ fn names_follow_a_table_that_is_altered_on_the_way() {
     let rows = stdout(&run("rows", &["--format", "json", "--schema", &schema]));
     let rows: Vec<serde_json::Value> =
         rows.lines().map(|row| serde_json::from_str(row).unwrap()).collect();
-    let names = |row: &serde_json::Value| {
-        row["after"].as_object().map(serde_json::Map::len).unwrap_or_default()
-    };
+    let names =
+        |row: &serde_json::Value| row["after"].as_object().map(|row| row.len()).unwrap_or_default();
     assert_eq!((names(&rows[0]), names(&rows[1])), (5, 6));
     assert!(rows[0]["after"].get("note").is_none());
     assert_eq!(rows[1]["after"]["note"], "rebate");

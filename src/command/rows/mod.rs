@@ -25,10 +25,10 @@ use binlogsec_core::text::path_text;
 use clap::{Args, ValueEnum};
 use table::RowText;
 
-use super::undo::SchemaArgs;
 use crate::args::{KeyArgs, WriteArgs};
 use crate::command::decrypt::slice::{Position, position};
 use crate::command::events::{judge, open};
+use crate::command::undo::SchemaArgs;
 use crate::exit::Exit;
 use crate::terminal::Terminal;
 use crate::time::{self, Time, ZoneArgs};
@@ -68,7 +68,7 @@ pub(crate) struct RowsArgs {
     format: RowFormat,
     /// Write to this file, which only its owner may read, instead of standard output
     #[arg(short, long, value_name = "FILE", conflicts_with = "output_dir")]
-    output: Option<PathBuf>,
+    pub(crate) output: Option<PathBuf>,
     /// Write a file for each table into this directory, `DATABASE.TABLE.csv`; for --format csv
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,

@@ -54,7 +54,7 @@ pub(crate) struct UndoArgs {
     direction: As,
     /// Write to this file, which only its owner may read, instead of standard output
     #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
     #[command(flatten)]
     write: WriteArgs,
 }
@@ -127,8 +127,8 @@ pub(crate) fn run(args: &UndoArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
         terminal.error(&describe(failure));
     }
     classes.extend(add_all(&files, &keyring, (&mut plan, &mut history), terminal)?);
-    for note in history.take_notes().into_iter().chain(plan.take_notes()) {
-        terminal.warning(&note);
+    for note in history.take_notes().iter().chain(plan.notes()) {
+        terminal.warning(note);
     }
     let (refusals, refused) = plan.refusals(&history);
     for refusal in refusals {

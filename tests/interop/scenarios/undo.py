@@ -196,7 +196,9 @@ def refused(tool: Binlogsec, what: str, server: Server) -> Iterator[Check]:
     change = "UPDATE shop.orders SET total = total + 1 WHERE id = 1;"
     minimal = f"SET SESSION binlog_row_image = 'MINIMAL'; {change}"
     statement = f"SET SESSION binlog_format = 'STATEMENT'; {change}"
+    xa = f"XA START 'x'; {change} XA END 'x'; XA PREPARE 'x'; XA COMMIT 'x';"
     for name, script, told in [
+        ("a prepared transaction", xa, "was prepared (XA)"),
         ("MINIMAL images", minimal, "binlog_row_image is not FULL"),
         ("a statement", statement, "the log does not say which"),
         ("ALTER TABLE behind it", change + "ALTER TABLE shop.orders ADD n INT", "ALTER TABLE of shop.orders"),

@@ -169,9 +169,10 @@ impl Plan {
         (&self.refusals, self.refused)
     }
 
-    /// What must be told, and is no reason to refuse.
-    pub fn take_notes(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.notes)
+    /// What must be told, and is no reason to refuse. It stands in the script, too.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     fn refuse(&mut self, log: &OpenLog, position: u64, reason: &str) {

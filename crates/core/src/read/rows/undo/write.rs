@@ -102,12 +102,11 @@ impl Writer<'_, '_> {
         let mut text = Vec::new();
         let what = if self.is_backward { "take back" } else { "make once more" };
         let (rows, transactions) = (self.plan.rows, self.plan.transactions);
-        statement::comment(
-            &mut text,
-            &format!(
-                "Statements that {what} {rows} changes of rows, of {transactions} transactions."
-            ),
+        let plural = if transactions == 1 { "" } else { "s" };
+        let what = format!(
+            "Statements that {what} {rows} changes of rows, of {transactions} transaction{plural}."
         );
+        statement::comment(&mut text, &what);
         let check = match self.plan.options.check {
             Check::Rows => {
                 "A row that is not as the log says any more is left as it is, and told of."
