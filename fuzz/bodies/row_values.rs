@@ -14,7 +14,8 @@ pub(crate) fn rows(data: &[u8]) {
     let Some((&[event_type, low, high], rest)) = data.split_first_chunk::<3>() else {
         return;
     };
-    let Some((map, body)) = rest.split_at_checked(usize::from(u16::from_le_bytes([low, high]))) else {
+    let Some((map, body)) = rest.split_at_checked(usize::from(u16::from_le_bytes([low, high])))
+    else {
         return;
     };
     let (Ok(table), Ok(rows)) = (Table::parse(map), Rows::parse(event_type, body)) else {
