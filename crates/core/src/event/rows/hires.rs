@@ -57,7 +57,7 @@ pub(super) fn read<'a>(kind: Kind, cursor: &mut Cursor<'a>) -> Result<Value<'a>,
         }
         Kind::HiresTime { digits } => {
             // The server adds the zero point in units of the column's fraction.
-            let zero = TIME_ZERO / unit(digits);
+            let zero = TIME_ZERO.checked_div(unit(digits)).unwrap_or(0);
             let stored = number(bytes);
             let micros = stored.abs_diff(zero).saturating_mul(unit(digits));
             Value::Time(time(micros, stored < zero, digits))

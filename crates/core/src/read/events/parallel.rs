@@ -68,6 +68,12 @@ pub(in crate::read) trait Work<T>: Send {
 /// Takes pieces in the order of the blocks.
 pub(in crate::read) type Take<'a, P> = dyn FnMut(P) -> Result<(), TransferError> + 'a;
 
+/// Takes the figures of blocks.
+type Add<'a, F> = dyn FnMut(F) + 'a;
+
+/// Where workers get their blocks.
+type Queue<T, W> = Channel<Job<T, <W as Work<T>>::Piece, <W as Work<T>>::Figures>>;
+
 /// What comes of a block: its pieces, and at last its figures.
 enum Made<P, F> {
     Piece(P),
@@ -109,7 +115,7 @@ fn here<T: Mapped, W: Work<T>>(
     scanner: &mut Scanner<'_, T>,
     (first, spare): (Option<Block<T>>, &Spare),
     mut work: W,
-    (take, add): (&mut Take<'_, W::Piece>, &mut dyn FnMut(W::Figures)),
+    (take, add): (&mut Take<'_, W::Piece>, &mut Add<'_, W::Figures>),
 ) -> Result<(), Error> {
     let mut next = first;
     while let Some(block) = next {
@@ -160,11 +166,7 @@ fn in_order<T: Mapped, P, F>(
     }
 }
 
-fn serve<T, W: Work<T>>(
-    mut work: W,
-    queue: &Mutex<Channel<Job<T, W::Piece, W::Figures>>>,
-    spare: &Spare,
-) {
+fn serve<T, W: Work<T>>(mut work: W, queue: &Mutex<Queue<T, W>>, spare: &Spare) {
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else {

@@ -25,7 +25,7 @@ pub(super) fn plain<'v>(value: &'v Value<'_>, column: &Column) -> Cow<'v, str> {
             temporal(&mut out, value);
         }
         Value::Geometry(bytes) | Value::Vector(bytes) | Value::JsonDiff(bytes) => {
-            hex(&mut out, bytes)
+            hex(&mut out, bytes);
         }
         _ => return Cow::Owned(short(value, column)),
     }
