@@ -54,6 +54,9 @@ BOTH: Tables = {
 "longkey": ("a VARCHAR(30), b INT, c DATE, PRIMARY KEY(c,a(5),b)", ["'abcdefg',1,'2026-01-01'","'ABC',2,'2026-01-02'"], "b=b+10"),
 }
 MYSQL: Tables = {
+"parts": ("id INT PRIMARY KEY, j JSON",
+ [f"{n},JSON_OBJECT('a',{n},'b',JSON_ARRAY(1,2,3),'c',REPEAT('x',300),'d',REPEAT('y',300))" for n in (1, 2, 3)],
+ "j=JSON_REMOVE(JSON_SET(JSON_REPLACE(j,'$.a',7),'$.new','n','$.b[1]',JSON_OBJECT('k',1.5e0),'$.b[9]',CAST('2026-01-01' AS DATE)),'$.c')"),
 "docs": ("id INT PRIMARY KEY, j JSON",
  ["1,'{}'","2,'[]'","3,'null'","4,NULL","5,'{\"a\":1,\"b\":[1,2,{\"c\":null}],\"ü\":\"é\\\\n\\\\\"\"}'",
   "6,JSON_OBJECT('d',CAST('2026-02-03' AS DATE),'t',CAST('-12:00:00.5' AS TIME(6)),'dt',CAST('2026-02-03 04:05:06.789' AS DATETIME(6)),'dec',CAST(1.50 AS DECIMAL(5,2)),'bin',X'00FF','bit',b'101')",

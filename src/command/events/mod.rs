@@ -41,7 +41,7 @@ Examples:
   binlogsec events binlog.000042 --stats
 
 Times without an offset are UTC. Rows are counted and not shown; to see them:
-  binlogsec decrypt binlog.000042 -o - | mysqlbinlog -v -";
+  binlogsec rows binlog.000042";
 
 /// List the events of logs: transactions, statements, tables, from compressed transactions too
 #[derive(Debug, Args)]

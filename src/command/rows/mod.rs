@@ -247,9 +247,15 @@ pub(crate) fn run(args: &RowsArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
             Err(Error::Transfer(error)) if error.is_broken_pipe() => {
                 return Err(Error::from(error).into());
             }
-            Err(error) => failures.push(error),
+            Err(error) => {
+                output.check()?;
+                // Nothing gets its name of which a part is missing.
+                if output.has_failed() {
+                    return Err(error.into());
+                }
+                failures.push(error);
+            }
         }
-        output.check()?;
     }
     for failure in &failures {
         terminal.error(&describe(failure));

@@ -26,6 +26,8 @@ pub(super) struct Output {
     format: RowFormat,
     /// The section that was begun last.
     section: Vec<u8>,
+    /// Whether something could not be written.
+    failed: bool,
     /// Why nothing more can be written, beside what writing answers.
     refused: Option<String>,
 }
@@ -93,17 +95,31 @@ impl Output {
                 (Place::Stream(Box::new(out)), colour)
             }
         };
-        Ok((Self { place, format: args.format, section: Vec::new(), refused: None }, colour))
+        Ok((
+            Self { place, format: args.format, section: Vec::new(), failed: false, refused: None },
+            colour,
+        ))
     }
 
     /// Takes lines, in order.
     pub(super) fn take(&mut self, lines: Lines) -> Result<(), TransferError> {
+        let taken = self.taken(lines);
+        self.failed |= taken.is_err();
+        taken
+    }
+
+    fn taken(&mut self, lines: Lines) -> Result<(), TransferError> {
         if let Some(section) = lines.section
             && section.key != self.section
         {
             self.section(section)?;
         }
         self.write(&lines.text)
+    }
+
+    /// Whether something could not be written.
+    pub(super) const fn has_failed(&self) -> bool {
+        self.failed
     }
 
     /// What was refused while lines were taken.

@@ -401,7 +401,7 @@ fn text(out: &mut Vec<u8>, bytes: &[u8], column: &Column) {
 pub(super) fn is_readable(bytes: &[u8]) -> bool {
     let is_control = |byte: &u8| matches!(byte, 1..=8 | 11 | 12 | 14..=25 | 27..=31 | 127);
     if bytes.is_ascii() {
-        return !bytes.iter().any(&is_control);
+        return !bytes.iter().any(is_control);
     }
     let acts = |character: char| {
         matches!(character, '\u{80}'..='\u{9F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
