@@ -24,6 +24,8 @@ pub struct TableMap<'a> {
     /// Its columns, in order; none where the event has no metadata, by which their values could be
     /// told apart.
     pub columns: Vec<Column>,
+    /// The types of all of its columns, in order.
+    pub types: &'a [u8],
 }
 
 impl<'a> TableMap<'a> {
@@ -44,7 +46,13 @@ impl<'a> TableMap<'a> {
                 columns.push(column(column_type, &mut metadata)?);
             }
         }
-        Ok(Self { table_id: parts.table_id, database: parts.database, table: parts.table, columns })
+        Ok(Self {
+            table_id: parts.table_id,
+            database: parts.database,
+            table: parts.table,
+            columns,
+            types: parts.types,
+        })
     }
 }
 
