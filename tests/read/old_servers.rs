@@ -343,3 +343,44 @@ fn real_logs_of_old_servers_are_whole() {
     let (code, told) = Case::new(&ancient).run("verify old-bin.000001");
     assert!(code == 2 && told.contains("4.0.0-debug-log"), "{told}");
 }
+
+#[test]
+fn rows_of_the_first_servers_with_row_events_are_counted() {
+    /// TABLE_MAP, and rows that are written, updated and deleted.
+    const TABLE_MAP: u8 = 19;
+    const ROWS: [u8; 3] = [20, 21, 22];
+    // INT and CHAR(50), both nullable, as 5.1.17 wrote them: bits, four bytes, a text.
+    let row = |number: u8, text: &str| {
+        let length = u8::try_from(text.len()).unwrap();
+        [&[0xF9, number, 0, 0, 0, length], text.as_bytes()].concat()
+    };
+    let number = [16, 0, 0, 0, 0, 0];
+    let map = [&number[..], &[0, 0, 4], b"shop\0", &[6], b"orders\0", &[2, 3, 254]].concat();
+    let one = [row(1, "one"), row(2, "twenty"), row(3, "")].concat();
+    let two = [row(1, "one"), row(1, "two"), row(2, "twenty"), row(4, "four")].concat();
+    let mut log = Log::new("5.1.17-beta-log", 27, 0);
+    for (event_type, rows) in ROWS.into_iter().zip([&one, &two, &row(7, "seven")]) {
+        log.add(TABLE_MAP, &map);
+        log.add(event_type, &[&number[..], &[1, 0, 2, 0xFF], rows].concat());
+    }
+    let case = Case::new(&log.bytes);
+    let (code, listed) = case.run("events old-bin.000001");
+    assert_eq!(code, 0, "{listed}");
+    for counted in ["shop.orders  3 rows", "shop.orders  2 rows", "shop.orders  1 row"] {
+        assert!(listed.contains(counted), "{listed}");
+    }
+    let (_, stats) = case.run("events old-bin.000001 --stats --format json");
+    let stats: Value = serde_json::from_str(&stats).unwrap();
+    let table = &stats["files"][0]["stats"]["by_table"][0];
+    assert_eq!((table["rows"].as_u64(), table["uncounted_events"].as_u64()), (Some(6), Some(0)));
+    let (_, chosen) = case.run("events old-bin.000001 --type UPDATE_ROWS");
+    assert!(chosen.contains("PRE_GA_UPDATE_ROWS") && !chosen.contains("PRE_GA_WRITE"), "{chosen}");
+
+    // Where rows can be read in two ways that do not agree, none is chosen: DATE has three bytes or four.
+    let map = [&number[..], &[0, 0, 4], b"shop\0", &[6], b"orders\0", &[1, 10]].concat();
+    let mut log = Log::new("5.1.17-beta-log", 27, 0);
+    log.add(TABLE_MAP, &map);
+    log.add(ROWS[0], &[&number[..], &[1, 0, 1, 0xFF], &[0xFF; 20]].concat());
+    let (_, listed) = Case::new(&log.bytes).run("events old-bin.000001");
+    assert!(listed.contains("shop.orders") && !listed.contains(" row"), "{listed}");
+}

@@ -25,6 +25,7 @@ use binlogsec_core::mysql::header::EncryptionHeader;
 use binlogsec_core::mysql::password;
 use binlogsec_core::mysql::stream::CtrStream;
 use binlogsec_core::read::salvage::{SalvageOptions, Salvaged, salvage};
+use binlogsec_core::read::verify::{DamageKind, verify_file};
 
 use common::{fixture, logs, mixed, mixed_keyring, plaintext, scenarios};
 
@@ -402,26 +403,52 @@ fn a_log_without_checksums_that_lost_its_beginning_is_salvaged_and_salvaged_agai
         zeroed[..lost].fill(0);
         for damaged in [zeroed, stored[lost..].to_vec()] {
             let is_cut = damaged.len() < stored.len();
-            if is_cut {
-                // Its blocks are gone, and with them the place of the header.
-                continue;
-            }
             let (found, saved) = salvaged(&damaged, &keys, &options);
             let events = logs::events(&original);
             let rest = events.iter().find(|(at, ..)| *at >= lost - 512).unwrap();
             let expected = [&original[..127], &original[rest.0..]].concat();
             assert!(found.description_borrowed);
             assert_eq!(saved[127..], expected[127..], "{lost}");
-            let (again, twice) = salvaged(&saved, &keys, &every_event());
-            assert!(twice == saved && again.gaps.is_empty(), "{lost}: {again:?}");
+            let moved: i64 = found.gaps.iter().map(|gap| gap.shift).sum();
+            assert_eq!(moved, if is_cut { lost as i64 } else { 0 }, "{found:?}");
+            stays_as_it_is(&saved);
+        }
+        // The same without encryption: cut within an event, and where one begins.
+        let events = logs::events(&original);
+        let next = events.iter().find(|(at, ..)| *at >= lost).unwrap().0;
+        for lost in [lost, next, next - 4] {
+            let options =
+                SalvageOptions { description: Some(description.clone()), ..every_event() };
+            let (found, saved) = salvaged(&original[lost..], &Keyring::new(), &options);
+            assert!(found.description_borrowed && saved[127..] == original[next..], "{found:?}");
+            stays_as_it_is(&saved);
         }
     }
     // The same of one with a hole.
     let mut holed = original.clone();
     holed[20_000..24_000].fill(0);
     let (_, saved) = salvaged(&holed, &Keyring::new(), &every_event());
-    let (again, twice) = salvaged(&saved, &Keyring::new(), &every_event());
+    stays_as_it_is(&saved);
+    // And of logs that have lost bytes between two events, and within one.
+    for (from, to) in [(5000, 5900), (20_000, 20_001)] {
+        let shorter = [&original[..from], &original[to..]].concat();
+        let (found, saved) = salvaged(&shorter, &Keyring::new(), &every_event());
+        assert!(!found.gaps.is_empty());
+        stays_as_it_is(&saved);
+    }
+}
+
+/// What `salvage` wrote it gives back, and `verify` finds nothing in it but that a transaction has lost
+/// its beginning, as those have of which every whole event was to be kept.
+fn stays_as_it_is(saved: &[u8]) {
+    let (again, twice) = salvaged(saved, &Keyring::new(), &every_event());
     assert!(twice == saved && again.gaps.is_empty(), "{again:?}");
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("saved.000001");
+    std::fs::write(&path, saved).unwrap();
+    let verified = verify_file(&path, &Keyring::new(), &NoProgress).unwrap();
+    let kinds = || verified.damages.iter().map(|damage| &damage.kind);
+    assert!(kinds().all(|kind| matches!(kind, DamageKind::NoGtid)), "{verified:?}");
 }
 
 #[test]

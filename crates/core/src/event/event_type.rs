@@ -17,6 +17,8 @@ pub const FORMAT_DESCRIPTION: u8 = 15;
 pub const XID: u8 = 16;
 /// TABLE_MAP: gives a table the number that row events name it by.
 pub const TABLE_MAP: u8 = 19;
+/// UPDATE_ROWS of servers of the 5.1 series before 5.1.18.
+pub const EARLY_UPDATE_ROWS: u8 = 21;
 /// WRITE_ROWS, version 1.
 pub const WRITE_ROWS_V1: u8 = 23;
 /// DELETE_ROWS, version 1.
@@ -175,9 +177,9 @@ pub fn chosen_by(name: &str) -> Vec<u8> {
         _ if is_number => vec![one],
         GTID => vec![GTID, ANONYMOUS_GTID, GTID_TAGGED, MARIADB_GTID],
         QUERY => vec![QUERY, MARIADB_QUERY_COMPRESSED],
-        WRITE_ROWS => vec![WRITE_ROWS_V1, WRITE_ROWS, 166, 169],
-        UPDATE_ROWS => vec![24, UPDATE_ROWS, PARTIAL_UPDATE_ROWS, 167, 170],
-        DELETE_ROWS => vec![DELETE_ROWS_V1, DELETE_ROWS, 168, 171],
+        WRITE_ROWS => vec![20, WRITE_ROWS_V1, WRITE_ROWS, 166, 169],
+        UPDATE_ROWS => vec![EARLY_UPDATE_ROWS, 24, UPDATE_ROWS, PARTIAL_UPDATE_ROWS, 167, 170],
+        DELETE_ROWS => vec![22, DELETE_ROWS_V1, DELETE_ROWS, 168, 171],
         other => vec![other],
     }
 }
@@ -194,8 +196,7 @@ pub const fn is_rows(event_type: u8) -> bool {
     )
 }
 
-/// Whether rows follow in the form of servers of the 5.1 series before 5.1.18, of which the table can
-/// be told, and nothing that lies behind it.
+/// Whether rows follow in the form of servers of the 5.1 series before 5.1.18.
 #[must_use]
 pub const fn is_early_rows(event_type: u8) -> bool {
     matches!(event_type, 20..=22)

@@ -2,6 +2,7 @@
 
 pub mod checksum;
 pub mod compressed;
+mod early_rows;
 pub mod event_type;
 pub mod format_description;
 pub mod gtid;

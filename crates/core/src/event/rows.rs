@@ -18,8 +18,8 @@ pub mod value;
 use std::borrow::Cow;
 
 use super::compressed::{Compressed, MAX_UNFOLDED};
-use super::event_type;
 use super::table_map::{self, Column};
+use super::{early_rows, event_type};
 use crate::bytes::{Cursor, OutOfBytes};
 
 /// Column types (server source: `enum_field_types`).
@@ -129,6 +129,18 @@ impl<'a> Rows<'a> {
             rows = rows.saturating_add(1);
         }
         Some(rows)
+    }
+
+    /// The same for the events of servers before 5.1.18, whose table maps have a type for each
+    /// column and no metadata. `None`, too, where the rows can be read in several ways that do not
+    /// agree.
+    #[must_use]
+    pub fn count_early(&self, types: &[u8]) -> Option<u64> {
+        if types.len() != self.width || !event_type::is_early_rows(self.event_type) {
+            return None;
+        }
+        let is_update = self.event_type == event_type::EARLY_UPDATE_ROWS;
+        early_rows::count(self.rows, types, |index| bit(self.before, index), is_update)
     }
 
     /// The rows as they are without compression.

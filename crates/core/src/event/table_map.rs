@@ -31,6 +31,8 @@ pub struct TableMap<'a> {
     /// What `binlog_row_metadata` adds: fields as they are in the event, see
     /// [`rows::table`](super::rows::table).
     pub optional: &'a [u8],
+    /// The types of all of its columns, in order.
+    pub types: &'a [u8],
 }
 
 impl<'a> TableMap<'a> {
@@ -59,6 +61,7 @@ impl<'a> TableMap<'a> {
             has_metadata: parts.metadata.is_some(),
             nullable: parts.nullable,
             optional: parts.optional,
+            types: parts.types,
         })
     }
 }

@@ -131,9 +131,22 @@ pub(crate) fn unlock(
 pub(crate) fn stream(sidecar: &Sidecar, file_key: &SecretBytes) -> Result<CtrStream, LogError> {
     let stream = CtrStream::counting_from(&sidecar.iv, file_key.expose());
     let fits = sidecar.file_key_length() == Some(file_key.len());
-    stream.filter(|_| fits).ok_or(LogError::Unsupported {
-        format: "Percona Binlog Server's, under another cipher than AES in CTR mode or with a file key of another length,",
-    })
+    stream
+        .filter(|_| fits)
+        .ok_or_else(|| LogError::Unsupported { format: refused(&sidecar.cipher) })
+}
+
+/// What is said of a log under a cipher that is not read. OpenSSL, whose names the server takes, has
+/// two others of the same mode and lengths.
+fn refused(cipher: &str) -> &'static str {
+    let cipher = cipher.to_ascii_uppercase();
+    if cipher.starts_with("ARIA-") {
+        "Percona Binlog Server's, under ARIA in place of AES,"
+    } else if cipher.starts_with("CAMELLIA-") {
+        "Percona Binlog Server's, under Camellia in place of AES,"
+    } else {
+        "Percona Binlog Server's, under another cipher than AES in CTR mode or with a file key of another length,"
+    }
 }
 
 /// The file key out of its wrapping, or why it does not come out.

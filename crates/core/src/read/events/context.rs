@@ -30,6 +30,8 @@ pub(in crate::read) trait Mapped: Sized + Send + Sync {
 pub(super) struct Table {
     pub(super) name: Arc<TableName>,
     pub(super) columns: Vec<Column>,
+    /// The types of its columns, where nothing else is known of them.
+    pub(super) types: Box<[u8]>,
 }
 
 /// The tables of a transaction and their numbers. They are a few: looking through them takes less
@@ -100,8 +102,9 @@ impl Mapped for Table {
 
 fn parse(body: &[u8]) -> Option<(u64, Table)> {
     let map = TableMap::parse(body).ok()?;
-    let table =
-        Table { name: Arc::new(TableName::new(map.database, map.table)), columns: map.columns };
+    let types = if map.columns.is_empty() { map.types.into() } else { Box::default() };
+    let name = Arc::new(TableName::new(map.database, map.table));
+    let table = Table { name, columns: map.columns, types };
     Some((map.table_id, table))
 }
 

@@ -132,7 +132,9 @@ pub(super) fn of_event(event: &EventView<'_>, tables: &Tables<Table>) -> Summary
 fn rows(event: &EventView<'_>, tables: &Tables<Table>) -> Option<Summary> {
     let rows = Rows::parse(event.header.event_type, event.body()).ok()?;
     let table = tables.get(rows.table_id);
-    let count = table.filter(|_| event.is_whole()).and_then(|table| rows.count(&table.columns));
+    let table_of_whole = table.filter(|_| event.is_whole());
+    let count = table_of_whole
+        .and_then(|table| rows.count(&table.columns).or_else(|| rows.count_early(&table.types)));
     Some(Summary::Rows {
         name: table.map(|table| Arc::clone(&table.name)),
         table_id: rows.table_id,

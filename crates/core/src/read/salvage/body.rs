@@ -26,6 +26,11 @@ impl Body<'_> {
         file_offset.saturating_add_signed(shift).saturating_sub(self.start)
     }
 
+    /// Whether a byte of the file would stand within the stream, and not before its beginning.
+    pub(super) fn has_stream(&self, file_offset: u64, shift: i64) -> bool {
+        i128::from(file_offset).saturating_add(shift.into()) >= self.start.into()
+    }
+
     /// Of a log that is encrypted event by event, an event must start there.
     pub(super) fn read(
         &self,

@@ -49,11 +49,20 @@ impl Judge {
     }
 
     pub(super) fn evidence(&self, header: &EventHeader, plain_offset: u64) -> Evidence {
+        match self.position(header, plain_offset) {
+            Evidence::Position => Evidence::Position,
+            _ => self.likeness(header),
+        }
+    }
+
+    /// The same by a look at the position alone.
+    #[inline]
+    pub(super) fn position(&self, header: &EventHeader, plain_offset: u64) -> Evidence {
         let drift = drift(header, plain_offset);
         if drift == 0 || Some(drift) == self.drift || header.end_position == 0 {
             return Evidence::Position;
         }
-        self.likeness(header)
+        Evidence::None
     }
 
     /// The same without a look at the position.

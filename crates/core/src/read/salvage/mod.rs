@@ -48,7 +48,7 @@ use crate::file::sink::{AtomicFile, SinkOptions};
 use crate::file::source::FileSource;
 use crate::keyring::Keyring;
 use crate::log::error::Error;
-use crate::mysql::header::EncryptionHeader;
+use crate::mysql::header::{BODY_OFFSET, EncryptionHeader};
 use crate::secret::Secret32;
 
 /// So many lost transactions are named; more are counted.
@@ -190,7 +190,7 @@ pub fn salvage(
     let head = salvager.head(source, options)?;
     let Keeper { pieces, mut outcome, .. } = salvager.keeper;
     let sink = AtomicFile::create(target, sink_options)?;
-    outcome.written = write::write(&logs, &head, &pieces, &mut sink.writer(), target)?;
+    outcome.written = write::write(&logs, &head, &pieces, &sink)?;
     source.check_size()?;
     sink.commit()?;
     Ok(outcome)
@@ -235,6 +235,11 @@ impl<'o> Salvager<'o> {
         let is_regular = shift == 0 && at == body.start.saturating_add(FIRST_EVENT);
         if is_regular && body.events.is_none() && !body.has_magic()? {
             self.gap(body.start..at, 0, false);
+        }
+        // The log's first bytes are gone, and events stand where magic or header would.
+        let is_header_gone = at == FIRST_EVENT && u64::try_from(shift) == Ok(body.start);
+        if !is_regular && !is_header_gone {
+            self.gap(body.start.saturating_sub(BODY_OFFSET)..at, shift, false);
         }
         let mut next_log = None;
         while at < length && next_log.is_none() {

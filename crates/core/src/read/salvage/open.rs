@@ -258,8 +258,9 @@ fn first_event(body: &Body<'_>, options: &SalvageOptions) -> Result<Option<Place
         }
     }
     for &start in &starts {
-        if scanner().resync(start)?.is_some() {
-            return Ok(Some(start));
+        let mut scanner = scanner();
+        if let Some(found) = scanner.resync(start)? {
+            return first_of_all(&mut scanner, start, found).map(Some);
         }
     }
     // Without checksums nothing but a format description event says so.
@@ -274,6 +275,23 @@ fn first_event(body: &Body<'_>, options: &SalvageOptions) -> Result<Option<Place
         }
     }
     Ok(None)
+}
+
+/// Where the events start of a log whose beginning is damaged: where it should, or before, if its
+/// first bytes have been cut off, so that events stand where its header would be.
+fn first_of_all(
+    scanner: &mut Scanner<'_>,
+    start: Place,
+    (found, shift): Place,
+) -> Result<Place, Error> {
+    // Under the alignment of an encrypted log's beginning there is nothing before it.
+    if scanner.body.events.is_some() || (scanner.body.stream.is_some() && shift == start.1) {
+        return Ok(start);
+    }
+    let file_start = scanner.body.start.saturating_sub(BODY_OFFSET);
+    let to = start.0.saturating_add(1).min(found);
+    let before = scanner.find(file_start, (to, shift), None)?;
+    Ok(before.map_or(start, |before| (before, shift)))
 }
 
 /// The log whose header stands at an offset, if there is a key for it; and the key's name.

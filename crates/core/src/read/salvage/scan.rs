@@ -6,6 +6,7 @@
 
 use super::events::could_be;
 use super::judge::{Evidence, Judge, drift, is_without_position};
+use super::shift::ROUNDS;
 use super::sums::{FileSums, Window};
 use super::{Body, view};
 use crate::event::checksum::{self, ChecksumAlgorithm};
@@ -17,8 +18,6 @@ use crate::file::TransferError;
 use crate::file::pipeline::CHUNK;
 use crate::log::error::Error;
 
-/// So far the alignment that was right before is tried first, then as far again.
-const NEAR: [u64; 2] = [1 << 20, 16 << 20];
 /// Bytes that are searched at first, as the next event is near most of the time; and at most.
 const FIRST_PIECE: usize = 4 << 10;
 const LAST_PIECE: usize = 1 << 20;
@@ -27,6 +26,12 @@ const LAST_PIECE: usize = 1 << 20;
 const MARGIN: usize = 64 << 10;
 /// Larger events are summed piece by piece.
 const HELD: usize = 1 << 20;
+/// So many places that look like large events are summed whatever comes of it, and one more for so
+/// many bytes of a larger file.
+const LARGE_IN_VAIN: u64 = 1000;
+const LARGE_IN_VAIN_EVERY: u64 = 1 << 20;
+/// The same of those larger than [`HELD`], in bytes that they say they have: noise says more.
+const HUGE_IN_VAIN: u64 = 256 << 20;
 /// How much of the log is deciphered ahead of the walk.
 const READ_AHEAD: usize = 1 << 20;
 /// And behind a damage at first, as the next one may be near.
@@ -49,6 +54,10 @@ pub(super) struct Scanner<'a> {
     /// Bytes that were summed for large events that were none, in a log whose plaintext depends on
     /// where an event begins.
     in_vain: u64,
+    /// Places that looked like large events and were none.
+    large_in_vain: u64,
+    /// Bytes of those that looked like very large ones.
+    huge_in_vain: u64,
     buffer: Vec<u8>,
     buffered: Option<Place>,
     /// How many bytes are read at a time.
@@ -74,6 +83,8 @@ impl<'a> Scanner<'a> {
             judge: Judge::default(),
             sums: FileSums::default(),
             in_vain: 0,
+            large_in_vain: 0,
+            huge_in_vain: 0,
             buffer: Vec::new(),
             buffered: None,
             read_ahead: READ_AHEAD,
@@ -335,15 +346,17 @@ impl<'a> Scanner<'a> {
         }
         // In the same alignment, near; under others; and so on, further and further away.
         let mut from = at.saturating_add(1);
-        for (round, distance) in NEAR.into_iter().enumerate() {
-            let near = at.saturating_add(distance).min(length);
+        for round in &ROUNDS {
+            let near = at.saturating_add(round.near).min(length);
             if let Some(found) = self.find(from, (near, shift), extent)? {
                 return Ok(Some((found, shift)));
             }
-            if let Some(found) = self.find_shifted((at, shift), round)? {
-                return Ok(Some(found));
-            }
             from = near.max(from);
+            if let Some(found) = self.find_shifted((at, shift), round)? {
+                // What stands before it may not have moved.
+                let before = self.find(from, (found.0, shift), extent)?;
+                return Ok(Some(before.map_or(found, |before| (before, shift))));
+            }
         }
         let found = self.find(from, (length, shift), extent)?;
         Ok(found.map(|found| (found, shift)))
@@ -460,9 +473,37 @@ impl<'a> Scanner<'a> {
         if length <= rest.len() {
             return Ok(window.is_sound(within, header.length));
         }
+        self.is_found_large(place, &header)
+    }
+
+    /// The same of an event that passes the end of the window. Noise looks like one in a few hundred
+    /// places, and each costs a look at two others; once there were many, an event has to look like
+    /// one more than noise ever does.
+    fn is_found_large(
+        &mut self,
+        place: Place,
+        header: &EventHeader,
+    ) -> Result<bool, TransferError> {
+        let length = u64::from(header.length);
+        let is_huge = header.byte_length().is_none_or(|length| length > HELD);
+        let is_allowed = if is_huge {
+            self.huge_in_vain.saturating_add(length) <= HUGE_IN_VAIN
+        } else {
+            let allowed = (self.file_end() / LARGE_IN_VAIN_EVERY).max(LARGE_IN_VAIN);
+            self.large_in_vain < allowed
+        };
+        let wanted = if is_allowed { Evidence::Likely } else { Evidence::VeryLikely };
         let plain_offset = self.plain_offset(place);
-        Ok(self.judge.evidence(&header, plain_offset) >= Evidence::Likely
-            && self.sums.is_sound(self.body, place, header.length)?)
+        if self.judge.evidence(header, plain_offset) < wanted {
+            return Ok(false);
+        }
+        let is_sound = self.sums.is_sound(self.body, place, header.length)?;
+        if !is_sound && is_huge {
+            self.huge_in_vain = self.huge_in_vain.saturating_add(length);
+        } else if !is_sound {
+            self.large_in_vain = self.large_in_vain.saturating_add(1);
+        }
+        Ok(is_sound)
     }
 
     /// Where a copy of a log ends that stands within an event, as a value of a row does: its events

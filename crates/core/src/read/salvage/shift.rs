@@ -11,17 +11,55 @@ use crate::mariadb::cipher::HEAD;
 
 /// Blocks that files lose whole.
 const BLOCK: u64 = 512;
-/// Bytes behind a damage in which any alignment is looked for: at first, and then piece by piece as
-/// long as the file has as much work to offer.
-const FIRST_WINDOW: u64 = 64 << 10;
+/// How much of a file is looked through at a time for places that events may have been moved to.
 const WINDOW: u64 = 1 << 20;
-const MOST_WINDOWS: u64 = 16;
+
+/// How far a search goes before the next one goes further. Most damage is small, and so is then what
+/// it costs to find out.
+#[derive(Debug)]
+pub(super) struct Round {
+    /// So far behind the damage the alignment is tried that was right before.
+    pub(super) near: u64,
+    /// So far file and stream may have moved against each other, if that is allowed at all.
+    reach: u64,
+    /// Where behind the damage any alignment is looked for, and in how many pieces of which length.
+    joined_from: u64,
+    joined: u64,
+    pieces: u64,
+    /// How many places, of which nearly all are events, are tried under all alignments.
+    places: usize,
+}
+
+pub(super) const ROUNDS: [Round; 3] = [
+    Round {
+        near: 16 << 10,
+        reach: 8 << 10,
+        joined_from: 0,
+        joined: 16 << 10,
+        pieces: 1,
+        places: 4,
+    },
+    Round {
+        near: 1 << 20,
+        reach: u64::MAX,
+        joined_from: 0,
+        joined: 64 << 10,
+        pieces: 1,
+        places: 64,
+    },
+    Round {
+        near: 16 << 20,
+        reach: u64::MAX,
+        joined_from: 64 << 10,
+        joined: 1 << 20,
+        pieces: 16,
+        places: 0,
+    },
+];
 /// Key stream that is made at a time.
 const STREAM_PIECE: usize = 64 << 10;
 /// Larger events are not believed to be one under another alignment unless something confirms it.
 const MAX_UNCONFIRMED: u32 = 1 << 20;
-/// So many places, of which nearly all are events, are tried under all alignments.
-const MAX_PLACES: usize = 64;
 
 /// Flags of the events with which logs begin: in use, of a relay log, artificial, ignorable.
 const FIRST_FLAGS: &[u16] = &[
@@ -70,18 +108,17 @@ impl Scanner<'_> {
     pub(super) fn find_shifted(
         &mut self,
         place: Place,
-        round: usize,
+        round: &Round,
     ) -> Result<Option<Place>, TransferError> {
+        let reach = self.reach().min(round.reach);
         let found = if self.body.events.is_some() {
-            if round > 0 {
-                return Ok(None);
-            }
-            self.find_moved_event(place)?
+            self.find_moved_event(place, round.places, reach)?
         } else if self.body.stream.is_some() {
-            let predicted = if round == 0 { self.find_predicted(place)? } else { None };
+            let is_first = round.joined_from == 0;
+            let predicted = if is_first { self.find_predicted(place, reach)? } else { None };
             match predicted {
                 Some(found) => Some(found),
-                None => self.find_joined(place, round)?,
+                None => self.find_joined(place, round, reach)?,
             }
         } else {
             None
@@ -109,7 +146,11 @@ impl Scanner<'_> {
     /// The damaged event's own header tells where the next one was written. Under the alignment
     /// that is looked for it stands as many bytes nearer, or further away, as are missing or were
     /// put in; so its header is deciphered at each of these places.
-    fn find_predicted(&mut self, (at, shift): Place) -> Result<Option<Place>, TransferError> {
+    fn find_predicted(
+        &mut self,
+        (at, shift): Place,
+        reach: u64,
+    ) -> Result<Option<Place>, TransferError> {
         let Some(stream) = &self.body.stream else {
             return Ok(None);
         };
@@ -122,8 +163,8 @@ impl Scanner<'_> {
         let length = self.file_end();
         let expected = at.saturating_add(u64::from(header.length));
         let next_plain = self.plain_offset((expected, shift));
-        let from = expected.saturating_sub(self.reach()).max(at);
-        let to = expected.saturating_add(self.reach()).min(length);
+        let from = expected.saturating_sub(reach).max(at);
+        let to = expected.saturating_add(reach).min(length);
         let mut key = [0; header::LENGTH];
         stream.apply(next_plain, &mut key);
         let wanted = usize::try_from(to.saturating_sub(from)).unwrap_or_default();
@@ -133,12 +174,14 @@ impl Scanner<'_> {
         let mut places: Vec<(u64, i64)> = (from..length)
             .zip(stored.windows(header::LENGTH))
             .filter_map(|(offset, bytes)| {
+                let head = deciphered(bytes.first_chunk()?, &key);
+                let left = length.saturating_sub(offset);
+                if !self.could_be_here(&head, next_plain, left) {
+                    return None;
+                }
                 let distance = i64::try_from(i128::from(expected).saturating_sub(offset.into()));
                 let distance = distance.ok().filter(|distance| self.is_allowed(*distance))?;
-                let mut head = key;
-                head.iter_mut().zip(bytes).for_each(|(head, byte)| *head ^= byte);
-                self.could_be_here(&head, next_plain, length.saturating_sub(offset))
-                    .then_some((offset, distance))
+                Some((offset, distance))
             })
             .collect();
         let tried = u64::try_from(stored.len()).unwrap_or_default();
@@ -162,18 +205,24 @@ impl Scanner<'_> {
     }
 
     /// Whether bytes may be a header, so that its checksum is worth a look.
-    fn could_be_here(&self, head: &[u8], plain_offset: u64, left: u64) -> bool {
+    fn could_be_here(&self, head: &[u8; header::LENGTH], plain_offset: u64, left: u64) -> bool {
+        // Nearly all are none, and their length or their position says so.
         if !could_be(head, left) {
             return false;
         }
-        EventHeader::parse(head).is_ok_and(|header| {
-            let evidence = self.judge.evidence(&header, plain_offset);
-            let is_confirmed = evidence == Evidence::Position && !is_without_position(&header);
-            is_confirmed
-                || (header.length <= MAX_UNCONFIRMED
-                    && self.checksum == ChecksumAlgorithm::Crc32
-                    && self.judge.likeness(&header) >= Evidence::Likely)
-        })
+        let Ok(header) = EventHeader::parse(head) else {
+            return false;
+        };
+        let evidence = if header.length <= MAX_UNCONFIRMED {
+            self.judge.evidence(&header, plain_offset)
+        } else {
+            self.judge.position(&header, plain_offset)
+        };
+        let is_confirmed = evidence == Evidence::Position && !is_without_position(&header);
+        is_confirmed
+            || (header.length <= MAX_UNCONFIRMED
+                && self.checksum == ChecksumAlgorithm::Crc32
+                && self.judge.likeness(&header) >= Evidence::Likely)
     }
 
     /// Any event behind the damage gives the alignment away. In a header some bytes are known, and
@@ -182,20 +231,17 @@ impl Scanner<'_> {
     fn find_joined(
         &mut self,
         (at, shift): Place,
-        round: usize,
+        round: &Round,
+        reach: u64,
     ) -> Result<Option<Place>, TransferError> {
         let end = self.file_end();
-        let (mut from, windows) = match round {
-            0 => (at, 1),
-            _ => (at.saturating_add(FIRST_WINDOW), MOST_WINDOWS),
-        };
-        let size = if round == 0 { FIRST_WINDOW } else { WINDOW };
-        for _ in 0..windows {
-            if from >= end || self.reach() == 0 {
+        let mut from = at.saturating_add(round.joined_from);
+        for _ in 0..round.pieces {
+            if from >= end || reach == 0 {
                 break;
             }
-            let to = from.saturating_add(size).min(end);
-            if let Some(found) = self.join((from, to), shift)? {
+            let to = from.saturating_add(round.joined).min(end);
+            if let Some(found) = self.join((from, to), shift, reach)? {
                 return Ok(Some(found));
             }
             from = to;
@@ -203,7 +249,12 @@ impl Scanner<'_> {
         Ok(None)
     }
 
-    fn join(&mut self, (from, to): (u64, u64), shift: i64) -> Result<Option<Place>, TransferError> {
+    fn join(
+        &mut self,
+        (from, to): (u64, u64),
+        shift: i64,
+        reach: u64,
+    ) -> Result<Option<Place>, TransferError> {
         let length = usize::try_from(to.saturating_sub(from)).unwrap_or_default();
         let mut stored = vec![0; length.saturating_add(header::LENGTH)];
         let read = self.body.source.read_at(from, &mut stored)?;
@@ -213,11 +264,10 @@ impl Scanner<'_> {
         let flags = if servers.is_empty() { FIRST_FLAGS } else { &[0] };
         let flags = flags.iter().copied().map(Known::Flags);
         let servers = servers.into_iter().map(Known::Server);
-        let known: Vec<Known> = flags.chain(servers).collect();
-        let words = Words::new(&stored, &known);
-        let mut places = self.matches(&words, &stored, from, shift);
-        let span = self.reach().saturating_mul(2);
-        self.shifts_tried = self.shifts_tried.saturating_add(span);
+        let words: Vec<Words> =
+            flags.chain(servers).map(|known| Words::new(&stored, known)).collect();
+        let mut places = self.matches(&words, &stored, (from, shift), reach);
+        self.shifts_tried = self.shifts_tried.saturating_add(reach.saturating_mul(2));
         places.sort_unstable();
         for (offset, distance) in places {
             let place = (offset, shift.saturating_add(distance));
@@ -229,16 +279,36 @@ impl Scanner<'_> {
     }
 
     /// Goes over the key stream of all places at which the stored bytes may have been written.
-    fn matches(&self, words: &Words, stored: &[u8], from: u64, shift: i64) -> Vec<(u64, i64)> {
+    fn matches(
+        &self,
+        words: &[Words],
+        stored: &[u8],
+        (from, shift): Place,
+        reach: u64,
+    ) -> Vec<(u64, i64)> {
         let Some(stream) = &self.body.stream else {
             return Vec::new();
         };
         let (end, length) = (self.file_end(), u64::try_from(stored.len()).unwrap_or_default());
         let here = self.plain_offset((from, shift));
-        let mut plain = here.saturating_sub(self.reach());
-        let last = here.saturating_add(length).saturating_add(self.reach());
+        let mut plain = here.saturating_sub(reach);
+        let last = here.saturating_add(length).saturating_add(reach);
         let mut found = Vec::new();
         let mut key = vec![0; STREAM_PIECE.saturating_add(header::LENGTH)];
+        let mut look_at = |place: u64, key: &[u8; header::LENGTH], within: usize| {
+            let offset = from.saturating_add(u64::try_from(within).unwrap_or(u64::MAX));
+            let standing = self.plain_offset((offset, shift));
+            let distance = i128::from(place).saturating_sub(standing.into());
+            let distance = i64::try_from(distance).ok().filter(|by| self.is_allowed(*by));
+            let bytes = stored.get(within..).and_then(<[u8]>::first_chunk);
+            let (Some(distance), Some(bytes)) = (distance, bytes) else {
+                return;
+            };
+            let left = end.saturating_sub(offset);
+            if self.could_be_here(&deciphered(bytes, key), place, left) {
+                found.push((offset, distance));
+            }
+        };
         while plain < last {
             key.fill(0);
             stream.apply(plain, &mut key);
@@ -247,24 +317,9 @@ impl Scanner<'_> {
                 let Some(key) = key.first_chunk() else {
                     continue;
                 };
-                words.each(key, |within| {
-                    let offset = from.saturating_add(u64::from(within));
-                    let standing = self.plain_offset((offset, shift));
-                    let distance = i128::from(place).saturating_sub(standing.into());
-                    let Ok(distance) = i64::try_from(distance) else {
-                        return;
-                    };
-                    if !self.is_allowed(distance) {
-                        return;
-                    }
-                    let within = usize::try_from(within).unwrap_or(usize::MAX);
-                    let bytes = stored.get(within..).unwrap_or_default();
-                    let mut head = *key;
-                    head.iter_mut().zip(bytes).for_each(|(head, byte)| *head ^= byte);
-                    if self.could_be_here(&head, place, end.saturating_sub(offset)) {
-                        found.push((offset, distance));
-                    }
-                });
+                for words in words {
+                    words.each(stored, key, |within| look_at(place, key, within));
+                }
             }
             plain = plain.saturating_add(STREAM_PIECE as u64);
         }
@@ -273,10 +328,15 @@ impl Scanner<'_> {
 
     /// A log that is encrypted event by event: the lengths of its events are in clear, so where they
     /// are is known wherever two follow each other; what is not known is where they were written.
-    fn find_moved_event(&mut self, (at, shift): Place) -> Result<Option<Place>, TransferError> {
+    fn find_moved_event(
+        &mut self,
+        (at, shift): Place,
+        most: usize,
+        reach: u64,
+    ) -> Result<Option<Place>, TransferError> {
         let mut tried = 0;
         let (mut from, end) = (at, self.file_end());
-        while from < end && tried < MAX_PLACES {
+        while from < end && tried < most {
             let mut bytes =
                 vec![0; usize::try_from(WINDOW).unwrap_or_default().saturating_add(HEAD)];
             let read = self.body.source.read_at(from, &mut bytes)?;
@@ -291,14 +351,14 @@ impl Scanner<'_> {
                 .map(|(offset, _)| offset)
                 .collect();
             for offset in places {
-                if tried >= MAX_PLACES {
+                if tried >= most {
                     break;
                 }
                 if !self.is_followed(offset)? {
                     continue;
                 }
                 tried = tried.saturating_add(1);
-                if let Some(found) = self.event_moved_to((offset, shift))? {
+                if let Some(found) = self.event_moved_to((offset, shift), reach)? {
                     return Ok(Some(found));
                 }
             }
@@ -320,15 +380,20 @@ impl Scanner<'_> {
     }
 
     /// Tries the offsets at which an event may have been written, nearest first.
-    fn event_moved_to(&mut self, (at, shift): Place) -> Result<Option<Place>, TransferError> {
+    fn event_moved_to(
+        &mut self,
+        (at, shift): Place,
+        reach: u64,
+    ) -> Result<Option<Place>, TransferError> {
         let Some(log) = &self.body.events else {
             return Ok(None);
         };
         let mut head = [0; HEAD];
         let read = self.body.source.read_at(at, &mut head)?;
         let head = head.get(..read).unwrap_or_default();
-        let blocks = (self.max_shift / BLOCK).saturating_add(1)..=self.reach() / BLOCK;
-        let distances = (1..=self.max_shift).chain(blocks.map(|n| n.saturating_mul(BLOCK)));
+        let blocks = (self.max_shift / BLOCK).saturating_add(1)..=reach / BLOCK;
+        let distances =
+            (1..=self.max_shift.min(reach)).chain(blocks.map(|n| n.saturating_mul(BLOCK)));
         // Without checksums the position has to say it.
         let enough = if self.checksum == ChecksumAlgorithm::Crc32 {
             Evidence::Likely
@@ -361,61 +426,79 @@ impl Scanner<'_> {
     }
 }
 
-/// The words of the key stream that stored bytes would need to be headers, by their values.
-#[derive(Debug)]
-struct Words {
-    kinds: Vec<KnownWords>,
+/// What stands in the file, with the key stream.
+fn deciphered(stored: &[u8; header::LENGTH], key: &[u8; header::LENGTH]) -> [u8; header::LENGTH] {
+    let mut head = *stored;
+    head.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
+    head
 }
 
-/// The words of one kind of known bytes, with their places in the stored bytes, in order; and a
-/// filter of them.
-type KnownWords = (Known, Vec<(u32, u32)>, Vec<u64>);
+/// The words of the key stream that stored bytes would need to be headers with certain known bytes.
+#[derive(Debug)]
+struct Words {
+    known: Known,
+    /// Which values of a hash there are, so that most words of a stream cost one look at few bytes.
+    filter: Vec<u64>,
+    bits: u32,
+    /// By the filter's hash, coarser: the first place that has one, and for each place the next.
+    first: Vec<u32>,
+    next: Vec<u32>,
+}
+
+/// No further place.
+const NOWHERE: u32 = u32::MAX;
 
 impl Words {
-    /// Bits of a filter that most words of a stream do not pass.
-    const FILTER_BITS: u32 = 22;
-
-    fn new(stored: &[u8], known: &[Known]) -> Self {
-        let of_kind = |known: &Known| {
-            let mut words: Vec<(u32, u32)> = (0_u32..)
-                .zip(stored.windows(header::LENGTH))
-                .filter_map(|(within, bytes)| {
-                    let word = known.word(bytes.first_chunk()?) ^ known.value();
-                    Some((word, within))
-                })
-                .collect();
-            words.sort_unstable();
-            let mut filter = vec![0_u64; 1 << (Self::FILTER_BITS - 6)];
-            for (word, _) in &words {
-                let (index, bit) = Self::bit(*word);
-                if let Some(entry) = filter.get_mut(index) {
-                    *entry |= bit;
-                }
-            }
-            (*known, words, filter)
+    fn new(stored: &[u8], known: Known) -> Self {
+        // Four to eight bits of the filter for each place.
+        let bits = stored.len().max(64).ilog2().saturating_add(3);
+        let mut words = Self {
+            known,
+            filter: vec![0; 1 << bits.saturating_sub(6)],
+            bits,
+            first: vec![NOWHERE; 1 << bits.saturating_sub(3)],
+            next: vec![NOWHERE; stored.len()],
         };
-        Self { kinds: known.iter().map(of_kind).collect() }
+        for (within, bytes) in (0_u32..).zip(stored.windows(header::LENGTH)) {
+            let Some(word) = words.needed(bytes) else {
+                continue;
+            };
+            let hash = words.hash(word);
+            let slots = words.filter.get_mut(hash >> 6).zip(words.first.get_mut(hash >> 3));
+            let next = words.next.get_mut(usize::try_from(within).unwrap_or(usize::MAX));
+            if let (Some((filter, first)), Some(next)) = (slots, next) {
+                *filter |= 1 << (hash & 63);
+                *next = std::mem::replace(first, within);
+            }
+        }
+        words
     }
 
-    fn bit(word: u32) -> (usize, u64) {
-        let hash = word.wrapping_mul(0x9E37_79B1) >> (32 - Self::FILTER_BITS);
-        let index = usize::try_from(hash >> 6).unwrap_or_default();
-        (index, 1 << (hash & 63))
+    fn needed(&self, stored: &[u8]) -> Option<u32> {
+        Some(self.known.word(stored.first_chunk()?) ^ self.known.value())
+    }
+
+    fn hash(&self, word: u32) -> usize {
+        let hash = word.wrapping_mul(0x9E37_79B1) >> 32_u32.saturating_sub(self.bits);
+        usize::try_from(hash).unwrap_or_default()
     }
 
     /// Calls back with each place in the stored bytes that needs what a piece of the stream has.
-    fn each(&self, key: &[u8; header::LENGTH], mut found: impl FnMut(u32)) {
-        for (known, words, filter) in &self.kinds {
-            let word = known.word(key);
-            let (index, bit) = Self::bit(word);
-            if filter.get(index).is_none_or(|entry| entry & bit == 0) {
-                continue;
+    #[inline]
+    fn each(&self, stored: &[u8], key: &[u8; header::LENGTH], mut found: impl FnMut(usize)) {
+        let word = self.known.word(key);
+        let hash = self.hash(word);
+        if self.filter.get(hash >> 6).is_none_or(|filter| filter & (1 << (hash & 63)) == 0) {
+            return;
+        }
+        let mut place = self.first.get(hash >> 3).copied().unwrap_or(NOWHERE);
+        while place != NOWHERE {
+            let within = usize::try_from(place).unwrap_or(usize::MAX);
+            let bytes = stored.get(within..).unwrap_or_default();
+            if self.needed(bytes) == Some(word) {
+                found(within);
             }
-            let first = words.partition_point(|(other, _)| *other < word);
-            let equal = words.get(first..).unwrap_or_default().iter();
-            for (_, within) in equal.take_while(|(other, _)| *other == word) {
-                found(*within);
-            }
+            place = self.next.get(within).copied().unwrap_or(NOWHERE);
         }
     }
 }

@@ -17,8 +17,12 @@ const POLYNOMIAL: u32 = 0xEDB8_8320;
 const BYTE: u32 = 1 << 23;
 /// Bytes of a window between two sums that are kept.
 const WINDOW_STRIDE: usize = 64;
-/// Bytes of the file between two sums that are kept: 256 KiB of memory for 1 GiB.
-const FILE_STRIDE: u64 = 16 << 10;
+/// Bytes of the file between two sums that are kept: 1 MiB of memory for 1 GiB.
+const FILE_STRIDE: u64 = 4 << 10;
+/// Sums so far back are kept at least.
+const KEPT: u64 = 32 << 20;
+/// Bytes that are summed at a time.
+const FILLED: usize = 64 << 10;
 
 /// x^(8·j·256^k) at `[k][j]`.
 static POWERS: LazyLock<[[u32; 256]; 4]> = LazyLock::new(|| {
@@ -57,6 +61,11 @@ fn moved_on(sum: u32, bytes: u32) -> u32 {
 /// The sum of what stands between two places, of which the sums from a common start are known.
 fn between(before: u32, up_to: u32, length: u32) -> u32 {
     up_to ^ moved_on(before, length)
+}
+
+/// The sum of so many zero bytes.
+fn of_zeros(length: u32) -> u32 {
+    moved_on(u32::MAX, length) ^ u32::MAX
 }
 
 /// A sum, and what follows.
@@ -112,14 +121,13 @@ impl<'a> Window<'a> {
     }
 }
 
-/// Sums of the plaintext from some place of the file on, under one alignment, as far as they were
-/// asked for.
+/// Sums of the file and of the key stream, each from some place on and as far as they were asked
+/// for. A CRC is linear: the sum of the plaintext is that of what is stored, with that of the key
+/// stream and of as many zeros. So one pass over either serves all alignments of the two.
 #[derive(Debug, Default)]
 pub(super) struct FileSums {
-    shift: i64,
-    /// The place in the file that the first sum stands for.
-    start: u64,
-    sums: VecDeque<u32>,
+    stored: Prefixes,
+    stream: Prefixes,
 }
 
 impl FileSums {
@@ -134,38 +142,88 @@ impl FileSums {
         let Some(summed) = length.checked_sub(sum_length) else {
             return Ok(false);
         };
-        if self.sums.is_empty() || self.shift != shift || at < self.start {
-            *self = Self { shift, start: at, sums: VecDeque::from([0]) };
-        }
+        let stored = self
+            .stored
+            .sum(at, summed, |from, piece| body.source.read_at(from, piece).map(drop))?;
+        let sum = match &body.stream {
+            None => stored,
+            Some(_) if !body.has_stream(at, shift) => return Ok(false),
+            Some(stream) => {
+                let plain_offset = body.plain_offset(at, shift);
+                let key = self.stream.sum(plain_offset, summed, |from, piece| {
+                    piece.fill(0);
+                    stream.apply(from, piece);
+                    Ok(())
+                })?;
+                stored ^ key ^ of_zeros(summed)
+            }
+        };
         let end = at.saturating_add(u64::from(summed));
-        let (before, up_to) = (self.up_to(body, at)?, self.up_to(body, end)?);
-        let mut stored = [0; checksum::LENGTH];
-        let read = body.read(end, shift, &mut stored)?;
-        // No event is asked for that begins before this one.
-        while self.sums.len() > 1 && self.start.saturating_add(FILE_STRIDE) <= at {
+        let mut said = [0; checksum::LENGTH];
+        let read = body.read(end, shift, &mut said)?;
+        Ok(read == said.len() && sum == u32::from_le_bytes(said))
+    }
+}
+
+/// Sums of bytes from some place on, at every multiple of [`FILE_STRIDE`].
+#[derive(Debug, Default)]
+struct Prefixes {
+    /// The place that the first sum stands for.
+    start: u64,
+    sums: VecDeque<u32>,
+    buffer: Vec<u8>,
+}
+
+impl Prefixes {
+    /// The sum of so many bytes from a place on; `fill` gets them.
+    fn sum(
+        &mut self,
+        at: u64,
+        length: u32,
+        mut fill: impl FnMut(u64, &mut [u8]) -> Result<(), TransferError>,
+    ) -> Result<u32, TransferError> {
+        if at < self.start || at > self.known().saturating_add(KEPT) || self.sums.is_empty() {
+            let back = at.saturating_sub(KEPT);
+            let start = back.saturating_sub(back % FILE_STRIDE);
+            let buffer = std::mem::take(&mut self.buffer);
+            *self = Self { start, sums: VecDeque::from([0]), buffer };
+        }
+        let before = self.up_to(at, &mut fill)?;
+        let up_to = self.up_to(at.saturating_add(u64::from(length)), &mut fill)?;
+        // None is asked for that stands much further back.
+        while self.sums.len() > 1 && self.start.saturating_add(2 * KEPT) < at {
             self.sums.pop_front();
             self.start = self.start.saturating_add(FILE_STRIDE);
         }
-        Ok(read == stored.len() && between(before, up_to, summed) == u32::from_le_bytes(stored))
+        Ok(between(before, up_to, length))
     }
 
-    fn up_to(&mut self, body: &Body<'_>, at: u64) -> Result<u32, TransferError> {
-        let mut piece = vec![0; usize::try_from(FILE_STRIDE).unwrap_or_default()];
-        let wanted = at.saturating_sub(self.start) / FILE_STRIDE;
-        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-        while self.sums.len() <= wanted {
-            let done = u64::try_from(self.sums.len()).unwrap_or(u64::MAX);
-            let from = done.saturating_sub(1).saturating_mul(FILE_STRIDE);
-            body.read(self.start.saturating_add(from), self.shift, &mut piece)?;
-            let sum = self.sums.back().copied().unwrap_or_default();
-            self.sums.push_back(continued(sum, &piece));
+    /// Up to where the sums are known.
+    fn known(&self) -> u64 {
+        let count = u64::try_from(self.sums.len()).unwrap_or(u64::MAX).saturating_sub(1);
+        self.start.saturating_add(count.saturating_mul(FILE_STRIDE))
+    }
+
+    fn up_to(
+        &mut self,
+        at: u64,
+        mut fill: impl FnMut(u64, &mut [u8]) -> Result<(), TransferError>,
+    ) -> Result<u32, TransferError> {
+        let index = at.saturating_sub(self.start) / FILE_STRIDE;
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        let stride = usize::try_from(FILE_STRIDE).unwrap_or_default();
+        self.buffer.resize(FILLED, 0);
+        while self.sums.len() <= index {
+            fill(self.known(), &mut self.buffer)?;
+            for piece in self.buffer.chunks_exact(stride) {
+                let sum = self.sums.back().copied().unwrap_or_default();
+                self.sums.push_back(continued(sum, piece));
+            }
         }
-        let skipped = u64::try_from(wanted).unwrap_or(u64::MAX).saturating_mul(FILE_STRIDE);
-        let from = self.start.saturating_add(skipped);
-        let rest = usize::try_from(at.saturating_sub(from)).unwrap_or_default();
-        let rest = piece.get_mut(..rest).unwrap_or_default();
-        body.read(from, self.shift, rest)?;
-        let sum = self.sums.get(wanted).copied().unwrap_or_default();
+        let rest = usize::try_from(at.saturating_sub(self.start) % FILE_STRIDE).unwrap_or_default();
+        let rest = self.buffer.get_mut(..rest).unwrap_or_default();
+        fill(at.saturating_sub(u64::try_from(rest.len()).unwrap_or_default()), rest)?;
+        let sum = self.sums.get(index).copied().unwrap_or_default();
         Ok(continued(sum, rest))
     }
 }

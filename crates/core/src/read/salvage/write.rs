@@ -1,26 +1,29 @@
 //! The output: its head, and pieces of the file.
 
 use std::io::Write;
-use std::path::Path;
 
 use super::keeper::Piece;
 use super::open::Opened;
 use crate::file::TransferError;
+use crate::file::pipeline::CHUNK;
+use crate::file::sink::AtomicFile;
 
-/// Bytes that are deciphered at a time.
-const AT_A_TIME: usize = 1 << 20;
+/// Where pages of every system end: writes end there, so that none is touched twice.
+const PAGE: u64 = 64 << 10;
 
 pub(super) fn write(
     logs: &[Opened<'_>],
     head: &[u8],
     pieces: &[Piece],
-    writer: &mut dyn Write,
-    name: &Path,
+    sink: &AtomicFile,
 ) -> Result<u64, TransferError> {
-    let failed = || TransferError::at(name, "write");
-    writer.write_all(head).map_err(failed())?;
+    let failed = || TransferError::at(sink.target(), "write");
     let mut written = u64::try_from(head.len()).unwrap_or(0);
-    let mut buffer = vec![0; AT_A_TIME];
+    let lengths = pieces.iter().map(|piece| piece.file.end.saturating_sub(piece.file.start));
+    sink.reserve(lengths.fold(written, u64::saturating_add))?;
+    let mut writer = sink.writer();
+    writer.write_all(head).map_err(failed())?;
+    let mut buffer = vec![0; CHUNK];
     for piece in pieces {
         let Some(log) = logs.get(piece.log) else {
             continue;
@@ -28,8 +31,10 @@ pub(super) fn write(
         let mut at = piece.file.start;
         let mut reader = log.body.reader(at, piece.shift);
         while at < piece.file.end {
-            let left = usize::try_from(piece.file.end.saturating_sub(at)).unwrap_or(AT_A_TIME);
-            let target = buffer.get_mut(..left.min(AT_A_TIME)).unwrap_or_default();
+            let left = usize::try_from(piece.file.end.saturating_sub(at)).unwrap_or(CHUNK);
+            let within_page = usize::try_from(written % PAGE).unwrap_or_default();
+            let at_a_time = CHUNK.saturating_sub(within_page);
+            let target = buffer.get_mut(..left.min(at_a_time)).unwrap_or_default();
             let read = reader.read(target)?;
             let bytes = target.get(..read).unwrap_or_default();
             writer.write_all(bytes).map_err(failed())?;
