@@ -284,8 +284,9 @@ impl Case<'_> {
     /// Runs the command with an output at `target`, or at a new name.
     fn run(&self, directory: &Path, target: Option<&str>) -> Output {
         let (option, kind) = self.output;
-        let forces =
-            ["--output", "--output-dir"].contains(&option) && !self.base.starts_with("seal ");
+        // A manifest is gone on with, and never replaces anything else.
+        let is_seal = self.base.starts_with("seal ");
+        let forces = ["--output", "--output-dir"].contains(&option) && !is_seal;
         let mut arguments: Vec<String> = self.base.split(' ').map(str::to_owned).collect();
         let more = self.reads.1.split(' ').filter(|word| !word.is_empty());
         arguments.extend(more.map(str::to_owned));

@@ -4,7 +4,7 @@ pub(crate) mod report;
 pub(crate) mod table;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use binlogsec_core::batch::shard::Shard;
@@ -253,7 +253,7 @@ fn verify(args: &SealVerifyArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     Ok(report.exit())
 }
 
-fn anchor(manifest: &PathBuf, format: Format, terminal: &Terminal) -> anyhow::Result<Exit> {
+fn anchor(manifest: &Path, format: Format, terminal: &Terminal) -> anyhow::Result<Exit> {
     let manifest = Manifest::open(manifest, &[])?;
     let report = AnchorReport::new(&manifest);
     let mut out = terminal.out();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::CheckTargets;
+use crate::config::server::LogLocations;
 use crate::finding::{Finding, RuleId, Severity};
 use binlogsec_core::file::location;
 use binlogsec_core::file::pipeline::NoProgress;
@@ -42,7 +43,7 @@ pub(super) struct Sealed {
 /// Compares lengths, headers and samples.
 pub(super) fn look(manifest: &Manifest, targets: &CheckTargets, keys: &Keyring) -> Sealed {
     let mut paths = targets.paths.clone();
-    paths.extend(targets.locations.iter().flat_map(|locations| locations.directories()));
+    paths.extend(targets.locations.iter().flat_map(LogLocations::directories));
     let options = VerifyOptions { quick: true, ..VerifyOptions::default() };
     let mut sealed = Sealed::default();
     let verified = match seal::verify(manifest, &paths, keys, &options, &NoProgress) {

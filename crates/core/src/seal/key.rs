@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::SealError;
 use super::digest::Digest;
 use crate::file::sink::{AtomicFile, SinkOptions};
-use crate::file::source::FileSource;
+use crate::file::small::{self, Pipes};
 use crate::hex;
 use crate::keyring::{Fingerprint, NamedKey};
 use crate::mysql::key_id::KeyId;
@@ -191,10 +191,7 @@ pub fn open_private(path: &Path) -> Result<Signer, SealError> {
 
 /// The 32 bytes of a key that stands in PEM form behind this prefix.
 fn read_key(path: &Path, label: &str, prefix: &[u8]) -> Result<Secret32, SealError> {
-    let source = FileSource::open(path)?;
-    let length = source.length().min(MAX_KEY_FILE);
-    let mut text = Zeroizing::new(vec![0; usize::try_from(length).unwrap_or(0)]);
-    source.read_at(0, &mut text)?;
+    let text = small::read(path, MAX_KEY_FILE, Pipes::Taken)?;
     let expected = || {
         let of = if prefix.len() == PRIVATE_PREFIX.len() { "private" } else { "public" };
         format!(
