@@ -1,7 +1,14 @@
 //! `rows` shows what servers wrote. The logs of `fixtures/rows` are those of the type matrix of
 //! `tests/interop`, where the same rows are held against SELECT and run by an empty server; the JSON
 //! beside each log is what came of that.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::cast_possible_truncation
+)]
 
 use std::path::Path;
 

@@ -1,5 +1,12 @@
 //! Taking changes of rows back, and what must be known of tables for that.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::cast_possible_truncation
+)]
 
 use std::process::Output;
 
@@ -137,7 +144,7 @@ fn names_follow_a_table_that_is_altered_on_the_way() {
     let rows: Vec<serde_json::Value> =
         rows.lines().map(|row| serde_json::from_str(row).unwrap()).collect();
     let names =
-        |row: &serde_json::Value| row["after"].as_object().map(|row| row.len()).unwrap_or_default();
+        |row: &serde_json::Value| row["after"].as_object().map(serde_json::Map::len).unwrap_or_default();
     assert_eq!((names(&rows[0]), names(&rows[1])), (5, 6));
     assert!(rows[0]["after"].get("note").is_none());
     assert_eq!(rows[1]["after"]["note"], "rebate");
