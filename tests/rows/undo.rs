@@ -143,8 +143,9 @@ fn names_follow_a_table_that_is_altered_on_the_way() {
     let rows = stdout(&run("rows", &["--format", "json", "--schema", &schema]));
     let rows: Vec<serde_json::Value> =
         rows.lines().map(|row| serde_json::from_str(row).unwrap()).collect();
-    let names =
-        |row: &serde_json::Value| row["after"].as_object().map(serde_json::Map::len).unwrap_or_default();
+    let names = |row: &serde_json::Value| {
+        row["after"].as_object().map(serde_json::Map::len).unwrap_or_default()
+    };
     assert_eq!((names(&rows[0]), names(&rows[1])), (5, 6));
     assert!(rows[0]["after"].get("note").is_none());
     assert_eq!(rows[1]["after"]["note"], "rebate");
