@@ -46,9 +46,9 @@ Examples:
   All deletions of an hour, for a program
     binlogsec rows binlog.000042 --op delete --from '2026-11-21 14:00' --to '2026-11-21 15:00' --format json
 
-TIMESTAMP values are in UTC. Columns have their names where the log tells them
-(binlog_row_metadata=FULL) or --schema does, else they are @1, @2. Exit codes: 1 when no row was chosen; 2 when rows
-could not be read or written in the format.";
+TIMESTAMP values are in UTC. Columns have their names where the log tells them \
+(binlog_row_metadata=FULL) or --schema does, else they are @1, @2. Exit codes: 1 when no row was \
+chosen; 2 when rows could not be read or written in the format.";
 
 /// Show which rows were changed, from what and to what: as text, JSON, CSV or SQL
 #[derive(Debug, Args)]
