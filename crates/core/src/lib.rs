@@ -43,8 +43,8 @@
 //! | how MariaDB does: start event, cipher, key file | [`mariadb`] |
 //! | decrypt, slice, verify, list events, salvage | [`read`] |
 //! | signed manifests of logs: seal, and tell what was changed since | [`seal`] |
-//! | encrypt, encrypt in place, rekey, headers, keyrings | [`write`] |
-//! | bytes in and out: mapped sources, atomic outputs, the parallel pipeline | [`file`] |
+//! | encrypt, encrypt in place, rekey, headers, keyrings | [`mod@write`] |
+//! | bytes in and out: mapped sources, atomic outputs, the parallel pipeline | [`mod@file`] |
 //! | the crate's error: each domain's own, with the path it happened on | [`Error`] |
 //!
 //! Parsers take bytes and do no I/O (`parse`); `open` takes paths. Errors are enums with offsets

@@ -129,7 +129,7 @@ pub(crate) struct ChosenArgs {
     #[arg(long, value_enum, value_name = "OP", value_delimiter = ',')]
     op: Vec<RowOp>,
     /// Only rows whose values meet this before or after, e.g. "id = 7 AND name LIKE 'a%'": COLUMN (or
-    /// @3) =, !=, <, >, <=, >= VALUE, [NOT] LIKE 'PATTERN', IS [NOT] NULL, joined by AND; texts are
+    /// @3) =, !=, <, >, <=, >= VALUE, LIKE 'PATTERN', NOT LIKE 'PATTERN', IS NULL, IS NOT NULL, joined by AND; texts are
     /// told apart by case; repeatable, all must be met
     #[arg(long = "where", value_name = "CONDITION")]
     conditions: Vec<Conditions>,

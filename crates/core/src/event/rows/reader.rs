@@ -97,7 +97,7 @@ pub enum RowError {
     Compressed,
 }
 
-/// Reads rows, from the bytes that [`Rows::unfolded`] gives.
+/// Reads rows, from the bytes that `Rows::unfolded` gives.
 #[derive(Debug)]
 pub struct RowReader<'a, 't> {
     table: &'t Table,
