@@ -154,7 +154,7 @@ fn pipes_and_slices_are_sealed_too() {
     let output = pipe(&log(), &mixed_keyring(), &sealed_as);
     done(&output);
     assert!(open(&output.stdout, &archive.identity) == plain);
-    let slice = ["--start-position", "127", "--stop-position", "20000"];
+    let slice = ["--start-position", "127", "--stop-position", "70000"];
     let unsealed = archive.run(&log(), &[&["-o", "-"], &slice[..]].concat());
     done(&unsealed);
     let output = archive.run(&log(), &[&sealed_as[..], &slice].concat());
