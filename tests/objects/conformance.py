@@ -102,7 +102,7 @@ def patterns(tool: Binlogsec, store: Store, local: Path, home: Path) -> Iterator
 
 def slices(tool: Binlogsec, store: Store, local: Path, home: Path) -> Iterator[Check]:
     one = f"{MIXED.name}/binlog.000004"
-    options = ("--keyring", KEYRING, "--start-datetime", "2026-11-20 22:38:59", "--stop-position", "20000")
+    options = ("--keyring", KEYRING, "--start-datetime", "2026-11-20 22:38:59", "--stop-position", "60000")
     expected, got = home / "slice-disk", home / "slice-store"
     done = tool.run("decrypt", local / one, "-o", expected, *options)
     yield said("a slice of a file is made", done, 0)
