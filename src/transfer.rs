@@ -191,11 +191,11 @@ pub(crate) fn is_dash(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Refuses to write a log to a terminal, which would take bytes of it for commands.
+/// Refuses to write bytes of a log to a terminal, which would take some of them for commands.
 pub(crate) fn refuse_terminal() -> anyhow::Result<()> {
     if io::stdout().is_terminal() {
         bail!(
-            "standard output is a terminal, and a log is binary: use -o FILE, or a pipe as in `… -o - | mysqlbinlog -`"
+            "standard output is a terminal, and what goes there is binary: name a file, or use a pipe as in `… -o - | mysqlbinlog -`"
         );
     }
     Ok(())

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use crate::args::{Format, KeyArgs};
 use crate::exit::Exit;
 use crate::terminal::{Terminal, write_json};
-use crate::transfer::{STDOUT, is_dash};
+use crate::transfer::{STDOUT, is_dash, refuse_terminal};
 use crate::{keys, process};
 
 const HEADER_EXAMPLES: &str = "\
@@ -84,6 +84,7 @@ pub(crate) fn run(args: &HeaderArgs, terminal: &Terminal) -> anyhow::Result<Exit
 
 fn dump(log: &Path, output: &Path, force: bool) -> anyhow::Result<Exit> {
     if is_dash(output) {
+        refuse_terminal()?;
         let mut stdout = io::stdout().lock();
         header::dump(log, Output::Stream(&mut stdout, Path::new(STDOUT)))?;
     } else {

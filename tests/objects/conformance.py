@@ -23,7 +23,8 @@ def sections(path: Path, store: Store, folder: Path) -> Iterator[Check]:
     home = folder / f"{store.name}-work"
     local = home / "tree"
     seed(store, local)
-    names = (reading, checking, patterns, slices, writing, sealing, rekeying, large, many, refusals)
+    names = (reading, checking, patterns, slices, writing, sealing, manifests, rekeying, large)
+    names += (many, refusals)
     yield from each(*(partial(section, tool, store, local, home) for section in names))
 
 
@@ -109,6 +110,28 @@ def slices(tool: Binlogsec, store: Store, local: Path, home: Path) -> Iterator[C
     done = tool.run("decrypt", store.url(f"tree/{one}"), "-o", got, *options)
     yield said("a slice of an object is made", done, 0)
     yield equal("it is the same", expected.read_bytes(), got.read_bytes())
+
+
+def manifests(tool: Binlogsec, store: Store, local: Path, home: Path) -> Iterator[Check]:
+    """Logs in the store are sealed by a manifest in the store, and one of them is changed."""
+    key = home / "seal.key"
+    yield said("a pair of keys is made", tool.run("seal", "keygen", key), 0)
+    for path in sorted(MIXED.glob("binlog.0*")):
+        store.put(f"seals/{path.name}", path.read_bytes())
+    logs, manifest = store.url("seals/"), store.url("manifest/logs.seal")
+    sealing = ("seal", logs, "-o", manifest, "--sign-key", key, "--keyring", KEYRING)
+    yield said("the store's logs are sealed", tool.run(*sealing), 0)
+    sealed = store.get("manifest/logs.seal")
+    yield said("there is nothing to add", tool.run(*sealing), 0)
+    yield equal("and the manifest stays", sealed, store.get("manifest/logs.seal"))
+    verifying = ("seal", "verify", manifest, logs, "--public-key", f"{key}.pub")
+    yield said("they are as they were sealed", tool.run(*verifying), 0)
+    changed = bytearray(store.get("seals/binlog.000004"))
+    changed[30_000] ^= 1
+    store.put("seals/binlog.000004", bytes(changed))
+    done = tool.run(*verifying)
+    yield said("a changed byte is found", done, 1)
+    yield Check("and the log is named", b"binlog.000004" in done.stdout, done.stdout.decode(errors="replace"))
 
 
 def writing(tool: Binlogsec, store: Store, local: Path, home: Path) -> Iterator[Check]:

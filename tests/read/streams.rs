@@ -190,3 +190,26 @@ fn a_time_is_in_the_zone_that_is_named_and_what_it_came_to_is_told() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("give it with its offset"));
 }
+
+#[test]
+fn logs_of_a_directory_are_in_the_order_of_their_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, name) in [(2, "binlog.999999"), (3, "binlog.1000000")] {
+        std::fs::copy(&all()[number], folder.path().join(name)).unwrap();
+    }
+    let output = stream(&[folder.path()], &[]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !error.contains("follow"), "{error}");
+    assert!(output.stdout == joined(&[all()[2].clone(), all()[3].clone()]));
+}
+
+#[test]
+fn where_another_series_of_logs_begins_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other.000001");
+    std::fs::copy(&all()[2], &other).unwrap();
+    let output = stream(&[&all()[0], &other], &[]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && error.contains("is of another series of logs"), "{error}");
+    assert!(!error.contains("does not follow"), "{error}");
+}

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use binlogsec_core::batch::targets::{Target, Targets, names_index};
+use binlogsec_core::batch::targets::{Origin, Target, Targets, names_index};
 use binlogsec_core::batch::transfer::Output;
 use binlogsec_core::file::location;
 use binlogsec_core::file::sealed::Recipients;
@@ -77,7 +77,7 @@ pub(super) fn run(
         );
     }
     if failures.is_empty() && !done.is_empty() {
-        tell_missing_numbers(&plan, terminal);
+        tell_order(&plan, terminal);
         if let Err(error) = write(args, &plan, recipients, output, keyring, terminal) {
             match error {
                 Error::Transfer(error) if error.is_broken_pipe() => {
@@ -155,8 +155,15 @@ fn write(
     Ok(())
 }
 
-/// The same files in their order, none twice whatever its names.
-fn each_once_in_order(files: Vec<Target>) -> Vec<Target> {
+/// The same files in their order, none twice whatever its names. Those of a directory are in the order
+/// of their numbers: behind 999999 comes 1000000.
+fn each_once_in_order(mut files: Vec<Target>) -> Vec<Target> {
+    let is_of_directory = |file: &Target| file.origin == Origin::Directory;
+    for run in files.chunk_by_mut(|one, next| is_of_directory(one) && is_of_directory(next)) {
+        run.sort_by_cached_key(|file| {
+            (file.path.with_extension(""), number(&file.path), file.path.clone())
+        });
+    }
     let mut seen = HashSet::new();
     let is_first = |file: &Target| {
         let real = file.path.canonicalize();
@@ -165,14 +172,27 @@ fn each_once_in_order(files: Vec<Target>) -> Vec<Target> {
     files.into_iter().filter(is_first).collect()
 }
 
+/// The number that a log has in its series, if its name ends in one.
+fn number(path: &Path) -> Option<u64> {
+    path.extension().and_then(OsStr::to_str)?.parse().ok()
+}
+
 /// Says which logs are not among the inputs although those before and behind them are, by their
-/// numbers.
-fn tell_missing_numbers(plan: &StreamPlan, terminal: &Terminal) {
-    let number = |path: &Path| path.extension().and_then(OsStr::to_str)?.parse::<u64>().ok();
+/// numbers, and where one series of logs ends and another begins: in which order their transactions
+/// were committed, names do not tell.
+fn tell_order(plan: &StreamPlan, terminal: &Terminal) {
     for pair in plan.parts().windows(2) {
         let [before, after] = pair else { continue };
         let (before, after) = (before.path(), after.path());
         let is_one_series = before.with_extension("") == after.with_extension("");
+        if !is_one_series {
+            terminal.warning(&format!(
+                "{} is of another series of logs than {}: the transactions of one come behind those of the \
+                 other, whenever they were committed",
+                after.display(),
+                before.display()
+            ));
+        }
         if let (true, Some(from), Some(to)) = (is_one_series, number(before), number(after))
             && to != from.saturating_add(1)
         {

@@ -76,6 +76,9 @@ pub(crate) struct EncryptArgs {
 
 pub(crate) fn run(args: &EncryptArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     args.shard.check_target(args.output_dir.is_some())?;
+    if args.output.as_deref().is_some_and(transfer::is_dash) {
+        transfer::refuse_terminal()?;
+    }
     let keyring = keys::open(&args.keys, terminal)?;
     if keyring.is_of_mariadb() {
         if args.shard.resume {

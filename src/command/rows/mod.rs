@@ -336,7 +336,8 @@ impl Told {
             let names: Vec<_> = self.without_column.iter().map(String::as_str).collect();
             terminal.warning(&format!(
                 "no row was chosen of tables without a column of the name in --where or --changed: {}. Where a \
-                 log does not tell the names (binlog_row_metadata=FULL does), columns are @1, @2",
+                 log does not tell the names (binlog_row_metadata=FULL does), --schema FILE tells them; else \
+                 columns are @1, @2",
                 names.join(", ")
             ));
         }
@@ -344,14 +345,15 @@ impl Told {
         if self.unnamed > 0 {
             terminal.error(&format!(
                 "{} rows are not written as statements: the logs do not tell the names of their columns \
-                 (binlog_row_metadata=FULL does); --format json has the values",
+                 (binlog_row_metadata=FULL does); --schema FILE tells them, and --format json has the values",
                 self.unnamed
             ));
             return worst.max(Exit::Work);
         }
-        if self.rows == 0 {
+        // Of what could not be read, nothing was chosen or left out.
+        if self.rows == 0 && worst == Exit::Done {
             terminal.warning("no row was chosen");
-            return worst.max(Exit::Findings);
+            return Exit::Findings;
         }
         worst
     }

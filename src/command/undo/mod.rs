@@ -141,9 +141,13 @@ pub(crate) fn run(args: &UndoArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
             .error(&format!("and {} more that cannot be taken back", refused.saturating_sub(told)));
     }
     let worst = Exit::worst(classes);
-    if refused > 0 || worst != Exit::Done {
+    if refused > 0 {
         terminal.error("nothing is written: choose what can be taken back");
         return Ok(worst.max(Exit::Work));
+    }
+    if worst != Exit::Done {
+        terminal.error("nothing is written, as not all of the logs could be read");
+        return Ok(worst);
     }
     if plan.rows() == 0 {
         terminal.warning("no row was chosen");

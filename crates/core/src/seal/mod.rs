@@ -13,6 +13,7 @@ mod key;
 mod manifest;
 mod names;
 mod proof;
+mod verdict;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -26,9 +27,8 @@ pub use manifest::{
 };
 pub use names::LogName;
 pub use proof::{Proof, prove};
-pub use verify::{
-    Change, ChunkRange, LogVerdict, Note, SealVerified, Standing, VerifyOptions, verify,
-};
+pub use verdict::{Change, ChunkRange, LogVerdict, Note, Standing};
+pub use verify::{SealVerified, VerifyOptions, verify};
 
 use crate::file::TransferError;
 use crate::keyring::KeyringError;

@@ -36,7 +36,9 @@ pub struct Dialect {
 #[non_exhaustive]
 pub enum NoStatement {
     /// A column has no name.
-    #[error("the names of the columns are not known")]
+    #[error(
+        "the names of the columns are not known; --schema FILE, a dump of the table, tells them"
+    )]
     Unnamed,
     /// A JSON document is damaged.
     #[error("a JSON document cannot be read")]
