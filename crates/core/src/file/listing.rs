@@ -64,6 +64,7 @@ pub fn list(url: &Path, _page: &mut dyn FnMut(Vec<Entry>) -> bool) -> Result<(),
 /// [`TransferError::File`] when a store or the system does not say.
 pub fn exists(path: &Path) -> Result<bool, TransferError> {
     if !super::location::is_url(path) {
+        let path = &*super::location::local(path);
         return match path.symlink_metadata() {
             Ok(_) => Ok(true),
             Err(error) if is_absence(&error) => Ok(false),

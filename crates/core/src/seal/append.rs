@@ -233,7 +233,7 @@ fn earlier(
 }
 
 fn each_name_once(files: Vec<Named>, output: &Path) -> Result<Vec<Named>, SealError> {
-    let real = |path: &Path| path.canonicalize().ok();
+    let real = |path: &Path| location::local(path).canonicalize().ok();
     let own = real(output);
     let mut kept: Vec<Named> = Vec::new();
     for named in files {
