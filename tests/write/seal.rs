@@ -674,7 +674,7 @@ fn the_commands_of_the_page_run() {
         let written = String::from_utf8_lossy(&output.stdout);
         if code == 1 {
             assert!(
-                written.contains("binlog.000004: chunks 0 to 0 changed: file offsets 512 to"),
+                written.contains("binlog.000004: chunk 0 changed: file offsets 512 to"),
                 "{written}"
             );
         }

@@ -60,6 +60,14 @@ pub struct ChunkRange {
     pub end: u64,
 }
 
+impl ChunkRange {
+    /// `chunk 3`, or `chunks 3 to 5`.
+    fn numbers(self) -> String {
+        let Self { first, last, .. } = self;
+        if first == last { format!("chunk {first}") } else { format!("chunks {first} to {last}") }
+    }
+}
+
 /// What is not as it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -81,7 +89,7 @@ pub enum Change {
         found: u64,
     },
     /// Chunks are other ones.
-    #[error("chunks {} to {} changed: file offsets {} to {}", .0.first, .0.last, .0.start, .0.end)]
+    #[error("{} changed: file offsets {} to {}", .0.numbers(), .0.start, .0.end)]
     Bytes(ChunkRange),
     /// More ranges changed than are listed.
     #[error("and {more} more ranges")]
