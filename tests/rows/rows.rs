@@ -310,3 +310,30 @@ proptest! {
         prop_assert_eq!(decimal.to_string(), format!("{sign}{plain}{point}{fraction}"));
     }
 }
+
+/// What MariaDB shows by SELECT of the table that the log is of. The log tells neither names nor types.
+#[test]
+fn a_schema_tells_uuids_addresses_and_character_sets_of_mariadb() {
+    const TOLD: [&str; 3] =
+        ["mariadb-10.11-network.000001", "--schema", "mariadb-10.11-network.sql"];
+    let rows_of = |op: &str| objects(&[&TOLD[..], &["--op", op]].concat());
+    let inserted: Vec<_> = rows_of("insert").iter().map(|row| row["after"].clone()).collect();
+    assert_eq!(
+        inserted,
+        [
+            serde_json::json!({"id": 1, "u": "123e4567-e89b-12d3-a456-426655440000",
+                "v6": "2001:db8::ff00:42:8329", "v4": "192.0.2.1", "n": "Åse"}),
+            serde_json::json!({"id": 2, "u": "00000000-0000-0000-0000-000000000000",
+                "v6": "::", "v4": "0.0.0.0", "n": ""}),
+            serde_json::json!({"id": 3, "u": "018c7dbf-4d2a-7c11-9b2e-3a5f6b7c8d9e",
+                "v6": "::ffff:192.0.2.128", "v4": "255.255.255.255", "n": null}),
+        ]
+    );
+    let updated = rows_of("update");
+    assert_eq!(updated[0]["after"]["u"], "ffffffff-ffff-ffff-ffff-ffffffffffff");
+    let (_, text, _) = rows(&TOLD);
+    assert!(text.contains("    n: 'Åse'\n"), "{text}");
+    let (_, sql, _) = rows(&[&TOLD[..], &["--format", "sql"]].concat());
+    let first = "VALUES (1, '123e4567-e89b-12d3-a456-426655440000', '2001:db8::ff00:42:8329', '192.0.2.1', _latin1 X'C57365');";
+    assert!(sql.contains(first), "{sql}");
+}

@@ -98,9 +98,17 @@ impl RowText {
     }
 }
 
-/// A value as SQL writes it, or the beginning of one.
+/// A value as SQL writes it, or the beginning of one; texts of other character sets as they read.
 fn shown(value: &Value<'_>, column: &Column, dialect: Dialect) -> String {
     let mut out = Vec::new();
+    if let Value::Bytes(bytes) = value
+        && column.meaning.is_none()
+        && let Some(text) = column.charset.decode(bytes)
+        && text.as_bytes() != &**bytes
+    {
+        let text = format!("'{}'", text.replace('\'', "''"));
+        return binlogsec_core::bytes::beginning(&printable(&text), VALUE_SHOWN).into_owned();
+    }
     let made = match value {
         // The changes by their functions would need the column's name.
         Value::JsonDiff(diff) => {

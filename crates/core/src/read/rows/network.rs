@@ -25,15 +25,10 @@ fn inet6(bytes: [u8; 16]) -> String {
     Ipv6Addr::from(bytes).to_string()
 }
 
-/// A UUID is stored from its last part to its first, so that those of one machine lie together, but
-/// for versions 6 to 8 of the usual variant, which are stored in their order (MariaDB server source:
-/// `plugin/type_uuid`, `UUID::record_to_memory`).
-fn uuid(stored: [u8; 16]) -> String {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = stored;
-    let variant_is_usual = i & 0x80 != 0;
-    let version = g >> 4;
-    let in_order = variant_is_usual && version > 5;
-    let bytes = if in_order { stored } else { [m, n, o, p, k, l, i, j, g, h, a, b, c, d, e, f] };
+/// A UUID has its bytes in order in a log, of whatever version it is. In tables the server stores some
+/// from their last part to their first, so that those of one machine lie together; what it writes to the
+/// log is turned back (seen in logs of MariaDB 10.11).
+fn uuid(bytes: [u8; 16]) -> String {
     let mut text = String::new();
     for (at, byte) in bytes.iter().enumerate() {
         if matches!(at, 4 | 6 | 8 | 10) {
