@@ -139,6 +139,11 @@ fn whole_but_one(plain: &[u8], units: &[Vec<(usize, usize, u8)>], name: &str) ->
         let (found, saved) = salvaged(&damaged, &none, &every_event());
         assert_eq!(saved.len(), plain.len() - length, "{name}: {kind} at {offset}");
         assert!(unit.len() == 1 || found.incomplete_count == 1, "{name}: {kind} at {offset}");
+        // What was saved so has parts of that transaction, which are found in it once more.
+        let (again, saved) = salvaged(&saved, &none, &whole());
+        assert!(saved == expected, "{name}: {kind} at {offset}, again: {:?}", again.incomplete);
+        let is_told = unit.len() == 1 || again.incomplete_count == 1;
+        assert!(is_told, "{name}: {kind} at {offset}, again: {again:?}");
         hits += 1;
     }
     hits

@@ -73,6 +73,32 @@ fn begun(event: &EventView<'_>) -> Progress {
     }
 }
 
+/// Whether events of a type stand in transactions alone. Rows do, too, behind the event that names
+/// their table.
+pub(crate) const fn is_part_of_transaction(event_type: u8) -> bool {
+    const INTVAR: u8 = 5;
+    const RAND: u8 = 13;
+    const USER_VAR: u8 = 14;
+    const BEGIN_LOAD_QUERY: u8 = 17;
+    const EXECUTE_LOAD_QUERY: u8 = 18;
+    matches!(
+        event_type,
+        event_type::QUERY
+            | INTVAR
+            | RAND
+            | USER_VAR
+            | event_type::XID
+            | BEGIN_LOAD_QUERY
+            | EXECUTE_LOAD_QUERY
+            | event_type::TABLE_MAP
+            | event_type::ROWS_QUERY
+            | event_type::XA_PREPARE
+            | event_type::TRANSACTION_PAYLOAD
+            | event_type::MARIADB_ANNOTATE_ROWS
+            | event_type::MARIADB_QUERY_COMPRESSED
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ use crate::event::gtid_set::Gtid;
 use crate::event::header::flag;
 use crate::event::query::Query;
 use crate::event::rotate::Rotate;
-use crate::event::transaction::Progress as TransactionProgress;
+use crate::event::transaction::{Progress as TransactionProgress, is_part_of_transaction};
 use crate::event::walker::EventView;
 use crate::read::slice::is_about_the_log;
 
@@ -124,6 +124,9 @@ impl Keeper {
         }
         // A log of MySQL 5.6 that has GTIDs.
         self.has_beginnings |= kind == event_type::PREVIOUS_GTIDS;
+        if self.is_headless(event) {
+            self.state = State::Lost { within: false };
+        }
         let is_kept = match self.state {
             State::Lost { .. } if begins || self.is_true_beginning(event) => {
                 self.resolve_orphan(None);
@@ -149,6 +152,16 @@ impl Keeper {
         if self.state == State::Known(TransactionProgress::Outside) && !is_neutral(event) {
             self.complete(event);
         }
+    }
+
+    /// Whether an event is of a transaction whose beginning was lost before this log was made, as in
+    /// what was salvaged with all that is whole. A relay log may begin within a transaction.
+    fn is_headless(&self, event: &EventView<'_>) -> bool {
+        let kind = event.header.event_type;
+        let is_outside = self.state == State::Known(TransactionProgress::Outside);
+        let has_begin = self.has_beginnings || (self.has_right_positions && is_of_rows(kind));
+        let is_part = is_of_rows(kind) || is_part_of_transaction(kind);
+        is_outside && !self.is_relay && has_begin && is_part
     }
 
     const fn is_unfinished(&self) -> bool {
@@ -278,6 +291,8 @@ impl Keeper {
     fn look_at_order(&mut self, event: &EventView<'_>, file_offset: u64) {
         let header = &event.header;
         match header.event_type {
+            // A server rotates its binary logs between transactions.
+            event_type::ROTATE if !self.is_relay && self.is_unfinished() => self.lose_rest(),
             event_type::ROTATE | event_type::FORMAT_DESCRIPTION => self.last_end = None,
             _ if header.end_position == 0
                 || header.has(flag::ARTIFICIAL)
@@ -287,13 +302,25 @@ impl Keeper {
                 let end = header.end_position;
                 // 32 bits, which wrap.
                 let is_back = |last: u32| end.wrapping_sub(last).cast_signed() < 0;
+                let start = end.wrapping_sub(header.length);
                 if self.last_end.is_some_and(is_back) {
                     self.outcome.out_of_order = self.outcome.out_of_order.saturating_add(1);
                     self.outcome.first_out_of_order.get_or_insert(file_offset);
+                } else if !self.is_relay
+                    && self.is_unfinished()
+                    && self.last_end.is_some_and(|last| last != start)
+                {
+                    self.lose_rest();
                 }
                 self.last_end = Some(end);
             }
         }
+    }
+
+    /// Events of the transaction were lost before this log was made.
+    fn lose_rest(&mut self) {
+        self.end_transaction();
+        self.state = State::Lost { within: true };
     }
 
     fn rotate(&mut self, event: &EventView<'_>) {
@@ -324,6 +351,11 @@ fn push(pieces: &mut Vec<Piece>, piece: Piece) {
         Some(last) if last.is_followed_by(&piece) => last.file.end = piece.file.end,
         _ => pieces.push(piece),
     }
+}
+
+/// Whether events of a type stand behind a BEGIN, whatever begins transactions otherwise.
+const fn is_of_rows(event_type: u8) -> bool {
+    event_type::is_rows(event_type) || matches!(event_type, event_type::TABLE_MAP | event_type::XID)
 }
 
 /// Whether an event is no part of any transaction.

@@ -32,6 +32,10 @@ const LARGE_IN_VAIN: u64 = 1000;
 const LARGE_IN_VAIN_EVERY: u64 = 1 << 20;
 /// The same of those larger than [`HELD`], in bytes that they say they have: noise says more.
 const HUGE_IN_VAIN: u64 = 256 << 20;
+/// Places that look like events behind the end of what is searched are summed one by one, as long as
+/// so many bytes come of it, or this part of the file: a pass over the file serves more of them.
+const SUMMED_ALONE: u64 = 64 << 20;
+const SUMMED_ALONE_OF_FILE: u64 = 8;
 /// How much of the log is deciphered ahead of the walk.
 const READ_AHEAD: usize = 1 << 20;
 /// And behind a damage at first, as the next one may be near.
@@ -58,6 +62,8 @@ pub(super) struct Scanner<'a> {
     large_in_vain: u64,
     /// Bytes of those that looked like very large ones.
     huge_in_vain: u64,
+    /// Bytes of places that looked like large events and were summed one by one.
+    summed_alone: u64,
     buffer: Vec<u8>,
     buffered: Option<Place>,
     /// How many bytes are read at a time.
@@ -85,6 +91,7 @@ impl<'a> Scanner<'a> {
             in_vain: 0,
             large_in_vain: 0,
             huge_in_vain: 0,
+            summed_alone: 0,
             buffer: Vec::new(),
             buffered: None,
             read_ahead: READ_AHEAD,
@@ -212,10 +219,14 @@ impl<'a> Scanner<'a> {
             let bytes = self.peek(place, length)?;
             return Ok(bytes.len() == length && checksum::verify(bytes, false).is_ok());
         }
-        if self.body.events.is_none() {
-            return self.sums.is_sound(self.body, place, header.length);
+        if self.body.events.is_some() {
+            return self.sum_large_event(place, header);
         }
-        self.sum_large_event(place, header)
+        // Nothing speaks for it but that an event leads here, which may be a damaged one.
+        if self.evidence_of_large(place, header) == Evidence::None && !self.may_sum_huge(header) {
+            return Ok(false);
+        }
+        self.is_large_sound(place, header)
     }
 
     /// The plaintext depends on where the event begins, so that each has to be deciphered anew.
@@ -233,6 +244,15 @@ impl<'a> Scanner<'a> {
         {
             return Ok(false);
         }
+        let is_right = self.sum((at, shift), header)?;
+        if !is_right {
+            self.in_vain = self.in_vain.saturating_add(u64::from(header.length));
+        }
+        Ok(is_right)
+    }
+
+    /// Whether an event has the checksum at its end: by a pass over its bytes.
+    fn sum(&self, (at, shift): Place, header: &EventHeader) -> Result<bool, TransferError> {
         let end = at.saturating_add(u64::from(header.length));
         let summed_end = end.saturating_sub(checksum::LENGTH as u64);
         let (mut hasher, mut from) = (crc32fast::Hasher::new(), at);
@@ -247,11 +267,7 @@ impl<'a> Scanner<'a> {
         }
         let mut stored = [0; checksum::LENGTH];
         reader.read(&mut stored)?;
-        let is_right = u32::from_le_bytes(stored) == hasher.finalize();
-        if !is_right {
-            self.in_vain = self.in_vain.saturating_add(u64::from(header.length));
-        }
-        Ok(is_right)
+        Ok(u32::from_le_bytes(stored) == hasher.finalize())
     }
 
     /// Whether an event without a checksum has its place among others: it ends where it says; or,
@@ -484,24 +500,52 @@ impl<'a> Scanner<'a> {
         place: Place,
         header: &EventHeader,
     ) -> Result<bool, TransferError> {
-        let length = u64::from(header.length);
-        let is_huge = header.byte_length().is_none_or(|length| length > HELD);
+        let is_huge = is_huge(header);
         let is_allowed = if is_huge {
-            self.huge_in_vain.saturating_add(length) <= HUGE_IN_VAIN
+            self.may_sum_huge(header)
         } else {
             let allowed = (self.file_end() / LARGE_IN_VAIN_EVERY).max(LARGE_IN_VAIN);
             self.large_in_vain < allowed
         };
         let wanted = if is_allowed { Evidence::Likely } else { Evidence::VeryLikely };
-        let plain_offset = self.plain_offset(place);
-        if self.judge.evidence(header, plain_offset) < wanted {
+        if self.evidence_of_large(place, header) < wanted {
             return Ok(false);
         }
-        let is_sound = self.sums.is_sound(self.body, place, header.length)?;
-        if !is_sound && is_huge {
-            self.huge_in_vain = self.huge_in_vain.saturating_add(length);
-        } else if !is_sound {
+        let is_sound = self.is_large_sound(place, header)?;
+        if !is_sound && !is_huge {
             self.large_in_vain = self.large_in_vain.saturating_add(1);
+        }
+        Ok(is_sound)
+    }
+
+    /// An end position of zero speaks for nothing here: zeros stand everywhere.
+    fn evidence_of_large(&self, place: Place, header: &EventHeader) -> Evidence {
+        if is_without_position(header) {
+            return self.judge.likeness(header);
+        }
+        self.judge.evidence(header, self.plain_offset(place))
+    }
+
+    fn may_sum_huge(&self, header: &EventHeader) -> bool {
+        self.huge_in_vain.saturating_add(u64::from(header.length)) <= HUGE_IN_VAIN
+    }
+
+    /// Whether an event has the checksum at its end, by whichever way is the cheaper one.
+    fn is_large_sound(
+        &mut self,
+        place: Place,
+        header: &EventHeader,
+    ) -> Result<bool, TransferError> {
+        let length = u64::from(header.length);
+        let allowed = (self.file_end() / SUMMED_ALONE_OF_FILE).max(SUMMED_ALONE);
+        let is_sound = if self.summed_alone.saturating_add(length) <= allowed {
+            self.summed_alone = self.summed_alone.saturating_add(length);
+            self.sum(place, header)?
+        } else {
+            self.sums.is_sound(self.body, place, header.length)?
+        };
+        if !is_sound && is_huge(header) {
+            self.huge_in_vain = self.huge_in_vain.saturating_add(length);
         }
         Ok(is_sound)
     }
@@ -558,6 +602,11 @@ impl<'a> Scanner<'a> {
         let length = length.min(self.buffer.len());
         Ok(self.held(place, length).unwrap_or_default())
     }
+}
+
+/// Whether an event is larger than what is held.
+fn is_huge(header: &EventHeader) -> bool {
+    header.byte_length().is_none_or(|length| length > HELD)
 }
 
 /// Whether an event could be a format description event by its type and length.

@@ -3,7 +3,7 @@
 use super::{Damage, MAX_DAMAGES_KEPT, continued};
 use crate::event::event_type;
 use crate::event::query::Query;
-use crate::event::transaction::Progress;
+use crate::event::transaction::{Progress, is_part_of_transaction};
 use crate::event::walker::EventView;
 
 /// So many at most, in order.
@@ -73,7 +73,7 @@ impl Transactions {
         if event_type::begins_transaction(event_type) {
             self.has_gtids = true;
             (self.is_behind_damage, self.is_within) = (false, false);
-        } else if is_part_of_one(event_type) {
+        } else if is_part_of_transaction(event_type) {
             match before {
                 Progress::Outside if !self.is_within => {
                     self.is_within = !is_alone(event, self.progress);
@@ -124,31 +124,6 @@ impl Transactions {
         found.append(self.late, 0);
         found
     }
-}
-
-/// Events that stand in transactions alone. Rows do, too, behind the event that names their table.
-const fn is_part_of_one(event_type: u8) -> bool {
-    const INTVAR: u8 = 5;
-    const RAND: u8 = 13;
-    const USER_VAR: u8 = 14;
-    const BEGIN_LOAD_QUERY: u8 = 17;
-    const EXECUTE_LOAD_QUERY: u8 = 18;
-    matches!(
-        event_type,
-        event_type::QUERY
-            | INTVAR
-            | RAND
-            | USER_VAR
-            | event_type::XID
-            | BEGIN_LOAD_QUERY
-            | EXECUTE_LOAD_QUERY
-            | event_type::TABLE_MAP
-            | event_type::ROWS_QUERY
-            | event_type::XA_PREPARE
-            | event_type::TRANSACTION_PAYLOAD
-            | event_type::MARIADB_ANNOTATE_ROWS
-            | event_type::MARIADB_QUERY_COMPRESSED
-    )
 }
 
 /// Whether an event is a whole transaction.
