@@ -18,7 +18,7 @@ use super::args::Format;
 use super::terminal::{Terminal, write_json};
 
 /// Reports are for others: a collector, a server of continuous integration.
-const REPORT_MODE: u32 = 0o644;
+pub(crate) const REPORT_MODE: u32 = 0o644;
 /// Failures of one kind that are told one by one.
 const TOLD_FAILURES: usize = 10;
 

@@ -1,6 +1,7 @@
 //! What `check` and `audit` show.
 
 pub(crate) mod github;
+pub(crate) mod gitlab;
 pub(crate) mod html;
 pub(crate) mod junit;
 pub(crate) mod markdown;

@@ -104,6 +104,8 @@ fn rule(rule: &Rule) -> Value {
 }
 
 fn physical(path: &Path, region: Option<Value>) -> Value {
+    // As the repository's own tools write it.
+    let path = path.strip_prefix(".").ok().filter(|path| *path != Path::new("")).unwrap_or(path);
     let mut location = json!({"artifactLocation": {"uri": path_text::uri(path)}});
     if let (Some(region), Some(object)) = (region, location.as_object_mut()) {
         object.insert("region".to_owned(), region);

@@ -457,6 +457,61 @@ fn a_baseline_accepts_until_its_day_and_proof_can_be_demanded() {
 }
 
 #[test]
+fn a_baseline_that_was_written_accepts_what_was_there_and_nothing_else() {
+    let logs = encrypted_logs();
+    write(&logs.path().join("old [1]"), &log("binlog.000001"));
+    let baseline = logs.path().join("baseline.toml");
+    let of_what_is_there: [&dyn AsRef<OsStr>; 6] =
+        [&"--write-baseline", &baseline, &"--reason", &"known", &"--expires", &"9999-01-01"];
+    let all = |more: &[&dyn AsRef<OsStr>]| {
+        let mut arguments: Vec<&dyn AsRef<OsStr>> = vec![&"check"];
+        let path = logs.path();
+        arguments.push(&path);
+        arguments.extend(more);
+        run(&arguments)
+    };
+    let (code, out, stderr) = all(&of_what_is_there);
+    assert!(code == 0 && out.contains("BLS001"), "{out}{stderr}");
+    assert!(stderr.contains("1 finding accepted until 9999-01-01"), "{stderr}");
+    // It is there now.
+    let (code, _, stderr) = all(&of_what_is_there);
+    assert!(code == 2 && stderr.contains("--force"), "{stderr}");
+    // Renewed from itself: the entry is kept, once.
+    let mut again: Vec<&dyn AsRef<OsStr>> = of_what_is_there.to_vec();
+    again.extend([&"--force" as &dyn AsRef<OsStr>, &"--baseline", &baseline]);
+    assert_eq!(all(&again).0, 0);
+    let text = std::fs::read_to_string(&baseline).unwrap();
+    assert_eq!(text.matches("[[finding]]").count(), 1, "{text}");
+    // However the path is spelled.
+    for path in [
+        logs.path().to_owned(),
+        logs.path().join("."),
+        logs.path().join("../x/..").join(logs.path()),
+    ] {
+        let (code, report) = check(&[&path, &"--baseline", &baseline]);
+        assert_eq!((code, &report["summary"]["accepted"]), (0, &Value::from(1)), "{path:?}");
+    }
+    write(&logs.path().join("old 1"), &log("binlog.000001"));
+    let (code, report) = check(&[&logs.path(), &"--baseline", &baseline]);
+    assert_eq!((code, found(&report, &[])), (1, set(&["BLS001 old 1"])));
+    // Never in the place of a log, and not without a reason or a day.
+    let place = logs.path().join("old 1");
+    let (code, ..) = run(&[
+        &"check",
+        &logs.path(),
+        &"--write-baseline",
+        &place,
+        &"--reason",
+        &"r",
+        &"--expires",
+        &"9999-01-01",
+        &"--force",
+    ]);
+    assert_eq!((code, std::fs::read(&place).unwrap()), (2, log("binlog.000001")));
+    assert_eq!(all(&of_what_is_there[..4]).0, 2);
+}
+
+#[test]
 fn exit_codes_are_those_of_the_manual() {
     let empty = tempfile::tempdir().unwrap();
     assert_eq!(check(&[&empty.path()]).0, 2, "nothing scanned");
@@ -615,6 +670,27 @@ fn sarif_is_valid_and_points_to_the_files() {
     }
     // The validator does reject: an empty assurance would pass everything.
     assert!(!validator.is_valid(&serde_json::json!({"version": "2.1.0"})));
+}
+
+#[test]
+fn gitlab_gets_an_issue_for_each_finding_under_a_name_that_stays() {
+    let logs = encrypted_logs();
+    write(&logs.path().join("old"), &log("binlog.000001"));
+    let issues = |path: &str| -> Value {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_binlogsec"));
+        command.current_dir(logs.path()).args(["check", path, "--format", "gitlab"]);
+        serde_json::from_slice(&command.output().unwrap().stdout).unwrap()
+    };
+    let dotted = issues(".");
+    let plain = dotted.as_array().unwrap().iter().find(|it| it["check_name"] == "BLS001").unwrap();
+    assert_eq!(plain["location"], serde_json::json!({"path": "old", "lines": {"begin": 1}}));
+    assert_eq!(plain["severity"], "critical");
+    assert_eq!(plain["fingerprint"].as_str().unwrap().len(), 64);
+    assert_eq!(issues("old").as_array().unwrap()[0]["fingerprint"], plain["fingerprint"]);
+    let sound = tempfile::tempdir().unwrap();
+    write(&sound.path().join("text"), b"no log");
+    let (code, out, _) = run(&[&"check", &sound.path(), &"--format", &"gitlab"]);
+    assert_eq!((code, out.trim()), (0, "[]"));
 }
 
 #[test]

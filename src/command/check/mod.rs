@@ -10,14 +10,20 @@ use std::time::Instant;
 use crate::command::report::merge::Saved;
 use crate::findings::prometheus::{self, Times};
 use crate::findings::report::Verdict;
-use crate::findings::{github, junit, sarif};
+use crate::findings::{github, gitlab, junit, sarif};
 use anyhow::{Context, bail};
 use binlogsec_checks::check::{CheckOptions, CheckOutcome, CheckTargets, Selection, check};
 use binlogsec_checks::config::option_file::{Omission, OptionFile};
 use binlogsec_checks::config::server::LogLocations;
+use binlogsec_checks::finding::{Acceptance, Baseline};
+use binlogsec_core::file::sink::{AtomicFile, Existing, SinkOptions};
 use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::error::Error;
 use binlogsec_core::seal::{self, Anchor, Manifest, PublicKey, SealError};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
+use jiff::Zoned;
+use jiff::civil::Date;
 use report::CheckReport;
 
 use crate::args::KeyArgs;
@@ -86,7 +92,28 @@ pub(crate) struct CheckArgs {
     #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report::<CheckFormat>)]
     pub(crate) reports: Vec<FileReport<CheckFormat>>,
     #[command(flatten)]
+    pub(crate) writing: BaselineArgs,
+    #[command(flatten)]
     pub(crate) shard: ShardArgs,
+}
+
+/// A baseline to be written.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Writing a baseline")]
+pub(crate) struct BaselineArgs {
+    /// Accept what counts now: write it into a baseline, with the entries of --baseline that still
+    /// fit, and end with 0
+    #[arg(long, value_name = "FILE", requires_all = ["reason", "expires"], conflicts_with = "shard")]
+    pub(crate) write_baseline: Option<PathBuf>,
+    /// Why it is accepted
+    #[arg(long, value_name = "TEXT", requires = "write_baseline", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) reason: Option<String>,
+    /// The last day on which it is accepted, such as 2027-01-31
+    #[arg(long, value_name = "DATE", requires = "write_baseline")]
+    pub(crate) expires: Option<Date>,
+    /// Replace a baseline that is there
+    #[arg(long, requires = "write_baseline")]
+    pub(crate) force: bool,
 }
 
 /// A seal manifest, and what proves it.
@@ -117,6 +144,8 @@ pub(crate) enum CheckFormat {
     Junit,
     /// Annotations of a GitHub workflow
     Github,
+    /// Code quality report of GitLab
+    Gitlab,
     /// Metrics for the textfile collector
     Prometheus,
 }
@@ -129,6 +158,9 @@ pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let seals = [args.seals.sealed.as_slice(), &args.seals.seal_public_key].concat();
     let inputs = [&args.paths, args.defaults_file.as_slice(), &keys, &weighing, &seals];
     reports::check_files(&args.reports, &inputs)?;
+    if let Some(path) = &args.writing.write_baseline {
+        AtomicFile::check(path, baseline_options(&args.writing)).map_err(Error::from)?;
+    }
     let targets = targets(args, terminal)?;
     let keyring = keys::open(&args.keys, terminal)?;
     let options = CheckOptions { sealed: sealed(&args.seals, &keyring)?, ..options(args)? };
@@ -151,6 +183,9 @@ pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let mut exit = publish(&report, args.format, &args.reports, terminal)?;
     if report.shard.is_some() && exit == Exit::Findings {
         // The shard is done. What its findings come to, the merge says.
+        exit = Exit::Done;
+    }
+    if write_baseline(&args.writing, &outcome, &options, terminal)? && exit == Exit::Findings {
         exit = Exit::Done;
     }
     show::tell_unused(&options.baseline, terminal);
@@ -178,6 +213,50 @@ pub(crate) fn publish(
         out.flush()?;
     }
     Ok(exit(report))
+}
+
+/// Writes what counts into a baseline, if that is asked for; whether it is.
+fn write_baseline(
+    args: &BaselineArgs,
+    outcome: &CheckOutcome,
+    options: &CheckOptions,
+    terminal: &Terminal,
+) -> anyhow::Result<bool> {
+    let (Some(path), Some(reason), Some(expires)) =
+        (&args.write_baseline, &args.reason, args.expires)
+    else {
+        return Ok(false);
+    };
+    let acceptance = Acceptance { reason: reason.clone(), expires };
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let place = (directory, Zoned::now().date());
+    let (text, count) = options.baseline.renewed(&outcome.findings, &acceptance, place);
+    let sink = AtomicFile::create(path, baseline_options(args)).map_err(Error::from)?;
+    sink.writer().write_all(text.as_bytes())?;
+    sink.commit().map_err(Error::from)?;
+    let findings = crate::findings::report::count(count as u64, "finding");
+    terminal.note(&format!("{findings} accepted until {expires}: {}", path.display()));
+    Ok(true)
+}
+
+/// A baseline is for others to read. It may take the place of the one that was read, and of nothing
+/// else but another baseline.
+fn baseline_options(args: &BaselineArgs) -> SinkOptions {
+    SinkOptions {
+        force: args.force,
+        mode: reports::REPORT_MODE,
+        spares: spared_by_baselines,
+        replaces_input: true,
+        ..SinkOptions::default()
+    }
+}
+
+fn spared_by_baselines(there: &Existing<'_>) -> Option<&'static str> {
+    let is_baseline = |line: &[u8]| {
+        line.starts_with(b"[[finding]]") || line.starts_with(Baseline::HEADLINE.as_bytes())
+    };
+    let is_one = there.start.split(|byte| *byte == b'\n').any(is_baseline);
+    (!is_one).then_some("no baseline")
 }
 
 /// What must be the same for all shards, the policy aside.
@@ -284,6 +363,7 @@ fn write(
         CheckFormat::Sarif => sarif::findings(out, &report.view()),
         CheckFormat::Junit => junit::findings(out, &report.view()),
         CheckFormat::Github => github::findings(out, &report.view()),
+        CheckFormat::Gitlab => gitlab::findings(out, &report.view()),
         CheckFormat::Prometheus => {
             let now = jiff::Timestamp::now().as_second();
             prometheus::check(out, report, Times { now, last_success })

@@ -37,10 +37,12 @@ pub fn spared_by_reports(there: &Existing<'_>) -> Option<&'static str> {
 }
 
 /// How the formats begin that say what they are.
-const BEGINNINGS: [(&str, &str); 3] = [
+const BEGINNINGS: [(&str, &str); 5] = [
     ("{", "sarif-2.1.0.json"),
     ("<?xml", "<testsuites name=\"binlogsec\""),
     ("<!DOCTYPE html>", "<title>Replication audit: "),
+    ("[", "\"check_name\": \"BL"),
+    ("[", "\"check_name\":\"BL"),
 ];
 
 /// What JSON reports have, at either end and with or without a blank: other programs may have written
@@ -67,7 +69,10 @@ fn is_report(there: &Existing<'_>) -> bool {
         && TOTALS.iter().any(|total| behind_number.starts_with(total));
     let is_json = start.starts_with('{')
         && SCHEMAS.iter().any(|schema| start.contains(schema) || end.contains(schema));
+    // A code quality report in which nothing is.
+    let is_empty_list = start.trim() == "[]";
     is_json
+        || is_empty_list
         || BEGINNINGS.iter().any(begins)
         || start.starts_with(METRICS)
         || LAST_LINES.iter().any(|line| last.starts_with(line))
