@@ -11,11 +11,14 @@ use binlogsec_core::batch::existing::spared_by_logs;
 use binlogsec_core::file::sink::SinkOptions;
 use binlogsec_core::mysql::key_id::KeyId;
 use binlogsec_core::text::unseen::printable;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::exit::Exit;
+use super::settings;
+use super::terminal::Terminal;
 use crate::command::audit::AuditArgs;
 use crate::command::check::CheckArgs;
+use crate::command::config::ConfigArgs;
 use crate::command::decrypt::DecryptArgs;
 use crate::command::encrypt::EncryptArgs;
 use crate::command::events::EventsArgs;
@@ -111,6 +114,7 @@ pub(crate) enum Command {
     Report(ReportArgs),
     Audit(AuditArgs),
     Explain(ExplainArgs),
+    Config(ConfigArgs),
     Keyring(KeyringArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
@@ -245,19 +249,47 @@ pub(crate) fn parse() -> Result<Arguments, ExitCode> {
         let _ = writeln!(std::io::stderr(), "error: {refusal}");
         return Err(Exit::Work.into());
     }
-    Arguments::try_parse_from(&given).map_err(|error| {
-        let is_odd = |argument: &OsString| {
-            let text = argument.to_string_lossy();
-            printable(&text) != text
-        };
-        if !error.use_stderr() || !given.iter().any(is_odd) {
-            error.exit();
+    Arguments::try_parse_from(&given).and_then(|arguments| configured(arguments, &given)).map_err(
+        |error| {
+            let is_odd = |argument: &OsString| {
+                let text = argument.to_string_lossy();
+                printable(&text) != text
+            };
+            if !error.use_stderr() || !given.iter().any(is_odd) {
+                error.exit();
+            }
+            // clap shows arguments as they are, and a pattern of the shell may have made them of names.
+            let text = error.to_string();
+            let _ = writeln!(std::io::stderr(), "{}", printable(text.trim_end()));
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(u8::MAX))
+        },
+    )
+}
+
+/// The arguments with what the configuration file says in the place of options that are not given.
+fn configured(arguments: Arguments, given: &[OsString]) -> Result<Arguments, clap::Error> {
+    let found = settings::find();
+    if let Some((path, reason)) = &found.distrusted {
+        let path = path.display();
+        let message = format!("{path} is not read, as {reason}; name it by {}", settings::VARIABLE);
+        Terminal::new(&arguments.global).warning(&message);
+    }
+    let invalid = |error: &dyn std::error::Error| {
+        Arguments::command().error(clap::error::ErrorKind::InvalidValue, describe_all(error))
+    };
+    match settings::load(&found).map_err(|error| invalid(&error))? {
+        None => Ok(arguments),
+        Some(settings) => {
+            let matches = settings.apply(Arguments::command()).try_get_matches_from(given)?;
+            Arguments::from_arg_matches(&matches)
         }
-        // clap shows arguments as they are, and a pattern of the shell may have made them of names.
-        let text = error.to_string();
-        let _ = writeln!(std::io::stderr(), "{}", printable(text.trim_end()));
-        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(u8::MAX))
-    })
+    }
+}
+
+/// An error and what it came of.
+fn describe_all(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// What to say of an argument that is a key where the name of a file belongs: it is shown by nobody,

@@ -16,7 +16,7 @@ use super::terminal::Terminal;
 use crate::mariadb_keys;
 
 /// Names keyrings where no `--keyring` does.
-const VARIABLE: &str = "BINLOGSEC_KEYRING";
+pub(crate) const KEYRING_VARIABLE: &str = "BINLOGSEC_KEYRING";
 
 /// Reads every source of keys that the user named.
 pub(crate) fn open(args: &KeyArgs, terminal: &Terminal) -> Result<Keyring, Error> {
@@ -97,6 +97,11 @@ fn keyring_paths(args: &KeyArgs) -> Vec<PathBuf> {
     if !args.keyrings.is_empty() {
         return args.keyrings.clone();
     }
-    let value = std::env::var_os(VARIABLE).unwrap_or_default();
+    paths_of_environment()
+}
+
+/// The keyrings that the environment names.
+pub(crate) fn paths_of_environment() -> Vec<PathBuf> {
+    let value = std::env::var_os(KEYRING_VARIABLE).unwrap_or_default();
     std::env::split_paths(&value).filter(|path| !path.as_os_str().is_empty()).collect()
 }

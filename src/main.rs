@@ -15,6 +15,7 @@ mod reports;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod schema;
+mod settings;
 mod shard;
 mod table;
 mod terminal;

@@ -3,6 +3,7 @@
 
 use crate::command::audit::report::AuditReport;
 use crate::command::check::report::CheckReport;
+use crate::command::config::report::ConfigReport;
 use crate::command::decrypt::report::DecryptReport;
 use crate::command::encrypt::report::EncryptReport;
 use crate::command::events::report::EventEntry;
@@ -127,6 +128,7 @@ fn published_schemas_are_those_of_the_model() {
     let schemas = [
         ("audit", schema_of::<AuditReport<'_>>("audit")),
         ("check", schema_of::<CheckReport<'_>>("check")),
+        ("config", schema_of::<ConfigReport>("config")),
         ("decrypt", schema_of::<DecryptReport>("decrypt")),
         ("encrypt", schema_of::<EncryptReport>("encrypt")),
         ("events", schema_of::<EventsReport>("events")),

@@ -36,7 +36,7 @@ pub(crate) struct ZoneArgs {
     time_zone: TimeZone,
 }
 
-fn zone(text: &str) -> Result<TimeZone, String> {
+pub(crate) fn zone(text: &str) -> Result<TimeZone, String> {
     match text {
         "local" => TimeZone::try_system().map_err(|error| error.to_string()),
         "UTC" | "utc" => Ok(TimeZone::UTC),

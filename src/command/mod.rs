@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod check;
+pub(crate) mod config;
 pub(crate) mod decrypt;
 pub(crate) mod encrypt;
 pub(crate) mod events;
@@ -44,6 +45,7 @@ pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> an
         Command::Check(args) => check::run(args, terminal),
         Command::Audit(args) => audit::run(args, terminal),
         Command::Explain(args) => explain::run(args, terminal),
+        Command::Config(args) => config::run(args, terminal),
         Command::Keyring(args) => keyring::run(args, terminal),
         Command::Completions(args) => manual::completions(args),
         Command::Man(args) => manual::man(args),
@@ -85,6 +87,7 @@ fn logs(command: &Command) -> Vec<&PathBuf> {
         | Command::Report(_)
         | Command::Audit(_)
         | Command::Explain(_)
+        | Command::Config(_)
         | Command::Keyring(_)
         | Command::Completions(_)
         | Command::Man(_) => Vec::new(),

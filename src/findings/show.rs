@@ -1,10 +1,11 @@
 //! `--policy` and `--baseline`: how findings are weighed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use binlogsec_checks::finding::{Baseline, Policy};
 use clap::Args;
 
+use crate::settings;
 use crate::terminal::Terminal;
 
 /// How findings are weighed.
@@ -29,6 +30,14 @@ impl FindingArgs {
     pub(crate) fn baseline(&self) -> anyhow::Result<Baseline> {
         let baseline = self.baseline.as_deref().map(Baseline::open).transpose()?;
         Ok(baseline.unwrap_or_default())
+    }
+
+    /// Whether a baseline is named by more than the configuration file.
+    pub(crate) fn is_baseline_asked_for(&self) -> bool {
+        let of_file = |path: &Path| {
+            settings::of_this_run().is_some_and(|settings| settings.has("baseline", path))
+        };
+        self.baseline.as_deref().is_some_and(|path| !of_file(path))
     }
 
     /// The files, which no report may replace.

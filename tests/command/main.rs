@@ -4,6 +4,7 @@
 mod common;
 
 mod cli;
+mod configuration;
 mod conventions;
 mod layering;
 mod schemas;

@@ -22,6 +22,7 @@ const COMMANDS: &[(&str, i32, &str)] = &[
     ("check", 1, "check ."),
     ("check", 1, "check . --keyring keyring --baseline baseline.toml"),
     ("check", 2, "check nowhere"),
+    ("config", 0, "config show"),
     ("decrypt", 0, "decrypt binlog.000003 -o plain --keyring keyring"),
     ("decrypt", 4, "decrypt binlog.000003 . nowhere --output-dir out --keyring keyring"),
     ("encrypt", 0, "encrypt binlog.000001 -o encrypted --keyring keyring"),

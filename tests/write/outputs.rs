@@ -142,6 +142,7 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     ("rekey", "rekey log --keyring keyring --new-keyring other", "log"),
     ("header dump", "header dump log", "log"),
     ("header restore", "", ""),
+    ("config show", "", ""),
     ("events", "", ""),
     ("rows", "rows shop.log --keyring shop.keyring --keyring keyring", "shop.log"),
     (

@@ -151,7 +151,7 @@ pub(crate) enum CheckFormat {
 }
 
 pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    if args.shard.shard.is_some() && args.weighing.baseline.is_some() {
+    if args.shard.shard.is_some() && args.weighing.is_baseline_asked_for() {
         bail!("a shard weighs nothing: --baseline is for report merge");
     }
     let (keys, weighing) = (args.keys.files(), args.weighing.files());
@@ -310,7 +310,10 @@ fn options(args: &CheckArgs) -> anyhow::Result<CheckOptions> {
         follow: args.follow,
         selection: Selection::new(&args.include, &args.exclude).context("--include, --exclude")?,
         policy: args.weighing.policy()?,
-        baseline: args.weighing.baseline()?,
+        baseline: match args.shard.shard {
+            Some(_) => Baseline::default(),
+            None => args.weighing.baseline()?,
+        },
         shard: args.shard.shard,
         ..CheckOptions::default()
     })

@@ -189,14 +189,16 @@ fn mode(text: &str, path: &Path, key: &str) -> Result<u32, PolicyError> {
         .ok_or_else(|| bad_value(path, key, &format!("{text:?} is no mode such as \"0640\"")))
 }
 
-pub(super) fn bad_value(path: &Path, key: &str, message: &dyn std::fmt::Display) -> PolicyError {
+/// An error about one key of a file.
+pub fn bad_value(path: &Path, key: &str, message: &dyn std::fmt::Display) -> PolicyError {
     PolicyError::Value { path: path.to_owned(), key: key.to_owned(), message: message.to_string() }
 }
 
-pub(super) fn from_toml<T: for<'de> Deserialize<'de>>(
-    text: &str,
-    path: &Path,
-) -> Result<T, PolicyError> {
+/// What a TOML file says.
+///
+/// # Errors
+/// [`PolicyError::Toml`], with the line, and no more of it than the name that is set there.
+pub fn from_toml<T: for<'de> Deserialize<'de>>(text: &str, path: &Path) -> Result<T, PolicyError> {
     toml::from_str(text).map_err(|error| PolicyError::Toml {
         path: path.to_owned(),
         message: toml_message(text, &error),
@@ -221,7 +223,11 @@ fn toml_message(text: &str, error: &toml::de::Error) -> String {
     format!("line {number}: {message}{}", name.unwrap_or_default())
 }
 
-pub(super) fn read_text(path: &Path) -> Result<String, PolicyError> {
+/// The text of a file of settings.
+///
+/// # Errors
+/// [`PolicyError`] when it cannot be read, is too large, or is no UTF-8.
+pub fn read_text(path: &Path) -> Result<String, PolicyError> {
     let bytes = match location::is_url(path) {
         true => FileSource::open(path)?.read_whole(LARGEST_FILE)?,
         false => small::read(&location::local(path), LARGEST_FILE, Pipes::Refused)?.to_vec(),
