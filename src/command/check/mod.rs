@@ -20,7 +20,7 @@ use binlogsec_core::seal::{self, Anchor, Manifest, PublicKey, SealError};
 use clap::{Args, ValueEnum};
 use report::CheckReport;
 
-use crate::args::KeyArgs;
+use crate::args::KeySourceArgs;
 use crate::exit::Exit;
 use crate::findings::show::{self, FindingArgs};
 use crate::progress::Counter;
@@ -74,7 +74,7 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub(crate) follow: bool,
     #[command(flatten)]
-    pub(crate) keys: KeyArgs,
+    pub(crate) keys: KeySourceArgs,
     #[command(flatten)]
     pub(crate) seals: SealedArgs,
     #[command(flatten)]
@@ -130,7 +130,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let inputs = [&args.paths, args.defaults_file.as_slice(), &keys, &weighing, &seals];
     reports::check_files(&args.reports, &inputs)?;
     let targets = targets(args, terminal)?;
-    let keyring = keys::open(&args.keys, terminal)?;
+    let keyring = keys::open_sources(&args.keys, terminal)?;
     let options = CheckOptions { sealed: sealed(&args.seals, &keyring)?, ..options(args)? };
     if options.policy.require_proof && keyring.is_empty() {
         bail!("the policy demands proof of encryption: name the keys by --keyring FILE");
@@ -189,7 +189,7 @@ fn run_mark(args: &CheckArgs) -> RunMark {
     mark.add_all(&args.include);
     mark.add_all(&args.exclude);
     mark.add(format!("follow {}", args.follow));
-    mark.add_keys(&args.keys);
+    mark.add_keys(args.keys.sources());
     mark
 }
 
