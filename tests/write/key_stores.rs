@@ -537,3 +537,97 @@ fn a_configuration_that_no_server_takes_is_told_without_its_token() {
         assert!(text(&output).contains(said), "{content}: {}", text(&output));
     }
 }
+
+/// The findings of `check` by their rules, and how it ended.
+fn check(arguments: &[&str]) -> (Option<i32>, Vec<(String, String, String)>, String) {
+    let output = run(&[&["check", &log(), "--format", "json"], arguments].concat());
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = |finding: &Value, name: &str| finding[name].as_str().unwrap().to_owned();
+    let findings = report["findings"].as_array().unwrap().iter().map(|finding| {
+        (text(finding, "rule"), text(finding, "severity"), text(finding, "message"))
+    });
+    (output.status.code(), findings.collect(), self::text(&output))
+}
+
+#[test]
+fn check_judges_a_store_by_its_address_its_configuration_and_its_servers() {
+    let other = fixture("mysql-9.7/replica-relay-running").join("component_keyring_file");
+    let server = Server::start(store(&[mixed_keyring(), other]));
+    let (_folder, path) = configured(&server.url(), &json!({}));
+    let shown = path.to_str().unwrap();
+    let (code, findings, said) = check(&["--keyring", shown, "--allow-http"]);
+    assert_eq!(code, Some(0), "{said}");
+    let rules: Vec<_> = findings.iter().map(|(rule, severity, _)| (&**rule, &**severity)).collect();
+    assert!(rules.contains(&("BLS018", "note")), "{findings:?}");
+    assert!(rules.contains(&("BLS020", "note")), "{findings:?}");
+    assert!(
+        !rules.iter().any(|(rule, _)| ["BLS010", "BLS013", "BLS019"].contains(rule)),
+        "{findings:?}"
+    );
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let (_, findings, _) = check(&["--keyring", shown, "--allow-http"]);
+    let found = findings.iter().find(|(rule, ..)| rule == "BLS010").unwrap();
+    assert!(found.2.contains("token"), "{found:?}");
+}
+
+#[test]
+fn check_tells_a_key_that_is_older_than_allowed_by_what_the_store_says() {
+    let secrets = secrets(&mixed_keyring());
+    let answer = move |request: &Request| {
+        let path = request.path();
+        if path.ends_with("/config") {
+            return ok(&json!({"data": {"max_versions": 0, "cas_required": false}}));
+        }
+        if path.ends_with("?list=true") {
+            let names: Vec<_> = secrets.iter().map(|(name, _)| name).collect();
+            return ok(&json!({"data": {"keys": names}}));
+        }
+        let name = path.rsplit('/').next().unwrap();
+        let Some((_, secret)) = secrets.iter().find(|(known, _)| known == name) else {
+            return missing();
+        };
+        let metadata = json!({"created_time": "2020-02-03T04:05:06.789Z", "version": 1});
+        ok(&json!({"data": {"data": secret, "metadata": metadata}}))
+    };
+    let server = Server::start(Arc::new(answer));
+    let (_folder, path) = configured(&server.url(), &json!({"secret_mount_point_version": "2"}));
+    let keys = ["--keyring", path.to_str().unwrap(), "--allow-http"];
+    let old = |more: &[&str]| {
+        let (code, findings, _) = check(&[&keys[..], more].concat());
+        let old: Vec<_> = findings.into_iter().filter(|(rule, ..)| rule == "BLS019").collect();
+        (code, old)
+    };
+    assert_eq!(old(&[]), (Some(0), Vec::new()));
+    assert_eq!(old(&["--max-key-age", "36500"]), (Some(0), Vec::new()));
+    let (code, found) = old(&["--max-key-age", "365"]);
+    assert_eq!((code, found.len()), (Some(1), 1), "{found:?}");
+    assert!(found[0].2.contains("_3 was stored") && found[0].2.contains("365"), "{found:?}");
+}
+
+#[test]
+fn check_tells_a_keyring_file_that_was_not_changed_for_longer_than_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = folder.path().join("keyring");
+    std::fs::copy(mixed_keyring(), &keyring).unwrap();
+    let path = keyring.to_str().unwrap().to_owned();
+    let old = |days: &str| {
+        let (code, findings, _) = check(&["--keyring", &path, "--max-key-age", days]);
+        (code, findings.iter().any(|(rule, ..)| rule == "BLS019"))
+    };
+    let file = std::fs::File::options().append(true).open(&keyring).unwrap();
+    let day = Duration::from_secs(86_400);
+    file.set_modified(std::time::SystemTime::now() - 40 * day).unwrap();
+    assert_eq!(old("30"), (Some(1), true));
+    assert_eq!(old("40"), (Some(0), false));
+    file.set_modified(std::time::SystemTime::now()).unwrap();
+    assert_eq!(old("0"), (Some(0), false));
+}
+
+#[test]
+fn check_is_not_whole_where_a_store_does_not_answer() {
+    let server = Server::start(Arc::new(|_: &Request| reply(403, "")));
+    let (_folder, path) = configured(&server.url(), &json!({}));
+    let (code, findings, said) = check(&["--keyring", path.to_str().unwrap(), "--allow-http"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(findings.iter().any(|(rule, ..)| rule == "BLS009"), "{findings:?}");
+}

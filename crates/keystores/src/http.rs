@@ -4,11 +4,12 @@
 //! what is sent and received is wiped: a general client keeps copies of tokens and keys in buffers.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use binlogsec_core::keyring::store::StoreTransport;
 use binlogsec_core::secret::SecretBytes;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -97,6 +98,17 @@ impl Client {
         }
         self.headers.push((name, value));
         Ok(self)
+    }
+
+    pub(crate) fn transport(&self) -> StoreTransport {
+        let address = self.url.host.parse::<IpAddr>();
+        let is_loopback =
+            self.url.host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+        match (self.url.is_https, is_loopback) {
+            (true, _) => StoreTransport::Tls,
+            (false, true) => StoreTransport::Loopback,
+            (false, false) => StoreTransport::Clear,
+        }
     }
 
     pub(crate) const fn url(&self) -> &Url {

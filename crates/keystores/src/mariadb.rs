@@ -12,7 +12,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use binlogsec_core::keyring::store::{KeyStore, StoreFailure, StoreFamily, Stored, Wanted};
+use binlogsec_core::keyring::store::{
+    KeyStore, StoreFailure, StoreFamily, StoreTransport, Stored, Wanted,
+};
 use binlogsec_core::keyring::{Entry, KeyType};
 use binlogsec_core::mysql::key_id::KeyId;
 use binlogsec_core::secret::SecretBytes;
@@ -131,16 +133,18 @@ impl MariadbVault {
         let list: Document<Keys> = serde_json::from_slice(&body).map_err(|_| no_list(what))?;
         let is_number = |name: &&String| name.parse::<u32>().is_ok();
         let stored = |name: &String| {
-            let versions = self.versions(name)?;
+            let versions = self.versions(name)?.into_iter().map(|(version, _)| version).collect();
             Ok(Stored { id: KeyId::new(name.as_bytes()), user: Box::default(), versions })
         };
         list.data.keys.iter().filter(is_number).map(stored).collect()
     }
 
-    /// The versions of a key that were neither deleted nor destroyed.
-    fn versions(&self, name: &str) -> Result<Vec<u32>, StoreError> {
+    /// The versions of a key that were neither deleted nor destroyed, ascending, and when each was
+    /// stored.
+    fn versions(&self, name: &str) -> Result<Vec<(u32, String)>, StoreError> {
         #[derive(Deserialize)]
         struct Version {
+            created_time: String,
             deletion_time: String,
             destroyed: bool,
         }
@@ -155,7 +159,9 @@ impl MariadbVault {
             serde_json::from_slice(&body).map_err(|_| no_list(&what))?;
         let is_there = |version: &Version| !version.destroyed && version.deletion_time.is_empty();
         let all = found.data.versions.iter().filter(|(_, version)| is_there(version));
-        let mut versions: Vec<u32> = all.filter_map(|(number, _)| number.parse().ok()).collect();
+        let numbered =
+            all.filter_map(|(number, it)| Some((number.parse().ok()?, it.created_time.clone())));
+        let mut versions: Vec<(u32, String)> = numbered.collect();
         versions.sort_unstable();
         Ok(versions)
     }
@@ -176,6 +182,15 @@ impl KeyStore for MariadbVault {
 
     fn family(&self) -> StoreFamily {
         StoreFamily::MariaDb
+    }
+
+    fn transport(&self) -> StoreTransport {
+        self.client.transport()
+    }
+
+    fn stored_at(&self, wanted: &Wanted) -> Result<Option<String>, StoreFailure> {
+        let newest = self.versions(&wanted.id.to_string())?.pop();
+        Ok(newest.map(|(_, created)| created))
     }
 
     fn fetch(&self, wanted: &Wanted) -> Result<Option<Entry>, StoreFailure> {

@@ -23,7 +23,9 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use binlogsec_core::keyring::store::{KeyStore, StoreFailure, StoreFamily, Stored, Wanted};
+use binlogsec_core::keyring::store::{
+    KeyStore, StoreFailure, StoreFamily, StoreTransport, Stored, Wanted,
+};
 use binlogsec_core::keyring::{Entry, KeyType};
 use binlogsec_core::mysql::key_id::KeyId;
 use binlogsec_core::secret::SecretBytes;
@@ -182,6 +184,26 @@ impl Vault {
         }))
     }
 
+    /// When the newest version was stored; version 1 of the engine keeps no times.
+    fn created(&self, wanted: &Wanted) -> Result<Option<String>, StoreError> {
+        #[derive(Deserialize)]
+        struct Times {
+            created_time: String,
+        }
+        #[derive(Deserialize)]
+        struct Dated {
+            metadata: Times,
+        }
+        if matches!(self.layout()?, Layout::V1) {
+            return Ok(None);
+        }
+        let answer = self.client.get(&self.secret_path(wanted)?, "")?;
+        let what = wanted.id.to_string();
+        let Some(body) = self.found(answer, &what)? else { return Ok(None) };
+        let dated = serde_json::from_slice::<Document<Dated>>(&body);
+        Ok(dated.ok().map(|document| document.data.metadata.created_time))
+    }
+
     /// The body of a good answer; `None` where nothing is there.
     fn found(&self, answer: Answer, what: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
         let (status, what) = (answer.status, what.to_owned());
@@ -276,6 +298,14 @@ impl KeyStore for Vault {
 
     fn family(&self) -> StoreFamily {
         StoreFamily::MySql
+    }
+
+    fn transport(&self) -> StoreTransport {
+        self.client.transport()
+    }
+
+    fn stored_at(&self, wanted: &Wanted) -> Result<Option<String>, StoreFailure> {
+        Ok(self.created(wanted)?)
     }
 
     fn fetch(&self, wanted: &Wanted) -> Result<Option<Entry>, StoreFailure> {

@@ -15,6 +15,7 @@ use anyhow::{Context, bail};
 use binlogsec_checks::check::{CheckOptions, CheckOutcome, CheckTargets, Selection, check};
 use binlogsec_checks::config::option_file::{Omission, OptionFile};
 use binlogsec_checks::config::server::LogLocations;
+use binlogsec_checks::finding::Policy;
 use binlogsec_core::keyring::Keyring;
 use binlogsec_core::seal::{self, Anchor, Manifest, PublicKey, SealError};
 use clap::{Args, ValueEnum};
@@ -75,6 +76,9 @@ pub(crate) struct CheckArgs {
     pub(crate) follow: bool,
     #[command(flatten)]
     pub(crate) keys: KeySourceArgs,
+    /// Days that the key of new logs may be in use; outweighs the policy's `max_key_age_days`
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) max_key_age: Option<u32>,
     #[command(flatten)]
     pub(crate) seals: SealedArgs,
     #[command(flatten)]
@@ -188,7 +192,7 @@ fn run_mark(args: &CheckArgs) -> RunMark {
     mark.add_paths(args.datadir.as_slice());
     mark.add_all(&args.include);
     mark.add_all(&args.exclude);
-    mark.add(format!("follow {}", args.follow));
+    mark.add(format!("follow {}, key age {:?}", args.follow, args.max_key_age));
     mark.add_keys(args.keys.sources());
     mark
 }
@@ -227,10 +231,12 @@ fn locations(
 }
 
 fn options(args: &CheckArgs) -> anyhow::Result<CheckOptions> {
+    let policy = args.weighing.policy()?;
+    let max_key_age_days = args.max_key_age.or(policy.max_key_age_days);
     Ok(CheckOptions {
         follow: args.follow,
         selection: Selection::new(&args.include, &args.exclude).context("--include, --exclude")?,
-        policy: args.weighing.policy()?,
+        policy: Policy { max_key_age_days, ..policy },
         baseline: args.weighing.baseline()?,
         shard: args.shard.shard,
         ..CheckOptions::default()

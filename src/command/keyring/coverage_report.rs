@@ -151,8 +151,14 @@ impl CoverageReport {
 }
 
 fn failure_of(file: &Inspected) -> Option<Failure> {
-    let failure = file.key_failure.as_ref()?;
-    Some(Failure { message: describe(failure), class: failure.class() })
+    if let Some(failure) = &file.key_failure {
+        return Some(Failure { message: describe(failure), class: failure.class() });
+    }
+    // Keys that are missing or wrong are what the report is about.
+    let is_about_keys = matches!(file.key_status, KeyStatus::Missing | KeyStatus::Wrong);
+    let (class, obstacle) = (file.problem()?, file.obstacle.as_ref()?);
+    let message = || format!("{}: {}", path_text::text(&file.path), describe(obstacle));
+    (!is_about_keys).then(|| Failure { message: message(), class })
 }
 
 impl CoverageSummary {

@@ -22,6 +22,17 @@ pub enum StoreFamily {
     MariaDb,
 }
 
+/// What stands between a store and who listens on the way to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreTransport {
+    /// TLS, with a verified certificate.
+    Tls,
+    /// Nothing, within this machine.
+    Loopback,
+    /// Nothing.
+    Clear,
+}
+
 /// Which key a store is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Wanted {
@@ -90,6 +101,15 @@ pub trait KeyStore: fmt::Debug + Send + Sync {
     /// Whose keys it has.
     fn family(&self) -> StoreFamily;
 
+    /// What protects the way to it.
+    fn transport(&self) -> StoreTransport;
+
+    /// When the value that a key has now was stored (RFC 3339), where the store tells.
+    ///
+    /// # Errors
+    /// As [`KeyStore::fetch`].
+    fn stored_at(&self, wanted: &Wanted) -> Result<Option<String>, StoreFailure>;
+
     /// The key that is wanted; `None` where the store says that it has none.
     ///
     /// # Errors
@@ -144,6 +164,20 @@ impl AskedStore {
     #[must_use]
     pub fn family(&self) -> StoreFamily {
         self.store.family()
+    }
+
+    /// What protects the way to it.
+    #[must_use]
+    pub fn transport(&self) -> StoreTransport {
+        self.store.transport()
+    }
+
+    /// When the value that a key has now was stored (RFC 3339), where the store tells.
+    ///
+    /// # Errors
+    /// [`KeyringError::Store`].
+    pub fn stored_at(&self, wanted: &Wanted) -> Result<Option<String>, KeyringError> {
+        self.store.stored_at(wanted).map_err(|source| self.error(source))
     }
 
     /// Stores an entry; one of its id and user that is there stays unless it is to be replaced.
