@@ -120,20 +120,42 @@ pub(crate) enum Command {
     Man(ManArgs),
 }
 
-/// Where keys come from. None of these takes a key itself: arguments are seen by every user.
+/// Where keys come from, the server's own configuration included.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Keys")]
 pub(crate) struct KeyArgs {
-    /// Keyring: keyring_file plugin, component_keyring_file or MariaDB key file, told by content;
-    /// repeatable [env: BINLOGSEC_KEYRING, several separated by `:`]
+    #[command(flatten)]
+    pub(crate) sources: KeySourceArgs,
+    #[command(flatten)]
+    pub(crate) server: ServerKeyArgs,
+}
+
+/// The server whose configuration leads to keys.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Keys")]
+pub(crate) struct ServerKeyArgs {
+    /// Data directory of a server: its keys are where its manifest and its option files say
+    #[arg(long, value_name = "DIR")]
+    pub(crate) datadir: Option<PathBuf>,
+    /// Option file of that server [default: those of packages that name this data directory]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) defaults_file: Option<PathBuf>,
+}
+
+/// Keys that are named. None of these takes a key itself: arguments are seen by every user.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Keys")]
+pub(crate) struct KeySourceArgs {
+    /// Keyring, told by content: a keyring file of a server, or the configuration of its key store
+    /// (Vault); repeatable, see docs/keys.md [env: BINLOGSEC_KEYRING, several separated by `:`]
     #[arg(long = "keyring", value_name = "FILE")]
     pub(crate) keyrings: Vec<PathBuf>,
     /// File with one bare key: 32 bytes, or as hex or base64; `KEY_ID=FILE` for that id alone;
     /// repeatable
     #[arg(long = "key-file", value_name = "FILE")]
     pub(crate) key_files: Vec<PathBuf>,
-    /// Command that prints a key as hex or base64, run without a shell; `{key_id}` stands for the
-    /// id, e.g. 'vault kv get -field=key secret/{key_id}'
+    /// Command that prints a key as hex or base64, run without a shell, for stores that are not read
+    /// here; `{key_id}` stands for the id, `{key_id_base64_percona}` for the name of Percona's secret
     #[arg(long = "key-command", value_name = "COMMAND")]
     pub(crate) key_command: Option<String>,
     /// Seconds that the key command may take for a key; then it is ended with all that it started
@@ -146,7 +168,26 @@ pub(crate) struct KeyArgs {
     )]
     pub(crate) key_command_timeout: u32,
     #[command(flatten)]
+    pub(crate) stores: StoreArgs,
+    #[command(flatten)]
     pub(crate) mariadb: MariadbArgs,
+}
+
+/// How key stores are asked, and files under a password opened.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Keys")]
+pub(crate) struct StoreArgs {
+    /// File with the password of a keyring that component_percona_keyring_encrypted_file wrote;
+    /// else BINLOGSEC_KEYRING_PASSWORD has it, or a terminal is asked
+    #[arg(
+        long = "keyring-password-file",
+        value_name = "FILE",
+        env = "BINLOGSEC_KEYRING_PASSWORD_FILE"
+    )]
+    pub(crate) keyring_password_file: Option<PathBuf>,
+    /// Ask key stores by http, too: everybody on the way sees the token and the keys
+    #[arg(long)]
+    pub(crate) allow_http: bool,
 }
 
 /// What MariaDB's logs and key files do not say themselves.
@@ -171,7 +212,7 @@ pub(crate) struct MariadbArgs {
 }
 
 /// What opens an encrypted key file. A password is never an argument: those are seen by every user.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Keys of MariaDB")]
 pub(crate) struct UnlockArgs {
     /// File with the password of an encrypted key file; else the environment variable
@@ -197,8 +238,9 @@ pub(crate) enum MariadbCipher {
     Ecb,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub(crate) enum MariadbDigest {
+    #[default]
     Sha1,
     Sha224,
     Sha256,

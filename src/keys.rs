@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use binlogsec_core::file::{TransferError, inputs};
-use binlogsec_core::keyring::{KeyFile, Keyring, KeyringFile};
+use binlogsec_core::keyring::{KeyFile, Keyring};
 use binlogsec_core::log::error::Error;
 
-use super::args::KeyArgs;
+use super::args::{KeyArgs, KeySourceArgs, ServerKeyArgs, StoreArgs, UnlockArgs};
+use super::key_stores::Sources;
 use super::process;
 use super::terminal::Terminal;
 use crate::mariadb_keys;
@@ -18,46 +19,118 @@ use crate::mariadb_keys;
 /// Names keyrings where no `--keyring` does.
 pub(crate) const KEYRING_VARIABLE: &str = "BINLOGSEC_KEYRING";
 
+/// Reads every source of keys that the user named, and finds those of the server that is named.
+pub(crate) fn open(args: &KeyArgs, terminal: &Terminal) -> anyhow::Result<Keyring> {
+    let mut keyring = open_sources(&args.sources, terminal)?;
+    let ServerKeyArgs { datadir, defaults_file } = &args.server;
+    if datadir.is_some() || defaults_file.is_some() {
+        let before = keyring.files().len();
+        let access = (&args.sources.stores, &args.sources.mariadb.unlock);
+        let mut sources = sources(access, &mut keyring, terminal);
+        sources.add_server(datadir.as_deref(), defaults_file.as_deref())?;
+        tell(&keyring, before, terminal);
+    }
+    Ok(keyring)
+}
+
+/// What opens files, and how stores are asked.
+type Access<'a> = (&'a StoreArgs, &'a UnlockArgs);
+
+/// The keys of the server that is named.
+pub(crate) fn open_server(
+    args: &ServerKeyArgs,
+    access: Access<'_>,
+    terminal: &Terminal,
+) -> anyhow::Result<Keyring> {
+    let mut keyring = Keyring::new();
+    let mut sources = sources(access, &mut keyring, terminal);
+    sources.add_server(args.datadir.as_deref(), args.defaults_file.as_deref())?;
+    Ok(keyring)
+}
+
 /// Reads every source of keys that the user named.
-pub(crate) fn open(args: &KeyArgs, terminal: &Terminal) -> Result<Keyring, Error> {
+pub(crate) fn open_sources(args: &KeySourceArgs, terminal: &Terminal) -> anyhow::Result<Keyring> {
     let mut keyring = Keyring::new();
     let paths = keyring_paths(args);
     // Read or not, what is named is no place for an output.
-    let unlock = args.mariadb.unlock.mariadb_password_file.iter();
-    unlock.for_each(|path| inputs::note_path(path));
+    let passwords =
+        [&args.mariadb.unlock.mariadb_password_file, &args.stores.keyring_password_file];
+    passwords.into_iter().flatten().for_each(|path| inputs::note_path(path));
     let named = paths.iter().chain(&args.mariadb.mariadb_keys);
     keyring.set_mariadb_options(mariadb_keys::options(&args.mariadb, named)?);
     for path in &paths {
-        keyring.add_file(path)?;
+        let access = (&args.stores, &args.mariadb.unlock);
+        sources(access, &mut keyring, terminal).add(path)?;
     }
     for path in &args.mariadb.mariadb_keys {
-        keyring.add_mariadb_keys(path)?;
-    }
-    for file in keyring.files() {
-        let (path, format) = (file.path().display(), file.format());
-        terminal.detail(&format!("keyring {path}: {format}, {} entries", file.entries().len()));
+        keyring.add_mariadb_keys(path).map_err(Error::from)?;
     }
     for argument in &args.key_files {
-        keyring.add_key_file(argument)?;
+        keyring.add_key_file(argument).map_err(Error::from)?;
     }
     if let Some(command) = &args.key_command {
         // A signal ends the command as well.
-        process::watch_signals().map_err(|source| TransferError::File {
-            path: "<signals>".into(),
-            operation: "wait for",
-            source,
+        process::watch_signals().map_err(|source| {
+            let path = "<signals>".into();
+            Error::from(TransferError::File { path, operation: "wait for", source })
         })?;
         let timeout = Duration::from_secs(args.key_command_timeout.into());
-        keyring.set_key_command_within(command, timeout)?;
+        keyring.set_key_command_within(command, timeout).map_err(Error::from)?;
     }
-    let files = keyring.files().iter().map(KeyringFile::path);
+    tell(&keyring, 0, terminal);
     let key_files = keyring.key_files().iter().map(KeyFile::path);
-    files.chain(key_files).for_each(|path| warn_if_open(path, "keys", terminal));
+    key_files.for_each(|path| warn_if_open(path, "keys", terminal));
     // Only what is encrypted was opened with it; but it is there to be opened.
-    if let Some(path) = &args.mariadb.unlock.mariadb_password_file {
-        warn_if_open(path, "a password", terminal);
-    }
+    let passwords =
+        [&args.mariadb.unlock.mariadb_password_file, &args.stores.keyring_password_file];
+    passwords.into_iter().flatten().for_each(|path| warn_if_open(path, "a password", terminal));
     Ok(keyring)
+}
+
+/// One keyring, or the store whose configuration a file is.
+pub(crate) fn open_one(
+    path: &Path,
+    access: Access<'_>,
+    terminal: &Terminal,
+) -> anyhow::Result<Keyring> {
+    let mut keyring = Keyring::new();
+    let unlock = mariadb_keys::unlock(access.1, [&path.to_owned()])?;
+    unlock.into_iter().for_each(|unlock| keyring.set_mariadb_unlock(unlock));
+    sources(access, &mut keyring, terminal).add(path)?;
+    Ok(keyring)
+}
+
+/// The same where MariaDB's keys are of no use.
+pub(crate) fn open_mysql(
+    path: &Path,
+    stores: &StoreArgs,
+    terminal: &Terminal,
+) -> anyhow::Result<Keyring> {
+    let mut keyring = Keyring::new();
+    sources((stores, &UnlockArgs::default()), &mut keyring, terminal).add(path)?;
+    Ok(keyring)
+}
+
+fn sources<'a>(
+    (stores, unlock): Access<'a>,
+    keyring: &'a mut Keyring,
+    terminal: &'a Terminal,
+) -> Sources<'a> {
+    Sources { keyring, stores, unlock, terminal }
+}
+
+/// Says where keys come from, and warns of what others can read.
+fn tell(keyring: &Keyring, from: usize, terminal: &Terminal) {
+    for file in keyring.files().iter().skip(from) {
+        let (path, format) = (file.path(), file.format());
+        let count = file.entries().len();
+        terminal.detail(&format!("keyring {}: {format}, {count} entries", path.display()));
+        warn_if_open(path, "keys", terminal);
+    }
+    for store in keyring.stores() {
+        terminal.detail(&format!("keys are asked of {}", store.name()));
+        warn_if_open(store.configuration(), "a token", terminal);
+    }
 }
 
 /// Warns of a file of keys or a password that others than its owner can change, or that everybody
@@ -80,6 +153,21 @@ pub(crate) fn warn_if_open(path: &Path, what: &str, terminal: &Terminal) {
 impl KeyArgs {
     /// The files that keys come from.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
+        self.sources.files()
+    }
+
+    /// Every source of keys, as it was named: other ones make another run.
+    pub(crate) fn sources(&self) -> Vec<OsString> {
+        let mut sources = self.sources.sources();
+        let server = self.server.datadir.iter().chain(&self.server.defaults_file);
+        sources.extend(server.cloned().map(PathBuf::into_os_string));
+        sources
+    }
+}
+
+impl KeySourceArgs {
+    /// The files that keys come from.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
         let mut files = keyring_paths(self);
         files.extend_from_slice(&self.key_files);
         files.extend_from_slice(&self.mariadb.mariadb_keys);
@@ -93,7 +181,7 @@ impl KeyArgs {
     }
 }
 
-fn keyring_paths(args: &KeyArgs) -> Vec<PathBuf> {
+fn keyring_paths(args: &KeySourceArgs) -> Vec<PathBuf> {
     if !args.keyrings.is_empty() {
         return args.keyrings.clone();
     }

@@ -133,6 +133,12 @@ pub(crate) fn role(description: &FormatDescription) -> Cow<'static, str> {
 }
 
 impl Failure {
+    /// From an error on its way to the terminal.
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
+        let class = error.downcast_ref::<Error>().map_or(ErrorClass::Work, Error::class);
+        Self { message: format!("{error:#}"), class }
+    }
+
     /// From an error.
     #[must_use]
     pub(crate) fn new(error: &Error) -> Self {

@@ -5,6 +5,7 @@ mod command;
 mod exit;
 mod findings;
 mod json;
+mod key_stores;
 mod keys;
 mod lines;
 mod log_entry;

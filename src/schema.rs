@@ -12,6 +12,7 @@ use crate::command::events::report::StatsReport;
 use crate::command::explain::report::ExplainReport;
 use crate::command::inspect::report::InspectReport;
 use crate::command::keyring::change::KeyringChangeReport;
+use crate::command::keyring::coverage_report::CoverageReport;
 use crate::command::keyring::report::KeyringReport;
 use crate::command::rekey::report::HeaderDumpReport;
 use crate::command::rekey::report::HeaderReport;
@@ -137,6 +138,7 @@ fn published_schemas_are_those_of_the_model() {
         ("header-dump", schema_of::<HeaderDumpReport>("header-dump")),
         ("inspect", schema_of::<InspectReport>("inspect")),
         ("keyring", schema_of::<KeyringReport>("keyring")),
+        ("keyring-coverage", schema_of::<CoverageReport>("keyring-coverage")),
         ("keyring-change", schema_of::<KeyringChangeReport>("keyring-change")),
         ("rekey", schema_of::<RekeyReport>("rekey")),
         ("salvage", schema_of::<SalvageReport>("salvage")),

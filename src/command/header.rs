@@ -37,7 +37,7 @@ pub(crate) enum HeaderAction {
     /// Show the parts of an encrypted log's header, or copy it into a file
     Dump(DumpArgs),
     /// Put a header back before a log's body; its key must open the log
-    Restore(RestoreArgs),
+    Restore(Box<RestoreArgs>),
 }
 
 #[derive(Debug, Args)]

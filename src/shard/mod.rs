@@ -14,7 +14,6 @@ use binlogsec_core::log::error::Error;
 use clap::Args;
 use sha2::{Digest, Sha256};
 
-use super::args::KeyArgs;
 use super::terminal::Terminal;
 use crate::command::report::read_earlier;
 
@@ -117,8 +116,8 @@ impl RunMark {
     }
 
     /// Where keys come from.
-    pub(crate) fn add_keys(&mut self, keys: &KeyArgs) {
-        let sources = keys.sources().into_iter();
+    pub(crate) fn add_keys(&mut self, sources: Vec<OsString>) {
+        let sources = sources.into_iter();
         self.add_all(sources.map(OsString::into_encoded_bytes));
     }
 

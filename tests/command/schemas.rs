@@ -36,6 +36,8 @@ const COMMANDS: &[(&str, i32, &str)] = &[
     ("inspect", 4, "inspect . --keyring keyring damaged nothing"),
     ("inspect", 2, "inspect nowhere"),
     ("keyring", 2, "keyring keyring other plugin nowhere"),
+    ("keyring-coverage", 4, "keyring coverage . --keyring keyring --keyring other"),
+    ("keyring-coverage", 3, "keyring coverage binlog.000003 --keyring other"),
     ("keyring-change", 0, "keyring new made --server-uuid UUID --as plugin"),
     ("keyring-change", 0, "keyring add-key keyring"),
     ("keyring-change", 0, "keyring convert plugin converted --as component"),

@@ -80,7 +80,8 @@ const OPTIONS: &[(&str, Kind)] = &[
     ("--description-from", Reads("plain", "")),
     ("--policy", Reads("policy.toml", "")),
     ("--baseline", Reads("baseline.toml", "")),
-    ("--defaults-file", Reads("my.cnf", "")),
+    ("--defaults-file", Reads("server.cnf", "")),
+    ("--keyring-password-file", Reads("keyring.password", "")),
     ("--datadir", Other),
     ("--server-ca", Reads("ca.pem", "--server mysql://a@127.0.0.1:1/")),
     ("--client-cert", Reads("cert.pem", "--client-key ca.pem --server mysql://a@127.0.0.1:1/")),
@@ -132,6 +133,7 @@ const OPTIONS: &[(&str, Kind)] = &[
     ("--changed", Other),
     ("--max-event", Other),
     ("--check", Other),
+    ("--max-key-age", Other),
 ];
 
 /// Every command, how it is run on good files, and the file among them that is its input.
@@ -158,6 +160,7 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     ("explain", "", ""),
     ("keyring", "", ""),
     ("keyring list", "", ""),
+    ("keyring coverage", "keyring coverage log --keyring keyring", "log"),
     ("keyring new", "", ""),
     ("keyring add-key", "", ""),
     ("keyring convert", "", ""),
@@ -172,6 +175,7 @@ const COMMANDS: &[(&str, &str, &str)] = &[
 /// `--password-file` is a file password, in any form, or a server's.
 fn kind(command: &str, option: &str) -> Kind {
     match (command, option) {
+        ("audit" | "check", "--defaults-file") => Reads("my.cnf", ""),
         ("salvage", "--password-file") => Reads("password", ""),
         ("audit", "--password-file") => Reads("keys.password", "--server mysql://a@127.0.0.1:1/"),
         _ => {
@@ -227,6 +231,10 @@ fn files() -> TempDir {
     copy(mixed_keyring(), "keyring");
     copy(fixture("mysql-9.7/mixed-key1-running/component_keyring_file"), "other");
     copy(fixture("mariadb-10.11/cbc128-crc32-row/keys.txt"), "keys.txt");
+    let keyring = at("keyring").display().to_string();
+    let options =
+        format!("[mysqld]\ndatadir={}\nkeyring_file_data={keyring}\n", directory.path().display());
+    std::fs::write(at("server.cnf"), options).unwrap();
     let log = std::fs::read(at("log")).unwrap();
     let header = EncryptionHeader::parse(&log).unwrap();
     let keys = Keyring::open(mixed_keyring()).unwrap();
@@ -235,6 +243,7 @@ fn files() -> TempDir {
     for (name, content) in [
         ("seal.key", SEAL_KEY.as_bytes()),
         ("seal.pub", SEAL_PUBLIC_KEY.as_bytes()),
+        ("keyring.password", b"made up"),
         ("password", &password.expose()[..]),
         ("header", &log[..512]),
         ("key", KEY.as_bytes()),

@@ -12,8 +12,12 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 pub const MARIADB_KEYS_PASSWORD: &str = "BINLOGSEC_MARIADB_KEYS_PASSWORD";
 /// The environment variable that has the password of every server that has none of its own.
 pub const SERVER_PASSWORD: &str = "BINLOGSEC_SERVER_PASSWORD";
+/// The environment variable that has the password of keyring files of
+/// `component_percona_keyring_encrypted_file`.
+pub const KEYRING_PASSWORD: &str = "BINLOGSEC_KEYRING_PASSWORD";
 /// The environment variables that hold a password. No other program inherits them.
-pub const PASSWORD_VARIABLES: [&str; 2] = [MARIADB_KEYS_PASSWORD, SERVER_PASSWORD];
+pub const PASSWORD_VARIABLES: [&str; 3] =
+    [MARIADB_KEYS_PASSWORD, SERVER_PASSWORD, KEYRING_PASSWORD];
 
 /// `N` secret bytes on the heap, where a move leaves no copy behind.
 #[derive(Zeroize, ZeroizeOnDrop)]

@@ -16,7 +16,7 @@ use binlogsec_core::log::error::Error;
 use clap::{Args, ValueEnum};
 use report::AuditReport;
 
-use crate::args::KeyArgs;
+use crate::args::KeySourceArgs;
 use crate::exit::Exit;
 use crate::findings::show::{self, FindingArgs};
 use crate::progress::Counter;
@@ -64,7 +64,7 @@ pub(crate) struct AuditArgs {
     #[command(flatten)]
     pub(crate) servers: ServerArgs,
     #[command(flatten)]
-    pub(crate) keys: KeyArgs,
+    pub(crate) keys: KeySourceArgs,
     #[command(flatten)]
     pub(crate) weighing: FindingArgs,
     /// How to report on standard output
@@ -97,7 +97,7 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     reports::check_files(&args.reports, &inputs)?;
     let targets = targets(args, terminal)?;
     let options = options(args)?;
-    let keyring = keys::open(&args.keys, terminal)?;
+    let keyring = keys::open_sources(&args.keys, terminal)?;
     process::clean_up_on_signals()?;
     let outcome = audit(&targets, &keyring, &options, &Counter::new(terminal));
     let report = AuditReport::new(&outcome, options.now);

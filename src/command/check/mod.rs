@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 use binlogsec_checks::check::{CheckOptions, CheckOutcome, CheckTargets, Selection, check};
 use binlogsec_checks::config::option_file::{Omission, OptionFile};
 use binlogsec_checks::config::server::LogLocations;
-use binlogsec_checks::finding::{Acceptance, Baseline};
+use binlogsec_checks::finding::{Acceptance, Baseline, Policy};
 use binlogsec_core::file::sink::{AtomicFile, Existing, SinkOptions};
 use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::error::Error;
@@ -26,7 +26,7 @@ use jiff::Zoned;
 use jiff::civil::Date;
 use report::CheckReport;
 
-use crate::args::KeyArgs;
+use crate::args::KeySourceArgs;
 use crate::exit::Exit;
 use crate::findings::show::{self, FindingArgs};
 use crate::progress::Counter;
@@ -80,7 +80,10 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub(crate) follow: bool,
     #[command(flatten)]
-    pub(crate) keys: KeyArgs,
+    pub(crate) keys: KeySourceArgs,
+    /// Days that the key of new logs may be in use; outweighs the policy's `max_key_age_days`
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) max_key_age: Option<u32>,
     #[command(flatten)]
     pub(crate) seals: SealedArgs,
     #[command(flatten)]
@@ -162,7 +165,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
         AtomicFile::check(path, baseline_options(&args.writing)).map_err(Error::from)?;
     }
     let targets = targets(args, terminal)?;
-    let keyring = keys::open(&args.keys, terminal)?;
+    let keyring = keys::open_sources(&args.keys, terminal)?;
     let options = CheckOptions { sealed: sealed(&args.seals, &keyring)?, ..options(args)? };
     if options.policy.require_proof && keyring.is_empty() {
         bail!("the policy demands proof of encryption: name the keys by --keyring FILE");
@@ -267,8 +270,8 @@ fn run_mark(args: &CheckArgs) -> RunMark {
     mark.add_paths(args.datadir.as_slice());
     mark.add_all(&args.include);
     mark.add_all(&args.exclude);
-    mark.add(format!("follow {}", args.follow));
-    mark.add_keys(&args.keys);
+    mark.add(format!("follow {}, key age {:?}", args.follow, args.max_key_age));
+    mark.add_keys(args.keys.sources());
     mark
 }
 
@@ -306,10 +309,12 @@ fn locations(
 }
 
 fn options(args: &CheckArgs) -> anyhow::Result<CheckOptions> {
+    let policy = args.weighing.policy()?;
+    let max_key_age_days = args.max_key_age.or(policy.max_key_age_days);
     Ok(CheckOptions {
         follow: args.follow,
         selection: Selection::new(&args.include, &args.exclude).context("--include, --exclude")?,
-        policy: args.weighing.policy()?,
+        policy: Policy { max_key_age_days, ..policy },
         baseline: match args.shard.shard {
             Some(_) => Baseline::default(),
             None => args.weighing.baseline()?,

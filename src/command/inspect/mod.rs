@@ -116,6 +116,6 @@ fn run_mark(args: &InspectArgs) -> RunMark {
     let mut mark = RunMark::new("inspect");
     mark.add_paths(&args.paths);
     mark.add(format!("all {}", args.all));
-    mark.add_keys(&args.keys);
+    mark.add_keys(args.keys.sources());
     mark
 }

@@ -15,9 +15,9 @@ pub(crate) struct KeyringChangeReport {
     /// `created`, `key-added` or `converted`.
     #[cfg_attr(test, schemars(extend("enum" = ["created", "key-added", "converted"])))]
     pub status: &'static str,
-    /// The keyring that was written.
+    /// The keyring that was written, or the configuration of the store.
     pub path: String,
-    /// Its format, in words.
+    /// Its format, or which store it is, in words.
     pub format: String,
     /// How many entries it has: keys, and the numbers that the server keeps beside them.
     pub entries: usize,
@@ -35,7 +35,7 @@ impl KeyringChangeReport {
             schema: "binlogsec.keyring-change/1",
             status,
             path: path_text::text(&written.path),
-            format: written.format.to_string(),
+            format: written.format.clone(),
             entries: written.entries,
             key_id: written.key_id.as_ref().map(KeyId::to_string),
             notes: written.notes.clone(),

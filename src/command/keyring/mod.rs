@@ -2,23 +2,27 @@
 
 pub(crate) mod change;
 pub(crate) mod change_table;
+pub(crate) mod coverage;
+pub(crate) mod coverage_report;
+pub(crate) mod coverage_table;
+pub(crate) mod remote;
 pub(crate) mod report;
 pub(crate) mod table;
 
 use std::io::Write;
 use std::path::PathBuf;
 
-use binlogsec_core::keyring::KeyringFile;
 use binlogsec_core::keyring::edit::KeyringKind;
-use binlogsec_core::log::error::{Error, describe};
+use binlogsec_core::keyring::{Keyring, KeyringFile};
+use binlogsec_core::log::error::Error;
 use binlogsec_core::write::keyring;
 use change::KeyringChangeReport;
 use clap::{Args, Subcommand, ValueEnum};
-use report::KeyringReport;
+use report::{KeyringReport, Listed};
 
-use crate::args::{Format, UnlockArgs};
+use crate::args::{Format, ServerKeyArgs, StoreArgs, UnlockArgs};
 use crate::exit::Exit;
-use crate::mariadb_keys;
+use crate::log_entry::Failure;
 use crate::terminal::{Terminal, write_json};
 use crate::{keys, process, transfer};
 
@@ -44,9 +48,14 @@ pub(crate) struct KeyringArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
-    /// Keyring files; one whose name is that of an action is given as `./list`
-    #[arg(value_name = "FILE", required = true)]
+    /// Keyring files, and configurations of key stores; one whose name is that of an action is given
+    /// as `./list`
+    #[arg(value_name = "FILE", required_unless_present_any = ["datadir", "defaults_file"])]
     pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) server: ServerKeyArgs,
+    #[command(flatten)]
+    pub(crate) stores: StoreArgs,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
     /// How to report
@@ -58,6 +67,7 @@ pub(crate) struct ListArgs {
 pub(crate) enum KeyringAction {
     /// List what keyrings hold; the same as without `list`
     List(ListArgs),
+    Coverage(coverage::CoverageArgs),
     /// Make a keyring with a fresh binary log key for a server
     New {
         /// File to make, mode 0600
@@ -79,7 +89,7 @@ pub(crate) enum KeyringAction {
     /// Add the next generation of a server's binary log key and take it into use; stop the server
     /// first, which has its keyring in memory
     AddKey {
-        /// Keyring; all other keys and its format stay
+        /// Keyring, or the configuration of a Vault of Percona's; all other keys and the format stay
         #[arg(value_name = "FILE")]
         file: PathBuf,
         /// Server UUID [default: that of the keys that are there]
@@ -88,21 +98,26 @@ pub(crate) enum KeyringAction {
         /// Kind of keyring, for a file that is empty
         #[arg(long = "as", value_enum)]
         kind: Option<Kind>,
+        #[command(flatten)]
+        stores: StoreArgs,
         /// How to report
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
-    /// Write a keyring of either kind as one of the other, or of another machine as this one's
+    /// Write a keyring as one of another kind, or of another machine as this one's; from and to a
+    /// Vault of Percona's, too
     Convert {
-        /// Keyring to read
+        /// Keyring to read, or the configuration of a Vault
         #[arg(value_name = "FROM")]
         from: PathBuf,
-        /// File to make, mode 0600
+        /// File to make, mode 0600; or the configuration of a Vault, into which the keys go
         #[arg(value_name = "TO")]
         to: PathBuf,
-        /// Kind of keyring
+        /// Kind of keyring; a Vault has none
         #[arg(long = "as", value_enum)]
-        kind: Kind,
+        kind: Option<Kind>,
+        #[command(flatten)]
+        stores: StoreArgs,
         /// Replace the file if it is there, with all keys in it
         #[arg(long)]
         force: bool,
@@ -133,6 +148,7 @@ pub(crate) fn run(args: &KeyringArgs, terminal: &Terminal) -> anyhow::Result<Exi
     match &args.action {
         None => list(&args.list, terminal),
         Some(KeyringAction::List(args)) => list(args, terminal),
+        Some(KeyringAction::Coverage(args)) => coverage::run(args, terminal),
         Some(action) => change(action, terminal),
     }
 }
@@ -141,17 +157,22 @@ fn change(action: &KeyringAction, terminal: &Terminal) -> anyhow::Result<Exit> {
     process::clean_up_on_signals()?;
     let (status, written, format) = match action {
         KeyringAction::List(args) => return list(args, terminal),
+        KeyringAction::Coverage(args) => return coverage::run(args, terminal),
         KeyringAction::New { file, server_uuid, kind, force, format } => {
             let written = keyring::create(file, (*kind).into(), server_uuid, *force)?;
             ("created", written, format)
         }
-        KeyringAction::AddKey { file, server_uuid, kind, format } => {
-            let kind = kind.map(KeyringKind::from);
-            let written = keyring::add_key(file, kind, server_uuid.as_deref())?;
+        KeyringAction::AddKey { file, server_uuid, kind, stores, format } => {
+            let uuid = server_uuid.as_deref();
+            let written = match remote::store(file, stores, terminal)? {
+                Some(keyring) => remote::add_key(&keyring, uuid)?,
+                None => keyring::add_key(file, kind.map(KeyringKind::from), uuid)?,
+            };
             ("key-added", written, format)
         }
-        KeyringAction::Convert { from, to, kind, force, format } => {
-            let written = keyring::convert(from, to, (*kind).into(), *force)?;
+        KeyringAction::Convert { from, to, kind, stores, force, format } => {
+            let kind = kind.map(KeyringKind::from);
+            let written = remote::convert((from, to), kind, *force, (stores, terminal))?;
             ("converted", written, format)
         }
     };
@@ -162,24 +183,40 @@ fn change(action: &KeyringAction, terminal: &Terminal) -> anyhow::Result<Exit> {
 
 fn list(args: &ListArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let (mut keyrings, mut failures) = (Vec::new(), Vec::new());
-    let unlock = mariadb_keys::unlock(&args.unlock, &args.files)?;
+    if args.server.datadir.is_some() || args.server.defaults_file.is_some() {
+        keyrings.push(keys::open_server(&args.server, (&args.stores, &args.unlock), terminal)?);
+    }
     for path in &args.files {
-        match KeyringFile::open_with(path, unlock.as_ref()) {
+        match keys::open_one(path, (&args.stores, &args.unlock), terminal) {
             Ok(keyring) => keyrings.push(keyring),
-            Err(error) => failures.push(Error::from(error)),
+            Err(error) => failures.push(Failure::of(&error)),
         }
     }
-    let report = KeyringReport::new(&keyrings, &failures);
+    // Entries of stores live here; those of files in their keyrings.
+    let mut stored = Vec::new();
+    for store in keyrings.iter().flat_map(Keyring::stores) {
+        match store.entries(|_| true) {
+            Ok(entries) => stored.push((store, entries)),
+            Err(error) => failures.push(Failure::new(&Error::from(error))),
+        }
+    }
+    let files = keyrings.iter().flat_map(Keyring::files).map(Listed::of_file);
+    let stores = stored.iter().map(|(store, entries)| Listed::of_store(store, entries));
+    let listed: Vec<_> = files.chain(stores).collect();
+    let report = KeyringReport::new(&listed, &failures);
     let mut out = terminal.out();
     match args.format {
         Format::Text => table::keyring(&mut out, &report)?,
         Format::Json => write_json(&mut out, &report)?,
     }
     out.flush()?;
-    for note in keyrings.iter().flat_map(KeyringFile::notes) {
+    let files = keyrings.iter().flat_map(Keyring::files);
+    for note in files.clone().flat_map(KeyringFile::notes) {
         terminal.warning(&note.to_string());
     }
-    keyrings.iter().for_each(|keyring| keys::warn_if_open(keyring.path(), "keys", terminal));
-    failures.iter().for_each(|failure| terminal.error(&describe(failure)));
-    Ok(Exit::worst(failures.iter().map(Error::class)))
+    files.for_each(|keyring| keys::warn_if_open(keyring.path(), "keys", terminal));
+    let stores = keyrings.iter().flat_map(Keyring::stores);
+    stores.for_each(|store| keys::warn_if_open(store.configuration(), "a token", terminal));
+    failures.iter().for_each(|failure| terminal.error(&failure.message));
+    Ok(Exit::worst(failures.iter().map(|failure| failure.class)))
 }

@@ -1,12 +1,15 @@
 //! The report of `binlogsec keyring`.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::log_entry::Failure;
 use binlogsec_core::keyring::fingerprint::Fingerprint;
 use binlogsec_core::keyring::rotation::{self, RotationState, ServerKeys};
-use binlogsec_core::keyring::{Entry, KeyringFile};
-use binlogsec_core::log::error::Error;
+use binlogsec_core::keyring::store::Wanted;
+use binlogsec_core::keyring::{AskedStore, Entry, KeyringFile};
 use binlogsec_core::text::path_text;
 
 /// `binlogsec keyring --format json`. Never a key.
@@ -21,11 +24,11 @@ pub(crate) struct KeyringReport {
     pub failures: Vec<Failure>,
 }
 
-/// One keyring file.
+/// One keyring file, or one store that was asked.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct KeyringEntry {
-    /// As given; bytes that are not UTF-8 are replaced.
+    /// The file, or the configuration that names the store; bytes that are not UTF-8 are replaced.
     pub path: String,
     /// What it is, in words.
     pub format: String,
@@ -43,6 +46,9 @@ pub(crate) struct KeyringEntry {
 pub(crate) struct KeyEntry {
     /// Unprintable bytes escaped.
     pub key_id: String,
+    /// The key's version, in stores of MariaDB's keys, which have several of one id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
     /// The entry's user; empty for keys of the server itself.
     pub owner: String,
     /// `AES` …
@@ -83,18 +89,47 @@ pub(crate) struct ServerEntry {
 impl KeyringReport {
     /// From keyrings and failures.
     #[must_use]
-    pub(crate) fn new(keyrings: &[KeyringFile], failures: &[Error]) -> Self {
+    pub(crate) fn new(keyrings: &[Listed<'_>], failures: &[Failure]) -> Self {
         Self {
             schema: "binlogsec.keyring/1",
             files: keyrings.iter().map(KeyringEntry::new).collect(),
-            failures: failures.iter().map(Failure::new).collect(),
+            failures: failures.to_vec(),
+        }
+    }
+}
+
+/// A keyring file or a store, with all that is in it.
+pub(crate) struct Listed<'a> {
+    path: &'a Path,
+    format: String,
+    entries: Vec<(Option<u32>, &'a Entry)>,
+    notes: Vec<String>,
+}
+
+impl<'a> Listed<'a> {
+    pub(crate) fn of_file(file: &'a KeyringFile) -> Self {
+        Self {
+            path: file.path(),
+            format: file.format().to_string(),
+            entries: file.entries().iter().map(|entry| (None, entry)).collect(),
+            notes: file.notes().iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    pub(crate) fn of_store(store: &'a AskedStore, entries: &'a [(Wanted, Arc<Entry>)]) -> Self {
+        let entries = entries.iter().map(|(wanted, entry)| (wanted.version, &**entry));
+        Self {
+            path: store.configuration(),
+            format: store.name(),
+            entries: entries.collect(),
+            notes: Vec::new(),
         }
     }
 }
 
 impl KeyringEntry {
-    fn new(keyring: &KeyringFile) -> Self {
-        let servers = rotation::survey(keyring.entries());
+    fn new(keyring: &Listed<'_>) -> Self {
+        let servers = rotation::survey(keyring.entries.iter().map(|(_, entry)| *entry));
         let is_current = |entry: &Entry| {
             let Some(parts) = entry.id.parts() else {
                 return false;
@@ -104,23 +139,26 @@ impl KeyringEntry {
                 && servers.iter().find(of).and_then(|server| server.current)
                     == Some(parts.sequence_number)
         };
-        let key = |entry: &Entry| KeyEntry::new(entry, is_current(entry));
+        let key = |(version, entry): &(Option<u32>, &Entry)| {
+            KeyEntry::new(entry, *version, is_current(entry))
+        };
         Self {
-            path: path_text::text(keyring.path()),
-            format: keyring.format().to_string(),
-            keys: keyring.entries().iter().map(key).collect(),
-            notes: keyring.notes().iter().map(ToString::to_string).collect(),
+            path: path_text::text(keyring.path),
+            format: keyring.format.clone(),
+            keys: keyring.entries.iter().map(key).collect(),
+            notes: keyring.notes.clone(),
             servers: servers.iter().map(ServerEntry::new).collect(),
         }
     }
 }
 
 impl KeyEntry {
-    fn new(entry: &Entry, current: bool) -> Self {
+    fn new(entry: &Entry, version: Option<u32>, current: bool) -> Self {
         let sequence_number = rotation::sequence_number(entry);
         let fingerprint = || Fingerprint::of(entry.data.expose()).to_string();
         Self {
             key_id: entry.id.to_string(),
+            version,
             owner: entry.user.escape_ascii().to_string(),
             key_type: entry.key_type.to_string(),
             length: entry.data.len(),

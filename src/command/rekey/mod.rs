@@ -74,8 +74,12 @@ pub(crate) fn run(args: &RekeyArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let results = if args.recover && old.is_empty() && args.new_keyring.is_none() {
         rekey::recover(files, args.dry_run)
     } else {
-        let named = args.new_keyring.as_ref().map(Keyring::open);
-        let named = named.transpose().map_err(Error::from)?;
+        let named = args.new_keyring.as_deref();
+        let named = named.map(|path| {
+            let sources = &args.keys.sources;
+            keys::open_one(path, (&sources.stores, &sources.mariadb.unlock), terminal)
+        });
+        let named = named.transpose()?;
         let keyring = named.as_ref().unwrap_or(&old);
         let id = args.key_id.as_ref();
         if keyring.is_of_binlog_server() {

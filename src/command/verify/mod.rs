@@ -123,6 +123,6 @@ fn run_mark(args: &VerifyArgs) -> RunMark {
     let mut mark = RunMark::new("verify");
     mark.add_paths(&args.logs);
     mark.add(format!("strict {}", args.strict));
-    mark.add_keys(&args.keys);
+    mark.add_keys(args.keys.sources());
     mark
 }

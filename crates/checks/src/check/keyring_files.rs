@@ -4,16 +4,22 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use super::content::Opened;
 use super::facts::{FilePath, KeyringFacts};
 use super::judge::{exceeds, mode_message};
 use super::log_rules;
 use super::scan::{Local, Scan};
 use super::targets::real;
+use crate::finding::rules::Severity;
 use crate::finding::{Finding, RuleId};
 use binlogsec_core::batch::shard::Shard;
 use binlogsec_core::file::location;
-use binlogsec_core::keyring::{KeyringFile, KeyringFormat, rotation};
+use binlogsec_core::keyring::store::{StoreFamily, StoreTransport, Wanted};
+use binlogsec_core::keyring::{AskedStore, KeyringError, KeyringFile, KeyringFormat, rotation};
+use binlogsec_core::mariadb::key_file::LOG_KEY_ID;
+use binlogsec_core::mysql::key_id::KeyId;
 use binlogsec_core::text::path_text;
 
 /// Which key stores a `MariaDB` server has: the one of files, or a better one.
@@ -73,6 +79,9 @@ impl Scan<'_> {
             for keyring in self.keys.files() {
                 self.keyring(local, keyring);
             }
+            for store in self.keys.stores() {
+                self.store(local, store);
+            }
         });
     }
 
@@ -101,6 +110,16 @@ impl Scan<'_> {
         for server in &servers {
             local.collected.findings.extend(log_rules::rotation(path, server));
         }
+        // The file's last change: the key in use is at least as old.
+        let has_key = !keyring.entries().is_empty();
+        let changed = path.metadata().ok().and_then(|it| it.modified().ok()).filter(|_| has_key);
+        let changed = changed.and_then(|time| Timestamp::try_from(time).ok());
+        let message = |days| {
+            format!(
+                "nothing in this keyring was changed for {days} days, so the key in use is at least as old"
+            )
+        };
+        local.collected.findings.extend(self.old_key(path, changed, message));
         let current =
             servers.into_iter().filter_map(|server| Some((server.server_uuid, server.current?)));
         local.collected.facts.keyrings.push(KeyringFacts {
@@ -109,4 +128,101 @@ impl Scan<'_> {
             current: current.collect(),
         });
     }
+
+    /// BLS019, where the site sets a limit and the time is known.
+    fn old_key(
+        &self,
+        path: &Path,
+        since: Option<Timestamp>,
+        message: impl Fn(i64) -> String,
+    ) -> Option<Finding> {
+        const DAY: i64 = 86_400;
+        let limit = self.options.policy.max_key_age_days?;
+        let seconds = Timestamp::now().as_second().saturating_sub(since?.as_second());
+        let days = seconds.div_euclid(DAY);
+        let is_old = days > i64::from(limit);
+        let message = || format!("{}; at most {limit} are allowed", message(days));
+        is_old.then(|| Finding::new(RuleId::Bls019, path, message()))
+    }
+
+    fn store(&self, local: &mut Local, store: &AskedStore) {
+        let path = store.configuration();
+        if let Ok(metadata) = path.metadata() {
+            let (mode, allowed) = (metadata.mode(), self.options.policy.max_keyring_mode);
+            if exceeds(mode, allowed) {
+                let what = "key store's configuration, which may hold its token,";
+                let message = mode_message(what, mode, allowed);
+                local.find(Finding::new(RuleId::Bls010, path, message));
+            }
+        }
+        local.collected.findings.extend(by_http(store));
+        let mut findings = Vec::new();
+        let current = self.keys_of_store(store, &mut findings).unwrap_or_else(|error| {
+            // Without the store's word no verdict on it is whole.
+            local.collected.failures.push(error.into());
+            Vec::new()
+        });
+        local.collected.findings.extend(findings);
+        local.collected.facts.keyrings.push(KeyringFacts {
+            path: FilePath::of(path),
+            used: true,
+            current,
+        });
+    }
+
+    /// The generations in use, and what is found by them.
+    fn keys_of_store(
+        &self,
+        store: &AskedStore,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Vec<(String, u32)>, KeyringError> {
+        let path = store.configuration();
+        if store.family() == StoreFamily::MariaDb {
+            let id = self.keys.mariadb_options().key_id.unwrap_or(LOG_KEY_ID).to_string();
+            let wanted = Wanted::of_server(KeyId::new(id.as_bytes()));
+            findings.extend(self.old_stored_key(store, &wanted)?);
+            return Ok(Vec::new());
+        }
+        let entries = store.binlog_entries()?;
+        let servers = rotation::survey(entries.iter().map(|entry| &**entry));
+        let mut current = Vec::new();
+        for server in &servers {
+            findings.extend(log_rules::rotation(path, server));
+            let Some(number) = server.current else { continue };
+            let id = KeyId::for_server(&server.server_uuid, number);
+            findings.extend(self.old_stored_key(store, &Wanted::of_server(id))?);
+            current.push((server.server_uuid.clone(), number));
+        }
+        if servers.len() > 1 {
+            let uuids: Vec<_> = servers.iter().map(|server| server.server_uuid.as_str()).collect();
+            let message = format!("keys of {} servers: {}", servers.len(), uuids.join(", "));
+            findings.push(Finding::new(RuleId::Bls020, path, message));
+        }
+        Ok(current)
+    }
+
+    fn old_stored_key(
+        &self,
+        store: &AskedStore,
+        wanted: &Wanted,
+    ) -> Result<Option<Finding>, KeyringError> {
+        if self.options.policy.max_key_age_days.is_none() {
+            return Ok(None);
+        }
+        let since = store.stored_at(wanted)?.and_then(|time| time.parse().ok());
+        let message = |days| format!("key {} was stored {days} days ago", wanted.id);
+        Ok(self.old_key(store.configuration(), since, message))
+    }
+}
+
+/// BLS018.
+fn by_http(store: &AskedStore) -> Option<Finding> {
+    let rule = RuleId::Bls018;
+    let (severity, way) = match store.transport() {
+        StoreTransport::Tls => return None,
+        StoreTransport::Loopback => (Severity::Note, "within this machine"),
+        StoreTransport::Clear => (rule.rule().severity, "over the network"),
+    };
+    let message = format!("{} is asked by http, {way}", store.name());
+    Some(Finding::new(rule, store.configuration(), message).weighing(severity))
 }

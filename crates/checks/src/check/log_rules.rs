@@ -294,9 +294,9 @@ fn encrypted_by_mariadb(
             let finding = finding(RuleId::Bls003).seen_at(*offset, 19, meaning);
             Verdict::found(LogStatus::Refuted, finding)
         }
-        LogError::Mariadb(MariadbError::KeyVersion { .. }) => {
-            Verdict::found(LogStatus::Unproven, finding(RuleId::Bls004))
-        }
+        LogError::Mariadb(
+            MariadbError::KeyVersion { .. } | MariadbError::VersionMissing { .. },
+        ) => Verdict::found(LogStatus::Unproven, finding(RuleId::Bls004)),
         _ => Verdict::found(LogStatus::Undetermined, finding(RuleId::Bls009)),
     }
 }

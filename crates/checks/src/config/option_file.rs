@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use binlogsec_core::file::TransferError;
 use binlogsec_core::file::source::FileSource;
+use zeroize::Zeroizing;
 
 /// A server's own limit (`my_default.cc`).
 const DEEPEST_INCLUDE: usize = 10;
@@ -232,7 +233,9 @@ impl Reader {
             });
             return Ok(());
         }
-        let mut text = vec![0; usize::try_from(source.length()).unwrap_or(usize::MAX)];
+        // There may be a password or a token in it.
+        let mut text =
+            Zeroizing::new(vec![0; usize::try_from(source.length()).unwrap_or(usize::MAX)]);
         let read = source.read_at(0, &mut text)?;
         text.truncate(read);
         self.text(&text, path, depth)

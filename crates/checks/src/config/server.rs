@@ -112,7 +112,7 @@ fn last_value(options: &OptionFile, name: &str) -> Option<OsString> {
 
 /// The last value of an option; `None` where the last word on it is `skip` or `disable`, or names
 /// no value.
-fn value(options: &OptionFile, names: &[&str]) -> Option<OsString> {
+pub(super) fn value(options: &OptionFile, names: &[&str]) -> Option<OsString> {
     let is_meant = |setting: &&Setting| {
         let plain = ["skip_", "disable_", "enable_"]
             .iter()

@@ -58,6 +58,8 @@ pub struct Policy {
     pub allowed_server_uuids: BTreeSet<String>,
     /// How far a log's key may be behind the current one.
     pub max_generations_behind: Option<u32>,
+    /// How many days a key may be in use.
+    pub max_key_age_days: Option<u32>,
     /// The most that a log's mode may allow.
     pub max_log_mode: u32,
     /// The most that a keyring's mode may allow.
@@ -71,6 +73,7 @@ impl Default for Policy {
             require_proof: false,
             allowed_server_uuids: BTreeSet::new(),
             max_generations_behind: None,
+            max_key_age_days: None,
             max_log_mode: LOG_MODE,
             max_keyring_mode: KEYRING_MODE,
         }
@@ -87,6 +90,7 @@ struct PolicyFile {
     #[serde(default)]
     allowed_server_uuids: Vec<String>,
     max_generations_behind: Option<u32>,
+    max_key_age_days: Option<u32>,
     max_log_mode: Option<String>,
     max_keyring_mode: Option<String>,
 }
@@ -119,6 +123,7 @@ impl Policy {
         let mut policy = Self {
             require_proof: file.require_proof,
             max_generations_behind: file.max_generations_behind,
+            max_key_age_days: file.max_key_age_days,
             ..Self::default()
         };
         for (name, weight) in file.rules {

@@ -1,7 +1,8 @@
 //! Which key to encrypt under: the one that is named, or the one its server would take.
 
 use super::rotation;
-use super::{Keyring, KeyringError, KeyringFile};
+use super::store::StoreFamily;
+use super::{Entry, Keyring, KeyringError};
 use crate::mysql::key_id::KeyId;
 use crate::secret::Secret32;
 
@@ -120,8 +121,13 @@ impl Keyring {
     }
 
     fn current_id(&self) -> Result<KeyId, ChoiceError> {
-        let of_each = self.files.iter().map(current_ids);
-        let mut ids = of_each.into_iter().find(|ids| !ids.is_empty()).unwrap_or_default();
+        let of_files = self.files.iter().map(|file| current_ids(file.entries()));
+        let mut ids = of_files.into_iter().find(|ids| !ids.is_empty()).unwrap_or_default();
+        for store in self.stores_of(StoreFamily::MySql) {
+            if ids.is_empty() {
+                ids = current_ids(store.binlog_entries()?.iter().map(|entry| &**entry));
+            }
+        }
         match (ids.pop(), ids.is_empty()) {
             (Some(id), true) => Ok(id),
             (Some(id), false) => {
@@ -133,9 +139,9 @@ impl Keyring {
     }
 }
 
-/// The key in use of every server in a file whose key is there.
-fn current_ids(file: &KeyringFile) -> Vec<KeyId> {
-    let servers = rotation::survey(file.entries());
+/// The key in use of every server whose key is there.
+fn current_ids<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<KeyId> {
+    let servers = rotation::survey(entries);
     let current = |server: &rotation::ServerKeys| {
         let number = server.current?;
         let is_there = server.generations.contains(&number);

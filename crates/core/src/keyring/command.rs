@@ -7,6 +7,8 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use zeroize::Zeroizing;
 
 use super::abbreviated;
@@ -132,7 +134,8 @@ impl KeyCommand {
     /// without any other of a shell's features.
     ///
     /// In the arguments `{key_id}`, `{server_uuid}` and `{sequence_number}` are replaced by the
-    /// key id and its parts.
+    /// key id and its parts, `{key_id_base64_percona}` by the name of the key in a Vault of Percona
+    /// Server's: the base64 of `<length>_<key id>0_`.
     ///
     /// # Errors
     /// [`CommandError::Quoting`] and [`CommandError::Empty`].
@@ -236,9 +239,14 @@ impl KeyCommand {
 /// All of an id's parts are of the server's form: letters, digits, `-` and `_`.
 fn substitute(argument: &str, id: &KeyId, parts: KeyIdParts<'_>) -> String {
     argument
+        .replace("{key_id_base64_percona}", &percona_name(id))
         .replace("{key_id}", &id.to_string())
         .replace("{server_uuid}", parts.server_uuid)
         .replace("{sequence_number}", &parts.sequence_number.to_string())
+}
+
+fn percona_name(id: &KeyId) -> String {
+    BASE64_STANDARD.encode(format!("{}_{id}0_", id.as_bytes().len()))
 }
 
 /// Arguments are left out: they may hold what gives access to a key store.
@@ -276,6 +284,17 @@ mod tests {
         assert_eq!(key.unwrap().expose()[31], 0x1f);
         let error = run("{key_id} x").unwrap_err();
         assert!(matches!(&error, CommandError::Start { program, .. } if program == "{key_id}"));
+    }
+
+    /// As Percona Server names it: `echo -n 58_MySQL…_10_ | base64` of the key with number 7.
+    #[test]
+    fn the_name_of_a_secret_of_percona_can_be_asked_for() {
+        let name =
+            "NThfTXlTUUxSZXBsaWNhdGlvbktleV8yYmM5MjczMC1lNTMzLTExZjEtYjdiYy0wMmZjMDAwMDAwMDFfNzBf";
+        let key = run(&format!(
+            "sh -c 'test \"$0\" = secret/{name} && echo {KEY}' secret/{{key_id_base64_percona}}"
+        ));
+        assert_eq!(key.unwrap().expose()[31], 0x1f);
     }
 
     #[test]

@@ -32,11 +32,22 @@ pub enum EditError {
         "it is a MariaDB key file: its keys are of no use in a MySQL server's keyring, and its lines are changed with an editor"
     )]
     OfMariaDb,
+    /// A file under a password, which is read and not written.
+    #[error(
+        "files of component_percona_keyring_encrypted_file are read, not written: let the server change it, or write another kind by `binlogsec keyring convert FILE NEW --as component`"
+    )]
+    Encrypted,
     /// A keyring of Percona Binlog Server, which has keys of that program alone.
     #[error(
         "it is a keyring of Percona Binlog Server: its keys are of no use in a MySQL server's keyring, and its JSON is changed with an editor"
     )]
     OfBinlogServer,
+    /// The place has another key under the id of one that should go there.
+    #[error("it has another key under {id}: nothing was written")]
+    OtherKey {
+        /// The id.
+        id: KeyId,
+    },
     /// Something else where a server UUID was expected.
     #[error("`{}` is no server UUID: it has 36 characters, see auto.cnf in the data directory", text.escape_debug())]
     NotAUuid {
@@ -158,6 +169,7 @@ impl KeyringFormat {
             Self::Empty => return Err(EditError::KindUnknown),
             Self::MariaDb { .. } => return Err(EditError::OfMariaDb),
             Self::BinlogServer => return Err(EditError::OfBinlogServer),
+            Self::EncryptedFile => return Err(EditError::Encrypted),
             Self::Component { .. } => {
                 check_text(entries)?;
                 let bytes = component::serialize(entries);

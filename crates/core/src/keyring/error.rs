@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use super::binlog_server::BinlogServerError;
 use super::command::CommandError;
 use super::component::ComponentError;
+use super::encrypted_file::EncryptedFileError;
 use super::plugin::PluginError;
 use super::raw::RawKeyError;
 use super::sniff::LooksLike;
+use super::store::StoreFailure;
 use super::{KeyType, abbreviated};
 use crate::mariadb::key_file::KeyFileError;
 use crate::mysql::key_id::KeyId;
@@ -105,6 +107,14 @@ pub enum KeyringError {
         /// What is wrong, and where.
         source: KeyFileError,
     },
+    /// A file of `component_percona_keyring_encrypted_file` that cannot be opened.
+    #[error("{}: no readable keyring of component_percona_keyring_encrypted_file", .path.display())]
+    EncryptedFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: EncryptedFileError,
+    },
     /// The entry under a binary log's key id has not the length of a binary log key.
     #[error(
         "{}: the key {} has {available} bytes, a binary log key has {needed}: this entry is not \
@@ -143,6 +153,14 @@ pub enum KeyringError {
         /// What is wrong with its content.
         source: RawKeyError,
     },
+    /// A key store cannot be reached, refuses, or answers with something else.
+    #[error("{store}")]
+    Store {
+        /// What it is, and where.
+        store: String,
+        /// What went wrong.
+        source: StoreFailure,
+    },
     /// The key command cannot be used or failed.
     #[error("no key from the key command")]
     Command(#[from] CommandError),
@@ -156,6 +174,9 @@ impl KeyringError {
             self,
             Self::MariaDb {
                 source: KeyFileError::PasswordNeeded | KeyFileError::WrongPassword,
+                ..
+            } | Self::EncryptedFile {
+                source: EncryptedFileError::PasswordNeeded | EncryptedFileError::WrongPassword,
                 ..
             }
         )
@@ -172,7 +193,7 @@ impl KeyringError {
             | Self::WrongLength { .. }
             | Self::WrongType { .. }
             | Self::KeyFile { .. } => true,
-            Self::MariaDb { .. } => !self.is_about_passwords(),
+            Self::MariaDb { .. } | Self::EncryptedFile { .. } => !self.is_about_passwords(),
             Self::Component { source, .. } => !matches!(source, ComponentError::OtherJson { .. }),
             Self::Unrecognized { looks_like, .. } => *looks_like == LooksLike::Unknown,
             Self::Open { .. }
@@ -180,6 +201,7 @@ impl KeyringError {
             | Self::NotRegularFile { .. }
             | Self::TooLarge { .. }
             | Self::Changing { .. }
+            | Self::Store { .. }
             | Self::Command(_) => false,
         }
     }

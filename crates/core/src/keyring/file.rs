@@ -10,12 +10,12 @@ use super::binlog_server;
 use super::component::{self, ComponentVersion};
 use super::plugin::{self, PluginVersion, Word};
 use super::sniff::{self, Content};
-use super::{Entry, KeyType, KeyringError};
+use super::{Entry, KeyType, KeyringError, encrypted_file};
 use crate::file::TransferError;
 use crate::file::small::{self, Pipes};
 use crate::mariadb::key_file::{self, MariadbKey, Unlock};
 use crate::mysql::key_id::KeyId;
-use crate::secret::Secret32;
+use crate::secret::SecretBytes;
 
 /// The largest keyring that is read: that of more than eighty thousand keys, of which each takes
 /// under 200 bytes there, and up to four times as much in memory.
@@ -39,6 +39,8 @@ pub enum KeyringFormat {
         /// The file's version.
         version: ComponentVersion,
     },
+    /// That of `component_percona_keyring_encrypted_file`: the same JSON under a password.
+    EncryptedFile,
     /// A key file of `MariaDB`'s `file_key_management`.
     MariaDb {
         /// Whether it is encrypted under a password.
@@ -59,6 +61,7 @@ impl fmt::Display for KeyringFormat {
                 write!(f, "keyring_file plugin, version {version}, no records")
             }
             Self::Component { version } => write!(f, "component_keyring_file, version {version}"),
+            Self::EncryptedFile => f.write_str("component_percona_keyring_encrypted_file"),
             Self::MariaDb { encrypted: false } => f.write_str("MariaDB key file"),
             Self::MariaDb { encrypted: true } => f.write_str("MariaDB key file, encrypted"),
             Self::BinlogServer => f.write_str("Percona Binlog Server, version 1"),
@@ -126,10 +129,11 @@ impl KeyringFile {
     /// [`KeyringError`]; [`KeyringError::is_damage`] tells a file that was read and is damaged
     /// from one that cannot be read or is no keyring.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, KeyringError> {
-        Self::open_with(path, None)
+        Self::open_with(path, None, None)
     }
 
-    /// The same with what opens an encrypted key file of `MariaDB`.
+    /// The same with what opens an encrypted key file of `MariaDB`, and with the password of a file
+    /// that `component_percona_keyring_encrypted_file` wrote.
     ///
     /// # Errors
     /// As [`KeyringFile::open`]; [`KeyringError::is_about_passwords`] tells a missing or wrong
@@ -137,10 +141,11 @@ impl KeyringFile {
     pub fn open_with(
         path: impl AsRef<Path>,
         unlock: Option<&Unlock>,
+        password: Option<&SecretBytes>,
     ) -> Result<Self, KeyringError> {
         let path = path.as_ref();
         let bytes = read_settled(path)?;
-        let (format, entries) = parse(path, &bytes, unlock)?;
+        let (format, entries) = parse(path, &bytes, unlock, password)?;
         let mut backup = path.as_os_str().to_owned();
         backup.push(".backup");
         let backup = PathBuf::from(backup);
@@ -193,21 +198,6 @@ impl KeyringFile {
     pub fn notes(&self) -> &[KeyringNote] {
         &self.notes
     }
-
-    /// The entry's bytes as a binary log key.
-    pub(super) fn usable(&self, entry: &Entry) -> Result<Secret32, KeyringError> {
-        let path = self.path.clone();
-        let id = entry.id.clone();
-        if entry.key_type != KeyType::Aes {
-            return Err(KeyringError::WrongType { path, id, key_type: entry.key_type.clone() });
-        }
-        Secret32::from_slice(entry.data.expose()).ok_or(KeyringError::WrongLength {
-            path,
-            id,
-            needed: 32,
-            available: entry.data.len(),
-        })
-    }
 }
 
 /// The keys as entries: their ids in decimal.
@@ -233,6 +223,7 @@ fn parse(
     path: &Path,
     bytes: &[u8],
     unlock: Option<&Unlock>,
+    password: Option<&SecretBytes>,
 ) -> Result<(KeyringFormat, Vec<Entry>), KeyringError> {
     let given = path;
     let path = path.to_owned();
@@ -253,6 +244,11 @@ fn parse(
             let keyring = component::parse(bytes)
                 .map_err(|source| KeyringError::Component { path, source })?;
             Ok((KeyringFormat::Component { version: keyring.version }, keyring.entries))
+        }
+        Content::EncryptedFile => {
+            let keyring = encrypted_file::parse(bytes, password)
+                .map_err(|source| KeyringError::EncryptedFile { path, source })?;
+            Ok((KeyringFormat::EncryptedFile, keyring.entries))
         }
         Content::MariaDb => parse_mariadb(given, bytes, unlock),
         Content::Other(looks_like) => Err(KeyringError::Unrecognized { path, looks_like }),

@@ -1,12 +1,15 @@
 //! Keys for MariaDB's logs: from key files of `file_key_management`, and bare keys.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::file::{KeyringFile, KeyringFormat};
+use super::store::{StoreFamily, Wanted};
 use super::{Entry, Keyring, KeyringError};
 use crate::mariadb::cipher::Mode;
 use crate::mariadb::detect::Candidate;
-use crate::mariadb::key_file::Unlock;
+use crate::mariadb::key_file::{LOG_KEY_ID, Unlock};
+use crate::mysql::key_id::KeyId;
 
 /// The key version that `file_key_management` gives every key.
 const FILE_KEY_VERSION: u32 = 1;
@@ -24,10 +27,33 @@ pub struct MariadbOptions {
     pub any_key_version: bool,
 }
 
+/// The keys that may open a log: those of files, and those that stores gave.
+#[derive(Debug, Default)]
+pub struct MariadbKeys<'a> {
+    local: Vec<Candidate<'a>>,
+    stored: Vec<(u32, Arc<Entry>)>,
+}
+
+impl MariadbKeys<'_> {
+    /// Each of them.
+    #[must_use]
+    pub fn candidates(&self) -> Vec<Candidate<'_>> {
+        let stored = self.stored.iter();
+        let stored =
+            stored.map(|(id, entry)| Candidate { key: entry.data.expose(), id: Some(*id) });
+        self.local.iter().copied().chain(stored).collect()
+    }
+}
+
 impl Keyring {
     /// Sets what is known of MariaDB's keys; to be said before files are added.
     pub fn set_mariadb_options(&mut self, options: MariadbOptions) {
         self.mariadb = options;
+    }
+
+    /// Sets what opens encrypted key files; to be said before files are added.
+    pub fn set_mariadb_unlock(&mut self, unlock: Unlock) {
+        self.mariadb.unlock = Some(unlock);
     }
 
     /// What is known of MariaDB's keys.
@@ -49,18 +75,44 @@ impl Keyring {
     /// Whether there is a key that could be one of MariaDB's, of whatever version.
     #[must_use]
     pub fn has_mariadb_keys(&self) -> bool {
-        self.files.iter().any(KeyringFile::is_mariadb) || self.bare_keys().next().is_some()
+        self.files.iter().any(KeyringFile::is_mariadb)
+            || self.bare_keys().next().is_some()
+            || self.has_mariadb_store()
     }
 
-    /// Whether all keyring files are key files of MariaDB, and there is one at least.
+    /// Whether all keyring files and stores are those of MariaDB, and there is one at least.
     #[must_use]
     pub fn is_of_mariadb(&self) -> bool {
-        !self.files.is_empty() && self.files.iter().all(KeyringFile::is_mariadb)
+        let has_one = !self.files.is_empty() || !self.stores.is_empty();
+        has_one
+            && self.files.iter().all(KeyringFile::is_mariadb)
+            && self.stores.iter().all(|store| store.family() == StoreFamily::MariaDb)
     }
 
-    /// Every key that a log under this key version may have been encrypted under.
+    /// Whether a store is asked for MariaDB's keys, which has each in its versions.
     #[must_use]
-    pub fn mariadb_candidates(&self, key_version: u32) -> Vec<Candidate<'_>> {
+    pub fn has_mariadb_store(&self) -> bool {
+        self.stores_of(StoreFamily::MariaDb).next().is_some()
+    }
+
+    /// Every key that a log under this key version may have been encrypted under. Stores are asked
+    /// for the key in this version, where no file and no bare key may be it.
+    ///
+    /// # Errors
+    /// [`KeyringError::Store`] when a store fails.
+    pub fn mariadb_candidates(&self, key_version: u32) -> Result<MariadbKeys<'_>, KeyringError> {
+        let local = self.local_candidates(key_version);
+        let mut stored = Vec::new();
+        let id = self.mariadb.key_id.unwrap_or(LOG_KEY_ID);
+        for store in self.stores_of(StoreFamily::MariaDb).filter(|_| local.is_empty()) {
+            let (key_id, version) = (KeyId::new(id.to_string().as_bytes()), Some(key_version));
+            let wanted = Wanted { version, ..Wanted::of_server(key_id) };
+            stored.extend(store.key(&wanted)?.map(|entry| (id, entry)));
+        }
+        Ok(MariadbKeys { local, stored })
+    }
+
+    fn local_candidates(&self, key_version: u32) -> Vec<Candidate<'_>> {
         let of_version = key_version == FILE_KEY_VERSION || self.mariadb.any_key_version;
         let in_files = self
             .files
@@ -124,7 +176,8 @@ mod tests {
     }
 
     fn ids(keys: &Keyring, version: u32) -> Vec<Option<u32>> {
-        let candidates = keys.mariadb_candidates(version);
+        let keys = keys.mariadb_candidates(version).unwrap();
+        let candidates = keys.candidates();
         candidates.iter().map(|candidate| candidate.id).collect()
     }
 
@@ -145,7 +198,7 @@ mod tests {
         let keys = keyring(options, &[&file]);
         assert_eq!(ids(&keys, 2), [Some(70000)]);
         assert_eq!(keys.mariadb_options().key_id, Some(70000));
-        assert_eq!(keys.mariadb_candidates(2)[0].key.len(), 32);
+        assert_eq!(keys.mariadb_candidates(2).unwrap().candidates()[0].key.len(), 32);
     }
 
     #[test]

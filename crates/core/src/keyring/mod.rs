@@ -31,6 +31,7 @@ mod choice;
 pub mod command;
 pub mod component;
 pub mod edit;
+pub mod encrypted_file;
 mod error;
 mod file;
 pub mod fingerprint;
@@ -39,6 +40,7 @@ pub mod plugin;
 pub mod raw;
 pub mod rotation;
 mod sniff;
+pub mod store;
 mod watch;
 
 use std::collections::HashMap;
@@ -50,16 +52,19 @@ use std::time::Duration;
 pub use child::end_commands;
 pub use choice::{ChoiceError, NamedKey};
 pub use command::KeyCommand;
+pub use encrypted_file::EncryptedFileError;
 pub use error::KeyringError;
 pub use file::{KeyringFile, KeyringFormat, KeyringNote, MAX_KEYRING_BYTES};
 pub use fingerprint::Fingerprint;
-pub use mariadb::MariadbOptions;
+pub use mariadb::{MariadbKeys, MariadbOptions};
 pub use raw::KeyFile;
 pub use sniff::{LooksLike, holds_keys};
+pub use store::{AskedStore, KeyStore};
 pub use watch::{KeyChange, KeyWatch, Standing};
 
 use crate::mysql::key_id::KeyId;
 use crate::secret::{Secret32, SecretBytes};
+use store::StoreFamily;
 
 /// What a keyring holds under one key id and user.
 #[derive(PartialEq, Eq)]
@@ -174,8 +179,10 @@ fn abbreviated(bytes: &[u8]) -> String {
 pub struct Keyring {
     files: Vec<KeyringFile>,
     key_files: Vec<KeyFile>,
+    stores: Vec<AskedStore>,
     command: Option<KeyCommand>,
     mariadb: MariadbOptions,
+    password: Option<SecretBytes>,
 }
 
 impl Keyring {
@@ -200,9 +207,16 @@ impl Keyring {
     /// # Errors
     /// Those of [`KeyringFile::open`]; the collection stays as it was.
     pub fn add_file(&mut self, path: impl AsRef<Path>) -> Result<(), KeyringError> {
-        let file = KeyringFile::open_with(path, self.mariadb.unlock.as_ref())?;
+        let file =
+            KeyringFile::open_with(path, self.mariadb.unlock.as_ref(), self.password.as_ref())?;
         self.files.push(file);
         Ok(())
+    }
+
+    /// Sets the password of keyring files that `component_percona_keyring_encrypted_file` wrote; to
+    /// be said before files are added.
+    pub fn set_password(&mut self, password: Option<SecretBytes>) {
+        self.password = password;
     }
 
     /// Adds a bare key, given as `FILE` or `KEY_ID=FILE`; see [`KeyFile::open`].
@@ -241,6 +255,12 @@ impl Keyring {
         &self.files
     }
 
+    /// The keyring files, for their entries.
+    #[must_use]
+    pub fn into_files(self) -> Vec<KeyringFile> {
+        self.files
+    }
+
     /// The files with a bare key, in order.
     #[must_use]
     pub fn key_files(&self) -> &[KeyFile] {
@@ -250,12 +270,16 @@ impl Keyring {
     /// Whether there is no source at all. A keyring file without a key is a source.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.key_files.is_empty() && self.command.is_none()
+        self.files.is_empty()
+            && self.key_files.is_empty()
+            && self.stores.is_empty()
+            && self.command.is_none()
     }
 
     /// Every key that may stand behind this id, each once: from the keyring files in order, then
-    /// from key files bound to the id, then from unbound key files. The command is run only when
-    /// none of these has one, and only for an id of the server's form.
+    /// from key files bound to the id, then from unbound key files. Stores are asked, and then the
+    /// command is run, only when none of these has one; the command only for an id of the server's
+    /// form.
     ///
     /// In keyring files only entries without a user count, as for the server. No key at all is an
     /// empty list, not an error.
@@ -263,14 +287,14 @@ impl Keyring {
     /// # Errors
     /// [`KeyringError::WrongLength`] or [`KeyringError::WrongType`] when a keyring file has an
     /// entry under this id that cannot be a binary log key and no file has one that can;
-    /// [`KeyringError::Command`] when the command fails.
+    /// [`KeyringError::Store`] and [`KeyringError::Command`] when a store or the command fails.
     pub fn candidates(&self, id: &KeyId) -> Result<Vec<Secret32>, KeyringError> {
         let mut keys = Vec::new();
         let mut unusable = None;
         for file in &self.files {
             for entry in file.mysql_entries().iter().filter(|e| e.is_of_the_server() && e.id == *id)
             {
-                match file.usable(entry) {
+                match usable(entry, file.path()) {
                     Ok(key) => add_once(&mut keys, key),
                     Err(error) => unusable = unusable.or(Some(error)),
                 }
@@ -286,6 +310,14 @@ impl Keyring {
         }
         if let Some(error) = unusable {
             return Err(error);
+        }
+        for store in self.stores_of(StoreFamily::MySql) {
+            if let Some(key) = store.binlog_key(id)? {
+                add_once(&mut keys, key);
+            }
+        }
+        if !keys.is_empty() {
+            return Ok(keys);
         }
         if let Some(command) = self.command.as_ref().filter(|_| id.parts().is_some()) {
             keys.push(command.key(id)?);
@@ -309,9 +341,24 @@ impl Keyring {
         let command = self.command.iter().map(|command| {
             format!("the key command {} (asked for ids of the server's form)", command.program())
         });
-        let sources: Vec<String> = files.chain(key_files).chain(command).collect();
+        let stores = self.stores.iter().map(AskedStore::name);
+        let sources: Vec<String> = files.chain(key_files).chain(stores).chain(command).collect();
         if sources.is_empty() { "no key source".to_owned() } else { sources.join(", ") }
     }
+}
+
+/// The entry's bytes as a binary log key.
+fn usable(entry: &Entry, path: &Path) -> Result<Secret32, KeyringError> {
+    let (path, id) = (path.to_owned(), entry.id.clone());
+    if entry.key_type != KeyType::Aes {
+        return Err(KeyringError::WrongType { path, id, key_type: entry.key_type.clone() });
+    }
+    Secret32::from_slice(entry.data.expose()).ok_or(KeyringError::WrongLength {
+        path,
+        id,
+        needed: 32,
+        available: entry.data.len(),
+    })
 }
 
 fn add_once(keys: &mut Vec<Secret32>, key: Secret32) {

@@ -167,6 +167,12 @@ fn role(id: &KeyId) -> Option<(&str, Role)> {
     is_uuid(uuid).then_some((uuid, role))
 }
 
+/// Whether an id is that of a binary log key, or of a number that the server keeps beside them.
+#[must_use]
+pub fn is_of_logs(id: &KeyId) -> bool {
+    role(id).is_some()
+}
+
 /// The number in an entry that holds one: those that the server keeps beside its keys. `None` for
 /// keys, and for everything that has nothing to do with binary logs.
 #[must_use]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::plugin;
+use super::{encrypted_file, plugin};
 use crate::bytes::Cursor;
 
 /// What a file looks like that is no keyring.
@@ -64,6 +64,8 @@ pub(super) enum Content {
     Plugin,
     /// JSON, of `component_keyring_file` or not.
     Json,
+    /// That of `component_percona_keyring_encrypted_file`.
+    EncryptedFile,
     /// A key file of `MariaDB`.
     MariaDb,
     /// None of these.
@@ -81,6 +83,8 @@ pub(super) fn content(bytes: &[u8]) -> Content {
         Content::Json
     } else if bytes.starts_with(b"Salted__") || is_mariadb_key_file(bytes) {
         Content::MariaDb
+    } else if encrypted_file::is_one(bytes) {
+        Content::EncryptedFile
     } else {
         Content::Other(looks_like(bytes))
     }
@@ -95,7 +99,7 @@ pub fn holds_keys(start: &[u8]) -> bool {
     let has_keys = || has(b"\"elements\"") || has(b"\"data_hex\"");
     match content(start) {
         Content::Empty => false,
-        Content::Plugin | Content::MariaDb => true,
+        Content::Plugin | Content::MariaDb | Content::EncryptedFile => true,
         Content::Json => has_keys(),
         Content::Other(looks_like) => looks_like == LooksLike::BareKey,
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::rotation::{self, RotationState, ServerKeys};
+use super::store::{StoreFamily, Wanted};
 use super::{
     Entry, KeyFile, Keyring, KeyringError, KeyringFile, KeyringFormat, KeyringNote, NamedKey,
 };
@@ -118,7 +119,7 @@ impl<'a> KeyWatch<'a> {
         &self.id
     }
 
-    /// Whether a command gives the key: it is asked anew for each look.
+    /// Whether a store or a command gives the key: it is asked anew for each look.
     #[must_use]
     pub fn asks_a_command(&self) -> bool {
         self.files().next().is_none() && self.key_files().next().is_none()
@@ -144,7 +145,19 @@ impl<'a> KeyWatch<'a> {
             let now = file.read_again().map_err(KeyChange::Unreadable)?;
             self.same(file.key() == &now, file.path())?;
         }
-        if let Some(command) = self.keyring.command.as_ref().filter(|_| self.asks_a_command()) {
+        if !self.asks_a_command() {
+            return Ok(());
+        }
+        let wanted = Wanted::of_server(self.id.clone());
+        for store in self.keyring.stores_of(StoreFamily::MySql) {
+            if let Some(before) = store.key(&wanted).map_err(KeyChange::Unreadable)? {
+                let now = store.key_now(&wanted).map_err(KeyChange::Unreadable)?;
+                let path = store.configuration();
+                let gone = || KeyChange::Gone { id: self.id.clone(), path: path.to_owned() };
+                return self.same(now.ok_or_else(gone)? == *before, path);
+            }
+        }
+        if let Some(command) = &self.keyring.command {
             let is_same = command
                 .gives_the_same(&self.id)
                 .map_err(|error| KeyChange::Unreadable(error.into()))?;
@@ -208,7 +221,7 @@ impl<'a> KeyWatch<'a> {
             let id = KeyId::for_server(uuid, *server.generations.last()?);
             let mut entries = now.entries().iter();
             let entry = entries.find(|it| it.is_of_the_server() && it.id == id)?;
-            let key = now.usable(entry).ok()?;
+            let key = super::usable(entry, now.path()).ok()?;
             Some((server.generations.last().copied(), NamedKey { id, key }))
         };
         let all = self.files().filter_map(newest);
@@ -285,7 +298,7 @@ fn read_settled(file: &KeyringFile, keyring: &Keyring) -> Result<KeyringFile, Ke
         let read = if file.is_mariadb() {
             KeyringFile::open_mariadb(file.path(), unlock)
         } else {
-            KeyringFile::open_with(file.path(), unlock)
+            KeyringFile::open_with(file.path(), unlock, keyring.password.as_ref())
         };
         let read = read.map_err(KeyChange::Unreadable)?;
         match read.notes() {

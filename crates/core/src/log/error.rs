@@ -9,6 +9,7 @@ use crate::file::TransferError;
 use crate::keyring::edit::EditError;
 use crate::keyring::{ChoiceError, KeyringError};
 use crate::log::log_error::LogError;
+use crate::mariadb::error::MariadbError;
 use crate::random::RandomError;
 
 /// What can go wrong when working on logs.
@@ -158,7 +159,8 @@ impl LogError {
             Self::NotEncrypted
             | Self::Unsupported { .. }
             | Self::Ancient { .. }
-            | Self::InnodbLog => ErrorClass::Work,
+            | Self::InnodbLog
+            | Self::Mariadb(MariadbError::Store { .. }) => ErrorClass::Work,
             Self::NoKeys { .. }
             | Self::KeyMissing { .. }
             | Self::WrongKey { .. }

@@ -182,7 +182,10 @@ impl Probe {
             }
             Body::PerEvent(log) if log.key().is_some() => KeyStatus::Present,
             Body::Unreadable(
-                LogError::KeyMissing { .. } | LogError::Mariadb(MariadbError::KeyVersion { .. }),
+                LogError::KeyMissing { .. }
+                | LogError::Mariadb(
+                    MariadbError::KeyVersion { .. } | MariadbError::VersionMissing { .. },
+                ),
             ) => KeyStatus::Missing,
             Body::Unreadable(
                 LogError::WrongKey { .. }

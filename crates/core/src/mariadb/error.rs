@@ -48,6 +48,24 @@ pub enum MariadbError {
         /// Where keys came from.
         searched: String,
     },
+    /// The store has no such version of the key.
+    #[error(
+        "encrypted under version {version} of key {id}, which is not in {searched}: there it was deleted or destroyed, or never was"
+    )]
+    VersionMissing {
+        /// The key's id.
+        id: u32,
+        /// As the log has it.
+        version: u32,
+        /// Where it was asked for.
+        searched: String,
+    },
+    /// A key store was asked, and failed.
+    #[error("{message}")]
+    Store {
+        /// Which one, and why.
+        message: String,
+    },
     /// None of the keys gives a log, with any cipher.
     #[error(
         "no key of {searched} opens this log with {ciphers}: it was encrypted under another one, or its events are damaged from offset {offset} on"
@@ -119,6 +137,7 @@ impl MariadbError {
             Self::NoKeys
                 | Self::KeyMissing { .. }
                 | Self::KeyVersion { .. }
+                | Self::VersionMissing { .. }
                 | Self::WrongKey { .. }
                 | Self::Ambiguous { .. }
         )

@@ -12,7 +12,8 @@ use crate::file::metadata::{FileState, keep_owner};
 use crate::file::sink::{AtomicFile, SinkOptions};
 use crate::file::source::FileSource;
 use crate::keyring::edit::{EditError, KeyringKind, add_generation};
-use crate::keyring::{Entry, KeyringFile, KeyringFormat, KeyringNote};
+use crate::keyring::store::Wanted;
+use crate::keyring::{AskedStore, Entry, KeyringFile, KeyringFormat, KeyringNote, rotation};
 use crate::log::error::Error;
 use crate::log::refusal::Refusal;
 use crate::mysql::key_id::KeyId;
@@ -32,8 +33,8 @@ const MOST_REPLACED: u32 = 10_000;
 pub struct KeyringWritten {
     /// Where it is.
     pub path: PathBuf,
-    /// In which format.
-    pub format: KeyringFormat,
+    /// In which format, or to which store, in words.
+    pub format: String,
     /// How many entries it has.
     pub entries: usize,
     /// The key that was made, if one was.
@@ -123,6 +124,101 @@ pub fn convert(
     writer.commit(None, (!is_kept).then(|| OWNER_NOTE.to_owned()))
 }
 
+/// Writes entries into a keyring file of a kind, as [`convert`] does with those of another file.
+///
+/// # Errors
+/// [`Error::KeyringEdit`] and [`Error::Transfer`]; without `force` also when the file is there.
+pub fn write_entries(
+    entries: &[Entry],
+    to: &Path,
+    kind: KeyringKind,
+    force: bool,
+) -> Result<KeyringWritten, Error> {
+    let writer = Writer::create(to, KeyringFormat::native(kind), entries, (force, false))?;
+    writer.commit(None, Some(OWNER_NOTE.to_owned()))
+}
+
+/// All entries of a store, read now.
+///
+/// # Errors
+/// [`Error::Keyring`] when the store fails.
+pub fn entries_of_store(store: &AskedStore) -> Result<Vec<Entry>, Error> {
+    let mut entries = Vec::new();
+    for stored in store.list()? {
+        let wanted = Wanted { user: stored.user.clone(), ..Wanted::of_server(stored.id.clone()) };
+        entries.extend(store.key_now(&wanted)?);
+    }
+    Ok(entries)
+}
+
+/// Stores entries as the server whose store it is would. Those that are there already stay; where
+/// one has other bytes, nothing is stored.
+///
+/// # Errors
+/// [`Error::Keyring`] when the store fails; [`Error::KeyringEdit`] when it has another key under
+/// the id of one.
+pub fn write_to_store(entries: &[Entry], store: &AskedStore) -> Result<KeyringWritten, Error> {
+    let mut new = Vec::new();
+    for entry in entries {
+        let wanted = Wanted { user: entry.user.clone(), ..Wanted::of_server(entry.id.clone()) };
+        match store.key_now(&wanted)? {
+            None => new.push(entry),
+            Some(there) if there == *entry => {}
+            Some(_) => {
+                let error = EditError::OtherKey { id: entry.id.clone() };
+                return Err(Error::keyring_edit(store.configuration(), error));
+            }
+        }
+    }
+    // Keys first: a number that names one that is not there yet would mislead a server.
+    let (keys, numbers): (Vec<_>, Vec<_>) =
+        new.iter().partition(|entry| rotation::sequence_number(entry).is_none());
+    for entry in keys.into_iter().chain(numbers) {
+        store.put(entry, false)?;
+    }
+    let there = entries.len().saturating_sub(new.len());
+    let note = (there > 0).then(|| format!("{there} of them were there already"));
+    Ok(written(store, entries.len(), None, note))
+}
+
+/// Adds the next generation of a server's binary log key to a store, and takes it into use.
+///
+/// # Errors
+/// As [`add_key`], and [`Error::Keyring`] when the store fails.
+pub fn add_key_to_store(
+    store: &AskedStore,
+    server_uuid: Option<&str>,
+) -> Result<KeyringWritten, Error> {
+    let path = store.configuration();
+    let is_of_logs = |entry: &Entry| entry.is_of_the_server() && rotation::is_of_logs(&entry.id);
+    let mut entries = entries_of_store(store)?;
+    entries.retain(is_of_logs);
+    let id = add_generation(&mut entries, server_uuid, &random::secret()?)
+        .map_err(|error| Error::keyring_edit(path, error))?;
+    // The last two are the key, and the number that names it.
+    let at = entries.len().saturating_sub(2);
+    let added = entries.get(at..).unwrap_or_default();
+    for entry in added {
+        store.put(entry, entry.id != id)?;
+    }
+    Ok(written(store, entries.len(), Some(id), None))
+}
+
+fn written(
+    store: &AskedStore,
+    entries: usize,
+    key_id: Option<KeyId>,
+    note: Option<String>,
+) -> KeyringWritten {
+    KeyringWritten {
+        path: store.configuration().to_owned(),
+        format: store.name(),
+        entries,
+        key_id,
+        notes: note.into_iter().collect(),
+    }
+}
+
 /// Reads a keyring that its server is done with.
 fn open(path: &Path) -> Result<KeyringFile, Error> {
     let keyring = KeyringFile::open(path)?;
@@ -188,7 +284,7 @@ impl Writer {
         });
         Ok(KeyringWritten {
             path,
-            format: self.format,
+            format: self.format.to_string(),
             entries: self.entries,
             key_id,
             notes: note.into_iter().chain(kept).collect(),

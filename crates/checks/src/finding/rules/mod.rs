@@ -6,6 +6,7 @@ mod controls;
 mod logs;
 mod seals;
 mod servers;
+mod stores;
 
 use std::fmt;
 use std::path::Path;
@@ -69,6 +70,7 @@ rule_ids! {
     Bls001 Bls002 Bls003 Bls004 Bls005 Bls006 Bls007 Bls008 Bls009 Bls010
     Bls011 Bls012 Bls013 Bls014
     Bls015 Bls016 Bls017
+    Bls018 Bls019 Bls020
 
     Blr001 Blr002 Blr003 Blr004 Blr005 Blr006 Blr007 Blr008 Blr009 Blr010
     Blr011 Blr012 Blr013 Blr014 Blr015 Blr016
@@ -111,6 +113,8 @@ pub enum Family {
     Logs,
     /// Logs against a seal manifest: BLS, by `check --sealed`.
     Seals,
+    /// Key stores: BLS, by `check` with the store's configuration.
+    Stores,
     /// Servers and what goes on between them: BLR, by `audit`.
     Replication,
 }
@@ -119,6 +123,7 @@ pub enum Family {
 static TABLES: &[(Family, &[Rule])] = &[
     (Family::Logs, &logs::RULES),
     (Family::Seals, &seals::RULES),
+    (Family::Stores, &stores::RULES),
     (Family::Replication, configuration::RULES),
     (Family::Replication, servers::RULES),
 ];

@@ -262,7 +262,9 @@ impl Start<'_> {
         let chosen = keys.mariadb_options().mode;
         let modes = chosen.as_ref().map_or(&Mode::ALL[..], std::slice::from_ref);
         let is_relay_log = self.description.is_relay_log();
-        for candidate in keys.mariadb_candidates(self.start.key_version) {
+        // A store that fails has said so when the log's first event was to be proven.
+        let found = keys.mariadb_candidates(self.start.key_version).unwrap_or_default();
+        for candidate in found.candidates() {
             for &mode in modes {
                 let cipher = EventCipher::new(candidate.key, mode, self.start.nonce)?;
                 for distance in 0..=max_shift {

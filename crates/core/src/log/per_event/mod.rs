@@ -16,7 +16,9 @@ use crate::mariadb::detect::{self, Beginning, Detection};
 use crate::mariadb::error::MariadbError;
 use crate::mariadb::start_encryption::{Layout, StartEncryption};
 
+use crate::log::error::describe;
 use crate::log::log_error::LogError;
+use crate::mariadb::key_file::LOG_KEY_ID;
 
 mod damaged;
 
@@ -202,10 +204,17 @@ fn find_key(beginning: &Beginning<'_>, keys: Option<&Keyring>) -> Result<ProvenK
     };
     let searched = || keys.describe_sources();
     let version = beginning.start.key_version;
-    let candidates = keys.mariadb_candidates(version);
+    let found = keys
+        .mariadb_candidates(version)
+        .map_err(|error| MariadbError::Store { message: describe(&error) })?;
+    let candidates = found.candidates();
     if candidates.is_empty() {
         let searched = searched();
         return Err(match keys.mariadb_options().key_id {
+            id if keys.has_mariadb_store() => {
+                let id = id.unwrap_or(LOG_KEY_ID);
+                MariadbError::VersionMissing { id, version, searched }
+            }
             _ if version != 1 => MariadbError::KeyVersion { version, searched },
             Some(id) => MariadbError::KeyMissing { id, searched },
             None => MariadbError::NoKeys,

@@ -270,7 +270,8 @@ fn cipher(keys: &Keyring, nonce: [u8; 12]) -> Result<(EventCipher, KeyId), Error
     let options = keys.mariadb_options();
     let id = options.key_id.unwrap_or(LOG_KEY_ID);
     let mode = options.mode.unwrap_or(Mode::Cbc);
-    keys.mariadb_candidates(1)
+    keys.mariadb_candidates(1)?
+        .candidates()
         .iter()
         .find(|candidate| candidate.id == Some(id))
         .and_then(|candidate| EventCipher::new(candidate.key, mode, nonce))

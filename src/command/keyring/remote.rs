@@ -1,0 +1,79 @@
+//! `keyring add-key` and `convert` where a store takes part, or a file under a password.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use binlogsec_core::file::small::{self, Pipes};
+use binlogsec_core::keyring::edit::{EditError, KeyringKind};
+use binlogsec_core::keyring::{
+    Keyring, KeyringFile, KeyringFormat, MAX_KEYRING_BYTES, encrypted_file,
+};
+use binlogsec_core::log::error::Error;
+use binlogsec_core::write::keyring::{self, KeyringWritten};
+use binlogsec_keystores::Configuration;
+
+use crate::args::StoreArgs;
+use crate::keys;
+use crate::terminal::Terminal;
+
+type Access<'a> = (&'a StoreArgs, &'a Terminal);
+
+/// The store whose configuration a file is; `None` for every other file, also for one that is not
+/// there.
+pub(super) fn store(
+    path: &Path,
+    stores: &StoreArgs,
+    terminal: &Terminal,
+) -> anyhow::Result<Option<Keyring>> {
+    let Ok(bytes) = small::read(path, MAX_KEYRING_BYTES, Pipes::Refused) else {
+        return Ok(None);
+    };
+    let base = path.parent().unwrap_or(Path::new(""));
+    let is_needed =
+        encrypted_file::is_one(&bytes) || Configuration::parse(&bytes, path, base).is_some();
+    is_needed.then(|| keys::open_mysql(path, stores, terminal)).transpose()
+}
+
+/// Adds the next generation to a store.
+pub(super) fn add_key(keyring: &Keyring, uuid: Option<&str>) -> anyhow::Result<KeyringWritten> {
+    match (keyring.stores(), keyring.files()) {
+        ([store, ..], _) => Ok(keyring::add_key_to_store(store, uuid)?),
+        // Another file than the one that was named: a keyring that is changed is named itself.
+        (_, [file, ..]) if file.format() == KeyringFormat::EncryptedFile => {
+            Err(EditError::Encrypted).with_context(|| file.path().display().to_string())
+        }
+        (_, [file, ..]) => Ok(keyring::add_key(file.path(), None, uuid)?),
+        _ => bail!("no keyring is there to add a key to"),
+    }
+}
+
+/// Converts between files, and from and to stores.
+pub(super) fn convert(
+    (from, to): (&Path, &Path),
+    kind: Option<KeyringKind>,
+    force: bool,
+    (stores, terminal): Access<'_>,
+) -> anyhow::Result<KeyringWritten> {
+    let target = store(to, stores, terminal)?.filter(|target| !target.stores().is_empty());
+    let source = store(from, stores, terminal)?;
+    let needed = "--as component or --as plugin says as which kind of keyring to write it";
+    if let (None, None) = (&source, &target) {
+        return Ok(keyring::convert(from, to, kind.context(needed)?, force)?);
+    }
+    let source = match source {
+        Some(source) => source,
+        None => Keyring::open(from).map_err(Error::from)?,
+    };
+    if source.is_of_mariadb() || source.is_of_binlog_server() {
+        bail!("{}: its keys are of no use in a MySQL server's keyring", from.display());
+    }
+    let entries = match source.stores() {
+        [store, ..] => keyring::entries_of_store(store)?,
+        [] => source.into_files().into_iter().flat_map(KeyringFile::into_entries).collect(),
+    };
+    match target.as_ref().and_then(|target| target.stores().first()) {
+        Some(_) if kind.is_some() => bail!("--as is for files; {} names a store", to.display()),
+        Some(store) => Ok(keyring::write_to_store(&entries, store)?),
+        None => Ok(keyring::write_entries(&entries, to, kind.context(needed)?, force)?),
+    }
+}
