@@ -849,10 +849,16 @@ fn the_actions_script_checks_and_writes_sarif() {
     let other = tempfile::tempdir().unwrap();
     write(&other.path().join("notes.txt"), b"nothing of a log");
     let paths = format!("{}\n{}\n", other.path().display(), logs.path().display());
+    // Where the step before has put the program.
+    let temporary = tempfile::tempdir().unwrap();
+    let place = temporary.path().join("binlogsec");
+    std::fs::create_dir(&place).unwrap();
+    symlink(env!("CARGO_BIN_EXE_binlogsec"), place.join("binlogsec")).unwrap();
     let run = |keyring: &Path| {
         let output = Command::new("bash")
             .args(["-c", script])
-            .env("BINARY", env!("CARGO_BIN_EXE_binlogsec"))
+            .env("RUNNER_TEMP", temporary.path())
+            .env("EXCLUDE", "")
             .env("PATHS", &paths)
             .env("KEYRING", keyring)
             .env("POLICY", "")

@@ -58,42 +58,36 @@ impl<'a> Work<'a> {
 }
 
 impl parallel::Work<RawMap> for Work<'_> {
-    type Piece = Lines;
+    type Piece = Vec<Lines>;
     type Figures = RowsListed;
 
     fn block(
         &mut self,
         block: &Block<RawMap>,
-        hand_on: &mut dyn FnMut(Lines) -> Result<(), TransferError>,
+        hand_on: &mut dyn FnMut(Vec<Lines>) -> Result<(), TransferError>,
     ) -> Result<RowsListed, Error> {
-        let mut lines = Lines::default();
+        let mut pieces = Pieces::default();
         let maker = &mut *self.maker;
         maker.restart();
         let (mut unnamed, mut failed) = (0_u64, None);
         let listed = self.lister.block(block, &mut |record| {
             if let Some(section) = maker.section(record) {
-                let next = Lines { section: Some(section), text: Vec::new() };
-                let last = std::mem::replace(&mut lines, next);
-                if last.section.is_some() || !last.text.is_empty() {
-                    hand_on(last)?;
-                }
+                pieces.begin(section);
             }
-            match maker.row(record, &mut lines.text) {
+            match maker.row(record, &mut pieces.last.text) {
                 Ok(()) => {}
                 Err(NoStatement::Unnamed) => unnamed = unnamed.saturating_add(1),
                 Err(error) => {
                     failed.get_or_insert_with(|| unreadable(record, &error.to_string()));
                 }
             }
-            if lines.text.len() >= PIECE {
-                hand_on(std::mem::take(&mut lines))?;
+            if pieces.length() >= PIECE {
+                hand_on(pieces.take())?;
             }
             Ok(())
         });
         // What was made before is shown, whatever came then.
-        if lines.section.is_some() || !lines.text.is_empty() {
-            hand_on(lines)?;
-        }
+        hand_on(pieces.take())?;
         let mut listed = listed?;
         listed.unnamed = unnamed;
         if let Some(failed) = failed {
@@ -101,6 +95,40 @@ impl parallel::Work<RawMap> for Work<'_> {
             listed.examples.push(failed);
         }
         Ok(listed)
+    }
+}
+
+/// What waits to be handed on: often many short sections, as each transaction is one of SQL.
+#[derive(Default)]
+struct Pieces {
+    whole: Vec<Lines>,
+    /// The text in these.
+    held: usize,
+    last: Lines,
+}
+
+impl Pieces {
+    fn begin(&mut self, section: Section) {
+        let next = Lines { section: Some(section), text: Vec::new() };
+        self.keep(next);
+    }
+
+    fn keep(&mut self, next: Lines) {
+        let last = std::mem::replace(&mut self.last, next);
+        if last.section.is_some() || !last.text.is_empty() {
+            self.held = self.held.saturating_add(last.text.len());
+            self.whole.push(last);
+        }
+    }
+
+    const fn length(&self) -> usize {
+        self.held.saturating_add(self.last.text.len())
+    }
+
+    fn take(&mut self) -> Vec<Lines> {
+        self.keep(Lines::default());
+        self.held = 0;
+        std::mem::take(&mut self.whole)
     }
 }
 

@@ -191,7 +191,8 @@ pub fn list_lines(
             let lister = Lister::new(log, (filter, names, is_strange), is_mariadb(log));
             Work::new(lister, maker())
         };
-        parallel::run(&mut scanner, &new_work, write, &mut |part| rows.add(part))?;
+        let mut take = |pieces: Vec<Lines>| pieces.into_iter().try_for_each(&mut *write);
+        parallel::run(&mut scanner, &new_work, &mut take, &mut |part| rows.add(part))?;
         rows.events.stopped = scanner.stopped().map(Stop::from);
         Ok(())
     })
