@@ -1,11 +1,10 @@
-"""The recipes of docs/deploy, as far as one machine can run them."""
+"""The recipes of docs/deploy that work by shards. The others: tests/recipes."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -21,16 +20,7 @@ def sections(path: Path, folder: Path) -> Iterator[Check]:
     home.mkdir()
     tool = Binlogsec(path, {})
     whole = tool.run("check", FIXTURES, "--keyring", KEYRING)
-    yield from each(
-        manifests, partial(parallel, tool, home, whole), partial(slurm, tool, home, whole)
-    )
-
-
-def manifests() -> Iterator[Check]:
-    validate = Path(sys.executable).parent / "kubernetes-validate"
-    for manifest in sorted(DEPLOY.glob("*.yaml")):
-        done = subprocess.run([validate, "--strict", manifest], capture_output=True, timeout=SECONDS)
-        yield Check(f"{manifest.name} is what Kubernetes takes", done.returncode == 0, done.stdout.decode())
+    yield from each(partial(parallel, tool, home, whole), partial(slurm, tool, home, whole))
 
 
 def script(tool: Binlogsec, name: str, *arguments: str | Path, **variables: str) -> Finished:

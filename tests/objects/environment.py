@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PYTHON_PACKAGES = ["moto[server,s3]==5.2.*", "boto3", "azure-storage-blob", "kubernetes-validate"]
+PYTHON_PACKAGES = ["moto[server,s3]==5.2.*", "boto3", "azure-storage-blob"]
 NODE_PACKAGES = ["azurite@3"]
 SECONDS = 600
 

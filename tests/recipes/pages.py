@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
-from lab import ROOT, Check, Lab, equal
+from lab import MARIADB, MIXED, ROOT, Check, Lab, equal
 
 FENCE = re.compile(r"^( *)```(\w+)?[^\n]*\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 SHELLS = {"sh", "bash", "console"}
@@ -29,6 +30,8 @@ REFUSALS = (
     "requires a subcommand",
 )
 NOBODY = 65534
+# By the manifest of the log's folder.
+PLAINTEXT_OF_3 = "248fdd06fde29e0968fe65ac5584181f6a046a46a4c42a7ff8834c4bef6452b9"
 
 
 def pages() -> list[Path]:
@@ -37,6 +40,7 @@ def pages() -> list[Path]:
 
 
 def checks(lab: Lab) -> Iterator[Check]:
+    yield from first_lines(lab)
     yield from commands(lab)
     yield from links()
     yield from book()
@@ -44,6 +48,31 @@ def checks(lab: Lab) -> Iterator[Check]:
     # But for the command that is there to be copied whole.
     wide = [line for line in readme if len(line) > 100 and not line.startswith("cargo run ")]
     yield equal("README.md fits 100 columns", [], wide)
+
+
+def first_lines(lab: Lab) -> Iterator[Check]:
+    """What the README promises in its first lines, run as it stands there."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("binlogsec decrypt binlog.000042 -o - ")]
+    yield equal("the README shows both products", ["mysqlbinlog -", "mariadb-binlog -"], [line.split(" | ")[1] for line in lines])
+    mariadb = MARIADB / "logs" / "binlog.000003"
+    manifest = json.loads((MARIADB / "manifest.json").read_text(encoding="utf-8"))
+    plain = next(log for log in manifest["logs"] if log["file"] == f"logs/{mariadb.name}")
+    sums = [PLAINTEXT_OF_3, plain["plain_file_sha256"]]
+    for line, log, expected in zip(lines, (MIXED / "binlog.000003", mariadb), sums, strict=True):
+        place = lab.folder / "readme"
+        place.mkdir()
+        shutil.copy(log, place / "binlog.000042")
+        for key in (MIXED / "component_keyring_file", MARIADB / "keys.txt"):
+            shutil.copy(key, place)
+            (place / key.name).chmod(0o600)
+        reader = lab.folder / "bin" / line.split(" | ")[1].split()[0]
+        reader.write_text("#!/bin/sh\nexec sha256sum\n")
+        reader.chmod(0o755)
+        done = lab.bash(f"set -o pipefail; {line}", place)
+        yield equal(f"{reader.name} gets the plaintext from the README's line", (0, f"{expected}  -\n", ""), (done.returncode, done.stdout, done.stderr))
+        yield equal("and nothing else is on the disk", 3, len(list(place.iterdir())))
+        shutil.rmtree(place)
 
 
 def commands(lab: Lab) -> Iterator[Check]:
@@ -73,6 +102,7 @@ def invocations(text: str) -> Iterator[list[str]]:
         elif match[2] not in SHELLS:
             continue
         if match[2] == "console":
+            block = re.sub(r"\\\n *> ", " ", block)
             block = "\n".join(line.lstrip()[2:] for line in block.splitlines() if line.lstrip().startswith("$ "))
         for line in block.replace("\\\n", " ").splitlines():
             yield from in_line(line)
