@@ -46,7 +46,7 @@ fn a_process_that_asked_a_store_keeps_neither_token_nor_key() {
         return;
     }
     // Made here, so that it stands in no program.
-    let token: String = (0..40).map(|at| char::from(b'a' + (at * 7 % 26))).collect();
+    let token: String = (0..40).map(|at| char::from(b'a' + (at % 26 * 7 % 26))).collect();
     let mut all = needles();
     all.push(Needle::new("token-text", token.as_bytes()));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
