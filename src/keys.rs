@@ -24,13 +24,24 @@ pub(crate) fn open(args: &KeyArgs, terminal: &Terminal) -> anyhow::Result<Keyrin
     let mut keyring = open_sources(&args.sources, terminal)?;
     let ServerKeyArgs { datadir, defaults_file } = &args.server;
     if datadir.is_some() || defaults_file.is_some() {
-        let before = keyring.files().len();
-        let access = (&args.sources.stores, &args.sources.mariadb.unlock);
-        let mut sources = sources(access, &mut keyring, terminal);
-        sources.add_server(datadir.as_deref(), defaults_file.as_deref())?;
-        tell(&keyring, before, terminal);
+        let server = (datadir.as_deref(), defaults_file.as_deref());
+        add_server(&mut keyring, &args.sources, server, terminal)?;
     }
     Ok(keyring)
+}
+
+/// Adds the keys of the server of a data directory, an option file, or both.
+pub(crate) fn add_server(
+    keyring: &mut Keyring,
+    args: &KeySourceArgs,
+    (data_directory, defaults_file): (Option<&Path>, Option<&Path>),
+    terminal: &Terminal,
+) -> anyhow::Result<()> {
+    let before = keyring.files().len();
+    let access = (&args.stores, &args.mariadb.unlock);
+    sources(access, keyring, terminal).add_server(data_directory, defaults_file)?;
+    tell(keyring, before, terminal);
+    Ok(())
 }
 
 /// What opens files, and how stores are asked.

@@ -14,3 +14,4 @@ mod common;
 mod memory;
 mod outside;
 mod search;
+mod store;

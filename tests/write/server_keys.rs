@@ -80,6 +80,30 @@ fn a_manifest_leads_to_the_keyring_by_an_absolute_and_by_a_relative_path() {
 }
 
 #[test]
+fn check_proves_logs_by_the_keys_of_their_server_where_it_is_told_to() {
+    let keyring = std::fs::read_to_string(mixed_keyring()).unwrap();
+    let elsewhere = directory(&[("keyring", &keyring)]);
+    let at = elsewhere.path().join("keyring").display().to_string();
+    let configuration = format!("{{\"path\": \"{at}\", \"read_only\": false}}");
+    let found =
+        directory(&[("mysqld.my", MANIFEST), ("component_keyring_file.cnf", &configuration)]);
+    std::fs::copy(log(), found.path().join("binlog.000003")).unwrap();
+    let path = found.path().display().to_string();
+    let check = |more: &[&str]| {
+        let arguments = ["check", "--datadir", &path, "--format", "json"];
+        let output = run(&[&arguments[..], more].concat(), &[]);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let rules = report["findings"].as_array().unwrap().iter();
+        let has_keys = rules.into_iter().any(|finding| finding["id"] == "BLS013");
+        (output.status.code(), has_keys)
+    };
+    assert_eq!(check(&[]), (Some(0), false));
+    assert_eq!(check(&["--server-keys"]), (Some(0), true));
+    std::fs::write(&at, keyring.replace("\"data\":\"", "\"data\":\"0")).unwrap();
+    assert_eq!(run(&["check", "--datadir", &path, "--server-keys"], &[]).status.code(), Some(4));
+}
+
+#[test]
 fn an_option_file_leads_to_the_keyring_of_a_plugin() {
     let found = directory(&[]);
     let keyring = found.path().join("keyring");

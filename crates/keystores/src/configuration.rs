@@ -396,3 +396,68 @@ fn parse_plugin_text(
 pub fn is_of_percona(start: &[u8]) -> bool {
     start.is_empty() || start.first() == Some(&1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &[u8], name: &str) -> Option<Result<Configuration, ConfigurationError>> {
+        Configuration::parse(text, Path::new(name), Path::new("/data"))
+    }
+
+    const VAULT: &str = "{\"vault_url\": \" https://v \", \"secret_mount_point\": \"a/b\", \
+                         \"vault_ca\": \"ca.pem\", \"token\": \" hvs.SECRET\\n\", \"timeout\": 7}";
+
+    #[test]
+    fn a_configuration_of_vault_is_read_as_the_server_reads_it() {
+        let text = "# the plugin's\nvault_url = https://v\nsecret_mount_point = a/b\n\
+                    vault_ca = ca.pem\ntoken = hvs.SECRET\ntimeout = 7\n";
+        for content in [VAULT, text] {
+            let Some(Ok(Configuration::Vault(settings))) = parse(content.as_bytes(), "x.cnf")
+            else {
+                panic!("{content}");
+            };
+            assert_eq!(settings.url.as_deref(), Some("https://v"));
+            assert_eq!(settings.mount_point, "a/b");
+            assert_eq!(settings.version, EngineVersion::Auto);
+            assert_eq!(settings.authority.as_deref(), Some(Path::new("/data/ca.pem")));
+            assert_eq!(settings.timeout, Duration::from_secs(7));
+            assert_eq!(settings.token.as_ref().unwrap().expose(), b"hvs.SECRET");
+            assert!(!format!("{settings:?}").contains("SECRET"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_configuration_is_left_to_others() {
+        for content in [
+            &b""[..],
+            b"{\"version\":\"1.0\",\"elements\":[]}",
+            b"{\"version\":1,\"keys\":[]}",
+            b"{\"x\":1}",
+            b"{",
+            b"1;770A8A65DA156D24EE2A093277530142\n",
+            b"[mysqld]\nvault_url=x\n",
+            b"Keyring file version:2.0",
+            b"\xFDbin\x01",
+        ] {
+            assert!(parse(content, "keyring").is_none(), "{}", content.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn no_cut_or_changed_configuration_panics_or_shows_its_token() {
+        let text = VAULT.as_bytes();
+        for end in 0..text.len() {
+            for byte in [0, b'"', b'{', b'\\', 0xFF] {
+                let mut changed = text.to_vec();
+                changed[end] = byte;
+                for content in [&text[..end], &changed] {
+                    if let Some(Err(error)) = parse(content, "component_keyring_vault.cnf") {
+                        let said = format!("{error} {error:?}");
+                        assert!(!said.contains("SECRET"), "{said}");
+                    }
+                }
+            }
+        }
+    }
+}

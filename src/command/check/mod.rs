@@ -81,6 +81,9 @@ pub(crate) struct CheckArgs {
     pub(crate) follow: bool,
     #[command(flatten)]
     pub(crate) keys: KeySourceArgs,
+    /// Take the keys of that server, too, from where its configuration says; its store is asked
+    #[arg(long)]
+    pub(crate) server_keys: bool,
     /// Days that the key of new logs may be in use; outweighs the policy's `max_key_age_days`
     #[arg(long, value_name = "DAYS")]
     pub(crate) max_key_age: Option<u32>,
@@ -165,7 +168,11 @@ pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
         AtomicFile::check(path, baseline_options(&args.writing)).map_err(Error::from)?;
     }
     let targets = targets(args, terminal)?;
-    let keyring = keys::open_sources(&args.keys, terminal)?;
+    let mut keyring = keys::open_sources(&args.keys, terminal)?;
+    if args.server_keys {
+        let server = (args.datadir.as_deref(), args.defaults_file.as_deref());
+        keys::add_server(&mut keyring, &args.keys, server, terminal)?;
+    }
     let options = CheckOptions { sealed: sealed(&args.seals, &keyring)?, ..options(args)? };
     if options.policy.require_proof && keyring.is_empty() {
         bail!("the policy demands proof of encryption: name the keys by --keyring FILE");

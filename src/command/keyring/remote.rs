@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use binlogsec_core::file::small::{self, Pipes};
 use binlogsec_core::keyring::edit::{EditError, KeyringKind};
 use binlogsec_core::keyring::{
     Keyring, KeyringFile, KeyringFormat, MAX_KEYRING_BYTES, encrypted_file,
@@ -11,6 +10,7 @@ use binlogsec_core::keyring::{
 use binlogsec_core::log::error::Error;
 use binlogsec_core::write::keyring::{self, KeyringWritten};
 use binlogsec_keystores::Configuration;
+use zeroize::Zeroizing;
 
 use crate::args::StoreArgs;
 use crate::keys;
@@ -25,13 +25,18 @@ pub(super) fn store(
     stores: &StoreArgs,
     terminal: &Terminal,
 ) -> anyhow::Result<Option<Keyring>> {
-    let Ok(bytes) = small::read(path, MAX_KEYRING_BYTES, Pipes::Refused) else {
-        return Ok(None);
-    };
+    let Some(bytes) = peek(path) else { return Ok(None) };
     let base = path.parent().unwrap_or(Path::new(""));
     let is_needed =
         encrypted_file::is_one(&bytes) || Configuration::parse(&bytes, path, base).is_some();
     is_needed.then(|| keys::open_mysql(path, stores, terminal)).transpose()
+}
+
+/// What a file holds that is no input yet: it may be the output.
+fn peek(path: &Path) -> Option<Zeroizing<Vec<u8>>> {
+    let status = path.metadata().ok()?;
+    let is_meant = status.is_file() && status.len() <= MAX_KEYRING_BYTES;
+    is_meant.then(|| std::fs::read(path).ok().map(Zeroizing::new)).flatten()
 }
 
 /// Adds the next generation to a store.

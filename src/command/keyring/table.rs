@@ -51,11 +51,16 @@ fn keyring_row(key: &KeyEntry) -> Vec<Cell> {
     ]
 }
 
+/// What copies of logs need that were made before a rotation.
+fn purged_text(number: u32) -> String {
+    format!(", purged up to {number} (logs copied before then need a keyring copied before then)")
+}
+
 fn server_line(server: &ServerEntry) -> String {
     let ServerEntry { server_uuid, state, .. } = server;
     let style = if server.clean { GOOD } else { WARN };
     let current = server.current.map_or("none".to_owned(), |number| number.to_string());
     let purged =
-        server.last_purged.map(|number| format!(", purged up to {number}")).unwrap_or_default();
+        server.last_purged.filter(|&number| number > 0).map(purged_text).unwrap_or_default();
     format!("server {server_uuid}: current {current}{purged}; {style}{state}{style:#}")
 }

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import secrets
+import shlex
 import shutil
 import time
 from collections.abc import Iterator
@@ -62,6 +64,7 @@ def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
             partial(the_layouts_of_percona, shop),
             partial(refusals, shop),
             partial(into_the_store_and_back, shop),
+            partial(the_command_of_the_documentation, shop),
             partial(mariadb_writes_under_two_versions, lab, tool, bao),
         )
 
@@ -191,6 +194,37 @@ def into_the_store_and_back(shop: Shop) -> Iterator[Check]:
         done = shop.tool.run("decrypt", moved, "-o", plain, "--keyring", vault, "--allow-http")
         yield exit_status(f"{what}: and it opens", 0, done)
         yield same_bytes(f"{what}: as before", shop.logs[log], plain.read_bytes() if plain.exists() else b"")
+
+
+def the_command_of_the_documentation(shop: Shop) -> Iterator[Check]:
+    """The example of `--key-command` in docs/keys.md, run as it is printed but for its files."""
+    page = Path(__file__).parents[3] / "docs/keys.md"
+    [line] = [line for line in page.read_text().splitlines() if "--key-command '" in line]
+    printed = shlex.split(line)
+    mount = next(word for word in printed if "{key_id_base64_percona}" in word).split()[-1].rpartition("/")[0]
+    for entry in entries(shop.keyring):
+        value = base64.b64encode(bytes.fromhex(entry["data"])).decode()
+        at = mount.replace("/", "/data/", 1)
+        secret = {"data": {"type": entry["data_type"], "value": value}}
+        shop.bao.ask("POST", f"{at}/{percona_name(entry['data_id'], entry['user'])}", secret)
+    folder = shop.lab.scratch("keystores-command")
+    variables = {
+        "PATH": f"{shop.bao.program.parent}:{os.environ['PATH']}",
+        "BAO_ADDR": shop.bao.url,
+        "BAO_TOKEN": TOKEN,
+    }
+    before = {name: os.environ.get(name, "") for name in variables}
+    os.environ.update(variables)
+    try:
+        for log, plain in shop.logs.items():
+            target = folder / log.name
+            files = {"binlog.000042": str(log), "plain": str(target)}
+            done = shop.tool.run(*[files.get(word, word) for word in printed[1:]])
+            yield exit_status(f"the documentation's command on {log.name}", 0, done)
+            got = target.read_bytes() if target.exists() else b""
+            yield same_bytes(f"and {log.name} is what the server serves", plain, got)
+    finally:
+        os.environ.update(before)
 
 
 def mariadb_writes_under_two_versions(lab: Lab, tool: Binlogsec, bao: Bao) -> Iterator[Check]:

@@ -163,7 +163,7 @@ pub(super) static RULES: [Rule; 14] = [
         id: RuleId::Bls010,
         code: "BLS010",
         name: "permissions",
-        title: "log, keyring or key store's configuration open to group or others",
+        title: "log or keyring open to group or others",
         severity: Severity::Note,
         meaning: "The file's mode allows more than it should: for a log more than 0640, which is \
                   what servers set, for a keyring, or the configuration of a key store with its \

@@ -1,0 +1,103 @@
+//! Memory of a process that asked a key store: neither its token nor a key is left.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use binlogsec_core::keyring::Keyring;
+use binlogsec_core::mysql::key_id::KeyId;
+use binlogsec_keystores::vault::Vault;
+use binlogsec_keystores::{Configuration, Transport};
+
+use crate::common::mixed_keyring;
+use crate::search::{Needle, in_memory, needles};
+
+/// Tells the second process of this test what to look for, and where the configuration is.
+const NEEDLES: &str = "BINLOGSEC_TEST_STORE_NEEDLES";
+const CONFIGURATION: &str = "BINLOGSEC_TEST_STORE_CONFIGURATION";
+const ID: &str = "MySQLReplicationKey_2bc92730-e533-11f1-b7bc-02fc00000001_3";
+
+/// The key as a store of Percona's layout gives it, in pieces, so that buffers have to be joined.
+fn serve(mut socket: TcpStream, key: &[u8]) {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && socket.read(&mut byte).unwrap() == 1 {
+        head.push(byte[0]);
+    }
+    let value = BASE64_STANDARD.encode(key);
+    let body = format!("{{\"data\":{{\"type\":\"AES\",\"value\":\"{value}\"}}}}");
+    let _ = socket.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for piece in body.as_bytes().chunks(20) {
+        let _ = socket.write_all(format!("{:x}\r\n", piece.len()).as_bytes());
+        let _ = socket.write_all(piece);
+        let _ = socket.write_all(b"\r\n");
+    }
+    let _ = socket.write_all(b"0\r\n\r\n");
+}
+
+/// In a process of its own, which has never had the secrets but through the library.
+#[test]
+fn a_process_that_asked_a_store_keeps_neither_token_nor_key() {
+    if let Some(path) = std::env::var_os(NEEDLES) {
+        ask_and_drop(Path::new(&path));
+        return;
+    }
+    // Made here, so that it stands in no program.
+    let token: String = (0..40).map(|at| char::from(b'a' + (at % 26 * 7 % 26))).collect();
+    let mut all = needles();
+    all.push(Needle::new("token-text", token.as_bytes()));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let keys = Keyring::open(mixed_keyring()).unwrap();
+    let key = keys.candidates(&KeyId::new(ID.as_bytes())).unwrap().pop().unwrap();
+    std::thread::spawn(move || {
+        listener.incoming().map_while(Result::ok).for_each(|socket| serve(socket, key.expose()));
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("needles"), all.iter().map(Needle::to_line).collect::<String>()).unwrap();
+    let configuration = format!(
+        "{{\"vault_url\":\"http://127.0.0.1:{port}\",\"secret_mount_point\":\"a\",\
+         \"secret_mount_point_version\":\"1\",\"token\":\"{token}\"}}"
+    );
+    std::fs::write(at("store.cnf"), configuration).unwrap();
+    let name = "store::a_process_that_asked_a_store_keeps_neither_token_nor_key";
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", name, "--nocapture", "--test-threads", "1"]);
+    again.env(NEEDLES, at("needles")).env(CONFIGURATION, at("store.cnf"));
+    let output = again.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("while held"), "the second process did its part");
+}
+
+fn ask_and_drop(path: &Path) {
+    let lines = std::fs::read_to_string(path).unwrap();
+    let needles: Vec<_> = lines.lines().map(Needle::from_line).collect();
+    let count = |found: &[(String, usize)], start: &str| -> usize {
+        found.iter().filter(|(name, _)| name.starts_with(start)).map(|(_, count)| count).sum()
+    };
+    let file = std::env::var_os(CONFIGURATION).unwrap();
+    let file = Path::new(&file);
+    let bytes = zeroize::Zeroizing::new(std::fs::read(file).unwrap());
+    let parsed = Configuration::parse(&bytes, file, Path::new("")).unwrap().unwrap();
+    drop(bytes);
+    let Configuration::Vault(settings) = parsed else { panic!("no Vault") };
+    let transport = Transport { allow_http: true, ..Transport::default() };
+    let mut keyring = Keyring::new();
+    keyring.add_store(Box::new(Vault::new(settings, &transport).unwrap()));
+    let id = KeyId::new(ID.as_bytes());
+    assert_eq!(keyring.candidates(&id).unwrap().len(), 1);
+    let held = in_memory("self", &needles);
+    println!("while held: {held:?}");
+    assert!(count(&held, "key-raw") > 0 && count(&held, "token") == 1, "{held:?}");
+    assert_eq!(count(&held, "key-base64"), 0, "the answer's text is gone: {held:?}");
+    drop(keyring);
+    let dropped = in_memory("self", &needles);
+    println!("after drop: {dropped:?}");
+    assert_eq!(count(&dropped, ""), 0, "{dropped:?}");
+}
