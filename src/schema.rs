@@ -12,6 +12,7 @@ use crate::command::explain::report::ExplainReport;
 use crate::command::inspect::report::InspectReport;
 use crate::command::keyring::change::KeyringChangeReport;
 use crate::command::keyring::report::KeyringReport;
+use crate::command::recover::report::RecoverReport;
 use crate::command::rekey::report::HeaderDumpReport;
 use crate::command::rekey::report::HeaderReport;
 use crate::command::rekey::report::RekeyReport;
@@ -136,6 +137,7 @@ fn published_schemas_are_those_of_the_model() {
         ("inspect", schema_of::<InspectReport>("inspect")),
         ("keyring", schema_of::<KeyringReport>("keyring")),
         ("keyring-change", schema_of::<KeyringChangeReport>("keyring-change")),
+        ("recover", schema_of::<RecoverReport>("recover")),
         ("rekey", schema_of::<RekeyReport>("rekey")),
         ("salvage", schema_of::<SalvageReport>("salvage")),
         ("seal", schema_of::<SealReport>("seal")),
