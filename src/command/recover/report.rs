@@ -5,6 +5,7 @@ use std::path::Path;
 use binlogsec_core::log::error::ErrorClass;
 use binlogsec_core::read::recover::catalogue::Unread;
 use binlogsec_core::read::recover::plan::{Gap, GapKind, Moment, Slice};
+use binlogsec_core::read::recover::reach::Reach;
 use binlogsec_core::text::path_text;
 use serde::Serialize;
 
@@ -85,6 +86,8 @@ pub(crate) struct SliceEntry {
     pub stop_position: Option<u64>,
     /// The GTIDs that it adds, where the log has GTIDs.
     pub gtids: Option<String>,
+    /// How many that are.
+    pub transactions: Option<u64>,
     /// Whether some of its transactions are left out, as they are there already.
     pub partial: bool,
 }
@@ -198,6 +201,7 @@ impl SliceEntry {
             start_position: slice.start_position,
             stop_position: slice.stop_position,
             gtids: slice.adds.as_ref().map(ToString::to_string),
+            transactions: slice.adds.as_ref().map(Reach::len),
             partial: slice.without.is_some(),
         }
     }
@@ -214,7 +218,7 @@ impl GapEntry {
             },
             message: sentence(gap),
             gtids: gap.missing.as_ref().map(ToString::to_string),
-            first: gap.missing.as_ref().and_then(binlogsec_core::read::recover::reach::Reach::first),
+            first: gap.missing.as_ref().and_then(Reach::first),
             logs: gap.logs.clone(),
             after: text(&gap.after),
             before: text(&gap.before),

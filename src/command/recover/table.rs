@@ -6,9 +6,6 @@ use super::report::{RecoverReport, SliceEntry};
 use crate::lines::{BAD, DIM, GOOD, WARN};
 use crate::table::{self, Cell, printable};
 
-/// GTIDs longer than this stand in a line of their own.
-const GTIDS: usize = 44;
-
 /// The plan.
 ///
 /// # Errors
@@ -18,7 +15,7 @@ pub(crate) fn recover(out: &mut dyn Write, report: &RecoverReport) -> io::Result
     let place = from.log.as_ref().zip(from.position);
     let place = place.map(|(log, position)| format!(", {log}:{position}")).unwrap_or_default();
     writeln!(out, "from  {}{}", printable(&from.origin), printable(&place))?;
-    if let Some(gtids) = from.gtids.as_ref().filter(|gtids| **gtids != from.origin) {
+    if let Some(gtids) = from.gtids.as_ref().filter(|it| **it != from.origin && !it.is_empty()) {
         writeln!(out, "      {gtids}")?;
     }
     let to = &report.to;
@@ -66,7 +63,7 @@ fn slices(out: &mut dyn Write, report: &RecoverReport) -> io::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
-    table::write(out, &["LOG", "SERVER", "FROM", "TO", "ADDS"], &rows)?;
+    table::write(out, &["LOG", "SERVER", "FROM", "TO", "TRANSACTIONS"], &rows)?;
     writeln!(out)
 }
 
@@ -77,18 +74,11 @@ fn row(slice: &SliceEntry) -> Vec<Cell> {
         (None, false) => "start".to_owned(),
     };
     let to = slice.stop_position.map_or_else(|| "end".to_owned(), |it| it.to_string());
-    let gtids = slice.gtids.as_deref().unwrap_or_default();
-    let adds = if gtids.chars().count() > GTIDS {
-        let head: String = gtids.chars().take(GTIDS).collect();
-        format!("{head}…")
-    } else {
-        gtids.to_owned()
-    };
     vec![
         Cell::new(&slice.path),
         Cell::new(slice.server_id.to_string()).right(),
         Cell::new(from).right(),
         Cell::new(to).right(),
-        Cell::new(adds),
+        Cell::or_dash(slice.transactions.map(|many| many.to_string())).right(),
     ]
 }

@@ -137,32 +137,33 @@ impl Planner<'_, '_> {
         });
     }
 
-    /// After a failover the old primary may have transactions that the new one never got.
+    /// After a failover the old primary may have transactions that the new one never got. Of several
+    /// servers the one counts that lacks the fewest, and of two such the later.
     pub(super) fn tell_diverged(&mut self, start: &Reach) {
-        let Some(last) = self.plan.slices.last() else { return };
-        let head = self.heads.iter().find(|head| head.path == last.path);
-        let mut known = start.clone();
-        let of_last = head.and_then(|head| head.previous.as_ref()).into_iter().chain(&last.adds);
-        of_last.for_each(|part| known.extend(part));
+        let slices = &self.plan.slices;
         let mut all = Reach::default();
-        self.plan.slices.iter().filter_map(|slice| slice.adds.as_ref()).for_each(|it| all.extend(it));
-        let missing = all.difference(&known);
-        let is_of_one = self.plan.slices.iter().all(|slice| slice.server_id == last.server_id);
+        slices.iter().filter_map(|slice| slice.adds.as_ref()).for_each(|it| all.extend(it));
+        let lacks = |timeline: &Reach| all.difference(timeline).difference(start);
+        let of_each = slices.iter().zip(&self.timelines).rev();
+        let least = of_each.map(|(slice, timeline)| (slice, lacks(timeline)));
+        let Some((last, missing)) = least.min_by_key(|(_, missing)| missing.len()) else { return };
+        let is_of_one = slices.iter().all(|slice| slice.server_id == last.server_id);
         if missing.is_empty() || is_of_one {
             return;
         }
         let holds = |slice: &&Slice| {
             slice.adds.as_ref().is_some_and(|adds| adds.difference(&missing) != *adds)
         };
-        self.plan.gaps.push(Gap {
+        let gap = Gap {
             is_allowed: self.wanted.allowed.gtids.contains_all(&missing),
             logs: Vec::new(),
-            after: self.plan.slices.iter().find(holds).map(|slice| slice.path.clone()),
+            after: slices.iter().find(holds).map(|slice| slice.path.clone()),
             before: Some(last.path.clone()),
             missing: Some(missing),
             unread: Vec::new(),
             kind: GapKind::Diverged,
-        });
+        };
+        self.plan.gaps.push(gap);
     }
 
     pub(super) fn gap_in_numbers(&mut self, place: usize, head: &Head) {

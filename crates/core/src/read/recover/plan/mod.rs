@@ -260,6 +260,7 @@ fn plan_once(
         wanted,
         scan,
         plan: Plan { doubled, relay_logs, ..Plan::default() },
+        timelines: Vec::new(),
     };
     if let Moment::Position(position) = &wanted.moment {
         planner.find(&position.log, "the moment names")?;
@@ -288,6 +289,8 @@ struct Planner<'a, 's> {
     wanted: &'a Wanted,
     scan: &'a mut Scanner<'s>,
     plan: Plan,
+    /// Of each slice: what its server had at the end of the log.
+    timelines: Vec<Reach>,
 }
 
 impl<'a> Planner<'a, '_> {
@@ -497,6 +500,9 @@ impl<'a> Planner<'a, '_> {
     fn take(&mut self, place: usize, found: &Scan, executed: &Reach, adds: Reach) {
         let Some(head) = self.next_of(place) else { return };
         let is_partial = adds != found.gtids;
+        let mut timeline = head.previous.clone().unwrap_or_default();
+        timeline.extend(&found.gtids);
+        self.timelines.push(timeline);
         self.plan.anonymous = self.plan.anonymous.saturating_add(found.anonymous);
         self.plan.slices.push(Slice {
             path: head.path.clone(),
