@@ -116,7 +116,7 @@ impl Planner<'_, '_> {
                 series(&head.path).0 == stem && head.path.parent() == it.path.parent()
             });
             let last = same.map(|head| head.number()).max();
-            last.is_none_or(|last| number > last)
+            number.is_some() && last.is_none_or(|last| number > last)
         };
         let (behind, left): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.unread).into_iter().partition(is_behind);
