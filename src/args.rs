@@ -27,6 +27,7 @@ use crate::command::header::HeaderArgs;
 use crate::command::inspect::InspectArgs;
 use crate::command::keyring::KeyringArgs;
 use crate::command::manual::{CompletionsArgs, ManArgs};
+use crate::command::recover::RecoverArgs;
 use crate::command::rekey::RekeyArgs;
 use crate::command::report::ReportArgs;
 use crate::command::rows::RowsArgs;
@@ -109,6 +110,7 @@ pub(crate) enum Command {
     Undo(UndoArgs),
     Verify(VerifyArgs),
     Salvage(SalvageArgs),
+    Recover(RecoverArgs),
     Seal(SealArgs),
     Check(CheckArgs),
     Report(ReportArgs),

@@ -14,6 +14,7 @@ use crate::command::inspect::report::InspectReport;
 use crate::command::keyring::change::KeyringChangeReport;
 use crate::command::keyring::coverage_report::CoverageReport;
 use crate::command::keyring::report::KeyringReport;
+use crate::command::recover::report::RecoverReport;
 use crate::command::rekey::report::HeaderDumpReport;
 use crate::command::rekey::report::HeaderReport;
 use crate::command::rekey::report::RekeyReport;
@@ -140,6 +141,7 @@ fn published_schemas_are_those_of_the_model() {
         ("keyring", schema_of::<KeyringReport>("keyring")),
         ("keyring-coverage", schema_of::<CoverageReport>("keyring-coverage")),
         ("keyring-change", schema_of::<KeyringChangeReport>("keyring-change")),
+        ("recover", schema_of::<RecoverReport>("recover")),
         ("rekey", schema_of::<RekeyReport>("rekey")),
         ("salvage", schema_of::<SalvageReport>("salvage")),
         ("seal", schema_of::<SealReport>("seal")),

@@ -11,6 +11,7 @@ pub(crate) mod header;
 pub(crate) mod inspect;
 pub(crate) mod keyring;
 pub(crate) mod manual;
+pub(crate) mod recover;
 pub(crate) mod rekey;
 pub(crate) mod report;
 pub(crate) mod rows;
@@ -39,6 +40,7 @@ pub(crate) fn run(command: &Command, global: &Global, terminal: &Terminal) -> an
         Command::Rows(args) => rows::run(args, terminal),
         Command::Undo(args) => undo::run(args, terminal),
         Command::Salvage(args) => salvage::run(args, terminal),
+        Command::Recover(args) => recover::run(args, terminal),
         Command::Verify(args) => verify::run(args, terminal),
         Command::Seal(args) => seal::run(args, terminal),
         Command::Report(args) => report::run(args, terminal),
@@ -81,6 +83,7 @@ fn logs(command: &Command) -> Vec<&PathBuf> {
             let outputs = args.output.iter().chain(&args.output_dir);
             args.inputs.iter().chain(outputs).collect()
         }
+        Command::Recover(args) => args.paths.iter().chain(&args.output).collect(),
         Command::Salvage(args) => vec![&args.log, &args.output],
         // One file, or none.
         Command::Header(_)

@@ -41,6 +41,8 @@ const COMMANDS: &[(&str, i32, &str)] = &[
     ("keyring-change", 0, "keyring new made --server-uuid UUID --as plugin"),
     ("keyring-change", 0, "keyring add-key keyring"),
     ("keyring-change", 0, "keyring convert plugin converted --as component"),
+    ("recover", 0, "recover . --from beginning --plan --keyring keyring --keyring other"),
+    ("recover", 3, "recover . --from beginning --plan"),
     ("rekey", 0, "rekey binlog.000003 --keyring keyring --new-keyring other --dry-run"),
     ("rekey", 4, "rekey . nowhere --keyring keyring --new-keyring other"),
     ("header", 0, "header restore binlog.000003 header --keyring keyring"),

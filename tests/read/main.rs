@@ -13,6 +13,7 @@ mod library;
 mod old_servers;
 mod percona_binlog_server;
 mod probe;
+mod recover;
 mod salvage;
 mod salvage_property;
 mod salvage_transactions;

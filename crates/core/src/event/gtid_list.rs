@@ -45,6 +45,11 @@ impl GtidList {
         self.0.len()
     }
 
+    /// Domain, server id and number of each.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, u32, u64)> {
+        self.0.iter().map(|(&(domain, server_id), &sequence)| (domain, server_id, sequence))
+    }
+
     /// Puts a GTID in the place of an earlier one of its domain and server.
     pub fn insert(&mut self, domain: u32, server_id: u32, sequence: u64) {
         self.0.insert((domain, server_id), sequence);

@@ -52,6 +52,22 @@ impl GtidSelection {
     }
 }
 
+impl GtidSelection {
+    /// The same with all of a set of MySQL's.
+    #[must_use]
+    pub fn with(mut self, more: &GtidSet) -> Self {
+        self.mysql.extend(more);
+        self
+    }
+
+    /// The same with the numbers of a MariaDB domain from one to another, both included.
+    #[must_use]
+    pub fn with_numbers(mut self, domain: u32, first: u64, last: u64) -> Self {
+        self.ranges.push((domain, first, last));
+        self
+    }
+}
+
 impl From<GtidSet> for GtidSelection {
     fn from(mysql: GtidSet) -> Self {
         Self { mysql, ..Self::default() }

@@ -152,6 +152,15 @@ impl GtidSet {
         self.tsids.is_empty()
     }
 
+    /// Its intervals: whose numbers, the first of them, and the one behind the last.
+    pub fn intervals(&self) -> impl Iterator<Item = (&Tsid, u64, u64)> {
+        let of_tsid = |(tsid, intervals)| {
+            let intervals: &Intervals = intervals;
+            intervals.iter().map(move |(&start, &end)| (tsid, start, end))
+        };
+        self.tsids.iter().flat_map(of_tsid)
+    }
+
     /// How many GTIDs are in it; as many as can be counted, if there are more.
     #[must_use]
     pub fn len(&self) -> u64 {

@@ -4,6 +4,7 @@ pub mod decrypt;
 pub mod events;
 pub mod inspect;
 mod per_event;
+pub mod recover;
 pub mod rows;
 pub mod salvage;
 pub mod slice;

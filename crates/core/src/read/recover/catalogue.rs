@@ -1,0 +1,293 @@
+//! What the heads of logs tell: who wrote them, which transactions stand before them, and which one is
+//! their first. A few kilobytes of each are read.
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::reach::Reach;
+use crate::batch::targets::{Origin, Target, has_log_extension};
+use crate::event::event_type;
+use crate::event::gtid::{TransactionId, TransactionStart};
+use crate::event::gtid_list::GtidList;
+use crate::event::gtid_set::GtidSet;
+use crate::event::query::Query;
+use crate::event::transaction::Progress;
+use crate::event::walker::EventView;
+use crate::event::{FIRST_EVENT, FIRST_FLAGS};
+use crate::file::source::FileSource;
+use crate::keyring::Keyring;
+use crate::log::error::{Error, ErrorClass, describe};
+use crate::log::log_error::LogError;
+use crate::log::open::OpenLog;
+use crate::log::walk::{Depth, PlainSource, Walker, is_in_use};
+
+/// Events of a head that are looked at: a log begins with three or four that are no transaction.
+const LOOKED_AT: usize = 12;
+/// So many bytes of a log tell whether two files are copies of it.
+const COMPARED: usize = 512;
+/// The head of a statement that tells BEGIN and COMMIT from others.
+const QUERY_HEAD: usize = 64 << 10;
+
+/// A log by its head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its length in bytes.
+    pub size: u64,
+    /// The server that wrote it.
+    pub server_id: u32,
+    /// When it was begun, in seconds since 1970 UTC.
+    pub created: u32,
+    /// Whether a replica wrote it, of what it received.
+    pub is_relay: bool,
+    /// Whether it was never closed.
+    pub in_use: bool,
+    /// The transactions before it; `None` where the log does not say.
+    pub previous: Option<Reach>,
+    /// Its first transaction and the time of that, where they stand in the head.
+    pub first: Option<(TransactionId, u32)>,
+    /// The first bytes of its plaintext, the same in every copy of it.
+    pub start: Vec<u8>,
+}
+
+/// A log whose head cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Which kind of failure it is.
+    pub class: ErrorClass,
+    /// Why.
+    pub reason: String,
+}
+
+/// All logs that are at hand.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogue {
+    /// Those whose heads could be read.
+    pub heads: Vec<Head>,
+    /// Those whose heads could not.
+    pub unread: Vec<Unread>,
+}
+
+/// The name of a log without its directory.
+#[must_use]
+pub fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The series of a log's name, and its number in it.
+#[must_use]
+pub fn series(path: &Path) -> (String, Option<u64>) {
+    let number = has_log_extension(path)
+        .then(|| path.extension().and_then(|number| number.to_str()?.parse().ok()))
+        .flatten();
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    (stem, number)
+}
+
+impl Catalogue {
+    /// Reads the heads of logs, as many at once as the current rayon pool has threads. Files of
+    /// directories that are no logs are left out.
+    #[must_use]
+    pub fn read(targets: &[Target], keyring: &Keyring) -> Self {
+        let read = |target| {
+            let target: &Target = target;
+            let head = FileSource::open(&target.path)
+                .map_err(Error::from)
+                .and_then(|source| Head::read(source, keyring));
+            (target, head)
+        };
+        let mut catalogue = Self::default();
+        for (target, head) in targets.par_iter().map(read).collect::<Vec<_>>() {
+            match head {
+                Ok(head) => catalogue.heads.push(head),
+                Err(error) if is_no_log(target, &error) => {}
+                Err(error) => catalogue.unread.push(Unread {
+                    path: target.path.clone(),
+                    class: error.class(),
+                    reason: describe(&error),
+                }),
+            }
+        }
+        catalogue
+    }
+}
+
+impl Catalogue {
+    /// Notes that a log whose head was read is of no use.
+    pub fn give_up(&mut self, path: &Path, error: &Error) {
+        self.heads.retain(|head| head.path != path);
+        let (class, reason) = (error.class(), describe(error));
+        self.unread.push(Unread { path: path.to_owned(), class, reason });
+    }
+}
+
+/// Whether a file came with a directory and is none of a server's logs.
+fn is_no_log(target: &Target, error: &Error) -> bool {
+    let is_named_as_log = has_log_extension(&target.path);
+    target.origin == Origin::Directory
+        && (target.has_vanished(error)
+            || !is_named_as_log
+                && matches!(
+                    error,
+                    Error::Log { source: LogError::NotALog | LogError::Empty, .. }
+                ))
+}
+
+impl Head {
+    fn read(source: FileSource, keyring: &Keyring) -> Result<Self, Error> {
+        let log = OpenLog::without_survey(source, keyring)?;
+        let description = log.probe().description();
+        let mut start = vec![0; COMPARED];
+        let read = log.read_plain_at(0, &mut start)?;
+        start.truncate(read);
+        if let Some(flags) = start.get_mut(FIRST_FLAGS) {
+            *flags &= !1;
+        }
+        let mut head = Self {
+            path: log.source().path().to_owned(),
+            size: log.source().length(),
+            server_id: description.map_or(0, |it| it.header.server_id),
+            created: description.map_or(0, |it| it.header.timestamp),
+            is_relay: description.is_some_and(|it| it.is_relay_log()),
+            in_use: description.is_none_or(|it| it.in_use()),
+            previous: None,
+            first: None,
+            start,
+        };
+        head.look(&log)?;
+        Ok(head)
+    }
+
+    /// Reads the events up to the first transaction. Where a log of a server in use ends, it says no
+    /// more.
+    fn look(&mut self, log: &OpenLog) -> Result<(), Error> {
+        let mut walker = Walker::new(log, Depth::Headers);
+        for _ in 0..LOOKED_AT {
+            let event = match walker.next_event() {
+                Ok(Some(event)) => (event.offset, event.header, event.checksum),
+                Err(Error::Walk { source, .. }) if self.in_use && source.is_cut() => break,
+                Err(error) => return Err(error),
+                Ok(None) => break,
+            };
+            let (offset, header, checksum) = event;
+            let kind = header.event_type;
+            let begins = event_type::begins_transaction(kind);
+            let tells =
+                matches!(kind, event_type::PREVIOUS_GTIDS | event_type::MARIADB_GTID_LIST);
+            if !begins && !tells {
+                continue;
+            }
+            let length = header.byte_length().unwrap_or(crate::event::header::LENGTH);
+            let view = EventView { offset, header, bytes: walker.peek(offset, length)?, checksum };
+            if begins {
+                let start = TransactionStart::parse(&view).and_then(Result::ok);
+                self.first = start.map(|start| (start.id, header.timestamp));
+                break;
+            }
+            self.previous = if kind == event_type::PREVIOUS_GTIDS {
+                GtidSet::parse_encoded(view.body()).ok().map(Reach::from)
+            } else {
+                let list = GtidList::parse_within(view.body(), usize::MAX).ok().flatten();
+                list.as_ref().map(Reach::from)
+            };
+        }
+        Ok(())
+    }
+
+    /// Its number among the logs of its name.
+    #[must_use]
+    pub fn number(&self) -> Option<u64> {
+        series(&self.path).1
+    }
+}
+
+/// Where the reading of a log's transactions stops.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Stop {
+    /// At its end.
+    #[default]
+    End,
+    /// Before the first transaction of this time, in seconds since 1970 UTC, or later.
+    Time(i64),
+    /// Behind this transaction.
+    With(TransactionId),
+    /// Before this transaction.
+    Before(TransactionId),
+    /// Before the first transaction that begins at this plain offset or behind it.
+    Position(u64),
+}
+
+/// The transactions of a log up to a stop.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scan {
+    /// Those that have GTIDs.
+    pub gtids: Reach,
+    /// How many there are, anonymous ones, too.
+    pub transactions: u64,
+    /// Of these, anonymous ones.
+    pub anonymous: u64,
+    /// The plain offset of the first transaction that is not wanted, where the stop was reached.
+    pub stop_at: Option<u64>,
+    /// Whether the stop was reached, be it with the log's last transaction.
+    pub is_reached: bool,
+}
+
+/// Reads where transactions begin, by the headers and the few bodies that tell.
+///
+/// # Errors
+/// [`Error::Walk`] for a log that is damaged on the way, [`Error::Transfer`].
+pub fn scan(log: &OpenLog, stop: &Stop) -> Result<Scan, Error> {
+    let in_use = is_in_use(log, log.probe().description())?;
+    let mut walker = Walker::new(log, Depth::Headers);
+    let (mut scan, mut progress) = (Scan::default(), Progress::Outside);
+    loop {
+        let (offset, header, checksum) = match walker.next_event() {
+            Ok(Some(event)) => (event.offset, event.header, event.checksum),
+            Ok(None) => break,
+            Err(Error::Walk { source, .. }) if in_use && source.is_cut() => break,
+            Err(error) => return Err(error),
+        };
+        let kind = header.event_type;
+        let is_query = matches!(kind, event_type::QUERY | event_type::MARIADB_QUERY_COMPRESSED);
+        let begins_by_gtid = event_type::begins_transaction(kind);
+        let length = header.byte_length().unwrap_or(crate::event::header::LENGTH);
+        let bytes = if is_query || begins_by_gtid {
+            walker.peek(offset, length.min(QUERY_HEAD))?
+        } else {
+            &[]
+        };
+        let view = EventView { offset, header, bytes, checksum };
+        let begins = begins_by_gtid
+            || (progress == Progress::Outside && is_query && Query::of(&view).is_some());
+        progress = progress.after(&view);
+        if !begins {
+            continue;
+        }
+        let id = TransactionStart::parse(&view).and_then(Result::ok).map(|start| start.id);
+        let id = id.unwrap_or(TransactionId::Anonymous);
+        let is_behind = match stop {
+            Stop::End => false,
+            Stop::Time(time) => i64::from(header.timestamp) >= *time,
+            Stop::With(_) => scan.is_reached,
+            Stop::Before(before) => &id == before,
+            Stop::Position(position) => offset >= *position,
+        };
+        if is_behind {
+            scan.stop_at = Some(offset);
+            scan.is_reached = true;
+            break;
+        }
+        scan.is_reached |= matches!(stop, Stop::With(with) if &id == with);
+        scan.transactions = scan.transactions.saturating_add(1);
+        scan.anonymous =
+            scan.anonymous.saturating_add(u64::from(id == TransactionId::Anonymous));
+        scan.gtids.insert(&id);
+    }
+    scan.is_reached |=
+        matches!(stop, Stop::Position(position) if walker.offset().max(FIRST_EVENT) >= *position);
+    Ok(scan)
+}

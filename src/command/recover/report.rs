@@ -1,0 +1,279 @@
+//! The report of `binlogsec recover`.
+
+use std::path::Path;
+
+use binlogsec_core::log::error::ErrorClass;
+use binlogsec_core::read::recover::catalogue::Unread;
+use binlogsec_core::read::recover::plan::{Gap, GapKind, Moment, Slice};
+use binlogsec_core::read::recover::reach::Reach;
+use binlogsec_core::text::path_text;
+use serde::Serialize;
+
+use super::Planned;
+use crate::log_entry::rfc3339;
+
+/// `binlogsec recover --format json`.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct RecoverReport {
+    /// `binlogsec.recover/1`.
+    pub schema: &'static str,
+    /// Where the recovery begins.
+    pub from: FromEntry,
+    /// Where it ends.
+    pub to: ToEntry,
+    /// Whether the moment can be reached: nothing is missing that was not allowed to be.
+    pub complete: bool,
+    /// Whether every event of the logs that are needed was checked; else most were judged by their
+    /// heads.
+    pub verified: bool,
+    /// What to apply, in order.
+    pub slices: Vec<SliceEntry>,
+    /// What is missing.
+    pub gaps: Vec<GapEntry>,
+    /// Copies of logs that are there twice: the longer one is used.
+    pub doubled: Vec<DoubledEntry>,
+    /// Logs that cannot be read and are not needed, as far as is known.
+    pub unread: Vec<UnreadEntry>,
+    /// Relay logs, which are not used.
+    pub relay_logs: Vec<String>,
+    /// The GTIDs that are there at the end, those of the backup included.
+    pub reached: Option<String>,
+}
+
+/// Where a recovery begins.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct FromEntry {
+    /// What says so: a file, or what was given.
+    pub origin: String,
+    /// The log of the server that was backed up.
+    pub log: Option<String>,
+    /// The position in it.
+    pub position: Option<u64>,
+    /// The GTIDs that are in the backup.
+    pub gtids: Option<String>,
+}
+
+/// Where a recovery ends.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ToEntry {
+    /// `end`, `time`, `with` a transaction, `before` a transaction, or `position`.
+    #[cfg_attr(test, schemars(extend("enum" = ["end", "time", "with", "before", "position"])))]
+    pub kind: &'static str,
+    /// The time (RFC 3339, UTC), GTID or LOG:POSITION.
+    pub moment: Option<String>,
+    /// The statement that was found by `--find`.
+    pub found: Option<String>,
+    /// When its transaction began (RFC 3339, UTC).
+    pub found_time: Option<String>,
+    /// Where its transaction begins: LOG:POSITION.
+    pub found_at: Option<String>,
+}
+
+/// A part of a log.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct SliceEntry {
+    /// The log.
+    pub path: String,
+    /// The server that wrote it.
+    pub server_id: u32,
+    /// Position from which on it is taken; the log's beginning without.
+    pub start_position: Option<u64>,
+    /// Position before which it ends; the log's end without.
+    pub stop_position: Option<u64>,
+    /// The GTIDs that it adds, where the log has GTIDs.
+    pub gtids: Option<String>,
+    /// How many that are.
+    pub transactions: Option<u64>,
+    /// Whether some of its transactions are left out, as they are there already.
+    pub partial: bool,
+}
+
+/// Something that is needed and not there.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct GapEntry {
+    /// `missing` between logs, `not-reached` behind them, or `diverged`: on one server only.
+    #[cfg_attr(test, schemars(extend("enum" = ["missing", "not-reached", "diverged"])))]
+    pub kind: &'static str,
+    /// What it is, in a sentence.
+    pub message: String,
+    /// The GTIDs that are missing, where GTIDs tell.
+    pub gtids: Option<String>,
+    /// The first of them.
+    pub first: Option<String>,
+    /// Names of the logs that are missing; of many the first and the last.
+    pub logs: Vec<String>,
+    /// The log before it.
+    pub after: Option<String>,
+    /// The log behind it.
+    pub before: Option<String>,
+    /// Files of the missing logs that cannot be read.
+    pub unread: Vec<UnreadEntry>,
+    /// Whether `--allow-gap` names it.
+    pub allowed: bool,
+}
+
+/// Two files with one log.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct DoubledEntry {
+    /// The one that is used.
+    pub used: String,
+    /// The other one.
+    pub other: String,
+}
+
+/// A log that cannot be read.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct UnreadEntry {
+    /// The file.
+    pub path: String,
+    /// `work`, `key` or `damage`.
+    pub class: ErrorClass,
+    /// Why.
+    pub reason: String,
+}
+
+impl RecoverReport {
+    /// From a plan.
+    pub(super) fn new(planned: &Planned) -> Self {
+        let (state, plan) = (&planned.wanted.state, &planned.plan);
+        let text = |path: &Path| path_text::text(path);
+        Self {
+            schema: "binlogsec.recover/1",
+            from: FromEntry {
+                origin: state.origin.clone(),
+                log: state.position.as_ref().map(|it| it.log.clone()),
+                position: state.position.as_ref().map(|it| it.position),
+                gtids: state.gtids.as_ref().map(ToString::to_string),
+            },
+            to: ToEntry::new(planned),
+            complete: plan.open_gaps().next().is_none(),
+            verified: planned.is_verified,
+            slices: plan.slices.iter().map(SliceEntry::new).collect(),
+            gaps: plan.gaps.iter().map(GapEntry::new).collect(),
+            doubled: plan
+                .doubled
+                .iter()
+                .map(|it| DoubledEntry { used: text(&it.used), other: text(&it.other) })
+                .collect(),
+            unread: plan.unread.iter().map(UnreadEntry::new).collect(),
+            relay_logs: plan.relay_logs.iter().map(|path| text(path)).collect(),
+            reached: plan.reached.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+impl ToEntry {
+    fn new(planned: &Planned) -> Self {
+        let (kind, moment) = match &planned.wanted.moment {
+            Moment::End => ("end", None),
+            Moment::Time(seconds) => {
+                let time = u32::try_from(*seconds).map(rfc3339).ok();
+                ("time", time.or_else(|| Some(seconds.to_string())))
+            }
+            Moment::With(id) => ("with", Some(id.to_string())),
+            Moment::Before(id) => ("before", Some(id.to_string())),
+            Moment::Position(it) => ("position", Some(format!("{}:{}", it.log, it.position))),
+        };
+        let found = planned.found.as_ref();
+        Self {
+            kind,
+            moment,
+            found: found.map(|found| found.what.clone()),
+            found_time: found.map(|found| rfc3339(found.time)),
+            found_at: found
+                .map(|found| format!("{}:{}", path_text::text(&found.path), found.position)),
+        }
+    }
+}
+
+impl SliceEntry {
+    fn new(slice: &Slice) -> Self {
+        Self {
+            path: path_text::text(&slice.path),
+            server_id: slice.server_id,
+            start_position: slice.start_position,
+            stop_position: slice.stop_position,
+            gtids: slice.adds.as_ref().map(ToString::to_string),
+            transactions: slice.adds.as_ref().map(Reach::len),
+            partial: slice.without.is_some(),
+        }
+    }
+}
+
+impl GapEntry {
+    fn new(gap: &Gap) -> Self {
+        let text = |path: &Option<std::path::PathBuf>| path.as_ref().map(|it| path_text::text(it));
+        Self {
+            kind: match gap.kind {
+                GapKind::Missing => "missing",
+                GapKind::NotReached => "not-reached",
+                GapKind::Diverged => "diverged",
+            },
+            message: sentence(gap),
+            gtids: gap.missing.as_ref().map(ToString::to_string),
+            first: gap.missing.as_ref().and_then(Reach::first),
+            logs: gap.logs.clone(),
+            after: text(&gap.after),
+            before: text(&gap.before),
+            unread: gap.unread.iter().map(UnreadEntry::new).collect(),
+            allowed: gap.is_allowed,
+        }
+    }
+}
+
+impl UnreadEntry {
+    fn new(unread: &Unread) -> Self {
+        let path = path_text::text(&unread.path);
+        Self { path, class: unread.class, reason: unread.reason.clone() }
+    }
+}
+
+/// What is missing, where, why, and how to go on without it.
+pub(super) fn sentence(gap: &Gap) -> String {
+    let name = |path: &Option<std::path::PathBuf>| path.as_ref().map(|it| path_text::text(it));
+    let gtids = gap.missing.as_ref().map(ToString::to_string);
+    let logs = match gap.logs.as_slice() {
+        [] => None,
+        [one] => Some(one.clone()),
+        [first, .., last] => Some(format!("{first} to {last}")),
+    };
+    let what = match (&logs, &gtids) {
+        (Some(logs), Some(gtids)) => format!("{gtids} ({logs})"),
+        (Some(one), None) | (None, Some(one)) => one.clone(),
+        (None, None) => "the moment".to_owned(),
+    };
+    let place = match (name(&gap.after), name(&gap.before)) {
+        (Some(after), Some(before)) => format!(" between {after} and {before}"),
+        (None, Some(before)) => format!(" before {before}"),
+        (Some(after), None) => format!(" behind {after}"),
+        (None, None) => String::new(),
+    };
+    let mut text = match gap.kind {
+        GapKind::Missing => format!("missing{place}: {what}"),
+        GapKind::NotReached => format!("not reached{place}: {what}"),
+        GapKind::Diverged => {
+            let after = name(&gap.after).unwrap_or_default();
+            let before = name(&gap.before).unwrap_or_default();
+            let gtids = gtids.clone().unwrap_or_default();
+            return format!(
+                "diverged: {after} has {gtids}, which the server that wrote {before} never had; leave out \
+                 the log, or apply them all the same by --allow-gap {gtids}"
+            );
+        }
+    };
+    for unread in &gap.unread {
+        text += &format!("; {}", unread.reason);
+    }
+    let how = gtids.or_else(|| gap.logs.first().cloned());
+    if let (Some(how), true) = (how, gap.kind == GapKind::Missing) {
+        text += &format!("; find the log, or go on without by --allow-gap {how}");
+    }
+    text
+}

@@ -1,0 +1,84 @@
+//! The plan of `binlogsec recover` as text, in 80 columns where names allow it.
+
+use std::io::{self, Write};
+
+use super::report::{RecoverReport, SliceEntry};
+use crate::lines::{BAD, DIM, GOOD, WARN};
+use crate::table::{self, Cell, printable};
+
+/// The plan.
+///
+/// # Errors
+/// What the writer answers.
+pub(crate) fn recover(out: &mut dyn Write, report: &RecoverReport) -> io::Result<()> {
+    let from = &report.from;
+    let place = from.log.as_ref().zip(from.position);
+    let place = place.map(|(log, position)| format!(", {log}:{position}")).unwrap_or_default();
+    writeln!(out, "from  {}{}", printable(&from.origin), printable(&place))?;
+    if let Some(gtids) = from.gtids.as_ref().filter(|it| **it != from.origin && !it.is_empty()) {
+        writeln!(out, "      {gtids}")?;
+    }
+    let to = &report.to;
+    let moment = to.moment.as_deref().unwrap_or_default();
+    let kind = match to.kind {
+        "end" => "the end of the logs".to_owned(),
+        "before" => format!("just before {moment}"),
+        "with" => format!("{moment}, with it"),
+        "time" => format!("{moment}, without what begins then"),
+        _ => moment.to_owned(),
+    };
+    writeln!(out, "to    {kind}")?;
+    if let (Some(what), Some(time)) = (&to.found, &to.found_time) {
+        let what: String = what.chars().take(70).collect();
+        writeln!(out, "      {time}  {}", printable(&what))?;
+    }
+    writeln!(out)?;
+    slices(out, report)?;
+    for gap in &report.gaps {
+        let style = if gap.allowed { WARN } else { BAD };
+        let word = if gap.allowed { "allowed  " } else { "" };
+        writeln!(out, "{style}{word}{}{style:#}", printable(&gap.message))?;
+    }
+    for doubled in &report.doubled {
+        let (used, other) = (printable(&doubled.used), printable(&doubled.other));
+        writeln!(out, "{DIM}doubled: {other} is a copy of {used}, which is used{DIM:#}")?;
+    }
+    for unread in &report.unread {
+        writeln!(out, "{DIM}not needed, not readable: {}{DIM:#}", printable(&unread.reason))?;
+    }
+    if let [_, ..] = report.relay_logs.as_slice() {
+        let many = report.relay_logs.len();
+        writeln!(out, "{DIM}{many} relay logs are not used: they have what others wrote{DIM:#}")?;
+    }
+    let how = if report.verified { "every event checked" } else { "by the heads of most logs" };
+    if report.complete {
+        writeln!(out, "{GOOD}complete{GOOD:#}: {} logs, {how}", report.slices.len())
+    } else {
+        writeln!(out, "{BAD}incomplete{BAD:#}: nothing is written while something is missing")
+    }
+}
+
+fn slices(out: &mut dyn Write, report: &RecoverReport) -> io::Result<()> {
+    let rows: Vec<_> = report.slices.iter().map(row).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    table::write(out, &["LOG", "SERVER", "FROM", "TO", "TRANSACTIONS"], &rows)?;
+    writeln!(out)
+}
+
+fn row(slice: &SliceEntry) -> Vec<Cell> {
+    let from = match (slice.start_position, slice.partial) {
+        (Some(position), _) => position.to_string(),
+        (None, true) => "rest".to_owned(),
+        (None, false) => "start".to_owned(),
+    };
+    let to = slice.stop_position.map_or_else(|| "end".to_owned(), |it| it.to_string());
+    vec![
+        Cell::new(&slice.path),
+        Cell::new(slice.server_id.to_string()).right(),
+        Cell::new(from).right(),
+        Cell::new(to).right(),
+        Cell::or_dash(slice.transactions.map(|many| many.to_string())).right(),
+    ]
+}

@@ -1,0 +1,678 @@
+//! Recovery: what backups say of themselves, plans over archives, and what a plan writes. The logs are
+//! made here, event by event, but for the first.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation
+)]
+
+use crate::common;
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use binlogsec_core::event::gtid::TransactionStart;
+use binlogsec_core::event::walker::Events;
+use binlogsec_core::event::{checksum::ChecksumAlgorithm, event_type};
+use binlogsec_core::read::recover::find::Pattern;
+use binlogsec_core::read::recover::state::State;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use common::{binlogsec, fixture, logs, mixed, mixed_keyring, plaintext};
+
+const A: u8 = 0xAA;
+const B: u8 = 0xBB;
+const UUID_A: &str = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa";
+const UUID_B: &str = "bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb";
+/// The first log's time; a transaction of each is a second behind the one before.
+const START: u32 = 1_700_000_000;
+
+/// A log in the making.
+struct Log {
+    bytes: Vec<u8>,
+    server: u32,
+    time: u32,
+}
+
+impl Log {
+    /// Begins with a real format description event.
+    fn new(server: u32, time: u32, is_mariadb: bool) -> Self {
+        let real = if is_mariadb {
+            std::fs::read(mariadb_log()).unwrap()
+        } else {
+            plaintext(&mixed().join("binlog.000001"), &mixed_keyring())
+        };
+        let (offset, length, _) = logs::events(&real)[0];
+        let mut description = real[offset..offset + length].to_vec();
+        description[..4].copy_from_slice(&time.to_le_bytes());
+        description[5..9].copy_from_slice(&server.to_le_bytes());
+        description[17] &= !1;
+        let mut log = Self { bytes: b"\xfebin".to_vec(), server, time };
+        logs::append(&mut log.bytes, &description);
+        log
+    }
+
+    fn event(&mut self, kind: u8, body: &[u8]) {
+        let mut event = self.time.to_le_bytes().to_vec();
+        event.push(kind);
+        event.extend(self.server.to_le_bytes());
+        event.extend((19 + body.len() as u32 + 4).to_le_bytes());
+        event.extend([0; 6]);
+        event.extend(body);
+        event.extend([0; 4]);
+        logs::append(&mut self.bytes, &event);
+    }
+
+    /// PREVIOUS_GTIDS: the numbers from 1 up to these.
+    fn previous(&mut self, sets: &[(u8, u64)]) {
+        let mut body = (sets.len() as u64).to_le_bytes().to_vec();
+        for (uuid, last) in sets {
+            body.extend([*uuid; 16]);
+            body.extend(1_u64.to_le_bytes());
+            body.extend(1_u64.to_le_bytes());
+            body.extend((last + 1).to_le_bytes());
+        }
+        self.event(event_type::PREVIOUS_GTIDS, &body);
+    }
+
+    /// A statement that is a transaction.
+    fn statement(&mut self, database: &str, statement: &str) {
+        let mut body = vec![0; 8];
+        body.push(database.len() as u8);
+        body.extend([0; 4]);
+        body.extend(database.as_bytes());
+        body.push(0);
+        body.extend(statement.as_bytes());
+        self.event(event_type::QUERY, &body);
+        self.time += 1;
+    }
+
+    fn transaction(&mut self, uuid: u8, number: u64, statement: &str) {
+        let mut body = vec![1];
+        body.extend([uuid; 16]);
+        body.extend(number.to_le_bytes());
+        self.event(event_type::GTID, &body);
+        self.statement("shop", statement);
+    }
+
+    fn anonymous(&mut self, statement: &str) {
+        self.event(event_type::ANONYMOUS_GTID, &[0; 25]);
+        self.statement("shop", statement);
+    }
+
+    /// A statement of MariaDB's: domain 0.
+    fn mariadb(&mut self, number: u64, statement: &str) {
+        let mut body = number.to_le_bytes().to_vec();
+        body.extend([0; 4]);
+        body.push(1);
+        body.extend([0; 6]);
+        self.event(event_type::MARIADB_GTID, &body);
+        self.statement("shop", statement);
+    }
+
+    /// GTID_LIST: the last number of each server in domain 0.
+    fn list(&mut self, last: &[(u32, u64)]) {
+        let mut body = (last.len() as u32).to_le_bytes().to_vec();
+        for (server, number) in last {
+            body.extend(0_u32.to_le_bytes());
+            body.extend(server.to_le_bytes());
+            body.extend(number.to_le_bytes());
+        }
+        self.event(event_type::MARIADB_GTID_LIST, &body);
+    }
+
+    fn write(&self, path: &Path) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, &self.bytes).unwrap();
+    }
+}
+
+fn mariadb_log() -> PathBuf {
+    let folder = fixture("mariadb-10.11/plain-crc32/logs");
+    let mut names = common::names(&folder);
+    names.retain(|name| !name.ends_with(".index") && !name.ends_with(".state"));
+    folder.join(&names[0])
+}
+
+/// `INSERT INTO t VALUES (number)`.
+fn insert(number: u64) -> String {
+    format!("INSERT INTO t VALUES ({number})")
+}
+
+/// Logs 1 to `many` of a server, ten transactions in each, 100 seconds apart.
+fn ten_each(folder: &Path, many: u64) {
+    for log in 1..=many {
+        ten(log).write(&folder.join(format!("binlog.{log:06}")));
+    }
+}
+
+fn ten(number: u64) -> Log {
+    let mut log = Log::new(1, START + 100 * number as u32, false);
+    let before = (number - 1) * 10;
+    if before > 0 { log.previous(&[(A, before)]) } else { log.previous(&[]) }
+    (before + 1..=before + 10).for_each(|number| log.transaction(A, number, &insert(number)));
+    log
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = binlogsec();
+    command.arg("recover").arg(folder).args(arguments).env("TZ", "UTC");
+    command.output().unwrap()
+}
+
+/// The plan's document, and the exit code.
+fn plan(folder: &Path, arguments: &[&str]) -> (Value, i32) {
+    let output = run(folder, &[arguments, &["--plan", "--format", "json"]].concat());
+    let document = serde_json::from_slice(&output.stdout);
+    let error = String::from_utf8_lossy(&output.stderr);
+    (document.unwrap_or_else(|_| panic!("{error}")), output.status.code().unwrap())
+}
+
+/// Each slice: the path below the folder, and the GTIDs that it adds.
+fn slices(folder: &Path, plan: &Value) -> Vec<(String, String)> {
+    let of = |slice: &Value| {
+        let path = slice["path"].as_str().unwrap();
+        let path = path.strip_prefix(folder.to_str().unwrap()).unwrap().trim_matches('/');
+        (path.to_owned(), slice["gtids"].as_str().unwrap_or_default().to_owned())
+    };
+    plan["slices"].as_array().unwrap().iter().map(of).collect()
+}
+
+/// The ids of the transactions in what was written, in order.
+fn written(output: &[u8]) -> Vec<String> {
+    assert_eq!(&output[..4], b"\xfebin");
+    Events::new(&output[4..], 4, ChecksumAlgorithm::None)
+        .filter_map(|event| TransactionStart::parse(&event.unwrap()))
+        .map(|start| start.unwrap().id.to_string())
+        .collect()
+}
+
+fn numbers(range: std::ops::RangeInclusive<u64>) -> Vec<String> {
+    range.map(|number| format!("{UUID_A}:{number}")).collect()
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[test]
+fn backups_of_every_program_say_where_they_are() {
+    let gtids = format!("{UUID_A}:1-15,{UUID_B}:1-3");
+    let lines = gtids.replace(',', ",\n");
+    let place = Some(("binlog.000002".to_owned(), 157));
+    for (what, content) in [
+        ("xtrabackup_binlog_info", format!("binlog.000002\t157\t{lines}\n")),
+        (
+            "xtrabackup_info",
+            format!(
+                "uuid = x\ntool_name = xtrabackup\nbinlog_pos = filename 'binlog.000002', position '157', GTID of the last change '{gtids}'\n"
+            ),
+        ),
+        (
+            "mysqldump",
+            format!(
+                "-- MySQL dump 10.13\n--\n-- GTID state at the beginning of the backup\n--\n\nSET @@GLOBAL.GTID_PURGED=/*!80000 '+'*/ '{lines}';\n\n-- CHANGE REPLICATION SOURCE TO SOURCE_LOG_FILE='binlog.000002', SOURCE_LOG_POS=157;\n"
+            ),
+        ),
+        (
+            "mysqldump, commented",
+            format!(
+                "-- MySQL dump\n/* SET @@GLOBAL.GTID_PURGED='+{gtids}';*/\nCHANGE MASTER TO MASTER_LOG_FILE='binlog.000002', MASTER_LOG_POS=157;\n"
+            ),
+        ),
+        (
+            "mydumper, old",
+            format!(
+                "Started dump at: 2026-11-21 10:00:00\nSHOW MASTER STATUS:\n\tLog: binlog.000002\n\tPos: 157\n\tGTID:{gtids}\n\nSHOW SLAVE STATUS:\n\tHost: h\n\tLog: other.000009\n\tPos: 4\n\tGTID:\n"
+            ),
+        ),
+        (
+            "mydumper, new",
+            format!(
+                "[config]\nquote-character = BACKTICK\n[source]\n# executed_gtid_set = \"x\"\nFile = binlog.000002\nPosition = 157\nExecuted_Gtid_Set = {gtids}\n[replication]\nFile = other.000009\nPosition = 4\n"
+            ),
+        ),
+        (
+            "MySQL Shell",
+            format!(
+                r#"{{"dumper":"mysqlsh","gtidExecuted":"{}","gtidExecutedInconsistent":false,"binlogFile":"binlog.000002","binlogPosition":157}}"#,
+                lines.replace('\n', "\\n")
+            ),
+        ),
+    ] {
+        let state = State::parse(&content).unwrap().unwrap_or_else(|| panic!("{what}"));
+        assert_eq!(state.gtids.unwrap().to_string(), gtids, "{what}");
+        assert_eq!(state.position.map(|it| (it.log, it.position)), place, "{what}");
+    }
+    for (what, content) in [
+        ("mariadb_backup_binlog_info", "mariadb-bin.000004\t342\t0-1-17,1-2-5\n"),
+        (
+            "mariadb_backup_info",
+            "tool_name = mariadb-backup\nbinlog_pos = filename 'mariadb-bin.000004', position '342', GTID of the last change '0-1-17,1-2-5'\n",
+        ),
+        (
+            "mariadb-dump",
+            "-- MariaDB dump 10.19\n-- CHANGE MASTER TO MASTER_LOG_FILE='mariadb-bin.000004', MASTER_LOG_POS=342;\n-- SET GLOBAL gtid_slave_pos='0-1-17,1-2-5';\n",
+        ),
+    ] {
+        let state = State::parse(content).unwrap().unwrap();
+        assert_eq!(state.gtids.unwrap().to_string(), "0-1-17,1-2-5", "{what}");
+        assert_eq!(state.position.map(|it| it.position), Some(342), "{what}");
+    }
+    assert_eq!(State::parse("-- MySQL dump\nCREATE TABLE t (a INT);\n"), Ok(None));
+    assert!(State::parse("binlog.000002\t157\tnonsense\n").is_err());
+}
+
+#[test]
+fn what_the_backup_has_is_left_out_and_the_rest_is_written_in_order() {
+    let folder = folder();
+    ten_each(folder.path(), 4);
+    let backup = folder.path().join("backup");
+    std::fs::create_dir(&backup).unwrap();
+    std::fs::write(backup.join("xtrabackup_info"), "nothing").unwrap();
+    let info = format!("binlog.000002\t99999\t{UUID_A}:1-15\n");
+    std::fs::write(backup.join("xtrabackup_binlog_info"), info).unwrap();
+    let from = backup.to_str().unwrap();
+    let (found, code) = plan(folder.path(), &["--from", from]);
+    let expected: Vec<_> = [(2, "16-20"), (3, "21-30"), (4, "31-40")]
+        .map(|(log, gtids)| (format!("binlog.{log:06}"), format!("{UUID_A}:{gtids}")))
+        .into();
+    assert_eq!((slices(folder.path(), &found), code), (expected, 0));
+    let output = run(folder.path(), &["--from", from, "-o", "-"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(written(&output.stdout), numbers(16..=40));
+}
+
+#[test]
+fn each_kind_of_moment_ends_where_it_says() {
+    let folder = folder();
+    ten_each(folder.path(), 3);
+    let from = format!("{UUID_A}:1-5");
+    // The log's fifth transaction is four seconds behind its beginning.
+    let at = jiff::Timestamp::from_second(i64::from(START) + 204).unwrap();
+    let local = at.to_zoned(jiff::tz::TimeZone::get("Asia/Tokyo").unwrap());
+    let local = local.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let bytes = ten(2).bytes;
+    let begins = logs::events(&bytes).into_iter().filter(|(.., kind)| *kind == event_type::GTID);
+    let place = format!("binlog.000002:{}", begins.map(|it| it.0).nth(4).unwrap());
+    let (with, before) = (format!("{UUID_A}:14"), format!("{UUID_A}:15"));
+    for arguments in [
+        vec!["--to", &*with],
+        vec!["--to-before", &*before],
+        vec!["--to", &*local, "--time-zone", "Asia/Tokyo"],
+        vec!["--to", &*place],
+        vec!["--find", "insert into t values (15"],
+    ] {
+        let all = [&["--from", &*from, "-o", "-"][..], &arguments].concat();
+        let output = run(folder.path(), &all);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {error}");
+        assert_eq!(written(&output.stdout), numbers(6..=14), "{arguments:?}");
+    }
+    let without = format!("{UUID_A}:7");
+    let output = run(folder.path(), &["--from", &from, "-o", "-", "--exclude-gtid", &without]);
+    let expected = [numbers(6..=6), numbers(8..=30)].concat();
+    assert_eq!(written(&output.stdout), expected);
+    // What is in the backup, and what is in no log.
+    let (there, nowhere) = (format!("{UUID_A}:3"), format!("{UUID_A}:99"));
+    let output = run(folder.path(), &["--from", &from, "--to", &there, "--plan"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is in the backup already"));
+    let (found, code) = plan(folder.path(), &["--from", &from, "--to", &nowhere]);
+    assert_eq!((code, &found["gaps"][0]["kind"]), (1, &Value::from("not-reached")));
+    assert_eq!(found["gaps"][0]["gtids"], nowhere);
+}
+
+#[test]
+fn a_missing_log_is_told_by_name_and_gtids_and_nothing_is_written() {
+    let folder = folder();
+    ten_each(folder.path(), 4);
+    std::fs::remove_file(folder.path().join("binlog.000003")).unwrap();
+    let from = format!("{UUID_A}:1-15");
+    let (found, code) = plan(folder.path(), &["--from", &from]);
+    let gap = &found["gaps"][0];
+    assert_eq!((code, &found["complete"]), (1, &Value::from(false)));
+    assert_eq!(gap["gtids"], format!("{UUID_A}:21-30"));
+    assert_eq!(gap["first"], format!("{UUID_A}:21"));
+    assert_eq!(gap["logs"], serde_json::json!(["binlog.000003"]));
+    let out = folder.path().join("out");
+    let target = out.to_str().unwrap();
+    let output = run(folder.path(), &["--from", &from, "-o", target]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!out.exists());
+    let gtids = format!("{UUID_A}:21-30");
+    for allowed in ["binlog.000003", &gtids] {
+        let output = run(folder.path(), &["--from", &from, "-o", "-", "--allow-gap", allowed]);
+        assert_eq!(output.status.code(), Some(0), "{allowed}");
+        assert_eq!(written(&output.stdout), [numbers(16..=20), numbers(31..=40)].concat());
+    }
+    // Part of what is missing is not all of it.
+    let part = format!("{UUID_A}:21-29");
+    let output = run(folder.path(), &["--from", &from, "-o", "-", "--allow-gap", &part]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    // Before the backup nothing is needed.
+    std::fs::remove_file(folder.path().join("binlog.000001")).unwrap();
+    let (_, code) = plan(folder.path(), &["--from", &format!("{UUID_A}:1-30")]);
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn a_damaged_log_stops_all_of_it_unless_another_copy_is_there() {
+    let folder = folder();
+    ten_each(folder.path(), 4);
+    let third = folder.path().join("binlog.000003");
+    let sound = std::fs::read(&third).unwrap();
+    let mut damaged = sound.clone();
+    let at = damaged.len() - 40;
+    damaged[at] ^= 1;
+    std::fs::write(&third, &damaged).unwrap();
+    let from = format!("{UUID_A}:1-15");
+    let output = run(folder.path(), &["--from", &from, "-o", "-"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(4), 0), "{error}");
+    assert!(error.contains("binlog.000003") && error.contains("21-30"), "{error}");
+    let (found, code) = plan(folder.path(), &["--from", &from, "--verify"]);
+    assert_eq!((code, &found["gaps"][0]["unread"][0]["class"]), (4, &Value::from("damage")));
+    // By heads alone it is not seen, and the plan says that it did not look.
+    let (found, code) = plan(folder.path(), &["--from", &from]);
+    assert_eq!((code, &found["verified"]), (0, &Value::from(false)));
+    let other = folder.path().join("other/binlog.000003");
+    std::fs::create_dir(other.parent().unwrap()).unwrap();
+    std::fs::write(&other, &sound).unwrap();
+    let output = run(folder.path(), &["--from", &from, "-o", "-"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(written(&output.stdout), numbers(16..=40));
+}
+
+#[test]
+fn a_log_without_its_key_is_told_where_it_is_missing() {
+    let folder = folder();
+    for name in common::names(&mixed()).iter().filter(|name| name.starts_with("binlog.0")) {
+        std::fs::copy(mixed().join(name), folder.path().join(name)).unwrap();
+    }
+    let keyring = mixed_keyring();
+    let keyring = keyring.to_str().unwrap();
+    let (found, code) = plan(folder.path(), &["--from", "beginning", "--keyring", keyring]);
+    assert_eq!((code, found["slices"].as_array().unwrap().len()), (0, 6));
+    let fourth = folder.path().join("binlog.000004");
+    let mut bytes = std::fs::read(&fourth).unwrap();
+    let at = bytes.windows(2).position(|pair| pair == b"_3" || pair == b"_2").unwrap();
+    bytes[at + 1] = b'9';
+    std::fs::write(&fourth, bytes).unwrap();
+    let (found, code) = plan(folder.path(), &["--from", "beginning", "--keyring", keyring]);
+    let gap = &found["gaps"][0];
+    assert_eq!((code, &gap["unread"][0]["class"]), (3, &Value::from("key")));
+    assert_eq!(gap["gtids"], "2bc92730-e533-11f1-b7bc-02fc00000001:57-71");
+    // At the end nothing tells by GTIDs that it is needed.
+    std::fs::rename(&fourth, folder.path().join("binlog.000007")).unwrap();
+    std::fs::copy(mixed().join("binlog.000004"), fourth).unwrap();
+    let (found, code) = plan(folder.path(), &["--from", "beginning", "--keyring", keyring]);
+    assert_eq!((code, &found["gaps"][0]["kind"]), (3, &Value::from("not-reached")));
+}
+
+/// Server A up to 30 and, if `lost`, 31; server B, its replica, went on from 30 under the same names.
+fn failover(folder: &Path, lost: bool) {
+    ten_each(&folder.join("a"), 3);
+    if lost {
+        let mut log = ten(3);
+        log.transaction(A, 31, &insert(31));
+        log.write(&folder.join("a/binlog.000003"));
+    }
+    let mut log = Log::new(2, START + 50, false);
+    log.previous(&[]);
+    log.time = START + 100;
+    (1..=25).for_each(|number| log.transaction(A, number, &insert(number)));
+    log.write(&folder.join("b/binlog.000001"));
+    let mut log = Log::new(2, START + 320, false);
+    log.previous(&[(A, 25)]);
+    (26..=30).for_each(|number| log.transaction(A, number, &insert(number)));
+    (1..=5).for_each(|number| log.transaction(B, number, &insert(number)));
+    log.write(&folder.join("b/binlog.000002"));
+}
+
+#[test]
+fn after_a_failover_names_used_twice_are_told_apart_and_each_transaction_comes_once() {
+    let folder = folder();
+    failover(folder.path(), false);
+    let from = format!("{UUID_A}:1-15");
+    let output = run(folder.path(), &["--from", &from, "-o", "-"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{error}");
+    let of_b: Vec<_> = (1..=5).map(|number| format!("{UUID_B}:{number}")).collect();
+    assert_eq!(written(&output.stdout), [numbers(16..=30), of_b.clone()].concat());
+    // The position in a log of that name would be of either server.
+    let output = run(folder.path(), &["--from", "binlog.000002:157", "--plan"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("several servers") && error.contains("--server-id"), "{error}");
+    // What the old primary alone has would be a transaction that nobody saw since.
+    failover(folder.path(), true);
+    let (found, code) = plan(folder.path(), &["--from", &from]);
+    let gap = &found["gaps"][0];
+    assert_eq!((code, &gap["kind"]), (1, &Value::from("diverged")), "{found}");
+    assert_eq!(gap["gtids"], format!("{UUID_A}:31"));
+    let (found, code) = plan(folder.path(), &["--from", &from, "--server-id", "2"]);
+    let last = slices(folder.path(), &found).pop().unwrap();
+    assert_eq!((code, last.1), (0, format!("{UUID_A}:26-30,{UUID_B}:1-5")));
+}
+
+#[test]
+fn a_copy_that_was_taken_while_the_log_grew_gives_way_to_the_whole_one() {
+    let folder = folder();
+    ten_each(&folder.path().join("new"), 2);
+    let whole = ten(2).bytes;
+    let cut = logs::events(&whole)[8].0;
+    std::fs::create_dir(folder.path().join("early")).unwrap();
+    std::fs::write(folder.path().join("early/binlog.000002"), &whole[..cut]).unwrap();
+    let (found, code) = plan(folder.path(), &["--from", "beginning"]);
+    let paths: Vec<_> = slices(folder.path(), &found).into_iter().map(|it| it.0).collect();
+    assert_eq!((paths, code), (vec!["new/binlog.000001".into(), "new/binlog.000002".into()], 0));
+    assert!(found["doubled"][0]["other"].as_str().unwrap().ends_with("early/binlog.000002"));
+}
+
+/// A server that was primary, was none, and is it again, writes its first numbers again: names of its
+/// archive are used twice by one and the same server.
+#[test]
+fn numbers_that_a_server_began_anew_are_of_two_tenures() {
+    let folder = folder();
+    ten_each(&folder.path().join("first"), 2);
+    let mut log = Log::new(1, START + 900, false);
+    log.previous(&[(A, 20)]);
+    (21..=25).for_each(|number| log.transaction(A, number, &insert(number)));
+    log.write(&folder.path().join("again/binlog.000001"));
+    let output = run(folder.path(), &["--from", &format!("{UUID_A}:1-5"), "-o", "-"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{error}");
+    assert_eq!(written(&output.stdout), numbers(6..=25));
+}
+
+#[test]
+fn the_accident_is_found_by_what_it_did() {
+    let folder = folder();
+    let mut log = Log::new(1, START, false);
+    log.previous(&[]);
+    log.transaction(A, 1, "CREATE TABLE orders (a INT)");
+    log.transaction(A, 2, "DROP TABLE orders_old");
+    log.transaction(A, 3, "/* app */ DROP TABLE IF EXISTS `orders` /* generated by server */");
+    log.transaction(A, 4, "CREATE TABLE orders (a INT)");
+    log.write(&folder.path().join("binlog.000001"));
+    let find = ["--from", "beginning", "--find", "drop table shop.orders"];
+    let (found, code) = plan(folder.path(), &find);
+    assert_eq!((code, &found["to"]["moment"]), (0, &Value::from(format!("{UUID_A}:3"))));
+    let output = run(folder.path(), &[&find[..], &["-o", "-"]].concat());
+    assert_eq!(written(&output.stdout), numbers(1..=2));
+    // Two that fit: none is chosen, both are told.
+    log.transaction(A, 5, "drop table shop.orders");
+    log.write(&folder.path().join("binlog.000001"));
+    let output = run(folder.path(), &[&find[..], &["-o", "-"]].concat());
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    assert!(error.contains(&format!("{UUID_A}:3")) && error.contains(&format!("{UUID_A}:5")));
+    let output = run(folder.path(), &["--from", "beginning", "--find", "drop view x", "--plan"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn words_and_tables_are_found_however_they_are_written() {
+    let is_in = |pattern: &str, statement: &str, database: &str| {
+        Pattern::parse(pattern).unwrap().is_in(statement, database)
+    };
+    for (pattern, statement, database, expected) in [
+        ("DROP TABLE shop.orders", "drop  table\n`shop` . `orders`", "", true),
+        ("DROP TABLE shop.orders", "DROP TEMPORARY TABLE IF EXISTS orders", "shop", true),
+        ("DROP TABLE shop.orders", "DROP TABLE a, orders", "shop", true),
+        ("DROP TABLE shop.orders", "DROP TABLE orders", "other", false),
+        ("DROP TABLE shop.orders", "-- DROP TABLE shop.orders\nSELECT 1", "", false),
+        ("DROP TABLE shop.orders", "INSERT INTO n VALUES ('DROP TABLE x')", "shop", false),
+        ("TRUNCATE", "/* x */ truncate t", "", true),
+        ("shop.orders", "ALTER TABLE orders ADD b INT", "shop", true),
+        ("drop column email", "ALTER TABLE c /*!40000 DROP */ COLUMN `email`", "", true),
+    ] {
+        assert_eq!(is_in(pattern, statement, database), expected, "{pattern}: {statement}");
+    }
+    assert_eq!(Pattern::parse(" ; "), None);
+}
+
+#[test]
+fn without_gtids_numbers_and_positions_lead() {
+    let folder = folder();
+    for number in 1..=4_u32 {
+        let mut log = Log::new(1, START + 100 * number, false);
+        log.previous(&[]);
+        (1..=3).for_each(|_| log.anonymous("INSERT INTO t VALUES (1)"));
+        if number == 3 {
+            log.anonymous("DROP TABLE t");
+        }
+        log.write(&folder.path().join(format!("binlog.{number:06}")));
+    }
+    let second = std::fs::read(folder.path().join("binlog.000002")).unwrap();
+    let begins = logs::events(&second).into_iter().filter(|it| it.2 == event_type::ANONYMOUS_GTID);
+    let from = format!("binlog.000002:{}", begins.map(|it| it.0).nth(1).unwrap());
+    let output = run(folder.path(), &["--from", &from, "-o", "-"]);
+    assert_eq!(written(&output.stdout).len(), 2 + 4 + 3);
+    let output = run(folder.path(), &["--from", &from, "--find", "drop table shop.t", "-o", "-"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{error}");
+    assert_eq!(written(&output.stdout).len(), 2 + 3);
+    std::fs::remove_file(folder.path().join("binlog.000003")).unwrap();
+    let (found, code) = plan(folder.path(), &["--from", &from]);
+    assert_eq!((code, &found["gaps"][0]["logs"][0]), (1, &Value::from("binlog.000003")));
+    let gtid = format!("{UUID_A}:1");
+    let output = run(folder.path(), &["--from", &from, "--to", &gtid, "--plan"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+/// Servers of MariaDB that do not write down what they replicated know nothing of one another's logs:
+/// the numbers of the domain alone say in which order they come.
+#[test]
+fn mariadbs_domains_go_on_from_server_to_server() {
+    let folder = folder();
+    let log = |server: u32, time: u32, list: &[(u32, u64)], numbers: std::ops::RangeInclusive<u64>| {
+        let mut log = Log::new(server, START + time, true);
+        log.list(list);
+        log.time = START + time.max(numbers.start().wrapping_mul(10) as u32);
+        numbers.for_each(|number| log.mariadb(number, &insert(number)));
+        log
+    };
+    log(10, 100, &[], 1..=10).write(&folder.path().join("server-10/m-bin.000001"));
+    log(10, 200, &[(10, 10)], 11..=20).write(&folder.path().join("server-10/m-bin.000002"));
+    // It ran as a replica all the while, and has nothing of its own from then.
+    log(11, 50, &[], 21..=30).write(&folder.path().join("server-11/m-bin.000001"));
+    log(10, 400, &[(10, 20)], 31..=35).write(&folder.path().join("server-10/m-bin.000003"));
+    let expected: Vec<_> = (6..=35)
+        .map(|number| format!("0-{}-{number}", if (21..=30).contains(&number) { 11 } else { 10 }))
+        .collect();
+    let output = run(folder.path(), &["--from", "0-10-5", "-o", "-"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{error}");
+    assert_eq!(written(&output.stdout), expected);
+    let output = run(folder.path(), &["--from", "0-10-5", "--to", "0-11-25", "-o", "-"]);
+    assert_eq!(written(&output.stdout), expected[..20]);
+    // A moment before the last that is there is one as good.
+    let time = jiff::Timestamp::from_second(i64::from(START) + 203).unwrap().to_string();
+    let (found, code) = plan(folder.path(), &["--from", "0-10-5", "--to", &time]);
+    assert_eq!((code, &found["complete"]), (0, &Value::from(true)), "{found}");
+    // Without the other server's archive ten transactions are missing, which no GTID_LIST tells.
+    std::fs::remove_dir_all(folder.path().join("server-11")).unwrap();
+    let (found, code) = plan(folder.path(), &["--from", "0-10-5"]);
+    assert_eq!((code, &found["gaps"][0]["gtids"]), (1, &Value::from("0-10-21..0-10-30")));
+    let all = ["--from", "0-10-5", "-o", "-", "--allow-gap", "0-10-21..0-10-30"];
+    let output = run(folder.path(), &all);
+    assert_eq!(written(&output.stdout).len(), 20);
+    // GTIDs of the other kind of server.
+    let output = run(folder.path(), &["--from", &format!("{UUID_A}:1-5"), "--plan"]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+/// A backup whose set has the transactions of several servers is one with all of them.
+#[test]
+fn a_backup_of_many_servers_gtids_leaves_out_no_log_that_has_more() {
+    let folder = folder();
+    failover(folder.path(), false);
+    let from = format!("{UUID_A}:1-30,{UUID_B}:1-2,cccccccc-cccc-cccc-cccc-cccccccccccc:1-9");
+    let (found, code) = plan(folder.path(), &["--from", &from]);
+    let expected = ("b/binlog.000002".to_owned(), format!("{UUID_B}:3-5"));
+    assert_eq!((slices(folder.path(), &found), code), (vec![expected], 0));
+}
+
+#[test]
+fn a_thousand_logs_are_planned_by_their_heads_and_few_are_read_to_the_end() {
+    let folder = folder();
+    ten_each(folder.path(), 1000);
+    // What is behind the head of a log in the middle is not looked at: it may be no log at all.
+    let middle = folder.path().join("binlog.000500");
+    let mut bytes = std::fs::read(&middle).unwrap();
+    let from = logs::events(&bytes)[4].0;
+    bytes[from..].fill(0xFF);
+    std::fs::write(&middle, bytes).unwrap();
+    let (found, code) = plan(folder.path(), &["--from", &format!("{UUID_A}:1-15")]);
+    assert_eq!((code, found["slices"].as_array().unwrap().len()), (0, 999));
+    let output = run(folder.path(), &["--from", &format!("{UUID_A}:1-15"), "-o", "-"]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(4), 0));
+}
+
+#[test]
+fn a_client_program_that_fails_is_told_and_one_that_is_fed_gets_every_transaction() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = folder();
+    ten_each(&folder.path().join("logs"), 3);
+    let bin = folder.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let program = |name: &str, script: &str| {
+        let path = bin.join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    program("mysqlbinlog", "exec cat");
+    let out = folder.path().join("applied");
+    // The server has more than the backup: that is left out.
+    let client = format!(
+        "echo \"$@\" >> {0}.arguments\ncase \"$*\" in *gtid_executed*) echo {UUID_A}:1-12 ;; *) cat > {0} ;; esac",
+        out.display()
+    );
+    program("mysql", &client);
+    let apply = || {
+        let mut command = binlogsec();
+        command.arg("recover").arg(folder.path().join("logs"));
+        command.args(["--from", &format!("{UUID_A}:1-5"), "--apply", "mysql://root@h/?socket=/s"]);
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{path}", bin.display())).output().unwrap()
+    };
+    let output = apply();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{error}");
+    assert_eq!(written(&std::fs::read(&out).unwrap()), numbers(13..=30));
+    let arguments = std::fs::read_to_string(format!("{}.arguments", out.display())).unwrap();
+    assert!(arguments.contains("--socket=/s") && arguments.contains("--user=root"), "{arguments}");
+    for (name, script) in [("mysql", "case \"$*\" in *gtid_executed*) ;; *) exit 1 ;; esac"), ("mysqlbinlog", "cat; exit 7")] {
+        program("mysql", &client);
+        program(name, script);
+        let output = apply();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(&format!("{name} failed")), "{error}");
+    }
+}
