@@ -154,7 +154,7 @@ fn exit(outcome: &AuditOutcome, verdict: Verdict) -> Exit {
     let findings = match verdict {
         Verdict::NothingScanned => Exit::Work,
         Verdict::Fail => Exit::Findings,
-        Verdict::Pass | Verdict::Incomplete => Exit::Done,
+        Verdict::Pass | Verdict::PartlyExamined | Verdict::Incomplete => Exit::Done,
     };
     failures.max(findings)
 }

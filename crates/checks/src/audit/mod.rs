@@ -4,6 +4,7 @@
 //! from live servers. [`topology`] joins the servers to who replicates from whom. Judges turn facts
 //! into findings; the same rule is used whether a fact came from a file or from a server.
 
+pub mod areas;
 mod certificates;
 mod data_directory;
 pub mod facts;
@@ -14,6 +15,7 @@ mod offline;
 mod options;
 mod servers;
 mod sql;
+mod versions;
 pub mod topology;
 
 use std::collections::BTreeSet;
@@ -28,6 +30,7 @@ use crate::finding::{self, Baseline, Finding, Policy, RuleId};
 use binlogsec_core::file::pipeline::Progress;
 use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::error::Error;
+use areas::AreaResult;
 use facts::AuditFacts;
 use facts::settings::Product;
 use judge::Judgement;
@@ -98,6 +101,8 @@ pub struct AuditOutcome {
     pub facts: AuditFacts,
     /// Who replicates from whom.
     pub topology: Topology,
+    /// What each area of each server comes to: in order, not, or not examined.
+    pub areas: Vec<AreaResult>,
     /// What could not be done at all.
     pub failures: Vec<Error>,
 }
@@ -122,13 +127,18 @@ pub fn audit(
     offline::collect(&mut work, targets, keys, options, progress);
     offline::judge(&mut work, targets, options);
     servers::collect(&mut work, targets);
-    servers::judge(&mut work);
+    servers::judge(&mut work, options.now);
+    areas::judge(&mut work);
+    let areas = areas::of(&work.facts, &work.judgement.findings);
+    let mut topology = topology::of(&work.facts);
+    areas::weigh(&mut topology, &areas);
     let Work { facts, judgement: Judgement { findings, applied }, failures } = work;
     let today = options.now.to_zoned(TimeZone::UTC).date();
     AuditOutcome {
         findings: finding::weigh(findings, &options.policy, &options.baseline, today),
         applied,
-        topology: topology::of(&facts),
+        topology,
+        areas,
         facts,
         failures,
     }
