@@ -12,14 +12,8 @@ use crate::check::facts::LogStatus;
 use crate::finding::{Finding, RuleId, Severity, Subject};
 
 /// Every area, in the order of reports.
-pub const ALL: [Area; 6] = [
-    Area::Transit,
-    Area::AtRest,
-    Area::Accounts,
-    Area::Keys,
-    Area::Certificates,
-    Area::Channels,
-];
+pub const ALL: [Area; 6] =
+    [Area::Transit, Area::AtRest, Area::Accounts, Area::Keys, Area::Certificates, Area::Channels];
 
 /// An area of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -54,14 +48,18 @@ impl Area {
 const fn area_of(rule: RuleId) -> Option<Area> {
     use RuleId::*;
     match rule {
-        Blr020 | Blr021 | Blr022 | Blr024 | Blr025 | Blr026 | Blr063 | Blr064 => Some(Area::Transit),
+        Blr020 | Blr021 | Blr022 | Blr024 | Blr025 | Blr026 | Blr063 | Blr064 => {
+            Some(Area::Transit)
+        }
         Bls001 | Bls003 | Bls004 | Blr001 | Blr002 | Blr008 | Blr009 | Blr017 => Some(Area::AtRest),
-        Blr050 | Blr051 | Blr052 | Blr053 | Blr054 | Blr055 | Blr056 | Blr057 | Blr058
-        | Blr011 | Blr012 => Some(Area::Accounts),
+        Blr050 | Blr051 | Blr052 | Blr053 | Blr054 | Blr055 | Blr056 | Blr057 | Blr058 | Blr011
+        | Blr012 => Some(Area::Accounts),
         Bls002 | Bls011 | Bls013 | Blr003 | Blr004 | Blr007 => Some(Area::Keys),
-        Blr023 | Blr030 | Blr032 | Blr033 | Blr034 | Blr035 | Blr036 | Blr037 | Blr038
-        | Blr039 | Blr040 => Some(Area::Certificates),
-        Blr059 | Blr060 | Blr061 | Blr062 | Blr066 | Blr067 | Blr069 => Some(Area::Channels),
+        Blr023 | Blr030 | Blr032 | Blr033 | Blr034 | Blr035 | Blr036 | Blr037 | Blr038 | Blr039
+        | Blr040 => Some(Area::Certificates),
+        Blr059 | Blr060 | Blr061 | Blr062 | Blr066 | Blr067 | Blr068 | Blr069 => {
+            Some(Area::Channels)
+        }
         _ => None,
     }
 }
@@ -103,8 +101,14 @@ fn has_directory_of(facts: &AuditFacts, server: &ServerFacts) -> bool {
     directory.is_some_and(|directory| {
         let own = directory.path.canonicalize().unwrap_or_else(|_| directory.path.clone());
         let named = server.variables.get("datadir").map(std::path::PathBuf::from);
-        let by_uuid = directory.logs.servers.iter().any(|it| Some(&it.server_uuid) == server.server_uuid.as_ref());
-        by_uuid || server.server_uuid.is_none() && named.is_some_and(|it| it.canonicalize().is_ok_and(|it| it == own))
+        let by_uuid = directory
+            .logs
+            .servers
+            .iter()
+            .any(|it| Some(&it.server_uuid) == server.server_uuid.as_ref());
+        by_uuid
+            || server.server_uuid.is_none()
+                && named.is_some_and(|it| it.canonicalize().is_ok_and(|it| it == own))
     })
 }
 
@@ -119,7 +123,9 @@ fn of_files(facts: &AuditFacts) -> Vec<NotAsked> {
     add(Area::Transit, "whether TLS starts, and who is connected: ask the server (--server)");
     let in_tables = !settings.is_mariadb()
         && settings.product.is_none_or(|product| product.version >= (8, 0, 0))
-        || settings.get("master_info_repository").is_some_and(|it| it.eq_ignore_ascii_case("TABLE"));
+        || settings
+            .get("master_info_repository")
+            .is_some_and(|it| it.eq_ignore_ascii_case("TABLE"));
     if in_tables {
         add(Area::Channels, "this version keeps them in tables: ask the server (--server)");
     }
@@ -137,7 +143,10 @@ fn of_files(facts: &AuditFacts) -> Vec<NotAsked> {
                 add(Area::AtRest, "what some files are could not be told");
             }
             if directory.local_manifest_counts.is_none() && !settings.is_mariadb() {
-                add(Area::Keys, "what stands beside the server's program: it is not on this machine");
+                add(
+                    Area::Keys,
+                    "what stands beside the server's program: it is not on this machine",
+                );
             }
         }
     }
@@ -171,8 +180,10 @@ pub(super) fn judge(work: &mut Work) {
             let why: Vec<_> =
                 lacks.iter().filter(|it| it.area == area).map(|it| &*it.because).collect();
             judgement.report_unless(RuleId::Blr072, why.is_empty(), || {
-                let subject =
-                    Subject::Server { server: server.clone(), object: Some(area.name().to_owned()) };
+                let subject = Subject::Server {
+                    server: server.clone(),
+                    object: Some(area.name().to_owned()),
+                };
                 Found::about(subject, format!("not examined: {}", why.join("; ")))
             });
         }
@@ -191,7 +202,10 @@ pub(super) fn of(facts: &AuditFacts, findings: &[Finding]) -> Vec<AreaResult> {
                 // A file is of the server whose files were looked at.
                 Subject::File { .. } => {
                     !live.contains(&&**server)
-                        || facts.servers.iter().any(|it| it.address == *server && has_directory_of(facts, it))
+                        || facts
+                            .servers
+                            .iter()
+                            .any(|it| it.address == *server && has_directory_of(facts, it))
                 }
             };
             let opens = |finding: &&Finding| {
@@ -228,7 +242,9 @@ pub(super) fn weigh(topology: &mut Topology, areas: &[AreaResult]) {
                 edge.ends = edge.ends.and(area.result);
                 let reason = match area.result {
                     State::Yes => continue,
-                    State::No => format!("{} of the {end}: {}", area.area.name(), area.because.join(", ")),
+                    State::No => {
+                        format!("{} of the {end}: {}", area.area.name(), area.because.join(", "))
+                    }
                     State::Unknown => format!("{} of the {end} not examined", area.area.name()),
                 };
                 edge.reasons.push(reason);

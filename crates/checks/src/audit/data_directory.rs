@@ -107,7 +107,8 @@ fn beside_server(manifests: &[PathBuf]) -> (Option<Vec<String>>, Option<bool>) {
     let leaves_it = of_server().find_map(|path| json(path)).map(|manifest| {
         manifest.get("read_local_manifest").and_then(Value::as_bool).unwrap_or(false)
     });
-    let is_server = |path: &PathBuf| ["mysqld", "mariadbd"].iter().any(|it| path.with_file_name(it).is_file());
+    let is_server =
+        |path: &PathBuf| ["mysqld", "mariadbd"].iter().any(|it| path.with_file_name(it).is_file());
     let is_here = of_server().any(is_server);
     (of_server().find_map(|path| components(path)), leaves_it.or(is_here.then_some(false)))
 }

@@ -5,6 +5,7 @@
 //! into findings; the same rule is used whether a fact came from a file or from a server.
 
 pub mod areas;
+pub mod before;
 mod certificates;
 mod data_directory;
 pub mod facts;
@@ -13,10 +14,11 @@ mod judge;
 pub mod live;
 mod offline;
 mod options;
+pub mod plan;
 mod servers;
 mod sql;
-mod versions;
 pub mod topology;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -27,10 +29,11 @@ use jiff::tz::TimeZone;
 
 use crate::config::option_file::OptionFile;
 use crate::finding::{self, Baseline, Finding, Policy, RuleId};
+use areas::AreaResult;
+use before::Before;
 use binlogsec_core::file::pipeline::Progress;
 use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::error::Error;
-use areas::AreaResult;
 use facts::AuditFacts;
 use facts::settings::Product;
 use judge::Judgement;
@@ -77,6 +80,8 @@ pub struct AuditOptions {
     pub baseline: Baseline,
     /// When certificates and the baseline are judged.
     pub now: Timestamp,
+    /// What servers were like before.
+    pub before: Option<Before>,
 }
 
 impl Default for AuditOptions {
@@ -86,6 +91,7 @@ impl Default for AuditOptions {
             policy: Policy::default(),
             baseline: Baseline::default(),
             now: Timestamp::now(),
+            before: None,
         }
     }
 }
@@ -128,6 +134,9 @@ pub fn audit(
     offline::judge(&mut work, targets, options);
     servers::collect(&mut work, targets);
     servers::judge(&mut work, options.now);
+    if let Some(before) = &options.before {
+        before::judge(before, &work.facts.servers, &mut work.judgement);
+    }
     areas::judge(&mut work);
     let areas = areas::of(&work.facts, &work.judgement.findings);
     let mut topology = topology::of(&work.facts);

@@ -65,7 +65,8 @@ pub(super) fn judge(work: &mut Work, now: Timestamp) {
 fn failover(server: &ServerFacts, servers: &[ServerFacts], judgement: &mut Judgement) {
     for source in &server.failover_sources {
         let is_at = |it: &ServerFacts| {
-            let named = it.hostname.as_ref().zip(it.port).map(|(host, port)| format!("{host}:{port}"));
+            let named =
+                it.hostname.as_ref().zip(it.port).map(|(host, port)| format!("{host}:{port}"));
             it.address == source.place || named.as_ref() == Some(&source.place)
         };
         judgement.report_unless(RuleId::Blr070, servers.iter().any(is_at), || {
@@ -78,7 +79,8 @@ fn failover(server: &ServerFacts, servers: &[ServerFacts], judgement: &mut Judge
             judge::Found::about(subject, message).seen(Evidence::Value {
                 name: "HOST".to_owned(),
                 value: place.clone(),
-                source: "performance_schema.replication_asynchronous_connection_failover".to_owned(),
+                source: "performance_schema.replication_asynchronous_connection_failover"
+                    .to_owned(),
             })
         });
     }

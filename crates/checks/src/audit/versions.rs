@@ -88,17 +88,17 @@ const MYSQL_OPTIONS: &[Known] = &[
 ];
 
 const MARIADB_OPTIONS: &[Known] = &[
-    Known("encrypt_binlog", (10, 1, 7), None),            // M, S
-    Known("encrypt_tmp_files", (10, 1, 7), None),         // M, S
-    Known("require_secure_transport", (10, 5, 2), None),  // M, S
-    Known("tls_version", (10, 4, 6), None),               // M, S
-    Known("binlog_row_metadata", (10, 5, 0), None),       // M, S
-    Known("binlog_encryption", NEVER, None),              // S: "unknown variable"
+    Known("encrypt_binlog", (10, 1, 7), None),           // M, S
+    Known("encrypt_tmp_files", (10, 1, 7), None),        // M, S
+    Known("require_secure_transport", (10, 5, 2), None), // M, S
+    Known("tls_version", (10, 4, 6), None),              // M, S
+    Known("binlog_row_metadata", (10, 5, 0), None),      // M, S
+    Known("binlog_encryption", NEVER, None),             // S: "unknown variable"
     Known("binlog_rotate_encryption_master_key_at_startup", NEVER, None), // S
-    Known("early_plugin_load", NEVER, None),              // S
-    Known("keyring_file_data", NEVER, None),              // S
-    Known("tls_ciphersuites", NEVER, None),               // S
-    Known("master_info_repository", NEVER, None),         // S
+    Known("early_plugin_load", NEVER, None),             // S
+    Known("keyring_file_data", NEVER, None),             // S
+    Known("tls_ciphersuites", NEVER, None),              // S
+    Known("master_info_repository", NEVER, None),        // S
     Known("binlog_transaction_compression", NEVER, None), // S
 ];
 
@@ -109,9 +109,10 @@ pub(super) fn refuses(product: Product, name: &str) -> bool {
     if is_percona && name == "encrypt_binlog" {
         return !((5, 7, 20)..(8, 0, 0)).contains(&product.version);
     }
-    table.iter().find(|it| it.0 == name).is_some_and(|it| {
-        product.version < it.1 || it.2.is_some_and(|end| product.version >= end)
-    })
+    table
+        .iter()
+        .find(|it| it.0 == name)
+        .is_some_and(|it| product.version < it.1 || it.2.is_some_and(|end| product.version >= end))
 }
 
 /// MySQL's keyring plugins, with the first version that has them no more.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::server::sql_remedy;
 use super::{Judgement, of_server, seen};
 use crate::audit::facts::server::{AccountFacts, Flavour, ServerFacts, TlsRequirement};
-use crate::audit::sql;
 use crate::audit::facts::settings::Product;
+use crate::audit::sql;
 use crate::finding::{RuleId, Severity, Subject};
 
 /// Who has one of these is no account for replication, but one for people.
@@ -66,8 +66,7 @@ fn way_in(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Judgement
     let about = |message: String| of_server(facts, Some(name.clone()), message);
     let may = if account.may_replicate { "may read the logs" } else { "is let in" };
     if let Some(empty) = account.has_empty_password {
-        let severity =
-            if account.may_replicate { Severity::Error } else { Severity::Warning };
+        let severity = if account.may_replicate { Severity::Error } else { Severity::Warning };
         judgement.report_unless(RuleId::Blr055, !empty, || {
             about(format!("{may} without a password"))
                 .weighing(severity)
@@ -79,9 +78,8 @@ fn way_in(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Judgement
         });
     }
     judgement.report_unless(RuleId::Blr056, !account.user.is_empty(), || {
-        about("everybody is this account, whatever name he gives".to_owned()).remedied(sql_remedy(
-            format!("-- if nobody needs it\nDROP USER {name};"),
-        ))
+        about("everybody is this account, whatever name he gives".to_owned())
+            .remedied(sql_remedy(format!("-- if nobody needs it\nDROP USER {name};")))
     });
     let administers = account.other_privileges.iter().any(|it| ADMINISTRATIVE.contains(&&**it));
     let tables = &account.system_tables;
@@ -118,7 +116,8 @@ fn is_administrator(facts: &ServerFacts, account: &AccountFacts) -> bool {
 
 fn judge_account(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Judgement) {
     let name = sql::account(&account.user, &account.host);
-    let by = account.by_role.as_ref().map_or_else(String::new, |role| format!(", by the role {role}"));
+    let by =
+        account.by_role.as_ref().map_or_else(String::new, |role| format!(", by the role {role}"));
     let about = |message: &str| of_server(facts, Some(name.clone()), format!("{message}{by}"));
     let shown = |column: &str, value: &str| seen(column, value, "mysql.user");
     judgement.report_unless(RuleId::Blr050, account.require != TlsRequirement::None, || {
@@ -128,13 +127,13 @@ fn judge_account(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Ju
     });
     if account.require != TlsRequirement::None {
         judgement.report_unless(RuleId::Blr051, account.require != TlsRequirement::Ssl, || {
-            about("its password alone tells who it is")
-                .seen(shown("ssl_type", "ANY"))
-                .remedied(sql_remedy(format!(
+            about("its password alone tells who it is").seen(shown("ssl_type", "ANY")).remedied(
+                sql_remedy(format!(
                     "-- once every replica's channel shows a certificate (SOURCE_SSL_CERT, \
                      SOURCE_SSL_KEY; MASTER_SSL_CERT): without one it is let in no more\n\
                      ALTER USER {name} REQUIRE X509;"
-                )))
+                )),
+            )
         });
     }
     judgement.report_unless(RuleId::Blr052, !is_any(&account.host), || {
@@ -153,8 +152,8 @@ fn judge_account(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Ju
     let mariadb = facts.flavour == Flavour::Mariadb;
     let since_8 = facts.version.parse::<Product>().is_ok_and(|it| it.version >= (8, 0, 18));
     // 5.7 knows no better one than sha256_password.
-    let is_old = OUTDATED.contains(&&*account.plugin)
-        && (since_8 || account.plugin != "sha256_password");
+    let is_old =
+        OUTDATED.contains(&&*account.plugin) && (since_8 || account.plugin != "sha256_password");
     let outdated = account.plugin == "mysql_old_password" || !mariadb && is_old;
     judgement.report_unless(RuleId::Blr054, !outdated, || {
         let good = if mariadb {

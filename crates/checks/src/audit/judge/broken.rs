@@ -35,14 +35,19 @@ pub(super) fn judge(
         let Some(error) = &channel.last_io_error else {
             let severity = if state == "No" { Severity::Warning } else { Severity::Note };
             let message = format!("is not connected to {place} ({state}): its TLS is not in use");
-            return of_server(facts, Some(object(channel)), message)
-                .weighing(severity)
-                .seen(seen("IO_Running", state, status(facts)));
+            return of_server(facts, Some(object(channel)), message).weighing(severity).seen(seen(
+                "IO_Running",
+                state,
+                status(facts),
+            ));
         };
         let cause = cause(facts, channel, settings, error);
         let message = format!("is not connected to {place} ({state}): {}", cause.what);
-        let found = of_server(facts, Some(object(channel)), message)
-            .seen(seen("Last_IO_Error", &beginning(error, SHOWN), status(facts)));
+        let found = of_server(facts, Some(object(channel)), message).seen(seen(
+            "Last_IO_Error",
+            &beginning(error, SHOWN),
+            status(facts),
+        ));
         match cause.remedy {
             Some(remedy) => found.remedied(remedy),
             None => found,
@@ -142,7 +147,11 @@ const TLS_CAUSES: [(&[&str], &str, &[&str]); 9] = [
         &[],
     ),
     (
-        &["certificate verify failed", "verify the server certificate", "Validation of SSL server certificate"],
+        &[
+            "certificate verify failed",
+            "verify the server certificate",
+            "Validation of SSL server certificate",
+        ],
         "2026, the source's certificate cannot be verified: it has expired, names another host than \
          SOURCE_HOST, or another authority signed it than that of SOURCE_SSL_CA",
         &[],
@@ -163,11 +172,17 @@ const TLS_CAUSES: [(&[&str], &str, &[&str]); 9] = [
 fn tls(facts: &ServerFacts, channel: &ChannelFacts, settings: &Settings, error: &str) -> Cause {
     let known = TLS_CAUSES.iter().find(|(texts, _, _)| texts.iter().any(|it| error.contains(it)));
     let Some((_, what, options)) = known else {
-        return Cause { what: "2026, TLS could not be negotiated: the server's words say why", remedy: None };
+        return Cause {
+            what: "2026, TLS could not be negotiated: the server's words say why",
+            remedy: None,
+        };
     };
     // The suites are an option of MySQL alone.
-    let options: Vec<_> =
-        options.iter().copied().filter(|it| !settings.is_mariadb() || !it.starts_with("TLS_")).collect();
+    let options: Vec<_> = options
+        .iter()
+        .copied()
+        .filter(|it| !settings.is_mariadb() || !it.starts_with("TLS_"))
+        .collect();
     let remedy = (!options.is_empty()).then(|| change(facts, channel, settings, &options));
     Cause { what, remedy }
 }

@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 
+use super::options::MARIADB_MAKES_CERTIFICATES;
 use super::{Found, Judgement};
 use crate::audit::facts::certificate::{
     Certificate, CertificateFacts, CertificateRole, PrivateKeyFacts,
 };
-use super::options::MARIADB_MAKES_CERTIFICATES;
 use crate::audit::facts::server::{Flavour, ServerFacts};
 use crate::audit::facts::settings::Settings;
 use crate::finding::rules::Language;
@@ -71,7 +71,11 @@ pub(in crate::audit) fn judge(
 }
 
 /// Judges the certificate that a live server showed, by the same rules as one in a file.
-pub(in crate::audit) fn judge_shown(server: &ServerFacts, now: Timestamp, judgement: &mut Judgement) {
+pub(in crate::audit) fn judge_shown(
+    server: &ServerFacts,
+    now: Timestamp,
+    judgement: &mut Judgement,
+) {
     let subject = Subject::Server { server: server.address.clone(), object: None };
     if let Some(certificate) = &server.connection.certificate {
         let facts = CertificateFacts {
@@ -83,11 +87,25 @@ pub(in crate::audit) fn judge_shown(server: &ServerFacts, now: Timestamp, judgem
             key: None,
         };
         let judged = Judged { facts: &facts, certificate, subject };
+        let begin = judgement.findings.len();
         validity(&judged, now, judgement);
         strength(&judged, judgement);
         // A name counts that the address has: what verified it has held it against that.
         let host = server.address.rsplit_once(':').map_or(&*server.address, |(host, _)| host);
         identity(&judged, &[host.trim_matches(['[', ']']).to_owned()], judgement);
+        // The rules' own commands are for a file.
+        let address = path_text::quoted(std::path::Path::new(&server.address));
+        for finding in judgement.findings.iter_mut().skip(begin) {
+            if finding.rule().language == Language::Shell {
+                finding.own_remedy = Some(Remedy {
+                    language: Language::Shell,
+                    text: format!(
+                        "openssl s_client -starttls mysql -connect {address} </dev/null 2>/dev/null | \
+                         openssl x509 -noout -subject -issuer -dates -ext subjectAltName"
+                    ),
+                });
+            }
+        }
         return;
     }
     // Through a socket no certificate is shown: the server says how long its own is valid.

@@ -176,12 +176,13 @@ pub(in crate::audit) fn judge_pair(
     settings: &Settings,
     judgement: &mut Judgement,
 ) {
-    let about =
-        |message: String| of_server(replica, Some(object(channel)), message);
+    let about = |message: String| of_server(replica, Some(object(channel)), message);
     if channel.ssl {
         let offered = source.variables.get("tls_version").map_or("", String::as_str);
         let wanted = channel.tls_version.as_deref().unwrap_or_default();
-        let has = |list: &str, version: &str| list.split(',').any(|it| it.trim().eq_ignore_ascii_case(version));
+        let has = |list: &str, version: &str| {
+            list.split(',').any(|it| it.trim().eq_ignore_ascii_case(version))
+        };
         let common = wanted.is_empty()
             || offered.is_empty()
             || wanted.split(',').any(|version| has(offered, version.trim()));
@@ -197,21 +198,21 @@ pub(in crate::audit) fn judge_pair(
     if of_user.peek().is_none() || !channel.ssl {
         return;
     }
-    let demands = of_user.all(|it| {
-        matches!(it.require, TlsRequirement::X509 | TlsRequirement::Specified)
-    });
+    let demands =
+        of_user.all(|it| matches!(it.require, TlsRequirement::X509 | TlsRequirement::Specified));
     judgement.report_unless(RuleId::Blr059, !demands || channel.ssl_cert.is_some(), || {
         let user = &channel.source_user;
-        let message = format!(
-            "shows no certificate, and {} lets {user} in with one only",
-            source.address
-        );
+        let message =
+            format!("shows no certificate, and {} lets {user} in with one only", source.address);
         about(message).seen(seen(&column(replica, "SSL_Cert"), "empty", status(replica))).remedied(
             change(
                 replica,
                 channel,
                 settings,
-                &["SSL_CERT = '/etc/mysql/client-cert.pem'", "SSL_KEY = '/etc/mysql/client-key.pem'"],
+                &[
+                    "SSL_CERT = '/etc/mysql/client-cert.pem'",
+                    "SSL_KEY = '/etc/mysql/client-key.pem'",
+                ],
             ),
         )
     });
@@ -282,7 +283,7 @@ fn is_old(version: &str) -> bool {
     OLD_TLS.iter().any(|old| version.eq_ignore_ascii_case(old))
 }
 
-pub(super) fn object(channel: &ChannelFacts) -> String {
+pub(in crate::audit) fn object(channel: &ChannelFacts) -> String {
     match &*channel.name {
         "" => "default channel".to_owned(),
         name => format!("channel {name}"),
@@ -316,7 +317,7 @@ fn ca(facts: &ServerFacts, channel: &ChannelFacts) -> String {
 
 /// The statements that change a channel, in the words of the server's version. Only the part that
 /// connects is stopped, where that will do.
-pub(super) fn change(
+pub(in crate::audit) fn change(
     facts: &ServerFacts,
     channel: &ChannelFacts,
     settings: &Settings,
@@ -370,21 +371,21 @@ mod tests {
     #[test]
     fn remedies_are_in_the_words_of_the_version() {
         assert_eq!(
-            remedy(Flavour::Mysql, "8.0.23", "east"),
+            remedy(Flavour::Mysql, "8.0.23", "east").split_off(PLACEHOLDER.len()),
             "STOP REPLICA IO_THREAD FOR CHANNEL 'east';\n\
              CHANGE REPLICATION SOURCE TO SOURCE_SSL = 1, SOURCE_SSL_CA = '/etc/mysql/ca.pem', \
              SOURCE_SSL_VERIFY_SERVER_CERT = 1 FOR CHANNEL 'east';\n\
              START REPLICA IO_THREAD FOR CHANNEL 'east';"
         );
         assert_eq!(
-            remedy(Flavour::Mysql, "5.7.44-log", ""),
+            remedy(Flavour::Mysql, "5.7.44-log", "").split_off(PLACEHOLDER.len()),
             "STOP SLAVE IO_THREAD;\n\
              CHANGE MASTER TO MASTER_SSL = 1, MASTER_SSL_CA = '/etc/mysql/ca.pem', \
              MASTER_SSL_VERIFY_SERVER_CERT = 1;\n\
              START SLAVE IO_THREAD;"
         );
         assert_eq!(
-            remedy(Flavour::Mariadb, "10.11.6-MariaDB", "east"),
+            remedy(Flavour::Mariadb, "10.11.6-MariaDB", "east").split_off(PLACEHOLDER.len()),
             "STOP SLAVE 'east';\n\
              CHANGE MASTER 'east' TO MASTER_SSL = 1, MASTER_SSL_CA = '/etc/mysql/ca.pem', \
              MASTER_SSL_VERIFY_SERVER_CERT = 1;\n\

@@ -1,8 +1,8 @@
 //! What settings show, of option files and of live servers alike.
 
 use super::{Found, Judgement};
-use crate::audit::facts::settings::{Origin, Settings, is_on, option_lines};
 use crate::audit::facts::server::Flavour;
+use crate::audit::facts::settings::{Origin, Settings, is_on, option_lines};
 use crate::audit::versions;
 use crate::finding::rules::Language;
 use crate::finding::{Remedy, RuleId, Severity};

@@ -74,8 +74,11 @@ fn group_replication(facts: &ServerFacts, judgement: &mut Judgement) {
             "REQUIRED" => "the group's members take any certificate for a member's",
             _ => "the group's members send each other every change in the clear",
         };
-        of_server(facts, None, message)
-            .seen(seen("group_replication_ssl_mode", mode, "SHOW GLOBAL VARIABLES"))
+        of_server(facts, None, message).seen(seen(
+            "group_replication_ssl_mode",
+            mode,
+            "SHOW GLOBAL VARIABLES",
+        ))
     });
     let recovery = facts.variables.get("group_replication_recovery_use_ssl");
     if let Some(recovery) = recovery {
@@ -83,13 +86,15 @@ fn group_replication(facts: &ServerFacts, judgement: &mut Judgement) {
             let message = "a member that joins gets the logs in the clear";
             of_server(facts, None, message)
                 .seen(seen("group_replication_recovery_use_ssl", recovery, "SHOW GLOBAL VARIABLES"))
-                .remedied(sql_remedy("SET PERSIST group_replication_recovery_use_ssl = ON;".to_owned()))
+                .remedied(sql_remedy(
+                    "SET PERSIST group_replication_recovery_use_ssl = ON;".to_owned(),
+                ))
         });
     }
 }
 
 /// Statements as a remedy.
-pub(super) const fn sql_remedy(text: String) -> Remedy {
+pub(in crate::audit) const fn sql_remedy(text: String) -> Remedy {
     Remedy { language: Language::Sql, text }
 }
 
@@ -122,7 +127,10 @@ fn plaintext_logs(facts: &ServerFacts, settings: &Settings, judgement: &mut Judg
                 sql::quoted(&successor(&name(last)))
             ),
         };
-        remedy.insert_str(0, "-- purge once every replica has read these logs, and no backup needs them\n");
+        remedy.insert_str(
+            0,
+            "-- purge once every replica has read these logs, and no backup needs them\n",
+        );
         // Otherwise the log that takes the place of the last one would be plain as well.
         let can_encrypt = facts.keyrings.iter().any(KeyringFacts::is_active);
         match (options::encrypts_logs(settings), settings.is_mariadb()) {

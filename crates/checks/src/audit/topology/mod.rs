@@ -142,8 +142,7 @@ fn of_files(facts: &AuditFacts) -> Topology {
             at_rest: State::Unknown,
         });
         let settings = facts.options.as_ref();
-        let can_verify =
-            settings.is_none_or(|it| super::judge::channel::can_verify(channel, it));
+        let can_verify = settings.is_none_or(|it| super::judge::channel::can_verify(channel, it));
         let mut reasons = vec!["the source was not audited".to_owned()];
         if !channel.ssl {
             reasons.push("no TLS on the channel".to_owned());

@@ -5,6 +5,7 @@ use super::controls::*;
 use super::{Language, Rule, RuleId, Severity};
 
 const CERTIFICATE_OPTIONS: &str = "[mysqld]\n\
+    # PLACEHOLDER: these files stand for yours\n\
     ssl_ca = /etc/mysql/ca.pem\n\
     ssl_cert = /etc/mysql/server-cert.pem\n\
     ssl_key = /etc/mysql/server-key.pem";

@@ -258,6 +258,22 @@ pub(super) static RULES: &[Rule] = &[
         controls: CHANNEL_VERIFIED,
     },
     Rule {
+        id: RuleId::Blr068,
+        code: "BLR068",
+        name: "channel-changed",
+        title: "a channel or account is not as it was",
+        severity: Severity::Warning,
+        meaning: "The TLS options of a channel, or what an account demands, differ from those of an \
+                  earlier report (`--compare FILE`; `--save FILE` writes one). An error where TLS or \
+                  verification was lost.",
+        risk: "Tools that make a new source set channels anew and leave out what they do not know.",
+        remedy: "SHOW REPLICA STATUS;",
+        language: Language::Sql,
+        advice: "The statement of the finding restores all that was set, password and position aside: \
+                 the server keeps those.",
+        controls: CHANNEL,
+    },
+    Rule {
         id: RuleId::Blr069,
         code: "BLR069",
         name: "channel-nothing-in-common",
