@@ -124,6 +124,8 @@ impl<'a> FindingEntry<'a> {
 pub(crate) enum Verdict {
     /// No finding that counts.
     Pass,
+    /// No finding that counts, and not everything was examined.
+    PartlyExamined,
     /// Findings that count.
     Fail,
     /// Nothing was there to look at.

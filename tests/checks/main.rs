@@ -10,3 +10,4 @@ mod check_reach;
 mod sealed;
 mod servers;
 mod shards;
+mod stub;

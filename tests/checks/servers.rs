@@ -180,7 +180,7 @@ fn column() -> Vec<u8> {
     text.to_vec()
 }
 
-const END: [u8; 5] = [0xfe, 0, 0, 2, 0];
+pub(crate) const END: [u8; 5] = [0xfe, 0, 0, 2, 0];
 /// Enough for a busy machine, as the bounds and not the clock must end these.
 const PATIENT: &str = "timeout=120&ssl-mode=DISABLED";
 
@@ -249,14 +249,14 @@ fn measured(
     run
 }
 
-fn send(stream: &mut TcpStream, sequence: u8, packet: &[u8]) -> std::io::Result<()> {
+pub(crate) fn send(stream: &mut TcpStream, sequence: u8, packet: &[u8]) -> std::io::Result<()> {
     let mut head = u32::try_from(packet.len()).unwrap().to_le_bytes();
     head[3] = sequence;
     stream.write_all(&[&head[..], packet].concat())
 }
 
 /// What the client sent, if it is still there.
-fn receive(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+pub(crate) fn receive(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     let mut head = [0; 4];
     stream.read_exact(&mut head)?;
     head[3] = 0;
@@ -266,13 +266,13 @@ fn receive(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
 }
 
 /// Greets and lets everybody in.
-fn let_in(stream: &mut TcpStream) -> std::io::Result<()> {
+pub(crate) fn let_in(stream: &mut TcpStream) -> std::io::Result<()> {
     send(stream, 0, &greeting(CAPABILITIES, 21, "mysql_native_password"))?;
     receive(stream)?;
     send(stream, 2, &OK)
 }
 
-const OK: [u8; 7] = [0, 0, 0, 2, 0, 0, 0];
+pub(crate) const OK: [u8; 7] = [0, 0, 0, 2, 0, 0, 0];
 const IN_CLEAR: &str = "timeout=3&ssl-mode=DISABLED";
 
 /// One byte after another, forever.

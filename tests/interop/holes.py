@@ -30,6 +30,8 @@ class Hole:
     what: str
     open: Callable[[], object]
     found: Found
+    # What closes it, where the printed remedy has a placeholder that only a person can fill in.
+    mend: Callable[[], object] | None = None
 
 
 @dataclass
@@ -64,6 +66,21 @@ class Auditor:
         thing = self.setup.as_printed(finding.get("object") or "")
         return f"{name} {thing}".strip()
 
+    def counted(self) -> Found:
+        return self.ids([finding for finding in self.findings() if finding["counts"]])
+
+    def plan(self) -> list[tuple[str, str, str]]:
+        """Language, place and text of each step of the plan."""
+        servers = [f"--server=mysql://audit@{address}/" for address in self.setup.addresses.values()]
+        given = ["--server-ca", self.authority, "--password-file", self.password]
+        printed = self.tool.run("audit", "--plan", *servers, *given).stdout.decode()
+        steps = []
+        for part in printed.split("\n# step ")[1:]:
+            head, _, text = part.partition("\n")
+            language, _, place = head.split(": ", 1)[1].partition(" at ")
+            steps.append((language, place.split(" (")[0], text))
+        return steps
+
     def apply(self, finding: dict[str, Any]) -> None:
         """The remedy as it is printed, where it belongs."""
         language, text = finding["remedy_language"], finding["remedy"]
@@ -83,6 +100,8 @@ def open_and_close(auditor: Auditor, holes: list[Hole], *more: str | Path) -> It
     for hole in holes:
         hole.open()
         yield from found(auditor, hole, before, *more)
+        if hole.mend is not None:
+            hole.mend()
         closed = close(auditor, before, *more)
         yield equal(f"{hole.what}: the remedy as printed closes it", set(), closed)
 
@@ -110,6 +129,30 @@ def close(auditor: Auditor, before: Found, *more: str | Path) -> Found:
         restarts = [f for f in new if f["remedy_language"] == "options"]
         auditor.apply((restarts or new)[0])
         auditor.setup.settle()
+
+
+def plan_closes(auditor: Auditor, what: str, opens: list[Callable[[], object]]) -> Iterator[Check]:
+    """Several holes at once; the plan is applied as it is printed, step by step, without a look in
+    between. Then replication runs, and nothing is left of them."""
+    auditor.setup.settle()
+    before = auditor.ids(auditor.findings())
+    for opened in opens:
+        opened()
+    settled(auditor, before, len(opens))
+    steps = auditor.plan()
+    yield true(f"{what}: a plan is printed", len(steps) > 1, "steps", steps)
+    for language, place, text in steps:
+        auditor.apply({"remedy_language": language, "remedy": text, "server": place})
+    auditor.setup.settle()
+    # What counts: a demand for TLS where there was one for a certificate is a note, and in no plan.
+    left = {it for it in auditor.counted() if it not in before}
+    yield equal(f"{what}: the plan as printed closes them", set(), left)
+
+
+def settled(auditor: Auditor, before: Found, least: int) -> None:
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while len(auditor.ids(auditor.findings()) - before) < least and time.monotonic() < deadline:
+        time.sleep(0.5)
 
 
 def certificate(folder: Path, name: str, seconds: int | None = None) -> None:

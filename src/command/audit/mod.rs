@@ -1,17 +1,21 @@
 //! `binlogsec audit`.
 
+mod plan;
 pub(crate) mod report;
 pub(crate) mod servers;
 pub(crate) mod table;
 
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::findings::report::Verdict;
 use crate::findings::{github, html, junit, sarif};
+use anyhow::Context;
+use binlogsec_checks::audit::before::Before;
 use binlogsec_checks::audit::facts::settings::Product;
 use binlogsec_checks::audit::{AuditOptions, AuditOutcome, AuditTargets, NamedOptions, audit};
 use binlogsec_checks::config::option_file::OptionFile;
+use binlogsec_core::file::small::{self, Pipes};
 use binlogsec_core::log::error::Error;
 use clap::{Args, ValueEnum};
 use report::AuditReport;
@@ -40,6 +44,10 @@ Examples:
   Configuration, logs, keyring and certificates, as a page for an auditor
     binlogsec audit --defaults-file /etc/mysql/my.cnf --report html=audit.html
 
+  What closes the holes, in order; and what a failover has changed since
+    binlogsec audit --plan --server mysql://audit@db1.example/ --server mysql://audit@db2.example/
+    binlogsec audit --compare before.json --server mysql://audit@db2.example/
+
 Exit codes: 0 nothing found that counts; 1 errors or warnings (notes do not count); 2 something
 could not be audited, or nothing was there; 3 and 4 a keyring that cannot be used.";
 
@@ -61,6 +69,16 @@ pub(crate) struct AuditArgs {
     /// data directory says, else a current one]
     #[arg(long, value_name = "VERSION")]
     pub(crate) server_version: Option<Product>,
+    /// Print the remedies of what counts as one script, in the order in which they apply, in place of
+    /// the report
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) plan: bool,
+    /// Write the JSON report into a file, for a later --compare; replaced as a whole
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save: Option<PathBuf>,
+    /// Hold channels and accounts of live servers against an earlier JSON report (--save)
+    #[arg(long, value_name = "FILE", requires = "servers")]
+    pub(crate) compare: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) servers: ServerArgs,
     #[command(flatten)]
@@ -93,20 +111,27 @@ pub(crate) enum AuditFormat {
 
 pub(crate) fn run(args: &AuditArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let (keys, weighing) = (args.keys.files(), args.weighing.files());
-    let inputs = [args.defaults_file.as_slice(), &keys, &weighing];
-    reports::check_files(&args.reports, &inputs)?;
+    let inputs = [args.defaults_file.as_slice(), &keys, &weighing, args.compare.as_slice()];
+    let mut files = args.reports.clone();
+    let saved = args.save.iter().cloned();
+    files.extend(saved.map(|path| FileReport { format: AuditFormat::Json, path }));
+    reports::check_files(&files, &inputs)?;
     let targets = targets(args, terminal)?;
     let options = options(args)?;
     let keyring = keys::open_sources(&args.keys, terminal)?;
     process::clean_up_on_signals()?;
     let outcome = audit(&targets, &keyring, &options, &Counter::new(terminal));
     let report = AuditReport::new(&outcome, options.now);
-    for file in &args.reports {
+    for file in &files {
         file.write(|out| write(out, file.format, &report))?;
     }
     if !(terminal.is_quiet() && args.format == AuditFormat::Text) {
         let mut out = BufWriter::new(terminal.out());
-        write(&mut out, args.format, &report)?;
+        if args.plan {
+            plan::write_plan(&mut out, &outcome)?;
+        } else {
+            write(&mut out, args.format, &report)?;
+        }
         out.flush()?;
     }
     show::tell_unused(&options.baseline, terminal);
@@ -130,8 +155,17 @@ fn options(args: &AuditArgs) -> anyhow::Result<AuditOptions> {
         product: args.server_version,
         policy: args.weighing.policy()?,
         baseline: args.weighing.baseline()?,
+        before: args.compare.as_deref().map(before).transpose()?,
         ..AuditOptions::default()
     })
+}
+
+/// More is no report.
+const LARGEST_REPORT: u64 = 256 << 20;
+
+fn before(path: &Path) -> anyhow::Result<Before> {
+    let text = small::read(path, LARGEST_REPORT, Pipes::Taken).map_err(Error::from)?;
+    Before::parse(&text).with_context(|| path.display().to_string())
 }
 
 fn write(
@@ -154,7 +188,7 @@ fn exit(outcome: &AuditOutcome, verdict: Verdict) -> Exit {
     let findings = match verdict {
         Verdict::NothingScanned => Exit::Work,
         Verdict::Fail => Exit::Findings,
-        Verdict::Pass | Verdict::Incomplete => Exit::Done,
+        Verdict::Pass | Verdict::PartlyExamined | Verdict::Incomplete => Exit::Done,
     };
     failures.max(findings)
 }

@@ -6,10 +6,11 @@ use serde::Serialize;
 use crate::findings::report::{FindingCounts, FindingEntry, FindingsView, Verdict, count, seconds};
 use crate::log_entry::Failure;
 use binlogsec_checks::audit::AuditOutcome;
+use binlogsec_checks::audit::areas::AreaResult;
 use binlogsec_checks::audit::facts::AuditFacts;
 use binlogsec_checks::audit::topology::Topology;
 use binlogsec_checks::check::facts::LogStatus;
-use binlogsec_checks::finding::Finding;
+use binlogsec_checks::finding::{Finding, RuleId};
 
 /// `binlogsec audit --format json`.
 #[derive(Debug, Serialize)]
@@ -27,6 +28,8 @@ pub(crate) struct AuditReport<'a> {
     pub facts: &'a AuditFacts,
     /// Who replicates from whom.
     pub topology: &'a Topology,
+    /// What each area of each server comes to: `yes`, `no`, or `unknown` where it was not examined.
+    pub areas: &'a [AreaResult],
     /// What could not be done at all.
     pub failures: Vec<Failure>,
     /// Counts, and what they come to.
@@ -39,7 +42,7 @@ pub(crate) struct AuditReport<'a> {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct AuditSummary {
-    /// `pass`, `fail`, `nothing-scanned` or `incomplete`.
+    /// `pass`, `partly-examined`, `fail`, `nothing-scanned` or `incomplete`.
     pub verdict: Verdict,
     /// The same as a sentence.
     pub text: String,
@@ -71,6 +74,7 @@ impl<'a> AuditReport<'a> {
             applied: outcome.applied.iter().map(|id| id.rule().code).collect(),
             facts: &outcome.facts,
             topology: &outcome.topology,
+            areas: &outcome.areas,
             failures: outcome.failures.iter().map(Failure::new).collect(),
             summary: AuditSummary::new(outcome),
             source: outcome,
@@ -90,6 +94,11 @@ impl<'a> AuditReport<'a> {
     }
 }
 
+/// Whether a finding says that something was not looked at, and nobody has accepted that.
+fn is_not_examined(finding: &Finding) -> bool {
+    finding.rule == RuleId::Blr072 && finding.accepted.is_none()
+}
+
 impl AuditSummary {
     fn new(outcome: &AuditOutcome) -> Self {
         let facts = &outcome.facts;
@@ -101,6 +110,8 @@ impl AuditSummary {
             Verdict::NothingScanned
         } else if outcome.findings.iter().any(Finding::counts) {
             Verdict::Fail
+        } else if outcome.findings.iter().any(is_not_examined) {
+            Verdict::PartlyExamined
         } else {
             Verdict::Pass
         };
@@ -131,6 +142,9 @@ impl AuditSummary {
             }
             Verdict::Incomplete => "INCOMPLETE: not everything that was named could be audited",
             Verdict::Fail => "FAIL",
+            Verdict::PartlyExamined => {
+                "PARTLY EXAMINED: nothing found in what was looked at (BLR072 says what was not)"
+            }
             Verdict::Pass => "PASS",
         };
         let seen: Vec<_> = [

@@ -9,6 +9,7 @@ use crate::findings::report::Verdict;
 use crate::findings::table::findings;
 use crate::lines::{BAD, DIM, GOOD, WARN};
 use crate::table::{self, Cell, printable};
+use binlogsec_checks::audit::areas::{self, AreaResult};
 use binlogsec_checks::audit::topology::{Edge, State, Topology};
 
 /// Findings by kind, who replicates from whom, and a line with the verdict at the end.
@@ -21,11 +22,41 @@ pub(crate) fn audit(out: &mut dyn Write, report: &AuditReport<'_>) -> io::Result
         tree(out, report.topology)?;
         edges(out, report.topology)?;
     }
+    areas(out, report.areas)?;
     let style = match report.summary.verdict {
         Verdict::Pass => GOOD,
+        Verdict::PartlyExamined => WARN,
         _ => BAD,
     };
     writeln!(out, "{style}{}{style:#}", printable(&report.summary.text))
+}
+
+/// A line for each server: what each of its areas comes to.
+fn areas(out: &mut dyn Write, areas: &[AreaResult]) -> io::Result<()> {
+    let mut servers: Vec<&str> = areas.iter().map(|area| &*area.server).collect();
+    servers.dedup();
+    if servers.is_empty() {
+        return Ok(());
+    }
+    let cell = |area: &AreaResult| {
+        let words = match area.result {
+            State::Unknown => "not examined",
+            state => state.name(),
+        };
+        Cell::new(words).styled(style(area.result))
+    };
+    let rows: Vec<_> = servers
+        .into_iter()
+        .map(|server| {
+            let own = areas.iter().filter(|area| area.server == server).map(cell);
+            std::iter::once(Cell::new(printable(server))).chain(own).collect()
+        })
+        .collect();
+    let names: Vec<_> = areas::ALL.iter().map(|area| area.name().to_uppercase()).collect();
+    let headings: Vec<_> =
+        std::iter::once("SERVER").chain(names.iter().map(String::as_str)).collect();
+    table::write(out, &headings, &rows)?;
+    writeln!(out)
 }
 
 const fn style(state: State) -> Style {

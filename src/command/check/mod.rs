@@ -398,7 +398,7 @@ fn exit(report: &CheckReport<'_>) -> Exit {
     let findings = match report.summary.verdict {
         Verdict::NothingScanned => Exit::Work,
         Verdict::Fail => Exit::Findings,
-        Verdict::Pass | Verdict::Incomplete => Exit::Done,
+        Verdict::Pass | Verdict::PartlyExamined | Verdict::Incomplete => Exit::Done,
     };
     failures.max(findings)
 }

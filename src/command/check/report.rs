@@ -164,7 +164,7 @@ impl CheckSummary {
             }
             Verdict::Incomplete => "INCOMPLETE: not everything that was named could be checked",
             Verdict::Fail => "FAIL",
-            Verdict::Pass => "PASS",
+            Verdict::Pass | Verdict::PartlyExamined => "PASS",
         };
         let logs = if self.logs == 0 {
             format!("no log among {}", count(self.counts.files, "file"))

@@ -52,6 +52,7 @@ fn write_page(page: &mut String, report: &AuditReport<'_>) -> fmt::Result {
 const fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",
+        Verdict::PartlyExamined => "partly examined",
         Verdict::Fail => "fail",
         Verdict::NothingScanned => "nothing audited",
         Verdict::Incomplete => "incomplete",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from checks import Check, each, equal, true
 from guide import ADDRESSES, Setup, follow
-from holes import Auditor, Hole, certificate, expired, open_and_close
+from holes import Auditor, Hole, certificate, expired, open_and_close, plan_closes
 from lab import Lab
 from mariadb_lab import MariadbServer
 from server import MysqlServer
@@ -63,6 +63,7 @@ def mysql(lab: Lab, binlogsec: Path) -> Iterator[Check]:
         auditor = Auditor(setup, Binlogsec(binlogsec), tls / "ca.pem", private / "audit.password")
         yield from secrets_stay_secret(auditor)
         yield from open_and_close(auditor, mysql_holes(source, replica))
+        yield from plan_closes(auditor, "three holes of MySQL", mysql_pairs(source, replica))
         yield from keyring_open_to_all(auditor, source)
         yield from certificate_expired(auditor, source, tls)
 
@@ -85,6 +86,14 @@ def mysql_holes(source: MysqlServer, replica: MysqlServer) -> list[Hole]:
 
     def channel(options: str) -> None:
         replica.sql(SQL_OF_CHANNEL.format(options))
+
+    by_role = (
+        "CREATE ROLE replrole; GRANT REPLICATION SLAVE ON *.* TO replrole; "
+        "CREATE USER 'rolerepl'@'127.0.0.1' IDENTIFIED BY 'x'; GRANT replrole TO 'rolerepl'@'127.0.0.1'"
+    )
+
+    def authority() -> str:
+        return source.sql("SELECT @@ssl_ca")[0][0]
 
     def everything_plain() -> None:
         source.sql(f"SET GLOBAL require_secure_transport = OFF; {quiet}ALTER USER {repl} REQUIRE NONE")
@@ -120,6 +129,27 @@ def mysql_holes(source: MysqlServer, replica: MysqlServer) -> list[Hole]:
             {("BLR052", "db1 'repl'@'%'"), ("BLR052", "db2 'repl'@'%'")},
         ),
         Hole(
+            "an account that replicates through a role",
+            lambda: source.sql(f"{quiet}{by_role}"),
+            {("BLR050", "db1 'rolerepl'@'127.0.0.1'")},
+        ),
+        Hole(
+            "a channel without its authority",
+            lambda: channel("SOURCE_SSL_CA = '/nowhere/ca.pem'"),
+            {("BLR066", "db2 default channel")},
+            mend=lambda: channel(f"SOURCE_SSL_CA = '{authority()}'"),
+        ),
+        Hole(
+            "no cipher suite of TLS 1.3 on the channel",
+            lambda: channel("SOURCE_TLS_CIPHERSUITES = ''"),
+            {("BLR069", "db2 default channel")},
+        ),
+        Hole(
+            "a weak cipher on the channel",
+            lambda: channel("SOURCE_SSL_CIPHER = 'ECDHE-RSA-AES256-GCM-SHA384:RC4-MD5'"),
+            {("BLR024", "db2 default channel")},
+        ),
+        Hole(
             "an account that may do more",
             lambda: source.sql(f"{quiet}GRANT SELECT, FILE, BINLOG_ADMIN ON *.* TO {repl} WITH GRANT OPTION"),
             {("BLR053", f"db1 {repl_printed}")},
@@ -146,6 +176,16 @@ def mysql_holes(source: MysqlServer, replica: MysqlServer) -> list[Hole]:
             lambda: source.sql(f"{quiet}REVOKE REPLICATION CLIENT ON *.* FROM 'audit'@'127.0.0.1'"),
             {("BLR071", "db1")},
         ),
+    ]
+
+
+def mysql_pairs(source: MysqlServer, replica: MysqlServer) -> list[Callable[[], object]]:
+    """The account's name is changed last, and only at the source."""
+    repl = "'repl'@'127.0.0.1'"
+    return [
+        lambda: source.sql(f"GRANT SELECT, FILE ON *.* TO {repl}; ALTER USER {repl} REQUIRE NONE"),
+        lambda: source.sql(f"RENAME USER {repl} TO 'repl'@'%'"),
+        lambda: replica.sql(SQL_OF_CHANNEL.format("SOURCE_SSL_VERIFY_SERVER_CERT = 0")),
     ]
 
 
@@ -223,6 +263,7 @@ def mariadb(lab: Lab, binlogsec: Path) -> Iterator[Check]:
         yield from follow("MariaDB", setup)
         auditor = Auditor(setup, Binlogsec(binlogsec), tls / "ca.pem", private / "audit.password")
         yield from open_and_close(auditor, mariadb_holes(source, replica))
+        yield from plan_closes(auditor, "three holes of MariaDB", mariadb_pairs(source, replica))
 
 
 def settle_mariadb(source: MariadbServer, replica: MariadbServer) -> None:
@@ -264,6 +305,14 @@ def mariadb_holes(source: MariadbServer, replica: MariadbServer) -> list[Hole]:
             {("BLR052", "db1 'repl'@'%'"), ("BLR052", "db2 'repl'@'%'")},
         ),
         Hole(
+            "an account that replicates through a role",
+            lambda: source.sql(
+                f"{quiet}CREATE ROLE replrole; GRANT REPLICATION SLAVE ON *.* TO replrole; "
+                "CREATE USER 'rolerepl'@'127.0.0.1' IDENTIFIED BY 'x'; GRANT replrole TO 'rolerepl'@'127.0.0.1'"
+            ),
+            {("BLR050", "db1 'rolerepl'@'127.0.0.1'")},
+        ),
+        Hole(
             "old TLS versions accepted",
             lambda: source.restart(tls_version="TLSv1.1,TLSv1.2"),
             {("BLR021", "db1")},
@@ -278,4 +327,13 @@ def mariadb_holes(source: MariadbServer, replica: MariadbServer) -> list[Hole]:
             lambda: source.sql(f"{quiet}REVOKE SLAVE MONITOR ON *.* FROM 'audit'@'127.0.0.1'"),
             {("BLR071", "db1")},
         ),
+    ]
+
+
+def mariadb_pairs(source: MariadbServer, replica: MariadbServer) -> list[Callable[[], object]]:
+    repl = "'repl'@'127.0.0.1'"
+    return [
+        lambda: source.sql(f"GRANT SELECT, FILE ON *.* TO {repl}; ALTER USER {repl} REQUIRE NONE"),
+        lambda: source.sql(f"RENAME USER {repl} TO 'repl'@'%'"),
+        lambda: replica.sql("STOP SLAVE; CHANGE MASTER TO MASTER_SSL_VERIFY_SERVER_CERT = 0; START SLAVE"),
     ]

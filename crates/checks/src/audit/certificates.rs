@@ -123,6 +123,12 @@ const fn role(of_file: CertificateRole, position: usize) -> CertificateRole {
     if position == 1 { of_file } else { CertificateRole::Authority }
 }
 
+/// What a certificate says that a server showed.
+pub(super) fn of_der(der: &[u8]) -> Option<Certificate> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    Some(facts(&certificate))
+}
+
 fn facts(certificate: &X509Certificate<'_>) -> Certificate {
     let algorithm = certificate.signature_algorithm.algorithm.to_id_string();
     let name = SIGNATURES.iter().find(|(id, _)| *id == algorithm);

@@ -62,9 +62,16 @@ pub(super) fn read(
     let (component_configurations, mut keyrings) = component_files(directory);
     keyrings.extend(option_keyrings(directory, settings));
     keyrings.dedup_by(|one, other| one.path == other.path);
+    let (global, local_manifest_counts) = beside_server(&manifests);
+    let local = manifests.first().and_then(|path| components(path));
     DataDirectoryFacts {
         path: directory.to_owned(),
-        components: manifests.iter().find_map(|path| components(path)),
+        components: match local_manifest_counts {
+            Some(false) => global,
+            Some(true) => local,
+            None => local.or(global),
+        },
+        local_manifest_counts,
         manifests,
         component_configurations,
         keyrings,
@@ -91,6 +98,19 @@ fn manifests(
         .chain(of_packages)
         .map(|directory| directory.join("mysqld.my"))
         .collect()
+}
+
+/// What the manifests beside the server name, and whether they leave it to the one in the data
+/// directory, which is the first.
+fn beside_server(manifests: &[PathBuf]) -> (Option<Vec<String>>, Option<bool>) {
+    let of_server = || manifests.iter().skip(1);
+    let leaves_it = of_server().find_map(|path| json(path)).map(|manifest| {
+        manifest.get("read_local_manifest").and_then(Value::as_bool).unwrap_or(false)
+    });
+    let is_server =
+        |path: &PathBuf| ["mysqld", "mariadbd"].iter().any(|it| path.with_file_name(it).is_file());
+    let is_here = of_server().any(is_server);
+    (of_server().find_map(|path| components(path)), leaves_it.or(is_here.then_some(false)))
 }
 
 /// The components that a manifest names.

@@ -4,6 +4,8 @@
 //! from live servers. [`topology`] joins the servers to who replicates from whom. Judges turn facts
 //! into findings; the same rule is used whether a fact came from a file or from a server.
 
+pub mod areas;
+pub mod before;
 mod certificates;
 mod data_directory;
 pub mod facts;
@@ -12,9 +14,11 @@ mod judge;
 pub mod live;
 mod offline;
 mod options;
+pub mod plan;
 mod servers;
 mod sql;
 pub mod topology;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -25,6 +29,8 @@ use jiff::tz::TimeZone;
 
 use crate::config::option_file::OptionFile;
 use crate::finding::{self, Baseline, Finding, Policy, RuleId};
+use areas::AreaResult;
+use before::Before;
 use binlogsec_core::file::pipeline::Progress;
 use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::error::Error;
@@ -74,6 +80,8 @@ pub struct AuditOptions {
     pub baseline: Baseline,
     /// When certificates and the baseline are judged.
     pub now: Timestamp,
+    /// What servers were like before.
+    pub before: Option<Before>,
 }
 
 impl Default for AuditOptions {
@@ -83,6 +91,7 @@ impl Default for AuditOptions {
             policy: Policy::default(),
             baseline: Baseline::default(),
             now: Timestamp::now(),
+            before: None,
         }
     }
 }
@@ -98,6 +107,8 @@ pub struct AuditOutcome {
     pub facts: AuditFacts,
     /// Who replicates from whom.
     pub topology: Topology,
+    /// What each area of each server comes to: in order, not, or not examined.
+    pub areas: Vec<AreaResult>,
     /// What could not be done at all.
     pub failures: Vec<Error>,
 }
@@ -122,13 +133,21 @@ pub fn audit(
     offline::collect(&mut work, targets, keys, options, progress);
     offline::judge(&mut work, targets, options);
     servers::collect(&mut work, targets);
-    servers::judge(&mut work);
+    servers::judge(&mut work, options.now);
+    if let Some(before) = &options.before {
+        before::judge(before, &work.facts.servers, &mut work.judgement);
+    }
+    areas::judge(&mut work);
+    let areas = areas::of(&work.facts, &work.judgement.findings);
+    let mut topology = topology::of(&work.facts);
+    areas::weigh(&mut topology, &areas);
     let Work { facts, judgement: Judgement { findings, applied }, failures } = work;
     let today = options.now.to_zoned(TimeZone::UTC).date();
     AuditOutcome {
         findings: finding::weigh(findings, &options.policy, &options.baseline, today),
         applied,
-        topology: topology::of(&facts),
+        topology,
+        areas,
         facts,
         failures,
     }

@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::facts::settings::{Origin, Product, Setting, Settings};
+use super::versions;
 use crate::config::option_file::{self, OptionFile};
 use crate::finding::Subject;
 use binlogsec_core::file::TransferError;
@@ -50,17 +51,17 @@ pub(super) fn settings(file: &OptionFile, path: &Path, product: Option<Product>)
         let value = option.value.as_deref().map(String::from_utf8_lossy);
         let (name, value) = normalized(&option.name, value.as_deref());
         let origin = Origin::File { path: option.path.clone(), line: option.line };
-        put(&mut settings.values, name, value, origin);
+        let setting = Setting { value, origin, is_loose: option.is_loose };
+        put(&mut settings.values, name, setting);
     }
     settings
 }
 
-fn put(values: &mut BTreeMap<String, Setting>, name: String, value: String, origin: Origin) {
-    let value = match values.get(&name) {
-        Some(earlier) if CUMULATIVE.contains(&&*name) => format!("{};{value}", earlier.value),
-        _ => value,
-    };
-    values.insert(name, Setting { value, origin });
+fn put(values: &mut BTreeMap<String, Setting>, name: String, mut setting: Setting) {
+    if let Some(earlier) = values.get(&name).filter(|_| CUMULATIVE.contains(&&*name)) {
+        setting.value = format!("{};{}", earlier.value, setting.value);
+    }
+    values.insert(name, setting);
 }
 
 /// A name without its prefix, and the value that the prefix stands for.
@@ -127,7 +128,7 @@ pub(super) fn add_persisted(settings: &mut Settings, data_directory: &Path) -> R
     for (name, variable) in file.variables() {
         let origin = Origin::Persisted(path.clone());
         let value = variable.value;
-        settings.values.insert(name, Setting { value, origin });
+        settings.values.insert(name, Setting { value, origin, is_loose: true });
     }
     Ok(())
 }
@@ -180,69 +181,15 @@ impl Persisted {
 
 /// Fills in what nobody set.
 pub(super) fn add_defaults(settings: &mut Settings) {
-    let version = settings.product.map(|product| product.version);
-    let table = if settings.is_mariadb() { MARIADB_DEFAULTS } else { MYSQL_DEFAULTS };
-    for default in table {
-        // Where nobody says, the server is taken for a current one.
-        let version = version.unwrap_or(CURRENT);
-        if version < default.since || default.until.is_some_and(|until| version >= until) {
-            continue;
-        }
-        settings.values.entry(default.name.to_owned()).or_insert_with(|| Setting {
-            value: default.value.to_owned(),
+    let defaults = versions::defaults(settings.is_mariadb(), settings.product);
+    for (name, value) in defaults {
+        settings.values.entry(name.to_owned()).or_insert_with(|| Setting {
+            value: value.to_owned(),
             origin: Origin::Default,
+            is_loose: false,
         });
     }
 }
-
-type Version = (u16, u16, u16);
-
-const FIRST: Version = (0, 0, 0);
-const CURRENT: Version = (u16::MAX, 0, 0);
-
-struct DefaultValue {
-    name: &'static str,
-    value: &'static str,
-    since: Version,
-    until: Option<Version>,
-}
-
-const fn default(
-    name: &'static str,
-    value: &'static str,
-    since: Version,
-    until: Option<Version>,
-) -> DefaultValue {
-    DefaultValue { name, value, since, until }
-}
-
-const MYSQL_DEFAULTS: &[DefaultValue] = &[
-    default("binlog_encryption", "OFF", (8, 0, 14), None),
-    default("binlog_rotate_encryption_master_key_at_startup", "OFF", (8, 0, 14), None),
-    default("log_bin", "OFF", FIRST, Some((8, 0, 3))),
-    default("log_bin", "ON", (8, 0, 3), None),
-    default("require_secure_transport", "OFF", (5, 7, 8), None),
-    default("tls_version", "TLSv1,TLSv1.1,TLSv1.2", (5, 7, 10), Some((8, 0, 16))),
-    default("tls_version", "TLSv1,TLSv1.1,TLSv1.2,TLSv1.3", (8, 0, 16), Some((8, 0, 28))),
-    default("tls_version", "TLSv1.2,TLSv1.3", (8, 0, 28), None),
-    default("binlog_format", "STATEMENT", FIRST, Some((5, 7, 7))),
-    default("binlog_format", "ROW", (5, 7, 7), None),
-    default("binlog_row_metadata", "MINIMAL", (8, 0, 1), None),
-    default("binlog_transaction_compression", "OFF", (8, 0, 20), None),
-    default("master_info_repository", "FILE", FIRST, Some((8, 0, 2))),
-    default("master_info_repository", "TABLE", (8, 0, 2), Some((8, 3, 0))),
-];
-
-const MARIADB_DEFAULTS: &[DefaultValue] = &[
-    default("encrypt_binlog", "OFF", (10, 1, 7), None),
-    default("encrypt_tmp_files", "OFF", (10, 1, 7), None),
-    default("log_bin", "OFF", FIRST, None),
-    default("require_secure_transport", "OFF", (10, 5, 2), None),
-    default("tls_version", "TLSv1.1,TLSv1.2,TLSv1.3", (10, 4, 6), Some((11, 4, 0))),
-    default("binlog_format", "STATEMENT", FIRST, Some((10, 2, 4))),
-    default("binlog_format", "MIXED", (10, 2, 4), None),
-    default("binlog_row_metadata", "NO_LOG", (10, 5, 0), None),
-];
 
 /// Options with a password in files that others may read: path, line and mode.
 pub(super) fn passwords(file: &OptionFile) -> impl Iterator<Item = &option_file::Setting> {
@@ -323,6 +270,9 @@ mod tests {
             ("5.7.44", "master_info_repository", Some("FILE")),
             ("8.4.0", "master_info_repository", None),
             ("mariadb-10.11", "encrypt_binlog", Some("OFF")),
+            ("10.11.19-MariaDB", "tls_version", Some("TLSv1.2,TLSv1.3")),
+            ("10.11.6-MariaDB", "tls_version", Some("TLSv1.1,TLSv1.2,TLSv1.3")),
+            ("10.11.12-MariaDB", "tls_version", None),
             ("mariadb-10.11", "binlog_encryption", None),
         ] {
             assert_eq!(of("", Some(version)).get(name), value, "{version} {name}");

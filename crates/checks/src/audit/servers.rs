@@ -1,5 +1,6 @@
 //! The part of an audit that asks live servers.
 
+use jiff::Timestamp;
 use rayon::prelude::*;
 
 use super::facts::server::ServerFacts;
@@ -9,13 +10,20 @@ use super::{AuditTargets, Work};
 use crate::finding::{Evidence, RuleId, Subject};
 use binlogsec_core::log::error::Error;
 
-/// Asks them all at once: each takes as long as its network does.
+/// So many are asked at a time: each takes as long as its network does, and hardly any of the
+/// processor.
+const AT_ONCE: usize = 64;
+
+/// Asks them all at once.
 pub(super) fn collect(work: &mut Work, targets: &AuditTargets) {
-    let answers: Vec<_> = targets
-        .servers
-        .par_iter()
-        .map(|target| live::collect(&target.address, &target.credentials))
-        .collect();
+    let ask = || {
+        let servers = targets.servers.par_iter().with_max_len(1);
+        servers.map(|target| live::collect(&target.address, &target.credentials)).collect()
+    };
+    let threads = targets.servers.len().clamp(1, AT_ONCE);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    // Without threads of its own it goes on with those that there are.
+    let answers: Vec<_> = pool.map_or_else(|_| ask(), |pool| pool.install(ask));
     for answer in answers {
         match answer {
             Ok(facts) => work.facts.servers.push(facts),
@@ -31,15 +39,51 @@ impl From<LiveError> for Error {
 }
 
 /// Judges each, and whether all ends of their channels were there.
-pub(super) fn judge(work: &mut Work) {
+pub(super) fn judge(work: &mut Work, now: Timestamp) {
     let Work { facts, judgement, .. } = work;
-    for server in &facts.servers {
+    let servers = &facts.servers;
+    for (index, server) in servers.iter().enumerate() {
         let settings = judge::live_settings(server);
         judge::server::judge(server, &settings, judgement);
+        judge::certificates::judge_shown(server, now, judgement);
         judge::channel::judge(server, &settings, judgement);
-        judge::accounts::judge(server, judgement);
+        let mut sources = Vec::new();
+        for channel in &server.channels {
+            let source = super::topology::live::source_of(channel, index, servers);
+            if let Some(source) = source.and_then(|source| servers.get(source)) {
+                judge::channel::judge_pair(source, server, channel, &settings, judgement);
+                sources.push(source);
+            }
+        }
+        judge::accounts::judge(server, &sources, judgement);
+        failover(server, servers, judgement);
     }
-    ends(&facts.servers, judgement);
+    ends(servers, judgement);
+}
+
+/// BLR070 of the sources that a channel may turn to by itself.
+fn failover(server: &ServerFacts, servers: &[ServerFacts], judgement: &mut Judgement) {
+    for source in &server.failover_sources {
+        let is_at = |it: &ServerFacts| {
+            let named =
+                it.hostname.as_ref().zip(it.port).map(|(host, port)| format!("{host}:{port}"));
+            it.address == source.place || named.as_ref() == Some(&source.place)
+        };
+        judgement.report_unless(RuleId::Blr070, servers.iter().any(is_at), || {
+            let place = &source.place;
+            let subject = Subject::Server {
+                server: server.address.clone(),
+                object: Some(format!("source {place}")),
+            };
+            let message = format!("a channel may turn to {place}, which was not audited");
+            judge::Found::about(subject, message).seen(Evidence::Value {
+                name: "HOST".to_owned(),
+                value: place.clone(),
+                source: "performance_schema.replication_asynchronous_connection_failover"
+                    .to_owned(),
+            })
+        });
+    }
 }
 
 /// BLR070.

@@ -218,13 +218,15 @@ fn has_series(index: &IndexFacts, base: &str) -> bool {
 /// BLS010 of logs: one finding for all logs of a directory that have the same mode.
 fn open_logs(facts: &Facts, policy: &Policy) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let allowed = policy.max_log_mode;
     for logs in by_directory(facts) {
-        let mut modes: BTreeMap<u32, Vec<&LogFacts>> = BTreeMap::new();
-        for log in logs.iter().filter(|log| exceeds(log.mode, allowed)) {
-            modes.entry(log.mode).or_default().push(log);
+        let mut modes: BTreeMap<(u32, u32), Vec<&LogFacts>> = BTreeMap::new();
+        for log in logs {
+            let allowed = allowed(log, policy);
+            if exceeds(log.mode, allowed) {
+                modes.entry((log.mode, allowed)).or_default().push(log);
+            }
         }
-        for (mode, logs) in modes {
+        for ((mode, allowed), logs) in modes {
             let mut paths = logs.iter().map(|log| log.path.join());
             let Some(first) = paths.next() else { continue };
             let others: Vec<_> = paths.take(MOST_RELATED).collect();
@@ -244,6 +246,13 @@ fn open_logs(facts: &Facts, policy: &Policy) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// MariaDB gives its logs 0660, and its group is its own; a policy that says otherwise counts.
+fn allowed(log: &LogFacts, policy: &Policy) -> u32 {
+    const OF_MARIADB: u32 = 0o660;
+    let usual = policy.max_log_mode == Policy::default().max_log_mode;
+    if usual && log.kind.starts_with("mariadb") { OF_MARIADB } else { policy.max_log_mode }
 }
 
 /// The command that takes from group and others what is not allowed: from these files, or from all

@@ -51,6 +51,8 @@ pub struct Setting {
     pub group: String,
     /// Its name, with `_` for `-` and without `loose_`.
     pub name: String,
+    /// Whether it said `loose_`: a server that does not know the option goes on without it.
+    pub is_loose: bool,
     /// What follows the `=`, without quotes; `None` without one.
     pub value: Option<Vec<u8>>,
     /// Where it stands.
@@ -364,10 +366,11 @@ fn setting(line: &[u8], group: &str, place: &Place<'_>) -> Option<Setting> {
         None => (line, None),
     };
     let name = String::from_utf8_lossy(name.trim_ascii()).replace('-', "_");
-    let name = name.strip_prefix("loose_").unwrap_or(&name).to_owned();
+    let plain = name.strip_prefix("loose_");
     Some(Setting {
         group: group.to_owned(),
-        name,
+        is_loose: plain.is_some(),
+        name: plain.unwrap_or(&name).to_owned(),
         value: value.map(|value| unescaped(unquoted(value.trim_ascii()))),
         path: place.path.to_owned(),
         line: place.line,

@@ -22,6 +22,9 @@ pub struct DataDirectoryFacts {
     #[serde(serialize_with = "paths")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub manifests: Vec<PathBuf>,
+    /// Whether the manifest in the data directory counts: the one beside the server must say
+    /// `read_local_manifest`. `None` where the server is not at hand.
+    pub local_manifest_counts: Option<bool>,
     /// Configurations of keyring components.
     pub component_configurations: Vec<ComponentConfiguration>,
     /// Keyring files that configurations and options name.

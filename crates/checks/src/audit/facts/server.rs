@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::certificate::Certificate;
+
 /// One live server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -40,10 +42,71 @@ pub struct ServerFacts {
     pub replicas: Vec<DumpConnection>,
     /// Accounts that may read the binary logs. `None` if accounts could not be read.
     pub accounts: Option<Vec<AccountFacts>>,
+    /// Accounts that may not, and are a way to those that may: without a password, anonymous, with
+    /// the tables of `mysql`.
+    pub other_accounts: Vec<AccountFacts>,
     /// Whether it is an SQL node of an NDB Cluster (`ndbcluster` is active).
     pub ndb: bool,
+    /// Where it listens with TLS, and whether that is on (performance_schema.tls_channel_status);
+    /// empty where the version does not say.
+    pub tls_listeners: Vec<TlsListenerFacts>,
+    /// `Ssl_server_not_after`, in its words.
+    pub certificate_end: Option<String>,
+    /// Other sources that channels turn to by themselves.
+    pub failover_sources: Vec<FailoverSource>,
+    /// What could not be looked at, by area, for other reasons than a missing privilege of the guide.
+    pub not_asked: Vec<NotAsked>,
     /// What could not be asked.
     pub missing_privileges: Vec<MissingPrivilege>,
+}
+
+/// A row of `performance_schema.tls_channel_status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TlsListenerFacts {
+    /// `mysql_main`, `mysql_admin`.
+    pub name: String,
+    /// Whether TLS is on there.
+    pub enabled: bool,
+}
+
+/// A source that a channel may turn to (`asynchronous_connection_failover_add_source`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FailoverSource {
+    /// The channel's name.
+    pub channel: String,
+    /// Host and port.
+    pub place: String,
+}
+
+/// What was not looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NotAsked {
+    /// Of which area.
+    pub area: Area,
+    /// What, and why.
+    pub because: String,
+}
+
+/// A part of what makes a set-up private.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Area {
+    /// TLS of whoever connects to the server.
+    Transit,
+    /// Logs on the disk, relay logs among them.
+    AtRest,
+    /// Who may read the logs.
+    Accounts,
+    /// Where the keys of the logs are.
+    Keys,
+    /// Certificates and their keys.
+    Certificates,
+    /// What the server replicates from.
+    Channels,
 }
 
 /// Whose server it is.
@@ -84,6 +147,8 @@ pub struct ConnectionFacts {
     pub cipher: Option<String>,
     /// What of the server's certificate was verified.
     pub verified: Verification,
+    /// The certificate that the server showed.
+    pub certificate: Option<Certificate>,
 }
 
 /// What a client verifies of a certificate.
@@ -186,6 +251,17 @@ pub struct ChannelFacts {
     pub tls_version: Option<String>,
     /// The last error of the connection, if it has one.
     pub last_io_error: Option<String>,
+    /// Its number.
+    pub last_io_errno: Option<u32>,
+    /// `Source_SSL_Crl`: a file of revoked certificates.
+    pub ssl_crl: Option<String>,
+    /// `Source_SSL_Crlpath`: a directory of such files.
+    pub ssl_crl_path: Option<String>,
+    /// `TLS_CIPHERSUITES`, of TLS 1.3; `Some("")` allows none, `None` is the library's own list, or
+    /// not known.
+    pub tls_ciphersuites: Option<String>,
+    /// `GET_SOURCE_PUBLIC_KEY`: without TLS, the password goes wrapped under whatever key comes.
+    pub gets_public_key: bool,
 }
 
 /// A connection that reads the binary logs now.
@@ -232,6 +308,16 @@ pub struct AccountFacts {
     pub other_privileges: Vec<String>,
     /// Whether it may hand its privileges on.
     pub grant_option: bool,
+    /// Whether it may read the binary logs, itself or by a role.
+    pub may_replicate: bool,
+    /// The role that lets it, where it has no such privilege itself.
+    pub by_role: Option<String>,
+    /// Whether it has an empty password; `None` where that could not be asked.
+    pub has_empty_password: Option<bool>,
+    /// What it may do with the tables of `mysql`, where it is no administrator.
+    pub system_tables: Vec<String>,
+    /// Accounts that it may pose as (GRANT PROXY).
+    pub proxies: Vec<String>,
 }
 
 /// What an account must show (`REQUIRE`).

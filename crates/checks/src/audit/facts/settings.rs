@@ -100,6 +100,8 @@ pub struct Setting {
     pub value: String,
     /// Where it comes from.
     pub origin: Origin,
+    /// Whether a server that does not know it goes on without it (`loose-`).
+    pub is_loose: bool,
 }
 
 /// The settings of one server.
@@ -314,6 +316,9 @@ const SHOWN: &[&str] = &[
     "encrypt_tmp_files",
     "file_key_management_encryption_algorithm",
     "file_key_management_filename",
+    "group_replication_group_name",
+    "group_replication_recovery_use_ssl",
+    "group_replication_ssl_mode",
     "gtid_mode",
     "have_openssl",
     "have_ssl",

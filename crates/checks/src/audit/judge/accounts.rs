@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::server::sql_remedy;
 use super::{Judgement, of_server, seen};
 use crate::audit::facts::server::{AccountFacts, Flavour, ServerFacts, TlsRequirement};
+use crate::audit::facts::settings::Product;
 use crate::audit::sql;
-use crate::finding::RuleId;
+use crate::finding::{RuleId, Severity, Subject};
 
 /// Who has one of these is no account for replication, but one for people.
 const ADMINISTRATIVE: [&str; 3] = ["SUPER", "CREATE USER", "SYSTEM_USER"];
@@ -17,13 +18,85 @@ const OUTDATED: [&str; 2] = ["mysql_native_password", "sha256_password"];
 /// An address from the range that is for documentation.
 const SOMEWHERE: &str = "192.0.2.10";
 
-/// Judges the accounts of one server.
-pub(in crate::audit) fn judge(facts: &ServerFacts, judgement: &mut Judgement) {
-    for account in facts.accounts.iter().flatten() {
-        if !account.locked && !is_local(facts, account) {
+/// Judges the accounts of one server; `sources` are the audited servers that it replicates from,
+/// whose accounts come to it with their changes.
+pub(in crate::audit) fn judge(
+    facts: &ServerFacts,
+    sources: &[&ServerFacts],
+    judgement: &mut Judgement,
+) {
+    let begin = judgement.findings.len();
+    for account in facts.accounts.iter().flatten().filter(|account| !account.locked) {
+        if !is_local(facts, account) {
             judge_account(facts, account, judgement);
         }
+        way_in(facts, account, judgement);
     }
+    for account in facts.other_accounts.iter().filter(|account| !account.locked) {
+        way_in(facts, account, judgement);
+    }
+    // A change of an account that replication brings is made at the source: made here as well, it
+    // would stop replication when it comes, and leave a transaction that the source does not have.
+    let brought = |name: &str| {
+        sources.iter().find(|source| {
+            let accounts = source.accounts.iter().flatten().chain(&source.other_accounts);
+            accounts.into_iter().any(|it| sql::account(&it.user, &it.host) == name)
+        })
+    };
+    for finding in judgement.findings.iter_mut().skip(begin) {
+        if let Subject::Server { object: Some(object), .. } = &finding.subject
+            && let Some(source) = brought(object)
+        {
+            let from = &source.address;
+            finding.own_remedy = Some(sql_remedy(format!(
+                "-- nothing here: this account comes from {from}, and so does its change"
+            )));
+        }
+    }
+}
+
+/// BLR055 to BLR058: ways to what an account may do that need no password of its own, or more than
+/// it was meant to have.
+fn way_in(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Judgement) {
+    // From the machine itself, its administrator may do everything as it is.
+    if account.host == LOCAL || facts.hostname.as_ref() == Some(&account.host) {
+        return;
+    }
+    let name = sql::account(&account.user, &account.host);
+    let about = |message: String| of_server(facts, Some(name.clone()), message);
+    let may = if account.may_replicate { "may read the logs" } else { "is let in" };
+    if let Some(empty) = account.has_empty_password {
+        let severity = if account.may_replicate { Severity::Error } else { Severity::Warning };
+        judgement.report_unless(RuleId::Blr055, !empty, || {
+            about(format!("{may} without a password"))
+                .weighing(severity)
+                .seen(seen("authentication_string", "empty", "mysql.user"))
+                .remedied(sql_remedy(format!(
+                    "-- PLACEHOLDER: the password stands for one that you choose\n\
+                     ALTER USER {name} IDENTIFIED BY 'a-new-password';"
+                )))
+        });
+    }
+    judgement.report_unless(RuleId::Blr056, !account.user.is_empty(), || {
+        about("everybody is this account, whatever name he gives".to_owned())
+            .remedied(sql_remedy(format!("-- if nobody needs it\nDROP USER {name};")))
+    });
+    let administers = account.other_privileges.iter().any(|it| ADMINISTRATIVE.contains(&&**it));
+    let tables = &account.system_tables;
+    judgement.report_unless(RuleId::Blr057, tables.is_empty() || administers, || {
+        let list = tables.join(", ");
+        about(format!("has {list} on the tables of mysql: hashes, and the channels' passwords"))
+            .seen(seen("Db", "mysql", "mysql.db"))
+            .remedied(sql_remedy(format!("REVOKE {list} ON mysql.* FROM {name};")))
+    });
+    judgement.report_unless(RuleId::Blr058, account.proxies.is_empty() || administers, || {
+        let of = account.proxies.join(", ");
+        let revokes: Vec<_> =
+            account.proxies.iter().map(|it| format!("REVOKE PROXY ON {it} FROM {name};")).collect();
+        about(format!("may pose as {of}, which may read the logs"))
+            .seen(seen("Proxied_user", &of, "mysql.proxies_priv"))
+            .remedied(sql_remedy(revokes.join("\n")))
+    });
 }
 
 /// Nobody on the way can read a socket, or what an administrator says to the machine itself. A
@@ -43,7 +116,9 @@ fn is_administrator(facts: &ServerFacts, account: &AccountFacts) -> bool {
 
 fn judge_account(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Judgement) {
     let name = sql::account(&account.user, &account.host);
-    let about = |message: &str| of_server(facts, Some(name.clone()), message);
+    let by =
+        account.by_role.as_ref().map_or_else(String::new, |role| format!(", by the role {role}"));
+    let about = |message: &str| of_server(facts, Some(name.clone()), format!("{message}{by}"));
     let shown = |column: &str, value: &str| seen(column, value, "mysql.user");
     judgement.report_unless(RuleId::Blr050, account.require != TlsRequirement::None, || {
         about("may replicate without TLS")
@@ -52,9 +127,13 @@ fn judge_account(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Ju
     });
     if account.require != TlsRequirement::None {
         judgement.report_unless(RuleId::Blr051, account.require != TlsRequirement::Ssl, || {
-            about("its password alone tells who it is")
-                .seen(shown("ssl_type", "ANY"))
-                .remedied(sql_remedy(format!("ALTER USER {name} REQUIRE X509;")))
+            about("its password alone tells who it is").seen(shown("ssl_type", "ANY")).remedied(
+                sql_remedy(format!(
+                    "-- once every replica's channel shows a certificate (SOURCE_SSL_CERT, \
+                     SOURCE_SSL_KEY; MASTER_SSL_CERT): without one it is let in no more\n\
+                     ALTER USER {name} REQUIRE X509;"
+                )),
+            )
         });
     }
     judgement.report_unless(RuleId::Blr052, !is_any(&account.host), || {
@@ -62,7 +141,8 @@ fn judge_account(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Ju
         let to = sql::account(&account.user, host.as_deref().unwrap_or(SOMEWHERE));
         let mut remedy = format!("RENAME USER {name} TO {to};");
         if host.is_none() {
-            remedy.insert_str(0, &format!("-- {SOMEWHERE} stands for the replica's address\n"));
+            let note = format!("-- PLACEHOLDER: {SOMEWHERE} stands for the replica's address\n");
+            remedy.insert_str(0, &note);
         }
         about("may come from any host")
             .seen(shown("Host", &account.host))
@@ -70,11 +150,23 @@ fn judge_account(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Ju
     });
     privileges(facts, account, &name, judgement);
     let mariadb = facts.flavour == Flavour::Mariadb;
-    let outdated =
-        account.plugin == "mysql_old_password" || !mariadb && OUTDATED.contains(&&*account.plugin);
+    let since_8 = facts.version.parse::<Product>().is_ok_and(|it| it.version >= (8, 0, 18));
+    // 5.7 knows no better one than sha256_password.
+    let is_old =
+        OUTDATED.contains(&&*account.plugin) && (since_8 || account.plugin != "sha256_password");
+    let outdated = account.plugin == "mysql_old_password" || !mariadb && is_old;
     judgement.report_unless(RuleId::Blr054, !outdated, || {
         let good = if mariadb {
-            format!("ALTER USER {name} IDENTIFIED VIA ed25519 USING PASSWORD('a-new-password');")
+            format!(
+                "-- PLACEHOLDER: the password stands for one that you choose; tell it to the replica\n\
+                 ALTER USER {name} IDENTIFIED VIA ed25519 USING PASSWORD('a-new-password');"
+            )
+        } else if !since_8 {
+            // 5.7 has neither a better plugin than this one nor random passwords.
+            format!(
+                "-- PLACEHOLDER: the password stands for one that you choose; over TLS alone\n\
+                 ALTER USER {name} IDENTIFIED WITH sha256_password BY 'a-new-password';"
+            )
         } else {
             format!("ALTER USER {name} IDENTIFIED WITH caching_sha2_password BY RANDOM PASSWORD;")
         };
@@ -166,7 +258,7 @@ mod tests {
     fn findings(account: AccountFacts) -> Vec<(RuleId, String)> {
         let facts = ServerFacts { accounts: Some(vec![account]), ..ServerFacts::default() };
         let mut judgement = Judgement::default();
-        judge(&facts, &mut judgement);
+        judge(&facts, &[], &mut judgement);
         judgement.findings.iter().map(|finding| (finding.rule, finding.remedy().text)).collect()
     }
 
@@ -185,7 +277,7 @@ mod tests {
         );
         assert_eq!(
             findings(account(TlsRequirement::Ssl)),
-            [(RuleId::Blr051, "ALTER USER 'repl'@'10.0.0.2' REQUIRE X509;".to_owned())]
+            [(RuleId::Blr051, "-- once every replica's channel shows a certificate (SOURCE_SSL_CERT, SOURCE_SSL_KEY; MASTER_SSL_CERT): without one it is let in no more\nALTER USER 'repl'@'10.0.0.2' REQUIRE X509;".to_owned())]
         );
         assert_eq!(findings(account(TlsRequirement::X509)), []);
         assert_eq!(findings(account(TlsRequirement::Specified)), []);

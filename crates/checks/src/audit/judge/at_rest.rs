@@ -47,7 +47,7 @@ pub(in crate::audit) fn judge(
 
 /// BLR003.
 fn keyring_there(facts: &DataDirectoryFacts, settings: &Settings, judgement: &mut Judgement) {
-    if encrypts_logs(settings) != Some(true) {
+    if encrypts_logs(settings).is_none() {
         return;
     }
     let in_options = if settings.is_mariadb() {
@@ -58,13 +58,34 @@ fn keyring_there(facts: &DataDirectoryFacts, settings: &Settings, judgement: &mu
         ["early_plugin_load", "plugin_load", "plugin_load_add"]
             .iter()
             .any(|name| settings.given(name).is_some_and(|plugins| plugins.contains("keyring")))
+            // Otherwise the options say what is wrong with it.
+            && !settings.is_live()
     };
     let in_manifest =
         facts.components.iter().flatten().any(|component| component.contains("keyring"));
+    // Alone in the data directory, without the component's configuration, it is of no use there.
+    let is_alone = facts.local_manifest_counts.is_none()
+        && facts.component_configurations.is_empty()
+        && facts.manifests.first().is_some_and(|it| it.is_file());
+    if in_manifest && is_alone && !in_options {
+        judgement.report_unless(RuleId::Blr003, false, || {
+            let message = "a manifest without component_keyring_file.cnf: it counts only where the \
+                           mysqld.my beside mysqld says read_local_manifest";
+            Found::about(Subject::file(&facts.path.join("mysqld.my")), message)
+                .remedied(component_files(facts, settings))
+        });
+        return;
+    }
     judgement.report_unless(RuleId::Blr003, in_options || in_manifest, || {
         let places: Vec<_> = facts.manifests.iter().map(|it| path_text::text(it)).collect();
         let places = places.join(", ");
-        let message = format!("no option loads a keyring, and neither does {places}");
+        let message = match facts.local_manifest_counts {
+            Some(false) if facts.manifests.first().is_some_and(|it| it.is_file()) => format!(
+                "the manifest in the data directory does not count: the mysqld.my beside mysqld \
+                 does not say read_local_manifest ({places})"
+            ),
+            _ => format!("no option loads a keyring, and neither does {places}"),
+        };
         let variable = super::options::encryption_variable(settings);
         let found = Found::about(Subject::file(&facts.path.join("mysqld.my")), message);
         let found = found.seen(settings.evidence(variable));
@@ -76,9 +97,25 @@ fn keyring_there(facts: &DataDirectoryFacts, settings: &Settings, judgement: &mu
                 "file_key_management_encryption_algorithm = AES_CTR",
             ]))
         } else {
-            found
+            found.remedied(component_files(facts, settings))
         }
     });
+}
+
+/// All the files that a keyring component takes.
+fn component_files(facts: &DataDirectoryFacts, settings: &Settings) -> Remedy {
+    const NAME: &str = "component_keyring_file";
+    let local = facts.manifests.first().map(|it| path_text::quoted(it)).unwrap_or_default();
+    // A copy of a server's directory: what stands beside its program is not here.
+    if facts.local_manifest_counts.is_none() && !facts.component_configurations.is_empty() {
+        let text = format!(
+            "# counts where the mysqld.my beside mysqld says {{\"read_local_manifest\": true}}\n\
+             echo '{{\"components\": \"file://{NAME}\"}}' > {local}"
+        );
+        return Remedy { language: Language::Shell, text };
+    }
+    let text = super::options::keyring_component(NAME, settings.given("plugin_dir"));
+    Remedy { language: Language::Shell, text }
 }
 
 /// BLR007.
@@ -127,7 +164,11 @@ fn keyring_file(
 /// BLR011, BLR012, and the rules over channels.
 fn replica_file(file: &ReplicaFileFacts, settings: Option<&Settings>, judgement: &mut Judgement) {
     let subject = || Subject::file(&file.path);
-    if let Some(settings) = settings {
+    // From 8.3 on MySQL reads its tables alone: what is there was left behind by an upgrade.
+    let is_stale = settings.is_some_and(|it| {
+        it.product.is_some_and(|product| !product.is_mariadb() && product.version >= (8, 3, 0))
+    });
+    if let Some(settings) = settings.filter(|_| !is_stale) {
         channel::judge_file(file, settings, judgement);
     }
     let is_mariadb = settings.is_some_and(Settings::is_mariadb);

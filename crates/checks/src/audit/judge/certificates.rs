@@ -2,12 +2,15 @@
 
 use jiff::Timestamp;
 
+use super::options::MARIADB_MAKES_CERTIFICATES;
 use super::{Found, Judgement};
 use crate::audit::facts::certificate::{
     Certificate, CertificateFacts, CertificateRole, PrivateKeyFacts,
 };
+use crate::audit::facts::server::{Flavour, ServerFacts};
 use crate::audit::facts::settings::Settings;
-use crate::finding::{Evidence, RuleId, Subject};
+use crate::finding::rules::Language;
+use crate::finding::{Evidence, Remedy, RuleId, Subject};
 use binlogsec_core::text::path_text;
 
 /// Shorter ones are computed by who has the means.
@@ -67,6 +70,82 @@ pub(in crate::audit) fn judge(
     }
 }
 
+/// Judges the certificate that a live server showed, by the same rules as one in a file.
+pub(in crate::audit) fn judge_shown(
+    server: &ServerFacts,
+    now: Timestamp,
+    judgement: &mut Judgement,
+) {
+    let subject = Subject::Server { server: server.address.clone(), object: None };
+    if let Some(certificate) = &server.connection.certificate {
+        let facts = CertificateFacts {
+            path: std::path::PathBuf::new(),
+            position: 1,
+            role: CertificateRole::Server,
+            certificate: None,
+            problem: None,
+            key: None,
+        };
+        let judged = Judged { facts: &facts, certificate, subject };
+        let begin = judgement.findings.len();
+        validity(&judged, now, judgement);
+        strength(&judged, judgement);
+        // A name counts that the address has: what verified it has held it against that.
+        let host = server.address.rsplit_once(':').map_or(&*server.address, |(host, _)| host);
+        identity(&judged, &[host.trim_matches(['[', ']']).to_owned()], judgement);
+        // The rules' own commands are for a file.
+        let address = path_text::quoted(std::path::Path::new(&server.address));
+        for finding in judgement.findings.iter_mut().skip(begin) {
+            if finding.rule().language == Language::Shell {
+                finding.own_remedy = Some(Remedy {
+                    language: Language::Shell,
+                    text: format!(
+                        "openssl s_client -starttls mysql -connect {address} </dev/null 2>/dev/null | \
+                         openssl x509 -noout -subject -issuer -dates -ext subjectAltName"
+                    ),
+                });
+            }
+        }
+        return;
+    }
+    // Through a socket no certificate is shown: the server says how long its own is valid.
+    let end = server.certificate_end.as_deref().and_then(openssl_time);
+    if let Some(end) = end {
+        let now = now.as_second();
+        let days = end.saturating_sub(now) / SECONDS_OF_A_DAY;
+        let seen = || value("Ssl_server_not_after", &time(end), &subject);
+        judgement.report_unless(RuleId::Blr030, now <= end, || {
+            let message = format!("the certificate in use expired on {}", time(end));
+            Found::about(subject.clone(), message).seen(seen()).remedied(reload(server))
+        });
+        if now <= end {
+            judgement.report_unless(RuleId::Blr031, days >= SOON_DAYS, || {
+                let message =
+                    format!("the certificate in use expires in {days} days, on {}", time(end));
+                Found::about(subject.clone(), message).seen(seen()).remedied(reload(server))
+            });
+        }
+    }
+}
+
+/// What takes a renewed certificate into use.
+fn reload(server: &ServerFacts) -> Remedy {
+    let statement = match server.flavour {
+        Flavour::Mariadb => "FLUSH SSL;",
+        _ => "ALTER INSTANCE RELOAD TLS;",
+    };
+    let text = format!("-- once the renewed certificate is in its place\n{statement}");
+    Remedy { language: Language::Sql, text }
+}
+
+/// `Nov 27 11:00:00 2026 GMT`, as OpenSSL prints times.
+fn openssl_time(text: &str) -> Option<i64> {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = text.strip_suffix(" GMT").unwrap_or(&text);
+    let time = jiff::civil::DateTime::strptime("%b %d %H:%M:%S %Y", text).ok()?;
+    Some(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
+}
+
 /// BLR023: nothing is configured, and nothing is there to look at.
 pub(in crate::audit) fn judge_absence(
     settings: &Settings,
@@ -74,11 +153,16 @@ pub(in crate::audit) fn judge_absence(
     judgement: &mut Judgement,
 ) {
     let tls_is_off = settings.get("ssl").is_some_and(|it| it.eq_ignore_ascii_case("OFF"));
-    if settings.is_live() || settings.is_mariadb() || tls_is_off {
+    // MariaDB makes one since 11.4; before, it has no TLS without (BLR022).
+    let makes_none = settings.is_mariadb()
+        && !settings.product.is_some_and(|it| it.version >= MARIADB_MAKES_CERTIFICATES);
+    if settings.is_live() || makes_none || tls_is_off {
         return;
     }
     let configured = settings.given("ssl_cert").is_some();
-    judgement.report_unless(RuleId::Blr023, configured || has_certificate, || {
+    // MySQL leaves its own in the data directory, where it is judged; MariaDB's is nowhere.
+    let is_seen = has_certificate && !settings.is_mariadb();
+    judgement.report_unless(RuleId::Blr023, configured || is_seen, || {
         let message = "the server makes a certificate of its own where it finds none";
         Found::about(settings.subject.clone(), message).seen(settings.evidence("ssl_cert"))
     });
@@ -221,7 +305,21 @@ fn private_key(certificate: &Subject, key: &PrivateKeyFacts, judgement: &mut Jud
     let mode = key.mode & 0o777;
     judgement.report_unless(RuleId::Blr037, mode & !allowed & 0o077 == 0, || {
         let message = format!("a private key of mode {mode:04o}; at most {allowed:04o} is allowed");
-        Found::about(subject.clone(), message).seen(value("mode", &format!("{mode:04o}"), &subject))
+        let found = Found::about(subject.clone(), message);
+        let found = found.seen(value("mode", &format!("{mode:04o}"), &subject));
+        // Taken from all but root, a server that runs as another user starts without TLS.
+        if !key.owned_by_root {
+            return found;
+        }
+        let file = path_text::quoted(&key.path);
+        found.remedied(Remedy {
+            language: Language::Shell,
+            text: format!(
+                "# the server's user must be able to read it: mysql stands for its group\n\
+                 chown root:\"$(getent group mysql >/dev/null && echo mysql || echo root)\" {file}\n\
+                 chmod 0640 {file}"
+            ),
+        })
     });
     if let Some(matches) = key.matches {
         judgement.report_unless(RuleId::Blr038, matches, || {

@@ -3,13 +3,19 @@
 use super::server::sql_remedy;
 use super::{Found, Judgement, of_server, seen};
 use crate::audit::facts::replica_files::ReplicaFileFacts;
-use crate::audit::facts::server::{ChannelFacts, DumpConnection, Flavour, ServerFacts};
+use crate::audit::facts::server::{
+    ChannelFacts, DumpConnection, Flavour, ServerFacts, TlsRequirement,
+};
 use crate::audit::facts::settings::Settings;
-use crate::audit::sql;
-use crate::finding::{Remedy, RuleId, Subject};
+use crate::audit::{sql, versions};
+use crate::finding::{Remedy, RuleId, Severity, Subject};
 
 /// Where nobody says where the authority's certificate is.
 const USUAL_CA: &str = "/etc/mysql/ca.pem";
+/// Before a remedy that names such a file.
+const PLACEHOLDER: &str = "-- PLACEHOLDER: the files below /etc/mysql stand for yours: the CA that \
+                           signed the source's certificate (not one that a server made for itself), \
+                           readable for this server's user. Without it the channel stops\n";
 const OLD_TLS: [&str; 4] = ["SSLv3", "TLSv1", "TLSv1.0", "TLSv1.1"];
 const GOOD_TLS: &str = "TLSv1.2,TLSv1.3";
 
@@ -19,6 +25,7 @@ pub(in crate::audit) fn judge(facts: &ServerFacts, settings: &Settings, judgemen
         let subject =
             Subject::Server { server: facts.address.clone(), object: Some(object(channel)) };
         judge_channel(facts, channel, settings, (&subject, status(facts)), judgement);
+        super::broken::judge(facts, channel, settings, judgement);
     }
     for connection in &facts.replicas {
         judge_connection(facts, connection, settings, judgement);
@@ -62,18 +69,38 @@ fn judge_channel(
                 facts,
                 channel,
                 settings,
-                &["SSL = 1", &ca(facts, channel), "SSL_VERIFY_SERVER_CERT = 1"],
+                &std::iter::once("SSL = 1")
+                    .chain(verification(facts, channel, settings).iter().map(String::as_str))
+                    .collect::<Vec<_>>(),
             ))
     });
     if !channel.ssl {
         return;
     }
     judgement.report_unless(RuleId::Blr061, channel.verify_server_cert, || {
-        let ca = ca(facts, channel);
-        about(format!("takes any certificate for that of {source}"))
-            .seen(seen(&column(facts, "SSL_Verify_Server_Cert"), "No", shown_by))
-            .remedied(change(facts, channel, settings, &[&ca, "SSL_VERIFY_SERVER_CERT = 1"]))
+        let seen_off = seen(&column(facts, "SSL_Verify_Server_Cert"), "No", shown_by);
+        let ca = verification(facts, channel, settings);
+        let ca: Vec<_> = ca.iter().map(String::as_str).collect();
+        let found = if has_authority(channel) && !settings.is_mariadb() {
+            about(format!(
+                "verifies the authority of {source} and not its host name: any certificate of that \
+                 authority will do"
+            ))
+            .weighing(Severity::Warning)
+        } else {
+            about(format!("takes any certificate for that of {source}"))
+        };
+        found.seen(seen_off).remedied(change(facts, channel, settings, &ca))
     });
+    if channel.verify_server_cert {
+        judgement.report_unless(RuleId::Blr067, can_verify(channel, settings), || {
+            let ca = ca(facts, channel);
+            about(format!("is to verify {source}, and has no authority to verify it by"))
+                .seen(seen(&column(facts, "SSL_CA_File"), "empty", shown_by))
+                .remedied(change(facts, channel, settings, &[&ca]))
+        });
+    }
+    ciphers(facts, channel, settings, subject, judgement);
     let versions = channel.tls_version.as_deref().unwrap_or_default();
     let old: Vec<_> = versions.split(',').map(str::trim).filter(|it| is_old(it)).collect();
     judgement.report_unless(RuleId::Blr062, old.is_empty(), || {
@@ -87,6 +114,110 @@ fn judge_channel(
     });
 }
 
+/// Whether the channel names an authority.
+fn has_authority(channel: &ChannelFacts) -> bool {
+    channel.ssl_ca.is_some() || channel.ssl_ca_path.is_some()
+}
+
+/// Whether a channel that is to verify its source has something to do that by.
+pub(in crate::audit) fn can_verify(channel: &ChannelFacts, settings: &Settings) -> bool {
+    has_authority(channel) || verifies_without_authority(settings)
+}
+
+fn verifies_without_authority(settings: &Settings) -> bool {
+    settings.is_mariadb() && settings.since(versions::MARIADB_VERIFIES_WITHOUT_AUTHORITY)
+}
+
+/// The options that make a channel verify its source. MariaDB from 11.4 on needs no authority, and an
+/// authority that did not sign the source's certificate would stop the channel.
+fn verification(facts: &ServerFacts, channel: &ChannelFacts, settings: &Settings) -> Vec<String> {
+    let verify = "SSL_VERIFY_SERVER_CERT = 1".to_owned();
+    if verifies_without_authority(settings) && !has_authority(channel) {
+        vec![verify]
+    } else {
+        vec![ca(facts, channel), verify]
+    }
+}
+
+/// BLR024 and BLR069 of a channel: ciphers that are weak, and none at all.
+fn ciphers(
+    facts: &ServerFacts,
+    channel: &ChannelFacts,
+    settings: &Settings,
+    subject: &Subject,
+    judgement: &mut Judgement,
+) {
+    let about = |message: String| Found::about(subject.clone(), message);
+    if let Some(list) = channel.ssl_cipher.as_deref().filter(|list| !list.is_empty()) {
+        let weak = super::options::weak_ciphers(list);
+        judgement.report_unless(RuleId::Blr024, weak.is_empty(), || {
+            about(format!("the channel allows {}", weak.join(", ")))
+                .seen(seen(&column(facts, "SSL_Cipher"), list, "the channel"))
+                .remedied(change(facts, channel, settings, &["SSL_CIPHER = ''"]))
+        });
+    }
+    if channel.tls_ciphersuites.as_deref() == Some("") {
+        let allows_older =
+            channel.tls_version.as_deref().is_none_or(|it| it.is_empty() || it.contains("1.2"));
+        judgement.report_unless(RuleId::Blr069, false, || {
+            let found = about("allows no cipher suite of TLS 1.3".to_owned())
+                .seen(seen("TLS_CIPHERSUITES", "''", "performance_schema"))
+                .remedied(change(facts, channel, settings, &["TLS_CIPHERSUITES = NULL"]));
+            if allows_older { found.weighing(Severity::Warning) } else { found }
+        });
+    }
+}
+
+/// BLR069 and BLR059: what the two ends of a channel ask of each other and cannot have.
+pub(in crate::audit) fn judge_pair(
+    source: &ServerFacts,
+    replica: &ServerFacts,
+    channel: &ChannelFacts,
+    settings: &Settings,
+    judgement: &mut Judgement,
+) {
+    let about = |message: String| of_server(replica, Some(object(channel)), message);
+    if channel.ssl {
+        let offered = source.variables.get("tls_version").map_or("", String::as_str);
+        let wanted = channel.tls_version.as_deref().unwrap_or_default();
+        let has = |list: &str, version: &str| {
+            list.split(',').any(|it| it.trim().eq_ignore_ascii_case(version))
+        };
+        let common = wanted.is_empty()
+            || offered.is_empty()
+            || wanted.split(',').any(|version| has(offered, version.trim()));
+        judgement.report_unless(RuleId::Blr069, common, || {
+            let options = format!("TLS_VERSION = {}", sql::quoted(offered));
+            about(format!("wants {wanted}, and {} offers {offered}", source.address))
+                .seen(seen("tls_version", offered, &source.address))
+                .remedied(change(replica, channel, settings, &[&options]))
+        });
+    }
+    let mut accounts = source.accounts.iter().flatten();
+    let mut of_user = accounts.by_ref().filter(|it| it.user == channel.source_user).peekable();
+    if of_user.peek().is_none() || !channel.ssl {
+        return;
+    }
+    let demands =
+        of_user.all(|it| matches!(it.require, TlsRequirement::X509 | TlsRequirement::Specified));
+    judgement.report_unless(RuleId::Blr059, !demands || channel.ssl_cert.is_some(), || {
+        let user = &channel.source_user;
+        let message =
+            format!("shows no certificate, and {} lets {user} in with one only", source.address);
+        about(message).seen(seen(&column(replica, "SSL_Cert"), "empty", status(replica))).remedied(
+            change(
+                replica,
+                channel,
+                settings,
+                &[
+                    "SSL_CERT = '/etc/mysql/client-cert.pem'",
+                    "SSL_KEY = '/etc/mysql/client-key.pem'",
+                ],
+            ),
+        )
+    });
+}
+
 /// BLR063, BLR064.
 fn judge_connection(
     facts: &ServerFacts,
@@ -95,6 +226,7 @@ fn judge_connection(
     judgement: &mut Judgement,
 ) {
     let Some(version) = &connection.tls_version else {
+        unknown_connection(facts, connection, judgement);
         return;
     };
     let (id, user, host) = (connection.id, &connection.user, &connection.host);
@@ -105,7 +237,9 @@ fn judge_connection(
             statements
                 .push(format!("ALTER USER {} REQUIRE SSL;", sql::account(user, &account.host)));
         }
-        statements.push(format!("KILL {id};"));
+        statements.push(format!(
+            "-- switch TLS on at its side first: this ends its connection\nKILL {id};"
+        ));
         of_server(facts, Some(object.clone()), "reads the binary log in the clear")
             .seen(seen("Ssl_version", "empty", "performance_schema.status_by_thread"))
             .remedied(sql_remedy(statements.join("\n")))
@@ -122,18 +256,41 @@ fn judge_connection(
     });
 }
 
+/// BLR063 as a note, of a server that does not say which connections are encrypted.
+fn unknown_connection(facts: &ServerFacts, connection: &DumpConnection, judgement: &mut Judgement) {
+    let accounts: Vec<_> =
+        facts.accounts.iter().flatten().filter(|it| it.user == connection.user).collect();
+    let forced = facts.variables.get("require_secure_transport").is_some_and(|it| it == "ON")
+        || !accounts.is_empty() && accounts.iter().all(|it| it.require != TlsRequirement::None);
+    // Whom the server lets in with TLS only uses it.
+    judgement.report_unless(RuleId::Blr063, forced, || {
+        let (id, user, host) = (connection.id, &connection.user, &connection.host);
+        let object = format!("connection {id} of {user} from {host}");
+        of_server(facts, Some(object), "reads the binary log, and nothing holds it to TLS")
+            .weighing(Severity::Warning)
+            .seen(seen("performance_schema", "OFF", "SHOW GLOBAL VARIABLES"))
+            .remedied(sql_remedy(format!(
+                "ALTER USER {} REQUIRE SSL;\n-- the reader must come again: this ends its connection\nKILL {id};",
+                accounts.first().map_or_else(
+                    || sql::account(user, host),
+                    |it| sql::account(user, &it.host)
+                )
+            )))
+    });
+}
+
 fn is_old(version: &str) -> bool {
     OLD_TLS.iter().any(|old| version.eq_ignore_ascii_case(old))
 }
 
-fn object(channel: &ChannelFacts) -> String {
+pub(in crate::audit) fn object(channel: &ChannelFacts) -> String {
     match &*channel.name {
         "" => "default channel".to_owned(),
         name => format!("channel {name}"),
     }
 }
 
-fn status(facts: &ServerFacts) -> &'static str {
+pub(super) fn status(facts: &ServerFacts) -> &'static str {
     match facts.flavour {
         Flavour::Mariadb => "SHOW ALL SLAVES STATUS",
         _ => "SHOW REPLICA STATUS",
@@ -160,7 +317,7 @@ fn ca(facts: &ServerFacts, channel: &ChannelFacts) -> String {
 
 /// The statements that change a channel, in the words of the server's version. Only the part that
 /// connects is stopped, where that will do.
-fn change(
+pub(in crate::audit) fn change(
     facts: &ServerFacts,
     channel: &ChannelFacts,
     settings: &Settings,
@@ -175,7 +332,7 @@ fn change(
     let options: Vec<_> = options.iter().map(|option| format!("{prefix}{option}")).collect();
     let options = options.join(", ");
     let name = sql::quoted(&channel.name);
-    sql_remedy(if facts.flavour == Flavour::Mariadb {
+    let mut remedy = sql_remedy(if facts.flavour == Flavour::Mariadb {
         let name = if channel.name.is_empty() { String::new() } else { format!(" {name}") };
         format!("STOP SLAVE{name};\nCHANGE MASTER{name} TO {options};\nSTART SLAVE{name};")
     } else {
@@ -184,7 +341,12 @@ fn change(
         format!(
             "STOP {replica} IO_THREAD{channel};\n{statement} TO {options}{channel};\nSTART {replica} IO_THREAD{channel};"
         )
-    })
+    });
+    let placeholders = [USUAL_CA, "/etc/mysql/client-cert.pem"];
+    if placeholders.iter().any(|it| options.contains(it)) {
+        remedy.text.insert_str(0, PLACEHOLDER);
+    }
+    remedy
 }
 
 #[cfg(test)]
@@ -209,21 +371,21 @@ mod tests {
     #[test]
     fn remedies_are_in_the_words_of_the_version() {
         assert_eq!(
-            remedy(Flavour::Mysql, "8.0.23", "east"),
+            remedy(Flavour::Mysql, "8.0.23", "east").split_off(PLACEHOLDER.len()),
             "STOP REPLICA IO_THREAD FOR CHANNEL 'east';\n\
              CHANGE REPLICATION SOURCE TO SOURCE_SSL = 1, SOURCE_SSL_CA = '/etc/mysql/ca.pem', \
              SOURCE_SSL_VERIFY_SERVER_CERT = 1 FOR CHANNEL 'east';\n\
              START REPLICA IO_THREAD FOR CHANNEL 'east';"
         );
         assert_eq!(
-            remedy(Flavour::Mysql, "5.7.44-log", ""),
+            remedy(Flavour::Mysql, "5.7.44-log", "").split_off(PLACEHOLDER.len()),
             "STOP SLAVE IO_THREAD;\n\
              CHANGE MASTER TO MASTER_SSL = 1, MASTER_SSL_CA = '/etc/mysql/ca.pem', \
              MASTER_SSL_VERIFY_SERVER_CERT = 1;\n\
              START SLAVE IO_THREAD;"
         );
         assert_eq!(
-            remedy(Flavour::Mariadb, "10.11.6-MariaDB", "east"),
+            remedy(Flavour::Mariadb, "10.11.6-MariaDB", "east").split_off(PLACEHOLDER.len()),
             "STOP SLAVE 'east';\n\
              CHANGE MASTER 'east' TO MASTER_SSL = 1, MASTER_SSL_CA = '/etc/mysql/ca.pem', \
              MASTER_SSL_VERIFY_SERVER_CERT = 1;\n\

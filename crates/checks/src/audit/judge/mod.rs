@@ -2,6 +2,7 @@
 
 pub(super) mod accounts;
 pub(super) mod at_rest;
+pub(super) mod broken;
 pub(super) mod certificates;
 pub(super) mod channel;
 pub(super) mod files;
@@ -112,7 +113,7 @@ fn seen(name: &str, value: &str, source: &str) -> Evidence {
 pub(super) fn live_settings(facts: &ServerFacts) -> Settings {
     let product: Option<Product> = facts.version.parse().ok();
     let values = facts.variables.iter().map(|(name, value)| {
-        let setting = Setting { value: value.clone(), origin: Origin::Server };
+        let setting = Setting { value: value.clone(), origin: Origin::Server, is_loose: false };
         (name.clone(), setting)
     });
     Settings {

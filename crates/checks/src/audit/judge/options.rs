@@ -1,9 +1,12 @@
 //! What settings show, of option files and of live servers alike.
 
 use super::{Found, Judgement};
+use crate::audit::facts::server::Flavour;
 use crate::audit::facts::settings::{Origin, Settings, is_on, option_lines};
+use crate::audit::versions;
 use crate::finding::rules::Language;
-use crate::finding::{Remedy, RuleId};
+use crate::finding::{Remedy, RuleId, Severity};
+use binlogsec_core::text::path_text;
 
 /// Names in a list of ciphers that make what they stand for worthless, each with OpenSSL's name of
 /// all ciphers that share the fault (`openssl-ciphers(1)`): without that, nothing of it is left.
@@ -27,11 +30,14 @@ const WEAK_CIPHERS: [(&str, &str); 16] = [
 ];
 /// TLS versions that are retired (RFC 8996).
 const OLD_TLS: [&str; 3] = ["TLSv1", "TLSv1.0", "TLSv1.1"];
+/// Keyring plugins are deprecated from here on.
+const PLUGINS_DEPRECATED: (u16, u16, u16) = (8, 0, 34);
 /// The first MariaDB that makes itself a certificate.
-const MARIADB_MAKES_CERTIFICATES: (u16, u16, u16) = (11, 4, 0);
+pub(in crate::audit) const MARIADB_MAKES_CERTIFICATES: (u16, u16, u16) = (11, 4, 0);
 
 /// Judges the settings of one server.
 pub(in crate::audit) fn judge(settings: &Settings, judgement: &mut Judgement) {
+    refused(settings, judgement);
     log_encryption(settings, judgement);
     keyring_plugin(settings, judgement);
     log_contents(settings, judgement);
@@ -41,17 +47,47 @@ pub(in crate::audit) fn judge(settings: &Settings, judgement: &mut Judgement) {
 
 /// The variable that encrypts logs.
 pub(in crate::audit) fn encryption_variable(settings: &Settings) -> &'static str {
-    if settings.is_mariadb() { "encrypt_binlog" } else { "binlog_encryption" }
+    let is_percona_57 = settings.product.is_some_and(|product| {
+        product.flavour == Flavour::Percona && !versions::refuses(product, "encrypt_binlog")
+    });
+    if settings.is_mariadb() || is_percona_57 { "encrypt_binlog" } else { "binlog_encryption" }
 }
 
 /// Whether logs are to be encrypted; `None` where the version cannot.
 pub(in crate::audit) fn encrypts_logs(settings: &Settings) -> Option<bool> {
-    settings.is_on(encryption_variable(settings))
+    let variable = encryption_variable(settings);
+    // With `loose-` in front, an option that the version does not have is passed over.
+    let has_none = settings.product.is_some_and(|product| versions::refuses(product, variable));
+    settings.is_on(variable).filter(|_| !has_none)
 }
 
 /// A finding about one setting.
 fn about(settings: &Settings, name: &str, message: impl Into<String>) -> Found {
     Found::about(settings.subject_of(name), message).seen(settings.evidence(name))
+}
+
+/// BLR017: options that keep the server from starting.
+fn refused(settings: &Settings, judgement: &mut Judgement) {
+    let Some(product) = settings.product.filter(|_| !settings.is_live()) else {
+        return;
+    };
+    judgement.applied.insert(RuleId::Blr017);
+    for (name, setting) in &settings.values {
+        let Origin::File { path, line } = &setting.origin else {
+            continue;
+        };
+        if setting.is_loose || !versions::refuses(product, name) {
+            continue;
+        }
+        judgement.report_unless(RuleId::Blr017, false, || {
+            let message = format!("{product} does not know {name}, and does not start with it");
+            let path = path_text::quoted(path);
+            about(settings, name, message).remedied(Remedy {
+                language: Language::Shell,
+                text: format!("sed -i '{line}s/^/# /' {path}"),
+            })
+        });
+    }
 }
 
 /// BLR001, BLR002, BLR006, BLR009, BLR010.
@@ -67,12 +103,7 @@ fn log_encryption(settings: &Settings, judgement: &mut Judgement) {
     if let Some(encrypts) = encrypts {
         judgement.report_unless(RuleId::Blr001, encrypts, || {
             let message = "binary and relay logs are written in the clear";
-            let remedy = if settings.is_mariadb() {
-                option_lines(&["encrypt_binlog = ON"])
-            } else {
-                settings.set(variable, "ON")
-            };
-            about(settings, variable, message).remedied(remedy)
+            about(settings, variable, message).remedied(encrypt(settings))
         });
     }
     let rotation = "binlog_rotate_encryption_master_key_at_startup";
@@ -95,6 +126,25 @@ fn log_encryption(settings: &Settings, judgement: &mut Judgement) {
     }
 }
 
+/// What turns the encryption of logs on, once there is a keyring: without one, a server that runs
+/// refuses the statement, and one that starts stops.
+fn encrypt(settings: &Settings) -> Remedy {
+    let variable = encryption_variable(settings);
+    if settings.is_mariadb() {
+        return option_lines(&[
+            "# a key plugin must be loaded first (BLR003): without keys the server does not start",
+            "encrypt_binlog = ON",
+        ]);
+    }
+    let mut remedy = settings.set(variable, "ON");
+    let note = "a keyring must be loaded first (BLR003): without one this fails";
+    remedy.text = match remedy.language {
+        Language::Sql => format!("-- {note}\n{}", remedy.text),
+        _ => format!("# {note}\n{}", remedy.text),
+    };
+    remedy
+}
+
 /// BLR004 and BLR005: what options say of keyring plugins. A live server says it better.
 fn keyring_plugin(settings: &Settings, judgement: &mut Judgement) {
     if settings.is_live() || settings.is_mariadb() {
@@ -103,18 +153,91 @@ fn keyring_plugin(settings: &Settings, judgement: &mut Judgement) {
     let has_keyring = |name: &&str| settings.get(name).is_some_and(|it| it.contains("keyring_"));
     let late = ["plugin_load", "plugin_load_add"].into_iter().find(has_keyring);
     let early = Some("early_plugin_load").filter(has_keyring);
-    if let Some(name) = late.or(early) {
-        judgement.report_unless(RuleId::Blr004, early.is_some(), || {
-            let plugin = settings.get(name).unwrap_or_default();
-            let message = format!("{plugin} is loaded after the binary log starts");
-            let remedy = option_lines(&[&format!("early-plugin-load = {plugin}")]);
-            about(settings, name, message).remedied(remedy)
+    let Some(name) = late.or(early) else {
+        return;
+    };
+    let items = settings.get(name).unwrap_or_default();
+    let named: Vec<_> = items.split([';', ',']).filter(|it| it.contains("keyring_")).collect();
+    let missing = named.iter().find_map(|it| versions::plugin_is_missing(settings.product, it));
+    if let Some(problem) = missing {
+        judgement.report_unless(RuleId::Blr003, false, || {
+            let first = named.first().map_or("", |it| versions::plugin_name(it));
+            about(settings, name, problem).remedied(component(settings, first))
         });
-        let old = settings.product.is_some_and(|it| it.version >= (8, 0, 34));
-        judgement.report_unless(RuleId::Blr005, !old, || {
-            about(settings, name, "this version wants a keyring component")
-        });
+        return;
     }
+    judgement.report_unless(RuleId::Blr004, early.is_some(), || {
+        let message = format!("{items} is loaded after the binary log starts");
+        let remedy = option_lines(&[&format!("early-plugin-load = {items}")]);
+        about(settings, name, message).remedied(remedy)
+    });
+    let old = settings.product.is_some_and(|it| it.version >= PLUGINS_DEPRECATED);
+    judgement.report_unless(RuleId::Blr005, !old, || {
+        let plugin = named.first().map_or("", |it| versions::plugin_name(it));
+        let message = "this version wants a keyring component";
+        about(settings, name, message).remedied(migration(settings, plugin))
+    });
+}
+
+/// The component that takes the place of a plugin, with all its files.
+fn component(settings: &Settings, plugin: &str) -> Remedy {
+    let name = plugin.strip_prefix("component_").unwrap_or(plugin);
+    let old = settings.given("keyring_file_data").filter(|_| name == "keyring_file");
+    let mut lines = keyring_component(&format!("component_{name}"), settings.given("plugin_dir"));
+    lines.push_str("\n# then take the plugin's options out of the option file");
+    if let Some(old) = old {
+        lines.push_str(&format!(
+            "\n# its keys: binlogsec keyring convert {} --as component --output \
+             /var/lib/mysql-keyring/component_keyring_file",
+            path_text::quoted(std::path::Path::new(old))
+        ));
+    }
+    Remedy { language: Language::Shell, text: lines }
+}
+
+/// The commands that put a keyring component in place: the manifest beside the server, and the
+/// configuration beside the plugins. What stands in the data directory counts only where these say so.
+pub(in crate::audit) fn keyring_component(name: &str, plugin_directory: Option<&str>) -> String {
+    let plugins = plugin_directory.unwrap_or("/usr/lib/mysql/plugin").trim_end_matches('/');
+    if name != "component_keyring_file" {
+        return format!(
+            "# the component {name} has a configuration of its own: see its manual\n\
+             echo '{{\"components\": \"file://{name}\"}}' > /usr/sbin/mysqld.my"
+        );
+    }
+    format!(
+        "install -d -m 0750 -o mysql -g mysql /var/lib/mysql-keyring\n\
+         echo '{{\"path\": \"/var/lib/mysql-keyring/{name}\", \"read_only\": false}}' > {plugins}/{name}.cnf\n\
+         echo '{{\"components\": \"file://{name}\"}}' > /usr/sbin/mysqld.my\n\
+         # restart the server"
+    )
+}
+
+/// How keys come from a plugin into its component. Keys of a store stay in the store.
+pub(in crate::audit) fn migration(settings: &Settings, plugin: &str) -> Remedy {
+    let text = match plugin {
+        "keyring_file" => {
+            let data = settings.given("keyring_file_data");
+            let data = data.unwrap_or("/var/lib/mysql-keyring/keyring");
+            format!(
+                "binlogsec keyring convert {} --as component --output \
+                 /var/lib/mysql-keyring/component_keyring_file\n\
+                 # with the server stopped; the file belongs to the server's user\n{}",
+                path_text::quoted(std::path::Path::new(data)),
+                keyring_component("component_keyring_file", settings.given("plugin_dir"))
+            )
+        }
+        "keyring_vault" => "# the keys stay in Vault: configure component_keyring_vault for the \
+                            same server, mount point and token (Percona's manual, \"Vault \
+                            component\"), name it in mysqld.my, and take the plugin out\n\
+                            mysql -e \"SELECT * FROM performance_schema.keyring_component_status\""
+            .to_owned(),
+        other => format!(
+            "# {other}: its component takes the same store; see its manual for the migration\n\
+             mysql -e \"SELECT * FROM performance_schema.keyring_component_status\""
+        ),
+    };
+    Remedy { language: Language::Shell, text }
 }
 
 /// BLR008, BLR011, BLR013, BLR014.
@@ -155,7 +278,8 @@ fn log_contents(settings: &Settings, judgement: &mut Judgement) {
     let repository = "master_info_repository";
     let is_set =
         settings.values.get(repository).is_some_and(|setting| setting.origin != Origin::Default);
-    if let (true, Some(file)) = (is_set, is(repository, "FILE")) {
+    let known = !settings.product.is_some_and(|product| versions::refuses(product, repository));
+    if let (true, true, Some(file)) = (is_set, known, is(repository, "FILE")) {
         judgement.report_unless(RuleId::Blr011, !file, || {
             let message = "master.info will hold the password for the source";
             about(settings, repository, message).remedied(settings.set(repository, "TABLE"))
@@ -168,7 +292,11 @@ fn transport(settings: &Settings, judgement: &mut Judgement) {
     let off = tls_off(settings);
     judgement.report_unless(RuleId::Blr022, off.is_none(), || {
         let name = off.unwrap_or_default();
-        about(settings, name, "nothing this server sends is encrypted")
+        let found = about(settings, name, "nothing this server sends is encrypted");
+        match name {
+            "tls_version" => found.remedied(option_lines(&["tls_version = TLSv1.2,TLSv1.3"])),
+            _ => found,
+        }
     });
     let required = "require_secure_transport";
     if let Some(on) = settings.is_on(required) {
@@ -206,15 +334,20 @@ fn tls_off(settings: &Settings) -> Option<&'static str> {
 /// BLR021.
 fn tls_versions(settings: &Settings, judgement: &mut Judgement) {
     let name = "tls_version";
-    let Some(versions) = settings.given(name) else {
+    let Some(listed) = settings.given(name) else {
         return;
     };
-    let old: Vec<_> = versions
+    let old: Vec<_> = listed
         .split(',')
         .map(str::trim)
         .filter(|version| OLD_TLS.iter().any(|old| version.eq_ignore_ascii_case(old)))
         .collect();
-    judgement.report_unless(RuleId::Blr021, old.is_empty(), || {
+    let refused = if settings.is_live() {
+        Vec::new()
+    } else {
+        versions::refused_tls_versions(settings, listed)
+    };
+    judgement.report_unless(RuleId::Blr021, old.is_empty() && refused.is_empty(), || {
         // 5.7 refuses to start with a version it does not know.
         let has_13 = settings.is_mariadb() || settings.since((8, 0, 16));
         let good = if has_13 { "TLSv1.2,TLSv1.3" } else { "TLSv1.2" };
@@ -227,13 +360,21 @@ fn tls_versions(settings: &Settings, judgement: &mut Judgement) {
             }
             remedy
         };
-        about(settings, name, format!("accepts {}", old.join(", "))).remedied(remedy)
+        if refused.is_empty() {
+            return about(settings, name, format!("accepts {}", old.join(", "))).remedied(remedy);
+        }
+        let server = settings.product.map(|it| it.to_string()).unwrap_or_default();
+        let message = format!(
+            "{server} takes no {} here: with it, the server does not start",
+            refused.join(", ")
+        );
+        about(settings, name, message).weighing(Severity::Error).remedied(remedy)
     });
 }
 
 /// The names in a list of ciphers that offer weak ones. `!` takes out for good, `-` what was named
 /// before it, and `+` only puts at the end.
-fn weak_ciphers(list: &str) -> Vec<&str> {
+pub(in crate::audit) fn weak_ciphers(list: &str) -> Vec<&str> {
     let names: Vec<_> = list.split([':', ',', ' ']).filter(|name| !name.is_empty()).collect();
     let offers = |(at, name): &(usize, &&str)| {
         let faults = faults(name);
@@ -283,6 +424,11 @@ fn cluster(settings: &Settings, judgement: &mut Judgement) {
     if !settings.get("ndbcluster").is_some_and(is_on) {
         return;
     }
+    interconnect(settings, judgement);
+}
+
+/// BLR025 of a server that is an SQL node of a cluster.
+pub(in crate::audit) fn interconnect(settings: &Settings, judgement: &mut Judgement) {
     let tls = settings.get("ndb_mgm_tls").unwrap_or_default();
     judgement.report_unless(RuleId::Blr025, tls.eq_ignore_ascii_case("strict"), || {
         let message = "an SQL node takes changes from data nodes over a way that need not be TLS; \

@@ -20,6 +20,11 @@ const PLUGINS_DEPRECATED: (u16, u16, u16) = (8, 0, 34);
 /// Judges one server; `settings` are its variables.
 pub(in crate::audit) fn judge(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) {
     options::judge(settings, judgement);
+    if facts.ndb && settings.get("ndbcluster").is_none() {
+        options::interconnect(settings, judgement);
+    }
+    tls_started(facts, judgement);
+    group_replication(facts, judgement);
     plaintext_logs(facts, settings, judgement);
     keyring(facts, settings, judgement);
     own_connection(facts, judgement);
@@ -34,8 +39,62 @@ pub(in crate::audit) fn judge(facts: &ServerFacts, settings: &Settings, judgemen
     }
 }
 
+/// BLR022, of a server whose TLS is configured and did not start.
+fn tls_started(facts: &ServerFacts, judgement: &mut Judgement) {
+    let down = facts.tls_listeners.iter().find(|it| it.name == "mysql_main" && !it.enabled);
+    if facts.tls_listeners.is_empty() {
+        return;
+    }
+    judgement.report_unless(RuleId::Blr022, down.is_none(), || {
+        let message = "TLS did not start: nothing this server sends is encrypted";
+        of_server(facts, None, message)
+            .seen(seen("Enabled", "No", "performance_schema.tls_channel_status"))
+            .remedied(sql_remedy(
+                "-- the error log says why: a file that is not there, or that the server's user \
+                 cannot read\nSELECT PRIO, LOGGED, DATA FROM performance_schema.error_log \
+                 WHERE DATA LIKE '%TLS%' OR DATA LIKE '%SSL%' ORDER BY LOGGED DESC LIMIT 5;\n\
+                 -- when that is mended\nALTER INSTANCE RELOAD TLS;"
+                    .to_owned(),
+            ))
+    });
+}
+
+/// BLR026: members of a group that talk without TLS, or take any certificate.
+fn group_replication(facts: &ServerFacts, judgement: &mut Judgement) {
+    let is_member = facts.variables.get("group_replication_group_name");
+    let Some(mode) = facts.variables.get("group_replication_ssl_mode") else {
+        return;
+    };
+    if is_member.is_none_or(String::is_empty) {
+        return;
+    }
+    let good = ["VERIFY_CA", "VERIFY_IDENTITY"].contains(&mode.as_str());
+    judgement.report_unless(RuleId::Blr026, good, || {
+        let message = match mode.as_str() {
+            "REQUIRED" => "the group's members take any certificate for a member's",
+            _ => "the group's members send each other every change in the clear",
+        };
+        of_server(facts, None, message).seen(seen(
+            "group_replication_ssl_mode",
+            mode,
+            "SHOW GLOBAL VARIABLES",
+        ))
+    });
+    let recovery = facts.variables.get("group_replication_recovery_use_ssl");
+    if let Some(recovery) = recovery {
+        judgement.report_unless(RuleId::Blr026, recovery == "ON", || {
+            let message = "a member that joins gets the logs in the clear";
+            of_server(facts, None, message)
+                .seen(seen("group_replication_recovery_use_ssl", recovery, "SHOW GLOBAL VARIABLES"))
+                .remedied(sql_remedy(
+                    "SET PERSIST group_replication_recovery_use_ssl = ON;".to_owned(),
+                ))
+        });
+    }
+}
+
 /// Statements as a remedy.
-pub(super) const fn sql_remedy(text: String) -> Remedy {
+pub(in crate::audit) const fn sql_remedy(text: String) -> Remedy {
     Remedy { language: Language::Sql, text }
 }
 
@@ -68,9 +127,22 @@ fn plaintext_logs(facts: &ServerFacts, settings: &Settings, judgement: &mut Judg
                 sql::quoted(&successor(&name(last)))
             ),
         };
+        remedy.insert_str(
+            0,
+            "-- purge once every replica has read these logs, and no backup needs them\n",
+        );
         // Otherwise the log that takes the place of the last one would be plain as well.
-        if options::encrypts_logs(settings) == Some(false) && !settings.is_mariadb() {
-            remedy.insert_str(0, "SET PERSIST binlog_encryption = ON;\n");
+        let can_encrypt = facts.keyrings.iter().any(KeyringFacts::is_active);
+        match (options::encrypts_logs(settings), settings.is_mariadb()) {
+            (Some(true), _) => {}
+            (Some(false), false) if can_encrypt => {
+                remedy.insert_str(0, "SET PERSIST binlog_encryption = ON;\n");
+            }
+            _ => {
+                remedy = "-- first encrypt new logs (BLR001, BLR003): until then, a new log is as \
+                          plain as the old ones. Then audit again\nSHOW BINARY LOGS;"
+                    .to_owned();
+            }
         }
         of_server(facts, None, message)
             .seen(seen("Encrypted", "No", "SHOW BINARY LOGS"))
@@ -91,10 +163,13 @@ fn successor(log: &str) -> String {
 fn keyring(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) {
     let not_seen = facts.missing_privileges.iter().any(|it| it.what.contains("keyring component"));
     let active = facts.keyrings.iter().find(|keyring| keyring.is_active());
-    if options::encrypts_logs(settings) == Some(true) && !(active.is_none() && not_seen) {
+    if options::encrypts_logs(settings).is_some() && !(active.is_none() && not_seen) {
         judgement.report_unless(RuleId::Blr003, active.is_some(), || {
             let message = match facts.keyrings.first() {
                 Some(keyring) => format!("{} is {}", keyring.name, keyring.status),
+                None if options::encrypts_logs(settings) == Some(false) => {
+                    "no keyring is loaded: logs cannot be encrypted without one".to_owned()
+                }
                 None => "no keyring is loaded".to_owned(),
             };
             let found = of_server(facts, None, message);
@@ -104,12 +179,10 @@ fn keyring(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) 
                     "file_key_management_filename = /etc/mysql/keys/keyfile",
                 ]))
             } else {
-                let directory = facts.variables.get("basedir").map_or("/usr/", String::as_str);
+                let plugins = facts.variables.get("plugin_dir").map(String::as_str);
                 found.remedied(Remedy {
                     language: Language::Shell,
-                    text: format!(
-                        "echo '{{\"components\": \"file://component_keyring_file\"}}' > {directory}sbin/mysqld.my"
-                    ),
+                    text: options::keyring_component("component_keyring_file", plugins),
                 })
             }
         });
@@ -158,6 +231,7 @@ fn keyring_plugin(
         let outdated = settings.product.is_some_and(|it| it.version >= PLUGINS_DEPRECATED);
         judgement.report_unless(RuleId::Blr005, !outdated, || {
             of_server(facts, None, format!("{} is a plugin", keyring.name))
+                .remedied(options::migration(settings, &keyring.name))
         });
     }
 }

@@ -8,7 +8,7 @@ use super::question::{Asker, Question};
 use super::replication;
 use super::session::Session;
 use crate::audit::facts::server::{
-    BinaryLogFacts, Flavour, KeyringFacts, KeyringKind, ServerFacts,
+    Area, BinaryLogFacts, Flavour, KeyringFacts, KeyringKind, ServerFacts, TlsListenerFacts,
 };
 use crate::audit::facts::settings::is_shown;
 use crate::audit::sql;
@@ -45,9 +45,12 @@ pub(super) fn facts(session: Session, address: String) -> Result<ServerFacts, Pr
         facts.binlog_keys = binlog_keys(&mut asker)?;
     }
     facts.channels = replication::channels(&mut asker)?;
+    facts.failover_sources = replication::failover_sources(&mut asker, &facts)?;
     facts.replicas = replication::replicas(&mut asker, &facts)?;
-    facts.accounts = accounts::accounts(&mut asker)?;
+    (facts.accounts, facts.other_accounts) = accounts::accounts(&mut asker)?;
+    tls_state(&mut asker, &mut facts)?;
     facts.missing_privileges = asker.missing;
+    facts.not_asked = asker.not_asked;
     Ok(facts)
 }
 
@@ -174,6 +177,39 @@ fn components(asker: &mut Asker, facts: &mut ServerFacts) -> Result<(), Problem>
             early: Some(true),
             location: value("Data_file"),
         });
+    }
+    Ok(())
+}
+
+/// Whether TLS really started where the server listens, and until when its certificate is valid.
+fn tls_state(asker: &mut Asker, facts: &mut ServerFacts) -> Result<(), Problem> {
+    let status = asker.ask_if_possible(
+        Area::Certificates,
+        &Question {
+            what: "until when the certificate in use is valid",
+            privilege: "nothing but a connection",
+            statement: "SHOW GLOBAL STATUS LIKE 'Ssl_server_not_after'",
+        },
+    )?;
+    let rows = status.unwrap_or_default();
+    let end = rows.records().find_map(|row| row.at(1).map(str::to_owned));
+    facts.certificate_end = end.filter(|end| !end.is_empty());
+    if asker.flavour == Flavour::Mariadb || !asker.since(8, 0, 21) {
+        return Ok(());
+    }
+    let answer = asker.ask_if_possible(
+        Area::Transit,
+        &Question {
+            what: "whether TLS has started",
+            privilege: "SELECT ON performance_schema.*",
+            statement: "SELECT CHANNEL, PROPERTY, VALUE FROM performance_schema.tls_channel_status",
+        },
+    )?;
+    for row in answer.unwrap_or_default().records() {
+        if row.get(&["PROPERTY"]) == Some("Enabled") {
+            let enabled = row.flag(&["VALUE"]);
+            facts.tls_listeners.push(TlsListenerFacts { name: row.text(&["CHANNEL"]), enabled });
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::error::Problem;
 use super::session::{Answer, Session};
-use crate::audit::facts::server::{Flavour, MissingPrivilege};
+use crate::audit::facts::server::{Area, Flavour, MissingPrivilege, NotAsked};
 use crate::audit::sql;
 
 /// A session, and what is known of the server and of the account in use.
@@ -13,6 +13,7 @@ pub(super) struct Asker {
     pub(super) version: (u16, u16, u16),
     account: String,
     pub(super) missing: Vec<MissingPrivilege>,
+    pub(super) not_asked: Vec<NotAsked>,
 }
 
 /// A statement and what it takes.
@@ -49,6 +50,7 @@ impl Asker {
             version: version(&whole),
             session,
             missing: Vec::new(),
+            not_asked: Vec::new(),
         })
     }
 
@@ -67,6 +69,28 @@ impl Asker {
                 privilege: without_columns(question.privilege),
                 grant,
             }),
+        }
+    }
+
+    /// The answer, or `None` where the server gives none: what was not looked at is noted with its
+    /// area. For what not every version has, and what not every audit's account is given.
+    pub(super) fn ask_if_possible(
+        &mut self,
+        area: Area,
+        question: &Question<'_>,
+    ) -> Result<Option<Answer>, Problem> {
+        match self.session.query(question.statement) {
+            Ok(answer) => Ok(Some(answer)),
+            Err(problem @ Problem::Server { .. }) => {
+                let because = if problem.is_denial() {
+                    format!("{}: {}", question.what, without_columns(question.privilege))
+                } else {
+                    format!("{}: the server does not say", question.what)
+                };
+                self.not_asked.push(NotAsked { area, because });
+                Ok(None)
+            }
+            Err(problem) => Err(problem),
         }
     }
 

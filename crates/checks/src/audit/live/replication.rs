@@ -3,7 +3,9 @@
 use super::error::Problem;
 use super::question::{Asker, Question, Record};
 use super::session::Answer;
-use crate::audit::facts::server::{ChannelFacts, DumpConnection, Flavour, ServerFacts};
+use crate::audit::facts::server::{
+    Area, ChannelFacts, DumpConnection, FailoverSource, Flavour, ServerFacts,
+};
 
 /// Dump threads and the TLS of each, of servers that keep a performance schema.
 const REPLICAS: &str = "\
@@ -35,7 +37,55 @@ pub(super) fn channels(asker: &mut Asker) -> Result<Vec<ChannelFacts>, Problem> 
         privilege,
         statement,
     })?;
-    Ok(answer.unwrap_or_default().records().map(channel).collect())
+    let mut channels: Vec<_> = answer.unwrap_or_default().records().map(channel).collect();
+    if !mariadb && asker.since(8, 0, 19) && !channels.is_empty() {
+        cipher_suites(asker, &mut channels)?;
+    }
+    Ok(channels)
+}
+
+/// SHOW REPLICA STATUS does not have them.
+fn cipher_suites(asker: &mut Asker, channels: &mut [ChannelFacts]) -> Result<(), Problem> {
+    let answer = asker.ask_if_possible(
+        Area::Channels,
+        &Question {
+            what: "the channels' cipher suites of TLS 1.3",
+            privilege: "SELECT ON performance_schema.*",
+            statement: "SELECT CHANNEL_NAME, TLS_CIPHERSUITES \
+                        FROM performance_schema.replication_connection_configuration",
+        },
+    )?;
+    for row in answer.unwrap_or_default().records() {
+        let name = row.text(&["CHANNEL_NAME"]);
+        if let Some(channel) = channels.iter_mut().find(|channel| channel.name == name) {
+            channel.tls_ciphersuites = row.get(&["TLS_CIPHERSUITES"]).map(str::to_owned);
+        }
+    }
+    Ok(())
+}
+
+/// The sources that channels turn to by themselves when theirs is gone.
+pub(super) fn failover_sources(
+    asker: &mut Asker,
+    facts: &ServerFacts,
+) -> Result<Vec<FailoverSource>, Problem> {
+    if asker.flavour == Flavour::Mariadb || !asker.since(8, 0, 22) || facts.channels.is_empty() {
+        return Ok(Vec::new());
+    }
+    let answer = asker.ask_if_possible(
+        Area::Channels,
+        &Question {
+            what: "the sources that channels may turn to",
+            privilege: "SELECT ON performance_schema.*",
+            statement: "SELECT CHANNEL_NAME, HOST, PORT \
+                        FROM performance_schema.replication_asynchronous_connection_failover",
+        },
+    )?;
+    let source = |row: Record<'_>| FailoverSource {
+        channel: row.text(&["CHANNEL_NAME"]),
+        place: format!("{}:{}", row.text(&["HOST"]), row.text(&["PORT"])),
+    };
+    Ok(answer.unwrap_or_default().records().map(source).collect())
 }
 
 fn channel(row: Record<'_>) -> ChannelFacts {
@@ -60,6 +110,11 @@ fn channel(row: Record<'_>) -> ChannelFacts {
             .flag(&["Source_SSL_Verify_Server_Cert", "Master_SSL_Verify_Server_Cert"]),
         tls_version: row.non_empty(&["Source_TLS_Version", "Master_TLS_Version"]),
         last_io_error: row.non_empty(&["Last_IO_Error"]),
+        last_io_errno: row.number(&["Last_IO_Errno"]).filter(|number| *number != 0),
+        ssl_crl: row.non_empty(&["Source_SSL_Crl", "Master_SSL_Crl"]),
+        ssl_crl_path: row.non_empty(&["Source_SSL_Crlpath", "Master_SSL_Crlpath"]),
+        tls_ciphersuites: None,
+        gets_public_key: row.flag(&["Get_Source_public_key", "Get_master_public_key"]),
     }
 }
 

@@ -141,6 +141,9 @@ impl Session {
             }),
             cipher: cipher.map(|cipher| format!("{:?}", cipher.suite())),
             verified: self.verified,
+            certificate: tls
+                .and_then(|tls| tls.peer_certificates())
+                .and_then(|shown| crate::audit::certificates::of_der(shown.first()?)),
         }
     }
 

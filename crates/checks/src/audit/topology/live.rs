@@ -43,7 +43,11 @@ fn at_rest(server: &ServerFacts) -> State {
 }
 
 /// The audited server that a channel connects to.
-fn source_of(channel: &ChannelFacts, replica: usize, servers: &[ServerFacts]) -> Option<usize> {
+pub(in crate::audit) fn source_of(
+    channel: &ChannelFacts,
+    replica: usize,
+    servers: &[ServerFacts],
+) -> Option<usize> {
     let others = || servers.iter().enumerate().filter(|(index, _)| *index != replica);
     if let Some(uuid) = &channel.source_uuid {
         let mut others = others();
@@ -82,11 +86,21 @@ fn edge(
         connections.find(|it| it.replica_uuid.is_some() && it.replica_uuid == replica.server_uuid)
     });
     // What the connection really uses outweighs what the channel is to use.
+    // A channel that is not connected shows what it is to do, not what it does.
+    let runs = channel.io_running.is_empty() || channel.io_running == "Yes";
+    let unless_down =
+        |state: State| if runs || state == State::No { state } else { State::Unknown };
     let in_transit = match connection.and_then(DumpConnection::encrypted) {
         Some(encrypted) => State::of(encrypted),
-        None => State::of(channel.ssl),
+        None => unless_down(State::of(channel.ssl)),
     };
-    let verified = State::of(channel.ssl && channel.verify_server_cert);
+    let settings = servers.get(replica).map(crate::audit::judge::live_settings);
+    let can_verify =
+        settings.is_none_or(|it| crate::audit::judge::channel::can_verify(channel, &it));
+    let verified = unless_down(State::of(channel.ssl && channel.verify_server_cert && can_verify));
+    if !runs {
+        reasons.push(format!("the channel is not connected ({})", channel.io_running));
+    }
     if in_transit == State::No {
         reasons.push("no TLS on the channel".to_owned());
     } else if verified == State::No {
@@ -109,6 +123,7 @@ fn edge(
         verified,
         source_at_rest,
         replica_at_rest,
+        ends: State::Yes,
         reasons,
     }
 }
@@ -174,6 +189,7 @@ fn add_unaudited_replica(topology: &mut Topology, source: usize, connection: &Du
         verified: State::Unknown,
         source_at_rest,
         replica_at_rest: State::Unknown,
+        ends: State::Yes,
         reasons,
     });
 }

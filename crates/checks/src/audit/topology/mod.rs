@@ -50,6 +50,8 @@ pub struct Edge {
     pub source_at_rest: State,
     /// Encrypted at rest at the replica.
     pub replica_at_rest: State,
+    /// All areas of both ends: see `areas`.
+    pub ends: State,
     /// Why, in a few words each, where it is not `Yes`.
     pub reasons: Vec<String>,
 }
@@ -72,7 +74,7 @@ impl Edge {
     /// The whole way: `No` if any part is, else `Unknown` if any part is.
     #[must_use]
     pub fn private(&self) -> State {
-        [self.in_transit, self.verified, self.source_at_rest, self.replica_at_rest]
+        [self.in_transit, self.verified, self.source_at_rest, self.replica_at_rest, self.ends]
             .into_iter()
             .fold(State::Yes, State::and)
     }
@@ -129,17 +131,22 @@ fn of_files(facts: &AuditFacts) -> Topology {
         nodes: vec![Node { label: path_text::text(&directory.path), server: None, at_rest }],
         edges: Vec::new(),
     };
-    for file in &directory.replica_files {
+    let product = facts.options.as_ref().and_then(|settings| settings.product);
+    // From 8.3 on MySQL has its channels in tables: the file was left behind by an upgrade.
+    let is_stale = product.is_some_and(|it| !it.is_mariadb() && it.version >= (8, 3, 0));
+    for file in directory.replica_files.iter().filter(|_| !is_stale) {
         let channel = &file.channel;
         topology.nodes.push(Node {
             label: format!("{}:{}", channel.source_host, channel.source_port),
             server: None,
             at_rest: State::Unknown,
         });
+        let settings = facts.options.as_ref();
+        let can_verify = settings.is_none_or(|it| super::judge::channel::can_verify(channel, it));
         let mut reasons = vec!["the source was not audited".to_owned()];
         if !channel.ssl {
             reasons.push("no TLS on the channel".to_owned());
-        } else if !channel.verify_server_cert {
+        } else if !(channel.verify_server_cert && can_verify) {
             reasons.push("the source's certificate is not verified".to_owned());
         }
         topology.edges.push(Edge {
@@ -147,9 +154,10 @@ fn of_files(facts: &AuditFacts) -> Topology {
             replica: 0,
             channel: channel.name.clone(),
             in_transit: State::of(channel.ssl),
-            verified: State::of(channel.ssl && channel.verify_server_cert),
+            verified: State::of(channel.ssl && channel.verify_server_cert && can_verify),
             source_at_rest: State::Unknown,
             replica_at_rest: at_rest,
+            ends: State::Unknown,
             reasons,
         });
     }

@@ -5,6 +5,7 @@ use super::controls::*;
 use super::{Language, Rule, RuleId, Severity};
 
 const CERTIFICATE_OPTIONS: &str = "[mysqld]\n\
+    # PLACEHOLDER: these files stand for yours\n\
     ssl_ca = /etc/mysql/ca.pem\n\
     ssl_cert = /etc/mysql/server-cert.pem\n\
     ssl_key = /etc/mysql/server-key.pem";
@@ -262,6 +263,19 @@ pub(super) static RULES: &[Rule] = &[
         controls: INVENTORY,
     },
     Rule {
+        id: RuleId::Blr017,
+        code: "BLR017",
+        name: "option-refused",
+        title: "an option with which this version does not start",
+        severity: Severity::Error,
+        meaning: "An option file names an option that the server's version does not know, without `loose-`. The table of options and versions is crates/checks/src/audit/versions.rs; what is not in it is not judged.",
+        risk: "The server stops at its next start. Whoever mends that in a hurry takes out more than the one line.",
+        remedy: "mysqld --defaults-file={path} --validate-config",
+        language: Language::Shell,
+        advice: "Take the line out, or put `loose-` in front where the file is for several versions.",
+        controls: INVENTORY,
+    },
+    Rule {
         id: RuleId::Blr020,
         code: "BLR020",
         name: "secure-transport-optional",
@@ -353,6 +367,19 @@ pub(super) static RULES: &[Rule] = &[
         advice: "NDB 8.3 and later; with certificates from `ndb_sign_keys` and `RequireTls` \
                   in the cluster's configuration. Before that, keep the interconnect on a \
                   network of its own.",
+        controls: TRANSPORT,
+    },
+    Rule {
+        id: RuleId::Blr026,
+        code: "BLR026",
+        name: "group-plain",
+        title: "a replication group talks without TLS, or takes any certificate",
+        severity: Severity::Error,
+        meaning: "`group_replication_ssl_mode` is DISABLED (its default) or REQUIRED, or `group_replication_recovery_use_ssl` is OFF. Asked of live servers that have a group name.",
+        risk: "Every change crosses the network between the members in the clear, or whoever poses as a member reads it.",
+        remedy: "SET PERSIST group_replication_ssl_mode = 'VERIFY_CA';\nSET PERSIST group_replication_recovery_use_ssl = ON;",
+        language: Language::Sql,
+        advice: "The mode must be the same at all members: stop the whole group for it (STOP GROUP_REPLICATION), and start it anew.",
         controls: TRANSPORT,
     },
     Rule {

@@ -166,8 +166,8 @@ pub(super) static RULES: [Rule; 14] = [
         title: "log or keyring open to group or others",
         severity: Severity::Note,
         meaning: "The file's mode allows more than it should: for a log more than 0640, which is \
-                  what servers set, for a keyring, or the configuration of a key store with its \
-                  token, more than 0600. A policy can set other modes \
+                  what servers set (MariaDB 0660), for a keyring, or the configuration of a key \
+                  store with its token, more than 0600. A policy can set other modes \
                   (`max_log_mode`, `max_keyring_mode`).",
         risk: "Whoever can read a keyring and the logs can read everything in them. Whoever can \
                write them can put something else in their place.",

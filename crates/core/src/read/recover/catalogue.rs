@@ -131,10 +131,7 @@ fn is_no_log(target: &Target, error: &Error) -> bool {
     target.origin == Origin::Directory
         && (target.has_vanished(error)
             || !is_named_as_log
-                && matches!(
-                    error,
-                    Error::Log { source: LogError::NotALog | LogError::Empty, .. }
-                ))
+                && matches!(error, Error::Log { source: LogError::NotALog | LogError::Empty, .. }))
 }
 
 impl Head {
@@ -176,8 +173,7 @@ impl Head {
             let (offset, header, checksum) = event;
             let kind = header.event_type;
             let begins = event_type::begins_transaction(kind);
-            let tells =
-                matches!(kind, event_type::PREVIOUS_GTIDS | event_type::MARIADB_GTID_LIST);
+            let tells = matches!(kind, event_type::PREVIOUS_GTIDS | event_type::MARIADB_GTID_LIST);
             if !begins && !tells {
                 continue;
             }
@@ -283,8 +279,7 @@ pub fn scan(log: &OpenLog, stop: &Stop) -> Result<Scan, Error> {
         }
         scan.is_reached |= matches!(stop, Stop::With(with) if &id == with);
         scan.transactions = scan.transactions.saturating_add(1);
-        scan.anonymous =
-            scan.anonymous.saturating_add(u64::from(id == TransactionId::Anonymous));
+        scan.anonymous = scan.anonymous.saturating_add(u64::from(id == TransactionId::Anonymous));
         scan.gtids.insert(&id);
     }
     scan.is_reached |=

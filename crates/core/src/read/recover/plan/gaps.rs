@@ -80,8 +80,7 @@ impl Planner<'_, '_> {
         let is_near = |it: &Unread| is_named(it) && it.path.parent() == near.parent();
         let has_near = self.unread.iter().any(is_near);
         let is_wanted = |it: &Unread| if has_near { is_near(it) } else { is_named(it) };
-        let (claimed, left) =
-            std::mem::take(&mut self.unread).into_iter().partition(is_wanted);
+        let (claimed, left) = std::mem::take(&mut self.unread).into_iter().partition(is_wanted);
         self.unread = left;
         claimed
     }

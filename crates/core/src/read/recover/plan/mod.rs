@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::catalogue::{Catalogue, Head, Scan, Stop, Unread, name_of};
-use super::chains::{self, Chain, Walk};
 pub use super::chains::Doubled;
+use super::chains::{self, Chain, Walk};
 use super::reach::Reach;
 use super::state::{LogPosition, State};
 use crate::event::gtid::TransactionId;
@@ -180,9 +180,7 @@ pub enum PlanError {
         what: &'static str,
     },
     /// A GTID where logs have none.
-    #[error(
-        "the logs have no GTIDs: name the moment by a time, or by LOG:POSITION"
-    )]
+    #[error("the logs have no GTIDs: name the moment by a time, or by LOG:POSITION")]
     NoGtids,
     /// GTIDs of the other kind of server.
     #[error(
@@ -242,9 +240,8 @@ fn plan_once(
     wanted: &Wanted,
     scan: &mut Scanner<'_>,
 ) -> Result<Plan, PlanError> {
-    let is_chosen = |head: &&Head| {
-        wanted.server_ids.is_empty() || wanted.server_ids.contains(&head.server_id)
-    };
+    let is_chosen =
+        |head: &&Head| wanted.server_ids.is_empty() || wanted.server_ids.contains(&head.server_id);
     let chosen = catalogue.heads.iter().filter(is_chosen).cloned();
     let (relay, own): (Vec<_>, Vec<_>) = chosen.partition(|head| head.is_relay);
     let (heads, doubled) = chains::each_once(own);
@@ -583,6 +580,4 @@ impl<'a> Planner<'a, '_> {
         self.tell_unread_tail();
         Ok(())
     }
-
 }
-
