@@ -89,8 +89,8 @@ pub(super) fn encrypted(events: &[u8], repair: bool, mode: usize) -> (Vec<u8>, V
 }
 
 fn encipher(plain: &[u8], mode: Mode) -> Vec<u8> {
-    let keys = KEYS[3].mariadb_candidates(1);
-    let key = keys.iter().find(|key| key.id == Some(1)).unwrap().key;
+    let keys = KEYS[3].mariadb_candidates(1).unwrap();
+    let key = keys.candidates().into_iter().find(|key| key.id == Some(1)).unwrap().key;
     let cipher = EventCipher::new(key, mode, BEGINNING.nonce).unwrap();
     let start = BEGINNING.bytes.len() as u64;
     let mut stored = plain.to_vec();
