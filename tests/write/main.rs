@@ -15,3 +15,4 @@ mod outputs;
 mod rekey;
 mod seal;
 mod server_keys;
+mod vault_server;

@@ -11,7 +11,7 @@
 //! | files | `component_keyring_file`, Percona's `component_percona_keyring_encrypted_file` | [`Configuration`] |
 //! | all others | recognised, and named with the way that works | [`Unread`] |
 //!
-//! [`KeyStore`]: binlogsec_core::KeyStore
+//! [`KeyStore`]: binlogsec_core::keyring::KeyStore
 //!
 //! Requests go by HTTP/1.1 over TLS that trusts the configured authority alone. They are bounded in
 //! time and size and repeated a few times; a redirect is never followed. No error, name or `Debug`
