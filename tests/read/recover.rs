@@ -152,7 +152,11 @@ fn ten_each(folder: &Path, many: u64) {
 fn ten(number: u64) -> Log {
     let mut log = Log::new(1, START + 100 * number as u32, false);
     let before = (number - 1) * 10;
-    if before > 0 { log.previous(&[(A, before)]) } else { log.previous(&[]) }
+    if before > 0 {
+        log.previous(&[(A, before)]);
+    } else {
+        log.previous(&[]);
+    }
     (before + 1..=before + 10).for_each(|number| log.transaction(A, number, &insert(number)));
     log
 }
@@ -504,6 +508,19 @@ fn the_accident_is_found_by_what_it_did() {
     assert_eq!((code, &found["to"]["moment"]), (0, &Value::from(format!("{UUID_A}:3"))));
     let output = run(folder.path(), &[&find[..], &["-o", "-"]].concat());
     assert_eq!(written(&output.stdout), numbers(1..=2));
+    // A damaged log is not looked through if there is a sound copy of it.
+    let copy = folder.path().join("copy/binlog.000001");
+    log.write(&copy);
+    let mut damaged = log.bytes.clone();
+    let at = logs::events(&damaged)[4].0;
+    damaged[at + 9] = 0xFF;
+    damaged.push(0);
+    std::fs::write(folder.path().join("binlog.000001"), damaged).unwrap();
+    let output = run(folder.path(), &[&find[..], &["-o", "-"]].concat());
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{error}");
+    assert_eq!(written(&output.stdout), numbers(1..=2));
+    std::fs::remove_file(copy).unwrap();
     // Two that fit: none is chosen, both are told.
     log.transaction(A, 5, "drop table shop.orders");
     log.write(&folder.path().join("binlog.000001"));
@@ -570,13 +587,14 @@ fn without_gtids_numbers_and_positions_lead() {
 #[test]
 fn mariadbs_domains_go_on_from_server_to_server() {
     let folder = folder();
-    let log = |server: u32, time: u32, list: &[(u32, u64)], numbers: std::ops::RangeInclusive<u64>| {
-        let mut log = Log::new(server, START + time, true);
-        log.list(list);
-        log.time = START + time.max(numbers.start().wrapping_mul(10) as u32);
-        numbers.for_each(|number| log.mariadb(number, &insert(number)));
-        log
-    };
+    let log =
+        |server: u32, time: u32, list: &[(u32, u64)], numbers: std::ops::RangeInclusive<u64>| {
+            let mut log = Log::new(server, START + time, true);
+            log.list(list);
+            log.time = START + time.max(numbers.start().wrapping_mul(10) as u32);
+            numbers.for_each(|number| log.mariadb(number, &insert(number)));
+            log
+        };
     log(10, 100, &[], 1..=10).write(&folder.path().join("server-10/m-bin.000001"));
     log(10, 200, &[(10, 10)], 11..=20).write(&folder.path().join("server-10/m-bin.000002"));
     // It ran as a replica all the while, and has nothing of its own from then.
@@ -667,7 +685,10 @@ fn a_client_program_that_fails_is_told_and_one_that_is_fed_gets_every_transactio
     assert_eq!(written(&std::fs::read(&out).unwrap()), numbers(13..=30));
     let arguments = std::fs::read_to_string(format!("{}.arguments", out.display())).unwrap();
     assert!(arguments.contains("--socket=/s") && arguments.contains("--user=root"), "{arguments}");
-    for (name, script) in [("mysql", "case \"$*\" in *gtid_executed*) ;; *) exit 1 ;; esac"), ("mysqlbinlog", "cat; exit 7")] {
+    for (name, script) in [
+        ("mysql", "case \"$*\" in *gtid_executed*) ;; *) exit 1 ;; esac"),
+        ("mysqlbinlog", "cat; exit 7"),
+    ] {
         program("mysql", &client);
         program(name, script);
         let output = apply();

@@ -3,8 +3,8 @@
 use anyhow::bail;
 use binlogsec_core::event::gtid::TransactionId;
 use binlogsec_core::event::gtid_list::GtidList;
-use binlogsec_core::event::gtid_set::GtidSet;
 use binlogsec_core::event::gtid_set::Gtid;
+use binlogsec_core::event::gtid_set::GtidSet;
 use binlogsec_core::read::recover::catalogue::name_of;
 use binlogsec_core::read::recover::find::Found;
 use binlogsec_core::read::recover::plan::Moment;

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::reach::Reach;
 use crate::batch::targets::{Origin, Target, has_log_extension};
 use crate::event::event_type;
+use crate::event::format_description::FormatDescription;
 use crate::event::gtid::{TransactionId, TransactionStart};
 use crate::event::gtid_list::GtidList;
 use crate::event::gtid_set::GtidSet;
@@ -131,10 +132,7 @@ fn is_no_log(target: &Target, error: &Error) -> bool {
     target.origin == Origin::Directory
         && (target.has_vanished(error)
             || !is_named_as_log
-                && matches!(
-                    error,
-                    Error::Log { source: LogError::NotALog | LogError::Empty, .. }
-                ))
+                && matches!(error, Error::Log { source: LogError::NotALog | LogError::Empty, .. }))
 }
 
 impl Head {
@@ -152,8 +150,8 @@ impl Head {
             size: log.source().length(),
             server_id: description.map_or(0, |it| it.header.server_id),
             created: description.map_or(0, |it| it.header.timestamp),
-            is_relay: description.is_some_and(|it| it.is_relay_log()),
-            in_use: description.is_none_or(|it| it.in_use()),
+            is_relay: description.is_some_and(FormatDescription::is_relay_log),
+            in_use: description.is_none_or(FormatDescription::in_use),
             previous: None,
             first: None,
             start,
@@ -176,8 +174,7 @@ impl Head {
             let (offset, header, checksum) = event;
             let kind = header.event_type;
             let begins = event_type::begins_transaction(kind);
-            let tells =
-                matches!(kind, event_type::PREVIOUS_GTIDS | event_type::MARIADB_GTID_LIST);
+            let tells = matches!(kind, event_type::PREVIOUS_GTIDS | event_type::MARIADB_GTID_LIST);
             if !begins && !tells {
                 continue;
             }
@@ -283,8 +280,7 @@ pub fn scan(log: &OpenLog, stop: &Stop) -> Result<Scan, Error> {
         }
         scan.is_reached |= matches!(stop, Stop::With(with) if &id == with);
         scan.transactions = scan.transactions.saturating_add(1);
-        scan.anonymous =
-            scan.anonymous.saturating_add(u64::from(id == TransactionId::Anonymous));
+        scan.anonymous = scan.anonymous.saturating_add(u64::from(id == TransactionId::Anonymous));
         scan.gtids.insert(&id);
     }
     scan.is_reached |=

@@ -24,11 +24,8 @@ pub(super) fn each_once(heads: Vec<Head>) -> (Vec<Head>, Vec<Doubled>) {
         match kept.get_mut(place) {
             None => kept.push(head),
             Some(known) => {
-                let other = if head.size > known.size {
-                    std::mem::replace(known, head)
-                } else {
-                    head
-                };
+                let other =
+                    if head.size > known.size { std::mem::replace(known, head) } else { head };
                 doubled.push(Doubled { used: known.path.clone(), other: other.path });
             }
         }

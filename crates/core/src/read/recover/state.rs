@@ -210,10 +210,7 @@ fn of_binlog_info(text: &str) -> Said {
 fn is_of_mydumper(text: &str) -> bool {
     let mut lines = text.lines().map(str::trim);
     lines.any(|line| {
-        matches!(
-            line,
-            "SHOW MASTER STATUS:" | "SHOW BINARY LOG STATUS:" | "[source]" | "[master]"
-        )
+        matches!(line, "SHOW MASTER STATUS:" | "SHOW BINARY LOG STATUS:" | "[source]" | "[master]")
     })
 }
 

@@ -80,8 +80,7 @@ impl Planner<'_, '_> {
         let is_near = |it: &Unread| is_named(it) && it.path.parent() == near.parent();
         let has_near = self.unread.iter().any(is_near);
         let is_wanted = |it: &Unread| if has_near { is_near(it) } else { is_named(it) };
-        let (claimed, left) =
-            std::mem::take(&mut self.unread).into_iter().partition(is_wanted);
+        let (claimed, left) = std::mem::take(&mut self.unread).into_iter().partition(is_wanted);
         self.unread = left;
         claimed
     }
@@ -115,7 +114,7 @@ impl Planner<'_, '_> {
             let same = self.heads.iter().filter(|head| {
                 series(&head.path).0 == stem && head.path.parent() == it.path.parent()
             });
-            let last = same.map(|head| head.number()).max();
+            let last = same.map(Head::number).max();
             number.is_some() && last.is_none_or(|last| number > last)
         };
         let (behind, left): (Vec<_>, Vec<_>) =

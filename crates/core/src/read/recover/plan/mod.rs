@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::catalogue::{Catalogue, Head, Scan, Stop, Unread, name_of};
-use super::chains::{self, Chain, Walk};
 pub use super::chains::Doubled;
+use super::chains::{self, Chain, Walk};
 use super::reach::Reach;
 use super::state::{LogPosition, State};
 use crate::event::gtid::TransactionId;
@@ -150,7 +150,7 @@ pub enum PlanError {
         /// Which log.
         path: PathBuf,
         /// Why.
-        source: Error,
+        source: Box<Error>,
     },
     /// The transaction that the moment names is in the backup.
     #[error("{gtid} is in the backup already: take an older backup, or name a later moment")]
@@ -180,9 +180,7 @@ pub enum PlanError {
         what: &'static str,
     },
     /// A GTID where logs have none.
-    #[error(
-        "the logs have no GTIDs: name the moment by a time, or by LOG:POSITION"
-    )]
+    #[error("the logs have no GTIDs: name the moment by a time, or by LOG:POSITION")]
     NoGtids,
     /// GTIDs of the other kind of server.
     #[error(
@@ -242,9 +240,8 @@ fn plan_once(
     wanted: &Wanted,
     scan: &mut Scanner<'_>,
 ) -> Result<Plan, PlanError> {
-    let is_chosen = |head: &&Head| {
-        wanted.server_ids.is_empty() || wanted.server_ids.contains(&head.server_id)
-    };
+    let is_chosen =
+        |head: &&Head| wanted.server_ids.is_empty() || wanted.server_ids.contains(&head.server_id);
     let chosen = catalogue.heads.iter().filter(is_chosen).cloned();
     let (relay, own): (Vec<_>, Vec<_>) = chosen.partition(|head| head.is_relay);
     let (heads, doubled) = chains::each_once(own);
@@ -266,7 +263,7 @@ fn plan_once(
         planner.find(&position.log, "the moment names")?;
     }
     match planner.start()? {
-        Start::Gtids(reach) => planner.by_gtids(reach)?,
+        Start::Gtids(reach) => planner.by_gtids(&reach)?,
         Start::Position(place, position) => planner.by_position(place, position)?,
     }
     let Planner { mut plan, unread, .. } = planner;
@@ -324,8 +321,10 @@ impl<'a> Planner<'a, '_> {
     }
 
     fn read(&mut self, head: &Head, stop: &Stop) -> Result<Scan, PlanError> {
-        (self.scan)(&head.path, stop)
-            .map_err(|source| PlanError::Unreadable { path: head.path.clone(), source })
+        (self.scan)(&head.path, stop).map_err(|source| PlanError::Unreadable {
+            path: head.path.clone(),
+            source: Box::new(source),
+        })
     }
 
     /// The one log of a name.
@@ -408,8 +407,8 @@ impl<'a> Planner<'a, '_> {
         self.read(head, &stop)
     }
 
-    fn by_gtids(&mut self, start: Reach) -> Result<(), PlanError> {
-        self.refuse_other_kind(&start)?;
+    fn by_gtids(&mut self, start: &Reach) -> Result<(), PlanError> {
+        self.refuse_other_kind(start)?;
         if let Some(id) = self.wanted.moment.transaction().filter(|id| start.contains(id)) {
             return Err(PlanError::InBackup { gtid: id.to_string() });
         }
@@ -449,7 +448,7 @@ impl<'a> Planner<'a, '_> {
             self.tell_not_reached(&executed);
         }
         self.tell_unread_tail();
-        self.tell_diverged(&start);
+        self.tell_diverged(start);
         self.plan.reached = Some(executed);
         Ok(())
     }
@@ -583,6 +582,4 @@ impl<'a> Planner<'a, '_> {
         self.tell_unread_tail();
         Ok(())
     }
-
 }
-
