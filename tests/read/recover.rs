@@ -697,3 +697,24 @@ fn a_client_program_that_fails_is_told_and_one_that_is_fed_gets_every_transactio
         assert!(error.contains(&format!("{name} failed")), "{error}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_a_state_or_a_pattern_panic(
+        parts in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "binlog.000001", "\t", "157", "{", "\"gtidExecuted\":", "binlog_pos =", "'", "filename", "position",
+                "SHOW MASTER STATUS:\n", "GTID:", "GTID_PURGED=", "/*!", "*/", "MASTER_LOG_FILE=", "MASTER_LOG_POS=",
+                "[source]\n", "File = ", ",", ".", "`", "--", " ", "ß", "\u{1F600}", "İ", "#", "\n", "drop", "/*",
+                "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa:1-18446744073709551615", "0-1-18446744073709551615",
+            ]),
+            0..14,
+        )
+    ) {
+        let text = parts.concat();
+        let _ = State::parse(&text);
+        if let Some(pattern) = Pattern::parse(&text) {
+            let _ = pattern.is_in(&text, "shop");
+        }
+    }
+}

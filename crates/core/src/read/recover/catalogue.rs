@@ -21,7 +21,7 @@ use crate::keyring::Keyring;
 use crate::log::error::{Error, ErrorClass, describe};
 use crate::log::log_error::LogError;
 use crate::log::open::OpenLog;
-use crate::log::walk::{Depth, PlainSource, Walker, is_in_use};
+use crate::log::walk::{Depth, MAX_HELD, PlainSource, Walker, is_in_use};
 
 /// Events of a head that are looked at: a log begins with three or four that are no transaction.
 const LOOKED_AT: usize = 12;
@@ -178,7 +178,7 @@ impl Head {
             if !begins && !tells {
                 continue;
             }
-            let length = header.byte_length().unwrap_or(crate::event::header::LENGTH);
+            let length = header.byte_length().unwrap_or(MAX_HELD).min(MAX_HELD);
             let view = EventView { offset, header, bytes: walker.peek(offset, length)?, checksum };
             if begins {
                 let start = TransactionStart::parse(&view).and_then(Result::ok);
