@@ -153,9 +153,9 @@ fn ten(number: u64) -> Log {
     let mut log = Log::new(1, START + 100 * number as u32, false);
     let before = (number - 1) * 10;
     if before > 0 {
-        log.previous(&[(A, before)])
+        log.previous(&[(A, before)]);
     } else {
-        log.previous(&[])
+        log.previous(&[]);
     }
     (before + 1..=before + 10).for_each(|number| log.transaction(A, number, &insert(number)));
     log
@@ -508,6 +508,19 @@ fn the_accident_is_found_by_what_it_did() {
     assert_eq!((code, &found["to"]["moment"]), (0, &Value::from(format!("{UUID_A}:3"))));
     let output = run(folder.path(), &[&find[..], &["-o", "-"]].concat());
     assert_eq!(written(&output.stdout), numbers(1..=2));
+    // A damaged log is not looked through if there is a sound copy of it.
+    let copy = folder.path().join("copy/binlog.000001");
+    log.write(&copy);
+    let mut damaged = log.bytes.clone();
+    let at = logs::events(&damaged)[4].0;
+    damaged[at + 9] = 0xFF;
+    damaged.push(0);
+    std::fs::write(folder.path().join("binlog.000001"), damaged).unwrap();
+    let output = run(folder.path(), &[&find[..], &["-o", "-"]].concat());
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{error}");
+    assert_eq!(written(&output.stdout), numbers(1..=2));
+    std::fs::remove_file(copy).unwrap();
     // Two that fit: none is chosen, both are told.
     log.transaction(A, 5, "drop table shop.orders");
     log.write(&folder.path().join("binlog.000001"));
@@ -682,5 +695,26 @@ fn a_client_program_that_fails_is_told_and_one_that_is_fed_gets_every_transactio
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{error}");
         assert!(error.contains(&format!("{name} failed")), "{error}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_a_state_or_a_pattern_panic(
+        parts in proptest::collection::vec(
+            proptest::sample::select(vec![
+                "binlog.000001", "\t", "157", "{", "\"gtidExecuted\":", "binlog_pos =", "'", "filename", "position",
+                "SHOW MASTER STATUS:\n", "GTID:", "GTID_PURGED=", "/*!", "*/", "MASTER_LOG_FILE=", "MASTER_LOG_POS=",
+                "[source]\n", "File = ", ",", ".", "`", "--", " ", "ß", "\u{1F600}", "İ", "#", "\n", "drop", "/*",
+                "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa:1-18446744073709551615", "0-1-18446744073709551615",
+            ]),
+            0..14,
+        )
+    ) {
+        let text = parts.concat();
+        let _ = State::parse(&text);
+        if let Some(pattern) = Pattern::parse(&text) {
+            let _ = pattern.is_in(&text, "shop");
+        }
     }
 }

@@ -5,7 +5,7 @@ mod moment;
 pub(crate) mod report;
 pub(crate) mod table;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -179,7 +179,7 @@ fn state(args: &RecoverArgs, target: Option<&Server>) -> anyhow::Result<State> {
 /// An error that a plan ended in, by its own exit code.
 fn conclude_without(error: anyhow::Error, terminal: &Terminal) -> anyhow::Result<Exit> {
     match error.downcast::<PlanError>() {
-        Ok(PlanError::Unreadable { source, .. }) => Err(source.into()),
+        Ok(PlanError::Unreadable { source, .. }) => Err((*source).into()),
         Ok(error) => {
             terminal.error(&describe(&error));
             Ok(Exit::Work)
@@ -203,17 +203,24 @@ fn make_plan(
     };
     let open = |path: &Path| OpenLog::new(open_source(path)?, keyring);
     let mut scan = |path: &Path, stop: &Stop| catalogue::scan(&open(path)?, stop);
-    let is_verified = args.verify || !args.plan;
-    let mut check = |path: &Path| match open(path) {
-        Ok(log) if is_verified => decrypt::refuse_damaged(&log, false).err(),
-        Ok(_) => None,
-        Err(error) => Some(error),
+    // What is looked through for a pattern is read as a whole, and must be sound for that, too.
+    let is_verified = args.verify || !args.plan || args.find.is_some();
+    let mut sound = HashSet::new();
+    let mut check = |path: &Path| {
+        if sound.contains(path) {
+            return None;
+        }
+        let checked = open(path).and_then(|log| decrypt::refuse_damaged(&log, false).map(drop));
+        if checked.is_ok() {
+            sound.insert(path.to_owned());
+        }
+        checked.err()
     };
     let mut unchecked = |_: &Path| None;
     let mut found = None;
     if let Some(pattern) = &args.find {
         let pattern = Pattern::parse(pattern).context("--find: there is no word in the pattern")?;
-        let all = plan::plan(catalogue.clone(), &wanted, &mut scan, &mut unchecked)?;
+        let all = plan::plan(catalogue.clone(), &wanted, &mut scan, &mut check)?;
         let one = search(&all, &pattern, &open, args)?;
         wanted.moment = match &one.id {
             Some(id) => Moment::Before(id.clone()),

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::reach::Reach;
 use crate::batch::targets::{Origin, Target, has_log_extension};
 use crate::event::event_type;
+use crate::event::format_description::FormatDescription;
 use crate::event::gtid::{TransactionId, TransactionStart};
 use crate::event::gtid_list::GtidList;
 use crate::event::gtid_set::GtidSet;
@@ -20,7 +21,7 @@ use crate::keyring::Keyring;
 use crate::log::error::{Error, ErrorClass, describe};
 use crate::log::log_error::LogError;
 use crate::log::open::OpenLog;
-use crate::log::walk::{Depth, PlainSource, Walker, is_in_use};
+use crate::log::walk::{Depth, MAX_HELD, PlainSource, Walker, is_in_use};
 
 /// Events of a head that are looked at: a log begins with three or four that are no transaction.
 const LOOKED_AT: usize = 12;
@@ -149,8 +150,8 @@ impl Head {
             size: log.source().length(),
             server_id: description.map_or(0, |it| it.header.server_id),
             created: description.map_or(0, |it| it.header.timestamp),
-            is_relay: description.is_some_and(|it| it.is_relay_log()),
-            in_use: description.is_none_or(|it| it.in_use()),
+            is_relay: description.is_some_and(FormatDescription::is_relay_log),
+            in_use: description.is_none_or(FormatDescription::in_use),
             previous: None,
             first: None,
             start,
@@ -177,7 +178,7 @@ impl Head {
             if !begins && !tells {
                 continue;
             }
-            let length = header.byte_length().unwrap_or(crate::event::header::LENGTH);
+            let length = header.byte_length().unwrap_or(MAX_HELD).min(MAX_HELD);
             let view = EventView { offset, header, bytes: walker.peek(offset, length)?, checksum };
             if begins {
                 let start = TransactionStart::parse(&view).and_then(Result::ok);

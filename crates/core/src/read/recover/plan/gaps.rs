@@ -114,7 +114,7 @@ impl Planner<'_, '_> {
             let same = self.heads.iter().filter(|head| {
                 series(&head.path).0 == stem && head.path.parent() == it.path.parent()
             });
-            let last = same.map(|head| head.number()).max();
+            let last = same.map(Head::number).max();
             number.is_some() && last.is_none_or(|last| number > last)
         };
         let (behind, left): (Vec<_>, Vec<_>) =

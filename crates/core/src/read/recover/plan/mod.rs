@@ -150,7 +150,7 @@ pub enum PlanError {
         /// Which log.
         path: PathBuf,
         /// Why.
-        source: Error,
+        source: Box<Error>,
     },
     /// The transaction that the moment names is in the backup.
     #[error("{gtid} is in the backup already: take an older backup, or name a later moment")]
@@ -263,7 +263,7 @@ fn plan_once(
         planner.find(&position.log, "the moment names")?;
     }
     match planner.start()? {
-        Start::Gtids(reach) => planner.by_gtids(reach)?,
+        Start::Gtids(reach) => planner.by_gtids(&reach)?,
         Start::Position(place, position) => planner.by_position(place, position)?,
     }
     let Planner { mut plan, unread, .. } = planner;
@@ -321,8 +321,10 @@ impl<'a> Planner<'a, '_> {
     }
 
     fn read(&mut self, head: &Head, stop: &Stop) -> Result<Scan, PlanError> {
-        (self.scan)(&head.path, stop)
-            .map_err(|source| PlanError::Unreadable { path: head.path.clone(), source })
+        (self.scan)(&head.path, stop).map_err(|source| PlanError::Unreadable {
+            path: head.path.clone(),
+            source: Box::new(source),
+        })
     }
 
     /// The one log of a name.
@@ -405,8 +407,8 @@ impl<'a> Planner<'a, '_> {
         self.read(head, &stop)
     }
 
-    fn by_gtids(&mut self, start: Reach) -> Result<(), PlanError> {
-        self.refuse_other_kind(&start)?;
+    fn by_gtids(&mut self, start: &Reach) -> Result<(), PlanError> {
+        self.refuse_other_kind(start)?;
         if let Some(id) = self.wanted.moment.transaction().filter(|id| start.contains(id)) {
             return Err(PlanError::InBackup { gtid: id.to_string() });
         }
@@ -446,7 +448,7 @@ impl<'a> Planner<'a, '_> {
             self.tell_not_reached(&executed);
         }
         self.tell_unread_tail();
-        self.tell_diverged(&start);
+        self.tell_diverged(start);
         self.plan.reached = Some(executed);
         Ok(())
     }
