@@ -171,7 +171,7 @@ fn only_what_is_named_of_this_machine_is_looked_at() {
     let datadir = format!("datadir                  = {}", machine.path("data").display());
     machine.replace("my.cnf", &datadir, "");
     let report = machine.report();
-    assert_eq!(ids(&report, true), set(&["BLR016"]));
+    assert_eq!(ids(&report, true), set(&["BLR016", "BLR072"]));
     assert_eq!(report["facts"]["data_directory"], Value::Null);
     let certificates = report["facts"]["certificates"].as_array().unwrap();
     assert_eq!(certificates.len(), 2);

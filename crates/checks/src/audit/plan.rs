@@ -101,7 +101,7 @@ pub fn plan(outcome: &AuditOutcome) -> Vec<Step> {
     for step in &mut steps {
         step.rules.dedup();
     }
-    steps.sort_by(|one, other| one.stage.cmp(&other.stage));
+    steps.sort_by_key(|step| step.stage);
     steps
 }
 

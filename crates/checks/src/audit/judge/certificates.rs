@@ -155,7 +155,7 @@ pub(in crate::audit) fn judge_absence(
     let tls_is_off = settings.get("ssl").is_some_and(|it| it.eq_ignore_ascii_case("OFF"));
     // MariaDB makes one since 11.4; before, it has no TLS without (BLR022).
     let makes_none = settings.is_mariadb()
-        && !settings.product.is_some_and(|it| it.version >= MARIADB_MAKES_CERTIFICATES);
+        && settings.product.is_none_or(|it| it.version < MARIADB_MAKES_CERTIFICATES);
     if settings.is_live() || makes_none || tls_is_off {
         return;
     }
