@@ -234,15 +234,17 @@ fn a_channel_that_does_not_connect_is_explained_and_is_not_private() {
     assert!(!text.contains("\nPASS"), "{text}");
 }
 
+/// A row of mysql.user.
+fn user(name: &str, more: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+    let mut fields = row(&[("User", name), ("Host", "%"), ("ssl_type", "")]);
+    fields.push(("plugin", "caching_sha2_password".to_owned()));
+    fields.extend(row(more));
+    fields
+}
+
 /// Who replicates through a role may do so without TLS, from anywhere, like anybody else.
 #[test]
 fn accounts_are_found_by_their_roles_and_by_what_needs_no_password() {
-    let user = |name: &str, more: &[(&'static str, &str)]| {
-        let mut fields = row(&[("User", name), ("Host", "%"), ("ssl_type", "")]);
-        fields.push(("plugin", "caching_sha2_password".to_owned()));
-        fields.extend(row(more));
-        fields
-    };
     let empty = "LENGTH(authentication_string) = 0";
     let url = server(
         "9.7.0",

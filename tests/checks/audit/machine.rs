@@ -174,4 +174,4 @@ pub(crate) fn machine((options, version): (&'static str, &'static str)) -> Machi
 
 /// TLS as it should be, with a password.
 pub(crate) const MASTER_INFO: &str = "25\nbinlog.000004\n154\nsource.example\nrepl\nsecret\n3306\n60\n1\n\
-    /etc/mysql/ca.pem\n\n\n\n\n1\n30.000\n\n0\n2bc92730-e533-11f1-b7bc-02fc00000001\n86400\n\n\n1\n\nTLSv1.2\n";
+    \n/etc/mysql/certs\n\n\n\n1\n30.000\n\n0\n2bc92730-e533-11f1-b7bc-02fc00000001\n86400\n\n\n1\n\nTLSv1.2\n";
