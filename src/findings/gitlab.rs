@@ -1,5 +1,6 @@
 //! A code quality report of GitLab.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use binlogsec_core::text::unseen::printable;
@@ -23,8 +24,22 @@ struct Issues<'a>(&'a [FindingEntry<'a>]);
 impl Serialize for Issues<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let counted = self.0.iter().filter(|finding| finding.accepted.is_none());
-        to.collect_seq(counted.map(Issue::new))
+        let mut seen: HashMap<String, usize> = HashMap::new();
+        to.collect_seq(counted.map(|finding| {
+            let mut issue = Issue::new(finding);
+            // A rule may find something twice in one file; no two issues may have one fingerprint.
+            let before = seen.entry(issue.fingerprint.clone()).or_default();
+            if *before > 0 {
+                issue.fingerprint = hex(&format!("{}\0{before}", issue.fingerprint));
+            }
+            *before = before.saturating_add(1);
+            issue
+        }))
     }
+}
+
+fn hex(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The fields that GitLab asks for.
@@ -58,11 +73,10 @@ impl Issue {
             _ => path,
         };
         // The same finding of the same subject is the same issue, run after run.
-        let digest = Sha256::digest(format!("{}\0{path}", finding.id));
         Self {
             description: printable(&format!("{}: {}", finding.title, finding.message)),
             check_name: finding.id,
-            fingerprint: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            fingerprint: hex(&format!("{}\0{path}", finding.id)),
             severity: match finding.severity {
                 "error" => "critical",
                 "warning" => "major",
