@@ -217,7 +217,7 @@ impl GapEntry {
                 GapKind::Diverged => "diverged",
             },
             message: sentence(gap),
-            gtids: gap.missing.as_ref().map(ToString::to_string),
+            gtids: gap.missing.as_ref().map(Reach::ranges),
             first: gap.missing.as_ref().and_then(Reach::first),
             logs: gap.logs.clone(),
             after: text(&gap.after),
@@ -238,7 +238,7 @@ impl UnreadEntry {
 /// What is missing, where, why, and how to go on without it.
 pub(super) fn sentence(gap: &Gap) -> String {
     let name = |path: &Option<std::path::PathBuf>| path.as_ref().map(|it| path_text::text(it));
-    let gtids = gap.missing.as_ref().map(ToString::to_string);
+    let gtids = gap.missing.as_ref().map(Reach::ranges);
     let logs = match gap.logs.as_slice() {
         [] => None,
         [one] => Some(one.clone()),

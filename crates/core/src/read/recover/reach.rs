@@ -190,6 +190,20 @@ impl Reach {
         })
     }
 
+    /// The same as text in which a number of MariaDB stands for itself alone, as
+    /// [`Reach::parse_ranges`] reads it.
+    #[must_use]
+    pub fn ranges(&self) -> String {
+        if !self.is_mariadb() {
+            return self.to_string();
+        }
+        let range = |(tsid, start, end): (&Tsid, u64, u64)| match end.saturating_sub(1) {
+            last if last == start => self.one(tsid, last),
+            last => format!("{}..{}", self.one(tsid, start), self.one(tsid, last)),
+        };
+        self.set.intervals().map(range).collect::<Vec<_>>().join(",")
+    }
+
     fn one(&self, tsid: &Tsid, number: u64) -> String {
         if !self.is_mariadb() {
             return format!("{tsid}:{number}");
