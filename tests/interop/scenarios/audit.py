@@ -23,6 +23,12 @@ SETTLE_SECONDS = 30
 SECRET = "change-me-audit"
 # A certificate that has expired already cannot be loaded: it expires under the running server.
 SHORT_LIFE = 5
+# The source lets nobody in without TLS: the channel stands still, too.
+STOPPED = {("BLR060", "db2 default channel"), ("BLR066", "db2 default channel")}
+BY_ROLE = {("BLR050", "db1 'rolerepl'@'127.0.0.1'"), ("BLR050", "db2 'rolerepl'@'127.0.0.1'")}
+# An account that is at the source alone: what is done to it there must not stop the replica.
+ALONE = "SET sql_log_bin = 0; CREATE USER 'alone'@'127.0.0.1' IDENTIFIED BY 'x'; " \
+    "GRANT REPLICATION SLAVE ON *.* TO 'alone'@'127.0.0.1'"
 SQL_OF_CHANNEL = "STOP REPLICA IO_THREAD; CHANGE REPLICATION SOURCE TO {}; START REPLICA IO_THREAD"
 
 
@@ -107,7 +113,7 @@ def mysql_holes(source: MysqlServer, replica: MysqlServer) -> list[Hole]:
         source.sql("SET GLOBAL binlog_encryption = ON; FLUSH BINARY LOGS")
 
     return [
-        Hole("TLS off on the channel", lambda: channel("SOURCE_SSL = 0"), {("BLR060", "db2 default channel")}),
+        Hole("TLS off on the channel", lambda: channel("SOURCE_SSL = 0"), STOPPED),
         Hole(
             "verification off on the channel",
             lambda: channel("SOURCE_SSL_VERIFY_SERVER_CERT = 0"),
@@ -129,9 +135,14 @@ def mysql_holes(source: MysqlServer, replica: MysqlServer) -> list[Hole]:
             {("BLR052", "db1 'repl'@'%'"), ("BLR052", "db2 'repl'@'%'")},
         ),
         Hole(
+            "an account at the source alone",
+            lambda: source.sql(ALONE),
+            {("BLR050", "db1 'alone'@'127.0.0.1'")},
+        ),
+        Hole(
             "an account that replicates through a role",
-            lambda: source.sql(f"{quiet}{by_role}"),
-            {("BLR050", "db1 'rolerepl'@'127.0.0.1'")},
+            lambda: source.sql(by_role),
+            BY_ROLE,
         ),
         Hole(
             "a channel without its authority",
@@ -142,7 +153,7 @@ def mysql_holes(source: MysqlServer, replica: MysqlServer) -> list[Hole]:
         Hole(
             "no cipher suite of TLS 1.3 on the channel",
             lambda: channel("SOURCE_TLS_CIPHERSUITES = ''"),
-            {("BLR069", "db2 default channel")},
+            {("BLR066", "db2 default channel"), ("BLR069", "db2 default channel")},
         ),
         Hole(
             "a weak cipher on the channel",
@@ -174,7 +185,7 @@ def mysql_holes(source: MysqlServer, replica: MysqlServer) -> list[Hole]:
         Hole(
             "a privilege of the audit revoked",
             lambda: source.sql(f"{quiet}REVOKE REPLICATION CLIENT ON *.* FROM 'audit'@'127.0.0.1'"),
-            {("BLR071", "db1")},
+            {("BLR071", "db1"), ("BLR072", "db1 channels")},
         ),
     ]
 
@@ -287,8 +298,13 @@ def mariadb_holes(source: MariadbServer, replica: MariadbServer) -> list[Hole]:
     def channel(options: str) -> None:
         replica.sql(f"STOP SLAVE; CHANGE MASTER TO {options}; START SLAVE")
 
+    def restarted(**options: str) -> None:
+        source.restart(**options)
+        # The replica looks for it once a minute only: until then it stands still, which is found, too.
+        settle_mariadb(source, replica)
+
     return [
-        Hole("TLS off on the channel", lambda: channel("MASTER_SSL = 0"), {("BLR060", "db2 default channel")}),
+        Hole("TLS off on the channel", lambda: channel("MASTER_SSL = 0"), STOPPED),
         Hole(
             "verification off on the channel",
             lambda: channel("MASTER_SSL_VERIFY_SERVER_CERT = 0"),
@@ -305,27 +321,32 @@ def mariadb_holes(source: MariadbServer, replica: MariadbServer) -> list[Hole]:
             {("BLR052", "db1 'repl'@'%'"), ("BLR052", "db2 'repl'@'%'")},
         ),
         Hole(
+            "an account at the source alone",
+            lambda: source.sql(ALONE),
+            {("BLR050", "db1 'alone'@'127.0.0.1'")},
+        ),
+        Hole(
             "an account that replicates through a role",
             lambda: source.sql(
-                f"{quiet}CREATE ROLE replrole; GRANT REPLICATION SLAVE ON *.* TO replrole; "
+                "CREATE ROLE replrole; GRANT REPLICATION SLAVE ON *.* TO replrole; "
                 "CREATE USER 'rolerepl'@'127.0.0.1' IDENTIFIED BY 'x'; GRANT replrole TO 'rolerepl'@'127.0.0.1'"
             ),
-            {("BLR050", "db1 'rolerepl'@'127.0.0.1'")},
+            BY_ROLE,
         ),
         Hole(
             "old TLS versions accepted",
-            lambda: source.restart(tls_version="TLSv1.1,TLSv1.2"),
+            lambda: restarted(tls_version="TLSv1.1,TLSv1.2"),
             {("BLR021", "db1")},
         ),
         Hole(
             "encryption off, with a plain log",
-            lambda: source.restart(encrypt_binlog="OFF"),
+            lambda: restarted(encrypt_binlog="OFF"),
             {("BLR001", "db1"), ("BLS001", "db1")},
         ),
         Hole(
             "a privilege of the audit revoked",
             lambda: source.sql(f"{quiet}REVOKE SLAVE MONITOR ON *.* FROM 'audit'@'127.0.0.1'"),
-            {("BLR071", "db1")},
+            {("BLR071", "db1"), ("BLR072", "db1 channels")},
         ),
     ]
 

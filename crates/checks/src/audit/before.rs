@@ -173,7 +173,7 @@ fn judge_accounts(old: &ServerFacts, server: &ServerFacts, judgement: &mut Judge
                 Subject::Server { server: server.address.clone(), object: Some(name.clone()) };
             Found::about(subject, format!("demanded {demand} before, and demands less now"))
                 .weighing(Severity::Error)
-                .remedied(sql_remedy(format!("ALTER USER {name} REQUIRE {demand};")))
+                .remedied(sql_remedy(format!("ALTER USER IF EXISTS {name} REQUIRE {demand};")))
         });
     }
 }

@@ -73,7 +73,7 @@ fn way_in(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Judgement
                 .seen(seen("authentication_string", "empty", "mysql.user"))
                 .remedied(sql_remedy(format!(
                     "-- PLACEHOLDER: the password stands for one that you choose\n\
-                     ALTER USER {name} IDENTIFIED BY 'a-new-password';"
+                     ALTER USER IF EXISTS {name} IDENTIFIED BY 'a-new-password';"
                 )))
         });
     }
@@ -123,7 +123,7 @@ fn judge_account(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Ju
     judgement.report_unless(RuleId::Blr050, account.require != TlsRequirement::None, || {
         about("may replicate without TLS")
             .seen(shown("ssl_type", "empty"))
-            .remedied(sql_remedy(format!("ALTER USER {name} REQUIRE SSL;")))
+            .remedied(sql_remedy(format!("ALTER USER IF EXISTS {name} REQUIRE SSL;")))
     });
     if account.require != TlsRequirement::None {
         judgement.report_unless(RuleId::Blr051, account.require != TlsRequirement::Ssl, || {
@@ -131,7 +131,7 @@ fn judge_account(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Ju
                 sql_remedy(format!(
                     "-- once every replica's channel shows a certificate (SOURCE_SSL_CERT, \
                      SOURCE_SSL_KEY; MASTER_SSL_CERT): without one it is let in no more\n\
-                     ALTER USER {name} REQUIRE X509;"
+                     ALTER USER IF EXISTS {name} REQUIRE X509;"
                 )),
             )
         });
@@ -159,16 +159,16 @@ fn judge_account(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Ju
         let good = if mariadb {
             format!(
                 "-- PLACEHOLDER: the password stands for one that you choose; tell it to the replica\n\
-                 ALTER USER {name} IDENTIFIED VIA ed25519 USING PASSWORD('a-new-password');"
+                 ALTER USER IF EXISTS {name} IDENTIFIED VIA ed25519 USING PASSWORD('a-new-password');"
             )
         } else if !since_8 {
             // 5.7 has neither a better plugin than this one nor random passwords.
             format!(
                 "-- PLACEHOLDER: the password stands for one that you choose; over TLS alone\n\
-                 ALTER USER {name} IDENTIFIED WITH sha256_password BY 'a-new-password';"
+                 ALTER USER IF EXISTS {name} IDENTIFIED WITH sha256_password BY 'a-new-password';"
             )
         } else {
-            format!("ALTER USER {name} IDENTIFIED WITH caching_sha2_password BY RANDOM PASSWORD;")
+            format!("ALTER USER IF EXISTS {name} IDENTIFIED WITH caching_sha2_password BY RANDOM PASSWORD;")
         };
         about("proves who it is in an outdated way")
             .seen(shown("plugin", &account.plugin))
@@ -273,11 +273,11 @@ mod tests {
         };
         assert_eq!(
             findings(account(TlsRequirement::None)),
-            [(RuleId::Blr050, "ALTER USER 'repl'@'10.0.0.2' REQUIRE SSL;".to_owned())]
+            [(RuleId::Blr050, "ALTER USER IF EXISTS 'repl'@'10.0.0.2' REQUIRE SSL;".to_owned())]
         );
         assert_eq!(
             findings(account(TlsRequirement::Ssl)),
-            [(RuleId::Blr051, "-- once every replica's channel shows a certificate (SOURCE_SSL_CERT, SOURCE_SSL_KEY; MASTER_SSL_CERT): without one it is let in no more\nALTER USER 'repl'@'10.0.0.2' REQUIRE X509;".to_owned())]
+            [(RuleId::Blr051, "-- once every replica's channel shows a certificate (SOURCE_SSL_CERT, SOURCE_SSL_KEY; MASTER_SSL_CERT): without one it is let in no more\nALTER USER IF EXISTS 'repl'@'10.0.0.2' REQUIRE X509;".to_owned())]
         );
         assert_eq!(findings(account(TlsRequirement::X509)), []);
         assert_eq!(findings(account(TlsRequirement::Specified)), []);

@@ -179,7 +179,7 @@ fn replica_file(file: &ReplicaFileFacts, settings: Option<&Settings>, judgement:
         match (is_mariadb, has_repository) {
             // Its replicas know no other place.
             (true, _) => found.weighing(Severity::Note).remedied(sql_remedy(format!(
-                "-- at {host}\nALTER USER {} REQUIRE X509;",
+                "-- at {host}\nALTER USER IF EXISTS {} REQUIRE X509;",
                 crate::audit::sql::account(user, "%")
             ))),
             (false, true) => found.remedied(sql_remedy(

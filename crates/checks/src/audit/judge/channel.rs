@@ -234,8 +234,10 @@ fn judge_connection(
     judgement.report_unless(RuleId::Blr063, !version.is_empty(), || {
         let mut statements = Vec::new();
         for account in facts.accounts.iter().flatten().filter(|account| account.user == *user) {
-            statements
-                .push(format!("ALTER USER {} REQUIRE SSL;", sql::account(user, &account.host)));
+            statements.push(format!(
+                "ALTER USER IF EXISTS {} REQUIRE SSL;",
+                sql::account(user, &account.host)
+            ));
         }
         statements.push(format!(
             "-- switch TLS on at its side first: this ends its connection\nKILL {id};"
@@ -270,7 +272,7 @@ fn unknown_connection(facts: &ServerFacts, connection: &DumpConnection, judgemen
             .weighing(Severity::Warning)
             .seen(seen("performance_schema", "OFF", "SHOW GLOBAL VARIABLES"))
             .remedied(sql_remedy(format!(
-                "ALTER USER {} REQUIRE SSL;\n-- the reader must come again: this ends its connection\nKILL {id};",
+                "ALTER USER IF EXISTS {} REQUIRE SSL;\n-- the reader must come again: this ends its connection\nKILL {id};",
                 accounts.first().map_or_else(
                     || sql::account(user, host),
                     |it| sql::account(user, &it.host)

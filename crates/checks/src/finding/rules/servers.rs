@@ -16,7 +16,7 @@ pub(super) static RULES: &[Rule] = &[
                   passed over.",
         risk: "Who has its password reads every change without encryption, and so does everybody on \
                the way. A replica whose TLS was switched off by mistake goes on replicating.",
-        remedy: "ALTER USER 'repl'@'replica.example' REQUIRE SSL;",
+        remedy: "ALTER USER IF EXISTS 'repl'@'replica.example' REQUIRE SSL;",
         language: Language::Sql,
         advice: "REQUIRE X509 asks for a certificate besides the password. The account's channels \
                  must use TLS first (BLR060).",
@@ -33,7 +33,7 @@ pub(super) static RULES: &[Rule] = &[
                   certificate as well.",
         risk: "Whoever learns the password can replicate from any machine that the account's host \
                allows.",
-        remedy: "ALTER USER 'repl'@'replica.example' REQUIRE X509;",
+        remedy: "ALTER USER IF EXISTS 'repl'@'replica.example' REQUIRE X509;",
         language: Language::Sql,
         advice: "Each replica needs SOURCE_SSL_CERT and SOURCE_SSL_KEY (MASTER_SSL_CERT and \
                  MASTER_SSL_KEY) first.",
@@ -76,7 +76,7 @@ pub(super) static RULES: &[Rule] = &[
         meaning: "The plugin is mysql_old_password, or on MySQL mysql_native_password or \
                   sha256_password, which current versions no longer have.",
         risk: "What such plugins store and send is soon turned back into the password.",
-        remedy: "ALTER USER 'repl'@'replica.example' IDENTIFIED WITH caching_sha2_password BY RANDOM PASSWORD;",
+        remedy: "ALTER USER IF EXISTS 'repl'@'replica.example' IDENTIFIED WITH caching_sha2_password BY RANDOM PASSWORD;",
         language: Language::Sql,
         advice: "The statement shows the new password once; tell it to the replica (SOURCE_PASSWORD).",
         controls: ACCESS,
@@ -89,7 +89,7 @@ pub(super) static RULES: &[Rule] = &[
         severity: Severity::Error,
         meaning: "The account may come from the network, its plugin asks for a password, and that is empty. A warning for accounts that may not read the logs themselves. Accounts of `localhost` and locked ones are passed over.",
         risk: "Whoever reaches the port reads the logs, or has a foot in the door.",
-        remedy: "ALTER USER 'repl'@'replica.example' IDENTIFIED BY 'a-new-password';",
+        remedy: "ALTER USER IF EXISTS 'repl'@'replica.example' IDENTIFIED BY 'a-new-password';",
         language: Language::Sql,
         advice: "Only an account that may read the column authentication_string can see this; without, the area is reported as not examined (BLR072). `validate_password` keeps new passwords from being short.",
         controls: ACCESS,
@@ -198,7 +198,7 @@ pub(super) static RULES: &[Rule] = &[
         meaning: "A Binlog Dump thread's connection has no TLS version \
                   (performance_schema.status_by_thread).",
         risk: "What it was sent so far has crossed the network in the clear.",
-        remedy: "ALTER USER 'repl'@'replica.example' REQUIRE SSL;",
+        remedy: "ALTER USER IF EXISTS 'repl'@'replica.example' REQUIRE SSL;",
         language: Language::Sql,
         advice: "Whatever reads the log like a replica is among them: backups by mysqlbinlog, change \
                  data capture. Switch TLS on at its side, or it cannot come back.",
