@@ -625,6 +625,44 @@ fn mariadbs_domains_go_on_from_server_to_server() {
     assert_eq!(output.status.code(), Some(2));
 }
 
+/// The old primary wrote five transactions that nobody fetched, and the new one gave their numbers to
+/// others: which of the two count, no log tells.
+#[test]
+fn numbers_that_two_servers_of_mariadb_gave_away_are_told_and_not_dropped() {
+    let folder = folder();
+    let log = |server: u32, list: &[(u32, u64)], parts: &[(u32, std::ops::RangeInclusive<u64>)]| {
+        let mut log = Log::new(server, START + 100 * server, true);
+        log.list(list);
+        for (by, numbers) in parts {
+            log.server = *by;
+            numbers.clone().for_each(|number| log.mariadb(number, &insert(number)));
+        }
+        log
+    };
+    let old = folder.path().join("old/m-bin.000001");
+    let new = folder.path().join("new/m-bin.000001");
+    log(1, &[], &[(1, 1..=35)]).write(&old);
+    log(2, &[], &[(1, 1..=30), (2, 31..=40)]).write(&new);
+    let (found, code) = plan(folder.path(), &["--from", "0-1-10"]);
+    assert_eq!((code, &found["gaps"][0]["kind"]), (1, &Value::from("diverged")), "{found}");
+    let told = &found["gaps"][0]["gtids"];
+    assert!(["0-1-31..0-1-35", "0-2-31..0-2-35"].contains(&told.as_str().unwrap()), "{found}");
+    let output = run(folder.path(), &["--from", "0-1-10", "-o", "-"]);
+    assert!(output.stdout.is_empty() && output.status.code() == Some(1));
+    // Either way to go on, as it is printed.
+    let (found, code) = plan(folder.path(), &["--from", "0-1-10", "--server-id", "2"]);
+    assert_eq!((code, &found["gaps"]), (0, &serde_json::json!([])), "{found}");
+    let allowed =
+        run(folder.path(), &["--from", "0-1-10", "-o", "-", "--allow-gap", told.as_str().unwrap()]);
+    assert_eq!((allowed.status.code(), written(&allowed.stdout).len()), (Some(0), 30));
+    // Numbers before the backup are the backup's matter; and without the five all is well.
+    let (found, code) = plan(folder.path(), &["--from", "0-2-36"]);
+    assert_eq!((code, &found["gaps"]), (0, &serde_json::json!([])), "{found}");
+    log(1, &[], &[(1, 1..=30)]).write(&old);
+    let (found, code) = plan(folder.path(), &["--from", "0-1-10"]);
+    assert_eq!((code, &found["gaps"]), (0, &serde_json::json!([])), "{found}");
+}
+
 /// A backup whose set has the transactions of several servers is one with all of them.
 #[test]
 fn a_backup_of_many_servers_gtids_leaves_out_no_log_that_has_more() {

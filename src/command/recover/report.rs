@@ -262,6 +262,13 @@ pub(super) fn sentence(gap: &Gap) -> String {
             let after = name(&gap.after).unwrap_or_default();
             let before = name(&gap.before).unwrap_or_default();
             let gtids = gtids.clone().unwrap_or_default();
+            if gap.missing.as_ref().is_some_and(Reach::is_mariadb) {
+                return format!(
+                    "diverged: {after} has {gtids}, and {before} has other transactions under these \
+                     numbers, which are applied; name the servers that count by --server-id, or leave \
+                     the first ones out by --allow-gap {gtids}"
+                );
+            }
             return format!(
                 "diverged: {after} has {gtids}, which the server that wrote {before} never had; leave out \
                  the log, or apply them all the same by --allow-gap {gtids}"

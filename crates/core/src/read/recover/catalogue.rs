@@ -195,6 +195,12 @@ impl Head {
         Ok(())
     }
 
+    /// Whether MariaDB wrote it, as far as its transactions tell.
+    pub(super) fn is_mariadb(&self) -> bool {
+        let is_known = self.previous.as_ref().is_some_and(Reach::is_mariadb);
+        is_known || matches!(self.first, Some((TransactionId::Mariadb { .. }, _)))
+    }
+
     /// Its number among the logs of its name.
     #[must_use]
     pub fn number(&self) -> Option<u64> {
@@ -218,11 +224,29 @@ pub enum Stop {
     Position(u64),
 }
 
+/// Transactions of MariaDB in a row, of one server and one domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// The domain.
+    pub domain: u32,
+    /// The server that wrote them first.
+    pub server_id: u32,
+    /// The first number.
+    pub first: u64,
+    /// The last number.
+    pub last: u64,
+}
+
+/// More runs than this of one log are not kept: servers that take turns at every transaction.
+const MAX_RUNS: usize = 10_000;
+
 /// The transactions of a log up to a stop.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Scan {
     /// Those that have GTIDs.
     pub gtids: Reach,
+    /// The same of MariaDB's, with who wrote them.
+    pub runs: Vec<Run>,
     /// How many there are, anonymous ones, too.
     pub transactions: u64,
     /// Of these, anonymous ones.
@@ -231,6 +255,24 @@ pub struct Scan {
     pub stop_at: Option<u64>,
     /// Whether the stop was reached, be it with the log's last transaction.
     pub is_reached: bool,
+}
+
+impl Scan {
+    fn note_run(&mut self, id: &TransactionId) {
+        let TransactionId::Mariadb { domain, server_id, sequence } = *id else { return };
+        let is_next = |run: &&mut Run| {
+            (run.domain, run.server_id, run.last.saturating_add(1)) == (domain, server_id, sequence)
+        };
+        let has_room = self.runs.len() < MAX_RUNS;
+        // Domains may take turns: the last run of this one is among the last few.
+        match self.runs.iter_mut().rev().take(8).find(is_next) {
+            Some(run) => run.last = sequence,
+            None if has_room => {
+                self.runs.push(Run { domain, server_id, first: sequence, last: sequence });
+            }
+            None => {}
+        }
+    }
 }
 
 /// Reads where transactions begin, by the headers and the few bodies that tell.
@@ -282,6 +324,7 @@ pub fn scan(log: &OpenLog, stop: &Stop) -> Result<Scan, Error> {
         scan.transactions = scan.transactions.saturating_add(1);
         scan.anonymous = scan.anonymous.saturating_add(u64::from(id == TransactionId::Anonymous));
         scan.gtids.insert(&id);
+        scan.note_run(&id);
     }
     scan.is_reached |=
         matches!(stop, Stop::Position(position) if walker.offset().max(FIRST_EVENT) >= *position);

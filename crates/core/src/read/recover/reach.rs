@@ -87,8 +87,7 @@ impl Reach {
             };
             let (from, to) = one(first).zip(one(last)).ok_or_else(wrong)?;
             (from.0 == to.0).then_some(()).ok_or_else(wrong)?;
-            reach.domains.insert(from.0, to.1);
-            reach.set.insert_interval(of_domain(from.0), from.2, to.2.saturating_add(1));
+            reach.insert_range(from.0, to.1, (from.2, to.2));
         }
         Ok(reach)
     }
@@ -115,6 +114,12 @@ impl Reach {
     fn advance(&mut self, domain: u32, server_id: u32, sequence: u64) {
         self.domains.insert(domain, server_id);
         self.set.insert_interval(of_domain(domain), 1, sequence.saturating_add(1));
+    }
+
+    /// Adds numbers of a domain of MariaDB's, the first and the last of them.
+    pub(super) fn insert_range(&mut self, domain: u32, server_id: u32, (first, last): (u64, u64)) {
+        self.domains.insert(domain, server_id);
+        self.set.insert_interval(of_domain(domain), first, last.saturating_add(1));
     }
 
     /// Adds a transaction; of MariaDB, all that its domain has before it. An anonymous one is none.

@@ -1,5 +1,6 @@
 //! From the state of a backup and the heads of logs to slices in their order, and to what is missing.
 
+mod forks;
 mod gaps;
 
 use std::collections::{BTreeSet, HashSet};
@@ -449,6 +450,7 @@ impl<'a> Planner<'a, '_> {
         }
         self.tell_unread_tail();
         self.tell_diverged(start);
+        self.tell_forked(start)?;
         self.plan.reached = Some(executed);
         Ok(())
     }
