@@ -1,6 +1,7 @@
 //! The plan of `binlogsec recover` as text, in 80 columns where names allow it.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use super::report::{RecoverReport, SliceEntry};
 use crate::lines::{BAD, DIM, GOOD, WARN};
@@ -59,7 +60,13 @@ pub(crate) fn recover(out: &mut dyn Write, report: &RecoverReport) -> io::Result
 }
 
 fn slices(out: &mut dyn Write, report: &RecoverReport) -> io::Result<()> {
-    let rows: Vec<_> = report.slices.iter().map(row).collect();
+    // The directory that all are in stands above them, once: so the table fits most terminals.
+    let paths: Vec<&Path> = report.slices.iter().map(|slice| Path::new(&slice.path)).collect();
+    let common = common_directory(&paths);
+    if !common.as_os_str().is_empty() {
+        writeln!(out, "in    {}\n", printable(&common.to_string_lossy()))?;
+    }
+    let rows: Vec<_> = report.slices.iter().map(|slice| row(slice, &common)).collect();
     if rows.is_empty() {
         return Ok(());
     }
@@ -67,7 +74,20 @@ fn slices(out: &mut dyn Write, report: &RecoverReport) -> io::Result<()> {
     writeln!(out)
 }
 
-fn row(slice: &SliceEntry) -> Vec<Cell> {
+/// The directory that all paths are below; an empty one if there is none, or one path alone.
+fn common_directory(paths: &[&Path]) -> PathBuf {
+    let Some((first, more)) = paths.split_first().filter(|(_, more)| !more.is_empty()) else {
+        return PathBuf::new();
+    };
+    let parents = first.ancestors().skip(1);
+    let is_above_all = |parent: &&Path| more.iter().all(|path| path.starts_with(parent));
+    let found = parents.into_iter().find(is_above_all);
+    found.filter(|found| *found != Path::new("/")).unwrap_or(Path::new("")).to_owned()
+}
+
+fn row(slice: &SliceEntry, directory: &Path) -> Vec<Cell> {
+    let path = Path::new(&slice.path);
+    let path = path.strip_prefix(directory).unwrap_or(path);
     let from = match (slice.start_position, slice.partial) {
         (Some(position), _) => position.to_string(),
         (None, true) => "rest".to_owned(),
@@ -75,7 +95,7 @@ fn row(slice: &SliceEntry) -> Vec<Cell> {
     };
     let to = slice.stop_position.map_or_else(|| "end".to_owned(), |it| it.to_string());
     vec![
-        Cell::new(&slice.path),
+        Cell::new(path.to_string_lossy()),
         Cell::new(slice.server_id.to_string()).right(),
         Cell::new(from).right(),
         Cell::new(to).right(),
