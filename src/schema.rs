@@ -6,6 +6,7 @@ use crate::command::check::report::CheckReport;
 use crate::command::config::report::ConfigReport;
 use crate::command::decrypt::report::DecryptReport;
 use crate::command::encrypt::report::EncryptReport;
+use crate::command::events::found::FoundReport;
 use crate::command::events::report::EventEntry;
 use crate::command::events::report::EventsEnd;
 use crate::command::events::report::StatsReport;
@@ -134,6 +135,7 @@ fn published_schemas_are_those_of_the_model() {
         ("decrypt", schema_of::<DecryptReport>("decrypt")),
         ("encrypt", schema_of::<EncryptReport>("encrypt")),
         ("events", schema_of::<EventsReport>("events")),
+        ("events-found", schema_of::<FoundReport>("events-found")),
         ("explain", schema_of::<ExplainReport>("explain")),
         ("header", schema_of::<HeaderReport>("header")),
         ("header-dump", schema_of::<HeaderDumpReport>("header-dump")),

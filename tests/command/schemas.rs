@@ -31,6 +31,8 @@ const COMMANDS: &[(&str, i32, &str)] = &[
     ("events", 0, "events binlog.index --keyring keyring"),
     ("events", 0, "events binlog.index --keyring keyring --stats"),
     ("events", 4, "events damaged nowhere --keyring keyring"),
+    ("events-found", 0, "events binlog.index --keyring keyring --find insert"),
+    ("events-found", 4, "events damaged nowhere --keyring keyring --find insert"),
     ("explain", 0, "explain"),
     ("inspect", 0, "inspect ."),
     ("inspect", 4, "inspect . --keyring keyring damaged nothing"),

@@ -2,6 +2,7 @@
 //! statements, line ends among it, is shown as an escape.
 
 use std::borrow::Cow;
+use std::io::Write;
 
 use crate::command::events::report::EventEntry;
 use binlogsec_core::text::unseen::{is_harmless, printable};
@@ -46,6 +47,16 @@ fn cell(text: &str, is_safe: bool) -> Cow<'_, str> {
     } else {
         Cow::Owned(printable(text))
     }
+}
+
+/// Writes a line of cells; see [`event`] for `is_safe`.
+///
+/// # Errors
+/// What the writer answers.
+pub(crate) fn line(out: &mut dyn Write, cells: &[&str], is_safe: bool) -> std::io::Result<()> {
+    let mut line = csv::Writer::from_writer(out);
+    line.write_record(cells.iter().map(|text| cell(text, is_safe).into_owned()))?;
+    line.flush()
 }
 
 /// Appends one event as a line of comma-separated values (RFC 4180). With `is_safe`, no text of

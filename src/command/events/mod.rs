@@ -1,6 +1,7 @@
 //! `binlogsec events`.
 
 pub(crate) mod csv;
+pub(crate) mod found;
 pub(crate) mod report;
 pub(crate) mod table;
 
@@ -21,6 +22,7 @@ use binlogsec_core::log::open::OpenLog;
 use binlogsec_core::read::events::{
     self, EventFilter, EventRecord, LineMaker, Listed, Stats, TableName,
 };
+use binlogsec_core::read::recover::find::Pattern;
 use binlogsec_core::text::path_text;
 use clap::{Args, ValueEnum};
 use report::{EVENTS_SCHEMA, EventEntry, EventTexts, EventsEnd, StatsReport};
@@ -39,6 +41,7 @@ Examples:
   binlogsec events binlog.index --gtid 3e11fa47-71ca-11e1-9e33-c80aa9429562:23-25 --format json
   binlogsec events mariadb-bin.000042 --gtid 0-1-4711 --mariadb-keys keys.txt
   binlogsec events binlog.000042 --stats
+  binlogsec events binlog.index --find 'DROP TABLE shop.orders'
 
 Times without an offset are UTC. Rows are counted and not shown; to see them:
   binlogsec rows binlog.000042";
@@ -85,6 +88,18 @@ pub(crate) struct EventsArgs {
     /// Only events that this server wrote; repeatable
     #[arg(long = "server-id", value_name = "ID")]
     server_ids: Vec<u32>,
+    /// Only the transactions that have these words in a statement, e.g. 'DROP TABLE shop.orders', a line
+    /// each with the place where the transaction begins
+    #[arg(
+        long,
+        value_name = "PATTERN",
+        value_parser = pattern,
+        conflicts_with_all = [
+            "stats", "types", "from", "to", "start_position", "stop_position", "gtid", "domain_ids",
+            "tables", "server_ids",
+        ]
+    )]
+    find: Option<Pattern>,
     /// Figures instead of a listing: events and bytes by type and table, transactions by minute
     #[arg(long)]
     stats: bool,
@@ -121,6 +136,10 @@ fn types_of(text: &str) -> Result<Types, String> {
     Ok(Types(types))
 }
 
+fn pattern(text: &str) -> Result<Pattern, String> {
+    Pattern::parse(text).ok_or_else(|| "there is no word in it".to_owned())
+}
+
 fn table(text: &str) -> Result<TableName, String> {
     TableName::parse(text).ok_or_else(|| "DATABASE.TABLE is expected".to_owned())
 }
@@ -135,16 +154,22 @@ pub(crate) fn run(args: &EventsArgs, terminal: &Terminal) -> anyhow::Result<Exit
     let keyring = keys::open(&args.keys, terminal)?;
     let Targets { files, mut failures, notices, .. } = Targets::expand(&args.logs);
     transfer::tell(&notices, terminal);
+    if let Some(pattern) = &args.find {
+        return find(args, pattern, (&files, failures, &keyring), terminal);
+    }
     let filter = args.filter(terminal)?;
     let mut listing = Listing::begin(args, terminal)?;
     let mut classes = Vec::new();
-    let mut logs = 0_usize;
+    let (mut logs, mut count) = (0_usize, 0_u64);
     for target in &files {
         match open(target, &keyring) {
             Ok(Some(log)) => {
                 logs = logs.saturating_add(1);
                 match listing.log(&log, args, &filter) {
-                    Ok(listed) => classes.extend(judge(&log, &listed, terminal)),
+                    Ok(listed) => {
+                        count = count.saturating_add(listed.listed);
+                        classes.extend(judge(&log, &listed, terminal));
+                    }
                     Err(Error::Transfer(error)) if error.is_broken_pipe() => {
                         return Err(Error::from(error).into());
                     }
@@ -163,7 +188,58 @@ pub(crate) fn run(args: &EventsArgs, terminal: &Terminal) -> anyhow::Result<Exit
         bail!("nothing to list");
     }
     classes.extend(failures.iter().map(Error::class));
-    Ok(Exit::worst(classes))
+    Ok(Exit::worst(classes).max(nothing(args.chooses() && count == 0, terminal)))
+}
+
+/// The code for a choice that fits nothing, with a word.
+fn nothing(is_so: bool, terminal: &Terminal) -> Exit {
+    if !is_so {
+        return Exit::Done;
+    }
+    terminal.note("nothing was chosen");
+    Exit::Findings
+}
+
+/// Lists the transactions in which a pattern is.
+fn find(
+    args: &EventsArgs,
+    pattern: &Pattern,
+    (files, mut failures, keyring): (&[Target], Vec<Error>, &Keyring),
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let mut classes = Vec::new();
+    let mut list = found::FoundList::begin((args.format, args.csv_safe), terminal)?;
+    for target in files {
+        let log = match open(target, keyring) {
+            Ok(Some(log)) => log,
+            Ok(None) => continue,
+            Err(error) => {
+                failures.push(error);
+                continue;
+            }
+        };
+        match list.log(&log, pattern) {
+            Ok(0) => {}
+            Ok(damaged) => {
+                classes.push(ErrorClass::Damage);
+                let path = log.source().path().display();
+                terminal.error(&format!(
+                    "{path}: {damaged} damaged, and not looked at; `binlogsec verify` says where"
+                ));
+            }
+            Err(Error::Transfer(error)) if error.is_broken_pipe() => {
+                return Err(Error::from(error).into());
+            }
+            Err(error) => failures.push(error),
+        }
+    }
+    let is_nothing = list.count == 0 && failures.is_empty();
+    list.end(&failures)?;
+    for failure in &failures {
+        terminal.error(&describe(failure));
+    }
+    classes.extend(failures.iter().map(Error::class));
+    Ok(Exit::worst(classes).max(nothing(is_nothing, terminal)))
 }
 
 /// Says what a listing cannot, and gives its class.
@@ -211,6 +287,18 @@ pub(crate) fn open(target: &Target, keyring: &Keyring) -> Result<Option<OpenLog>
 }
 
 impl EventsArgs {
+    /// Whether less than all is asked for.
+    fn chooses(&self) -> bool {
+        let is_part = self.from.is_some()
+            || self.to.is_some()
+            || self.start_position.is_some()
+            || self.stop_position.is_some()
+            || self.gtid.is_some();
+        let lists =
+            [self.types.len(), self.domain_ids.len(), self.tables.len(), self.server_ids.len()];
+        is_part || lists.iter().any(|length| *length > 0)
+    }
+
     fn filter(&self, terminal: &Terminal) -> anyhow::Result<EventFilter> {
         let [from, to] =
             self.zone.seconds([("--from", &self.from), ("--to", &self.to)], terminal)?;

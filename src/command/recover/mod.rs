@@ -252,21 +252,31 @@ fn allowed(texts: &[String]) -> anyhow::Result<Allowed> {
 }
 
 /// The one transaction that a pattern means.
+/// So many transactions are named where one was looked for.
+const NAMED: usize = 50;
+
 fn search(
     plan: &Plan,
     pattern: &Pattern,
     open: &dyn Fn(&Path) -> Result<OpenLog, Error>,
     args: &RecoverArgs,
 ) -> anyhow::Result<Found> {
-    let mut all = Vec::new();
+    let (mut all, mut count) = (Vec::new(), 0_u64);
     for slice in &plan.slices {
         let part = (slice.start_position, slice.stop_position);
-        let found = find::find(&open(&slice.path)?, pattern, part)?;
         let is_there = |found: &Found| {
             let known = slice.without.as_ref().zip(found.id.as_ref());
             known.is_some_and(|(without, id)| without.contains(id))
         };
-        all.extend(found.into_iter().filter(|found| !is_there(found)));
+        find::each(&open(&slice.path)?, pattern, part, &mut |found| {
+            if !is_there(&found) {
+                count = count.saturating_add(1);
+                if all.len() < NAMED {
+                    all.push(found);
+                }
+            }
+            Ok(())
+        })?;
     }
     let what = args.find.as_deref().unwrap_or_default();
     match all.as_slice() {
@@ -276,10 +286,14 @@ fn search(
         ),
         [one] => Ok(one.clone()),
         several => {
+            let more = count.saturating_sub(NAMED as u64);
+            let more = match more {
+                0 => String::new(),
+                more => format!("\n  and {more} more; `binlogsec events --find` lists them all"),
+            };
             let lines = several.iter().map(moment::line).collect::<Vec<_>>().join("\n  ");
             bail!(
-                "{} transactions have {what:?}; choose one by --to-before GTID, or --to LOG:POSITION:\n  {lines}",
-                several.len()
+                "{count} transactions have {what:?}; choose one by --to-before GTID, or --to LOG:POSITION:\n  {lines}{more}"
             )
         }
     }

@@ -53,8 +53,14 @@ const SCHEMAS: [&str; 2] = ["\"schema\": \"binlogsec.", "\"schema\":\"binlogsec.
 const METRICS: &str = "# HELP binlogsec_";
 
 /// How the last line of a report begins that is text or annotations.
-const LAST_LINES: [&str; 5] =
-    ["PASS: ", "FAIL: ", "INCOMPLETE: ", "NOTHING ", "::notice title=binlogsec "];
+const LAST_LINES: [&str; 6] = [
+    "PASS: ",
+    "FAIL: ",
+    "INCOMPLETE: ",
+    "PARTLY EXAMINED: ",
+    "NOTHING ",
+    "::notice title=binlogsec ",
+];
 
 /// How the last lines of the tables of `inspect` and `verify` go on behind their first number.
 const TOTALS: [&str; 4] = [" file: ", " files: ", " log, ", " logs, "];

@@ -8,6 +8,7 @@ use crate::event::payload::Unfolder;
 use crate::event::query::Query;
 use crate::event::table_map::TableMap;
 use crate::event::walker::EventView;
+use crate::file::TransferError;
 use crate::log::error::Error;
 use crate::log::open::OpenLog;
 use crate::log::walk::{Depth, Walker, is_in_use};
@@ -191,26 +192,35 @@ pub struct Found {
     pub id: Option<TransactionId>,
     /// When it began, in seconds since 1970 UTC.
     pub time: u32,
-    /// The statement, or what was changed.
+    /// The beginning of the statement, or what was changed.
     pub what: String,
 }
 
-/// Looks through a log, from an offset on up to another: each transaction in which the pattern is.
+/// Characters of a statement that are kept of each transaction.
+const KEPT: usize = 1000;
+
+/// Takes transactions as they are found.
+pub type Receiver<'a> = dyn FnMut(Found) -> Result<(), TransferError> + 'a;
+
+/// Looks through a log, from an offset on up to another, and hands on each transaction in which the
+/// pattern is. Returns how many events are damaged, and were not looked at.
 ///
 /// # Errors
 /// [`Error::Walk`] for a log that is damaged on the way, [`Error::Transfer`].
-pub fn find(
+pub fn each(
     log: &OpenLog,
     pattern: &Pattern,
     (start, stop): (Option<u64>, Option<u64>),
-) -> Result<Vec<Found>, Error> {
+    receiver: &mut Receiver<'_>,
+) -> Result<u64, Error> {
+    let mut damaged = 0_u64;
     let in_use = is_in_use(log, log.probe().description())?;
     let mut walker = Walker::new(log, Depth::Whole);
     if let Some(start) = start {
         walker.start_at(start)?;
     }
     let path = log.source().path();
-    let mut search = Search { path, pattern, tables: Vec::new(), found: Vec::new() };
+    let mut search = Search { path, pattern, tables: Vec::new(), last: None, new: None };
     let mut context = Context::new(log.source().length());
     let mut unfolder = Unfolder::default();
     loop {
@@ -222,6 +232,10 @@ pub fn find(
         };
         if stop.is_some_and(|stop| event.offset >= stop) {
             break;
+        }
+        if event.is_whole() && event.verify_checksum().is_err() {
+            damaged = damaged.saturating_add(1);
+            continue;
         }
         context.enter(&event, false);
         let time = context.time(event.header.timestamp);
@@ -239,16 +253,22 @@ pub fn find(
                 Ok(()) | Err(Inner::Payload(_)) => {}
             }
         }
+        if let Some(found) = search.new.take() {
+            receiver(found)?;
+        }
         context.leave();
     }
-    Ok(search.found)
+    Ok(damaged)
 }
 
 struct Search<'a> {
     path: &'a Path,
     pattern: &'a Pattern,
     tables: Vec<(u64, String, String)>,
-    found: Vec<Found>,
+    /// Where the last transaction began in which the pattern was.
+    last: Option<u64>,
+    /// What was found in the event that was looked at last.
+    new: Option<Found>,
 }
 
 impl Search<'_> {
@@ -290,10 +310,12 @@ impl Search<'_> {
 
     /// Once for each transaction.
     fn add(&mut self, (position, time): (u64, u32), id: Option<&TransactionId>, what: String) {
-        if self.found.last().is_some_and(|last| last.position == position) {
+        if self.last == Some(position) {
             return;
         }
+        self.last = Some(position);
+        let what = what.chars().take(KEPT).collect();
         let id = id.filter(|id| **id != TransactionId::Anonymous).cloned();
-        self.found.push(Found { path: self.path.to_owned(), position, id, time, what });
+        self.new = Some(Found { path: self.path.to_owned(), position, id, time, what });
     }
 }
