@@ -284,7 +284,7 @@ impl Search<'_> {
                 if let Some(query) = Query::of_at_most(event, UNFOLDED) {
                     let (statement, database) = (text(&query.statement), text(query.database));
                     if self.pattern.is_in(&statement, &database) {
-                        self.add(at, id, statement);
+                        self.add(at, id, &statement);
                     }
                 }
             }
@@ -301,7 +301,7 @@ impl Search<'_> {
                     && self.pattern.is_rows(kind, &database, &table)
                 {
                     let what = event_type::name(kind);
-                    self.add(at, id, format!("{what} {database}.{table}"));
+                    self.add(at, id, &format!("{what} {database}.{table}"));
                 }
             }
             _ => {}
@@ -309,7 +309,7 @@ impl Search<'_> {
     }
 
     /// Once for each transaction.
-    fn add(&mut self, (position, time): (u64, u32), id: Option<&TransactionId>, what: String) {
+    fn add(&mut self, (position, time): (u64, u32), id: Option<&TransactionId>, what: &str) {
         if self.last == Some(position) {
             return;
         }
