@@ -205,6 +205,7 @@ mod tests {
             source_port: 3300 + source,
             source_uuid: Some(format!("uuid-{source}")),
             ssl: true,
+            ssl_ca: Some("/etc/mysql/ca.pem".to_owned()),
             verify_server_cert: true,
             ..ChannelFacts::default()
         };

@@ -233,7 +233,7 @@ mod tests {
             assert_eq!(rule.name.parse(), Ok(rule.id), "{}", rule.code);
             assert!(!rule.controls.is_empty() && !rule.remedy.is_empty());
         }
-        assert!("BLS018".parse::<RuleId>().is_err());
+        assert!("BLS999".parse::<RuleId>().is_err());
     }
 
     #[test]
