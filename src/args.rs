@@ -333,7 +333,7 @@ fn configured(arguments: Arguments, given: &[OsString]) -> Result<Arguments, cla
 /// An error and what it came of.
 fn describe_all(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    printable(&causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
 }
 
 /// What to say of an argument that is a key where the name of a file belongs: it is shown by nobody,

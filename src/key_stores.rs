@@ -1,7 +1,5 @@
 //! Key stores that are named by their configuration, and those that a data directory leads to.
 
-use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -10,13 +8,11 @@ use binlogsec_checks::config::key_source::{
     self, KeySource, MariadbFile, MariadbPassword, MariadbVaultOptions,
 };
 use binlogsec_checks::config::option_file::OptionFile;
-use binlogsec_core::file::TransferError;
 use binlogsec_core::file::small::{self, Pipes};
 use binlogsec_core::keyring::{Keyring, MAX_KEYRING_BYTES, encrypted_file};
 use binlogsec_core::log::error::Error;
 use binlogsec_core::mariadb::key_file::{DerivationDigest, Unlock};
 use binlogsec_core::secret::{KEYRING_PASSWORD, SecretBytes};
-use binlogsec_core::text::unseen::printable;
 use binlogsec_keystores::configuration::{Password, is_of_percona, timeout};
 use binlogsec_keystores::mariadb::{MariadbVault, MariadbVaultSettings};
 use binlogsec_keystores::vault::Vault;
@@ -24,7 +20,7 @@ use binlogsec_keystores::{Configuration, ConfigurationError, Transport, Unread};
 
 use super::args::{StoreArgs, UnlockArgs};
 use super::terminal::Terminal;
-use crate::mariadb_keys;
+use crate::{mariadb_keys, password};
 
 /// A password takes less.
 const MAX_PASSWORD_FILE: u64 = 64 << 10;
@@ -230,19 +226,6 @@ fn password(args: &StoreArgs, keyring: &Path) -> anyhow::Result<Option<SecretByt
     if let Some(path) = &args.keyring_password_file {
         return password_file(path).map(Some);
     }
-    if let Some(value) = std::env::var_os(KEYRING_PASSWORD) {
-        return Ok(Some(SecretBytes::new(OsString::into_vec(value))));
-    }
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Ok(None);
-    }
-    let prompt = format!("Password of {}: ", printable(&keyring.display().to_string()));
-    let typed = rpassword::prompt_password(prompt).map_err(|source| {
-        Error::from(TransferError::File {
-            path: PathBuf::from("<terminal>"),
-            operation: "read a password from",
-            source,
-        })
-    })?;
-    Ok(Some(SecretBytes::new(typed.into_bytes())))
+    let password = password::ask(KEYRING_PASSWORD, keyring)?;
+    Ok(password.map(|mut bytes| SecretBytes::new(std::mem::take(&mut *bytes))))
 }

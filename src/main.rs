@@ -10,6 +10,7 @@ mod keys;
 mod lines;
 mod log_entry;
 mod mariadb_keys;
+mod password;
 mod process;
 mod progress;
 mod reports;

@@ -1,11 +1,7 @@
 //! The options for MariaDB's keys.
 
-use std::ffi::OsString;
-use std::io::IsTerminal;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use binlogsec_core::file::TransferError;
 use binlogsec_core::file::small::{self, Pipes};
 use binlogsec_core::file::source::FileSource;
 use binlogsec_core::keyring::MariadbOptions;
@@ -13,10 +9,10 @@ use binlogsec_core::log::error::Error;
 use binlogsec_core::mariadb::cipher::Mode;
 use binlogsec_core::mariadb::key_file::{DerivationDigest, MAX_PASSWORD, SALTED, Unlock};
 use binlogsec_core::secret::MARIADB_KEYS_PASSWORD;
-use binlogsec_core::text::unseen::printable;
 use zeroize::Zeroizing;
 
 use super::args::{MariadbArgs, MariadbCipher, MariadbDigest, UnlockArgs};
+use super::password;
 
 /// What the options say, with the password if one of the named files is encrypted.
 pub(crate) fn options<'a>(
@@ -75,19 +71,5 @@ fn password(args: &UnlockArgs, key_file: &Path) -> Result<Option<Zeroizing<Vec<u
         let limit = MAX_PASSWORD.saturating_add(2) as u64;
         return Ok(Some(small::read(path, limit, Pipes::Taken)?));
     }
-    if let Some(value) = std::env::var_os(MARIADB_KEYS_PASSWORD) {
-        return Ok(Some(Zeroizing::new(OsString::into_vec(value))));
-    }
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Ok(None);
-    }
-    let prompt = format!("Password of {}: ", printable(&key_file.display().to_string()));
-    let typed = rpassword::prompt_password(prompt).map_err(|source| {
-        Error::from(TransferError::File {
-            path: PathBuf::from("<terminal>"),
-            operation: "read a password from",
-            source,
-        })
-    })?;
-    Ok(Some(Zeroizing::new(typed.into_bytes())))
+    password::ask(MARIADB_KEYS_PASSWORD, key_file)
 }

@@ -5,14 +5,19 @@
 //! the environment over the file.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use binlogsec_checks::finding::PolicyError;
 use binlogsec_checks::finding::policy::{bad_value, from_toml, read_text};
+use binlogsec_core::file::TransferError;
 use binlogsec_core::file::inputs;
 use clap::{Command, ValueEnum};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
 use serde::Deserialize;
 
 use crate::args::Color;
@@ -23,6 +28,8 @@ use crate::time;
 pub(crate) const VARIABLE: &str = "BINLOGSEC_CONFIG";
 const NAME: &str = "binlogsec.toml";
 const OF_MACHINE: &str = "/etc/binlogsec/binlogsec.toml";
+/// No configuration has so many bytes.
+const LARGEST: u64 = 1 << 20;
 /// Who beside its owner may write a file.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
@@ -80,6 +87,8 @@ pub(crate) struct Settings {
 pub(crate) struct Found {
     /// The file that counts.
     pub(crate) path: Option<PathBuf>,
+    /// That file, where it was opened to be judged: another one may have its name by now.
+    file: Option<File>,
     /// The file in the working directory that does not count, and why.
     pub(crate) distrusted: Option<(PathBuf, String)>,
 }
@@ -94,25 +103,46 @@ pub(crate) fn of_this_run() -> Option<&'static Settings> {
 /// The file that counts.
 pub(crate) fn find() -> Found {
     if let Some(path) = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()) {
-        return Found { path: Some(path.into()), distrusted: None };
+        return Found { path: Some(path.into()), ..Found::default() };
     }
     let mut found = Found::default();
-    if let Ok(metadata) = Path::new(NAME).metadata() {
-        match distrust(&metadata) {
-            None => {
-                found.path = Some(NAME.into());
-                return found;
-            }
-            Some(reason) => found.distrusted = Some((NAME.into(), reason)),
+    match own(Path::new(NAME)) {
+        Own::None => {}
+        Own::File(file) => {
+            return Found { path: Some(NAME.into()), file: Some(file), distrusted: None };
         }
+        Own::Distrusted(reason) => found.distrusted = Some((NAME.into(), reason)),
     }
     found.path = Path::new(OF_MACHINE).exists().then(|| OF_MACHINE.into());
     found
 }
 
+/// The file in the working directory.
+enum Own {
+    None,
+    File(File),
+    Distrusted(String),
+}
+
+/// Opens it without waiting for a pipe, and without a link: what is judged is what is read.
+fn own(path: &Path) -> Own {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT) => return Own::None,
+        Err(Errno::LOOP) => return Own::Distrusted("it is a symbolic link".to_owned()),
+        Err(error) => return Own::Distrusted(format!("it cannot be opened ({error})")),
+    };
+    let judged = file.metadata().map_or_else(|error| Some(error.to_string()), |it| distrust(&it));
+    judged.map_or(Own::File(file), Own::Distrusted)
+}
+
 /// Why a file in the working directory is not believed: it could be a stranger's, in a directory such as
 /// `/tmp`, and switch rules off.
 fn distrust(metadata: &std::fs::Metadata) -> Option<String> {
+    if !metadata.is_file() {
+        return Some("it is no file".to_owned());
+    }
     let user = rustix::process::geteuid().as_raw();
     if metadata.uid() != user && metadata.uid() != 0 {
         return Some(format!("it belongs to another user (id {})", metadata.uid()));
@@ -127,7 +157,11 @@ fn distrust(metadata: &std::fs::Metadata) -> Option<String> {
 /// # Errors
 /// [`PolicyError`]: it cannot be read, or says what is not known.
 pub(crate) fn load(found: &Found) -> Result<Option<&'static Settings>, PolicyError> {
-    let settings = found.path.as_deref().map(Settings::open).transpose()?;
+    let settings = match (&found.path, &found.file) {
+        (None, _) => None,
+        (Some(path), None) => Some(Settings::open(path)?),
+        (Some(path), Some(file)) => Some(Settings::read(file, path)?),
+    };
     Ok(OF_THIS_RUN.get_or_init(|| settings).as_ref())
 }
 
@@ -135,6 +169,18 @@ impl Settings {
     fn open(path: &Path) -> Result<Self, PolicyError> {
         inputs::note_path(path);
         Self::parse(&read_text(path)?, path)
+    }
+
+    /// Reads a file that is open.
+    fn read(file: &File, path: &Path) -> Result<Self, PolicyError> {
+        inputs::note_path(path);
+        let mut text = String::new();
+        let read = file.take(LARGEST).read_to_string(&mut text);
+        read.map_err(TransferError::at(path, "read"))?;
+        if text.len() as u64 == LARGEST {
+            return Err(bad_value(path, "", &"too large for a configuration"));
+        }
+        Self::parse(&text, path)
     }
 
     fn parse(text: &str, path: &Path) -> Result<Self, PolicyError> {

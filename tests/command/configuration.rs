@@ -100,6 +100,16 @@ fn a_file_that_others_may_write_is_not_believed() {
         assert!(code == 1 && stderr.contains("binlogsec.toml is not read"), "{code} {stderr}");
         let (_, out, _) = run(&lab, "config show");
         assert!(out.contains("not read: binlogsec.toml"), "{out}");
+        // Through a link of somebody's, neither.
+        let link = lab.path().join("elsewhere");
+        std::fs::create_dir_all(&link).unwrap();
+        let name = link.join("binlogsec.toml");
+        let _ = std::fs::remove_file(&name);
+        std::os::unix::fs::symlink(lab.path().join("off.toml"), &name).unwrap();
+        let mut linked = Command::cargo_bin("binlogsec").unwrap();
+        linked.env_remove("BINLOGSEC_CONFIG").current_dir(&link).args(["config", "show"]);
+        let said = String::from_utf8(linked.output().unwrap().stdout).unwrap();
+        assert!(said.contains("it is a symbolic link") && said.contains("file: none"), "{said}");
         // Whoever names it has looked.
         assert_eq!(with(&lab, "check logs", &[("BINLOGSEC_CONFIG", "binlogsec.toml")]).0, 0);
     }

@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `open` | the ways to the plaintext, also where a log's beginning is damaged |
 //! | `body`, `events` | plaintext under any alignment |
-//! | `scan`, `sums`, `judge` | whether an event is whole, and the next one that is |
+//! | `scan`, `large`, `sums`, `judge` | whether an event is whole, and the next one that is |
 //! | `shift` | the alignment behind bytes that are missing or were put in |
 //! | `keeper` | what goes into the output, and what is told of transactions |
 
@@ -22,6 +22,7 @@ mod events;
 mod head;
 mod judge;
 mod keeper;
+mod large;
 mod open;
 mod scan;
 mod shift;
