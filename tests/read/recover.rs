@@ -784,6 +784,62 @@ fn a_client_program_that_fails_is_told_and_one_that_is_fed_gets_every_transactio
     }
 }
 
+/// FLUSH LOGS on a quiet server: logs of a head alone, which nobody needs for what is in them.
+fn quiet(folder: &Path, numbers: std::ops::RangeInclusive<u64>, last: u64) {
+    for number in numbers {
+        let mut log = Log::new(1, START + 100 * number as u32, false);
+        log.previous(&[(A, last)]);
+        log.write(&folder.join(format!("binlog.{number:06}")));
+    }
+}
+
+#[test]
+fn a_log_that_is_missing_before_logs_without_transactions_is_named_all_the_same() {
+    let folder = folder();
+    ten_each(folder.path(), 4);
+    quiet(folder.path(), 5..=6, 40);
+    std::fs::remove_file(folder.path().join("binlog.000004")).unwrap();
+    // Once as the last ones, once with more behind them.
+    for more in [false, true] {
+        if more {
+            let mut log = Log::new(1, START + 700, false);
+            log.previous(&[(A, 40)]);
+            log.transaction(A, 41, &insert(41));
+            log.write(&folder.path().join("binlog.000007"));
+        }
+        let (found, code) = plan(folder.path(), &["--from", "beginning"]);
+        let gap = &found["gaps"][0];
+        assert_eq!((code, &gap["logs"]), (1, &serde_json::json!(["binlog.000004"])), "{found}");
+        assert_eq!(gap["gtids"], format!("{UUID_A}:31-40"), "{found}");
+        // Behind log 3 and before log 5: what is missing may be from before that moment. Within log 3
+        // it is not.
+        for (seconds, expected) in [(390, 1), (305, 0)] {
+            let at = jiff::Timestamp::from_second(i64::from(START) + seconds).unwrap().to_string();
+            let (found, code) = plan(folder.path(), &["--from", "beginning", "--to", &at]);
+            let has_gap = !found["gaps"].as_array().unwrap().is_empty();
+            assert_eq!((code, has_gap), (expected, expected == 1), "{seconds}: {found}");
+        }
+    }
+    std::fs::write(folder.path().join("binlog.000004"), b"\xfebinDAMAGED").unwrap();
+    let (found, code) = plan(folder.path(), &["--from", "beginning"]);
+    assert_eq!(code, 4, "{found}");
+    assert!(found.to_string().contains("binlog.000004"), "{found}");
+}
+
+#[test]
+fn what_is_not_found_may_be_in_a_log_that_cannot_be_read() {
+    let folder = folder();
+    for name in common::names(&mixed()) {
+        std::fs::copy(mixed().join(&name), folder.path().join(&name)).unwrap();
+    }
+    let find = ["--from", "beginning", "--find", "DROP TABLE no.such", "-o", "-"];
+    let output = run(folder.path(), &find);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(3), 0), "{told}");
+    assert!(told.contains("no log that can be read has \"DROP TABLE no.such\""), "{told}");
+    assert!(told.contains("binlog.000003"), "{told}");
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_a_state_or_a_pattern_panic(

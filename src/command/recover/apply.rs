@@ -1,6 +1,6 @@
 //! A server, asked and fed through its own client programs.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -10,6 +10,8 @@ use binlogsec_checks::audit::live::address::SslMode;
 use binlogsec_core::log::error::Error;
 use binlogsec_core::read::recover::reach::Reach;
 use binlogsec_core::read::recover::state::State;
+
+use crate::process;
 
 /// A server and the programs that speak to it.
 #[derive(Debug)]
@@ -45,11 +47,6 @@ impl Server {
     /// How the client reaches the server. Nothing here is a secret.
     fn arguments(&self) -> Vec<OsString> {
         let address = &self.address;
-        let option = |name: &str, value: &std::ffi::OsStr| {
-            let mut option = OsString::from(name);
-            option.push(value);
-            option
-        };
         // This one must be the first.
         let file = address.defaults_file.iter();
         let mut arguments: Vec<_> =
@@ -87,6 +84,13 @@ impl Server {
         arguments
     }
 
+    /// Lets the client send files of one directory, and of no other, whatever the server asks for.
+    /// MariaDB's sends what a statement names, and needs no leave.
+    fn may_send(&self, files: &process::PrivateDirectory) -> Option<OsString> {
+        let leave = || option("--loose-load-data-local-dir=", files.path().as_os_str());
+        (!self.is_mariadb).then(leave)
+    }
+
     /// What the server has, by its GTIDs.
     pub(super) fn state(&self) -> anyhow::Result<State> {
         let (_, client) = self.programs();
@@ -120,7 +124,11 @@ impl Server {
         write: &mut dyn FnMut(&mut dyn Write) -> Result<(), Error>,
     ) -> anyhow::Result<()> {
         let (reader, client) = self.programs();
+        process::clean_up_on_signals()?;
+        // The reader writes the files of LOAD DATA, leaves them, and the client sends them.
+        let files = process::PrivateDirectory::new()?;
         let mut read = Command::new(reader)
+            .arg(option("--local-load=", files.path().as_os_str()))
             .arg("-")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -132,6 +140,7 @@ impl Server {
         let ran = Command::new(client)
             .args(self.arguments())
             .args(["--binary-mode", "--batch"])
+            .args(self.may_send(&files))
             .stdin(text)
             .stdout(Stdio::null())
             .spawn();
@@ -155,6 +164,13 @@ impl Server {
         check(client, ran).and_then(|()| check(reader, read))?;
         Ok(written?)
     }
+}
+
+/// An option with its value.
+fn option(name: &str, value: &OsStr) -> OsString {
+    let mut option = OsString::from(name);
+    option.push(value);
+    option
 }
 
 fn check(program: &str, status: ExitStatus) -> anyhow::Result<()> {

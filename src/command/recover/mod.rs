@@ -221,7 +221,13 @@ fn make_plan(
     if let Some(pattern) = &args.find {
         let pattern = Pattern::parse(pattern).context("--find: there is no word in the pattern")?;
         let all = plan::plan(catalogue.clone(), &wanted, &mut scan, &mut check)?;
-        let one = search(&all, &pattern, &open, args)?;
+        let Some(one) = search(&all, &pattern, &open, args)? else {
+            // What stands in the way says why it was not found.
+            let what = args.find.as_deref().unwrap_or_default();
+            terminal
+                .error(&format!("no log that can be read has {what:?}, and others are missing"));
+            return Ok(Planned { wanted, plan: all, found: None, is_verified });
+        };
         wanted.moment = match &one.id {
             Some(id) => Moment::Before(id.clone()),
             None => Moment::Position(LogPosition {
@@ -251,16 +257,17 @@ fn allowed(texts: &[String]) -> anyhow::Result<Allowed> {
     Ok(Allowed { logs, gtids })
 }
 
-/// The one transaction that a pattern means.
 /// So many transactions are named where one was looked for.
 const NAMED: usize = 50;
 
+/// The one transaction that a pattern means; `None` where it may be in logs that are not there or
+/// cannot be read.
 fn search(
     plan: &Plan,
     pattern: &Pattern,
     open: &dyn Fn(&Path) -> Result<OpenLog, Error>,
     args: &RecoverArgs,
-) -> anyhow::Result<Found> {
+) -> anyhow::Result<Option<Found>> {
     let (mut all, mut count) = (Vec::new(), 0_u64);
     for slice in &plan.slices {
         let part = (slice.start_position, slice.stop_position);
@@ -280,11 +287,12 @@ fn search(
     }
     let what = args.find.as_deref().unwrap_or_default();
     match all.as_slice() {
+        [] if plan.open_gaps().next().is_some() => Ok(None),
         [] => bail!(
             "no transaction behind the backup has {what:?}: name a table with its database (shop.orders), \
              or look at `binlogsec events`"
         ),
-        [one] => Ok(one.clone()),
+        [one] => Ok(Some(one.clone())),
         several => {
             let more = count.saturating_sub(NAMED as u64);
             let more = match more {

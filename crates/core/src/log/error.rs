@@ -119,6 +119,7 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
+            Self::Transfer(TransferError::Unpack { .. }) => ErrorClass::Damage,
             Self::Transfer(_)
             | Self::Random(_)
             | Self::Server { .. }
