@@ -93,7 +93,7 @@ def programs_of(chroot: Chroot, folder: Path, binlogsec: Path, names: tuple[str,
             "#!/bin/sh\n"
             f'here="${{PWD#{chroot.root}}}"\n'
             f'HOME="${{HOME#{chroot.root}}}" exec chroot {chroot.root} /bin/sh -c '
-            f"'cd \"$1\" && shift && exec {name} \"$@\"' sh \"$here\" \"$@\"\n"
+            f'\'cd "$1" && shift && exec {name} "$@"\' sh "$here" "$@"\n'
         )
         script.chmod(0o755)
     return folder

@@ -61,7 +61,7 @@ def replay(lab: Lab, stream: Path, server: Server, what: str) -> Iterator[Check]
         yield exit_status(f"mysqlbinlog reads {what}", 0, done)
         replayed = server.chroot.run(*command, stdin=done.stdout)
     else:
-        reader = ["mariadb-binlog", "--no-defaults", f"--local-load={scratch}", stream]
+        reader = ["mariadb-binlog", "--no-defaults", f"--local-load={scratch}", str(stream)]
         done = subprocess.run(reader, capture_output=True)
         yield exit_status(f"mariadb-binlog reads {what}", 0, done)
         command = [*server.client("mariadb"), "--binary-mode", "--local-infile=1"]
@@ -71,7 +71,12 @@ def replay(lab: Lab, stream: Path, server: Server, what: str) -> Iterator[Check]
 
 def same_tables(what: str, expected: dict[str, str], got: dict[str, str]) -> Check:
     differ = {name for name in expected.keys() | got.keys() if expected.get(name) != got.get(name)}
-    return true(f"{what}: all {len(expected)} tables and what belongs to them", not differ, "the same", f"{sorted(differ)}")
+    return true(
+        f"{what}: all {len(expected)} tables and what belongs to them",
+        not differ,
+        "the same",
+        f"{sorted(differ)}",
+    )
 
 
 def restored(lab: Lab, stream: Path, server: Server, what: str, expected: dict[str, str]) -> Iterator[Check]:
@@ -90,7 +95,11 @@ def what_stands_in_the_way(recovery: Recovery, middle: str, to: tuple[Argument, 
     done = here.run(*BEGINNING, *to, "-o", "-")
     yield from refused("a log is missing", 1, done, middle)
     gap = here.plan(*BEGINNING, *to)["gaps"][0]
-    yield equal("the plan names it, too", (["missing", middle], True), ([gap["kind"], *gap["logs"]], bool(gap["first"])))
+    yield equal(
+        "the plan names it, too",
+        (["missing", middle], True),
+        ([gap["kind"], *gap["logs"]], bool(gap["first"])),
+    )
     at = len(sound) // 2
     log.write_bytes(sound[:at] + bytes([sound[at] ^ 1]) + sound[at + 1 :])
     done = here.run(*BEGINNING, *to, "-o", "-")

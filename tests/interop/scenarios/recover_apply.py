@@ -17,7 +17,7 @@ from pathlib import Path
 import busy
 import workload
 from bench import text
-from busy import Server, tables
+from busy import QUICK, Server, tables
 from checks import Check, Finished, each, equal, exit_status, true
 from lab import Lab
 from mariadb_lab import MariadbServer
@@ -27,8 +27,8 @@ from sysroot import LabError
 from tool import Binlogsec
 
 PASSWORD = "made-up-and-never-an-argument"
-SMALL = 2000
-KILLED_AFTER = 300
+SMALL = 1000
+KILLED_AFTER = 100
 SECONDS = 60
 OPTIONS = {"local-infile": "ON", "character-set-server": "utf8mb4"}
 
@@ -68,7 +68,9 @@ def busy_life(lab: Lab, server: Server) -> busy.Tables:
 
 def account(server: Server, folder: Path) -> Path:
     """An account with a password, and the option file that has it."""
-    server.sql(f"CREATE USER restore@localhost IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO restore@localhost")
+    server.sql(
+        f"CREATE USER restore@localhost IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON *.* TO restore@localhost"
+    )
     file = folder / "client.cnf"
     file.write_text(f"[client]\npassword={PASSWORD}\n")
     file.chmod(0o600)
@@ -81,7 +83,7 @@ def into_mysql(lab: Lab, binlogsec: Path) -> Iterator[Check]:
     shutil.copy(binlogsec, program)
     inside = lab.chroot.inside
     tool = Binlogsec(Path(inside(program)), ("chroot", str(lab.chroot.root)))
-    with lab.server("source", binlog_encryption="ON", local_infile="ON") as source:
+    with lab.server("source", binlog_encryption="ON", **QUICK) as source:
         expected = busy_life(lab, source)
         archive = set_aside(lab, source, "archive")
         keyring = source.keyring_inside
@@ -100,17 +102,22 @@ def into_mysql(lab: Lab, binlogsec: Path) -> Iterator[Check]:
 
 def into_mariadb(lab: Lab, tool: Binlogsec) -> Iterator[Check]:
     keys = key_file(lab, "applied", 32)
-    with MariadbServer(lab.folder / "m-source", 61, {**encryption(keys), **OPTIONS}) as source:
+    with MariadbServer(lab.folder / "m-source", 61, {**encryption(keys), **OPTIONS, **QUICK}) as source:
         expected = busy_life(lab, source)
         archive = set_aside(lab, source, "m-archive")
         [[position]] = source.sql("SELECT @@gtid_binlog_pos")
     with MariadbServer(lab.folder / "m-target", 62, OPTIONS) as target:
         with_own = target.sql("SELECT @@gtid_binlog_pos")
-        target.sql("SET SESSION sql_log_bin = 0; SELECT 1")
         options = quiet_account(target, lab.scratch("options"))
         url = f"mariadb://restore@localhost/?socket={target.socket}&defaults-file={options}"
         arguments = (archive, "--from", "beginning", "--mariadb-keys", keys, "--apply", url)
-        apply = Apply(tool, target, arguments, "mariadb", lambda: str(int(target.sql("SELECT @@gtid_binlog_pos") == [[position]])))
+        apply = Apply(
+            tool,
+            target,
+            arguments,
+            "mariadb",
+            lambda: str(int(target.sql("SELECT @@gtid_binlog_pos") == [[position]])),
+        )
         yield equal("the server has no transaction of its own", [[""]], with_own)
         yield from killed_and_resumed(apply, expected)
 
@@ -137,7 +144,12 @@ def killed_and_resumed(apply: Apply, expected: busy.Tables) -> Iterator[Check]:
         running.kill()
     done = subprocess.CompletedProcess([], running.returncode, b"", said)
     yield exit_status(f"{name}: a client that was killed ends the command", 2, done)
-    yield true(f"{name}: it says which program failed", f"{name} failed".encode() in said, f"{name} failed", text(said))
+    yield true(
+        f"{name}: it says which program failed",
+        f"{name} failed".encode() in said,
+        f"{name} failed",
+        text(said),
+    )
     yield equal(f"{name}: no password in any argument", [], [line for line in seen if PASSWORD in line])
     yield true(f"{name}: both programs were seen", len(seen) >= 2, "two command lines", f"{seen}")
     yield equal(f"{name}: only a part is there", "0", apply.gtids())
