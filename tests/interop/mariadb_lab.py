@@ -33,8 +33,19 @@ def require_programs() -> None:
         raise LabUnavailable(f"{', '.join(missing)} not found: apt-get install mariadb-server")
 
 
+def template(folder: Path) -> Path:
+    """A data directory without any data, made once in a run: a copy takes a tenth of the time."""
+    made = folder / "mariadb-template"
+    if not made.exists():
+        command = ["mariadb-install-db", "--no-defaults", f"--datadir={made}", "--skip-test-db", "--user=root"]
+        done = subprocess.run([*command, "--auth-root-authentication-method=normal"], capture_output=True)
+        if done.returncode != 0:
+            raise LabError(f"mariadb-install-db: {done.stderr.decode(errors='replace')[-300:]}")
+    return made
+
+
 class MariadbServer:
-    """A context manager: entering makes and starts the server, leaving stops it."""
+    """A context manager: entering makes the server, if no backup did, and starts it; leaving stops it."""
 
     def __init__(self, home: Path, server_id: int, options: Mapping[str, str]) -> None:
         require_programs()
@@ -46,20 +57,9 @@ class MariadbServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> MariadbServer:
-        self.home.mkdir()
-        done = subprocess.run(
-            [
-                "mariadb-install-db",
-                "--no-defaults",
-                f"--datadir={self.datadir}",
-                "--auth-root-authentication-method=normal",
-                "--skip-test-db",
-                "--user=root",
-            ],
-            capture_output=True,
-        )
-        if done.returncode != 0:
-            raise LabError(f"mariadb-install-db: {done.stderr.decode(errors='replace')[-300:]}")
+        if not self.datadir.exists():
+            self.home.mkdir()
+            shutil.copytree(template(self.home.parent), self.datadir)
         self.start()
         return self
 
@@ -112,8 +112,9 @@ class MariadbServer:
         head, *rows = [line.split("\t") for line in done.stdout.decode().split("\n")[:-1]] or [[]]
         return [dict(zip(head, row, strict=True)) for row in rows]
 
-    def sql(self, text: str) -> list[list[str]]:
-        done = subprocess.run([*self.client("mariadb"), "-BN"], input=text.encode(), capture_output=True)
+    def sql(self, text: str, *options: str) -> list[list[str]]:
+        command = [*self.client("mariadb"), "-BN", *options]
+        done = subprocess.run(command, input=text.encode(), capture_output=True)
         if done.returncode != 0:
             raise LabError(f"{self.home.name}: {text[:80]}: {done.stderr.decode(errors='replace')}")
         return [line.split("\t") for line in done.stdout.decode(errors="replace").split("\n")[:-1]]
@@ -149,6 +150,12 @@ class MariadbServer:
 
     def catch_up(self, source: MariadbServer) -> None:
         position = source.sql("SELECT @@gtid_binlog_pos")[0][0]
+        if self.sql(f"SELECT MASTER_GTID_WAIT('{position}', 60)") != [["0"]]:
+            raise LabError(f"{self.home.name} does not catch up with {source.home.name}")
+
+    def catch_up_by_slave(self, source: MariadbServer) -> None:
+        """The same where the source may have nothing of its own."""
+        position = source.sql("SELECT @@gtid_current_pos")[0][0]
         if self.sql(f"SELECT MASTER_GTID_WAIT('{position}', 60)") != [["0"]]:
             raise LabError(f"{self.home.name} does not catch up with {source.home.name}")
 

@@ -142,9 +142,9 @@ class MysqlServer:
 
     # -- questions ----------------------------------------------------------
 
-    def sql(self, text: str) -> Rows:
+    def sql(self, text: str, *options: str) -> Rows:
         """Run statements as root and return their rows as text (NULL is `NULL`)."""
-        done = self.chroot.run(*self.client(), stdin=text.encode())
+        done = self.chroot.run(*self.client(), *options, stdin=text.encode())
         self.chroot.require(done, f"{self.name}: {text[:80]}")
         # Not splitlines(): in a value, only tab, newline, NUL and backslash are escaped.
         lines = done.stdout.decode(errors="replace").split("\n")[:-1]

@@ -29,10 +29,10 @@ class Binlogsec:
         prefix = private_mounts("--mount-proc", "--pid", "--fork", "--kill-child=KILL")
         return Binlogsec(self.path, tuple(prefix))
 
-    def run(self, *arguments: str | Path) -> Finished:
+    def run(self, *arguments: str | Path, **variables: str) -> Finished:
         return subprocess.run(
             self.command(*arguments),
-            env=environment(),
+            env=environment() | variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=SECONDS,

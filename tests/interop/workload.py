@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from server import MysqlServer
 from sysroot import LabError
@@ -36,11 +37,17 @@ ATTACHMENT_SIZE = 200_000
 PAUSE_SECONDS = 0.02
 
 
-def create_tables(server: MysqlServer) -> None:
+class Sql(Protocol):
+    """A server of either family."""
+
+    def sql(self, text: str) -> object: ...
+
+
+def create_tables(server: Sql) -> None:
     server.sql(TABLES + CUSTOMER)
 
 
-def trade(server: MysqlServer, rounds: int = 10) -> None:
+def trade(server: Sql, rounds: int = 10) -> None:
     """A few transactions that insert, update and delete."""
     server.sql((CUSTOMER + PURCHASE) * rounds)
 

@@ -1,0 +1,196 @@
+"""Restores that lost logs in the hands of operators and backup programs, with real servers:
+
+* Percona's operator for XtraDB Cluster (pull request 2502): the collector goes on at another node,
+  whose open log is older than the backup and has the only copy of what came behind it.
+* WAL-G (2497, 2527): after a failover names of logs and their numbers say nothing, and a position is
+  of one server's log alone.
+* MariaDB's operator (1912): any moment is one as good as the last.
+* MariaDB's operator (1815): a primary that is primary once more uses its names of logs again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+
+import busy
+import workload
+from accident import a_quiet_moment
+from busy import QUICK, tables
+from checks import Check, each, equal, exit_status, true
+from lab import Lab
+from mariadb_lab import MariadbServer
+from recovery import BEGINNING, Recovery, flushed, refused, restored, set_aside
+from scenarios.mariadb import encryption, key_file
+from scenarios.recover_mariadb import OPTIONS, another
+from server import MysqlServer
+from tool import Binlogsec
+
+
+def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
+    tool = Binlogsec(binlogsec)
+    keys = key_file(lab, "operators", 32)
+    recovery = Recovery(lab, tool, (), ("--mariadb-keys", keys))
+    yield from each(
+        partial(a_collector_that_changed_its_node, lab, tool),
+        partial(any_moment_of_one_server, recovery, keys),
+        partial(a_primary_that_begins_anew, recovery, keys),
+    )
+
+
+def a_collector_that_changed_its_node(lab: Lab, tool: Binlogsec) -> Iterator[Check]:
+    """Two nodes with the same transactions, in logs that are cut at other places."""
+    with (
+        lab.server("pod-0", binlog_encryption="ON", **QUICK) as pod_0,
+        lab.replica_of(pod_0, "pod-1", binlog_encryption="ON", **QUICK) as pod_1,
+    ):
+        busy.create_tables(pod_0)
+        workload.trade(pod_0)
+        flushed(pod_0)
+        workload.trade(pod_0)
+        backup, place = a_backup(lab, pod_0)
+        workload.trade(pod_0)
+        collected = set_aside(lab, pod_0, "collected")
+        # Nobody collects this log of the first node: it is purged.
+        workload.trade(pod_0)
+        lab.catch_up(pod_0, pod_1)
+        open_log = lab.scratch("open")
+        shutil.copy(pod_1.log_path(pod_1.binlogs()[-1].name), open_log)
+        expected = tables(pod_1)
+        keys = ("--keyring", pod_0.keyring_path, "--keyring", pod_1.keyring_path)
+        recovery = Recovery(lab, tool, (collected, open_log), keys)
+        yield from from_a_dump(recovery, backup, "a log that is older than the backup", expected)
+        pod_1.sql("STOP REPLICA; RESET REPLICA ALL")
+        workload.trade(pod_1)
+        flushed(pod_1)
+        theirs, expected = set_aside(lab, pod_1, "theirs"), tables(pod_1)
+        both = recovery.of(collected, theirs)
+        yield from from_a_dump(
+            both, place, "after the failover, by the place and the GTIDs", expected, backup
+        )
+        yield from by_a_position(both, place, pod_0, pod_1)
+
+
+def a_backup(lab: Lab, server: MysqlServer) -> tuple[Path, Path]:
+    """A dump, and what XtraBackup would write beside its copy at the same time."""
+    folder = lab.scratch("backup")
+    options = (
+        "--single-transaction",
+        "--routines",
+        "--set-gtid-purged=ON",
+        "--source-data=2",
+        "--databases",
+        "shop",
+    )
+    done = server.chroot.run("mysqldump", *server.connection(), *options)
+    dump = folder / "dump.sql"
+    dump.write_bytes(server.chroot.require(done, "mysqldump").stdout)
+    [[log, position, *_, gtids]] = server.sql("SHOW BINARY LOG STATUS")
+    full = folder / "full"
+    full.mkdir()
+    (full / "xtrabackup_binlog_info").write_text(f"{log}\t{position}\t{gtids}\n")
+    return dump, full
+
+
+def from_a_dump(
+    recovery: Recovery, origin: Path, what: str, expected: busy.Tables, dump: Path | None = None
+) -> Iterator[Check]:
+    yield from recovery.to_file(what, "--from", origin)
+    with recovery.lab.server("node-" + str(len(what)), **QUICK) as other:
+        content = (dump or origin).read_bytes()
+        other.chroot.require(other.chroot.run(*other.client(), stdin=content), "restore")
+        yield from restored(recovery.lab, recovery.stream(what), other, what, expected)
+
+
+def by_a_position(both: Recovery, place: Path, pod_0: MysqlServer, pod_1: MysqlServer) -> Iterator[Check]:
+    """A name that two servers' logs have names no place, until it is said whose it is."""
+    log, position, gtids = (place / "xtrabackup_binlog_info").read_text().split("\t")
+    names = [entry.name for entry in pod_1.binlogs()]
+    yield true("both servers have a log of that name", log in names, log, f"{names}")
+    done = both.run("--from", f"{log}:{position}", "--plan")
+    yield exit_status("a position in either's log is refused", 2, done)
+    yield true("the servers are named", b"--server-id" in done.stderr, "--server-id", done.stderr.decode())
+    [[own]] = pod_0.sql("SELECT @@server_id")
+    by_position = both.plan("--from", f"{log}:{position}", "--server-id", own)
+    by_gtids = both.plan("--from", gtids.strip(), "--server-id", own)
+    found = [[it["gtids"] for it in plan["slices"]] for plan in (by_position, by_gtids)]
+    yield equal("with the server named the position is as good as the GTIDs", found[1], found[0])
+    yield true("and there is something to do", bool(found[0]), "slices", "none")
+
+
+def any_moment_of_one_server(recovery: Recovery, keys: Path) -> Iterator[Check]:
+    lab, moments = recovery.lab, {}
+    with MariadbServer(lab.folder / "single", 10, {**encryption(keys), **OPTIONS}) as server:
+        busy.create_tables(server)
+        [[backup]] = server.sql("SELECT @@gtid_binlog_pos")
+        for number in range(4):
+            server.sql(f"INSERT INTO shop.customer (name) VALUES ('{number}'); FLUSH BINARY LOGS")
+            server.sql(f"INSERT INTO shop.customer (name) VALUES ('{number}, in the next log')")
+            a_quiet_moment()
+            moments[datetime.now(timezone.utc).isoformat()] = server.sql("SELECT @@gtid_binlog_pos")[0][0]
+        here = recovery.of(set_aside(lab, server, "single"))
+    for number, (moment, reached) in enumerate(moments.items()):
+        found = here.plan("--from", backup, "--to", moment)
+        got = (found.get("complete"), found.get("reached"))
+        yield equal(f"moment {number + 1} of {len(moments)} is reached", (True, reached), got)
+
+
+def a_primary_that_begins_anew(recovery: Recovery, first: Path) -> Iterator[Check]:
+    """What an operator does: replicas write down nothing of others', and one that becomes a replica
+    throws its logs away. The first primary, when it is primary again, uses its own names once more."""
+    lab, options = recovery.lab, {**encryption(first), **OPTIONS}
+    with (
+        MariadbServer(lab.folder / "m-pod-0", 10, options) as pod_0,
+        MariadbServer(lab.folder / "m-pod-1", 11, options) as pod_1,
+    ):
+        busy.create_tables(pod_0)
+        pod_1.replicate_from(pod_0)
+        archives = [tenure(lab, pod_0, "pod-0-first", [])]
+        pod_1.catch_up_by_slave(pod_0)
+        switch(pod_0, pod_1)
+        archives.append(tenure(lab, pod_1, "pod-1", archives))
+        pod_0.catch_up_by_slave(pod_1)
+        switch(pod_1, pod_0)
+        archives.append(tenure(lab, pod_0, "pod-0-again", archives))
+        expected = tables(pod_0)
+        names = [sorted(path.name for path in archive.iterdir()) for archive in archives]
+    yield true(
+        "a name is used three times",
+        all("binlog.000001" in found for found in names),
+        "binlog.000001",
+        f"{names}",
+    )
+    what, all_three = "three tenures", recovery.of(*archives)
+    yield from all_three.to_file(what, *BEGINNING)
+    with another(recovery, "sixth") as server:
+        yield from restored(lab, all_three.stream(what), server, what, expected)
+    # Any moment before the last is one as good: here the first second behind the first tenure's end.
+    gaps = recovery.of(archives[0], archives[2]).plan(*BEGINNING)["gaps"]
+    yield equal(
+        "without the tenure between them its numbers are missing", ["missing"], [gap["kind"] for gap in gaps]
+    )
+    yield from refused(
+        "and nothing is written",
+        1,
+        recovery.of(archives[0], archives[2]).run(*BEGINNING, "-o", "-"),
+        "missing",
+    )
+
+
+def tenure(lab: Lab, primary: MariadbServer, name: str, before: list[Path]) -> Path:
+    """Two logs of a primary's work, and its archive."""
+    workload.trade(primary, 3)
+    primary.sql("FLUSH BINARY LOGS")
+    workload.trade(primary, 3)
+    return set_aside(lab, primary, name)
+
+
+def switch(old: MariadbServer, new: MariadbServer) -> None:
+    """The replica becomes the primary, and the primary a replica, without the logs it had."""
+    [[position]] = new.sql("SELECT @@gtid_slave_pos")
+    new.sql("STOP SLAVE; RESET SLAVE ALL")
+    old.sql(f"RESET MASTER; SET GLOBAL gtid_slave_pos = '{position}'")
+    old.replicate_from(new)
