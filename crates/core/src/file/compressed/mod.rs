@@ -92,7 +92,7 @@ pub fn unpack(source: &FileSource, compression: Compression) -> Result<FileSourc
             source: error,
         },
     })?;
-    FileSource::from_file(file, source.path())
+    FileSource::from_unpacked(file, source.path())
 }
 
 /// A first part of a file alone, as if it had no more.
@@ -103,7 +103,7 @@ pub fn start_of(source: &FileSource, start: &[u8]) -> Result<FileSource, Transfe
     let failed = TransferError::at(&std::env::temp_dir(), "create a temporary file in");
     let mut file = tempfile::tempfile().map_err(&failed)?;
     std::io::Write::write_all(&mut file, start).map_err(&failed)?;
-    FileSource::from_file(file, source.path())
+    FileSource::from_unpacked(file, source.path())
 }
 
 fn unpack_into(

@@ -1,6 +1,7 @@
 //! What the heads of logs tell: who wrote them, which transactions stand before them, and which one is
 //! their first. A few kilobytes of each are read.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -52,6 +53,8 @@ pub struct Head {
     pub previous: Option<Reach>,
     /// Its first transaction and the time of that, where they stand in the head.
     pub first: Option<(TransactionId, u32)>,
+    /// The servers whose transactions it tells of, as far as its head does (MariaDB).
+    pub writers: BTreeSet<u32>,
     /// The first bytes of its plaintext, the same in every copy of it.
     pub start: Vec<u8>,
 }
@@ -119,6 +122,13 @@ impl Catalogue {
 }
 
 impl Catalogue {
+    /// Whether a server wrote one of the logs, or transactions that they tell of.
+    #[must_use]
+    pub fn has_server(&self, server_id: u32) -> bool {
+        let is_of = |head: &Head| head.server_id == server_id || head.writers.contains(&server_id);
+        self.heads.iter().any(is_of)
+    }
+
     /// Notes that a log whose head was read is of no use.
     pub fn give_up(&mut self, path: &Path, error: &Error) {
         self.heads.retain(|head| head.path != path);
@@ -188,6 +198,7 @@ impl Head {
             in_use: description.is_none_or(FormatDescription::in_use),
             previous: None,
             first: None,
+            writers: BTreeSet::new(),
             start,
         };
         head.look(&log)?;
@@ -217,12 +228,16 @@ impl Head {
             if begins {
                 let start = TransactionStart::parse(&view).and_then(Result::ok);
                 self.first = start.map(|start| (start.id, header.timestamp));
+                if let Some((TransactionId::Mariadb { server_id, .. }, _)) = &self.first {
+                    self.writers.insert(*server_id);
+                }
                 break;
             }
             self.previous = if kind == event_type::PREVIOUS_GTIDS {
                 GtidSet::parse_encoded(view.body()).ok().map(Reach::from)
             } else {
                 let list = GtidList::parse_within(view.body(), usize::MAX).ok().flatten();
+                self.writers.extend(list.iter().flat_map(|list| list.iter().map(|it| it.1)));
                 list.as_ref().map(Reach::from)
             };
         }

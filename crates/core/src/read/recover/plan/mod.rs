@@ -300,7 +300,7 @@ impl<'a> Planner<'a, '_> {
     fn start(&mut self) -> Result<Start, PlanError> {
         let state = &self.wanted.state;
         if let Some(gtids) = &state.gtids {
-            return Ok(Start::Gtids(gtids.clone()));
+            return Ok(Start::Gtids(gtids.union(&state.besides)));
         }
         let Some(position) = &state.position else {
             return Ok(Start::Gtids(Reach::default()));
@@ -315,7 +315,7 @@ impl<'a> Planner<'a, '_> {
         let has_gtids = head.first.as_ref().is_some_and(|(id, _)| *id != TransactionId::Anonymous);
         let is_known = !reach.is_empty() || (scanned.transactions == 0 && has_gtids);
         if is_known && scanned.anonymous == 0 {
-            return Ok(Start::Gtids(reach));
+            return Ok(Start::Gtids(reach.union(&state.besides)));
         }
         Ok(Start::Position(place, position.position))
     }
