@@ -1,4 +1,4 @@
-"""A private MariaDB server: the one of the machine's own packages, in a folder of its own.
+"""A private MariaDB server, in a folder of its own: the one of the machine's own packages, or of a root.
 
 It listens on a socket in that folder and on a loopback port for its replicas,
 knows no option file but its own, and never touches the system's service.
@@ -22,6 +22,29 @@ POLL_SECONDS = 0.1
 PROGRAMS = ("mariadbd", "mariadb-install-db", "mariadb", "mariadb-binlog")
 
 
+# One key of 16 bytes in a file of the plugin that reads them there.
+ENCRYPTED = {"plugin-load-add": "file_key_management", "encrypt-binlog": "ON"}
+
+
+def with_keys(home: Path, options: Mapping[str, str]) -> dict[str, str]:
+    """The options of a server in this folder; of one that encrypts, with its key file beside it."""
+    if "encrypt-binlog" not in options:
+        return dict(options)
+    keys = key_file(home)
+    keys.write_text("1;000102030405060708090a0b0c0d0e0f\n")
+    return {**options, "file-key-management-filename": str(keys)}
+
+
+def key_file(home: Path) -> Path:
+    return home.with_name(home.name + ".keys")
+
+
+def key_arguments(server: MariadbServer) -> list[str | Path]:
+    """By which the command reads its logs."""
+    keys = key_file(server.home)
+    return ["--mariadb-keys", keys] if keys.exists() else []
+
+
 def missing_programs() -> list[str]:
     return [name for name in PROGRAMS if shutil.which(name) is None]
 
@@ -33,11 +56,24 @@ def require_programs() -> None:
         raise LabUnavailable(f"{', '.join(missing)} not found: apt-get install mariadb-server")
 
 
-class MariadbServer:
-    """A context manager: entering makes and starts the server, leaving stops it."""
+# What a root has of the system tables, in the order in which a server takes them.
+SYSTEM_TABLES = (
+    "mariadb_system_tables.sql",
+    "mariadb_performance_tables.sql",
+    "mariadb_system_tables_data.sql",
+    "maria_add_gis_sp_bootstrap.sql",
+)
 
-    def __init__(self, home: Path, server_id: int, options: Mapping[str, str]) -> None:
+
+class MariadbServer:
+    """A context manager: entering makes and starts the server, leaving stops it. With `root` it is
+    the one in that folder, which runs with the libraries there; the clients are the machine's."""
+
+    def __init__(
+        self, home: Path, server_id: int, options: Mapping[str, str], root: Path | None = None
+    ) -> None:
         require_programs()
+        self.root = root
         self.home = home
         self.datadir = home / "data"
         self.socket = home / "sock"
@@ -47,7 +83,14 @@ class MariadbServer:
 
     def __enter__(self) -> MariadbServer:
         self.home.mkdir()
-        done = subprocess.run(
+        done = self._install() if self.root is None else self._bootstrap(self.root)
+        if done.returncode != 0:
+            raise LabError(f"{self.home.name} is not made: {done.stderr.decode(errors='replace')[-300:]}")
+        self.start()
+        return self
+
+    def _install(self) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
             [
                 "mariadb-install-db",
                 "--no-defaults",
@@ -58,10 +101,33 @@ class MariadbServer:
             ],
             capture_output=True,
         )
-        if done.returncode != 0:
-            raise LabError(f"mariadb-install-db: {done.stderr.decode(errors='replace')[-300:]}")
-        self.start()
-        return self
+
+    def _bootstrap(self, root: Path) -> subprocess.CompletedProcess[bytes]:
+        """What mariadb-install-db does, which would call the root's programs with the wrong libraries."""
+        self.datadir.mkdir()
+        scripts = [(root / "usr/share/mariadb" / name).read_text() for name in SYSTEM_TABLES]
+        head = "CREATE DATABASE mysql; USE mysql; SET @auth_root_socket=NULL;\n"
+        command = [*self._server(), "--no-defaults", "--bootstrap", "--user=root", *self._places()]
+        command += [f"--datadir={self.datadir}", "--innodb-log-file-size=8M"]
+        return subprocess.run(command, input=(head + "".join(scripts)).encode(), capture_output=True)
+
+    def _server(self) -> list[str]:
+        if self.root is None:
+            return ["mariadbd"]
+        loader = self.root / "usr/lib64/ld-linux-x86-64.so.2"
+        libraries = self.root / "usr/lib/x86_64-linux-gnu"
+        return [str(loader), "--library-path", str(libraries), str(self.root / "usr/sbin/mariadbd")]
+
+    def _places(self) -> list[str]:
+        if self.root is None:
+            return []
+        usr = self.root / "usr"
+        return [
+            f"--basedir={usr}",
+            f"--lc-messages-dir={usr / 'share/mariadb'}",
+            f"--character-sets-dir={usr / 'share/mariadb/charsets'}",
+            f"--plugin-dir={usr / 'lib/mysql/plugin'}",
+        ]
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -71,6 +137,7 @@ class MariadbServer:
         self._options.update({name.replace("_", "-"): value for name, value in options.items()})
         fixed = [
             "--no-defaults",
+            *self._places(),
             "--user=root",
             f"--datadir={self.datadir}",
             f"--socket={self.socket}",
@@ -87,7 +154,7 @@ class MariadbServer:
         ]
         given = [f"--{name}={value}" for name, value in self._options.items()]
         self._process = subprocess.Popen(
-            ["mariadbd", *fixed, *given], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*self._server(), *fixed, *given], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         self._await_answer()
 
@@ -120,6 +187,9 @@ class MariadbServer:
 
     def client(self, program: str) -> list[str]:
         return [program, "--no-defaults", f"--socket={self.socket}", "--user=root"]
+
+    def version(self) -> str:
+        return self.sql("SELECT VERSION()")[0][0].split("-")[0]
 
     def binlogs(self) -> list[str]:
         return [row[0] for row in self.sql("SHOW BINARY LOGS")]

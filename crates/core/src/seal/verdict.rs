@@ -184,7 +184,7 @@ pub struct LogVerdict {
     /// Why it could not be read, and how much that weighs.
     pub failure: Option<(String, ErrorClass)>,
     /// The header's digest, if it is new.
-    pub(super) new_header: Option<Digest>,
+    pub new_header: Option<Digest>,
 }
 
 impl LogVerdict {
