@@ -14,7 +14,7 @@ use binlogsec_core::mysql::key_id::KeyId;
 use binlogsec_core::seal::{
     self, Anchor, LogName, Manifest, Proof, PublicKey, SealOptions, Signer, VerifyOptions,
 };
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use report::{AnchorReport, KeygenReport, SealReport, SealVerifyReport};
 
 use crate::args::{Format, KeyArgs, key_id};
@@ -91,12 +91,13 @@ pub(crate) struct MakeArgs {
 
 /// What a manifest is signed with.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("signer").required(true))]
 pub(crate) struct SigningArgs {
     /// Sign with a key made of the replication encryption key; who has the keyring can seal
-    #[arg(long, required_unless_present = "sign_key", conflicts_with = "sign_key")]
+    #[arg(long, group = "signer")]
     pub(crate) hmac: bool,
     /// Sign with this Ed25519 private key, as `seal keygen` makes it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "signer")]
     pub(crate) sign_key: Option<PathBuf>,
     /// The replication encryption key to sign with [default: the one that the keyring says is in use]
     #[arg(long, value_name = "ID", value_parser = key_id, requires = "hmac")]
@@ -276,8 +277,9 @@ fn publish(report: &SealReport, format: Format, terminal: &Terminal) -> anyhow::
 
 fn signer(args: &SigningArgs, keyring: &Keyring, terminal: &Terminal) -> anyhow::Result<Signer> {
     if let Some(path) = &args.sign_key {
+        let signer = seal::open_private(path)?;
         keys::warn_if_open(path, "a private key", terminal);
-        return Ok(seal::open_private(path)?);
+        return Ok(signer);
     }
     let key = keyring.choose(args.key_id.as_ref()).map_err(Error::from)?;
     Ok(Signer::Hmac(key))

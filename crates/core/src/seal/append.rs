@@ -160,7 +160,9 @@ pub(super) fn finish(
     let is_other_key = manifest.is_some_and(|manifest| {
         manifest.signed_by() != (signer.algorithm(), signer.key().as_str())
     });
-    if !outcome.sealed.is_empty() || is_other_key {
+    // A part has a manifest even while no log is in it: the merge asks for all of them.
+    let is_first_of_part = manifest.is_none() && writer.options.shard.is_some();
+    if !outcome.sealed.is_empty() || is_other_key || is_first_of_part {
         writer.sign()?.commit(manifest)?;
         outcome.is_written = true;
     }

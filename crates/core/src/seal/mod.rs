@@ -60,6 +60,12 @@ pub enum SealError {
         /// Why.
         reason: String,
     },
+    /// A key, which is never replaced, would take the place of a file.
+    #[error("{} is there already, and a key never replaces a file: name another one", path.display())]
+    KeyIsThere {
+        /// Which file.
+        path: PathBuf,
+    },
     /// Nothing proves a manifest.
     #[error("seal manifest {}: {reason}", path.display())]
     Unproven {
@@ -142,6 +148,7 @@ impl SealError {
             Self::Log(error) => error.class(),
             Self::Manifest { source: ManifestError::Changed, .. }
             | Self::StopPosition { .. }
+            | Self::KeyIsThere { .. }
             | Self::Part { .. } => ErrorClass::Work,
             Self::Manifest { .. } | Self::BeginningChanged { .. } | Self::Differs { .. } => {
                 ErrorClass::Damage
