@@ -221,7 +221,7 @@ pub(crate) struct VerdictEntry {
     pub chunks: u64,
     /// Size of the file in bytes.
     pub size: u64,
-    /// SHA-256 of the header, if it is new.
+    /// SHA-256 of the header, if it is new, and no key has shown that it opens this log.
     pub new_header: Option<String>,
     /// Why it could not be read.
     pub failure: Option<Failure>,

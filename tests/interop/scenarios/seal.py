@@ -65,7 +65,8 @@ def mysql(lab: Lab, tool: Binlogsec) -> Iterator[Check]:
         yield exit_status("and are none where that is said", 0, purged)
         names = [log.name for log in server.binlogs()]
         server.stop()
-        yield from attacked(tool, server.datadir, names, [manifest, index, *public, "--purged-to", first])
+        held_with = [manifest, index, *public, *keys, "--purged-to", first]
+        yield from attacked(tool, server.datadir, names, held_with)
 
 
 def attacked(tool: Binlogsec, datadir: Path, names: list[str], verify: list[str | Path]) -> Iterator[Check]:

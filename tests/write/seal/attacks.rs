@@ -255,6 +255,7 @@ fn rekeyed_and_newly_encrypted_logs_are_unchanged_with_a_key() {
     lab.write("binlog.000003", &[&four[..512], &three[512..]].concat());
     let report = lab.report(&both, 1);
     assert_eq!(standing(&report, "binlog.000003"), "changed");
+    assert_eq!(standing(&report, "binlog.000004"), "unchanged", "the key shows that it is its own");
     assert_eq!(lab.found(), ["binlog.000003", "binlog.000004"], "they share a header");
     lab.write("binlog.000004", &[&three[..512], &four[512..]].concat());
     let report = lab.report(&both, 1);

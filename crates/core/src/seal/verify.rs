@@ -289,7 +289,11 @@ impl Comparison<'_> {
                 let reason = "it opens the log; a quick look goes no further";
                 verdict.note(Note::HeaderUnproven { reason: reason.to_owned() });
             }
-            Ok(log) if self.has_plaintext(&log)? => verdict.note(Note::Rekeyed),
+            Ok(log) if self.has_plaintext(&log)? => {
+                // It is this log's own, whoever has a copy of it.
+                verdict.new_header = None;
+                verdict.note(Note::Rekeyed);
+            }
             Ok(_) => verdict.change(Change::Plaintext),
             Err(Error::Transfer(error)) => return Err(error),
             Err(error) if is_without_key(&error) => {
