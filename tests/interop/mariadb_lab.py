@@ -1,4 +1,4 @@
-"""A private MariaDB server, in a folder of its own: the one of the machine's own packages, or of a root.
+"""A private MariaDB server: the one of the machine's own packages, in a folder of its own.
 
 It listens on a socket in that folder and on a loopback port for its replicas,
 knows no option file but its own, and never touches the system's service.
@@ -6,6 +6,7 @@ knows no option file but its own, and never touches the system's service.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,16 +14,26 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import sysroot
 from server import free_port
-from sysroot import LabError, LabUnavailable, install
+from sysroot import LabError, LabUnavailable, install, quietly, say
 
 START_SECONDS = 60
 STOP_SECONDS = 60
 POLL_SECONDS = 0.1
 PROGRAMS = ("mariadbd", "mariadb-install-db", "mariadb", "mariadb-binlog")
+# Packages of Debian sid that are unpacked beside its MySQL, never installed.
+SID_PACKAGES = (
+    "mariadb-server-core", "mariadb-server", "mariadb-client-core", "mariadb-client", "mariadb-common", "libmariadb3"
+)
+# Programs that are no scripts: each is started by sid's own loader, with sid's libraries.
+SID_PROGRAMS = (
+    "sbin/mariadbd", "bin/mariadb", "bin/mariadb-admin", "bin/mariadb-binlog", "bin/my_print_defaults", "bin/resolveip"
+)
+MARKER = ".binlogsec-complete"
 
 
-# One key of 16 bytes in a file of the plugin that reads them there.
+# Binary and relay logs are encrypted, under a key in a file of the plugin that reads them there.
 ENCRYPTED = {"plugin-load-add": "file_key_management", "encrypt-binlog": "ON"}
 
 
@@ -56,24 +67,62 @@ def require_programs() -> None:
         raise LabUnavailable(f"{', '.join(missing)} not found: apt-get install mariadb-server")
 
 
-# What a root has of the system tables, in the order in which a server takes them.
-SYSTEM_TABLES = (
-    "mariadb_system_tables.sql",
-    "mariadb_performance_tables.sql",
-    "mariadb_system_tables_data.sql",
-    "maria_add_gis_sp_bootstrap.sql",
-)
+def sid_programs() -> Path:
+    """MariaDB of Debian sid (11.8) in a folder: its packages unpacked, with the libraries of the sysroot that
+    MySQL lives in. Made once, and kept in the user's cache."""
+    root = sysroot.obtain()
+    target = sysroot.cache_folder() / "mariadb-sid"
+    with sysroot.locked(target.with_name("mariadb-sid.lock")):
+        if not (target / MARKER).is_file():
+            shutil.rmtree(target, ignore_errors=True)
+            unpack(root, target)
+    return target
+
+
+def unpack(root: Path, target: Path) -> None:
+    say(f"unpacking MariaDB of sid into {target} (once; about 200 MB)")
+    downloads = root / "tmp" / "mariadb-sid"
+    shutil.rmtree(downloads, ignore_errors=True)
+    downloads.mkdir()
+    try:
+        fetch = f"cd /tmp/mariadb-sid && apt-get -o APT::Sandbox::User=root download {' '.join(SID_PACKAGES)}"
+        inside = ["chroot", str(root), "sh", "-c"]
+        if not quietly([*inside, fetch]) and not (quietly([*inside, "apt-get update"]) and quietly([*inside, fetch])):
+            raise LabUnavailable("sid's packages of MariaDB cannot be had")
+        for package in downloads.glob("*.deb"):
+            subprocess.run(["dpkg", "-x", str(package), str(target)], check=True, capture_output=True)
+    finally:
+        shutil.rmtree(downloads, ignore_errors=True)
+    for name in SID_PROGRAMS:
+        wrap(root, target, target / "usr" / name)
+    (target / MARKER).write_text("sid\n", encoding="utf-8")
+
+
+def wrap(root: Path, target: Path, program: Path) -> None:
+    libraries = [folder / "usr/lib/x86_64-linux-gnu" for folder in (target, root)]
+    # Behind what is given, as --no-defaults must come first.
+    more = ""
+    if program.name == "mariadbd":
+        share = target / "usr/share/mariadb"
+        more = f"--plugin-dir={target}/usr/lib/mysql/plugin --lc-messages-dir={share} --character-sets-dir={share}/charsets"
+    moved = program.with_name(program.name + ".elf")
+    program.rename(moved)
+    loader = root / "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
+    paths = ":".join(str(folder) for folder in libraries)
+    program.write_text(f'#!/bin/sh\nexec {loader} --library-path {paths} {moved} "$@" {more}\n', encoding="utf-8")
+    program.chmod(0o755)
 
 
 class MariadbServer:
-    """A context manager: entering makes and starts the server, leaving stops it. With `root` it is
-    the one in that folder, which runs with the libraries there; the clients are the machine's."""
+    """A context manager: entering makes and starts the server, leaving stops it. `programs` is a folder as
+    `sid_programs` makes it; without one, the machine's own packages serve."""
 
     def __init__(
-        self, home: Path, server_id: int, options: Mapping[str, str], root: Path | None = None
+        self, home: Path, server_id: int, options: Mapping[str, str], programs: Path | None = None
     ) -> None:
-        require_programs()
-        self.root = root
+        if programs is None:
+            require_programs()
+        self._programs = programs
         self.home = home
         self.datadir = home / "data"
         self.socket = home / "sock"
@@ -83,51 +132,23 @@ class MariadbServer:
 
     def __enter__(self) -> MariadbServer:
         self.home.mkdir()
-        done = self._install() if self.root is None else self._bootstrap(self.root)
-        if done.returncode != 0:
-            raise LabError(f"{self.home.name} is not made: {done.stderr.decode(errors='replace')[-300:]}")
-        self.start()
-        return self
-
-    def _install(self) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
+        done = subprocess.run(
             [
-                "mariadb-install-db",
+                self._program("mariadb-install-db"),
                 "--no-defaults",
+                *([f"--basedir={self._programs}/usr"] if self._programs else []),
                 f"--datadir={self.datadir}",
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
                 "--user=root",
             ],
+            env=self._environment(),
             capture_output=True,
         )
-
-    def _bootstrap(self, root: Path) -> subprocess.CompletedProcess[bytes]:
-        """What mariadb-install-db does, which would call the root's programs with the wrong libraries."""
-        self.datadir.mkdir()
-        scripts = [(root / "usr/share/mariadb" / name).read_text() for name in SYSTEM_TABLES]
-        head = "CREATE DATABASE mysql; USE mysql; SET @auth_root_socket=NULL;\n"
-        command = [*self._server(), "--no-defaults", "--bootstrap", "--user=root", *self._places()]
-        command += [f"--datadir={self.datadir}", "--innodb-log-file-size=8M"]
-        return subprocess.run(command, input=(head + "".join(scripts)).encode(), capture_output=True)
-
-    def _server(self) -> list[str]:
-        if self.root is None:
-            return ["mariadbd"]
-        loader = self.root / "usr/lib64/ld-linux-x86-64.so.2"
-        libraries = self.root / "usr/lib/x86_64-linux-gnu"
-        return [str(loader), "--library-path", str(libraries), str(self.root / "usr/sbin/mariadbd")]
-
-    def _places(self) -> list[str]:
-        if self.root is None:
-            return []
-        usr = self.root / "usr"
-        return [
-            f"--basedir={usr}",
-            f"--lc-messages-dir={usr / 'share/mariadb'}",
-            f"--character-sets-dir={usr / 'share/mariadb/charsets'}",
-            f"--plugin-dir={usr / 'lib/mysql/plugin'}",
-        ]
+        if done.returncode != 0:
+            raise LabError(f"mariadb-install-db: {done.stderr.decode(errors='replace')[-300:]}")
+        self.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -137,7 +158,6 @@ class MariadbServer:
         self._options.update({name.replace("_", "-"): value for name, value in options.items()})
         fixed = [
             "--no-defaults",
-            *self._places(),
             "--user=root",
             f"--datadir={self.datadir}",
             f"--socket={self.socket}",
@@ -154,9 +174,16 @@ class MariadbServer:
         ]
         given = [f"--{name}={value}" for name, value in self._options.items()]
         self._process = subprocess.Popen(
-            [*self._server(), *fixed, *given], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [self._program("mariadbd"), *fixed, *given],
+            env=self._environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         self._await_answer()
+
+    def _environment(self) -> dict[str, str]:
+        """Temporary tables of two servers in one folder may have one name."""
+        return {**os.environ, "TMPDIR": str(self.home)}
 
     def stop(self) -> None:
         if self._process is None:
@@ -186,7 +213,13 @@ class MariadbServer:
         return [line.split("\t") for line in done.stdout.decode(errors="replace").split("\n")[:-1]]
 
     def client(self, program: str) -> list[str]:
-        return [program, "--no-defaults", f"--socket={self.socket}", "--user=root"]
+        return [self._program(program), "--no-defaults", f"--socket={self.socket}", "--user=root"]
+
+    def _program(self, name: str) -> str:
+        if self._programs is None:
+            return name
+        places = [self._programs / "usr" / folder / name for folder in ("sbin", "bin", "scripts")]
+        return str(next(place for place in places if place.exists()))
 
     def version(self) -> str:
         return self.sql("SELECT VERSION()")[0][0].split("-")[0]

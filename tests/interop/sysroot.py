@@ -21,9 +21,6 @@ from pathlib import Path
 ROOT_VARIABLE = "BINLOGSEC_MYSQL_ROOT"
 SUITE = "sid"
 PACKAGES = ("mysql-server-core", "mysql-client-core")
-MARIADB_PACKAGES = ("mariadb-server-core", "mariadb-client-core")
-# Holds the plugin with the keys; its installation would start a server, so it is unpacked alone.
-MARIADB_UNPACKED = "mariadb-server"
 MARKER = ".binlogsec-complete"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 BUILD_SECONDS = 1800
@@ -75,8 +72,7 @@ def named_root(root: Path) -> Path:
 
 
 def holds_server(root: Path) -> bool:
-    servers = [("usr/sbin/mysqld", "usr/bin/mysqlbinlog"), ("usr/sbin/mariadbd", "usr/bin/mariadb-binlog")]
-    return any(all((root / name).is_file() for name in names) for names in servers)
+    return (root / "usr/sbin/mysqld").is_file() and (root / "usr/bin/mysqlbinlog").is_file()
 
 
 def cache_folder() -> Path:
@@ -84,19 +80,13 @@ def cache_folder() -> Path:
     return Path(base) / "binlogsec"
 
 
-def obtain_mariadb() -> Path:
-    """A folder with the MariaDB of sid, which is a later one than this machine's."""
-    require_privileges()
-    return cached_root(cache_folder() / f"mariadb-{SUITE}", MARIADB_PACKAGES)
-
-
-def cached_root(root: Path, packages: tuple[str, ...] = PACKAGES) -> Path:
+def cached_root(root: Path) -> Path:
     """Reuse the cached root, or make it; two runs at once make it only once."""
     root.parent.mkdir(parents=True, exist_ok=True)
     with locked(root.with_name(root.name + ".lock")):
         remove_partial(root)
         if not is_complete(root):
-            build(root, packages)
+            build(root)
     return root.resolve()
 
 
@@ -133,17 +123,15 @@ def mount_points() -> list[Path]:
     return [Path(line.split()[4].replace("\\040", " ")) for line in lines]
 
 
-def build(root: Path, packages: tuple[str, ...]) -> None:
+def build(root: Path) -> None:
     """Build under a temporary name and rename: the final name is never half-made."""
     tool = debootstrap()
     partial = root.with_name(f"{root.name}.partial-{os.getpid()}")
     say(f"making the server's root {root} (once; about 650 MB)")
     started = time.monotonic()
     try:
-        bootstrap(tool, partial, packages)
-        if packages == MARIADB_PACKAGES:
-            unpack(partial, MARIADB_UNPACKED)
-        write_marker(partial, packages)
+        bootstrap(tool, partial)
+        write_marker(partial)
         partial.rename(root)
     except BaseException:
         if partial.exists():
@@ -185,7 +173,7 @@ def quietly(command: list[str]) -> bool:
     return done.returncode == 0
 
 
-def bootstrap(tool: str, target: Path, packages: tuple[str, ...]) -> None:
+def bootstrap(tool: str, target: Path) -> None:
     """Run debootstrap so that its mounts and its children end with it, and it with us.
 
     It starts many programs. In a process namespace of its own the kernel ends
@@ -193,7 +181,7 @@ def bootstrap(tool: str, target: Path, packages: tuple[str, ...]) -> None:
     """
     ends_with_us = ["setpriv", "--pdeathsig", "KILL"]
     contained = private_mounts("--mount-proc", "--pid", "--fork", "--kill-child=KILL")
-    command = [tool, "--force-check-gpg", "--variant=minbase", "--include=" + ",".join(packages)]
+    command = [tool, "--force-check-gpg", "--variant=minbase", "--include=" + ",".join(PACKAGES)]
     command += [SUITE, str(target), *apt_mirror()]
     done = subprocess.run(
         ends_with_us + contained + command,
@@ -207,22 +195,6 @@ def bootstrap(tool: str, target: Path, packages: tuple[str, ...]) -> None:
         lines = done.stdout.decode(errors="replace").strip().splitlines()
         last = lines[-1] if lines else "no output"
         raise LabUnavailable(f"debootstrap failed ({last}); is a Debian mirror within reach?")
-
-
-def unpack(root: Path, package: str) -> None:
-    """Unpack a package into the root, without what its installation would run."""
-    script = f"cd /tmp && apt-get update -q && apt-get download -q {package} && dpkg -x {package}_*.deb /"
-    command = [*private_mounts(), "chroot", str(root), "sh", "-ec", script]
-    done = subprocess.run(
-        command,
-        env={"PATH": SYSTEM_PATH},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=BUILD_SECONDS,
-    )
-    if done.returncode != 0:
-        raise LabUnavailable(f"{package} cannot be unpacked: {done.stdout.decode(errors='replace')[-300:]}")
 
 
 def private_mounts(*mount_option: str) -> list[str]:
@@ -248,9 +220,9 @@ def apt_mirror() -> list[str]:
     return []
 
 
-def write_marker(root: Path, packages: tuple[str, ...]) -> None:
+def write_marker(root: Path) -> None:
     """Last step of a build: says that it was finished, and what it holds."""
     if not holds_server(root):
         raise LabError(f"debootstrap succeeded, but {root} holds no server")
-    said = {"suite": SUITE, "packages": packages, "made": time.strftime("%Y-%m-%d")}
+    said = {"suite": SUITE, "packages": PACKAGES, "made": time.strftime("%Y-%m-%d")}
     (root / MARKER).write_text(json.dumps(said) + "\n", encoding="utf-8")

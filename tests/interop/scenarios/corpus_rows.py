@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import printed
-from checks import Check, equal, true
+from checks import Check, Finished, equal, true
 from lab import Lab
 from mariadb_lab import require_programs
 from sysroot import say
@@ -61,6 +61,16 @@ def logs_of(writer: str) -> Iterator[tuple[Path, list[str | Path]]]:
                     yield log, keys
     for log in sorted((REPOSITORY / "fixtures/rows").glob(f"{writer}-*.000001")):
         yield log, []
+    if writer.startswith("mysql"):
+        yield from old_logs()
+
+
+def old_logs() -> Iterator[tuple[Path, list[str | Path]]]:
+    """Real ones of older servers, where they are at hand."""
+    folder = REPOSITORY.parent / "shared/cases/realfiles"
+    for log in sorted(folder.glob("mysql-[58]*.0*")) + sorted(folder.glob("aurora-*")):
+        keys = folder / "mysql-8.0.14-keyring_file-v2"
+        yield log, ["--keyring", keys] if "encrypted" in log.name else []
 
 
 def keys_of(folder: Path) -> list[str | Path]:
@@ -79,8 +89,8 @@ def plaintext(lab: Lab, tool: Binlogsec, log: Path, keys: list[str | Path]) -> P
     return plain
 
 
-def listing(lab: Lab, writer: str, plain: Path) -> bytes:
+def listing(lab: Lab, writer: str, plain: Path) -> Finished:
     if writer.startswith("mysql"):
-        return lab.mysqlbinlog([*PRINTER, plain]).stdout
+        return lab.mysqlbinlog([*PRINTER, plain])
     command = ["mariadb-binlog", "--no-defaults", *PRINTER, str(plain)]
-    return subprocess.run(command, capture_output=True).stdout
+    return subprocess.run(command, capture_output=True)

@@ -21,12 +21,11 @@ from typing import Any
 import mariadb_lab
 import printed
 import row_matrix
-from checks import Check, equal, exit_status
+from checks import Check, Finished, equal, exit_status
 from lab import Lab
 from mariadb_lab import MariadbServer
 from row_matrix import Tables
 from server import MysqlServer
-from sysroot import obtain_mariadb
 from tool import Binlogsec
 
 MYSQL_CASES: dict[str, dict[str, str]] = {
@@ -60,7 +59,7 @@ def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
         yield from mysql(lab, tool, name, options)
     for name, options in MARIADB_CASES.items():
         yield from mariadb(lab, tool, name, options)
-    later = obtain_mariadb()
+    later = mariadb_lab.sid_programs()
     for name, options in LATER_CASES.items():
         yield from mariadb(lab, tool, name, options, later)
 
@@ -81,17 +80,17 @@ def mysql(lab: Lab, tool: Binlogsec, name: str, options: dict[str, str]) -> Iter
             yield from shown(tool, f"MySQL, {name}", source, tables, [log, *keys])
         if name == "full":
             listing = lab.chroot.run("mysqlbinlog", "-vv", "--base64-output=DECODE-ROWS", lab.chroot.inside(log))
-            yield beside(tool, "MySQL", log, listing.stdout, "mysqlbinlog")
+            yield beside(tool, "MySQL", [log], listing, "mysqlbinlog")
 
 
 def mariadb(
-    lab: Lab, tool: Binlogsec, name: str, options: dict[str, str], root: Path | None = None
+    lab: Lab, tool: Binlogsec, name: str, options: dict[str, str], programs: Path | None = None
 ) -> Iterator[Check]:
-    tables = row_matrix.BOTH | row_matrix.MARIADB | (row_matrix.LATER_MARIADB if root else {})
+    tables = row_matrix.BOTH | row_matrix.MARIADB | (row_matrix.LATER_MARIADB if programs else {})
     fixed = {"character-set-server": "utf8mb4", "binlog-format": "ROW", "binlog-row-metadata": "FULL"}
-    home = lab.folder / f"rows-{'later' if root else 'm'}-{name}"
-    source = MariadbServer(home, 51, fixed | mariadb_lab.with_keys(home, options), root)
-    with source, MariadbServer(home.with_name(home.name + "-copy"), 52, fixed, root) as copy:
+    home = lab.folder / f"rows-{'later' if programs else 'm'}-{name}"
+    source = MariadbServer(home, 51, fixed | mariadb_lab.with_keys(home, options), programs)
+    with source, MariadbServer(home.with_name(home.name + "-copy"), 52, fixed, programs) as copy:
         for server in (source, copy):
             given(server, row_matrix.creation(tables))
         source.sql("FLUSH BINARY LOGS")
@@ -100,14 +99,14 @@ def mariadb(
         what = f"MariaDB {source.version()}, {name}"
         log = [source.datadir / source.binlogs()[-2], *mariadb_lab.key_arguments(source)]
         # UUIDs and addresses look like bytes in the log.
-        schema = ["--schema", schema_of(lab, source)] if root else []
+        schema = ["--schema", schema_of(lab, source)] if programs else []
         yield from forward(tool, what, (source, copy), tables, [*log, *schema])
         if name in WHOLE_IMAGES:
             yield from shown(tool, what, source, tables, log)
         if "encrypt-binlog" not in options:
             command = ["mariadb-binlog", "--no-defaults", "-vv", "--base64-output=DECODE-ROWS", log[0]]
             listing = subprocess.run(command, capture_output=True)
-            yield beside(tool, what, log[0], listing.stdout, "mariadb-binlog")
+            yield beside(tool, what, log[:1], listing, "mariadb-binlog")
 
 
 def schema_of(lab: Lab, server: Server) -> Path:
@@ -254,10 +253,10 @@ def shortest(value: float) -> float:
     return value
 
 
-def beside(tool: Binlogsec, what: str, log: Path, printed_rows: bytes, printer: str) -> Check:
+def beside(tool: Binlogsec, what: str, log: list[Path | str], listing: Finished, printer: str) -> Check:
     """Every row of theirs, in order, with every value that they print."""
     found = printed.Comparison()
-    lines = tool.run("rows", log, "--format", "json").stdout
-    printed.compare(printed_rows, lines, found, log.name)
+    lines = tool.run("rows", *log, "--format", "json").stdout
+    printed.compare(listing, lines, found, Path(log[0]).name)
     text = f"{what}: {printer} -vv: {found.rows} rows in the same order, with the same {found.values} values"
     return equal(text, [], found.different)

@@ -22,7 +22,6 @@ from lab import Lab
 from mariadb_lab import MariadbServer
 from row_matrix import Tables
 from server import MysqlServer
-from sysroot import obtain_mariadb
 from tool import Binlogsec
 
 Server = MysqlServer | MariadbServer
@@ -87,7 +86,7 @@ def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
                 yield from altered(lab, tool, "MariaDB", server)
     later = row_matrix.BOTH | row_matrix.MARIADB | row_matrix.LATER_MARIADB
     for number, (name, options) in enumerate(LATER_CASES.items()):
-        with MariadbServer(lab.folder / f"undo-l-{name}", 80 + number, fixed | options, obtain_mariadb()) as server:
+        with MariadbServer(lab.folder / f"undo-l-{name}", 80 + number, fixed | options, mariadb_lab.sid_programs()) as server:
             yield from back_and_forth(lab, tool, f"MariaDB {server.version()}, {name}", server, later)
 
 
