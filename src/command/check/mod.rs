@@ -335,6 +335,13 @@ fn options(args: &CheckArgs) -> anyhow::Result<CheckOptions> {
 fn sealed(args: &SealedArgs, keyring: &Keyring) -> anyhow::Result<Option<Manifest>> {
     let Some(path) = &args.sealed else { return Ok(None) };
     let manifest = Manifest::open(path, &args.seal_anchor)?;
+    if let Some(part) = manifest.shard() {
+        bail!(
+            "{} is about part {part} of the logs: `binlogsec seal merge` makes one manifest of those of \
+             all parts",
+            path.display()
+        );
+    }
     let keys = args.seal_public_key.iter().map(|path| PublicKey::open(path));
     match seal::prove(&manifest, keyring, &keys.collect::<Result<Vec<_>, _>>()?)? {
         (_, None) => Ok(Some(manifest)),

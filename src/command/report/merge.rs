@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::command::inspect::report::InspectReport;
+use crate::command::seal::report::SealVerifyReport;
 use crate::command::verify::report::VerifyReport;
 use crate::log_entry::Failure;
 use crate::shard::entry::ShardEntry;
@@ -35,7 +36,7 @@ pub(crate) enum MergeError {
     },
     /// Of a command whose reports are not merged, or of a version that is not known.
     #[error(
-        "{} is a report {schema:?}; those of check, inspect and verify can be merged, version 1",
+        "{} is a report {schema:?}; those of check, inspect, verify and seal verify can be merged, version 1",
         path.display()
     )]
     Schema {
@@ -119,6 +120,7 @@ enum Body {
     Check(Box<CheckOutcome>),
     Inspect(InspectReport),
     Verify(VerifyReport),
+    SealVerify(Box<SealVerifyReport>),
 }
 
 /// All reports of one run, by the command that made them.
@@ -130,6 +132,8 @@ pub(crate) enum Run {
     Inspect(Vec<InspectReport>),
     /// Of `verify`.
     Verify(Vec<VerifyReport>),
+    /// Of `seal verify`.
+    SealVerify(Vec<SealVerifyReport>),
 }
 
 #[derive(Deserialize)]
@@ -191,6 +195,9 @@ impl Saved {
                 Body::Inspect(serde_json::from_slice(bytes).map_err(malformed)?)
             }
             "binlogsec.verify/1" => Body::Verify(serde_json::from_slice(bytes).map_err(malformed)?),
+            "binlogsec.seal-verify/1" => {
+                Body::SealVerify(serde_json::from_slice(bytes).map_err(malformed)?)
+            }
             _ => return Err(MergeError::Schema { path, schema }),
         };
         Ok(Self { path, shard, body })
@@ -234,6 +241,17 @@ impl Saved {
     pub(crate) fn into_verify(self) -> Option<VerifyReport> {
         match self.body {
             Body::Verify(report) => Some(report),
+            _ => None,
+        }
+    }
+}
+
+impl Saved {
+    /// What `seal verify` reported.
+    #[must_use]
+    pub(crate) fn into_seal_verify(self) -> Option<SealVerifyReport> {
+        match self.body {
+            Body::SealVerify(report) => Some(*report),
             _ => None,
         }
     }
@@ -304,6 +322,9 @@ impl Run {
             }
             Some(Body::Verify(_)) => {
                 Self::Verify(reports.into_iter().filter_map(Saved::into_verify).collect())
+            }
+            Some(Body::SealVerify(_)) => {
+                Self::SealVerify(reports.into_iter().filter_map(Saved::into_seal_verify).collect())
             }
         })
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::command::check::report::CheckReport;
 use crate::command::inspect::report::InspectReport;
+use crate::command::seal::report::SealVerifyReport;
 use crate::command::verify::report::VerifyReport;
 use anyhow::bail;
 use binlogsec_checks::check::{self, CheckOptions};
@@ -17,7 +18,7 @@ use clap::{Args, Subcommand};
 use merge::{Run, Saved};
 
 use super::check::CheckFormat;
-use super::{inspect, verify};
+use super::{inspect, seal, verify};
 use crate::args::Format;
 use crate::exit::Exit;
 use crate::findings::show::{self, FindingArgs};
@@ -50,7 +51,7 @@ enum ReportCommand {
 
 /// Put the JSON reports of all shards of a run together, and judge logs against each other
 ///
-/// Takes reports of `check`, `inspect` and `verify`. Each shard must be there, once, and all must
+/// Takes reports of `check`, `inspect`, `verify` and `seal verify`. Each shard must be there, once, and all must
 /// be of one run. The report is the one that a single process would have made.
 #[derive(Debug, Args)]
 #[command(after_help = MERGE_EXAMPLES)]
@@ -106,6 +107,13 @@ pub(crate) fn run(args: &ReportArgs, terminal: &Terminal) -> anyhow::Result<Exit
             let report = VerifyReport::merged(shards)?;
             let (format, files) = args.plain_formats()?;
             verify::publish(&report, format, &files, terminal)
+        }
+        Run::SealVerify(shards) => {
+            let Some(report) = SealVerifyReport::merged(shards) else {
+                bail!("nothing to merge: no report is there");
+            };
+            let (format, files) = args.plain_formats()?;
+            seal::publish_verified(&report, format, &files, terminal)
         }
     }
 }
