@@ -278,6 +278,7 @@ pub(crate) fn with_credentials(
     let token = token.filter(|token| !token.is_empty());
     let token = token.or_else(|| transport.token.as_ref().map(copy)).ok_or(StoreError::NoToken)?;
     let client = client.with_header("X-Vault-Token", token)?;
+    let client = client.with_header("X-Vault-Request", SecretBytes::new(b"true".to_vec()))?;
     match namespace.filter(|it| !it.is_empty()).or_else(|| transport.namespace.clone()) {
         Some(namespace) => {
             client.with_header("X-Vault-Namespace", SecretBytes::new(namespace.into_bytes()))

@@ -147,12 +147,13 @@ impl Scan<'_> {
 
     fn store(&self, local: &mut Local, store: &AskedStore) {
         let path = store.configuration();
-        if let Ok(metadata) = path.metadata() {
+        for file in store.secret_files() {
+            let Ok(metadata) = file.path.metadata() else { continue };
             let (mode, allowed) = (metadata.mode(), self.options.policy.max_keyring_mode);
             if exceeds(mode, allowed) {
-                let what = "key store's configuration, which may hold its token,";
-                let message = mode_message(what, mode, allowed);
-                local.find(Finding::new(RuleId::Bls010, path, message));
+                let what = format!("key store's file, which may hold {},", file.what);
+                let message = mode_message(&what, mode, allowed);
+                local.find(Finding::new(RuleId::Bls010, file.path, message));
             }
         }
         local.collected.findings.extend(by_http(store));

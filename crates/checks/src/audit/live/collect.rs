@@ -120,10 +120,14 @@ fn plugins(asker: &mut Asker, facts: &mut ServerFacts) -> Result<(), Problem> {
         let keeps_keys = name.starts_with("keyring_") && name != "keyring_udf"
             || row.get(&["PLUGIN_TYPE"]) == Some("ENCRYPTION");
         if keeps_keys {
-            let location = ["keyring_file_data", "file_key_management_filename"]
-                .iter()
-                .find(|variable| variable.starts_with(&name))
-                .and_then(|variable| facts.variables.get(*variable).cloned());
+            let location = [
+                "keyring_file_data",
+                "file_key_management_filename",
+                "hashicorp_key_management_vault_url",
+            ]
+            .iter()
+            .find(|variable| variable.starts_with(&name))
+            .and_then(|variable| facts.variables.get(*variable).cloned());
             facts.keyrings.push(KeyringFacts {
                 name,
                 kind: KeyringKind::Plugin,
@@ -175,7 +179,16 @@ fn components(asker: &mut Asker, facts: &mut ServerFacts) -> Result<(), Problem>
             status: value("Component_status").unwrap_or_default(),
             // The manifest is read before anything else: there is no other way to load one.
             early: Some(true),
-            location: value("Data_file"),
+            location: value("Data_file")
+                .or_else(|| {
+                    let (url, mount) = (value("vault_url")?, value("secret_mount_point")?);
+                    Some(format!("{}/v1/{mount}", url.trim_end_matches('/')))
+                })
+                .or_else(|| {
+                    let (host, port) = (value("Server_addr")?, value("Server_port")?);
+                    let group = value("Object_group").unwrap_or_default();
+                    Some(format!("{host}:{port} {group}").trim_end().to_owned())
+                }),
         });
     }
     Ok(())
