@@ -70,8 +70,8 @@ class Kms:
 
     def verify_signatures(self) -> None:
         """From now on it answers only who signs rightly and has the right."""
-        request = urllib.request.Request(f"{self.url}/moto-api/reset-auth", data=b"0", method="POST")
-        urllib.request.urlopen(request).close()
+        address, head = f"{self.url}/moto-api/reset-auth", {"Content-Type": "text/plain"}
+        urllib.request.urlopen(urllib.request.Request(address, data=b"0", headers=head)).close()
 
     def _answers(self) -> bool:
         try:

@@ -35,6 +35,8 @@ class Proxy:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
+        # Who waits in accept keeps the port until then.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def answer(self, request: bytes) -> bytes:
