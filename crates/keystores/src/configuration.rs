@@ -107,14 +107,20 @@ pub enum ConfigurationError {
 const MIGRATE: &str = "a server reads it: let it move the keys into a file by mysql_migrate_keyring \
                        (--destination-keyring=component_keyring_file) on a copy of its configuration, \
                        or print one key by --key-command (docs/keys.md)";
+const MIGRATE_PLUGIN: &str = "a server reads it: let it move the keys into a file, by mysqld with its \
+                              own options and --keyring-migration-to-component \
+                              --keyring-migration-source=PLUGIN.so \
+                              --keyring-migration-destination=component_keyring_file.so, or print one \
+                              key by --key-command (docs/keys.md)";
+
 /// Components and plugins whose stores are known and not read, by name without `component_`.
-const UNREAD: &[(&str, &str)] = &[
-    ("keyring_kms", MIGRATE),
-    ("keyring_encrypted_file", MIGRATE),
-    ("keyring_okv", MIGRATE),
-    ("keyring_oci", MIGRATE),
-    ("keyring_aws", MIGRATE),
-    ("keyring_hashicorp", MIGRATE),
+const UNREAD: [&str; 6] = [
+    "keyring_kms",
+    "keyring_encrypted_file",
+    "keyring_okv",
+    "keyring_oci",
+    "keyring_aws",
+    "keyring_hashicorp",
 ];
 
 impl Unread {
@@ -123,8 +129,8 @@ impl Unread {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let bare = name.trim_start_matches("component_").trim_end_matches(".so");
-        let (_, way) = UNREAD.iter().find(|(known, _)| *known == bare)?;
-        Some(Self { name: name.to_owned(), way })
+        let way = if name.starts_with("component_") { MIGRATE } else { MIGRATE_PLUGIN };
+        UNREAD.contains(&bare).then(|| Self { name: name.to_owned(), way })
     }
 }
 

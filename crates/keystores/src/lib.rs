@@ -25,6 +25,7 @@ mod error;
 mod http;
 mod json;
 pub mod kmip;
+mod kv2;
 pub mod mariadb;
 mod sigv4;
 mod ttlv;

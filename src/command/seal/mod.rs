@@ -20,7 +20,7 @@ use report::{AnchorReport, KeygenReport, SealReport, SealVerifyReport};
 use crate::args::{Format, KeyArgs, key_id};
 use crate::exit::Exit;
 use crate::progress::Bar;
-use crate::reports::{self, FileReport, file_report};
+use crate::reports::{self, ReportArgs};
 use crate::shard;
 use crate::terminal::{Terminal, write_json};
 use crate::transfer::{is_dash, tell};
@@ -139,12 +139,8 @@ pub(crate) struct SealVerifyArgs {
     pub(crate) purged_to: Option<String>,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
-    /// How to report
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
-    /// Write a report into a file as well, replacing it as a whole; repeatable
-    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report::<Format>)]
-    pub(crate) reports: Vec<FileReport<Format>>,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
     /// Look at part I of N of the logs alone, I from 0 to N-1; which logs are in it follows from their
     /// names. `auto` takes I from JOB_COMPLETION_INDEX or SLURM_ARRAY_TASK_ID and N from
     /// BINLOGSEC_SHARDS
@@ -225,7 +221,7 @@ fn public_keys(paths: &[PathBuf]) -> anyhow::Result<Vec<PublicKey>> {
 fn verify(args: &SealVerifyArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let manifest = std::slice::from_ref(&args.manifest);
     let inputs = [&args.paths, manifest, &args.keys.files(), &args.public_key];
-    reports::check_files(&args.reports, &inputs)?;
+    reports::check_files(&args.report.reports, &inputs)?;
     let keyring = keys::open(&args.keys, terminal)?;
     let public_keys = public_keys(&args.public_key)?;
     let manifest = Manifest::open(&args.manifest, &args.anchor)?;
@@ -240,7 +236,7 @@ fn verify(args: &SealVerifyArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     drop(bar);
     tell(&verified.notices, terminal);
     let report = SealVerifyReport::new(&manifest, proof, &verified, &options);
-    reports::publish(&report, table::verify, (args.format, &args.reports), terminal)?;
+    reports::publish(&report, table::verify, (args.report.format, &args.report.reports), terminal)?;
     verified.failures.iter().for_each(|failure| terminal.error(&describe(failure)));
     for log in &report.logs {
         if let (Some(failure), Some(path)) = (&log.failure, &log.path) {

@@ -11,11 +11,13 @@ import os
 import secrets
 import shlex
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bao import TOKEN, Bao, percona_name
 from checks import Check, each, equal, exit_status, same_bytes, true
@@ -52,6 +54,7 @@ def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
             partial(the_layouts_of_percona, shop),
             partial(refusals, shop),
             partial(into_the_store_and_back, shop),
+            partial(keys_that_were_deleted, shop),
             partial(the_command_of_the_documentation, shop),
             partial(mariadb_writes_under_two_versions, lab, tool, bao),
         )
@@ -147,6 +150,48 @@ def into_the_store_and_back(shop: BaoShop) -> Iterator[Check]:
         done = shop.tool.run("decrypt", moved, "-o", plain, "--keyring", vault, "--allow-http")
         yield exit_status(f"{what}: and it opens", 0, done)
         yield same_bytes(f"{what}: as before", shop.logs[log], plain.read_bytes() if plain.exists() else b"")
+
+
+def keys_that_were_deleted(shop: BaoShop) -> Iterator[Check]:
+    """As the server deletes them when it rotates: version 2 can bring them back until they are destroyed."""
+    mount = "kv/two/deleted"
+    vault = configuration(shop, "deleted", mount, "AUTO")
+    done = shop.tool.run("keyring", "convert", shop.keyring, vault, "--allow-http")
+    yield exit_status("a store of keys", 0, done)
+    [key] = [entry for entry in entries(shop.keyring) if len(entry["data"]) == 64][:1]
+    logs = next(iter(shop.logs)).parent
+
+    def found() -> list[dict[str, Any]]:
+        done = shop.tool.run("check", logs, "--keyring", vault, "--allow-http", "--format", "json")
+        return [it for it in json.loads(done.stdout)["findings"] if it["id"] == "BLS021"]
+
+    yield equal("nothing is left behind", [], found())
+    name = percona_name(key["data_id"])
+    at = mount.replace("kv/two", "kv/two/data")
+    shop.bao.ask("DELETE", f"{at}/{name}")
+    [left] = found() or [{"message": "", "remedy": ""}]
+    yield true("a deleted key is told", key["data_id"] in left["message"], key["data_id"], left["message"])
+    done = shop.tool.run("keyring", "coverage", logs, "--keyring", vault, "--allow-http", "--format", "json")
+    yield exit_status("coverage: its logs cannot be opened", 3, done)
+    keys = {it["key_id"]: it["held_in"] for it in json.loads(done.stdout)["keys"]}
+    yield equal("coverage: the store does not hold it", [], keys.get(key["data_id"]))
+    by_log = shop.tool.run("inspect", *shop.logs, "--keyring", vault, "--allow-http")
+    yield exit_status("and a log under it has a missing key", 3, by_log)
+    folder = shop.lab.scratch("keystores-remedy")
+    (folder / "vault").symlink_to(shop.bao.program)
+    variables = {"PATH": f"{folder}:{os.environ['PATH']}", "BAO_ADDR": shop.bao.url, "BAO_TOKEN": TOKEN}
+    done = subprocess.run(["sh", "-ec", left["remedy"]], env={**os.environ, **variables}, capture_output=True)
+    yield exit_status("the remedy, run as it is printed", 0, done)
+    yield equal("closes it", [], found())
+    shop.bao.ask("POST", f"{at}/{name}", {"data": {"type": "AES", "value": ""}})
+    secret = {"type": "AES", "value": base64.b64encode(bytes.fromhex(key["data"])).decode()}
+    shop.bao.ask("POST", f"{at}/{name}", {"data": secret})
+    [left] = found() or [{"message": "", "remedy": ""}]
+    yield true("a replaced value is told", "version 1" in left["message"], "version 1", left["message"])
+    subprocess.run(["sh", "-ec", left["remedy"]], env={**os.environ, **variables}, capture_output=True)
+    yield equal("its remedy closes it", [], found())
+    by_log = shop.tool.run("inspect", *shop.logs, "--keyring", vault, "--allow-http")
+    yield exit_status("and leaves the key in use", 0, by_log)
 
 
 def the_command_of_the_documentation(shop: BaoShop) -> Iterator[Check]:

@@ -43,7 +43,7 @@ fn secret(path: &Path, holds: &'static str) -> StoreSecret {
 }
 
 /// Without what stands before an `@`: it may be a password.
-fn without_user(address: &str) -> String {
+pub(super) fn without_user(address: &str) -> String {
     let address = address.trim();
     match (address.split_once("://"), address.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),

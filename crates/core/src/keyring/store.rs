@@ -105,6 +105,17 @@ impl StdError for StoreFailure {
     }
 }
 
+/// A key of logs that a store keeps, and its server no longer has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// The key id; of MariaDB's keys the number in decimal.
+    pub id: KeyId,
+    /// The versions that can be read or brought back.
+    pub versions: Vec<u32>,
+    /// The command that destroys them.
+    pub command: String,
+}
+
 /// A file by which whoever reads it can ask a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SecretFile<'a> {
@@ -151,6 +162,15 @@ pub trait KeyStore: fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`KeyStore::fetch`].
     fn list(&self) -> Result<Vec<Stored>, StoreFailure>;
+
+    /// The keys of logs that can still be had after they were deleted or replaced; `None` where that
+    /// may not be asked.
+    ///
+    /// # Errors
+    /// As [`KeyStore::fetch`].
+    fn left_behind(&self) -> Result<Option<Vec<LeftBehind>>, StoreFailure> {
+        Ok(Some(Vec::new()))
+    }
 
     /// Stores an entry, as the server whose store it is would; one of its id and user that is there
     /// stays unless it is to be replaced.
@@ -213,6 +233,15 @@ impl AskedStore {
     /// [`KeyringError::Store`].
     pub fn stored_at(&self, wanted: &Wanted) -> Result<Option<String>, KeyringError> {
         self.store.stored_at(wanted).map_err(|source| self.error(source))
+    }
+
+    /// The keys of logs that can still be had after they were deleted or replaced; `None` where that
+    /// may not be asked.
+    ///
+    /// # Errors
+    /// [`KeyringError::Store`].
+    pub fn left_behind(&self) -> Result<Option<Vec<LeftBehind>>, KeyringError> {
+        self.store.left_behind().map_err(|source| self.error(source))
     }
 
     /// Stores an entry; one of its id and user that is there stays unless it is to be replaced.

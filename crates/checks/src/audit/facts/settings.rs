@@ -320,7 +320,6 @@ const SHOWN: &[&str] = &[
     "group_replication_recovery_use_ssl",
     "group_replication_ssl_mode",
     "gtid_mode",
-    "hashicorp_key_management_vault_url",
     "have_openssl",
     "have_ssl",
     "hostname",
