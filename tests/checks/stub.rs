@@ -350,6 +350,59 @@ fn what_a_server_is_outweighs_what_it_is_set_to() {
     assert_eq!(of(&audit(&[&url]), "BLR026").len(), 1);
 }
 
+/// What `keyring_component_status` says, and MariaDB's variable.
+#[test]
+fn servers_that_share_a_key_store_or_ask_it_by_http_are_found() {
+    let status = |rows: &[(&str, &str)]| -> Answer {
+        let rows =
+            rows.iter().map(|(key, value)| row(&[("STATUS_KEY", key), ("STATUS_VALUE", value)]));
+        ("keyring_component_status", rows.collect())
+    };
+    let vault = |url: &str, mount: &str| {
+        status(&[
+            ("Component_name", "component_keyring_vault"),
+            ("Component_status", "Active"),
+            ("vault_url", url),
+            ("secret_mount_point", mount),
+        ])
+    };
+    let percona =
+        |answer: Answer| server("8.4.6", "Percona Server (GPL)", vec![variables(&[]), answer]);
+    let one = percona(vault("http://vault.example:8200", "kv/a"));
+    let two = percona(vault("http://vault.example:8200/", "kv/a"));
+    let three = percona(vault("https://vault.example:8200", "kv/b"));
+    let report = audit(&[&one, &two, &three]);
+    let shared = of(&report, "BLS020");
+    assert_eq!(shared.len(), 1, "{shared:?}");
+    let message = shared[0]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("2 servers have their keys at http://vault.example:8200/v1/kv/a: ")
+    );
+    assert_eq!(of(&report, "BLS018").len(), 2);
+    let kmip = [
+        ("Component_name", "component_keyring_kmip"),
+        ("Component_status", "Active"),
+        ("Server_addr", "kmip.example"),
+        ("Server_port", "5696"),
+    ];
+    let group = |name| percona(status(&[&kmip[..], &[("Object_group", name)]].concat()));
+    let (one, two, three) = (group("a"), group("a"), group("b"));
+    let report = audit(&[&one, &two, &three]);
+    assert_eq!((of(&report, "BLS020").len(), of(&report, "BLS018").len()), (1, 0));
+    let plugin: Answer = (
+        "information_schema.plugins",
+        vec![row(&[
+            ("PLUGIN_NAME", "hashicorp_key_management"),
+            ("PLUGIN_STATUS", "ACTIVE"),
+            ("PLUGIN_TYPE", "ENCRYPTION"),
+        ])],
+    );
+    let url = [("hashicorp_key_management_vault_url", "https://vault.example/v1/kv")];
+    let maria = || server("10.11.6-MariaDB", "MariaDB", vec![variables(&url), plugin.clone(), ("mysql.plugin", Vec::new())]);
+    let report = audit(&[&maria(), &maria()]);
+    assert_eq!(of(&report, "BLS020").len(), 1, "{report}");
+}
+
 /// What the version at hand does not have stands in no remedy.
 #[test]
 fn remedies_of_5_7_and_mariadb_are_in_their_own_words() {

@@ -21,7 +21,7 @@ use crate::args::{Format, KeyArgs, key_id};
 use crate::command::report::merge::Saved;
 use crate::exit::Exit;
 use crate::progress::Bar;
-use crate::reports::{self, FileReport, file_report};
+use crate::reports::{self, FileReport, ReportArgs};
 use crate::shard::entry::ShardEntry;
 use crate::shard::{self, RunMark, ShardArgs};
 use crate::terminal::{Terminal, write_json};
@@ -178,12 +178,8 @@ pub(crate) struct SealVerifyArgs {
     pub(crate) purged_to: Option<String>,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
-    /// How to report
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
-    /// Write a report into a file as well, replacing it as a whole; repeatable
-    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report::<Format>)]
-    pub(crate) reports: Vec<FileReport<Format>>,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
     #[command(flatten)]
     pub(crate) shard: ShardArgs,
 }
@@ -292,19 +288,19 @@ fn public_keys(paths: &[PathBuf]) -> anyhow::Result<Vec<PublicKey>> {
 fn verify(args: &SealVerifyArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let manifest = std::slice::from_ref(&args.manifest);
     let inputs = [&args.paths, manifest, &args.keys.files(), &args.public_key];
-    reports::check_files(&args.reports, &inputs)?;
+    reports::check_files(&args.report.reports, &inputs)?;
     let keyring = keys::open(&args.keys, terminal)?;
     let public_keys = public_keys(&args.public_key)?;
     let manifest = Manifest::open(&args.manifest, &args.anchor)?;
     let proof = seal::prove(&manifest, &keyring, &public_keys)?;
     let entry = args.shard.entry(&run_mark(args, &manifest), None);
-    let json = reports::of_format(&args.reports, &Format::Json);
+    let json = reports::of_format(&args.report.reports, &Format::Json);
     let earlier = args.shard.earlier(entry.as_ref(), json, terminal)?;
     let report = match earlier.and_then(Saved::into_seal_verify) {
         Some(report) => report,
         None => compare(args, (&manifest, proof), &keyring, entry, terminal)?,
     };
-    publish_verified(&report, args.format, &args.reports, terminal)
+    publish_verified(&report, args.report.format, &args.report.reports, terminal)
 }
 
 fn compare(

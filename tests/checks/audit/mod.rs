@@ -11,6 +11,7 @@
 use crate::common;
 
 mod certificates;
+mod key_stores;
 mod machine;
 mod option_files;
 mod page;

@@ -28,7 +28,7 @@ def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
     require_programs()
     tool = Binlogsec(binlogsec)
     for writer in ("mysql-9.7", "mariadb-10.11"):
-        found = printed.Comparison()
+        found = printed_rows.Comparison()
         logs, without_rows, without_key = 0, 0, 0
         for log, keys in logs_of(writer):
             listed = tool.run("rows", log, *keys, "--format", "json")

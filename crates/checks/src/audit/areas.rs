@@ -54,7 +54,7 @@ const fn area_of(rule: RuleId) -> Option<Area> {
         Bls001 | Bls003 | Bls004 | Blr001 | Blr002 | Blr008 | Blr009 | Blr017 => Some(Area::AtRest),
         Blr050 | Blr051 | Blr052 | Blr053 | Blr054 | Blr055 | Blr056 | Blr057 | Blr058 | Blr011
         | Blr012 => Some(Area::Accounts),
-        Bls002 | Bls011 | Bls013 | Blr003 | Blr004 | Blr007 => Some(Area::Keys),
+        Bls002 | Bls011 | Bls013 | Bls018 | Blr003 | Blr004 | Blr007 => Some(Area::Keys),
         Blr023 | Blr030 | Blr032 | Blr033 | Blr034 | Blr035 | Blr036 | Blr037 | Blr038 | Blr039
         | Blr040 => Some(Area::Certificates),
         Blr059 | Blr060 | Blr061 | Blr062 | Blr066 | Blr067 | Blr068 | Blr069 => {

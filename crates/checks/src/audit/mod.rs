@@ -11,6 +11,7 @@ mod data_directory;
 pub mod facts;
 mod files;
 mod judge;
+mod key_stores;
 pub mod live;
 mod offline;
 mod options;

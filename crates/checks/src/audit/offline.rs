@@ -7,7 +7,9 @@ use super::facts::AuditFacts;
 use super::facts::certificate::{CertificateFacts, CertificateRole};
 use super::facts::settings::Settings;
 use super::judge::{self, at_rest};
-use super::{AuditOptions, AuditTargets, Work, data_directory, files, options as option_settings};
+use super::{
+    AuditOptions, AuditTargets, Work, data_directory, files, key_stores, options as option_settings,
+};
 use crate::check::{self, CheckOptions, CheckTargets};
 use crate::config::server::{DATA_DIRECTORY, LogLocations};
 use crate::finding::RuleId;
@@ -50,6 +52,8 @@ pub(super) fn collect(
         let error = std::io::Error::from(std::io::ErrorKind::NotADirectory);
         work.failures.push(TransferError::at(named, "examine")(error).into());
     }
+    let named = targets.options.as_ref().map(|named| &named.file);
+    work.facts.key_stores = key_stores::find(directory, named);
     let now = options.now.as_second();
     work.facts.certificates = all_certificates(&work.facts, directory, now);
 }
@@ -206,6 +210,9 @@ pub(super) fn judge(work: &mut Work, targets: &AuditTargets, options: &AuditOpti
     }
     if let Some(data_directory) = &facts.data_directory {
         at_rest::judge(data_directory, settings, &options.policy, judgement);
+    }
+    for store in &facts.key_stores {
+        judge::key_store::judge(store, judgement);
     }
     let hosts: Vec<_> = settings
         .and_then(|settings| settings.given("report_host"))

@@ -58,6 +58,7 @@ pub(super) fn judge(work: &mut Work, now: Timestamp) {
         judge::accounts::judge(server, &sources, judgement);
         failover(server, servers, judgement);
     }
+    judge::key_store::judge_servers(servers, judgement);
     ends(servers, judgement);
 }
 

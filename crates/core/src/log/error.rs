@@ -142,7 +142,7 @@ impl KeyringError {
     /// Which kind of failure this is.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
-        if self.is_about_passwords() {
+        if self.is_about_passwords() || self.is_missing_key() {
             ErrorClass::Key
         } else if self.is_damage() {
             ErrorClass::Damage
@@ -161,7 +161,7 @@ impl LogError {
             | Self::Unsupported { .. }
             | Self::Ancient { .. }
             | Self::InnodbLog
-            | Self::Mariadb(MariadbError::Store { .. }) => ErrorClass::Work,
+            | Self::Mariadb(MariadbError::Store { is_missing_key: false, .. }) => ErrorClass::Work,
             Self::NoKeys { .. }
             | Self::KeyMissing { .. }
             | Self::WrongKey { .. }

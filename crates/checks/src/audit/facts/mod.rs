@@ -2,6 +2,7 @@
 
 pub mod certificate;
 pub mod data_directory;
+pub mod key_store;
 pub mod replica_files;
 pub mod server;
 pub mod settings;
@@ -10,6 +11,7 @@ use serde::Serialize;
 
 use certificate::CertificateFacts;
 use data_directory::DataDirectoryFacts;
+use key_store::KeyStoreFacts;
 use settings::Settings;
 
 /// Everything that was collected.
@@ -23,6 +25,8 @@ pub struct AuditFacts {
     pub data_directory: Option<DataDirectoryFacts>,
     /// Certificates that options name, or that lie in the data directory.
     pub certificates: Vec<CertificateFacts>,
+    /// Key stores on the network that components' configurations and option files name.
+    pub key_stores: Vec<KeyStoreFacts>,
     /// Live servers, in the order in which they were named.
     pub servers: Vec<server::ServerFacts>,
 }

@@ -114,9 +114,11 @@ pub(super) static RULES: &[Rule] = &[
         name: "keyring-secret-open",
         title: "a file that opens the keyring is open to group or others",
         severity: Severity::Warning,
-        meaning: "The configuration of a keyring component that holds a password, or MariaDB's \
+        meaning: "The configuration of a keyring component or plugin that holds a password or the \
+                  token of a key store, the private key of its client, or MariaDB's \
                   `file_key_management_filekey`, has a mode beyond 0600.",
-        risk: "Who reads it decrypts the keyring, and with it the logs.",
+        risk: "Who reads it decrypts the keyring, or has its keys from the store, and with them \
+               reads the logs.",
         remedy: "chmod go-rwx {path}",
         language: Language::Shell,
         advice: "The server's user must keep the right to read it.",

@@ -70,7 +70,7 @@ rule_ids! {
     Bls001 Bls002 Bls003 Bls004 Bls005 Bls006 Bls007 Bls008 Bls009 Bls010
     Bls011 Bls012 Bls013 Bls014
     Bls015 Bls016 Bls017
-    Bls018 Bls019 Bls020
+    Bls018 Bls019 Bls020 Bls021
 
     Blr001 Blr002 Blr003 Blr004 Blr005 Blr006 Blr007 Blr008 Blr009 Blr010
     Blr011 Blr012 Blr013 Blr014 Blr015 Blr016 Blr017
