@@ -7,6 +7,7 @@ pub(super) mod certificates;
 pub(super) mod channel;
 pub(super) mod files;
 pub(super) mod options;
+pub(super) mod revocation;
 pub(super) mod server;
 
 use std::collections::BTreeSet;
