@@ -85,7 +85,7 @@ fn quiet(servers: &[ServerFacts], judgement: &mut Judgement) {
         let has = |replica: &ServerFacts| {
             let known = replica.accounts.as_ref()?;
             let mut all = known.iter().chain(&replica.other_accounts);
-            Some(all.any(|it| super::sql::account(&it.user, &it.host) == *account))
+            Some(all.any(|it| judge::accounts::name_of(replica, it) == *account))
         };
         let known: Vec<_> = replicas.iter().map(|replica| replica.and_then(has)).collect();
         let why = if known.contains(&Some(false)) {

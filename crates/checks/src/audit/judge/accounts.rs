@@ -13,6 +13,7 @@ use crate::finding::{RuleId, Severity, Subject};
 const ADMINISTRATIVE: [&str; 3] = ["SUPER", "CREATE USER", "SYSTEM_USER"];
 /// Reached through a socket, or from the machine itself.
 const LOCAL: &str = "localhost";
+const PUBLIC: &str = "PUBLIC";
 const LOOPBACK: [&str; 2] = ["127.0.0.1", "::1"];
 const OUTDATED: [&str; 2] = ["mysql_native_password", "sha256_password"];
 /// An address from the range that is for documentation.
@@ -40,7 +41,7 @@ pub(in crate::audit) fn judge(
     let brought = |name: &str| {
         sources.iter().find(|source| {
             let accounts = source.accounts.iter().flatten().chain(&source.other_accounts);
-            accounts.into_iter().any(|it| sql::account(&it.user, &it.host) == name)
+            accounts.into_iter().any(|it| name_of(facts, it) == name)
         })
     };
     for finding in judgement.findings.iter_mut().skip(begin) {
@@ -55,6 +56,17 @@ pub(in crate::audit) fn judge(
     }
 }
 
+/// An account as statements and findings have it. MariaDB's role that everybody has goes by its bare
+/// name, and nobody logs in as it.
+pub(in crate::audit) fn name_of(facts: &ServerFacts, account: &AccountFacts) -> String {
+    let is_role = account.user == PUBLIC && account.host.is_empty();
+    if facts.flavour == Flavour::Mariadb && is_role {
+        PUBLIC.to_owned()
+    } else {
+        sql::account(&account.user, &account.host)
+    }
+}
+
 /// BLR055 to BLR058: ways to what an account may do that need no password of its own, or more than
 /// it was meant to have.
 fn way_in(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Judgement) {
@@ -62,13 +74,8 @@ fn way_in(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Judgement
     if account.host == LOCAL || facts.hostname.as_ref() == Some(&account.host) {
         return;
     }
-    // MariaDB's role that everybody has goes by its bare name, and nobody logs in as it.
-    let is_public =
-        facts.flavour == Flavour::Mariadb && account.user == "PUBLIC" && account.host.is_empty();
-    let name = match is_public {
-        true => "PUBLIC".to_owned(),
-        false => sql::account(&account.user, &account.host),
-    };
+    let name = name_of(facts, account);
+    let is_public = name == PUBLIC;
     let about = |message: String| of_server(facts, Some(name.clone()), message);
     let may = if account.may_replicate { "may read the logs" } else { "is let in" };
     if let Some(empty) = account.has_empty_password.filter(|_| !is_public) {

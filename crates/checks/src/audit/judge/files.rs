@@ -34,7 +34,7 @@ pub(in crate::audit) fn client_groups(
     settings: &Settings,
     judgement: &mut Judgement,
 ) {
-    const FILES: [&str; 3] = ["ssl_cert", "ssl_key", "ssl_ca"];
+    const FILES: [&str; 2] = ["ssl_cert", "ssl_key"];
     // MariaDB's servers read [client-server] as well.
     let of_programs =
         |group: &str| matches!(group, "client" | "mysql" | "client-mariadb" | "mysqlbinlog");

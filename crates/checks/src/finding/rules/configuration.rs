@@ -281,7 +281,7 @@ pub(super) static RULES: &[Rule] = &[
         name: "client-files-for-channels",
         title: "certificates of the group [client] are not read for channels",
         severity: Severity::Note,
-        meaning: "`[client]` names `ssl-cert`, `ssl-key` or `ssl-ca`. Programs such as mysql and \
+        meaning: "`[client]` names `ssl-cert` or `ssl-key`. Programs such as mysql and \
                   mysqlbinlog read that group; a server that replicates does not.",
         risk: "Whoever set up the replica's certificate there believes that the channel shows it: an \
                account that says REQUIRE X509 lets it in no more, and somebody takes the demand away.",
