@@ -531,7 +531,7 @@ def mariadb_holes(source: MariadbServer, replica: MariadbServer) -> list[Hole]:
         ),
         Hole(
             "everybody with the tables of mysql",
-            lambda: source.sql("GRANT SELECT ON mysql.* TO PUBLIC"),
+            lambda: source.sql("GRANT UPDATE ON mysql.* TO PUBLIC"),
             {("BLR057", "db1 PUBLIC"), ("BLR057", "db2 PUBLIC")},
         ),
         Hole(

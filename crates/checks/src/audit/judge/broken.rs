@@ -193,10 +193,17 @@ fn tls(facts: &ServerFacts, channel: &ChannelFacts, settings: &Settings, error: 
             remedy: None,
         };
     };
+    // Its own lists, where it has some, are what keeps it from agreeing with the source.
+    let is_of_ciphers = what.starts_with("2026, no cipher in common");
+    let lists = [
+        channel.ssl_cipher.as_ref().map(|_| "SSL_CIPHER = ''"),
+        channel.tls_ciphersuites.as_ref().map(|_| "TLS_CIPHERSUITES = NULL"),
+    ];
     // The suites are an option of MySQL alone.
     let options: Vec<_> = options
         .iter()
         .copied()
+        .chain(lists.into_iter().flatten().filter(|_| is_of_ciphers))
         .filter(|it| !settings.is_mariadb() || !it.starts_with("TLS_"))
         .collect();
     let remedy = (!options.is_empty()).then(|| change(facts, channel, settings, &options));
