@@ -111,6 +111,22 @@ pub(crate) fn open_one(
     Ok(keyring)
 }
 
+/// Several keyrings, opened with what the command's own options say of files and stores.
+pub(crate) fn open_paths(
+    paths: &[PathBuf],
+    args: &KeySourceArgs,
+    terminal: &Terminal,
+) -> anyhow::Result<Keyring> {
+    let mut keyring = Keyring::new();
+    keyring.set_mariadb_options(mariadb_keys::options(&args.mariadb, paths)?);
+    let access = (&args.stores, &args.mariadb.unlock);
+    for path in paths {
+        sources(access, &mut keyring, terminal).add(path)?;
+    }
+    tell(&keyring, 0, terminal);
+    Ok(keyring)
+}
+
 /// The same where MariaDB's keys are of no use.
 pub(crate) fn open_mysql(
     path: &Path,

@@ -223,6 +223,10 @@ fn lengths_that_the_event_does_not_have_take_no_memory() {
     log.insert(2, &[7_u32.to_le_bytes(), u32::MAX.to_le_bytes()].concat(), 0);
     let shown = run(&["rows", "--format", "json"], &path);
     assert_eq!((shown.code, shown.stdout.len()), (Some(2), 0), "{}", shown.stderr);
-    assert!(shown.stderr.contains("row 1, column 2: offset 9: 4294967295 bytes needed, 0 available"), "{}", shown.stderr);
+    assert!(
+        shown.stderr.contains("row 1, column 2: offset 9: 4294967295 bytes needed, 0 available"),
+        "{}",
+        shown.stderr
+    );
     assert!(shown.kib < BOUND_KIB, "{} KiB", shown.kib);
 }

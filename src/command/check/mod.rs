@@ -7,7 +7,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::command::report::merge::Saved;
+use crate::command::report::merge::SavedShard;
 use crate::findings::prometheus::{self, Times};
 use crate::findings::report::Verdict;
 use crate::findings::{github, gitlab, junit, sarif};
@@ -182,7 +182,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let entry = args.shard.entry(&run_mark(args), policy);
     let json = reports::of_format(&args.reports, &CheckFormat::Json);
     let earlier = args.shard.earlier(entry.as_ref(), json, terminal)?;
-    let outcome = match earlier.and_then(Saved::into_check) {
+    let outcome = match earlier.and_then(SavedShard::into_check) {
         Some(outcome) => outcome,
         None => scan(&targets, &keyring, &options, terminal),
     };

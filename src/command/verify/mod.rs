@@ -5,7 +5,7 @@ pub(crate) mod table;
 
 use std::path::PathBuf;
 
-use crate::command::report::merge::Saved;
+use crate::command::report::merge::SavedShard;
 use crate::shard::entry::ShardEntry;
 use anyhow::bail;
 use binlogsec_core::batch::targets::{Target, Targets};
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &VerifyArgs, terminal: &Terminal) -> anyhow::Result<Exit
     }
     let json = reports::of_format(&args.report.reports, &Format::Json);
     let earlier = args.shard.earlier(entry.as_ref(), json, terminal)?;
-    let report = match earlier.and_then(Saved::into_verify) {
+    let report = match earlier.and_then(SavedShard::into_verify) {
         Some(report) => report,
         None => look(args, &keyring, entry, terminal),
     };

@@ -39,7 +39,7 @@ fn text(setting: &Setting) -> Option<&str> {
 
 fn secret(path: &Path, holds: &'static str) -> StoreSecret {
     let mode = files::mode(path).map(|(mode, _)| mode);
-    StoreSecret { path: path.to_owned(), holds, mode }
+    StoreSecret { path: path.to_owned(), holds: holds.into(), mode }
 }
 
 /// Without what stands before an `@`: it may be a password.

@@ -1,17 +1,16 @@
 //! Key stores that a server's configuration names. No token and no key.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
-use serde::Serialize;
-
-use super::certificate::path;
+use serde::{Deserialize, Serialize};
 
 /// A store that is asked over the network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeyStoreFacts {
     /// The file that names it.
-    #[serde(serialize_with = "path")]
+    #[serde(with = "super::certificate")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub path: PathBuf,
     /// The line of its address there, counted from 1, where the file has lines.
@@ -23,16 +22,16 @@ pub struct KeyStoreFacts {
 }
 
 /// A file with a token or a private key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StoreSecret {
     /// Which file.
-    #[serde(serialize_with = "path")]
+    #[serde(with = "super::certificate")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub path: PathBuf,
     /// What it holds: `token` or `private key`.
     #[cfg_attr(feature = "schema", schemars(extend("enum" = ["token", "private key"])))]
-    pub holds: &'static str,
+    pub holds: Cow<'static, str>,
     /// Its permission bits; `None` where it is not there.
     pub mode: Option<u32>,
 }

@@ -21,7 +21,7 @@ pub(in crate::audit) fn judge(store: &KeyStoreFacts, judgement: &mut Judgement) 
     for secret in &store.secrets {
         let Some(mode) = secret.mode.map(|mode| mode & 0o777) else { continue };
         judgement.report_unless(RuleId::Blr007, mode & !SECRET_MODE & 0o077 == 0, || {
-            let holds = secret.holds;
+            let holds = &secret.holds;
             let message = format!(
                 "the {holds} of a key store in a file of mode {mode:04o}; at most \
                  {SECRET_MODE:04o} is allowed"

@@ -123,6 +123,9 @@ fn plugins(asker: &mut Asker, facts: &mut ServerFacts) -> Result<(), Problem> {
         if name == "ndbcluster" && status == "ACTIVE" {
             facts.ndb = true;
         }
+        if name == "clone" && status == "ACTIVE" {
+            facts.clones = true;
+        }
         // MySQL's are of no type of their own, MariaDB's are.
         let keeps_keys = name.starts_with("keyring_") && name != "keyring_udf"
             || row.get(&["PLUGIN_TYPE"]) == Some("ENCRYPTION");
