@@ -398,7 +398,13 @@ fn servers_that_share_a_key_store_or_ask_it_by_http_are_found() {
         ])],
     );
     let url = [("hashicorp_key_management_vault_url", "https://vault.example/v1/kv")];
-    let maria = || server("10.11.6-MariaDB", "MariaDB", vec![variables(&url), plugin.clone(), ("mysql.plugin", Vec::new())]);
+    let maria = || {
+        server(
+            "10.11.6-MariaDB",
+            "MariaDB",
+            vec![variables(&url), plugin.clone(), ("mysql.plugin", Vec::new())],
+        )
+    };
     let report = audit(&[&maria(), &maria()]);
     assert_eq!(of(&report, "BLS020").len(), 1, "{report}");
 }

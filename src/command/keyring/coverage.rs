@@ -54,7 +54,12 @@ pub(crate) fn run(args: &CoverageArgs, terminal: &Terminal) -> anyhow::Result<Ex
     let outcome = inspect::inspect(&args.paths, &keyring, &InspectOptions::default());
     transfer::tell(&outcome.notices, terminal);
     let report = CoverageReport::new(&outcome, &keyring);
-    reports::publish(&report, coverage_table::coverage, (args.report.format, &args.report.reports), terminal)?;
+    reports::publish(
+        &report,
+        coverage_table::coverage,
+        (args.report.format, &args.report.reports),
+        terminal,
+    )?;
     report.failures.iter().for_each(|failure| terminal.error(&failure.message));
     if report.summary.logs == 0 && outcome.failures.is_empty() {
         bail!("no log is there");
