@@ -191,6 +191,39 @@ fn key_block(format: u32, material: &[u8], more: &[Vec<u8>]) -> Vec<u8> {
     success(&found)
 }
 
+fn text_item(tag: u32, text: &str) -> Vec<u8> {
+    item(tag, 7, text.as_bytes())
+}
+
+/// A server with all entries of the keyring, made at this time (seconds since 1970).
+fn whole(message: &[u8], made: i64) -> Vec<u8> {
+    let document: Value = serde_json::from_slice(&std::fs::read(mixed_keyring()).unwrap()).unwrap();
+    let elements = document["elements"].as_array().unwrap();
+    let ids: Vec<String> = (0..elements.len()).map(|at| format!("object-{at}")).collect();
+    let found = ids.iter().position(|id| has(message, id.as_bytes()));
+    let name = |at: usize| elements[at]["data_id"].as_str().unwrap();
+    let Some(at) = found else {
+        // Locate: all, or those of the name, which stands there with its length before it.
+        let is_named = has(message, &0x42_00_55_07_u32.to_be_bytes());
+        let named = |at: &usize| !is_named || has(message, &text_item(0x42_00_55, name(*at)));
+        let found: Vec<_> = (0..ids.len()).filter(named).map(|at| ids[at].as_str()).collect();
+        return located(&found);
+    };
+    let attribute = |name: &str, value: Vec<u8>| {
+        success(&[structure(0x42_00_08, &[text_item(0x42_00_0A, name), value])])
+    };
+    if is_get(message) {
+        let digits = elements[at]["data"].as_str().unwrap().as_bytes();
+        let pairs = digits.chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+        let bytes: Vec<u8> = pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+        key_block(1, &bytes, &[])
+    } else if has(message, b"Initial Date") {
+        attribute("Initial Date", item(0x42_00_0B, 9, &made.to_be_bytes()))
+    } else {
+        attribute("Name", structure(0x42_00_0B, &[text_item(0x42_00_55, name(at))]))
+    }
+}
+
 /// A server that behaves, with the key of the log and no other.
 fn good(message: &[u8]) -> Vec<u8> {
     let (name, bytes) = key();
@@ -259,6 +292,37 @@ fn a_kmip_server_that_misbehaves_is_told_as_what_it_does() {
         let output = lab.inspect(port, &json!({}), &[]);
         assert_eq!(output.status.code(), Some(code), "{what}: {}", text(&output));
         assert!(text(&output).contains(said), "{what}: {}", text(&output));
+    }
+}
+
+#[test]
+fn a_kmip_server_is_listed_and_its_keys_are_judged_by_their_age() {
+    if !openssl::is_here() {
+        return;
+    }
+    let lab = Lab::new();
+    for (made, is_old) in [(1_000_000_000, true), (4_000_000_000, false)] {
+        let (port, _) = lab.serve(Arc::new(move |message: &[u8]| whole(message, made)));
+        lab.inspect(port, &json!({}), &[]);
+        let path = lab.path("component_keyring_kmip.cnf");
+        let path = path.to_str().unwrap();
+        let list = |keyring: &str| {
+            let output = run(&["keyring", "list", keyring, "--format", "json"]);
+            assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+            let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let mut keys = report["files"][0]["keys"].as_array().unwrap().clone();
+            keys.sort_by_key(|key| key["key_id"].to_string());
+            keys
+        };
+        assert_eq!(list(path), list(mixed_keyring().to_str().unwrap()));
+        let logs = mixed().display().to_string();
+        let output =
+            run(&["check", &logs, "--keyring", path, "--max-key-age", "90", "--format", "json"]);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let findings = report["findings"].as_array().unwrap();
+        let old: Vec<_> = findings.iter().filter(|it| it["id"] == "BLS019").collect();
+        assert_eq!(!old.is_empty(), is_old, "{made}: {}", text(&output));
+        assert!(!findings.iter().any(|it| it["id"] == "BLS018"), "{}", text(&output));
     }
 }
 

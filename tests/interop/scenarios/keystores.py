@@ -177,6 +177,10 @@ def keys_that_were_deleted(shop: BaoShop) -> Iterator[Check]:
     yield equal("coverage: the store does not hold it", [], keys.get(key["data_id"]))
     by_log = shop.tool.run("inspect", *shop.logs, "--keyring", vault, "--allow-http")
     yield exit_status("and a log under it has a missing key", 3, by_log)
+    shop.bao.ask("POST", f"{mount.replace('kv/two', 'kv/two/undelete')}/{name}", {"versions": [1]})
+    by_log = shop.tool.run("inspect", *shop.logs, "--keyring", vault, "--allow-http")
+    yield exit_status("what is brought back opens its logs", 0, by_log)
+    shop.bao.ask("DELETE", f"{at}/{name}")
     folder = shop.lab.scratch("keystores-remedy")
     (folder / "vault").symlink_to(shop.bao.program)
     variables = {"PATH": f"{folder}:{os.environ['PATH']}", "BAO_ADDR": shop.bao.url, "BAO_TOKEN": TOKEN}
