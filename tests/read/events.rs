@@ -413,7 +413,7 @@ fn statements_that_mariadb_compressed_are_shown_with_their_database() {
     let mut statements = Vec::new();
     list_plain(&source, &EventFilter::default(), &mut |record| {
         if record.event_type == event_type::MARIADB_QUERY_COMPRESSED {
-            let Summary::Query { database, statement, cut } = &record.summary else {
+            let Summary::Query { database, statement, cut, .. } = &record.summary else {
                 panic!("{record:?}");
             };
             statements.push((database.clone(), statement.clone(), *cut));

@@ -16,7 +16,7 @@ use std::process::Output;
 use binlogsec_core::event::gtid::TransactionStart;
 use binlogsec_core::event::walker::Events;
 use binlogsec_core::event::{checksum::ChecksumAlgorithm, event_type};
-use binlogsec_core::read::recover::find::Pattern;
+use binlogsec_core::read::pattern::Pattern;
 use binlogsec_core::read::recover::state::State;
 use serde_json::Value;
 use tempfile::TempDir;

@@ -19,6 +19,7 @@ pub(crate) mod serialization;
 pub mod table_map;
 pub(crate) mod transaction;
 pub mod uuid;
+pub mod variable;
 pub mod walker;
 
 /// The first four bytes of a plaintext log: `FE 62 69 6E` (server source: `BINLOG_MAGIC`).
