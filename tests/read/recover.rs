@@ -23,15 +23,15 @@ use tempfile::TempDir;
 
 use common::{binlogsec, fixture, logs, mixed, mixed_keyring, plaintext};
 
-const A: u8 = 0xAA;
+pub(crate) const A: u8 = 0xAA;
 const B: u8 = 0xBB;
-const UUID_A: &str = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa";
+pub(crate) const UUID_A: &str = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa";
 const UUID_B: &str = "bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb";
 /// The first log's time; a transaction of each is a second behind the one before.
-const START: u32 = 1_700_000_000;
+pub(crate) const START: u32 = 1_700_000_000;
 
 /// A log in the making.
-struct Log {
+pub(crate) struct Log {
     bytes: Vec<u8>,
     server: u32,
     time: u32,
@@ -39,7 +39,7 @@ struct Log {
 
 impl Log {
     /// Begins with a real format description event.
-    fn new(server: u32, time: u32, is_mariadb: bool) -> Self {
+    pub(crate) fn new(server: u32, time: u32, is_mariadb: bool) -> Self {
         let real = if is_mariadb {
             std::fs::read(mariadb_log()).unwrap()
         } else {
@@ -55,7 +55,7 @@ impl Log {
         log
     }
 
-    fn event(&mut self, kind: u8, body: &[u8]) {
+    pub(crate) fn event(&mut self, kind: u8, body: &[u8]) {
         let mut event = self.time.to_le_bytes().to_vec();
         event.push(kind);
         event.extend(self.server.to_le_bytes());
@@ -67,7 +67,7 @@ impl Log {
     }
 
     /// PREVIOUS_GTIDS: the numbers from 1 up to these.
-    fn previous(&mut self, sets: &[(u8, u64)]) {
+    pub(crate) fn previous(&mut self, sets: &[(u8, u64)]) {
         let mut body = (sets.len() as u64).to_le_bytes().to_vec();
         for (uuid, last) in sets {
             body.extend([*uuid; 16]);
@@ -79,7 +79,7 @@ impl Log {
     }
 
     /// A statement that is a transaction.
-    fn statement(&mut self, database: &str, statement: &str) {
+    pub(crate) fn statement(&mut self, database: &str, statement: &str) {
         let mut body = vec![0; 8];
         body.push(database.len() as u8);
         body.extend([0; 4]);
@@ -124,7 +124,7 @@ impl Log {
         self.event(event_type::MARIADB_GTID_LIST, &body);
     }
 
-    fn write(&self, path: &Path) {
+    pub(crate) fn write(&self, path: &Path) {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, &self.bytes).unwrap();
     }
