@@ -893,6 +893,35 @@ fn a_server_without_gtids_says_that_it_cannot_go_on() {
     }
 }
 
+#[test]
+fn a_directory_gets_a_log_for_each_in_an_order_that_a_shell_keeps() {
+    let folder = folder();
+    let logs = folder.path().join("logs");
+    ten_each(&logs, 12);
+    let out = folder.path().join("out");
+    let to = format!("{}/", out.display());
+    let from = format!("{UUID_A}:1-5");
+    let output = run(&logs, &["--from", &from, "-o", &to]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let names = common::names(&out);
+    assert_eq!(
+        (names.len(), &*names[0], &*names[11]),
+        (12, "0001-binlog.000001", "0012-binlog.000012")
+    );
+    let all: Vec<_> =
+        names.iter().flat_map(|name| written(&std::fs::read(out.join(name)).unwrap())).collect();
+    assert_eq!(all, numbers(6..=120));
+    // Another recovery's logs must not stand among these.
+    let output = run(&logs, &["--from", &from, "-o", &to, "--force"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is not empty"));
+    // A directory of a directory that is not there.
+    let output = run(&logs, &["--from", &from, "-o", &format!("{}/no/such/", out.display())]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!out.join("no").exists());
+}
+
 /// FLUSH LOGS on a quiet server: logs of a head alone, which nobody needs for what is in them.
 fn quiet(folder: &Path, numbers: std::ops::RangeInclusive<u64>, last: u64) {
     for number in numbers {

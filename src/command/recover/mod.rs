@@ -1,6 +1,7 @@
 //! `binlogsec recover`.
 
 mod apply;
+mod directory;
 mod moment;
 pub(crate) mod report;
 pub(crate) mod table;
@@ -97,8 +98,9 @@ pub(crate) struct RecoverArgs {
     /// With --plan: check every event of the logs that are needed, as is done before anything is written
     #[arg(long, requires = "plan")]
     verify: bool,
-    /// File for the transactions, as one log for one `mysqlbinlog`; `-` is standard output
-    #[arg(short, long, value_name = "FILE")]
+    /// File for the transactions, as one log for one `mysqlbinlog`; `-` is standard output; a name that
+    /// ends in `/` is a new directory, which gets a log for each that is needed, for one `mysqlbinlog DIR/*`
+    #[arg(short, long, value_name = "FILE|DIR/")]
     pub(crate) output: Option<PathBuf>,
     /// Apply the transactions to a server through its own client programs, mysqlbinlog and mysql or
     /// mariadb-binlog and mariadb; without a URL, to the server of --from. What the server has by its
@@ -366,6 +368,10 @@ fn write(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let open = |path: &Path| OpenLog::new(open_source(path)?, keyring);
+    if let Some(directory) = args.output.as_deref().filter(|it| directory::is_one(it)) {
+        let written = directory::write(directory, args, planned, &open, terminal)?;
+        return Ok(told(&written, terminal));
+    }
     let mut stream = StreamPlan::default();
     for slice in &planned.plan.slices {
         stream.add(open(&slice.path)?, &options(slice, args.exclude_gtid.as_ref()))?;
@@ -391,19 +397,37 @@ fn write(
         (None, None) => bail!("name an output: -o FILE, --apply or --plan"),
     }
     drop(bar);
-    if stream.incomplete() > 0 {
+    Ok(told(&Written::of(&stream), terminal))
+}
+
+/// What was written.
+#[derive(Debug, Default)]
+struct Written {
+    transactions: u64,
+    incomplete: u64,
+    logs: usize,
+}
+
+impl Written {
+    fn of(stream: &StreamPlan) -> Self {
+        let (transactions, incomplete) = (stream.transactions(), stream.incomplete());
+        Self { transactions, incomplete, logs: stream.parts().len() }
+    }
+
+    const fn add(&mut self, other: &Self) {
+        self.transactions = self.transactions.saturating_add(other.transactions);
+        self.incomplete = self.incomplete.saturating_add(other.incomplete);
+        self.logs = self.logs.saturating_add(other.logs);
+    }
+}
+
+fn told(written: &Written, terminal: &Terminal) -> Exit {
+    if written.incomplete > 0 {
         terminal.warning(&format!(
             "{} transactions that the end of a log or a position cuts were left out",
-            stream.incomplete()
+            written.incomplete
         ));
     }
-    terminal.note(&format!(
-        "{} transactions of {} logs",
-        stream.transactions(),
-        stream.parts().len()
-    ));
-    if stream.transactions() == 0 {
-        return Ok(Exit::Findings);
-    }
-    Ok(Exit::Done)
+    terminal.note(&format!("{} transactions of {} logs", written.transactions, written.logs));
+    if written.transactions == 0 { Exit::Findings } else { Exit::Done }
 }
