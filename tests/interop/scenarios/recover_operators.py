@@ -149,10 +149,10 @@ def a_primary_that_begins_anew(recovery: Recovery, first: Path) -> Iterator[Chec
         busy.create_tables(pod_0)
         pod_1.replicate_from(pod_0)
         archives = [tenure(lab, pod_0, "pod-0-first", [])]
-        pod_1.catch_up_by_slave(pod_0)
+        pod_1.catch_up(pod_0)
         switch(pod_0, pod_1)
         archives.append(tenure(lab, pod_1, "pod-1", archives))
-        pod_0.catch_up_by_slave(pod_1)
+        pod_0.catch_up(pod_1)
         switch(pod_1, pod_0)
         archives.append(tenure(lab, pod_0, "pod-0-again", archives))
         expected = tables(pod_0)
