@@ -2,10 +2,11 @@
 
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use binlogsec_checks::config::key_source::{
-    self, KeySource, MariadbFile, MariadbPassword, MariadbVaultOptions,
+    self, KeySource, MariadbAwsOptions, MariadbFile, MariadbPassword, MariadbVaultOptions,
 };
 use binlogsec_checks::config::option_file::OptionFile;
 use binlogsec_core::file::small::{self, Pipes};
@@ -13,7 +14,9 @@ use binlogsec_core::keyring::{Keyring, MAX_KEYRING_BYTES, encrypted_file};
 use binlogsec_core::log::error::Error;
 use binlogsec_core::mariadb::key_file::{DerivationDigest, Unlock};
 use binlogsec_core::secret::{KEYRING_PASSWORD, SecretBytes};
+use binlogsec_keystores::aws::{self, AwsEnvironment, Kms, KmsSettings};
 use binlogsec_keystores::configuration::{Password, is_of_percona, timeout};
+use binlogsec_keystores::kmip::Kmip;
 use binlogsec_keystores::mariadb::{MariadbVault, MariadbVaultSettings};
 use binlogsec_keystores::vault::Vault;
 use binlogsec_keystores::{Configuration, ConfigurationError, Transport, Unread};
@@ -37,6 +40,10 @@ impl Sources<'_> {
     /// Adds a keyring file, or the store whose configuration the file is.
     pub(crate) fn add(&mut self, path: &Path) -> anyhow::Result<()> {
         let base = path.parent().unwrap_or(Path::new(""));
+        // Its name says which key it is; what KMS encrypted says nothing.
+        if aws::key_of_file(path).is_some() {
+            return self.add_kms(path, vec![path.to_owned()], MariadbAwsOptions::default());
+        }
         let Ok(bytes) = small::read(path, MAX_KEYRING_BYTES, Pipes::Refused) else {
             // Who reads keyrings says why.
             return self.add_file(path);
@@ -83,6 +90,11 @@ impl Sources<'_> {
             KeySource::Keyring { path } => self.add_file(&path),
             KeySource::MariadbFile(file) => self.add_mariadb_file(&file),
             KeySource::MariadbVault(options) => self.add_mariadb_vault(options),
+            KeySource::MariadbAws(options) => {
+                let files = aws::files_in(base)
+                    .with_context(|| format!("{}: cannot be listed", base.display()))?;
+                self.add_kms(base, files, options)
+            }
             KeySource::Other { name } => match Unread::named(&name) {
                 Some(unread) => bail!("{}: {unread}", base.display()),
                 None => bail!("{}: keys are in {name}, which is not known here", base.display()),
@@ -112,6 +124,10 @@ impl Sources<'_> {
                 self.keyring.add_store(Box::new(vault));
                 Ok(())
             }
+            Configuration::Kmip(settings) => {
+                self.keyring.add_store(Box::new(Kmip::new(settings)?));
+                Ok(())
+            }
             Configuration::Unread(unread) => Err(ConfigurationError::Unread(unread).into()),
         }
     }
@@ -124,7 +140,14 @@ impl Sources<'_> {
             // Told as what it is.
             return self.add_file(path);
         }
-        sources.into_iter().try_for_each(|source| self.add_source(source, base))
+        sources.into_iter().try_for_each(|source| match &source {
+            // Its files are in the data directory, wherever the options are.
+            KeySource::MariadbAws(aws) => {
+                let directory = aws.data_directory.clone();
+                self.add_source(source, directory.as_deref().unwrap_or(base))
+            }
+            _ => self.add_source(source, base),
+        })
     }
 
     fn add_file(&mut self, path: &Path) -> anyhow::Result<()> {
@@ -158,6 +181,24 @@ impl Sources<'_> {
         };
         let vault = in_file(&path, MariadbVault::new(settings, &self.transport()))?;
         self.keyring.add_store(Box::new(vault));
+        Ok(())
+    }
+
+    /// What KMS encrypted for a MariaDB server.
+    fn add_kms(
+        &mut self,
+        path: &Path,
+        files: Vec<PathBuf>,
+        options: MariadbAwsOptions,
+    ) -> anyhow::Result<()> {
+        let MariadbAwsOptions { region, endpoint, timeout, .. } = options;
+        let timeout = timeout.and_then(|milliseconds| milliseconds.parse().ok());
+        let timeout = timeout.filter(|it| *it > 0).map(Duration::from_millis);
+        let timeout = timeout.unwrap_or(aws::DEFAULT_TIMEOUT);
+        let settings = KmsSettings { path: path.to_owned(), files, region, endpoint, timeout };
+        let environment = in_file(path, AwsEnvironment::new(|name| std::env::var_os(name)))?;
+        let kms = in_file(path, Kms::new(settings, environment, &self.transport()))?;
+        self.keyring.add_store(Box::new(kms));
         Ok(())
     }
 

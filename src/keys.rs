@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use binlogsec_core::file::{TransferError, inputs};
-use binlogsec_core::keyring::{KeyFile, Keyring};
+use binlogsec_core::keyring::{AskedStore, KeyFile, Keyring};
 use binlogsec_core::log::error::Error;
 
 use super::args::{KeyArgs, KeySourceArgs, ServerKeyArgs, StoreArgs, UnlockArgs};
@@ -111,6 +111,22 @@ pub(crate) fn open_one(
     Ok(keyring)
 }
 
+/// Several keyrings, opened with what the command's own options say of files and stores.
+pub(crate) fn open_paths(
+    paths: &[PathBuf],
+    args: &KeySourceArgs,
+    terminal: &Terminal,
+) -> anyhow::Result<Keyring> {
+    let mut keyring = Keyring::new();
+    keyring.set_mariadb_options(mariadb_keys::options(&args.mariadb, paths)?);
+    let access = (&args.stores, &args.mariadb.unlock);
+    for path in paths {
+        sources(access, &mut keyring, terminal).add(path)?;
+    }
+    tell(&keyring, 0, terminal);
+    Ok(keyring)
+}
+
 /// The same where MariaDB's keys are of no use.
 pub(crate) fn open_mysql(
     path: &Path,
@@ -140,8 +156,13 @@ fn tell(keyring: &Keyring, from: usize, terminal: &Terminal) {
     }
     for store in keyring.stores() {
         terminal.detail(&format!("keys are asked of {}", store.name()));
-        warn_if_open(store.configuration(), "a token", terminal);
+        warn_of_store(store, terminal);
     }
+}
+
+/// Warns of the files by which whoever reads them can ask a store.
+pub(crate) fn warn_of_store(store: &AskedStore, terminal: &Terminal) {
+    store.secret_files().iter().for_each(|file| warn_if_open(file.path, file.what, terminal));
 }
 
 /// Warns of a file of keys or a password that others than its owner can change, or that everybody

@@ -1,6 +1,8 @@
 //! The process itself: what it must not leave behind.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -13,6 +15,29 @@ use signal_hook::iterator::Signals;
 pub(crate) fn protect() {
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+}
+
+/// Directories of this process that a signal would leave behind.
+static DIRECTORIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// A directory that only this user may enter, for as long as this is held: it is removed with all that
+/// is in it, also when a signal ends the process.
+#[derive(Debug)]
+pub(crate) struct PrivateDirectory(tempfile::TempDir);
+
+impl PrivateDirectory {
+    /// Below `TMPDIR`.
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let mut directories = DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner);
+        let directory = tempfile::tempdir().context("a temporary directory cannot be made")?;
+        directories.push(directory.path().to_owned());
+        Ok(Self(directory))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
 }
 
 /// Whether a signal is ending the process.
@@ -51,6 +76,9 @@ pub(crate) fn watch_signals() -> std::io::Result<()> {
 fn end(signal: i32) {
     binlogsec_core::keyring::end_commands();
     let _removed = binlogsec_core::file::sink::remove_temporaries();
+    for directory in &*DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner) {
+        let _ = std::fs::remove_dir_all(directory);
+    }
     binlogsec_core::file::sink::end_uploads(PATIENCE);
     std::process::exit(code(signal));
 }

@@ -17,7 +17,15 @@ pub(crate) struct Bar(ProgressBar);
 impl Bar {
     /// A bar over so many bytes; `None` when the end is not known.
     pub(crate) fn new(total: Option<u64>, terminal: &Terminal) -> Self {
-        let is_long = total.is_none_or(|total| total >= WORTH_A_BAR);
+        Self::when(total.is_none_or(|total| total >= WORTH_A_BAR), total, terminal)
+    }
+
+    /// The same for work that is slow, however little it is.
+    pub(crate) fn at_once(total: Option<u64>, terminal: &Terminal) -> Self {
+        Self::when(true, total, terminal)
+    }
+
+    fn when(is_long: bool, total: Option<u64>, terminal: &Terminal) -> Self {
         let target = if terminal.shows_progress() && is_long {
             ProgressDrawTarget::stderr_with_hz(10)
         } else {

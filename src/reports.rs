@@ -11,7 +11,7 @@ use binlogsec_core::batch::existing::spared_by_reports;
 use binlogsec_core::file::sink::{AtomicFile, SinkOptions};
 use binlogsec_core::file::{inputs, location};
 use binlogsec_core::log::error::{Error, describe};
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::args::Format;
@@ -37,6 +37,17 @@ const OPTIONS: SinkOptions = SinkOptions {
 pub(crate) struct FileReport<F> {
     pub(crate) format: F,
     pub(crate) path: PathBuf,
+}
+
+/// How a command reports, and where else to.
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+    /// Write a report into a file as well, replacing it as a whole; repeatable
+    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report::<Format>)]
+    pub(crate) reports: Vec<FileReport<Format>>,
 }
 
 /// Reads `FORMAT=FILE`.

@@ -22,6 +22,7 @@ use crate::command::rekey::report::RekeyReport;
 use crate::command::salvage::report::SalvageReport;
 use crate::command::seal::report::{AnchorReport, KeygenReport, SealReport, SealVerifyReport};
 use crate::command::verify::report::VerifyReport;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use schemars::generate::SchemaSettings;
@@ -73,6 +74,43 @@ struct EventsFile {
     summary: EventsEnd,
 }
 
+/// One line of `binlogsec rows --format json`: a change of a row. There is no document around the lines.
+#[derive(Serialize, JsonSchema)]
+struct RowLine {
+    /// The log, as it was named.
+    log: String,
+    /// Plain offset of the row event; of one in a compressed transaction, that of the payload.
+    position: u64,
+    /// Where the row event starts in the unfolded payload; absent for other events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inner_offset: Option<u64>,
+    /// Which row of its event, from 1.
+    #[schemars(range(min = 1))]
+    row: u64,
+    /// When the statement began (RFC 3339, UTC).
+    #[schemars(extend("format" = "date-time"))]
+    time: String,
+    /// The transaction, or null where it has none.
+    gtid: Option<String>,
+    /// The server that wrote the row first.
+    server_id: u32,
+    /// The connection; absent where the log does not tell it, as MariaDB's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thread_id: Option<u32>,
+    /// Its database.
+    database: String,
+    /// Its table.
+    table: String,
+    /// `insert`, `update` or `delete`.
+    #[schemars(extend("enum" = ["insert", "update", "delete"]))]
+    op: &'static str,
+    /// The row before, by its columns' names or `@n`; null for an insert. A column that the image
+    /// leaves out is absent. docs/json/rows.md has the forms of values.
+    before: Option<BTreeMap<String, Value>>,
+    /// The row after; null for a delete.
+    after: Option<BTreeMap<String, Value>>,
+}
+
 /// No member but those that are named, and words for people instead of links for rustdoc.
 #[derive(Clone)]
 struct Strict;
@@ -115,11 +153,16 @@ fn without_links(text: &str) -> String {
     plain + rest
 }
 
-fn schema_of<T: JsonSchema>(report: &str) -> Value {
+fn root_schema_of<T: JsonSchema>(report: &str) -> (Schema, String) {
     let settings = SchemaSettings::draft2020_12().for_serialize().with_transform(Strict);
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     let name = format!("binlogsec.{report}/1");
     schema.insert("title".to_owned(), json!(name));
+    (schema, name)
+}
+
+fn schema_of<T: JsonSchema>(report: &str) -> Value {
+    let (mut schema, name) = root_schema_of::<T>(report);
     let properties = schema.get_mut("properties").unwrap();
     properties["schema"] = json!({ "const": name });
     schema.to_value()
@@ -145,6 +188,7 @@ fn published_schemas_are_those_of_the_model() {
         ("keyring-change", schema_of::<KeyringChangeReport>("keyring-change")),
         ("recover", schema_of::<RecoverReport>("recover")),
         ("rekey", schema_of::<RekeyReport>("rekey")),
+        ("rows", root_schema_of::<RowLine>("rows").0.to_value()),
         ("salvage", schema_of::<SalvageReport>("salvage")),
         ("seal", schema_of::<SealReport>("seal")),
         ("seal-anchor", schema_of::<AnchorReport>("seal-anchor")),

@@ -18,6 +18,7 @@ use binlogsec_core::file::sink::SinkOptions;
 use binlogsec_core::file::source::FileSource;
 use binlogsec_core::file::{TransferError, inputs, pipeline};
 use binlogsec_core::log::error::{Error, describe};
+use binlogsec_core::log::open;
 use binlogsec_core::log::refusal::Refusal;
 use serde::Serialize;
 
@@ -223,7 +224,7 @@ pub(crate) fn warn_if_others_read_stdout(terminal: &Terminal) {
 /// Opens an input. A regular file that a shell redirects is as good as a named one.
 pub(crate) fn input(path: &Path) -> Result<Input, Error> {
     if !is_dash(path) {
-        return Ok(Input::File(FileSource::open(path)?));
+        return Ok(Input::File(open::source(path)?));
     }
     let name = Path::new(STDIN);
     let failed = |source| TransferError::File { path: name.to_owned(), operation: "read", source };

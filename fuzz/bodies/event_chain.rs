@@ -16,7 +16,7 @@ use binlogsec_core::event::{FIRST_EVENT, MAGIC};
 use binlogsec_core::file::pipeline::NoProgress;
 use binlogsec_core::log::error::Error;
 use binlogsec_core::log::walk::{Depth, MemorySource, Walker};
-use binlogsec_core::read::events::{EventFilter, EventRecord, Stats, Stop, list_plain};
+use binlogsec_core::read::events::{EventFilter, EventRecord, Stop, list_plain, stats_plain};
 use binlogsec_core::read::verify::verify_plain;
 
 use super::switches;
@@ -84,17 +84,17 @@ fn all(events: Events<'_>) -> (Vec<EventView<'_>>, Option<WalkError>) {
 
 /// What the command shows and judges agrees with the plain walk.
 fn list(source: &MemorySource<'_>, events: &[EventView<'_>], end: Option<WalkError>) {
-    let mut statistics = Stats::default();
     let mut outer = 0;
     let mut receive = |record: &EventRecord| {
         outer += usize::from(record.inner_offset.is_none());
-        statistics.add(record);
         Ok(())
     };
     let listed = list_plain(source, &EventFilter::default(), &mut receive).unwrap();
-    statistics.finish();
+    let (statistics, _) = stats_plain(source, &EventFilter::default()).unwrap();
     assert_eq!((outer, listed.stopped), (events.len(), end.map(Stop::Walk)));
     assert!(statistics.biggest().len() <= events.len());
+    assert!(statistics.rows.hottest().len() <= 10);
+    assert!(statistics.rows.widest().iter().all(|row| row.bytes > 0 || row.row > 0));
     let description = events.first().and_then(|event| FormatDescription::parse(event.bytes).ok());
     let verified = verify_plain(source, description, &NoProgress).unwrap();
     // A log that was never closed may end within an event; that is told, and no damage.

@@ -18,6 +18,7 @@ mod keyrings;
 mod listing;
 mod lists;
 mod log_file;
+mod manifest;
 mod per_event;
 mod row_values;
 mod schema;
@@ -30,6 +31,7 @@ pub(crate) use keyrings::{keyring_component, keyring_plugin};
 pub(crate) use listing::store_listing;
 pub(crate) use lists::{index_file, option_file};
 pub(crate) use log_file::log_start;
+pub(crate) use manifest::manifest;
 pub(crate) use per_event::mariadb;
 pub(crate) use row_values::rows;
 pub(crate) use schema::schema;
@@ -56,6 +58,7 @@ pub(crate) const ALL: &[Target] = &[
     ("salvage", salvage),
     ("rows", rows),
     ("schema", schema),
+    ("manifest", manifest),
     ("server_session", server_session),
     #[cfg(feature = "objects")]
     ("store_listing", store_listing),

@@ -44,6 +44,9 @@ pub(crate) struct FindingEntry<'a> {
     pub related: Vec<String>,
     /// Why it does not count, if a baseline accepts it.
     pub accepted: Option<&'a Acceptance>,
+    /// The server whose files showed it, as an audit's `areas` has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<&'a str>,
     #[serde(skip)]
     pub(crate) source: &'a Finding,
 }
@@ -112,6 +115,7 @@ impl<'a> FindingEntry<'a> {
             controls: rule.controls,
             related: finding.related.iter().map(|path| path_text::text(path)).collect(),
             accepted: finding.accepted.as_ref(),
+            owner: finding.owner.as_deref(),
             source: finding,
         }
     }

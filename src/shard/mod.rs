@@ -5,7 +5,7 @@ pub(crate) mod entry;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::command::report::merge::Saved;
+use crate::command::report::merge::{Saved, SavedShard};
 use crate::shard::entry::ShardEntry;
 use anyhow::{Context, bail};
 use binlogsec_core::batch::shard::Shard;
@@ -61,7 +61,7 @@ impl ShardArgs {
         entry: Option<&ShardEntry>,
         report: Option<&Path>,
         terminal: &Terminal,
-    ) -> anyhow::Result<Option<Saved>> {
+    ) -> anyhow::Result<Option<SavedShard>> {
         if !self.resume {
             return Ok(None);
         }
@@ -76,7 +76,7 @@ impl ShardArgs {
             Err(error) => return Err(Error::from(error).into()),
         };
         // Whatever else it is: it is not what was asked for, and is made anew.
-        let saved = Saved::parse(&bytes, path.to_owned()).ok();
+        let saved = Saved::parse(&bytes, path.to_owned()).ok().and_then(Saved::into_shard);
         let saved = saved.filter(|saved| saved.shard() == entry);
         if let Some(saved) = &saved {
             let time = saved.time().map(|time| format!(" of {time}"));

@@ -7,6 +7,8 @@ mod audit;
 mod bounds;
 mod check;
 mod check_reach;
+mod fleet;
+mod holes;
 mod sealed;
 mod servers;
 mod shards;

@@ -17,9 +17,9 @@ use serde_json::Value;
 use crate::servers::{END, OK, receive, send};
 
 /// A part of a statement, and the rows that answer it, each field with its column's name.
-type Answer = (&'static str, Vec<Vec<(&'static str, String)>>);
+pub(crate) type Answer = (&'static str, Vec<Vec<(&'static str, String)>>);
 
-fn row(fields: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+pub(crate) fn row(fields: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
     fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
 }
 
@@ -77,7 +77,11 @@ fn greeting(version: &str) -> Vec<u8> {
 }
 
 /// A server of some version; how to reach it.
-fn server(version: &'static str, comment: &'static str, mut answers: Vec<Answer>) -> String {
+pub(crate) fn server(
+    version: &'static str,
+    comment: &'static str,
+    mut answers: Vec<Answer>,
+) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     answers.push(("version_comment", vec![row(&[("u", "root@localhost"), ("c", comment)])]));
@@ -111,7 +115,7 @@ fn server(version: &'static str, comment: &'static str, mut answers: Vec<Answer>
     format!("mysql://audit@127.0.0.1:{port}/?ssl-mode=DISABLED&timeout=20")
 }
 
-fn run(servers: &[&str], more: &[&str]) -> (i32, String) {
+pub(crate) fn run(servers: &[&str], more: &[&str]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_binlogsec"));
     command.arg("audit").args(more).env("BINLOGSEC_SERVER_PASSWORD", "x");
     for server in servers {
@@ -123,16 +127,16 @@ fn run(servers: &[&str], more: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), text)
 }
 
-fn audit(servers: &[&str]) -> Value {
+pub(crate) fn audit(servers: &[&str]) -> Value {
     let (_, text) = run(servers, &["--format", "json"]);
     serde_json::from_str(&text).unwrap()
 }
 
-fn of<'a>(report: &'a Value, id: &str) -> Vec<&'a Value> {
+pub(crate) fn of<'a>(report: &'a Value, id: &str) -> Vec<&'a Value> {
     report["findings"].as_array().unwrap().iter().filter(|it| it["id"] == id).collect()
 }
 
-fn variables(more: &[(&'static str, &str)]) -> Answer {
+pub(crate) fn variables(more: &[(&'static str, &str)]) -> Answer {
     let mut all = vec![
         ("binlog_encryption", "ON"),
         ("log_bin", "OFF"),
@@ -146,7 +150,7 @@ fn variables(more: &[(&'static str, &str)]) -> Answer {
 }
 
 /// A channel in order, with other values where they are given.
-fn channel(more: &[(&'static str, &str)]) -> Answer {
+pub(crate) fn channel(more: &[(&'static str, &str)]) -> Answer {
     let mut fields: BTreeMap<&'static str, String> = row(&[
         ("Source_Host", "127.0.0.1"),
         ("Source_Port", "3306"),
@@ -235,7 +239,7 @@ fn a_channel_that_does_not_connect_is_explained_and_is_not_private() {
 }
 
 /// A row of mysql.user.
-fn user(name: &str, more: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+pub(crate) fn user(name: &str, more: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
     let mut fields = row(&[("User", name), ("Host", "%"), ("ssl_type", "")]);
     fields.push(("plugin", "caching_sha2_password".to_owned()));
     fields.extend(row(more));
@@ -348,6 +352,65 @@ fn what_a_server_is_outweighs_what_it_is_set_to() {
     let group = [("group_replication_group_name", "g"), ("group_replication_ssl_mode", "DISABLED")];
     let url = server("9.7.0", "MySQL", vec![variables(&group)]);
     assert_eq!(of(&audit(&[&url]), "BLR026").len(), 1);
+}
+
+/// What `keyring_component_status` says, and MariaDB's variable.
+#[test]
+fn servers_that_share_a_key_store_or_ask_it_by_http_are_found() {
+    let status = |rows: &[(&str, &str)]| -> Answer {
+        let rows =
+            rows.iter().map(|(key, value)| row(&[("STATUS_KEY", key), ("STATUS_VALUE", value)]));
+        ("keyring_component_status", rows.collect())
+    };
+    let vault = |url: &str, mount: &str| {
+        status(&[
+            ("Component_name", "component_keyring_vault"),
+            ("Component_status", "Active"),
+            ("vault_url", url),
+            ("secret_mount_point", mount),
+        ])
+    };
+    let percona =
+        |answer: Answer| server("8.4.6", "Percona Server (GPL)", vec![variables(&[]), answer]);
+    let one = percona(vault("http://vault.example:8200", "kv/a"));
+    let two = percona(vault("http://vault.example:8200/", "kv/a"));
+    let three = percona(vault("https://vault.example:8200", "kv/b"));
+    let report = audit(&[&one, &two, &three]);
+    let shared = of(&report, "BLS020");
+    assert_eq!(shared.len(), 1, "{shared:?}");
+    let message = shared[0]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("2 servers have their keys at http://vault.example:8200/v1/kv/a: ")
+    );
+    assert_eq!(of(&report, "BLS018").len(), 2);
+    let kmip = [
+        ("Component_name", "component_keyring_kmip"),
+        ("Component_status", "Active"),
+        ("Server_addr", "kmip.example"),
+        ("Server_port", "5696"),
+    ];
+    let group = |name| percona(status(&[&kmip[..], &[("Object_group", name)]].concat()));
+    let (one, two, three) = (group("a"), group("a"), group("b"));
+    let report = audit(&[&one, &two, &three]);
+    assert_eq!((of(&report, "BLS020").len(), of(&report, "BLS018").len()), (1, 0));
+    let plugin: Answer = (
+        "information_schema.plugins",
+        vec![row(&[
+            ("PLUGIN_NAME", "hashicorp_key_management"),
+            ("PLUGIN_STATUS", "ACTIVE"),
+            ("PLUGIN_TYPE", "ENCRYPTION"),
+        ])],
+    );
+    let url = [("hashicorp_key_management_vault_url", "https://vault.example/v1/kv")];
+    let maria = || {
+        server(
+            "10.11.6-MariaDB",
+            "MariaDB",
+            vec![variables(&url), plugin.clone(), ("mysql.plugin", Vec::new())],
+        )
+    };
+    let report = audit(&[&maria(), &maria()]);
+    assert_eq!(of(&report, "BLS020").len(), 1, "{report}");
 }
 
 /// What the version at hand does not have stands in no remedy.

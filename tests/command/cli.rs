@@ -41,6 +41,10 @@ fn log_3() -> PathBuf {
 #[test]
 fn golden_output() {
     mixed(); // closes the keyrings of all fixtures
+    for name in ["keyring", "sign.key"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/seal.in").join(name);
+        let _ = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600));
+    }
     trycmd::TestCases::new()
         .case("README.md")
         .case("docs/forensics.md")

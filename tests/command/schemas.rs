@@ -131,10 +131,39 @@ fn every_report_fits_its_schema_and_nothing_more_would() {
         assert!(!objects.is_empty());
         seen.insert(*name);
     }
+    rows_fit();
+    seen.insert("rows");
     let published = common::names(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema"));
     let mut seen: Vec<_> = seen.iter().map(|name| format!("{name}.json")).collect();
     seen.sort();
     assert_eq!(seen, published, "a schema without a report");
+}
+
+/// `rows` writes no report, and a line for each row: of all types of columns, of MySQL and of MariaDB.
+fn rows_fit() {
+    let (_, validator) = validator("rows");
+    let mut lines = 0;
+    let folder = fixture("rows");
+    let logs = common::names(&folder).into_iter().filter(|name| name.ends_with(".000001"));
+    for log in logs {
+        let output = common::binlogsec()
+            .current_dir(&folder)
+            .args(["rows", &log, "--format", "json"])
+            .output()
+            .unwrap();
+        for line in String::from_utf8(output.stdout).unwrap().lines() {
+            let mut row: Value = serde_json::from_str(line).unwrap();
+            let errors: Vec<_> = validator
+                .iter_errors(&row)
+                .map(|error| format!("{}: {error}", error.instance_path()))
+                .collect();
+            assert!(errors.is_empty(), "{log}: {errors:#?} {line}");
+            row["not in the schema"] = json!(true);
+            assert!(!validator.is_valid(&row));
+            lines += 1;
+        }
+    }
+    assert!(lines > 100, "{lines}");
 }
 
 /// JSON pointers to every object of a report but the counts by name.

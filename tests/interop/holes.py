@@ -38,13 +38,21 @@ class Hole:
 class Auditor:
     setup: Setup
     tool: Binlogsec
-    authority: Path
+    # None: whoever answers is taken for the server.
+    authority: Path | None
     password: Path
 
+    @property
+    def access(self) -> list[str | Path]:
+        """The servers, and how they are asked."""
+        trusted = self.authority is not None
+        parameters = "" if trusted else "?ssl-mode=REQUIRED"
+        servers = [f"--server=mysql://audit@{address}/{parameters}" for address in self.setup.addresses.values()]
+        authority = ["--server-ca", self.authority] if self.authority is not None else []
+        return [*servers, *authority, "--password-file", self.password]
+
     def run(self, *more: str | Path) -> subprocess.CompletedProcess[bytes]:
-        servers = [f"--server=mysql://audit@{address}/" for address in self.setup.addresses.values()]
-        given = ["--server-ca", self.authority, "--password-file", self.password, *more]
-        return self.tool.run("audit", "--format", "json", *servers, *given)
+        return self.tool.run("audit", "--format", "json", *self.access, *more)
 
     def findings(self, *more: str | Path) -> list[dict[str, Any]]:
         done = self.run(*more)
@@ -71,9 +79,7 @@ class Auditor:
 
     def plan(self) -> list[tuple[str, str, str]]:
         """Language, place and text of each step of the plan."""
-        servers = [f"--server=mysql://audit@{address}/" for address in self.setup.addresses.values()]
-        given = ["--server-ca", self.authority, "--password-file", self.password]
-        printed = self.tool.run("audit", "--plan", *servers, *given).stdout.decode()
+        printed = self.tool.run("audit", "--plan", *self.access).stdout.decode()
         steps = []
         for part in printed.split("\n# step ")[1:]:
             head, _, text = part.partition("\n")
@@ -147,6 +153,16 @@ def plan_closes(auditor: Auditor, what: str, opens: list[Callable[[], object]]) 
     # What counts: a demand for TLS where there was one for a certificate is a note, and in no plan.
     left = {it for it in auditor.counted() if it not in before}
     yield equal(f"{what}: the plan as printed closes them", set(), left)
+
+
+def pairs_close(
+    auditor: Auditor, of: str, openers: dict[str, Callable[[], object]], more: list[tuple[str, ...]]
+) -> Iterator[Check]:
+    """Every pair of holes in one thing, and the sets in `more`: each plan is applied in its order."""
+    names = list(openers)
+    together = [(one, other) for at, one in enumerate(names) for other in names[at + 1 :]]
+    for chosen in [*together, *more]:
+        yield from plan_closes(auditor, f"{of}: {' and '.join(chosen)}", [openers[name] for name in chosen])
 
 
 def settled(auditor: Auditor, before: Found, least: int) -> None:

@@ -78,6 +78,12 @@ MARIADB: Tables = {
 "packed": ("id INT PRIMARY KEY, a VARCHAR(200) COMPRESSED, b TEXT COMPRESSED, c BLOB COMPRESSED", ["1,'short','','x'","2,REPEAT('abc',60),REPEAT('long ',500),REPEAT(X'00FF',500)","3,NULL,NULL,NULL"], "a=REPEAT('z',150)"),
 }
 
+# Of MariaDB 10.7 to 11.7: their table maps show BINARY and BLOB.
+LATER_MARIADB: Tables = {
+"ids": ("id INT PRIMARY KEY, u UUID, i4 INET4", ["1,'00112233-4455-6677-8899-aabbccddeeff','127.0.0.1'","2,NULL,NULL","3,'01890a5d-ac96-774b-bcce-b302099a8057','255.255.255.255'"], "u='ffffffff-ffff-ffff-ffff-ffffffffffff'"),
+"vectors": ("id INT PRIMARY KEY, v VECTOR(3)", ["1,VEC_FromText('[1,2.5,-0.5]')","2,NULL"], "v=VEC_FromText('[9,9,9]')"),
+}
+
 MODE = """SET SESSION sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO';
 SET NAMES utf8mb4;
 SET time_zone = '+00:00';

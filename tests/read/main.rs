@@ -4,6 +4,7 @@
 mod common;
 
 mod cipher;
+mod compressed_copies;
 mod conformance;
 mod damaged_ends;
 mod events;

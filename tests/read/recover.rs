@@ -754,7 +754,7 @@ fn a_client_program_that_fails_is_told_and_one_that_is_fed_gets_every_transactio
     let out = folder.path().join("applied");
     // The server has more than the backup: that is left out.
     let client = format!(
-        "echo \"$@\" >> {0}.arguments\ncase \"$*\" in *gtid_executed*) echo {UUID_A}:1-12 ;; *) cat > {0} ;; esac",
+        "echo \"$@\" >> {0}.arguments\ncase \"$*\" in *gtid_executed*) echo ON; echo {UUID_A}:1-12 ;; *) cat > {0} ;; esac",
         out.display()
     );
     program("mysql", &client);
@@ -782,6 +782,171 @@ fn a_client_program_that_fails_is_told_and_one_that_is_fed_gets_every_transactio
         assert_eq!(output.status.code(), Some(2), "{error}");
         assert!(error.contains(&format!("{name} failed")), "{error}");
     }
+}
+
+/// Programs of a server's that answer a question for its state with these lines, and keep what they are
+/// fed.
+fn stand_ins(folder: &Path, reader: &str, client: &str, state: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let bin = folder.join("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    std::fs::write(bin.join("state"), state).unwrap();
+    let answer = format!(
+        "case \"$*\" in *@@GLOBAL*) cat {0}/state ;; *) cat > {0}/applied ;; esac",
+        bin.display()
+    );
+    for (name, script) in [(reader, "exec cat"), (client, &answer)] {
+        std::fs::write(bin.join(name), format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    bin
+}
+
+fn with_programs(folder: &Path, bin: &Path, arguments: &[&str]) -> Output {
+    let _ = std::fs::remove_file(bin.join("applied"));
+    let path = std::env::var("PATH").unwrap();
+    let mut command = binlogsec();
+    command.arg("recover").arg(folder).args(arguments);
+    command.env("PATH", format!("{}:{path}", bin.display())).output().unwrap()
+}
+
+#[test]
+fn what_a_restore_wrote_on_mariadb_is_not_what_the_logs_have() {
+    let folder = folder();
+    let logs = folder.path().join("logs");
+    let mut log = Log::new(71, START, true);
+    log.list(&[(71, 1)]);
+    (2..=20).for_each(|number| log.mariadb(number, &insert(number)));
+    log.write(&logs.join("mariadb-bin.000002"));
+    let url = "mariadb://root@h/?socket=/s";
+    let from_backup = ["--from", "0-71-5", "--apply", url];
+    let ids = |range: std::ops::RangeInclusive<u64>| -> Vec<_> {
+        range.map(|number| format!("0-71-{number}")).collect()
+    };
+    // The server's answer; the ids that are applied, or the code and what is said.
+    for (state, expected) in [
+        // A restore wrote 0-72-9 with the target's own id.
+        ("1\t72\n\n0-72-9\n", Ok(ids(6..=20))),
+        // It, and an earlier run up to 12.
+        ("1\t72\n\n0-71-12,0-72-9\n", Ok(ids(13..=20))),
+        // A replica of the source until 15.
+        ("1\t72\n0-71-15\n0-72-9\n", Ok(ids(16..=20))),
+        // The source itself, restored in place: who wrote 9 cannot be known.
+        ("1\t71\n\n0-71-9\n", Err("0-71-9 with its own id")),
+        ("1\t71\n\n0-71-5\n", Ok(ids(6..=20))),
+        // No binary log: it says nothing, and is told so.
+        ("0\t72\n\n\n", Ok(ids(6..=20))),
+    ] {
+        let bin = stand_ins(folder.path(), "mariadb-binlog", "mariadb", state);
+        let output = with_programs(&logs, &bin, &from_backup);
+        let told = String::from_utf8_lossy(&output.stderr);
+        match expected {
+            Ok(ids) => {
+                assert_eq!(output.status.code(), Some(0), "{state:?}: {told}");
+                assert_eq!(written(&std::fs::read(bin.join("applied")).unwrap()), ids, "{state:?}");
+                let is_warned = told.contains("applied twice");
+                assert_eq!(is_warned, state.starts_with('0'), "{state:?}: {told}");
+            }
+            Err(text) => {
+                assert_eq!(output.status.code(), Some(2), "{state:?}: {told}");
+                assert!(told.contains(text), "{state:?}: {told}");
+                assert!(!bin.join("applied").exists());
+            }
+        }
+    }
+    // The server as the backup.
+    for (state, code, text) in [
+        ("1\t72\n\n0-72-9\n", 2, "of its own alone (0-72-9)"),
+        ("0\t72\n\n\n", 2, "log_bin is OFF"),
+        ("1\t72\n\n0-71-12,0-72-9\n", 0, ""),
+        ("1\t71\n\n0-71-12\n", 0, ""),
+    ] {
+        let bin = stand_ins(folder.path(), "mariadb-binlog", "mariadb", state);
+        let output = with_programs(&logs, &bin, &["--from", url, "--apply"]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{state:?}: {told}");
+        assert!(told.contains(text), "{state:?}: {told}");
+        if code == 0 {
+            let applied = written(&std::fs::read(bin.join("applied")).unwrap());
+            assert_eq!(applied, ids(13..=20), "{state:?}");
+        }
+    }
+}
+
+#[test]
+fn a_server_without_gtids_says_that_it_cannot_go_on() {
+    let folder = folder();
+    let logs = folder.path().join("logs");
+    ten_each(&logs, 2);
+    let url = "mysql://root@h/?socket=/s";
+    for mode in ["OFF", "OFF_PERMISSIVE", "ON"] {
+        let bin = stand_ins(folder.path(), "mysqlbinlog", "mysql", &format!("{mode}\n\n"));
+        let from = with_programs(&logs, &bin, &["--from", url, "--plan"]);
+        let told = String::from_utf8_lossy(&from.stderr).into_owned();
+        assert_eq!(from.status.code(), Some(if mode == "ON" { 0 } else { 2 }), "{mode}: {told}");
+        assert_eq!(told.contains("gtid_mode is not ON"), mode != "ON", "{mode}: {told}");
+        let apply =
+            with_programs(&logs, &bin, &["--from", &format!("{UUID_A}:1-5"), "--apply", url]);
+        let told = String::from_utf8_lossy(&apply.stderr).into_owned();
+        assert_eq!(apply.status.code(), Some(0), "{mode}: {told}");
+        assert_eq!(told.contains("applied twice"), mode != "ON", "{mode}: {told}");
+    }
+}
+
+/// FLUSH LOGS on a quiet server: logs of a head alone, which nobody needs for what is in them.
+fn quiet(folder: &Path, numbers: std::ops::RangeInclusive<u64>, last: u64) {
+    for number in numbers {
+        let mut log = Log::new(1, START + 100 * number as u32, false);
+        log.previous(&[(A, last)]);
+        log.write(&folder.join(format!("binlog.{number:06}")));
+    }
+}
+
+#[test]
+fn a_log_that_is_missing_before_logs_without_transactions_is_named_all_the_same() {
+    let folder = folder();
+    ten_each(folder.path(), 4);
+    quiet(folder.path(), 5..=6, 40);
+    std::fs::remove_file(folder.path().join("binlog.000004")).unwrap();
+    // Once as the last ones, once with more behind them.
+    for more in [false, true] {
+        if more {
+            let mut log = Log::new(1, START + 700, false);
+            log.previous(&[(A, 40)]);
+            log.transaction(A, 41, &insert(41));
+            log.write(&folder.path().join("binlog.000007"));
+        }
+        let (found, code) = plan(folder.path(), &["--from", "beginning"]);
+        let gap = &found["gaps"][0];
+        assert_eq!((code, &gap["logs"]), (1, &serde_json::json!(["binlog.000004"])), "{found}");
+        assert_eq!(gap["gtids"], format!("{UUID_A}:31-40"), "{found}");
+        // Behind log 3 and before log 5: what is missing may be from before that moment. Within log 3
+        // it is not.
+        for (seconds, expected) in [(390, 1), (305, 0)] {
+            let at = jiff::Timestamp::from_second(i64::from(START) + seconds).unwrap().to_string();
+            let (found, code) = plan(folder.path(), &["--from", "beginning", "--to", &at]);
+            let has_gap = !found["gaps"].as_array().unwrap().is_empty();
+            assert_eq!((code, has_gap), (expected, expected == 1), "{seconds}: {found}");
+        }
+    }
+    std::fs::write(folder.path().join("binlog.000004"), b"\xfebinDAMAGED").unwrap();
+    let (found, code) = plan(folder.path(), &["--from", "beginning"]);
+    assert_eq!(code, 4, "{found}");
+    assert!(found.to_string().contains("binlog.000004"), "{found}");
+}
+
+#[test]
+fn what_is_not_found_may_be_in_a_log_that_cannot_be_read() {
+    let folder = folder();
+    for name in common::names(&mixed()) {
+        std::fs::copy(mixed().join(&name), folder.path().join(&name)).unwrap();
+    }
+    let find = ["--from", "beginning", "--find", "DROP TABLE no.such", "-o", "-"];
+    let output = run(folder.path(), &find);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(3), 0), "{told}");
+    assert!(told.contains("no log that can be read has \"DROP TABLE no.such\""), "{told}");
+    assert!(told.contains("binlog.000003"), "{told}");
 }
 
 proptest::proptest! {

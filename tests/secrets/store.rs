@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use binlogsec_core::keyring::Keyring;
 use binlogsec_core::mysql::key_id::KeyId;
+use binlogsec_keystores::aws::{AwsEnvironment, DEFAULT_TIMEOUT, Kms, KmsSettings};
 use binlogsec_keystores::vault::Vault;
 use binlogsec_keystores::{Configuration, Transport};
 
@@ -92,6 +93,93 @@ fn ask_and_drop(path: &Path) {
     keyring.add_store(Box::new(Vault::new(settings, &transport).unwrap()));
     let id = KeyId::new(ID.as_bytes());
     assert_eq!(keyring.candidates(&id).unwrap().len(), 1);
+    let held = in_memory("self", &needles);
+    println!("while held: {held:?}");
+    assert!(count(&held, "key-raw") > 0 && count(&held, "token") == 1, "{held:?}");
+    assert_eq!(count(&held, "key-base64"), 0, "the answer's text is gone: {held:?}");
+    drop(keyring);
+    let dropped = in_memory("self", &needles);
+    println!("after drop: {dropped:?}");
+    assert_eq!(count(&dropped, ""), 0, "{dropped:?}");
+}
+
+/// What KMS answers, in one piece.
+fn serve_kms(mut socket: TcpStream, key: &[u8]) {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && socket.read(&mut byte).unwrap() == 1 {
+        head.push(byte[0]);
+    }
+    let body = format!("{{\"Plaintext\":\"{}\"}}", BASE64_STANDARD.encode(key));
+    let _ = write!(socket, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+}
+
+/// The same of KMS: the secret of its credentials, which signs, and a key.
+#[test]
+fn a_process_that_asked_kms_keeps_neither_its_secret_nor_a_key() {
+    if let Some(path) = std::env::var_os(NEEDLES) {
+        ask_kms_and_drop(Path::new(&path));
+        return;
+    }
+    let secret: String = (0..40).map(|at| char::from(b'a' + (at % 20 * 11 % 26))).collect();
+    let mut all = needles();
+    all.push(Needle::new("token-text", secret.as_bytes()));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let keys = Keyring::open(mixed_keyring()).unwrap();
+    let key = keys.candidates(&KeyId::new(ID.as_bytes())).unwrap().pop().unwrap();
+    std::thread::spawn(move || {
+        listener
+            .incoming()
+            .map_while(Result::ok)
+            .for_each(|socket| serve_kms(socket, key.expose()));
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("needles"), all.iter().map(Needle::to_line).collect::<String>()).unwrap();
+    std::fs::write(at("aws-kms-key.1.1"), "what KMS encrypted").unwrap();
+    let credentials =
+        format!("[default]\naws_access_key_id = AKID\naws_secret_access_key = {secret}\n");
+    std::fs::write(at("credentials"), credentials).unwrap();
+    std::fs::write(at("port"), port.to_string()).unwrap();
+    let name = "store::a_process_that_asked_kms_keeps_neither_its_secret_nor_a_key";
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", name, "--nocapture", "--test-threads", "1"]);
+    again.env(NEEDLES, at("needles")).env(CONFIGURATION, folder.path());
+    let output = again.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("while held"), "the second process did its part");
+}
+
+fn ask_kms_and_drop(path: &Path) {
+    let lines = std::fs::read_to_string(path).unwrap();
+    let needles: Vec<_> = lines.lines().map(Needle::from_line).collect();
+    let count = |found: &[(String, usize)], start: &str| -> usize {
+        found.iter().filter(|(name, _)| name.starts_with(start)).map(|(_, count)| count).sum()
+    };
+    let folder = std::path::PathBuf::from(std::env::var_os(CONFIGURATION).unwrap());
+    let port = std::fs::read_to_string(folder.join("port")).unwrap();
+    let environment = AwsEnvironment::new(|name| match name {
+        "AWS_SHARED_CREDENTIALS_FILE" => Some(folder.join("credentials").into_os_string()),
+        "AWS_REGION" => Some("eu-west-1".into()),
+        "AWS_ENDPOINT_URL_KMS" => Some(format!("http://127.0.0.1:{port}").into()),
+        _ => None,
+    });
+    let file = folder.join("aws-kms-key.1.1");
+    let settings = KmsSettings {
+        path: file.clone(),
+        files: vec![file],
+        region: None,
+        endpoint: None,
+        timeout: DEFAULT_TIMEOUT,
+    };
+    let transport = Transport { allow_http: true, ..Transport::default() };
+    let kms = Kms::new(settings, environment.unwrap(), &transport).unwrap();
+    let mut keyring = Keyring::new();
+    keyring.add_store(Box::new(kms));
+    assert_eq!(keyring.mariadb_candidates(1).unwrap().candidates().len(), 1);
     let held = in_memory("self", &needles);
     println!("while held: {held:?}");
     assert!(count(&held, "key-raw") > 0 && count(&held, "token") == 1, "{held:?}");

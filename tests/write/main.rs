@@ -11,6 +11,8 @@ mod key_rotation;
 mod key_stores;
 mod keyring;
 mod keyring_write;
+mod kmip_store;
+mod kms_store;
 mod outputs;
 mod rekey;
 mod seal;

@@ -51,16 +51,21 @@ use Kind::{Other, Reads, Reports, Writes, WritesInto};
 const SEAL_KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
 const SEAL_PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
 
+static MANIFEST: OnceLock<Vec<u8>> = OnceLock::new();
+static PART: OnceLock<Vec<u8>> = OnceLock::new();
+
 /// A manifest of `log`, signed with that key.
-fn manifest(directory: &Path) -> Vec<u8> {
-    static MADE: OnceLock<Vec<u8>> = OnceLock::new();
+fn manifest(directory: &Path, made: &OnceLock<Vec<u8>>, more: &str) -> Vec<u8> {
     let make = || {
-        let arguments = "seal log --keyring keyring --sign-key seal.key --output manifest";
+        let arguments = "seal log --keyring keyring --sign-key seal.key --output made";
+        let arguments = format!("{arguments}{more}");
         let output = run(directory, &arguments.split(' ').collect::<Vec<_>>());
         assert!(output.status.success(), "{}", said(&output, directory));
-        std::fs::read(directory.join("manifest")).unwrap()
+        let made = std::fs::read(directory.join("made")).unwrap();
+        std::fs::remove_file(directory.join("made")).unwrap();
+        made
     };
-    MADE.get_or_init(make).clone()
+    made.get_or_init(make).clone()
 }
 
 /// Options that mean the same with every command.
@@ -177,6 +182,7 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     ("keyring convert", "", ""),
     ("seal", "seal log --keyring keyring --sign-key seal.key", "log"),
     ("seal verify", "seal verify manifest log --public-key seal.pub", "log"),
+    ("seal merge", "seal merge part --sign-key seal.key", "part"),
     ("seal anchor", "", ""),
     ("seal keygen", "", ""),
     ("completions", "", ""),
@@ -277,7 +283,8 @@ fn files() -> TempDir {
         std::fs::read(at("shard.json")).unwrap()
     });
     std::fs::write(at("shard.json"), shard).unwrap();
-    std::fs::write(at("manifest"), manifest(directory.path())).unwrap();
+    std::fs::write(at("manifest"), manifest(directory.path(), &MANIFEST, "")).unwrap();
+    std::fs::write(at("part"), manifest(directory.path(), &PART, " --shard 0/1")).unwrap();
     for name in names(directory.path()) {
         std::fs::set_permissions(at(&name), Permissions::from_mode(0o600)).unwrap();
     }

@@ -10,7 +10,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::json::Text;
+use crate::kmip::{self, KmipSettings};
 use crate::vault::{DEFAULT_TIMEOUT, EngineVersion, MAX_TIMEOUT, VaultSettings};
+use crate::wire::ClientIdentity;
 
 /// Where a server has its keys.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub enum Configuration {
     },
     /// `component_keyring_vault`, and the `keyring_vault` plugin.
     Vault(VaultSettings),
+    /// `component_keyring_kmip`.
+    Kmip(KmipSettings),
     /// A store that is not read.
     Unread(Unread),
 }
@@ -103,24 +107,20 @@ pub enum ConfigurationError {
 const MIGRATE: &str = "a server reads it: let it move the keys into a file by mysql_migrate_keyring \
                        (--destination-keyring=component_keyring_file) on a copy of its configuration, \
                        or print one key by --key-command (docs/keys.md)";
-const KMIP_WAY: &str = "print a key by --key-command with a KMIP client (docs/keys.md), or let the \
-                        server move the keys into a file by mysql_migrate_keyring";
-
-const AWS_WAY: &str = "let KMS decrypt its file (aws kms decrypt --ciphertext-blob \
-                       fileb://aws-kms-key.1.VERSION --query Plaintext --output text), and put `1;` and \
-                       the key in hexadecimal digits into a file for --mariadb-keys, with \
-                       --mariadb-any-key-version (docs/keys.md)";
+const MIGRATE_PLUGIN: &str = "a server reads it: let it move the keys into a file, by mysqld with its \
+                              own options and --keyring-migration-to-component \
+                              --keyring-migration-source=PLUGIN.so \
+                              --keyring-migration-destination=component_keyring_file.so, or print one \
+                              key by --key-command (docs/keys.md)";
 
 /// Components and plugins whose stores are known and not read, by name without `component_`.
-const UNREAD: &[(&str, &str)] = &[
-    ("keyring_kmip", KMIP_WAY),
-    ("keyring_kms", MIGRATE),
-    ("keyring_encrypted_file", MIGRATE),
-    ("keyring_okv", MIGRATE),
-    ("keyring_oci", MIGRATE),
-    ("keyring_aws", MIGRATE),
-    ("keyring_hashicorp", MIGRATE),
-    ("aws_key_management", AWS_WAY),
+const UNREAD: [&str; 6] = [
+    "keyring_kms",
+    "keyring_encrypted_file",
+    "keyring_okv",
+    "keyring_oci",
+    "keyring_aws",
+    "keyring_hashicorp",
 ];
 
 impl Unread {
@@ -129,8 +129,8 @@ impl Unread {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let bare = name.trim_start_matches("component_").trim_end_matches(".so");
-        let (_, way) = UNREAD.iter().find(|(known, _)| *known == bare)?;
-        Some(Self { name: name.to_owned(), way })
+        let way = if name.starts_with("component_") { MIGRATE } else { MIGRATE_PLUGIN };
+        UNREAD.contains(&bare).then(|| Self { name: name.to_owned(), way })
     }
 }
 
@@ -171,6 +171,14 @@ struct Members {
     token: Option<Text>,
     vault_namespace: Option<String>,
     timeout: Option<Word>,
+    server_addr: Option<String>,
+    server_port: Option<Word>,
+    client_ca: Option<String>,
+    client_key: Option<String>,
+    server_ca: Option<String>,
+    object_group: Option<String>,
+    kmip_timeout_ms: Option<i64>,
+    tls_hostname_verification: Option<bool>,
 }
 
 /// A number or a text.
@@ -192,7 +200,6 @@ impl Word {
 
 /// What tells other stores, whatever their files are called: a member that theirs alone have.
 const TELLTALES: &[(&str, &str)] = &[
-    ("server_addr", "component_keyring_kmip"),
     ("kms_key", "component_keyring_kms"),
     ("secret_access_key", "component_keyring_kms"),
     ("virtualVault", "component_keyring_oci"),
@@ -222,7 +229,7 @@ fn parse_json(
     }
     let told = TELLTALES.iter().find(|(member, _)| has(member));
     let unread = by_name.or_else(|| told.and_then(|(_, name)| Unread::named(name)));
-    let is_read = ["vault_url", "secret_mount_point", "path", "read_local_config"];
+    let is_read = ["vault_url", "secret_mount_point", "server_addr", "path", "read_local_config"];
     let is_ours = is_read.into_iter().any(has);
     match unread {
         // Percona's file has Enterprise's members: the file that they name tells which it is.
@@ -255,6 +262,9 @@ fn form(error: &serde_json::Error) -> ConfigurationError {
 
 fn build(members: Members, path: &Path, base: &Path) -> Result<Configuration, ConfigurationError> {
     let under = |name: &String| base.join(name.trim());
+    if members.server_addr.is_some() {
+        return kmip(members, path, base).map(Configuration::Kmip);
+    }
     if members.vault_url.is_some() || members.secret_mount_point.is_some() {
         let text = |value: Option<String>| value.map(|value| value.trim().to_owned());
         let mount_point = text(members.secret_mount_point)
@@ -293,6 +303,35 @@ fn build(members: Members, path: &Path, base: &Path) -> Result<Configuration, Co
             problem: "only one of it and `password_file` may be there",
         }),
     }
+}
+
+fn kmip(members: Members, path: &Path, base: &Path) -> Result<KmipSettings, ConfigurationError> {
+    let text = |value: Option<String>, member| {
+        let value = value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        value.ok_or(ConfigurationError::Missing { member })
+    };
+    let file = |value, member| text(value, member).map(|name| base.join(name));
+    let port = members.server_port.ok_or(ConfigurationError::Missing { member: "server_port" })?;
+    let port = port.text().parse().ok().filter(|port| *port > 0_u16);
+    let port = port.ok_or(ConfigurationError::Value {
+        member: "server_port",
+        problem: "a port, 1 to 65535, is expected",
+    })?;
+    let timeout = members.kmip_timeout_ms.and_then(|milliseconds| u64::try_from(milliseconds).ok());
+    let timeout = timeout.filter(|it| *it > 0).map(Duration::from_millis);
+    Ok(KmipSettings {
+        path: path.to_owned(),
+        host: text(members.server_addr, "server_addr")?,
+        port,
+        identity: ClientIdentity {
+            certificate: file(members.client_ca, "client_ca")?,
+            key: file(members.client_key, "client_key")?,
+        },
+        authority: file(members.server_ca, "server_ca")?,
+        any_name: members.tls_hostname_verification == Some(false),
+        object_group: members.object_group.filter(|group| !group.is_empty()),
+        timeout: timeout.unwrap_or(kmip::DEFAULT_TIMEOUT).min(MAX_TIMEOUT),
+    })
 }
 
 fn checked_mount_point(mount_point: String) -> Result<String, ConfigurationError> {

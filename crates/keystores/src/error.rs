@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use binlogsec_core::file::TransferError;
 use binlogsec_core::keyring::store::StoreFailure;
 
 /// Why a store gives no key.
@@ -24,8 +25,26 @@ pub enum StoreError {
         "there is no token to ask it with: the configuration names none, and the environment variable VAULT_TOKEN is not set"
     )]
     NoToken,
+    /// No credentials of AWS.
+    #[error(
+        "there are no credentials to ask it with: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set, and profile {profile} in {} has none; where they come from elsewhere (single sign-on, a role): eval \"$(aws configure export-credentials --format env)\"", .file.display()
+    )]
+    NoCredentials {
+        /// Where they were looked for.
+        file: PathBuf,
+        /// The profile.
+        profile: String,
+    },
+    /// No region of AWS.
+    #[error(
+        "no region is named, or none that can be one: set AWS_REGION, or aws-key-management-region in the server's option file"
+    )]
+    NoRegion,
+    /// A file of the store's cannot be read.
+    #[error(transparent)]
+    KeyFile(#[from] TransferError),
     /// The token has bytes that no header can have.
-    #[error("the token has bytes that a request cannot carry: it is no token")]
+    #[error("the token, or the secret, has bytes that a request cannot carry: it is none")]
     BadToken,
     /// The file of the authority that is trusted cannot be used.
     #[error("{}: no certificate of an authority to trust{}", .path.display(), .problem)]
@@ -40,6 +59,12 @@ pub enum StoreError {
         "its configuration names no authority to trust (vault_ca), and neither VAULT_CACERT, SSL_CERT_FILE nor the system has one"
     )]
     NoAuthority,
+    /// A host that no certificate can be for.
+    #[error("its host {host:?} is no name and no address")]
+    NoHost {
+        /// What the configuration says.
+        host: String,
+    },
     /// No connection.
     #[error("it cannot be reached after {attempts} attempts")]
     Unreachable {
@@ -63,6 +88,52 @@ pub enum StoreError {
     Tls {
         /// What is wrong.
         source: rustls::Error,
+    },
+    /// It ends the connection by an alert of TLS: the client's certificate is not taken, mostly.
+    #[error(
+        "it ends the connection by an alert of TLS: where it asks for a client's certificate, that is missing, expired, or from an authority that it does not know"
+    )]
+    ClientRefused {
+        /// The alert.
+        source: rustls::Error,
+    },
+    /// It does not let this client have what was asked for.
+    #[error("it refuses {what}: {reason}")]
+    Denied {
+        /// What was asked for.
+        what: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A failure of KMIP.
+    #[error("it fails for {what}, with the reason {reason:#x} of KMIP")]
+    Failed {
+        /// What was asked for.
+        what: String,
+        /// The reason's number (KMIP specification 1.0, section 9.1.3.2.28); 0 where it tells none.
+        reason: u32,
+    },
+    /// No KMIP.
+    #[error("what answers there does not speak KMIP, or not as a store does ({problem})")]
+    NotKmip {
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// It answers, and the key that was asked for cannot be had.
+    #[error("it does not give {what}: {reason}")]
+    KeyGone {
+        /// What was asked for.
+        what: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The client's certificate or its key cannot be used.
+    #[error("{}: no certificate with its key, by which the store knows its client: {problem}", .path.display())]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
     },
     /// It wants to be asked elsewhere.
     #[error(
@@ -167,7 +238,14 @@ impl StoreError {
     pub(crate) const fn is_of_store(&self) -> bool {
         !matches!(
             self,
-            Self::NotAKey { .. } | Self::Refused { .. } | Self::Status { .. } | Self::Exists { .. }
+            Self::NotAKey { .. }
+                | Self::Refused { .. }
+                | Self::Denied { .. }
+                | Self::Failed { .. }
+                | Self::KeyGone { .. }
+                | Self::KeyFile(_)
+                | Self::Status { .. }
+                | Self::Exists { .. }
         )
     }
 }
@@ -175,6 +253,8 @@ impl StoreError {
 impl From<StoreError> for StoreFailure {
     fn from(error: StoreError) -> Self {
         let is_of_store = error.is_of_store();
-        Self::new(error, is_of_store)
+        let is_missing_key = matches!(error, StoreError::KeyGone { .. });
+        let failure = Self::new(error, is_of_store);
+        if is_missing_key { failure.of_missing_key() } else { failure }
     }
 }

@@ -4,37 +4,23 @@
 //! what is sent and received is wiped: a general client keeps copies of tokens and keys in buffers.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use binlogsec_core::keyring::store::StoreTransport;
 use binlogsec_core::secret::SecretBytes;
-use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use zeroize::{Zeroize, Zeroizing};
+use rustls::ClientConfig;
+use zeroize::Zeroizing;
 
 use crate::error::StoreError;
 use crate::url::{Url, escaped};
+use crate::wire::{self, Malformed, Peer, grow, with_retries};
 
 /// The longest status line with all headers.
 const MAX_HEAD: usize = 64 << 10;
 /// The longest body: a list of a hundred thousand names.
 const MAX_BODY: usize = 16 << 20;
-/// How often a question is asked that may be answered the next time.
-const ATTEMPTS: u32 = 3;
-/// Before the second attempt; twice as long before the third.
-const PAUSE: Duration = Duration::from_millis(200);
-/// Where systems keep the authorities they trust.
-const SYSTEM_AUTHORITIES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
 
 /// What the user allows, and what the environment says, of every store.
 #[derive(Debug, Default)]
@@ -54,10 +40,25 @@ pub struct Transport {
 /// Where a store is and how it is asked.
 pub(crate) struct Client {
     url: Url,
-    timeout: Duration,
+    peer: Peer,
     tls: Option<Arc<ClientConfig>>,
     /// `X-Vault-Token` and others; wiped.
-    headers: Vec<(&'static str, SecretBytes)>,
+    headers: Vec<Header>,
+}
+
+/// A header of a request; its value may be a secret.
+pub(crate) type Header = (&'static str, SecretBytes);
+
+/// What is asked.
+pub(crate) struct Request<'a> {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'a str,
+    /// From `?` on, or empty.
+    pub(crate) query: &'a str,
+    /// Beside those of all requests.
+    pub(crate) headers: &'a [Header],
+    /// Its type, and what is sent.
+    pub(crate) body: Option<(&'static str, &'a [u8])>,
 }
 
 /// An answer, wiped when it is dropped.
@@ -83,8 +84,11 @@ impl Client {
         if !url.is_https && !transport.allow_http {
             return Err(StoreError::PlainHttp { url: url.to_string() });
         }
-        let tls = url.is_https.then(|| tls_config(authority, transport)).transpose()?;
-        Ok(Self { url, timeout, tls, headers: Vec::new() })
+        let of_environment = transport.authority.as_deref();
+        let tls = || wire::tls_config(wire::authority(authority, of_environment)?, false, None);
+        let tls = url.is_https.then(tls).transpose()?;
+        let peer = Peer { host: url.host.clone(), port: url.port, timeout };
+        Ok(Self { url, peer, tls, headers: Vec::new() })
     }
 
     /// Adds a header to all requests.
@@ -101,14 +105,7 @@ impl Client {
     }
 
     pub(crate) fn transport(&self) -> StoreTransport {
-        let address = self.url.host.parse::<IpAddr>();
-        let is_loopback =
-            self.url.host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-        match (self.url.is_https, is_loopback) {
-            (true, _) => StoreTransport::Tls,
-            (false, true) => StoreTransport::Loopback,
-            (false, false) => StoreTransport::Clear,
-        }
+        wire::transport(&self.url.host, self.url.is_https)
     }
 
     pub(crate) const fn url(&self) -> &Url {
@@ -117,42 +114,25 @@ impl Client {
 
     /// Asks, and once more where that may help. `query` is from `?` on, or empty.
     pub(crate) fn get(&self, path: &str, query: &str) -> Result<Answer, StoreError> {
-        let mut pause = PAUSE;
-        let mut attempt = 1;
-        loop {
-            match self.attempt("GET", path, query, None, attempt) {
-                Err(error) if error.is_passing() && attempt < ATTEMPTS => {
-                    std::thread::sleep(pause);
-                    pause = pause.saturating_mul(2);
-                    attempt = attempt.saturating_add(1);
-                }
-                other => return other,
-            }
-        }
+        let request = Request { method: "GET", path, query, headers: &[], body: None };
+        with_retries(|attempt| self.ask(&request, attempt))
     }
 
     /// Sends a JSON document. Not repeated: the store may have taken it.
     pub(crate) fn post(&self, path: &str, body: &[u8]) -> Result<Answer, StoreError> {
-        self.attempt("POST", path, "", Some(body), 1)
+        let body = Some(("application/json", body));
+        self.ask(&Request { method: "POST", path, query: "", headers: &[], body }, 1)
     }
 
-    fn attempt(
-        &self,
-        method: &str,
-        path: &str,
-        query: &str,
-        body: Option<&[u8]>,
-        attempts: u32,
-    ) -> Result<Answer, StoreError> {
-        let deadline = Instant::now().checked_add(self.timeout);
-        let request = self.compose(method, path, query, body);
-        let failed = |error: io::Error| self.failure(error, attempts);
-        let socket = Timed { socket: self.connect(attempts)?, deadline };
+    /// Asks once.
+    pub(crate) fn ask(&self, request: &Request<'_>, attempts: u32) -> Result<Answer, StoreError> {
+        let bytes = self.compose(request);
+        let socket = self.peer.connect(attempts)?;
         let (head, body) = match &self.tls {
-            None => exchange(socket, &request),
-            Some(config) => exchange(self.negotiate(socket, config, attempts)?, &request),
+            None => exchange(socket, &bytes),
+            Some(config) => exchange(self.peer.negotiate(socket, config, attempts)?, &bytes),
         }
-        .map_err(failed)?;
+        .map_err(|error| self.peer.failure(error, attempts))?;
         let (status, location) = (head.status, head.location);
         match status {
             300..=399 if status != 304 => Err(StoreError::Redirect {
@@ -164,160 +144,35 @@ impl Client {
         }
     }
 
-    fn connect(&self, attempts: u32) -> Result<TcpStream, StoreError> {
-        let failed = |source| StoreError::Unreachable { attempts, source };
-        let addresses = (self.url.host.as_str(), self.url.port).to_socket_addrs();
-        let mut last = io::Error::from(io::ErrorKind::NotFound);
-        for address in addresses.map_err(failed)? {
-            match TcpStream::connect_timeout(&address, self.timeout) {
-                Ok(socket) => return Ok(socket),
-                Err(error) => last = error,
-            }
-        }
-        Err(failed(last))
-    }
-
-    fn negotiate(
-        &self,
-        mut socket: Timed,
-        config: &Arc<ClientConfig>,
-        attempts: u32,
-    ) -> Result<StreamOwned<ClientConnection, Timed>, StoreError> {
-        let name = ServerName::try_from(self.url.host.clone())
-            .map_err(|_| StoreError::NotHttp { problem: "its host is no name" })?;
-        let mut connection = ClientConnection::new(Arc::clone(config), name)
-            .map_err(|source| StoreError::Tls { source })?;
-        while connection.is_handshaking() {
-            let handshake = connection.complete_io(&mut socket);
-            handshake.map_err(|error| self.failure(error, attempts))?;
-        }
-        Ok(StreamOwned::new(connection, socket))
-    }
-
-    fn failure(&self, error: io::Error, attempts: u32) -> StoreError {
-        let error = match error.downcast::<rustls::Error>() {
-            Ok(source) => return StoreError::Tls { source },
-            Err(error) => error,
-        };
-        let error = match error.downcast::<Malformed>() {
-            Ok(Malformed::TooLong(limit)) => return StoreError::TooLong { limit },
-            Ok(Malformed::Form(problem)) => return StoreError::NotHttp { problem },
-            Err(error) => error,
-        };
-        match error.kind() {
-            io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-                StoreError::Late { limit: self.timeout, attempts }
-            }
-            _ => StoreError::Unreachable { attempts, source: error },
-        }
-    }
-
-    fn compose(
-        &self,
-        method: &str,
-        path: &str,
-        query: &str,
-        body: Option<&[u8]>,
-    ) -> Zeroizing<Vec<u8>> {
+    fn compose(&self, request: &Request<'_>) -> Zeroizing<Vec<u8>> {
+        let Request { method, path, query, headers, body } = request;
         let base = if self.url.path.is_empty() { "" } else { "/" };
         let (prefix, path) = (escaped(&self.url.path), escaped(path));
         let authority = self.url.authority();
-        let first = format!(
+        let mut first = format!(
             "{method} {base}{prefix}/{path}{query} HTTP/1.1\r\nHost: {authority}\r\n\
-             Accept: application/json\r\nConnection: close\r\nX-Vault-Request: true\r\n"
+             Accept: application/json\r\nConnection: close\r\n"
         );
-        let length = |(name, value): &(&str, SecretBytes)| name.len() + value.len() + 4;
-        let size = self.headers.iter().map(length).sum::<usize>();
+        if let Some((kind, body)) = body {
+            let length = body.len();
+            first.push_str(&format!("Content-Type: {kind}\r\nContent-Length: {length}\r\n"));
+        }
+        let headers = || self.headers.iter().chain(*headers);
+        let size = headers().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
+        let body = body.map(|(_, body)| body).unwrap_or_default();
         // Grown once: a vector that grows step by step leaves copies behind.
-        let room = first.len() + size + body.map_or(0, <[u8]>::len) + 128;
-        let mut request = Zeroizing::new(Vec::with_capacity(room));
-        request.extend_from_slice(first.as_bytes());
-        for (name, value) in &self.headers {
+        let room = first.len() + size + body.len() + 2;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+        bytes.extend_from_slice(first.as_bytes());
+        for (name, value) in headers() {
             for part in [name.as_bytes(), b": ", value.expose(), b"\r\n"] {
-                request.extend_from_slice(part);
+                bytes.extend_from_slice(part);
             }
         }
-        if let Some(body) = body {
-            let length =
-                format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
-            request.extend_from_slice(length.as_bytes());
-        }
-        request.extend_from_slice(b"\r\n");
-        request.extend_from_slice(body.unwrap_or_default());
-        request
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(body);
+        bytes
     }
-}
-
-fn tls_config(
-    authority: Option<&Path>,
-    transport: &Transport,
-) -> Result<Arc<ClientConfig>, StoreError> {
-    let system = || SYSTEM_AUTHORITIES.iter().map(Path::new).find(|path| path.is_file());
-    let path = authority
-        .or(transport.authority.as_deref())
-        .or_else(system)
-        .ok_or(StoreError::NoAuthority)?;
-    let unusable = |problem: String| StoreError::Authority {
-        path: path.to_owned(),
-        problem: format!(": {problem}"),
-    };
-    let mut roots = RootCertStore::empty();
-    let found = CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?;
-    for certificate in found {
-        let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-        // A bundle of a system may have one that is not understood; the others count.
-        let _ = roots.add(certificate);
-    }
-    if roots.is_empty() {
-        return Err(StoreError::Authority { path: path.to_owned(), problem: String::new() });
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|source| StoreError::Tls { source })?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
-}
-
-/// A socket on which no wait goes beyond a moment, however slowly bytes come.
-struct Timed {
-    socket: TcpStream,
-    deadline: Option<Instant>,
-}
-
-impl Timed {
-    fn left(&self) -> io::Result<Option<Duration>> {
-        let Some(deadline) = self.deadline else { return Ok(None) };
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
-    }
-}
-
-impl Read for Timed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.set_read_timeout(self.left()?)?;
-        self.socket.read(buffer)
-    }
-}
-
-impl Write for Timed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket.set_write_timeout(self.left()?)?;
-        self.socket.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.socket.flush()
-    }
-}
-
-/// What an answer is that is none.
-#[derive(Debug, thiserror::Error)]
-enum Malformed {
-    #[error("{0}")]
-    Form(&'static str),
-    #[error("longer than {0} bytes")]
-    TooLong(usize),
 }
 
 fn malformed(problem: &'static str) -> io::Error {
@@ -425,18 +280,6 @@ impl<S: Read> Reader<S> {
         }
         Ok(())
     }
-}
-
-/// Makes room; what the vector was in before is wiped.
-fn grow(out: &mut Zeroizing<Vec<u8>>, more: usize) {
-    if out.capacity().saturating_sub(out.len()) >= more {
-        return;
-    }
-    let room = out.len().saturating_add(more).max(out.capacity().saturating_mul(2));
-    let mut larger = Vec::with_capacity(room);
-    larger.extend_from_slice(out);
-    out.zeroize();
-    **out = larger;
 }
 
 fn read_head<S: Read>(reader: &mut Reader<S>) -> io::Result<Head> {

@@ -7,13 +7,12 @@
 //! Source: server source, `plugin/hashicorp_key_management/hashicorp_key_management_plugin.cc`;
 //! confirmed with the plugin of MariaDB 10.11 and OpenBao.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use binlogsec_core::keyring::store::{
-    KeyStore, StoreFailure, StoreFamily, StoreTransport, Stored, Wanted,
+    KeyStore, LeftBehind, StoreFailure, StoreFamily, StoreTransport, Stored, Wanted,
 };
 use binlogsec_core::keyring::{Entry, KeyType};
 use binlogsec_core::mysql::key_id::KeyId;
@@ -24,8 +23,9 @@ use zeroize::Zeroizing;
 use crate::error::StoreError;
 use crate::http::{Answer, Client, Transport};
 use crate::json::Hex;
+use crate::kv2::{self, Version};
 use crate::url::Url;
-use crate::vault::{Document, Keys, has_errors, with_credentials};
+use crate::vault::{self, Document, Keys, has_errors, with_credentials};
 
 /// What the options of the plugin say.
 pub struct MariadbVaultSettings {
@@ -133,37 +133,36 @@ impl MariadbVault {
         let list: Document<Keys> = serde_json::from_slice(&body).map_err(|_| no_list(what))?;
         let is_number = |name: &&String| name.parse::<u32>().is_ok();
         let stored = |name: &String| {
-            let versions = self.versions(name)?.into_iter().map(|(version, _)| version).collect();
+            let versions = self.versions(name)?.into_iter().filter(Version::is_there);
+            let versions = versions.map(|version| version.number).collect();
             Ok(Stored { id: KeyId::new(name.as_bytes()), user: Box::default(), versions })
         };
         list.data.keys.iter().filter(is_number).map(stored).collect()
     }
 
-    /// The versions of a key that were neither deleted nor destroyed, ascending, and when each was
-    /// stored.
-    fn versions(&self, name: &str) -> Result<Vec<(u32, String)>, StoreError> {
-        #[derive(Deserialize)]
-        struct Version {
-            created_time: String,
-            deletion_time: String,
-            destroyed: bool,
-        }
-        #[derive(Deserialize)]
-        struct Metadata {
-            versions: BTreeMap<String, Version>,
-        }
+    /// All versions of a key, ascending.
+    fn versions(&self, name: &str) -> Result<Vec<Version>, StoreError> {
         let what = format!("the versions of key {name}");
         let answer = self.client.get(&format!("metadata/{name}"), "")?;
         let Some(body) = self.found(answer, &what)? else { return Ok(Vec::new()) };
-        let found: Document<Metadata> =
-            serde_json::from_slice(&body).map_err(|_| no_list(&what))?;
-        let is_there = |version: &Version| !version.destroyed && version.deletion_time.is_empty();
-        let all = found.data.versions.iter().filter(|(_, version)| is_there(version));
-        let numbered =
-            all.filter_map(|(number, it)| Some((number.parse().ok()?, it.created_time.clone())));
-        let mut versions: Vec<(u32, String)> = numbered.collect();
-        versions.sort_unstable();
-        Ok(versions)
+        kv2::versions(&body).ok_or_else(|| no_list(&what))
+    }
+
+    /// The versions that were deleted, and not destroyed.
+    fn deleted(&self) -> Result<Vec<LeftBehind>, StoreError> {
+        let mut found = Vec::new();
+        for stored in self.names()? {
+            let name = stored.id.to_string();
+            let versions = self.versions(&name)?.into_iter();
+            let versions = versions.filter(|it| it.is_deleted && !it.is_destroyed);
+            let numbers: Vec<u32> = versions.map(|version| version.number).collect();
+            if !numbers.is_empty() {
+                let mount = self.client.url().path.trim_start_matches("v1/").to_owned();
+                let command = vault::destroy(&mount, &name, Some(&numbers));
+                found.push(LeftBehind { id: stored.id, versions: numbers, command });
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -189,8 +188,13 @@ impl KeyStore for MariadbVault {
     }
 
     fn stored_at(&self, wanted: &Wanted) -> Result<Option<String>, StoreFailure> {
-        let newest = self.versions(&wanted.id.to_string())?.pop();
-        Ok(newest.map(|(_, created)| created))
+        let versions = self.versions(&wanted.id.to_string())?;
+        let newest = versions.into_iter().rev().find(Version::is_there);
+        Ok(newest.map(|version| version.created))
+    }
+
+    fn left_behind(&self) -> Result<Option<Vec<LeftBehind>>, StoreFailure> {
+        Ok(vault::unless_refused(self.deleted())?)
     }
 
     fn fetch(&self, wanted: &Wanted) -> Result<Option<Entry>, StoreFailure> {

@@ -24,11 +24,12 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use binlogsec_core::keyring::store::{
-    KeyStore, StoreFailure, StoreFamily, StoreTransport, Stored, Wanted,
+    KeyStore, LeftBehind, StoreFailure, StoreFamily, StoreTransport, Stored, Wanted,
 };
 use binlogsec_core::keyring::{Entry, KeyType};
 use binlogsec_core::mysql::key_id::KeyId;
 use binlogsec_core::secret::SecretBytes;
+use binlogsec_core::text::path_text;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
@@ -36,6 +37,7 @@ use zeroize::Zeroizing;
 use crate::error::StoreError;
 use crate::http::{Answer, Client, Transport};
 use crate::json::Base64;
+use crate::kv2;
 use crate::url::Url;
 
 /// How long an answer may take where the configuration does not say.
@@ -238,6 +240,32 @@ impl Vault {
         Ok(list.data.keys.iter().filter_map(|name| parse_name(name)).collect())
     }
 
+    /// The keys of logs that can still be had after the server deleted or replaced them: with version
+    /// 2 it deletes the newest version, which can be brought back.
+    fn deleted(&self) -> Result<Vec<LeftBehind>, StoreError> {
+        let Layout::V2 { mount, directory } = self.layout()? else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        let is_key = |stored: &Stored| stored.user.is_empty() && stored.id.parts().is_some();
+        for stored in self.names()?.into_iter().filter(is_key) {
+            let name = BASE64_STANDARD.encode(signature(&Wanted::of_server(stored.id.clone())));
+            let path = format!("{directory}/{name}").trim_start_matches('/').to_owned();
+            let what = format!("the versions of {}", stored.id);
+            let answer = self.client.get(&format!("v1/{mount}/metadata/{path}"), "")?;
+            let Some(body) = self.found(answer, &what)? else { continue };
+            let problem = "JSON of another form is expected";
+            let mut versions = kv2::versions(&body).ok_or(StoreError::NotAKey { what, problem })?;
+            let is_current = versions.pop_if(|newest| newest.is_there()).is_some();
+            versions.retain(|version| !version.is_destroyed);
+            if versions.is_empty() {
+                continue;
+            }
+            let versions: Vec<u32> = versions.iter().map(|version| version.number).collect();
+            let command = destroy(mount, &path, is_current.then_some(&versions));
+            found.push(LeftBehind { id: stored.id, versions, command });
+        }
+        Ok(found)
+    }
+
     fn write(&self, entry: &Entry, replace: bool) -> Result<(), StoreError> {
         let (id, user) = (entry.id.clone(), entry.user.clone());
         let wanted = Wanted { id, user, version: None };
@@ -278,11 +306,33 @@ pub(crate) fn with_credentials(
     let token = token.filter(|token| !token.is_empty());
     let token = token.or_else(|| transport.token.as_ref().map(copy)).ok_or(StoreError::NoToken)?;
     let client = client.with_header("X-Vault-Token", token)?;
+    let client = client.with_header("X-Vault-Request", SecretBytes::new(b"true".to_vec()))?;
     match namespace.filter(|it| !it.is_empty()).or_else(|| transport.namespace.clone()) {
         Some(namespace) => {
             client.with_header("X-Vault-Namespace", SecretBytes::new(namespace.into_bytes()))
         }
         None => Ok(client),
+    }
+}
+
+/// The command that destroys versions of a secret, or all of it.
+pub(crate) fn destroy(mount: &str, path: &str, versions: Option<&Vec<u32>>) -> String {
+    let quoted = |text: &str| path_text::quoted(Path::new(text));
+    let (mount, path) = (quoted(mount), quoted(path));
+    match versions {
+        Some(versions) => {
+            let numbers: Vec<_> = versions.iter().map(u32::to_string).collect();
+            format!("vault kv destroy -mount={mount} -versions={} {path}", numbers.join(","))
+        }
+        None => format!("vault kv metadata delete -mount={mount} {path}"),
+    }
+}
+
+/// What could be asked; `None` where the token may not.
+pub(crate) fn unless_refused<T>(answer: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match answer {
+        Err(StoreError::Refused { status: 403, .. }) => Ok(None),
+        other => other.map(Some),
     }
 }
 
@@ -306,6 +356,10 @@ impl KeyStore for Vault {
 
     fn stored_at(&self, wanted: &Wanted) -> Result<Option<String>, StoreFailure> {
         Ok(self.created(wanted)?)
+    }
+
+    fn left_behind(&self) -> Result<Option<Vec<LeftBehind>>, StoreFailure> {
+        Ok(unless_refused(self.deleted())?)
     }
 
     fn fetch(&self, wanted: &Wanted) -> Result<Option<Entry>, StoreFailure> {

@@ -1,5 +1,7 @@
 //! `binlogsec audit`.
 
+mod inventory;
+mod logs;
 mod plan;
 pub(crate) mod report;
 pub(crate) mod servers;
@@ -13,7 +15,9 @@ use crate::findings::{github, html, junit, sarif};
 use anyhow::Context;
 use binlogsec_checks::audit::before::Before;
 use binlogsec_checks::audit::facts::settings::Product;
-use binlogsec_checks::audit::{AuditOptions, AuditOutcome, AuditTargets, NamedOptions, audit};
+use binlogsec_checks::audit::{
+    AuditOptions, AuditOutcome, AuditTargets, FileTarget, NamedCluster, NamedOptions, audit,
+};
 use binlogsec_checks::config::option_file::OptionFile;
 use binlogsec_core::file::small::{self, Pipes};
 use binlogsec_core::log::error::Error;
@@ -48,6 +52,9 @@ Examples:
     binlogsec audit --plan --server mysql://audit@db1.example/ --server mysql://audit@db2.example/
     binlogsec audit --compare before.json --server mysql://audit@db2.example/
 
+  A fleet, asked all at once: hosts, files and sockets from a file, passwords from files that it names
+    binlogsec audit --inventory fleet.toml --report html=fleet.html --report json=fleet.json
+
 Exit codes: 0 nothing found that counts; 1 errors or warnings (notes do not count); 2 something
 could not be audited, or nothing was there; 3 and 4 a keyring that cannot be used.";
 
@@ -58,9 +65,14 @@ could not be audited, or nothing was there; 3 and 4 a keyring that cannot be use
 /// `binlogsec explain` tells what each finding means.
 #[derive(Debug, Args)]
 #[command(after_help = AUDIT_EXAMPLES)]
+#[command(group(clap::ArgGroup::new("asked").args(["servers", "inventory"]).multiple(true)))]
 pub(crate) struct AuditArgs {
     /// Option file of a server, with what it includes
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["datadir", "servers"])]
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present_any = ["datadir", "servers", "inventory"]
+    )]
     pub(crate) defaults_file: Option<PathBuf>,
     /// Data directory of a server; outweighs that of the option file
     #[arg(long, value_name = "DIR")]
@@ -69,6 +81,13 @@ pub(crate) struct AuditArgs {
     /// data directory says, else a current one]
     #[arg(long, value_name = "VERSION")]
     pub(crate) server_version: Option<Product>,
+    /// Configuration of the NDB Cluster that the option file's server is an SQL node of (config.ini)
+    #[arg(long, value_name = "FILE", requires = "defaults_file")]
+    pub(crate) cluster_config: Option<PathBuf>,
+    /// Servers from a file (TOML): hosts, sockets, option files, data directories, and the files that
+    /// have their passwords; see docs/audit.md
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inventory: Option<PathBuf>,
     /// Print the remedies of what counts as one script, in the order in which they apply, in place of
     /// the report
     #[arg(long, conflicts_with = "format")]
@@ -77,7 +96,7 @@ pub(crate) struct AuditArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) save: Option<PathBuf>,
     /// Hold channels and accounts of live servers against an earlier JSON report (--save)
-    #[arg(long, value_name = "FILE", requires = "servers")]
+    #[arg(long, value_name = "FILE", requires = "asked")]
     pub(crate) compare: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) servers: ServerArgs,
@@ -111,7 +130,16 @@ pub(crate) enum AuditFormat {
 
 pub(crate) fn run(args: &AuditArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let (keys, weighing) = (args.keys.files(), args.weighing.files());
-    let inputs = [args.defaults_file.as_slice(), &keys, &weighing, args.compare.as_slice()];
+    let of_inventory = args.inventory.as_deref().map(inventory::paths).transpose()?;
+    let of_inventory = of_inventory.unwrap_or_default();
+    let inputs = [
+        args.defaults_file.as_slice(),
+        args.cluster_config.as_slice(),
+        &keys,
+        &weighing,
+        args.compare.as_slice(),
+        &of_inventory,
+    ];
     let mut files = args.reports.clone();
     let saved = args.save.iter().cloned();
     files.extend(saved.map(|path| FileReport { format: AuditFormat::Json, path }));
@@ -121,38 +149,67 @@ pub(crate) fn run(args: &AuditArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let keyring = keys::open_sources(&args.keys, terminal)?;
     process::clean_up_on_signals()?;
     let outcome = audit(&targets, &keyring, &options, &Counter::new(terminal));
-    let report = AuditReport::new(&outcome, options.now);
-    for file in &files {
+    publish(&outcome, &options, (args.format, &files, args.plan), terminal)
+}
+
+/// Writes reports, and the plan in place of the one on standard output.
+pub(crate) fn publish(
+    outcome: &AuditOutcome,
+    options: &AuditOptions,
+    (format, files, is_plan): (AuditFormat, &[FileReport<AuditFormat>], bool),
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    let report = AuditReport::new(outcome, options.now);
+    for file in files {
         file.write(|out| write(out, file.format, &report))?;
     }
-    if !(terminal.is_quiet() && args.format == AuditFormat::Text) {
+    if !(terminal.is_quiet() && format == AuditFormat::Text) {
         let mut out = BufWriter::new(terminal.out());
-        if args.plan {
-            plan::write_plan(&mut out, &outcome)?;
+        if is_plan {
+            plan::write_plan(&mut out, &report.plan)?;
         } else {
-            write(&mut out, args.format, &report)?;
+            write(&mut out, format, &report)?;
         }
         out.flush()?;
     }
     show::tell_unused(&options.baseline, terminal);
     reports::tell_failures(&outcome.failures, terminal);
-    Ok(exit(&outcome, report.summary.verdict))
+    Ok(exit(outcome, report.summary.verdict))
 }
 
 fn targets(args: &AuditArgs, terminal: &Terminal) -> anyhow::Result<AuditTargets> {
-    let named = |path: &PathBuf| -> anyhow::Result<NamedOptions> {
-        Ok(NamedOptions { file: OptionFile::open(path)?, path: path.clone() })
-    };
-    Ok(AuditTargets {
-        options: args.defaults_file.as_ref().map(named).transpose()?,
-        data_directory: args.datadir.clone(),
-        servers: servers::targets(&args.servers, terminal)?,
-    })
+    let mut targets =
+        AuditTargets { files: Vec::new(), servers: servers::targets(&args.servers, terminal)? };
+    if args.defaults_file.is_some() || args.datadir.is_some() {
+        targets.files.push(FileTarget {
+            options: args.defaults_file.as_deref().map(named_options).transpose()?,
+            data_directory: args.datadir.clone(),
+            product: args.server_version,
+            cluster: args.cluster_config.as_deref().map(cluster).transpose()?,
+            ..FileTarget::default()
+        });
+    }
+    if let Some(path) = &args.inventory {
+        inventory::add(&mut targets, path, (&args.servers, &args.keys), terminal)?;
+    }
+    Ok(targets)
+}
+
+fn named_options(path: &Path) -> anyhow::Result<NamedOptions> {
+    Ok(NamedOptions { file: OptionFile::open(path)?, path: path.to_owned() })
+}
+
+/// More is no configuration of a cluster.
+const LARGEST_CLUSTER: u64 = 1 << 20;
+
+fn cluster(path: &Path) -> anyhow::Result<NamedCluster> {
+    let text = small::read(path, LARGEST_CLUSTER, Pipes::Refused).map_err(Error::from)?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    Ok(NamedCluster { path: path.to_owned(), text })
 }
 
 fn options(args: &AuditArgs) -> anyhow::Result<AuditOptions> {
     Ok(AuditOptions {
-        product: args.server_version,
         policy: args.weighing.policy()?,
         baseline: args.weighing.baseline()?,
         before: args.compare.as_deref().map(before).transpose()?,

@@ -2,8 +2,7 @@
 
 use std::io::{self, Write};
 
-use binlogsec_checks::audit::AuditOutcome;
-use binlogsec_checks::audit::plan::{Step, plan};
+use binlogsec_checks::audit::plan::Step;
 use binlogsec_checks::finding::rules::Language;
 
 use crate::table::printable;
@@ -13,12 +12,11 @@ use crate::table::printable;
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn write_plan(out: &mut dyn Write, outcome: &AuditOutcome) -> io::Result<()> {
-    let steps = plan(outcome);
+pub(crate) fn write_plan(out: &mut dyn Write, steps: &[Step]) -> io::Result<()> {
     if steps.is_empty() {
         return writeln!(out, "# plan: nothing to do");
     }
-    let placeholders = steps.iter().filter(|step| step.text.contains("PLACEHOLDER")).count();
+    let placeholders = steps.iter().filter(|step| step.placeholder).count();
     writeln!(
         out,
         "# plan: {} steps, in this order; audit again after each place is done",
@@ -27,13 +25,13 @@ pub(crate) fn write_plan(out: &mut dyn Write, outcome: &AuditOutcome) -> io::Res
     if placeholders > 0 {
         writeln!(out, "# {placeholders} of them have a PLACEHOLDER: put in what is yours first")?;
     }
-    for (step, number) in steps.iter().zip(1..) {
-        write_step(out, step, number)?;
+    for step in steps {
+        write_step(out, step)?;
     }
     Ok(())
 }
 
-fn write_step(out: &mut dyn Write, step: &Step, number: usize) -> io::Result<()> {
+fn write_step(out: &mut dyn Write, step: &Step) -> io::Result<()> {
     let language = match step.language {
         Language::Shell => "shell",
         Language::Sql => "sql",
@@ -41,7 +39,7 @@ fn write_step(out: &mut dyn Write, step: &Step, number: usize) -> io::Result<()>
     };
     let role = if step.role.is_empty() { String::new() } else { format!(" ({})", step.role) };
     let place = printable(&step.place);
-    writeln!(out, "\n# step {number}: {language} at {place}{role}")?;
+    writeln!(out, "\n# step {}: {language} at {place}{role}", step.number)?;
     writeln!(out, "# {}: {}", step.rules.join(", "), step.title)?;
     if let Some(effect) = step.effect {
         writeln!(out, "# {effect}")?;

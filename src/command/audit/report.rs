@@ -8,7 +8,8 @@ use crate::log_entry::Failure;
 use binlogsec_checks::audit::AuditOutcome;
 use binlogsec_checks::audit::areas::AreaResult;
 use binlogsec_checks::audit::facts::AuditFacts;
-use binlogsec_checks::audit::topology::Topology;
+use binlogsec_checks::audit::plan::{Step, plan};
+use binlogsec_checks::audit::topology::{CrossTable, Topology};
 use binlogsec_checks::check::facts::LogStatus;
 use binlogsec_checks::finding::{Finding, RuleId};
 
@@ -28,8 +29,12 @@ pub(crate) struct AuditReport<'a> {
     pub facts: &'a AuditFacts,
     /// Who replicates from whom.
     pub topology: &'a Topology,
+    /// Who replicates from whom, as a table.
+    pub cross_table: CrossTable,
     /// What each area of each server comes to: `yes`, `no`, or `unknown` where it was not examined.
     pub areas: &'a [AreaResult],
+    /// The remedies of what counts, in the order in which they apply.
+    pub plan: Vec<Step>,
     /// What could not be done at all.
     pub failures: Vec<Failure>,
     /// Counts, and what they come to.
@@ -74,7 +79,9 @@ impl<'a> AuditReport<'a> {
             applied: outcome.applied.iter().map(|id| id.rule().code).collect(),
             facts: &outcome.facts,
             topology: &outcome.topology,
+            cross_table: outcome.topology.cross_table(),
             areas: &outcome.areas,
+            plan: plan(outcome),
             failures: outcome.failures.iter().map(Failure::new).collect(),
             summary: AuditSummary::new(outcome),
             source: outcome,
@@ -102,11 +109,9 @@ fn is_not_examined(finding: &Finding) -> bool {
 impl AuditSummary {
     fn new(outcome: &AuditOutcome) -> Self {
         let facts = &outcome.facts;
-        let is_empty =
-            facts.options.is_none() && facts.data_directory.is_none() && facts.servers.is_empty();
         let verdict = if !outcome.failures.is_empty() {
             Verdict::Incomplete
-        } else if is_empty {
+        } else if facts.is_empty() {
             Verdict::NothingScanned
         } else if outcome.findings.iter().any(Finding::counts) {
             Verdict::Fail
@@ -115,7 +120,8 @@ impl AuditSummary {
         } else {
             Verdict::Pass
         };
-        let logs = facts.data_directory.iter().flat_map(|it| &it.logs.logs);
+        let directories = facts.all_files().filter_map(|it| it.data_directory.as_ref());
+        let logs: Vec<_> = directories.flat_map(|it| &it.logs.logs).collect();
         let is_encrypted =
             |status: LogStatus| matches!(status, LogStatus::Proven | LogStatus::Unproven);
         let with_finding = |id| outcome.findings.iter().any(|finding| finding.rule == id);
@@ -125,9 +131,9 @@ impl AuditSummary {
             text: String::new(),
             servers: facts.servers.len(),
             channels: outcome.topology.edges.len(),
-            certificates: facts.certificates.len(),
-            logs: logs.clone().count(),
-            encrypted_logs: logs.filter(|log| is_encrypted(log.status)).count(),
+            certificates: facts.all_files().map(|it| it.certificates.len()).sum(),
+            logs: logs.len(),
+            encrypted_logs: logs.iter().filter(|log| is_encrypted(log.status)).count(),
             passed_rules: passed.count(),
             findings: FindingCounts::new(&outcome.findings),
         };

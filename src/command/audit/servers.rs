@@ -27,16 +27,16 @@ pub(crate) struct ServerArgs {
     pub(crate) servers: Vec<String>,
     /// File whose first line is the password; else a login path or an option file of the URL has
     /// it, or the environment variable BINLOGSEC_SERVER_PASSWORD, or a terminal is asked
-    #[arg(long, value_name = "FILE", requires = "servers")]
+    #[arg(long, value_name = "FILE", requires = "asked")]
     pub(crate) password_file: Option<PathBuf>,
     /// Certificates (PEM) of the authority that signed the servers' certificates
-    #[arg(long, value_name = "FILE", requires = "servers")]
+    #[arg(long, value_name = "FILE", requires = "asked")]
     pub(crate) server_ca: Option<PathBuf>,
     /// Certificate (PEM) to show to servers, for accounts that need one
-    #[arg(long, value_name = "FILE", requires_all = ["client_key", "servers"])]
+    #[arg(long, value_name = "FILE", requires_all = ["client_key", "asked"])]
     pub(crate) client_cert: Option<PathBuf>,
     /// Private key (PEM) of that certificate
-    #[arg(long, value_name = "FILE", requires_all = ["client_cert", "servers"])]
+    #[arg(long, value_name = "FILE", requires_all = ["client_cert", "asked"])]
     pub(crate) client_key: Option<PathBuf>,
 }
 
@@ -52,10 +52,11 @@ pub(crate) fn targets(args: &ServerArgs, terminal: &Terminal) -> anyhow::Result<
     if args.server_ca.is_some() && !addresses.is_empty() && addresses_with_tls.next().is_none() {
         bail!("--server-ca has no effect: ssl-mode=DISABLED turns TLS off for every --server");
     }
-    addresses.into_iter().map(|address| target(address, args, terminal)).collect()
+    let target = |address| target(address, args, terminal).context("--server");
+    addresses.into_iter().map(target).collect()
 }
 
-fn target(
+pub(super) fn target(
     mut address: ServerAddress,
     args: &ServerArgs,
     terminal: &Terminal,
@@ -71,7 +72,7 @@ fn target(
         or(&mut address.ssl_cert, &args.client_cert);
         or(&mut address.ssl_key, &args.client_key);
     }
-    address.check().context("--server")?;
+    address.check()?;
     let failed = |problem| LiveError { server: address.to_string(), problem };
     let mut credentials = Credentials::of(&address).map_err(failed)?;
     if let (None, Some(path)) = (&credentials.password, &args.password_file) {

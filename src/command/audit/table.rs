@@ -22,6 +22,7 @@ pub(crate) fn audit(out: &mut dyn Write, report: &AuditReport<'_>) -> io::Result
         tree(out, report.topology)?;
         edges(out, report.topology)?;
     }
+    super::logs::logs(out, report)?;
     areas(out, report.areas)?;
     let style = match report.summary.verdict {
         Verdict::Pass => GOOD,

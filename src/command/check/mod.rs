@@ -7,7 +7,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::command::report::merge::Saved;
+use crate::command::report::merge::SavedShard;
 use crate::findings::prometheus::{self, Times};
 use crate::findings::report::Verdict;
 use crate::findings::{github, gitlab, junit, sarif};
@@ -182,7 +182,7 @@ pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let entry = args.shard.entry(&run_mark(args), policy);
     let json = reports::of_format(&args.reports, &CheckFormat::Json);
     let earlier = args.shard.earlier(entry.as_ref(), json, terminal)?;
-    let outcome = match earlier.and_then(Saved::into_check) {
+    let outcome = match earlier.and_then(SavedShard::into_check) {
         Some(outcome) => outcome,
         None => scan(&targets, &keyring, &options, terminal),
     };
@@ -335,6 +335,13 @@ fn options(args: &CheckArgs) -> anyhow::Result<CheckOptions> {
 fn sealed(args: &SealedArgs, keyring: &Keyring) -> anyhow::Result<Option<Manifest>> {
     let Some(path) = &args.sealed else { return Ok(None) };
     let manifest = Manifest::open(path, &args.seal_anchor)?;
+    if let Some(part) = manifest.shard() {
+        bail!(
+            "{} is about part {part} of the logs: `binlogsec seal merge` makes one manifest of those of \
+             all parts",
+            path.display()
+        );
+    }
     let keys = args.seal_public_key.iter().map(|path| PublicKey::open(path));
     match seal::prove(&manifest, keyring, &keys.collect::<Result<Vec<_>, _>>()?)? {
         (_, None) => Ok(Some(manifest)),

@@ -19,9 +19,7 @@ use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::error::{Error, ErrorClass, describe};
 use binlogsec_core::log::log_error::LogError;
 use binlogsec_core::log::open::OpenLog;
-use binlogsec_core::read::events::{
-    self, EventFilter, EventRecord, LineMaker, Listed, Stats, TableName,
-};
+use binlogsec_core::read::events::{self, EventFilter, EventRecord, LineMaker, Listed, TableName};
 use binlogsec_core::read::recover::find::Pattern;
 use binlogsec_core::text::path_text;
 use clap::{Args, ValueEnum};
@@ -354,12 +352,7 @@ impl Listing {
         let path = path_text::text(log.source().path());
         self.open_file(&path).map_err(not_written)?;
         if self.stats {
-            let mut stats = Stats::default();
-            let listed = events::list(log, filter, &mut |record| {
-                stats.add(record);
-                Ok(())
-            })?;
-            stats.finish();
+            let (stats, listed) = events::stats(log, filter)?;
             let report = StatsReport::new(&stats);
             self.stats(&path, &report, &listed).map_err(not_written)?;
             return Ok(listed);

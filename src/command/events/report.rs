@@ -8,7 +8,10 @@ use serde::Serialize;
 use crate::log_entry::rfc3339;
 use binlogsec_core::event::event_type;
 use binlogsec_core::event::gtid::TransactionId;
-use binlogsec_core::read::events::{EventRecord, Stats, Summary, TableName};
+use binlogsec_core::read::events::{
+    ByOp, EventRecord, HotKey, OpStats, Stats, Summary, TableName, WideRow,
+};
+use binlogsec_core::read::rows::key_condition;
 
 /// The name of the schema.
 pub(crate) const EVENTS_SCHEMA: &str = "binlogsec.events/1";
@@ -231,6 +234,14 @@ pub(crate) struct StatsReport {
     pub by_minute: Vec<MinuteEntry>,
     /// The biggest transactions.
     pub biggest_transactions: Vec<TransactionEntry>,
+    /// Rows by the hour of their events.
+    pub by_hour: Vec<HourEntry>,
+    /// Rows by their size, the smallest first.
+    pub by_row_size: Vec<RowSizeEntry>,
+    /// The widest rows.
+    pub widest_rows: Vec<WideRowEntry>,
+    /// The rows with the most changes.
+    pub hottest_keys: Vec<HotKeyEntry>,
 }
 
 /// Figures of one type of event.
@@ -264,6 +275,90 @@ pub(crate) struct TableEntry {
     pub uncounted_events: u64,
     /// Bytes in the row events.
     pub bytes: u64,
+    /// Rows, and bytes of their images, by what happened to them.
+    pub ops: OpsEntry,
+}
+
+/// Rows and bytes by operation.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct OpsEntry {
+    /// Rows that were made.
+    pub insert: OpEntry,
+    /// Rows that were changed.
+    pub update: OpEntry,
+    /// Rows that went.
+    pub delete: OpEntry,
+}
+
+/// Rows and bytes of one operation.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct OpEntry {
+    /// How many rows.
+    pub rows: u64,
+    /// Bytes of their images; of an update both.
+    pub bytes: u64,
+}
+
+/// One hour.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct HourEntry {
+    /// Its beginning (RFC 3339, UTC).
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
+    pub hour: String,
+    /// Rows and bytes by operation.
+    pub ops: OpsEntry,
+}
+
+/// Rows of about one size.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct RowSizeEntry {
+    /// They have up to so many bytes, a power of two, and more than half of that.
+    pub up_to: u64,
+    /// How many.
+    pub rows: u64,
+}
+
+/// One of the widest rows.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct WideRowEntry {
+    /// Its database.
+    pub database: String,
+    /// Its table.
+    pub table: String,
+    /// `insert`, `update` or `delete`.
+    #[cfg_attr(test, schemars(extend("enum" = ["insert", "update", "delete"])))]
+    pub op: &'static str,
+    /// Bytes of its images; of an update both.
+    pub bytes: u64,
+    /// Plain offset of its event; of one in a compressed transaction, that of the payload.
+    pub position: u64,
+    /// Where its event starts in the unfolded payload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inner_offset: Option<u64>,
+    /// Which row of its event, from 1.
+    pub row: u64,
+}
+
+/// One of the rows with the most changes.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct HotKeyEntry {
+    /// Its database.
+    pub database: String,
+    /// Its table.
+    pub table: String,
+    /// Which row: a condition on the columns of the primary key, or on the first column, where the
+    /// log does not tell what the primary key is. `rows --where` takes it.
+    pub key: String,
+    /// Changes of it: so many at least.
+    pub changes: u64,
+    /// Changes of it: so many at most.
+    pub at_most: u64,
 }
 
 /// One minute.
@@ -309,6 +404,7 @@ impl StatsReport {
             rows: figures.rows,
             uncounted_events: figures.uncounted,
             bytes: figures.bytes,
+            ops: OpsEntry::new(&figures.by_op),
         });
         let by_minute = stats
             .by_minute
@@ -328,6 +424,54 @@ impl StatsReport {
             transactions: stats.transactions,
             by_minute: by_minute.collect(),
             biggest_transactions: biggest.collect(),
+            by_hour: stats.rows.by_hour.iter().map(HourEntry::new).collect(),
+            by_row_size: stats
+                .rows
+                .by_size
+                .iter()
+                .map(|(up_to, rows)| RowSizeEntry { up_to: *up_to, rows: *rows })
+                .collect(),
+            widest_rows: stats.rows.widest().into_iter().map(WideRowEntry::new).collect(),
+            hottest_keys: stats.rows.hottest().iter().map(HotKeyEntry::new).collect(),
+        }
+    }
+}
+
+impl OpsEntry {
+    fn new(by_op: &ByOp) -> Self {
+        let of = |figures: OpStats| OpEntry { rows: figures.rows, bytes: figures.bytes };
+        Self { insert: of(by_op.insert), update: of(by_op.update), delete: of(by_op.delete) }
+    }
+}
+
+impl HourEntry {
+    fn new((hour, by_op): (&u32, &ByOp)) -> Self {
+        Self { hour: rfc3339(*hour), ops: OpsEntry::new(by_op) }
+    }
+}
+
+impl WideRowEntry {
+    fn new(row: WideRow) -> Self {
+        Self {
+            database: row.table.database,
+            table: row.table.table,
+            op: row.op.name(),
+            bytes: row.bytes,
+            position: row.position,
+            inner_offset: row.inner_offset,
+            row: row.row,
+        }
+    }
+}
+
+impl HotKeyEntry {
+    fn new(key: &HotKey) -> Self {
+        Self {
+            database: key.table.database.clone(),
+            table: key.table.table.clone(),
+            key: key_condition(key),
+            changes: key.changes,
+            at_most: key.at_most,
         }
     }
 }

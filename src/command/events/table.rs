@@ -2,7 +2,10 @@
 
 use std::io::{self, Write};
 
-use crate::command::events::report::{EventEntry, MinuteEntry, StatsReport};
+use crate::command::events::report::{
+    EventEntry, HotKeyEntry, HourEntry, MinuteEntry, OpsEntry, RowSizeEntry, StatsReport,
+    WideRowEntry,
+};
 use crate::lines::{BAD, DIM, GOOD, PLAIN, plural, size, time};
 use crate::table::{self, Cell, printable};
 use binlogsec_core::text::unseen::is_harmless;
@@ -274,6 +277,9 @@ pub(crate) fn stats(out: &mut dyn Write, path: &str, report: &StatsReport) -> io
         writeln!(out)?;
         biggest(out, report)?;
     }
+    for part in [hours, sizes, widest, hottest] {
+        part(out, report)?;
+    }
     writeln!(out)?;
     chart(out, &report.by_minute)?;
     let count = usize::try_from(report.transactions).unwrap_or(usize::MAX);
@@ -286,16 +292,84 @@ fn tables(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
             0 => entry.rows.to_string(),
             uncounted => format!("{} and those of {uncounted} events", entry.rows),
         };
-        vec![
+        let mut cells = vec![
             Cell::new(format!("{}.{}", entry.database, entry.table)),
             Cell::new(entry.events.to_string()).right(),
             Cell::new(rows).right(),
-            Cell::new(size(entry.bytes)).right(),
-        ]
+        ];
+        cells.extend(ops(&entry.ops));
+        cells.push(Cell::new(size(entry.bytes)).right());
+        cells
     };
     let rows: Vec<_> = report.by_table.iter().take(ROWS_SHOWN).map(row).collect();
-    table::write(out, &["TABLE", "ROW EVENTS", "ROWS", "BYTES"], &rows)?;
+    let headings = ["TABLE", "ROW EVENTS", "ROWS", "INSERTED", "UPDATED", "DELETED", "BYTES"];
+    table::write(out, &headings, &rows)?;
     more(out, report.by_table.len(), "tables")
+}
+
+fn ops(ops: &OpsEntry) -> [Cell; 3] {
+    [&ops.insert, &ops.update, &ops.delete].map(|op| Cell::new(op.rows.to_string()).right())
+}
+
+fn hours(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
+    let row = |entry: &HourEntry| {
+        let all = [&entry.ops.insert, &entry.ops.update, &entry.ops.delete];
+        let bytes = all.iter().map(|op| op.bytes).fold(0, u64::saturating_add);
+        let mut cells = vec![Cell::new(time(&entry.hour).trim_end_matches(":00"))];
+        cells.extend(ops(&entry.ops));
+        cells.push(Cell::new(size(bytes)).right());
+        cells
+    };
+    let rows: Vec<_> = report.by_hour.iter().take(ROWS_SHOWN).map(row).collect();
+    part(out, &["ROWS BY HOUR (UTC)", "INSERTED", "UPDATED", "DELETED", "BYTES"], &rows)?;
+    more(out, report.by_hour.len(), "hours")
+}
+
+fn sizes(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
+    let row = |entry: &RowSizeEntry| {
+        vec![Cell::new(size(entry.up_to)).right(), Cell::new(entry.rows.to_string()).right()]
+    };
+    let rows: Vec<_> = report.by_row_size.iter().map(row).collect();
+    part(out, &["ROWS OF UP TO", "ROWS"], &rows)
+}
+
+fn widest(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
+    let row = |entry: &WideRowEntry| {
+        vec![
+            Cell::new(format!("{}.{}", entry.database, entry.table)),
+            Cell::new(entry.op),
+            Cell::new(size(entry.bytes)).right(),
+            Cell::new(entry.position.to_string()).right(),
+            Cell::new(entry.row.to_string()).right(),
+        ]
+    };
+    let rows: Vec<_> = report.widest_rows.iter().map(row).collect();
+    part(out, &["WIDEST ROWS", "", "BYTES", "POSITION", "ROW"], &rows)
+}
+
+fn hottest(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
+    let row = |entry: &HotKeyEntry| {
+        let changes = match entry.at_most {
+            most if most == entry.changes => most.to_string(),
+            most => format!("{} to {most}", entry.changes),
+        };
+        vec![
+            Cell::new(format!("{}.{}", entry.database, entry.table)),
+            Cell::new(one_line(&entry.key, false)),
+            Cell::new(changes).right(),
+        ]
+    };
+    let rows: Vec<_> = report.hottest_keys.iter().map(row).collect();
+    part(out, &["HOTTEST ROWS", "KEY", "CHANGES"], &rows)
+}
+
+/// A table below the others, if it has any row.
+fn part(out: &mut dyn Write, headings: &[&str], rows: &[Vec<Cell>]) -> io::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    table::write(out, headings, rows)
 }
 
 fn biggest(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {

@@ -5,7 +5,7 @@ pub(crate) mod table;
 
 use std::path::PathBuf;
 
-use crate::command::report::merge::Saved;
+use crate::command::report::merge::SavedShard;
 use crate::shard::entry::ShardEntry;
 use anyhow::bail;
 use binlogsec_core::keyring::Keyring;
@@ -17,7 +17,7 @@ use report::InspectReport;
 use crate::args::{Format, KeyArgs};
 use crate::exit::Exit;
 use crate::keys;
-use crate::reports::{self, FileReport, file_report};
+use crate::reports::{self, FileReport, ReportArgs};
 use crate::shard::{RunMark, ShardArgs};
 use crate::terminal::Terminal;
 use crate::transfer::{is_dash, tell};
@@ -40,37 +40,33 @@ pub(crate) struct InspectArgs {
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
-    /// How to report
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
     /// Report files in directories that are no logs, too
     #[arg(long)]
     pub(crate) all: bool,
-    /// Write a report into a file as well, replacing it as a whole; repeatable
-    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report::<Format>)]
-    pub(crate) reports: Vec<FileReport<Format>>,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
     #[command(flatten)]
     pub(crate) shard: ShardArgs,
 }
 
 pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    reports::check_files(&args.reports, &[&args.paths, &args.keys.files()])?;
+    reports::check_files(&args.report.reports, &[&args.paths, &args.keys.files()])?;
     let keyring = keys::open(&args.keys, terminal)?;
     let entry = args.shard.entry(&run_mark(args), None);
     if entry.is_some() && args.paths.iter().any(|path| is_dash(path)) {
         bail!("standard input has no name, by which it could belong to a shard");
     }
-    let json = reports::of_format(&args.reports, &Format::Json);
+    let json = reports::of_format(&args.report.reports, &Format::Json);
     let earlier = args.shard.earlier(entry.as_ref(), json, terminal)?;
-    let report = match earlier.and_then(Saved::into_inspect) {
+    let report = match earlier.and_then(SavedShard::into_inspect) {
         Some(report) => report,
         None => look(args, &keyring, entry, terminal),
     };
     if report.files.is_empty() && report.failures.is_empty() && report.shard.is_none() {
-        publish(&report, args.format, &args.reports, terminal)?;
+        publish(&report, args.report.format, &args.report.reports, terminal)?;
         bail!("nothing to inspect: no log is there");
     }
-    publish(&report, args.format, &args.reports, terminal)
+    publish(&report, args.report.format, &args.report.reports, terminal)
 }
 
 fn look(

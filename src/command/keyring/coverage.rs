@@ -8,9 +8,9 @@ use clap::Args;
 
 use super::coverage_report::CoverageReport;
 use super::coverage_table;
-use crate::args::{Format, KeyArgs};
+use crate::args::KeyArgs;
 use crate::exit::Exit;
-use crate::reports::{self, FileReport, file_report};
+use crate::reports::{self, ReportArgs};
 use crate::terminal::Terminal;
 use crate::{keys, transfer};
 
@@ -36,12 +36,8 @@ pub(crate) struct CoverageArgs {
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
-    /// How to report
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
-    /// Write a report into a file as well, replacing it as a whole; repeatable
-    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report::<Format>)]
-    pub(crate) reports: Vec<FileReport<Format>>,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
 }
 
 pub(crate) fn run(args: &CoverageArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -50,7 +46,7 @@ pub(crate) fn run(args: &CoverageArgs, terminal: &Terminal) -> anyhow::Result<Ex
             "coverage is of files and directories; what a stream needs, `binlogsec inspect -` says"
         );
     }
-    reports::check_files(&args.reports, &[&args.paths, &args.keys.files()])?;
+    reports::check_files(&args.report.reports, &[&args.paths, &args.keys.files()])?;
     let keyring = keys::open(&args.keys, terminal)?;
     if keyring.is_empty() {
         bail!("there are no keys to cover logs: name them by --keyring FILE or --datadir DIR");
@@ -58,7 +54,12 @@ pub(crate) fn run(args: &CoverageArgs, terminal: &Terminal) -> anyhow::Result<Ex
     let outcome = inspect::inspect(&args.paths, &keyring, &InspectOptions::default());
     transfer::tell(&outcome.notices, terminal);
     let report = CoverageReport::new(&outcome, &keyring);
-    reports::publish(&report, coverage_table::coverage, (args.format, &args.reports), terminal)?;
+    reports::publish(
+        &report,
+        coverage_table::coverage,
+        (args.report.format, &args.report.reports),
+        terminal,
+    )?;
     report.failures.iter().for_each(|failure| terminal.error(&failure.message));
     if report.summary.logs == 0 && outcome.failures.is_empty() {
         bail!("no log is there");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use binlogsec_core::keyring::rotation::{self, ServerKeys};
-use binlogsec_core::keyring::store::StoreFamily;
+use binlogsec_core::keyring::store::{StoreFamily, Wanted};
 use binlogsec_core::keyring::{AskedStore, Entry, Keyring, KeyringFile};
 use binlogsec_core::log::error::{Error, describe};
 use binlogsec_core::log::kind::LogKind;
@@ -302,7 +302,7 @@ fn name_in_file(file: &KeyringFile, entry: &Entry) -> Option<Name> {
     }
 }
 
-/// The names of a store's keys. Of Percona's the numbers alone are read, not the keys.
+/// The names of a store's keys that can be had.
 fn names_in_store(store: &AskedStore) -> Result<(Vec<Name>, Vec<ServerKeys>), Error> {
     let stored = store.list()?;
     if store.family() == StoreFamily::MariaDb {
@@ -313,10 +313,15 @@ fn names_in_store(store: &AskedStore) -> Result<(Vec<Name>, Vec<ServerKeys>), Er
         return Ok((names.collect(), Vec::new()));
     }
     let is_key = |id: &KeyId| id.parts().is_some();
-    let of_server = stored.iter().filter(|key| key.user.is_empty());
-    let names = of_server.filter(|key| is_key(&key.id)).map(|key| name_of(&key.id, None));
+    let mut names = Vec::new();
+    for key in stored.iter().filter(|key| key.user.is_empty() && is_key(&key.id)) {
+        // What was deleted is listed until it is destroyed, and not given.
+        if store.key(&Wanted::of_server(key.id.clone()))?.is_some() {
+            names.push(name_of(&key.id, None));
+        }
+    }
     let numbers = store
         .entries(|key| key.user.is_empty() && rotation::is_of_logs(&key.id) && !is_key(&key.id))?;
     let servers = rotation::survey(numbers.iter().map(|(_, entry)| &**entry));
-    Ok((names.collect(), servers))
+    Ok((names, servers))
 }

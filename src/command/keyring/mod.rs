@@ -216,7 +216,7 @@ fn list(args: &ListArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     }
     files.for_each(|keyring| keys::warn_if_open(keyring.path(), "keys", terminal));
     let stores = keyrings.iter().flat_map(Keyring::stores);
-    stores.for_each(|store| keys::warn_if_open(store.configuration(), "a token", terminal));
+    stores.for_each(|store| keys::warn_of_store(store, terminal));
     failures.iter().for_each(|failure| terminal.error(&failure.message));
     Ok(Exit::worst(failures.iter().map(|failure| failure.class)))
 }

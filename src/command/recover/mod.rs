@@ -130,13 +130,16 @@ pub(crate) fn run(args: &RecoverArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let server = target_server(args)?;
     let keyring = keys::open(&args.keys, terminal)?;
     process::clean_up_on_signals()?;
-    let state = state(args, server.as_ref())?;
     let Targets { files, failures, notices, .. } = Targets::expand(&args.paths);
     transfer::tell(&notices, terminal);
     if let Some(failure) = failures.into_iter().next() {
         return Err(failure.into());
     }
     let catalogue = Catalogue::read(&files, &keyring);
+    let (state, goes_on) = state(args, server.as_ref(), &catalogue)?;
+    if let (Some(server), false, false) = (&server, goes_on, args.plan) {
+        terminal.warning(&server.cannot_go_on());
+    }
     let planned = match make_plan(args, &catalogue, state, &keyring, terminal) {
         Ok(planned) => planned,
         Err(error) => return conclude_without(error, terminal),
@@ -147,7 +150,7 @@ pub(crate) fn run(args: &RecoverArgs, terminal: &Terminal) -> anyhow::Result<Exi
     if args.plan || exit != Exit::Done {
         return Ok(exit);
     }
-    write(args, &planned, &keyring, server.as_ref(), terminal)
+    write(args, &planned, &keyring, server.as_ref().map(|it| (it, goes_on)), terminal)
 }
 
 /// Where transactions are applied, if they are.
@@ -160,20 +163,21 @@ fn target_server(args: &RecoverArgs) -> anyhow::Result<Option<Server>> {
     Server::parse(url).map(Some)
 }
 
-/// The state of the backup; where a server is to get the transactions, what that has besides.
-fn state(args: &RecoverArgs, target: Option<&Server>) -> anyhow::Result<State> {
-    let mut state = if Server::is_url(&args.from) {
-        Server::parse(&args.from)?.state()?
-    } else {
-        State::open(&args.from)?
-    };
-    if let (Some(server), Some(gtids)) = (target, &mut state.gtids)
-        && !Server::is_url(&args.from)
-    {
-        let there = server.state()?;
-        gtids.extend(&there.gtids.unwrap_or_default());
+/// The state of the backup, and what the server has besides which is to get the transactions; and
+/// whether a run that is cut off can be gone on with.
+fn state(
+    args: &RecoverArgs,
+    target: Option<&Server>,
+    catalogue: &Catalogue,
+) -> anyhow::Result<(State, bool)> {
+    if Server::is_url(&args.from) {
+        return Ok((Server::parse(&args.from)?.state(catalogue)?, true));
     }
-    Ok(state)
+    let mut state = State::open(&args.from)?;
+    let Some(server) = target else { return Ok((state, true)) };
+    let besides = server.besides(catalogue, &state)?;
+    state.besides = besides.gtids;
+    Ok((state, besides.can_tell))
 }
 
 /// An error that a plan ended in, by its own exit code.
@@ -221,7 +225,13 @@ fn make_plan(
     if let Some(pattern) = &args.find {
         let pattern = Pattern::parse(pattern).context("--find: there is no word in the pattern")?;
         let all = plan::plan(catalogue.clone(), &wanted, &mut scan, &mut check)?;
-        let one = search(&all, &pattern, &open, args)?;
+        let Some(one) = search(&all, &pattern, &open, args)? else {
+            // What stands in the way says why it was not found.
+            let what = args.find.as_deref().unwrap_or_default();
+            terminal
+                .error(&format!("no log that can be read has {what:?}, and others are missing"));
+            return Ok(Planned { wanted, plan: all, found: None, is_verified });
+        };
         wanted.moment = match &one.id {
             Some(id) => Moment::Before(id.clone()),
             None => Moment::Position(LogPosition {
@@ -251,16 +261,17 @@ fn allowed(texts: &[String]) -> anyhow::Result<Allowed> {
     Ok(Allowed { logs, gtids })
 }
 
-/// The one transaction that a pattern means.
 /// So many transactions are named where one was looked for.
 const NAMED: usize = 50;
 
+/// The one transaction that a pattern means; `None` where it may be in logs that are not there or
+/// cannot be read.
 fn search(
     plan: &Plan,
     pattern: &Pattern,
     open: &dyn Fn(&Path) -> Result<OpenLog, Error>,
     args: &RecoverArgs,
-) -> anyhow::Result<Found> {
+) -> anyhow::Result<Option<Found>> {
     let (mut all, mut count) = (Vec::new(), 0_u64);
     for slice in &plan.slices {
         let part = (slice.start_position, slice.stop_position);
@@ -280,11 +291,12 @@ fn search(
     }
     let what = args.find.as_deref().unwrap_or_default();
     match all.as_slice() {
+        [] if plan.open_gaps().next().is_some() => Ok(None),
         [] => bail!(
             "no transaction behind the backup has {what:?}: name a table with its database (shop.orders), \
              or look at `binlogsec events`"
         ),
-        [one] => Ok(one.clone()),
+        [one] => Ok(Some(one.clone())),
         several => {
             let more = count.saturating_sub(NAMED as u64);
             let more = match more {
@@ -349,7 +361,7 @@ fn write(
     args: &RecoverArgs,
     planned: &Planned,
     keyring: &Keyring,
-    server: Option<&Server>,
+    server: Option<(&Server, bool)>,
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let open = |path: &Path| OpenLog::new(open_source(path)?, keyring);
@@ -357,9 +369,12 @@ fn write(
     for slice in &planned.plan.slices {
         stream.add(open(&slice.path)?, &options(slice, args.exclude_gtid.as_ref()))?;
     }
-    let bar = Bar::new(Some(stream.length()), terminal);
+    let total = Some(stream.length());
+    // A server takes a few megabytes a second.
+    let bar =
+        if server.is_some() { Bar::at_once(total, terminal) } else { Bar::new(total, terminal) };
     match (&args.output, server) {
-        (_, Some(server)) => server.apply(&mut |writer| {
+        (_, Some((server, goes_on))) => server.apply(goes_on, &mut |writer| {
             let target = Output::Stream(writer, Path::new("<client program>"));
             stream::write(&stream, &open, target, None, &bar)
         })?,

@@ -150,7 +150,7 @@ impl RecoverReport {
                 origin: state.origin.clone(),
                 log: state.position.as_ref().map(|it| it.log.clone()),
                 position: state.position.as_ref().map(|it| it.position),
-                gtids: state.gtids.as_ref().map(ToString::to_string),
+                gtids: state.gtids.as_ref().map(|it| it.union(&state.besides).to_string()),
             },
             to: ToEntry::new(planned),
             complete: plan.open_gaps().next().is_none(),

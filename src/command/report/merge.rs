@@ -6,9 +6,12 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::command::inspect::report::InspectReport;
+use crate::command::seal::report::SealVerifyReport;
 use crate::command::verify::report::VerifyReport;
 use crate::log_entry::Failure;
 use crate::shard::entry::ShardEntry;
+use binlogsec_checks::audit::Part;
+use binlogsec_checks::audit::facts::AuditFacts;
 use binlogsec_checks::check::facts::{Facts, IndexFacts, KeyringFacts, LogFacts, ServerFacts};
 use binlogsec_checks::check::{CheckOutcome, Counts};
 use binlogsec_checks::finding::rules::Language;
@@ -35,7 +38,7 @@ pub(crate) enum MergeError {
     },
     /// Of a command whose reports are not merged, or of a version that is not known.
     #[error(
-        "{} is a report {schema:?}; those of check, inspect and verify can be merged, version 1",
+        "{} is a report {schema:?}; those of check, audit, inspect, verify and seal verify can be merged, version 1",
         path.display()
     )]
     Schema {
@@ -43,6 +46,14 @@ pub(crate) enum MergeError {
         path: PathBuf,
         /// What it says it is.
         schema: String,
+    },
+    /// Reports of audits beside those of another command.
+    #[error("{} is a report of audit, and {} is none", path.display(), other.display())]
+    Mixed {
+        /// A report of an audit.
+        path: PathBuf,
+        /// Another one.
+        other: PathBuf,
     },
     /// The report of a whole run.
     #[error("{} is the report of a whole run: there is nothing to merge it with", path.display())]
@@ -106,9 +117,26 @@ pub(crate) enum MergeError {
     Gtids(#[from] GtidError),
 }
 
-/// The report of one shard, and where it came from.
+/// The report of one shard, or of an audit, and where it came from.
 #[derive(Debug)]
-pub(crate) struct Saved {
+pub(crate) enum Saved {
+    /// Of a shard.
+    Shard(SavedShard),
+    /// Of an audit, which has no shards: of other servers, or of another time.
+    Audit(SavedAudit),
+}
+
+/// The report of an audit.
+#[derive(Debug)]
+pub(crate) struct SavedAudit {
+    path: PathBuf,
+    time: Timestamp,
+    part: Box<Part>,
+}
+
+/// The report of one shard.
+#[derive(Debug)]
+pub(crate) struct SavedShard {
     path: PathBuf,
     shard: ShardEntry,
     body: Body,
@@ -119,6 +147,7 @@ enum Body {
     Check(Box<CheckOutcome>),
     Inspect(InspectReport),
     Verify(VerifyReport),
+    SealVerify(Box<SealVerifyReport>),
 }
 
 /// All reports of one run, by the command that made them.
@@ -130,6 +159,19 @@ pub(crate) enum Run {
     Inspect(Vec<InspectReport>),
     /// Of `verify`.
     Verify(Vec<VerifyReport>),
+    /// Of `seal verify`.
+    SealVerify(Vec<SealVerifyReport>),
+    /// Of `audit`, the earliest first.
+    Audit(Vec<Part>),
+}
+
+#[derive(Deserialize)]
+struct SavedAuditReport {
+    time: Timestamp,
+    findings: Vec<SavedFinding>,
+    applied: Vec<String>,
+    facts: AuditFacts,
+    failures: Vec<Failure>,
 }
 
 #[derive(Deserialize)]
@@ -161,7 +203,11 @@ struct SavedSummary {
 struct SavedFinding {
     id: String,
     severity: Severity,
-    path: String,
+    path: Option<String>,
+    line: Option<usize>,
+    server: Option<String>,
+    object: Option<String>,
+    owner: Option<String>,
     message: String,
     evidence: Vec<Evidence>,
     remedy: String,
@@ -177,6 +223,12 @@ impl Saved {
     pub(crate) fn parse(bytes: &[u8], path: PathBuf) -> Result<Self, MergeError> {
         let malformed = |source| MergeError::Malformed { path: path.clone(), source };
         let Head { schema, shard } = serde_json::from_slice(bytes).map_err(malformed)?;
+        if schema == "binlogsec.audit/1" {
+            let saved: SavedAuditReport = serde_json::from_slice(bytes).map_err(malformed)?;
+            let time = saved.time;
+            let part = Box::new(saved.part().map_err(malformed)?);
+            return Ok(Self::Audit(SavedAudit { path, time, part }));
+        }
         let Some(shard) = shard else {
             return Err(MergeError::NoShard { path });
         };
@@ -191,11 +243,27 @@ impl Saved {
                 Body::Inspect(serde_json::from_slice(bytes).map_err(malformed)?)
             }
             "binlogsec.verify/1" => Body::Verify(serde_json::from_slice(bytes).map_err(malformed)?),
+            "binlogsec.seal-verify/1" => {
+                Body::SealVerify(serde_json::from_slice(bytes).map_err(malformed)?)
+            }
             _ => return Err(MergeError::Schema { path, schema }),
         };
-        Ok(Self { path, shard, body })
+        Ok(Self::Shard(SavedShard { path, shard, body }))
     }
+}
 
+impl Saved {
+    /// The report of a shard; `None` where it is that of an audit.
+    #[must_use]
+    pub(crate) fn into_shard(self) -> Option<SavedShard> {
+        match self {
+            Self::Shard(shard) => Some(shard),
+            Self::Audit(_) => None,
+        }
+    }
+}
+
+impl SavedShard {
     /// Which part of which run it is.
     #[must_use]
     pub(crate) const fn shard(&self) -> &ShardEntry {
@@ -239,11 +307,40 @@ impl Saved {
     }
 }
 
+impl SavedShard {
+    /// What `seal verify` reported.
+    #[must_use]
+    pub(crate) fn into_seal_verify(self) -> Option<SealVerifyReport> {
+        match self.body {
+            Body::SealVerify(report) => Some(*report),
+            _ => None,
+        }
+    }
+}
+
+fn reported(failure: Failure) -> Error {
+    Error::Reported { message: failure.message, class: failure.class }
+}
+
+impl SavedAuditReport {
+    fn part(self) -> Result<Part, serde_json::Error> {
+        let applied = self.applied.iter().map(|id| id.parse().map_err(serde::de::Error::custom));
+        Ok(Part {
+            facts: self.facts,
+            findings: self
+                .findings
+                .into_iter()
+                .map(SavedFinding::finding)
+                .collect::<Result<_, _>>()?,
+            applied: applied.collect::<Result<_, _>>()?,
+            failures: self.failures.into_iter().map(reported).collect(),
+        })
+    }
+}
+
 impl SavedCheck {
     fn outcome(self, shard: Shard) -> Result<CheckOutcome, serde_json::Error> {
         let findings = self.findings.into_iter().map(SavedFinding::finding);
-        let error =
-            |failure: Failure| Error::Reported { message: failure.message, class: failure.class };
         Ok(CheckOutcome {
             sealed: None,
             findings: findings.collect::<Result<_, _>>()?,
@@ -254,7 +351,7 @@ impl SavedCheck {
                 keyrings: self.keyrings,
             },
             counts: self.summary.counts,
-            failures: self.failures.into_iter().map(error).collect(),
+            failures: self.failures.into_iter().map(reported).collect(),
             with_keys: self.summary.with_keys,
             shard: Some(shard),
             time: self.time,
@@ -265,15 +362,21 @@ impl SavedCheck {
 impl SavedFinding {
     fn finding(self) -> Result<Finding, serde_json::Error> {
         let related = self.related.iter().map(|path| path_text::parse(path));
+        let subject = match (self.path, self.server) {
+            (Some(path), _) => Subject::File { path: path_text::parse(&path), line: self.line },
+            (None, Some(server)) => Subject::Server { server, object: self.object },
+            (None, None) => return Err(serde::de::Error::missing_field("path")),
+        };
         let mut finding = Finding {
             rule: self.id.parse().map_err(serde::de::Error::custom)?,
             severity: self.severity,
-            subject: Subject::file(&path_text::parse(&self.path)),
+            subject,
             message: self.message,
             evidence: self.evidence,
             related: related.collect(),
             own_remedy: None,
             accepted: None,
+            owner: self.owner,
         };
         let remedy = Remedy { language: self.remedy_language, text: self.remedy };
         if finding.remedy() != remedy {
@@ -289,7 +392,21 @@ impl Run {
     ///
     /// # Errors
     /// [`MergeError`] says which report does not belong here, or which is missing.
-    pub(crate) fn of(mut reports: Vec<Saved>, policy: Option<&str>) -> Result<Self, MergeError> {
+    pub(crate) fn of(saved: Vec<Saved>, policy: Option<&str>) -> Result<Self, MergeError> {
+        let (mut reports, mut audits) = (Vec::new(), Vec::new());
+        for one in saved {
+            match one {
+                Saved::Shard(shard) => reports.push(shard),
+                Saved::Audit(audit) => audits.push(audit),
+            }
+        }
+        if let (Some(audit), Some(other)) = (audits.first(), reports.first()) {
+            return Err(MergeError::Mixed { path: audit.path.clone(), other: other.path.clone() });
+        }
+        if !audits.is_empty() {
+            audits.sort_by_key(|saved| saved.time);
+            return Ok(Self::Audit(audits.into_iter().map(|saved| *saved.part).collect()));
+        }
         reports.sort_by_key(|saved| saved.shard.index);
         check_set(&reports)?;
         if let Some(other) = reports.iter().find(|saved| saved.shard.policy.as_deref() != policy) {
@@ -297,20 +414,23 @@ impl Run {
         }
         Ok(match reports.first().map(|saved| &saved.body) {
             None | Some(Body::Check(_)) => {
-                Self::Check(reports.into_iter().filter_map(Saved::into_check).collect())
+                Self::Check(reports.into_iter().filter_map(SavedShard::into_check).collect())
             }
             Some(Body::Inspect(_)) => {
-                Self::Inspect(reports.into_iter().filter_map(Saved::into_inspect).collect())
+                Self::Inspect(reports.into_iter().filter_map(SavedShard::into_inspect).collect())
             }
             Some(Body::Verify(_)) => {
-                Self::Verify(reports.into_iter().filter_map(Saved::into_verify).collect())
+                Self::Verify(reports.into_iter().filter_map(SavedShard::into_verify).collect())
             }
+            Some(Body::SealVerify(_)) => Self::SealVerify(
+                reports.into_iter().filter_map(SavedShard::into_seal_verify).collect(),
+            ),
         })
     }
 }
 
 /// The reports are sorted by their numbers.
-fn check_set(reports: &[Saved]) -> Result<(), MergeError> {
+fn check_set(reports: &[SavedShard]) -> Result<(), MergeError> {
     let Some(first) = reports.first() else {
         return Ok(());
     };

@@ -78,9 +78,6 @@ pub(crate) struct RowsArgs {
     /// first); for --format csv
     #[arg(long)]
     csv_safe: bool,
-    /// The largest row event that is read, in MiB: so much memory may be taken
-    #[arg(long, value_name = "MIB", default_value_t = MAX_EVENT >> 20, value_parser = clap::value_parser!(u32).range(1..=4095))]
-    max_event: u32,
 }
 
 /// Which rows. All that is set must fit.
@@ -136,6 +133,9 @@ pub(crate) struct ChosenArgs {
     /// Only updates that change this column; repeatable, one is enough
     #[arg(long, value_name = "COLUMN")]
     changed: Vec<String>,
+    /// The largest row event that is read, in MiB: some times as much memory may be taken
+    #[arg(long, value_name = "MIB", default_value_t = MAX_EVENT >> 20, value_parser = clap::value_parser!(u32).range(1..=4095))]
+    max_event: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -195,7 +195,7 @@ impl ChosenArgs {
             ops: self.op.iter().map(op).collect(),
             conditions: Conditions(conditions.collect()),
             changed: self.changed.clone(),
-            ..RowFilter::default()
+            max_event: self.max_event << 20,
         })
     }
 }
@@ -207,7 +207,7 @@ pub(crate) fn run(args: &RowsArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
     if args.output_dir.is_some() && args.format != RowFormat::Csv {
         bail!("--output-dir is for --format csv");
     }
-    let filter = RowFilter { max_event: args.max_event << 20, ..args.chosen.filter(terminal)? };
+    let filter = args.chosen.filter(terminal)?;
     let keyring = keys::open(&args.keys, terminal)?;
     let Targets { files, mut failures, notices, .. } = Targets::expand(&args.logs);
     transfer::tell(&notices, terminal);

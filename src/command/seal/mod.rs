@@ -9,19 +9,21 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use binlogsec_core::batch::shard::Shard;
 use binlogsec_core::keyring::Keyring;
-use binlogsec_core::log::error::{Error, describe};
+use binlogsec_core::log::error::Error;
 use binlogsec_core::mysql::key_id::KeyId;
 use binlogsec_core::seal::{
-    self, Anchor, LogName, Manifest, PublicKey, SealOptions, Signer, VerifyOptions,
+    self, Anchor, LogName, Manifest, Proof, PublicKey, SealOptions, Signer, VerifyOptions,
 };
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use report::{AnchorReport, KeygenReport, SealReport, SealVerifyReport};
 
 use crate::args::{Format, KeyArgs, key_id};
+use crate::command::report::merge::SavedShard;
 use crate::exit::Exit;
 use crate::progress::Bar;
-use crate::reports::{self, FileReport, file_report};
-use crate::shard;
+use crate::reports::{self, FileReport, ReportArgs};
+use crate::shard::entry::ShardEntry;
+use crate::shard::{self, RunMark, ShardArgs};
 use crate::terminal::{Terminal, write_json};
 use crate::transfer::{is_dash, tell};
 use crate::{keys, process};
@@ -37,12 +39,15 @@ Examples:
     binlogsec seal verify binlog.seal /var/lib/mysql/binlog.index --public-key seal.key.pub
   A line to be stored where nobody who writes the manifest can write
     binlogsec seal anchor binlog.seal
+  Eight processes seal an archive, each into a manifest of its part; again after rotations
+    seq 0 7 | parallel binlogsec seal /backup -o part-{}.seal --shard {}/8 --sign-key seal.key
+    binlogsec seal merge part-*.seal -o backup.seal --sign-key seal.key
 
 Exit codes: 0 sealed, or unchanged; 1 sealed, but logs are damaged or do not follow one another, or
 logs are not as they were sealed; 3 a key is missing, or nothing proves the manifest; 4 a log or the
 manifest is damaged, cut or forged.";
 
-/// Seal logs, so that nobody changes them unseen: `verify`, `anchor`, `keygen`
+/// Seal logs, so that nobody changes them unseen: `verify`, `merge`, `anchor`, `keygen`
 ///
 /// Writes a signed manifest with digests of each closed log, or goes on with the one that is there.
 /// Logs in use are left for the next time. The logs themselves are not touched.
@@ -64,11 +69,35 @@ pub(crate) struct MakeArgs {
     /// The manifest; if it is there, it is gone on with
     #[arg(short, long, value_name = "MANIFEST", required = true)]
     pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) signing: SigningArgs,
+    /// Take logs whose in-use flag is set as they are, those of a server that crashed
+    #[arg(long)]
+    pub(crate) allow_in_use: bool,
+    /// Seal the log that is in use, too, up to this position, at which an event ends
+    #[arg(long, value_name = "POSITION", conflicts_with = "allow_in_use")]
+    pub(crate) stop_position: Option<u64>,
+    /// Seal part I of N of the logs alone, I from 0 to N-1, into a manifest of that part, for
+    /// `seal merge`; which logs are in it follows from their names. `auto` takes I from
+    /// JOB_COMPLETION_INDEX or SLURM_ARRAY_TASK_ID and N from BINLOGSEC_SHARDS
+    #[arg(long, value_name = "I/N|auto", value_parser = shard::choice, help_heading = "Many processes")]
+    pub(crate) shard: Option<Shard>,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+}
+
+/// What a manifest is signed with.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("signer").required(true))]
+pub(crate) struct SigningArgs {
     /// Sign with a key made of the replication encryption key; who has the keyring can seal
-    #[arg(long, required_unless_present = "sign_key", conflicts_with = "sign_key")]
+    #[arg(long, group = "signer")]
     pub(crate) hmac: bool,
     /// Sign with this Ed25519 private key, as `seal keygen` makes it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "signer")]
     pub(crate) sign_key: Option<PathBuf>,
     /// The replication encryption key to sign with [default: the one that the keyring says is in use]
     #[arg(long, value_name = "ID", value_parser = key_id, requires = "hmac")]
@@ -76,17 +105,6 @@ pub(crate) struct MakeArgs {
     /// Ed25519 public key with which the manifest was signed so far, if it is another; repeatable
     #[arg(long, value_name = "FILE")]
     pub(crate) public_key: Vec<PathBuf>,
-    /// Take logs whose in-use flag is set as they are, those of a server that crashed
-    #[arg(long)]
-    pub(crate) allow_in_use: bool,
-    /// Seal the log that is in use, too, up to this position, at which an event ends
-    #[arg(long, value_name = "POSITION", conflicts_with = "allow_in_use")]
-    pub(crate) stop_position: Option<u64>,
-    #[command(flatten)]
-    pub(crate) keys: KeyArgs,
-    /// How to report
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
 }
 
 #[derive(Debug, Subcommand)]
@@ -96,6 +114,10 @@ pub(crate) enum SealAction {
     /// With the keyring, a log under a new header is unchanged if its plaintext is; without, what is
     /// stored is compared.
     Verify(Box<SealVerifyArgs>),
+    /// Make one manifest of those of all parts (`--shard`), or go on with the one that is there
+    ///
+    /// No log is read. Each part must be there, once, and be proven by the keys that are named.
+    Merge(Box<SealMergeArgs>),
     /// Print one line that stands for a manifest as it is now
     Anchor {
         /// The manifest
@@ -114,6 +136,23 @@ pub(crate) enum SealAction {
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SealMergeArgs {
+    /// The manifests of all parts
+    #[arg(value_name = "PART", required = true)]
+    pub(crate) parts: Vec<PathBuf>,
+    /// The manifest of all logs; if it is there, it is gone on with
+    #[arg(short, long, value_name = "MANIFEST")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) signing: SigningArgs,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    /// How to report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]
@@ -139,17 +178,10 @@ pub(crate) struct SealVerifyArgs {
     pub(crate) purged_to: Option<String>,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
-    /// How to report
-    #[arg(long, value_enum, default_value = "text")]
-    pub(crate) format: Format,
-    /// Write a report into a file as well, replacing it as a whole; repeatable
-    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = file_report::<Format>)]
-    pub(crate) reports: Vec<FileReport<Format>>,
-    /// Look at part I of N of the logs alone, I from 0 to N-1; which logs are in it follows from their
-    /// names. `auto` takes I from JOB_COMPLETION_INDEX or SLURM_ARRAY_TASK_ID and N from
-    /// BINLOGSEC_SHARDS
-    #[arg(long, value_name = "I/N|auto", value_parser = shard::choice, help_heading = "Many processes")]
-    pub(crate) shard: Option<Shard>,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+    #[command(flatten)]
+    pub(crate) shard: ShardArgs,
 }
 
 impl SealArgs {
@@ -158,6 +190,7 @@ impl SealArgs {
         match &self.action {
             None => self.make.paths.iter().chain(&self.make.output).collect(),
             Some(SealAction::Verify(args)) => args.paths.iter().chain([&args.manifest]).collect(),
+            Some(SealAction::Merge(args)) => args.parts.iter().chain([&args.output]).collect(),
             Some(SealAction::Anchor { manifest, .. }) => vec![manifest],
             Some(SealAction::Keygen { .. }) => Vec::new(),
         }
@@ -168,6 +201,7 @@ pub(crate) fn run(args: &SealArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
     match &args.action {
         None => make(&args.make, terminal),
         Some(SealAction::Verify(args)) => verify(args, terminal),
+        Some(SealAction::Merge(args)) => merge(args, terminal),
         Some(SealAction::Anchor { manifest, format }) => anchor(manifest, *format, terminal),
         Some(SealAction::Keygen { file, format }) => {
             process::clean_up_on_signals()?;
@@ -180,39 +214,68 @@ pub(crate) fn run(args: &SealArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
 }
 
 fn make(args: &MakeArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let Some(output) = args.output.as_ref().filter(|output| !is_dash(output)) else {
-        bail!("a manifest is gone on with, so it is a file: name it by --output MANIFEST");
-    };
+    let Some(output) = &args.output else { bail!("name the manifest by --output MANIFEST") };
+    check_output(output)?;
     if args.paths.iter().any(|path| is_dash(path)) {
         bail!("standard input has no name under which it could be sealed");
     }
     let keyring = keys::open(&args.keys, terminal)?;
-    let signer = signer(args, &keyring, terminal)?;
-    let public_keys = public_keys(&args.public_key)?;
+    let signer = signer(&args.signing, &keyring, terminal)?;
+    let public_keys = public_keys(&args.signing.public_key)?;
     process::clean_up_on_signals()?;
     let options = SealOptions {
         signer: &signer,
         public_keys: &public_keys,
         allow_in_use: args.allow_in_use,
         stop_position: args.stop_position,
+        shard: args.shard,
     };
     let bar = Bar::new(None, terminal);
     let outcome = seal::seal(output, &args.paths, &keyring, &options, &bar)?;
     drop(bar);
     tell(&outcome.notices, terminal);
-    if outcome.sealed.is_empty() && outcome.left.is_empty() {
+    // A part may have no log yet.
+    if outcome.sealed.is_empty() && outcome.left.is_empty() && args.shard.is_none() {
         bail!("no log was there to seal");
     }
-    let report = SealReport::new(&outcome, &signer);
-    reports::publish(&report, table::seal, (args.format, &[]), terminal)?;
+    publish(&SealReport::new(&outcome, &signer), args.format, terminal)
+}
+
+fn merge(args: &SealMergeArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
+    check_output(&args.output)?;
+    let keyring = keys::open(&args.keys, terminal)?;
+    let signer = signer(&args.signing, &keyring, terminal)?;
+    let public_keys = public_keys(&args.signing.public_key)?;
+    process::clean_up_on_signals()?;
+    let options = SealOptions {
+        signer: &signer,
+        public_keys: &public_keys,
+        allow_in_use: false,
+        stop_position: None,
+        shard: None,
+    };
+    let outcome = seal::merge(&args.output, &args.parts, &keyring, &options)?;
+    publish(&SealReport::new(&outcome, &signer), args.format, terminal)
+}
+
+fn check_output(output: &Path) -> anyhow::Result<()> {
+    if is_dash(output) {
+        bail!("a manifest is gone on with, so it is a file: name it by --output MANIFEST");
+    }
+    Ok(())
+}
+
+fn publish(report: &SealReport, format: Format, terminal: &Terminal) -> anyhow::Result<Exit> {
+    reports::publish(report, table::seal, (format, &[]), terminal)?;
     let is_amiss = !report.gaps.is_empty() || report.summary.damaged > 0;
     Ok(if is_amiss { Exit::Findings } else { Exit::Done })
 }
 
-fn signer(args: &MakeArgs, keyring: &Keyring, terminal: &Terminal) -> anyhow::Result<Signer> {
+fn signer(args: &SigningArgs, keyring: &Keyring, terminal: &Terminal) -> anyhow::Result<Signer> {
     if let Some(path) = &args.sign_key {
+        let signer = seal::open_private(path)?;
         keys::warn_if_open(path, "a private key", terminal);
-        return Ok(seal::open_private(path)?);
+        return Ok(signer);
     }
     let key = keyring.choose(args.key_id.as_ref()).map_err(Error::from)?;
     Ok(Signer::Hmac(key))
@@ -225,23 +288,49 @@ fn public_keys(paths: &[PathBuf]) -> anyhow::Result<Vec<PublicKey>> {
 fn verify(args: &SealVerifyArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let manifest = std::slice::from_ref(&args.manifest);
     let inputs = [&args.paths, manifest, &args.keys.files(), &args.public_key];
-    reports::check_files(&args.reports, &inputs)?;
+    reports::check_files(&args.report.reports, &inputs)?;
     let keyring = keys::open(&args.keys, terminal)?;
     let public_keys = public_keys(&args.public_key)?;
     let manifest = Manifest::open(&args.manifest, &args.anchor)?;
     let proof = seal::prove(&manifest, &keyring, &public_keys)?;
+    let entry = args.shard.entry(&run_mark(args, &manifest), None);
+    let json = reports::of_format(&args.report.reports, &Format::Json);
+    let earlier = args.shard.earlier(entry.as_ref(), json, terminal)?;
+    let report = match earlier.and_then(SavedShard::into_seal_verify) {
+        Some(report) => report,
+        None => compare(args, (&manifest, proof), &keyring, entry, terminal)?,
+    };
+    publish_verified(&report, args.report.format, &args.report.reports, terminal)
+}
+
+fn compare(
+    args: &SealVerifyArgs,
+    (manifest, proof): (&Manifest, (Vec<Proof>, Option<String>)),
+    keyring: &Keyring,
+    entry: Option<ShardEntry>,
+    terminal: &Terminal,
+) -> anyhow::Result<SealVerifyReport> {
     let options = VerifyOptions {
         quick: args.quick,
         purged_to: args.purged_to.as_deref().map(LogName::new),
-        shard: args.shard,
+        shard: args.shard.shard,
     };
     let bar = Bar::new(None, terminal);
-    let verified = seal::verify(&manifest, &args.paths, &keyring, &options, &bar)?;
+    let verified = seal::verify(manifest, &args.paths, keyring, &options, &bar)?;
     drop(bar);
     tell(&verified.notices, terminal);
-    let report = SealVerifyReport::new(&manifest, proof, &verified, &options);
-    reports::publish(&report, table::verify, (args.format, &args.reports), terminal)?;
-    verified.failures.iter().for_each(|failure| terminal.error(&describe(failure)));
+    Ok(SealVerifyReport::new(manifest, proof, &verified, args.quick, entry))
+}
+
+/// Writes the report wherever it is wanted, and gives the exit code that it comes to.
+pub(crate) fn publish_verified(
+    report: &SealVerifyReport,
+    format: Format,
+    files: &[FileReport<Format>],
+    terminal: &Terminal,
+) -> anyhow::Result<Exit> {
+    reports::publish(report, table::verify, (format, files), terminal)?;
+    report.failures.iter().for_each(|failure| terminal.error(&failure.message));
     for log in &report.logs {
         if let (Some(failure), Some(path)) = (&log.failure, &log.path) {
             terminal.error(&format!("{path}: {}", failure.message));
@@ -251,6 +340,19 @@ fn verify(args: &SealVerifyArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
         terminal.error(&format!("nothing proves the manifest: {reason}"));
     }
     Ok(report.exit())
+}
+
+/// What must be the same for all shards.
+fn run_mark(args: &SealVerifyArgs, manifest: &Manifest) -> RunMark {
+    let mut mark = RunMark::new("seal verify");
+    mark.add(manifest.anchor().to_string());
+    mark.add_paths(&args.paths);
+    mark.add_paths(&args.public_key);
+    mark.add_all(args.anchor.iter().map(ToString::to_string));
+    mark.add(format!("quick {}", args.quick));
+    mark.add_all(&args.purged_to);
+    mark.add_keys(args.keys.sources());
+    mark
 }
 
 fn anchor(manifest: &Path, format: Format, terminal: &Terminal) -> anyhow::Result<Exit> {

@@ -3,19 +3,19 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use binlogsec_core::log::error::ErrorClass;
 use binlogsec_core::seal::{
-    Change, ChunkRange, Left, LogVerdict, Manifest, Proof, PublicKey, SealOutcome, SealVerified,
-    SealedLog, Signer, Standing, VerifyOptions,
+    self, Change, ChunkRange, Left, LogName, LogVerdict, Manifest, Proof, PublicKey, SealOutcome,
+    SealVerified, SealedLog, Signer, Standing,
 };
 use binlogsec_core::text::path_text;
 
 use crate::exit::Exit;
 use crate::lines::plural;
 use crate::log_entry::Failure;
-use crate::shard::entry::failures;
+use crate::shard::entry::{ShardEntry, failures, in_order};
 
 /// `binlogsec seal --format json`.
 #[derive(Debug, Serialize)]
@@ -164,17 +164,19 @@ impl LeftEntry {
 }
 
 /// `binlogsec seal verify --format json`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct SealVerifyReport {
     /// `binlogsec.seal-verify/1`.
-    pub schema: &'static str,
+    pub schema: Cow<'static, str>,
     /// The manifest, and what proves it.
     pub manifest: ManifestEntry,
     /// Whether lengths, headers and samples alone were compared.
     pub quick: bool,
-    /// Which part of the logs was looked at, as `I/N`, if it was a part.
-    pub shard: Option<String>,
+    /// Which part of a run this is, if it is one: headers that two logs share are told when all are
+    /// merged.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub shard: Option<ShardEntry>,
     /// Each log, by name.
     pub logs: Vec<VerdictEntry>,
     /// What could not be read at all.
@@ -184,7 +186,7 @@ pub(crate) struct SealVerifyReport {
 }
 
 /// A manifest.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ManifestEntry {
     /// Where it is.
@@ -198,7 +200,7 @@ pub(crate) struct ManifestEntry {
 }
 
 /// One log.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct VerdictEntry {
     /// What it is called in the manifest, or would be.
@@ -208,7 +210,7 @@ pub(crate) struct VerdictEntry {
     /// `unchanged`, `changed`, `missing`, `added`, `unsealed` (later than all that is sealed),
     /// `purged` or `failed`.
     #[cfg_attr(test, schemars(extend("enum" = ["unchanged", "changed", "missing", "added", "unsealed", "purged", "failed"])))]
-    pub status: &'static str,
+    pub status: Cow<'static, str>,
     /// What is not as it was.
     pub changes: Vec<ChangeEntry>,
     /// What else there is to say.
@@ -219,12 +221,14 @@ pub(crate) struct VerdictEntry {
     pub chunks: u64,
     /// Size of the file in bytes.
     pub size: u64,
+    /// SHA-256 of the header, if it is new, and no key has shown that it opens this log.
+    pub new_header: Option<String>,
     /// Why it could not be read.
     pub failure: Option<Failure>,
 }
 
 /// Something that is not as it was.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ChangeEntry {
     /// In words.
@@ -234,7 +238,7 @@ pub(crate) struct ChangeEntry {
 }
 
 /// Chunks in a row.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct RangeEntry {
     /// Number of the first, from 0.
@@ -248,7 +252,7 @@ pub(crate) struct RangeEntry {
 }
 
 /// Counts.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct SealVerifySummary {
     /// `unchanged`; `changed` where there are findings; `incomplete` where logs could not be read;
@@ -280,7 +284,8 @@ impl SealVerifyReport {
         manifest: &Manifest,
         (proofs, unproven): (Vec<Proof>, Option<String>),
         verified: &SealVerified,
-        options: &VerifyOptions,
+        quick: bool,
+        shard: Option<ShardEntry>,
     ) -> Self {
         let manifest = ManifestEntry {
             path: path_text::text(manifest.path()),
@@ -288,16 +293,45 @@ impl SealVerifyReport {
             proofs: proofs.iter().map(proof_in_words).collect(),
             unproven,
         };
-        let summary = SealVerifySummary::new(&manifest, verified, options);
         Self {
-            schema: "binlogsec.seal-verify/1",
-            quick: options.quick,
-            shard: options.shard.map(|shard| shard.to_string()),
+            schema: "binlogsec.seal-verify/1".into(),
+            quick,
+            shard,
             logs: verified.logs.iter().map(VerdictEntry::new).collect(),
             failures: failures(&verified.failures),
             manifest,
-            summary,
+            summary: SealVerifySummary::default(),
         }
+        .summed(verified.not_looked_at)
+    }
+
+    /// One report of those of all shards of a run, with what is told of two logs.
+    pub(crate) fn merged(shards: Vec<Self>) -> Option<Self> {
+        let mut shards = shards.into_iter();
+        let mut whole = shards.next()?;
+        let mut not_looked_at = whole.summary.not_looked_at;
+        for shard in shards {
+            whole.logs.extend(shard.logs);
+            whole.failures.extend(shard.failures);
+            not_looked_at = not_looked_at.saturating_add(shard.summary.not_looked_at);
+        }
+        whole.failures = in_order(whole.failures);
+        whole.logs.sort_by_cached_key(|log| LogName::new(&log.name));
+        let headers: Vec<_> = whole.logs.iter().map(VerdictEntry::header).collect();
+        let changes = seal::shared_headers(&headers);
+        for (log, change) in whole.logs.iter_mut().zip(changes) {
+            if let Some(change) = change {
+                log.status = Standing::Changed.name().into();
+                log.changes.push(ChangeEntry::new(&change));
+            }
+        }
+        whole.shard = None;
+        Some(whole.summed(not_looked_at))
+    }
+
+    fn summed(mut self, not_looked_at: u64) -> Self {
+        self.summary = SealVerifySummary::new(&self, not_looked_at);
+        self
     }
 
     pub(crate) fn exit(&self) -> Exit {
@@ -323,10 +357,9 @@ fn proof_in_words(proof: &Proof) -> String {
 }
 
 impl SealVerifySummary {
-    fn new(manifest: &ManifestEntry, verified: &SealVerified, options: &VerifyOptions) -> Self {
-        let count = |standing| {
-            let of = verified.logs.iter().filter(|log| log.standing == standing);
-            of.count()
+    fn new(report: &SealVerifyReport, not_looked_at: u64) -> Self {
+        let count = |standing: Standing| {
+            report.logs.iter().filter(|log| log.status == standing.name()).count()
         };
         let mut sum = Self {
             unchanged: count(Standing::Unchanged),
@@ -336,25 +369,25 @@ impl SealVerifySummary {
             unsealed: count(Standing::Unsealed),
             purged: count(Standing::Purged),
             failed: count(Standing::Failed),
-            not_looked_at: verified.not_looked_at,
+            not_looked_at,
             ..Self::default()
         };
         let findings = sum.changed.saturating_add(sum.missing).saturating_add(sum.added);
         sum.verdict = if findings > 0 {
             "changed"
-        } else if sum.failed > 0 || !verified.failures.is_empty() {
+        } else if sum.failed > 0 || !report.failures.is_empty() {
             "incomplete"
-        } else if manifest.unproven.is_some() {
+        } else if report.manifest.unproven.is_some() {
             "unproven"
         } else {
             "unchanged"
         }
         .into();
-        sum.text = sum.sentence(options);
+        sum.text = sum.sentence(report);
         sum
     }
 
-    fn sentence(&self, options: &VerifyOptions) -> String {
+    fn sentence(&self, report: &SealVerifyReport) -> String {
         let mut parts = vec![format!("{} as sealed", plural(self.unchanged, "log"))];
         for (number, words) in [
             (self.changed, "changed"),
@@ -372,11 +405,11 @@ impl SealVerifySummary {
             parts.push(format!("{} sealed and not looked at", self.not_looked_at));
         }
         let mut text = format!("{}: {}", self.verdict.to_uppercase(), parts.join(", "));
-        if options.quick {
+        if report.quick {
             text.push_str("; quick: lengths, headers and samples alone were compared");
         }
-        if let Some(shard) = options.shard {
-            text.push_str(&format!("; shard {shard} alone"));
+        if let Some(shard) = &report.shard {
+            text.push_str(&format!("; shard {}/{} alone", shard.index, shard.count));
         }
         text
     }
@@ -387,17 +420,24 @@ impl VerdictEntry {
         Self {
             name: log.name.as_str().to_owned(),
             path: log.path.as_deref().map(path_text::text),
-            status: log.standing.name(),
+            status: log.standing.name().into(),
             changes: log.changes.iter().map(ChangeEntry::new).collect(),
             notes: log.notes.iter().map(ToString::to_string).collect(),
             chunks_checked: log.checked,
             chunks: log.chunks,
             size: log.size,
+            new_header: log.new_header.map(|header| header.to_string()),
             failure: log
                 .failure
                 .as_ref()
                 .map(|(message, class)| Failure { message: message.clone(), class: *class }),
         }
+    }
+}
+
+impl VerdictEntry {
+    fn header(&self) -> (&str, Option<&str>) {
+        (&self.name, self.new_header.as_deref())
     }
 }
 

@@ -87,7 +87,7 @@ pub(crate) fn verify(out: &mut dyn Write, report: &SealVerifyReport) -> io::Resu
 }
 
 fn row(log: &VerdictEntry) -> Vec<Cell> {
-    let style = match log.status {
+    let style = match &*log.status {
         "unchanged" => GOOD,
         "unsealed" | "purged" => WARN,
         _ => BAD,
@@ -95,7 +95,7 @@ fn row(log: &VerdictEntry) -> Vec<Cell> {
     let is_there = log.path.is_some();
     vec![
         Cell::new(&log.name),
-        Cell::new(log.status).styled(style),
+        Cell::new(&log.status).styled(style),
         Cell::or_dash(is_there.then(|| size(log.size))).right(),
         Cell::or_dash((log.chunks > 0).then(|| format!("{}/{}", log.chunks_checked, log.chunks)))
             .right(),

@@ -1,6 +1,7 @@
 //! An audit as one page: no script, nothing that is loaded from elsewhere, every text escaped.
 
 mod markup;
+mod servers;
 mod timeline;
 mod topology;
 
@@ -11,7 +12,6 @@ use self::markup::{escaped, escaped_lines};
 use crate::command::audit::report::AuditReport;
 use crate::findings::report::{FindingEntry, Verdict};
 use binlogsec_checks::audit::facts::certificate::CertificateFacts;
-use binlogsec_checks::audit::topology::Topology;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -38,12 +38,14 @@ fn write_page(page: &mut String, report: &AuditReport<'_>) -> fmt::Result {
     )?;
     head(page, report)?;
     failures(page, report)?;
-    ways(page, report.topology)?;
-    if let Some(directory) = &report.facts.data_directory {
+    servers::areas(page, report)?;
+    ways(page, report)?;
+    for directory in report.facts.all_files().filter_map(|files| files.data_directory.as_ref()) {
         timeline::figures(page, &directory.logs)?;
     }
     findings(page, report)?;
-    certificates(page, &report.facts.certificates)?;
+    servers::plan(page, &report.plan)?;
+    certificates(page, report)?;
     passed(page, report)?;
     page.push_str("</main>\n</body>\n</html>\n");
     Ok(())
@@ -99,12 +101,14 @@ fn failures(page: &mut String, report: &AuditReport<'_>) -> fmt::Result {
 }
 
 /// Who replicates from whom: a picture, and the same as a table.
-fn ways(page: &mut String, topology: &Topology) -> fmt::Result {
+fn ways(page: &mut String, report: &AuditReport<'_>) -> fmt::Result {
+    let topology = report.topology;
     if topology.edges.is_empty() {
         return Ok(());
     }
     page.push_str("<section aria-labelledby=\"topology\">\n<h2 id=\"topology\">Who replicates from whom</h2>\n<div class=\"card\">\n");
     topology::figure(page, topology)?;
+    servers::cross_table(page, &report.cross_table)?;
     page.push_str(
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Channels\">\n<table>\n<thead><tr>\
          <th scope=\"col\">Source</th><th scope=\"col\">Replica</th><th scope=\"col\">Channel</th>\
@@ -235,7 +239,9 @@ fn prose(text: &str) -> String {
     html
 }
 
-fn certificates(page: &mut String, certificates: &[CertificateFacts]) -> fmt::Result {
+fn certificates(page: &mut String, report: &AuditReport<'_>) -> fmt::Result {
+    let certificates: Vec<&CertificateFacts> =
+        report.facts.all_files().flat_map(|files| &files.certificates).collect();
     if certificates.is_empty() {
         return Ok(());
     }

@@ -167,6 +167,8 @@ pub(crate) const REPLICA: (&str, &str) = ("mysql-8.4-replica", "8.4.3");
 pub(crate) const OLD: (&str, &str) = ("mysql-5.7-source", "5.7.44");
 pub(crate) const NDB: (&str, &str) = ("ndb-8.4-sql-node", "8.4.3");
 pub(crate) const MARIADB: (&str, &str) = ("mariadb-10.11-source", "10.11.6-MariaDB");
+/// The last of its series that takes TLS 1.1 where nobody says otherwise.
+pub(crate) const OLD_MARIADB: (&str, &str) = ("mariadb-10.11-source", "10.11.5-MariaDB");
 
 pub(crate) fn machine((options, version): (&'static str, &'static str)) -> Machine {
     Machine::new(options, version)

@@ -11,6 +11,7 @@
 use crate::common;
 
 mod certificates;
+mod key_stores;
 mod machine;
 mod option_files;
 mod page;
@@ -22,7 +23,9 @@ use std::process::Command;
 use serde_json::Value;
 
 use common::openssl;
-use machine::{MARIADB, MASTER_INFO, Machine, NDB, OLD, REPLICA, SOURCE, ids, machine, set};
+use machine::{
+    MARIADB, MASTER_INFO, Machine, NDB, OLD, OLD_MARIADB, REPLICA, SOURCE, ids, machine, set,
+};
 
 #[test]
 fn set_ups_of_the_guides_are_green() {
@@ -81,7 +84,7 @@ fn holes_of_options_are_found_and_closed_by_what_is_printed() {
         (MARIADB, With("encrypt-tmp-files=0"), "BLR009"),
         (MARIADB, With("require-secure-transport=OFF"), "BLR020"),
         (MARIADB, With("tls_version=TLSv1.0"), "BLR021"),
-        (MARIADB, Without("my.cnf", "tls_version               = TLSv1.2,TLSv1.3"), "BLR021"),
+        (OLD_MARIADB, Without("my.cnf", "tls_version               = TLSv1.2,TLSv1.3"), "BLR021"),
     ] {
         let machine = machine(setup);
         let before = machine.found(false);

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from checks import Check, each, equal, true
 from guide import ADDRESSES, Setup, follow
-from holes import Auditor, Hole, certificate, expired, open_and_close, plan_closes
+from holes import Auditor, Hole, certificate, expired, open_and_close, pairs_close, plan_closes
 from lab import Lab
-from mariadb_lab import MariadbServer
+from mariadb_lab import MariadbServer, sid_programs
 from server import MysqlServer
 from sysroot import LabError
 from tool import Binlogsec
@@ -29,11 +29,21 @@ BY_ROLE = {("BLR050", "db1 'rolerepl'@'127.0.0.1'"), ("BLR050", "db2 'rolerepl'@
 # An account that is at the source alone: what is done to it there must not stop the replica.
 ALONE = "SET sql_log_bin = 0; CREATE USER 'alone'@'127.0.0.1' IDENTIFIED BY 'x'; " \
     "GRANT REPLICATION SLAVE ON *.* TO 'alone'@'127.0.0.1'"
+# The same with what is changed by statements that fail where the account is not there.
+ALONE_OPEN = "SET sql_log_bin = 0; DROP USER IF EXISTS 'alone'@'127.0.0.1'; CREATE USER 'alone'@'%' IDENTIFIED BY 'x'; " \
+    "GRANT REPLICATION SLAVE, SELECT, FILE ON *.* TO 'alone'@'%'"
+# An account that does not replicate, and has what it should not have.
+APP = "CREATE USER IF NOT EXISTS 'app'@'127.0.0.1' IDENTIFIED BY 'x' REQUIRE SSL; "
+OF_APP = {("BLR057", "db1 'app'@'127.0.0.1'"), ("BLR057", "db2 'app'@'127.0.0.1'")}
 SQL_OF_CHANNEL = "STOP REPLICA IO_THREAD; CHANGE REPLICATION SOURCE TO {}; START REPLICA IO_THREAD"
 
 
 def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
-    yield from each(partial(mysql, lab, binlogsec), partial(mariadb, lab, binlogsec))
+    yield from each(
+        partial(mysql, lab, binlogsec),
+        partial(mariadb, lab, binlogsec),
+        partial(mariadb_of_sid, lab, binlogsec),
+    )
 
 
 def until(what: str, holds: Callable[[], bool]) -> None:
@@ -69,7 +79,12 @@ def mysql(lab: Lab, binlogsec: Path) -> Iterator[Check]:
         auditor = Auditor(setup, Binlogsec(binlogsec), tls / "ca.pem", private / "audit.password")
         yield from secrets_stay_secret(auditor)
         yield from open_and_close(auditor, mysql_holes(source, replica))
+        openers = mysql_openers(source, replica)
+        yield from pairs_close(auditor, "MySQL's account", openers["account"], [tuple(openers["account"])])
+        yield from pairs_close(auditor, "MySQL's channel", openers["channel"], [])
         yield from plan_closes(auditor, "three holes of MySQL", mysql_pairs(source, replica))
+        yield from plan_closes(auditor, "an account at MySQL's source alone", [lambda: source.sql(ALONE_OPEN)])
+        yield from plan_closes(auditor, "plain logs and an account of MySQL", mysql_at_rest(source))
         yield from keyring_open_to_all(auditor, source)
         yield from certificate_expired(auditor, source, tls)
 
@@ -100,6 +115,10 @@ def mysql_holes(source: MysqlServer, replica: MysqlServer) -> list[Hole]:
 
     def authority() -> str:
         return source.sql("SELECT @@ssl_ca")[0][0]
+
+    def own(what: str) -> str:
+        """The replica shows its source what it shows its own clients."""
+        return replica.sql(f"SELECT @@ssl_{what}")[0][0]
 
     def everything_plain() -> None:
         source.sql(f"SET GLOBAL require_secure_transport = OFF; {quiet}ALTER USER {repl} REQUIRE NONE")
@@ -161,6 +180,68 @@ def mysql_holes(source: MysqlServer, replica: MysqlServer) -> list[Hole]:
             {("BLR024", "db2 default channel")},
         ),
         Hole(
+            "a list of revoked certificates that is not there",
+            lambda: channel("SOURCE_SSL_CRL = '/nowhere/crl.pem'"),
+            {("BLR066", "db2 default channel")},
+            mend=lambda: channel("SOURCE_SSL_CRL = ''"),
+        ),
+        Hole(
+            "a channel that shows no certificate",
+            lambda: channel("SOURCE_SSL_CERT = '', SOURCE_SSL_KEY = ''"),
+            {("BLR059", "db2 default channel"), ("BLR066", "db2 default channel")},
+            mend=lambda: channel(f"SOURCE_SSL_CERT = '{own('cert')}', SOURCE_SSL_KEY = '{own('key')}'"),
+        ),
+        Hole(
+            "no cipher in common",
+            lambda: ciphers_apart(source, channel),
+            {("BLR066", "db2 default channel"), ("BLR069", "db2 default channel")},
+        ),
+        Hole(
+            "no TLS version in common",
+            lambda: versions_apart(source, channel),
+            {("BLR066", "db2 default channel"), ("BLR069", "db2 default channel")},
+        ),
+        Hole(
+            "an account with the tables of mysql",
+            lambda: source.sql(APP + "GRANT SELECT, UPDATE ON mysql.* TO 'app'@'127.0.0.1'"),
+            OF_APP,
+        ),
+        Hole(
+            "an account with the passwords of channels",
+            lambda: source.sql(APP + "GRANT SELECT ON mysql.slave_master_info TO 'app'@'127.0.0.1'"),
+            OF_APP,
+        ),
+        Hole(
+            "an account with a column of hashes",
+            lambda: source.sql(APP + "GRANT SELECT (authentication_string) ON mysql.user TO 'app'@'127.0.0.1'"),
+            OF_APP,
+        ),
+        Hole(
+            "a role with the tables of mysql",
+            lambda: source.sql(
+                APP + "CREATE ROLE tables; GRANT SELECT ON mysql.* TO tables; GRANT tables TO 'app'@'127.0.0.1'"
+            ),
+            OF_APP,
+        ),
+        Hole(
+            "an account that may pose as the replica",
+            lambda: source.sql(APP + f"GRANT PROXY ON {repl} TO 'app'@'127.0.0.1'"),
+            {("BLR058", "db1 'app'@'127.0.0.1'"), ("BLR058", "db2 'app'@'127.0.0.1'")},
+        ),
+        Hole(
+            "an account without a name",
+            lambda: source.sql("CREATE USER ''@'127.0.0.1' IDENTIFIED BY 'x' REQUIRE SSL"),
+            {("BLR056", "db1 ''@'127.0.0.1'"), ("BLR056", "db2 ''@'127.0.0.1'")},
+        ),
+        Hole(
+            "an account that may clone the server in the clear",
+            lambda: source.sql(
+                "INSTALL PLUGIN clone SONAME 'mysql_clone.so'; CREATE USER 'donor'@'127.0.0.1' IDENTIFIED BY 'x'; "
+                "GRANT BACKUP_ADMIN ON *.* TO 'donor'@'127.0.0.1'"
+            ),
+            {("BLR074", "db1 'donor'@'127.0.0.1'")},
+        ),
+        Hole(
             "an account that may do more",
             lambda: source.sql(f"{quiet}GRANT SELECT, FILE, BINLOG_ADMIN ON *.* TO {repl} WITH GRANT OPTION"),
             {("BLR053", f"db1 {repl_printed}")},
@@ -187,6 +268,51 @@ def mysql_holes(source: MysqlServer, replica: MysqlServer) -> list[Hole]:
             lambda: source.sql(f"{quiet}REVOKE REPLICATION CLIENT ON *.* FROM 'audit'@'127.0.0.1'"),
             {("BLR071", "db1"), ("BLR072", "db1 channels")},
         ),
+    ]
+
+
+def ciphers_apart(source: MysqlServer, channel: Callable[[str], None]) -> None:
+    source.sql("SET GLOBAL ssl_cipher = 'ECDHE-RSA-AES256-GCM-SHA384'; ALTER INSTANCE RELOAD TLS")
+    channel("SOURCE_TLS_VERSION = 'TLSv1.2', SOURCE_SSL_CIPHER = 'ECDHE-RSA-AES128-GCM-SHA256'")
+
+
+def versions_apart(source: MysqlServer, channel: Callable[[str], None]) -> None:
+    source.sql("SET GLOBAL ssl_cipher = ''; SET GLOBAL tls_version = 'TLSv1.3'; ALTER INSTANCE RELOAD TLS")
+    channel("SOURCE_TLS_VERSION = 'TLSv1.2'")
+
+
+def mysql_openers(source: MysqlServer, replica: MysqlServer) -> dict[str, dict[str, Callable[[], object]]]:
+    """Holes in one account, and in one channel. What an account may do goes before its name does."""
+    who = "(SELECT CONCAT(QUOTE(User), '@', QUOTE(Host)) FROM mysql.user WHERE User = 'repl')"
+
+    def account(statement: str) -> None:
+        # Under whatever name it has by now.
+        [[name]] = source.sql(f"SELECT {who}")
+        source.sql(statement.format(name))
+
+    def channel(options: str) -> None:
+        replica.sql(SQL_OF_CHANNEL.format(options))
+
+    return {
+        "account": {
+            "privileges": lambda: account("GRANT SELECT, FILE ON *.* TO {}"),
+            "no demand": lambda: account("ALTER USER {} REQUIRE NONE"),
+            "any host": lambda: account("RENAME USER {} TO 'repl'@'%'"),
+        },
+        "channel": {
+            "no verification": lambda: channel("SOURCE_SSL_VERIFY_SERVER_CERT = 0"),
+            "a weak cipher": lambda: channel("SOURCE_SSL_CIPHER = 'ECDHE-RSA-AES256-GCM-SHA384:RC4-MD5'"),
+            "no cipher suite": lambda: channel("SOURCE_TLS_CIPHERSUITES = ''"),
+            "an account without demand": lambda: account("ALTER USER {} REQUIRE NONE"),
+        },
+    }
+
+
+def mysql_at_rest(source: MysqlServer) -> list[Callable[[], object]]:
+    """New logs are encrypted before the plain ones go."""
+    return [
+        lambda: source.sql("SET GLOBAL binlog_encryption = OFF; FLUSH BINARY LOGS"),
+        lambda: source.sql("GRANT SELECT ON *.* TO 'repl'@'127.0.0.1'"),
     ]
 
 
@@ -257,10 +383,60 @@ def certificate_expired(auditor: Auditor, source: MysqlServer, tls: Path) -> Ite
 
 
 def mariadb(lab: Lab, binlogsec: Path) -> Iterator[Check]:
+    yield from mariadb_pair(lab, binlogsec, "MariaDB", None)
+
+
+def mariadb_of_sid(lab: Lab, binlogsec: Path) -> Iterator[Check]:
+    """MariaDB 11.8: first as it is installed, with a certificate that it makes itself and the account's
+    password to verify that by; then the guide, and the same holes."""
+    programs = sid_programs()
+    yield from mariadb_as_installed(lab, binlogsec, programs)
+    yield from mariadb_pair(lab, binlogsec, "MariaDB of sid", programs)
+
+
+def mariadb_as_installed(lab: Lab, binlogsec: Path, programs: Path) -> Iterator[Check]:
+    private = lab.scratch("installed")
+    password = private / "audit.password"
+    password.write_text(f"{SECRET}\n")
+    password.chmod(0o600)
+    common = {"skip-slave-start": "OFF", "skip-name-resolve": "ON"}
+    source = MariadbServer(lab.folder / "i1", 1, {**common, "bind-address": ADDRESSES["db1"]}, programs)
+    replica = MariadbServer(lab.folder / "i2", 2, {**common, "bind-address": ADDRESSES["db2"]}, programs)
+    with source, replica:
+        source.sql(f"CREATE USER 'audit'@'127.0.0.1' IDENTIFIED BY '{SECRET}'; GRANT ALL ON *.* TO 'audit'@'127.0.0.1'")
+        source.sql("CREATE USER 'repl'@'127.0.0.1' IDENTIFIED BY 'made-up' REQUIRE SSL")
+        source.sql("GRANT REPLICATION SLAVE ON *.* TO 'repl'@'127.0.0.1'")
+        replica.sql(
+            f"CHANGE MASTER TO MASTER_HOST='{ADDRESSES['db1']}', MASTER_PORT={source.port}, MASTER_USER='repl', "
+            "MASTER_PASSWORD='made-up', MASTER_USE_GTID=slave_pos; START SLAVE"
+        )
+        setup = Setup(
+            servers={"db1": source, "db2": replica},
+            binlogsec=binlogsec,
+            owner="0:0",
+            host_paths={},
+            server_paths={},
+            settle=partial(settle_mariadb, source, replica),
+        )
+        auditor = Auditor(setup, Binlogsec(binlogsec), None, password)
+        setup.settle()
+        about_channel = {found for found in auditor.ids(auditor.findings()) if "channel" in found[1]}
+        about_channel -= {("BLR072", "db2 channels")}
+        yield equal("as installed: a channel that is verified by its password is in order", set(), about_channel)
+        hole = Hole(
+            "as installed: verification off",
+            lambda: replica.sql("STOP SLAVE; CHANGE MASTER TO MASTER_SSL_VERIFY_SERVER_CERT = 0; START SLAVE"),
+            {("BLR061", "db2 default channel")},
+        )
+        yield from open_and_close(auditor, [hole])
+
+
+def mariadb_pair(lab: Lab, binlogsec: Path, what: str, programs: Path | None) -> Iterator[Check]:
     tls, keys, private = (lab.scratch(name) for name in ("tls", "keys", "monitor"))
     common = {"skip-slave-start": "OFF", "skip-name-resolve": "ON"}
-    source = MariadbServer(lab.folder / "m1", 1, {**common, "bind-address": ADDRESSES["db1"]})
-    replica = MariadbServer(lab.folder / "m2", 2, {**common, "bind-address": ADDRESSES["db2"]})
+    home = lab.scratch("mariadb")
+    source = MariadbServer(home / "m1", 1, {**common, "bind-address": ADDRESSES["db1"]}, programs)
+    replica = MariadbServer(home / "m2", 2, {**common, "bind-address": ADDRESSES["db2"]}, programs)
     with source, replica:
         paths = {"/etc/mysql/tls": tls, "/etc/mysql/keys": keys}
         setup = Setup(
@@ -270,11 +446,31 @@ def mariadb(lab: Lab, binlogsec: Path) -> Iterator[Check]:
             host_paths={**paths, "/etc/binlogsec": private},
             server_paths={there: str(here) for there, here in paths.items()},
             settle=partial(settle_mariadb, source, replica),
+            is_printed=programs is None,
         )
-        yield from follow("MariaDB", setup)
+        yield from follow("MariaDB", setup, what)
         auditor = Auditor(setup, Binlogsec(binlogsec), tls / "ca.pem", private / "audit.password")
         yield from open_and_close(auditor, mariadb_holes(source, replica))
-        yield from plan_closes(auditor, "three holes of MariaDB", mariadb_pairs(source, replica))
+        openers = mariadb_openers(source, replica)
+        yield from pairs_close(auditor, f"the account of {what}", openers, [tuple(openers)])
+        yield from plan_closes(auditor, f"three holes of {what}", mariadb_pairs(source, replica))
+        alone = [lambda: source.sql(ALONE_OPEN)]
+        yield from plan_closes(auditor, f"an account at the source of {what} alone", alone)
+
+
+def mariadb_openers(source: MariadbServer, replica: MariadbServer) -> dict[str, Callable[[], object]]:
+    def account(statement: str) -> None:
+        [[host]] = source.sql("SELECT Host FROM mysql.user WHERE User = 'repl'")
+        source.sql(statement.format(f"'repl'@'{host}'"))
+
+    return {
+        "privileges": lambda: account("GRANT SELECT, FILE ON *.* TO {}"),
+        "no demand": lambda: account("ALTER USER {} REQUIRE NONE"),
+        "any host": lambda: account("RENAME USER {} TO 'repl'@'%'"),
+        "no verification": lambda: replica.sql(
+            "STOP SLAVE; CHANGE MASTER TO MASTER_SSL_VERIFY_SERVER_CERT = 0; START SLAVE"
+        ),
+    }
 
 
 def settle_mariadb(source: MariadbServer, replica: MariadbServer) -> None:
@@ -332,6 +528,33 @@ def mariadb_holes(source: MariadbServer, replica: MariadbServer) -> list[Hole]:
                 "CREATE USER 'rolerepl'@'127.0.0.1' IDENTIFIED BY 'x'; GRANT replrole TO 'rolerepl'@'127.0.0.1'"
             ),
             BY_ROLE,
+        ),
+        Hole(
+            "everybody with the tables of mysql",
+            lambda: source.sql("GRANT UPDATE ON mysql.* TO PUBLIC"),
+            {("BLR057", "db1 PUBLIC"), ("BLR057", "db2 PUBLIC")},
+        ),
+        Hole(
+            "an account with everybody's hashes",
+            lambda: source.sql(APP + "GRANT SELECT ON mysql.global_priv TO 'app'@'127.0.0.1'"),
+            OF_APP,
+        ),
+        Hole(
+            "a role with the tables of mysql",
+            lambda: source.sql(
+                APP + "CREATE ROLE tables; GRANT SELECT ON mysql.* TO tables; GRANT tables TO 'app'@'127.0.0.1'"
+            ),
+            OF_APP,
+        ),
+        Hole(
+            "an account that may pose as the replica",
+            lambda: source.sql(APP + f"GRANT PROXY ON {repl} TO 'app'@'127.0.0.1'"),
+            {("BLR058", "db1 'app'@'127.0.0.1'"), ("BLR058", "db2 'app'@'127.0.0.1'")},
+        ),
+        Hole(
+            "an account without a name",
+            lambda: source.sql("CREATE USER ''@'127.0.0.1' IDENTIFIED BY 'x' REQUIRE SSL"),
+            {("BLR056", "db1 ''@'127.0.0.1'"), ("BLR056", "db2 ''@'127.0.0.1'")},
         ),
         Hole(
             "old TLS versions accepted",

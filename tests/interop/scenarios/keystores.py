@@ -11,21 +11,21 @@ import os
 import secrets
 import shlex
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import workload
 from bao import TOKEN, Bao, percona_name
 from checks import Check, each, equal, exit_status, same_bytes, true
 from lab import Lab
 from mariadb_lab import MariadbServer
-from sysroot import LabError, install
+from shop import MARIADB_WORK, Shop, a_server, decrypts, entries, mariadb_with_vault, version_of
 from tool import Binlogsec
 
-PLUGIN = Path("/usr/lib/mysql/plugin/hashicorp_key_management.so")
 # Mount point of the configuration, the engine's version there, and what the configuration says of it.
 LAYOUTS = {
     "version 1": ("kv1/servers/a", 1, "1"),
@@ -34,23 +34,13 @@ LAYOUTS = {
     "version 2": ("kv/two/servers/a", 2, "2"),
     "version 2, no directory": ("kv/bare", 2, "AUTO"),
 }
-WORK = """
-CREATE DATABASE IF NOT EXISTS shop;
-CREATE TABLE IF NOT EXISTS shop.item (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(80));
-INSERT INTO shop.item (name) VALUES ('Bo'), (REPEAT('x', 33));
-FLUSH BINARY LOGS;
-"""
 
 
 @dataclass(frozen=True)
-class Shop:
-    """A MySQL server's keyring and logs, each as the server serves it."""
+class BaoShop(Shop):
+    """With the store that its keys go to."""
 
-    lab: Lab
-    tool: Binlogsec
     bao: Bao
-    keyring: Path
-    logs: dict[Path, bytes]
 
 
 def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
@@ -59,37 +49,18 @@ def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
         bao.mount("kv1", 1)
         bao.mount("kv/two", 2)
         bao.mount("kv/bare", 2)
-        shop = a_server(lab, tool, bao)
+        shop = BaoShop(**vars(a_server(lab, tool)), bao=bao)
         yield from each(
             partial(the_layouts_of_percona, shop),
             partial(refusals, shop),
             partial(into_the_store_and_back, shop),
+            partial(keys_that_were_deleted, shop),
             partial(the_command_of_the_documentation, shop),
             partial(mariadb_writes_under_two_versions, lab, tool, bao),
         )
 
 
-def a_server(lab: Lab, tool: Binlogsec, bao: Bao) -> Shop:
-    with lab.server("keystores", binlog_encryption="ON") as server:
-        workload.create_tables(server)
-        workload.trade(server)
-        server.sql("FLUSH LOGS")
-        workload.trade(server)
-        server.sql("ALTER INSTANCE ROTATE BINLOG MASTER KEY")
-        into = lab.scratch("keystores-served")
-        kept = lab.scratch("keystores-logs")
-        logs = {}
-        for name in server.indexed()[:-1]:
-            copy = kept / name
-            shutil.copyfile(server.log_path(name), copy)
-            logs[copy] = server.served(name, into)
-        keyring = kept / "component_keyring_file"
-        shutil.copyfile(server.keyring_path, keyring)
-        keyring.chmod(0o600)
-    return Shop(lab, tool, bao, keyring, logs)
-
-
-def configuration(shop: Shop, name: str, mount: str, version: str, token: str = TOKEN) -> Path:
+def configuration(shop: BaoShop, name: str, mount: str, version: str, token: str = TOKEN) -> Path:
     path = shop.lab.scratch("keystores-conf") / f"{name.replace(' ', '-').replace(',', '')}.cnf"
     members = {
         "timeout": 10,
@@ -103,12 +74,7 @@ def configuration(shop: Shop, name: str, mount: str, version: str, token: str = 
     return path
 
 
-def entries(keyring: Path) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = json.loads(keyring.read_text())["elements"]
-    return found
-
-
-def store(shop: Shop, mount: str, version: int) -> None:
+def store(shop: BaoShop, mount: str, version: int) -> None:
     """As Percona Server stores its keys, written by this script alone."""
     for entry in entries(shop.keyring):
         value = base64.b64encode(bytes.fromhex(entry["data"])).decode()
@@ -121,17 +87,7 @@ def store(shop: Shop, mount: str, version: int) -> None:
             shop.bao.ask("POST", f"{at}/{name}", {"data": secret})
 
 
-def decrypts(shop: Shop, what: str, keyring: Path) -> Iterator[Check]:
-    into = shop.lab.scratch("keystores-plain")
-    for log, plain in shop.logs.items():
-        target = into / log.name
-        done = shop.tool.run("decrypt", log, "-o", target, "--force", "--keyring", keyring, "--allow-http")
-        yield exit_status(f"{what}: decrypt of {log.name}", 0, done)
-        got = target.read_bytes() if target.exists() else b""
-        yield same_bytes(f"{what}: {log.name} is what the server serves", plain, got)
-
-
-def the_layouts_of_percona(shop: Shop) -> Iterator[Check]:
+def the_layouts_of_percona(shop: BaoShop) -> Iterator[Check]:
     plain = json.loads(shop.tool.run("keyring", shop.keyring, "--format", "json").stdout)
     for what, (mount, engine, version) in LAYOUTS.items():
         store(shop, mount, engine)
@@ -145,7 +101,7 @@ def the_layouts_of_percona(shop: Shop) -> Iterator[Check]:
         yield equal(f"{what}: and the rotation", plain["files"][0]["servers"], listed["files"][0]["servers"])
 
 
-def refusals(shop: Shop) -> Iterator[Check]:
+def refusals(shop: BaoShop) -> Iterator[Check]:
     log = next(iter(shop.logs))
     for what, mount, version, token, status, said in (
         ("a token that is none", "kv1/servers/a", "1", "s.nobody", 2, "refuses the token"),
@@ -162,7 +118,7 @@ def refusals(shop: Shop) -> Iterator[Check]:
         yield true(f"{what}: and not the token", token not in text, "no token", text)
 
 
-def into_the_store_and_back(shop: Shop) -> Iterator[Check]:
+def into_the_store_and_back(shop: BaoShop) -> Iterator[Check]:
     """`keyring convert` into a store makes what the script made; a new generation is taken into use."""
     folder = shop.lab.scratch("keystores-convert")
     for engine, mount, at in ((1, "kv1/made", "kv1/made"), (2, "kv/two/made", "kv/two/metadata/made")):
@@ -196,7 +152,53 @@ def into_the_store_and_back(shop: Shop) -> Iterator[Check]:
         yield same_bytes(f"{what}: as before", shop.logs[log], plain.read_bytes() if plain.exists() else b"")
 
 
-def the_command_of_the_documentation(shop: Shop) -> Iterator[Check]:
+def keys_that_were_deleted(shop: BaoShop) -> Iterator[Check]:
+    """As the server deletes them when it rotates: version 2 can bring them back until they are destroyed."""
+    mount = "kv/two/deleted"
+    vault = configuration(shop, "deleted", mount, "AUTO")
+    done = shop.tool.run("keyring", "convert", shop.keyring, vault, "--allow-http")
+    yield exit_status("a store of keys", 0, done)
+    [key] = [entry for entry in entries(shop.keyring) if len(entry["data"]) == 64][:1]
+    logs = next(iter(shop.logs)).parent
+
+    def found() -> list[dict[str, Any]]:
+        done = shop.tool.run("check", logs, "--keyring", vault, "--allow-http", "--format", "json")
+        return [it for it in json.loads(done.stdout)["findings"] if it["id"] == "BLS021"]
+
+    yield equal("nothing is left behind", [], found())
+    name = percona_name(key["data_id"])
+    at = mount.replace("kv/two", "kv/two/data")
+    shop.bao.ask("DELETE", f"{at}/{name}")
+    [left] = found() or [{"message": "", "remedy": ""}]
+    yield true("a deleted key is told", key["data_id"] in left["message"], key["data_id"], left["message"])
+    done = shop.tool.run("keyring", "coverage", logs, "--keyring", vault, "--allow-http", "--format", "json")
+    yield exit_status("coverage: its logs cannot be opened", 3, done)
+    keys = {it["key_id"]: it["held_in"] for it in json.loads(done.stdout)["keys"]}
+    yield equal("coverage: the store does not hold it", [], keys.get(key["data_id"]))
+    by_log = shop.tool.run("inspect", *shop.logs, "--keyring", vault, "--allow-http")
+    yield exit_status("and a log under it has a missing key", 3, by_log)
+    shop.bao.ask("POST", f"{mount.replace('kv/two', 'kv/two/undelete')}/{name}", {"versions": [1]})
+    by_log = shop.tool.run("inspect", *shop.logs, "--keyring", vault, "--allow-http")
+    yield exit_status("what is brought back opens its logs", 0, by_log)
+    shop.bao.ask("DELETE", f"{at}/{name}")
+    folder = shop.lab.scratch("keystores-remedy")
+    (folder / "vault").symlink_to(shop.bao.program)
+    variables = {"PATH": f"{folder}:{os.environ['PATH']}", "BAO_ADDR": shop.bao.url, "BAO_TOKEN": TOKEN}
+    done = subprocess.run(["sh", "-ec", left["remedy"]], env={**os.environ, **variables}, capture_output=True)
+    yield exit_status("the remedy, run as it is printed", 0, done)
+    yield equal("closes it", [], found())
+    shop.bao.ask("POST", f"{at}/{name}", {"data": {"type": "AES", "value": ""}})
+    secret = {"type": "AES", "value": base64.b64encode(bytes.fromhex(key["data"])).decode()}
+    shop.bao.ask("POST", f"{at}/{name}", {"data": secret})
+    [left] = found() or [{"message": "", "remedy": ""}]
+    yield true("a replaced value is told", "version 1" in left["message"], "version 1", left["message"])
+    subprocess.run(["sh", "-ec", left["remedy"]], env={**os.environ, **variables}, capture_output=True)
+    yield equal("its remedy closes it", [], found())
+    by_log = shop.tool.run("inspect", *shop.logs, "--keyring", vault, "--allow-http")
+    yield exit_status("and leaves the key in use", 0, by_log)
+
+
+def the_command_of_the_documentation(shop: BaoShop) -> Iterator[Check]:
     """The example of `--key-command` in docs/keys.md, run as it is printed but for its files."""
     page = Path(__file__).parents[3] / "docs/keys.md"
     [line] = [line for line in page.read_text().splitlines() if "--key-command '" in line]
@@ -228,34 +230,24 @@ def the_command_of_the_documentation(shop: Shop) -> Iterator[Check]:
 
 
 def mariadb_writes_under_two_versions(lab: Lab, tool: Binlogsec, bao: Bao) -> Iterator[Check]:
-    if not PLUGIN.exists():
-        install("mariadb-plugin-hashicorp-key-management")
-    if not PLUGIN.exists():
-        raise LabError("no mariadb-plugin-hashicorp-key-management")
     bao.mount("maria", 2)
     bao.ask("POST", "maria/data/1", {"data": {"data": secrets.token_hex(32)}})
-    options = {
-        "plugin-load-add": "hashicorp_key_management",
-        "hashicorp-key-management-vault-url": f"{bao.url}/v1/maria",
-        "hashicorp-key-management-token": TOKEN,
-        "hashicorp-key-management-cache-version-timeout": "1",
-        "encrypt-binlog": "ON",
-    }
+    options = mariadb_with_vault(f"{bao.url}/v1/maria", TOKEN)
     folder = lab.scratch("keystores-maria")
     my_cnf = folder / "server.cnf"
     with MariadbServer(lab.folder / "maria", 300, options) as server:
         lines = [f"{name}={value}" for name, value in options.items()]
         my_cnf.write_text("\n".join(["[mariadb]", f"datadir={server.datadir}", *lines, ""]))
         my_cnf.chmod(0o600)
-        server.sql(WORK)
+        server.sql(MARIADB_WORK)
         bao.ask("POST", "maria/data/1", {"data": {"data": secrets.token_hex(32)}})
         time.sleep(1)
         server.sql("SELECT SLEEP(1)")
         server.restart()
-        server.sql(WORK)
-        server.sql(WORK)
+        server.sql(MARIADB_WORK)
+        server.sql(MARIADB_WORK)
         logs = server.binlogs()[:-1]
-        versions = {name: version_of((server.datadir / name).read_bytes()) for name in logs}
+        versions = {name: version_of(server.datadir / name) for name in logs}
         yield equal("MariaDB wrote logs under both versions", {1, 2}, set(versions.values()))
         for name in logs:
             what = f"{name}, version {versions[name]}"
@@ -275,9 +267,3 @@ def mariadb_writes_under_two_versions(lab: Lab, tool: Binlogsec, bao: Bao) -> It
         yield exit_status("a version that was destroyed is a missing key", 3, done)
         said = (done.stdout + done.stderr).decode()
         yield true("which is told", "version 1 of key 1" in said, "version 1 of key 1", said)
-
-
-def version_of(log: bytes) -> int:
-    """Of the key, in the event that starts encryption."""
-    event = 4 + int.from_bytes(log[13:17], "little")
-    return int.from_bytes(log[event + 20 : event + 24], "little")

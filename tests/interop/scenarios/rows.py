@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import re
 import struct
 import subprocess
 from collections import Counter
@@ -19,8 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mariadb_lab
+import printed_rows
 import row_matrix
-from checks import Check, equal, exit_status
+from checks import Check, Finished, equal, exit_status
 from lab import Lab
 from mariadb_lab import MariadbServer
 from row_matrix import Tables
@@ -40,13 +41,16 @@ MARIADB_CASES: dict[str, dict[str, str]] = {
     "minimal": {"binlog-row-image": "MINIMAL"},
     "noblob": {"binlog-row-image": "NOBLOB"},
     "compressed": {"log-bin-compress": "ON"},
+    "encrypted": mariadb_lab.ENCRYPTED,
 }
+# What MariaDB has since 11.5: the image after has the changed columns alone, that before has all.
+LATER_CASES: dict[str, dict[str, str]] = MARIADB_CASES | {"full-nodup": {"binlog-row-image": "FULL_NODUP"}}
 # CHECKSUM TABLE takes hidden columns into it, which the two servers have filled in other ways.
 NOT_SUMMED = {"indexed"}
 # A text in swe7, which is shown as bytes.
 NOT_READ = {"n"}
 # What each image tells: only with these the rows can be put together from JSON.
-WHOLE_IMAGES = {"full", "partial", "compressed"}
+WHOLE_IMAGES = {"full", "partial", "compressed", "encrypted", "full-nodup"}
 
 
 def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
@@ -55,6 +59,9 @@ def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
         yield from mysql(lab, tool, name, options)
     for name, options in MARIADB_CASES.items():
         yield from mariadb(lab, tool, name, options)
+    later = mariadb_lab.sid_programs()
+    for name, options in LATER_CASES.items():
+        yield from mariadb(lab, tool, name, options, later)
 
 
 def mysql(lab: Lab, tool: Binlogsec, name: str, options: dict[str, str]) -> Iterator[Check]:
@@ -72,24 +79,43 @@ def mysql(lab: Lab, tool: Binlogsec, name: str, options: dict[str, str]) -> Iter
         if name in WHOLE_IMAGES:
             yield from shown(tool, f"MySQL, {name}", source, tables, [log, *keys])
         if name == "full":
-            printed = lab.chroot.run("mysqlbinlog", "-v", "--base64-output=DECODE-ROWS", lab.chroot.inside(log))
-            yield beside(tool, log, printed.stdout.decode(errors="replace"))
+            listing = lab.chroot.run("mysqlbinlog", "-vv", "--base64-output=DECODE-ROWS", lab.chroot.inside(log))
+            yield beside(tool, "MySQL", [log], listing, "mysqlbinlog")
 
 
-def mariadb(lab: Lab, tool: Binlogsec, name: str, options: dict[str, str]) -> Iterator[Check]:
-    tables = row_matrix.BOTH | row_matrix.MARIADB
+def mariadb(
+    lab: Lab, tool: Binlogsec, name: str, options: dict[str, str], programs: Path | None = None
+) -> Iterator[Check]:
+    tables = row_matrix.BOTH | row_matrix.MARIADB | (row_matrix.LATER_MARIADB if programs else {})
     fixed = {"character-set-server": "utf8mb4", "binlog-format": "ROW", "binlog-row-metadata": "FULL"}
-    source = MariadbServer(lab.folder / f"rows-m-{name}", 51, fixed | options)
-    with source, MariadbServer(lab.folder / f"rows-m-{name}-copy", 52, fixed) as copy:
+    home = lab.folder / f"rows-{'later' if programs else 'm'}-{name}"
+    source = MariadbServer(home, 51, fixed | mariadb_lab.with_keys(home, options), programs)
+    with source, MariadbServer(home.with_name(home.name + "-copy"), 52, fixed, programs) as copy:
         for server in (source, copy):
             given(server, row_matrix.creation(tables))
         source.sql("FLUSH BINARY LOGS")
         given(source, row_matrix.changes(tables), "--force")
         source.sql("FLUSH BINARY LOGS")
-        log = source.datadir / source.binlogs()[-2]
-        yield from forward(tool, f"MariaDB, {name}", (source, copy), tables, [log])
+        what = f"MariaDB {source.version()}, {name}"
+        log = [source.datadir / source.binlogs()[-2], *mariadb_lab.key_arguments(source)]
+        # UUIDs and addresses look like bytes in the log.
+        schema = ["--schema", schema_of(lab, source)] if programs else []
+        yield from forward(tool, what, (source, copy), tables, [*log, *schema])
         if name in WHOLE_IMAGES:
-            yield from shown(tool, f"MariaDB, {name}", source, tables, [log])
+            yield from shown(tool, what, source, tables, log)
+        if "encrypt-binlog" not in options:
+            command = ["mariadb-binlog", "--no-defaults", "-vv", "--base64-output=DECODE-ROWS", log[0]]
+            listing = subprocess.run(command, capture_output=True)
+            yield beside(tool, what, log[:1], listing, "mariadb-binlog")
+
+
+def schema_of(lab: Lab, server: Server) -> Path:
+    """What SHOW CREATE TABLE prints of each table, with the database's name before it."""
+    path = lab.scratch("schema") / "tables.sql"
+    names = [row[0] for row in server.sql("SHOW TABLES FROM m")]
+    each = (server.sql(f"SHOW CREATE TABLE m.{name}")[0][1] for name in names)
+    path.write_text("USE `m`;\n" + "".join(f"{text};\n" for text in each), encoding="utf-8")
+    return path
 
 
 Server = MysqlServer | MariadbServer
@@ -227,48 +253,10 @@ def shortest(value: float) -> float:
     return value
 
 
-PRINTED = re.compile(r"^### (?:(INSERT INTO|UPDATE|DELETE FROM) `(.+?)`\.`(.+?)`|(SET|WHERE)|  @(\d+)=(.*))$")
-# A geometry column ends what is printed of an event.
-UNPRINTED = "m.shapes"
-OPS = {"INSERT INTO": "insert", "UPDATE": "update", "DELETE FROM": "delete"}
-
-
-def beside(tool: Binlogsec, log: Path, printed: str) -> Check:
-    """Every row of mysqlbinlog's, in order, with the values that it prints as numbers and dates. It
-    prints nothing of an event behind a geometry column, and names no column."""
-    theirs: list[list[Any]] = []
-    for line in printed.splitlines():
-        found = PRINTED.match(line)
-        if found is None:
-            continue
-        op, database, table, _, number, value = found.groups()
-        if op is not None:
-            theirs.append([OPS[op], f"{database}.{table}", []])
-        elif number is not None:
-            theirs[-1][2].append((int(number), value))
-    theirs = [row for row in theirs if row[1] != UNPRINTED]
-    lines = tool.run("rows", log, "--format", "json").stdout.splitlines()
-    ours = [row for row in map(json.loads, lines) if row["table"] not in UNPRINTED]
-    if [row[:2] for row in theirs] != [[row["op"], f"{row['database']}.{row['table']}"] for row in ours]:
-        return equal("mysqlbinlog -v prints the same rows in the same order", len(theirs), len(ours))
-    different = [
-        f"{row['table']} row {row['row']} at {row['position']}: {value}"
-        for (_, _, values), row in zip(theirs, ours, strict=True)
-        for value in contradictions(values, row)
-    ]
-    return equal(f"mysqlbinlog -v: {len(ours)} rows in the same order, with the same values", [], different[:5])
-
-
-def contradictions(values: list[tuple[int, str]], row: dict[str, Any]) -> Iterator[str]:
-    """Values of theirs that ours contradict, where theirs say all: whole numbers, and NULL."""
-    images = [image for image in (row["before"], row["after"]) if image is not None]
-    flat = [value for image in images for value in image.values()]
-    if len(values) != len(flat):
-        yield f"{len(values)} values, {len(flat)}"
-    for (number, theirs), ours in zip(values, flat, strict=True):
-        if theirs == "NULL" and ours is not None:
-            yield f"@{number}: NULL, {ours!r}"
-        plain = re.fullmatch(r"-?\d+", theirs)
-        is_number = isinstance(ours, int) and not isinstance(ours, bool)
-        if plain and is_number and int(theirs) != ours and not (theirs == "1900" and ours == 0):
-            yield f"@{number}: {theirs}, {ours!r}"
+def beside(tool: Binlogsec, what: str, log: list[Path | str], listing: Finished, printer: str) -> Check:
+    """Every row of theirs, in order, with every value that they print."""
+    found = printed_rows.Comparison()
+    lines = tool.run("rows", *log, "--format", "json").stdout
+    printed_rows.compare(listing, lines, found, Path(log[0]).name)
+    text = f"{what}: {printer} -vv: {found.rows} rows in the same order, with the same {found.values} values"
+    return equal(text, [], found.different)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mariadb_lab
 import row_matrix
 from checks import Check, equal, exit_status, true
 from lab import Lab
@@ -34,7 +35,9 @@ MARIADB_CASES: dict[str, dict[str, str]] = {
     "full": {},
     "schema": {"binlog-row-metadata": "NO_LOG"},
     "compressed": {"log-bin-compress": "ON"},
+    "encrypted": mariadb_lab.ENCRYPTED,
 }
+LATER_CASES: dict[str, dict[str, str]] = {"full": {}, "full-nodup": {"binlog-row-image": "FULL_NODUP"}}
 # Hidden columns, which CHECKSUM TABLE takes in, are filled anew.
 NOT_SUMMED = {"indexed"}
 # Each is run on a table (a INT, b INT, c INT); what it makes of that is the server's to say.
@@ -71,15 +74,20 @@ def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
                 yield from cascades(tool, server)
             if name == "schema":
                 yield from altered(lab, tool, "MySQL", server)
+    fixed = {"character-set-server": "utf8mb4", "binlog-format": "ROW", "binlog-row-metadata": "FULL"}
     for number, (name, options) in enumerate(MARIADB_CASES.items()):
-        fixed = {"character-set-server": "utf8mb4", "binlog-format": "ROW", "binlog-row-metadata": "FULL"}
-        with MariadbServer(lab.folder / f"undo-m-{name}", 60 + number, fixed | options) as server:
+        home = lab.folder / f"undo-m-{name}"
+        with MariadbServer(home, 60 + number, fixed | mariadb_lab.with_keys(home, options)) as server:
             yield from back_and_forth(lab, tool, f"MariaDB, {name}", server, row_matrix.BOTH | row_matrix.MARIADB)
             if name == "full":
                 yield from changed_since(tool, "MariaDB", server)
                 yield from refused(tool, "MariaDB", server)
             if name == "schema":
                 yield from altered(lab, tool, "MariaDB", server)
+    later = row_matrix.BOTH | row_matrix.MARIADB | row_matrix.LATER_MARIADB
+    for number, (name, options) in enumerate(LATER_CASES.items()):
+        with MariadbServer(lab.folder / f"undo-l-{name}", 80 + number, fixed | options, mariadb_lab.sid_programs()) as server:
+            yield from back_and_forth(lab, tool, f"MariaDB {server.version()}, {name}", server, later)
 
 
 def given(server: Server, script: str | bytes, *options: str) -> subprocess.CompletedProcess[bytes]:
@@ -99,7 +107,7 @@ def log_of(server: Server, script: str) -> list[str | Path]:
     if isinstance(server, MysqlServer):
         log = server.log_path(server.binlogs()[-2].name)
         return [log, "--keyring", server.keyring_path]
-    return [server.datadir / server.binlogs()[-2]]
+    return [server.datadir / server.binlogs()[-2], *mariadb_lab.key_arguments(server)]
 
 
 def contents(server: Server, tables: Tables) -> dict[str, Any]:
@@ -195,9 +203,21 @@ def refused(tool: Binlogsec, what: str, server: Server) -> Iterator[Check]:
     """What cannot be taken back is told by position, and nothing is written."""
     change = "UPDATE shop.orders SET total = total + 1 WHERE id = 1;"
     minimal = f"SET SESSION binlog_row_image = 'MINIMAL'; {change}"
+    # Only what changed the table without transactions stays, and the log has both.
+    savepoint = (
+        "CREATE TABLE IF NOT EXISTS shop.kept (id INT) ENGINE=MyISAM; BEGIN; SAVEPOINT a;"
+        f"{change} INSERT INTO shop.kept VALUES (1); ROLLBACK TO SAVEPOINT a; COMMIT;"
+    )
+    rollback = f"BEGIN; {change} INSERT INTO shop.kept VALUES (1); ROLLBACK;"
     statement = f"SET SESSION binlog_format = 'STATEMENT'; {change}"
     xa = f"XA START 'x'; {change} XA END 'x'; XA PREPARE 'x'; XA COMMIT 'x';"
+    # MySQL refuses such a transaction where GTIDs must be consistent.
+    mixed = [
+        ("a transaction that went back to a savepoint", savepoint, "went back to a savepoint"),
+        ("a transaction that was rolled back", rollback, "ends with ROLLBACK"),
+    ]
     for name, script, told in [
+        *(mixed if isinstance(server, MariadbServer) else []),
         ("a prepared transaction", xa, "was prepared (XA)"),
         ("MINIMAL images", minimal, "binlog_row_image is not FULL"),
         ("a statement", statement, "the log does not say which"),

@@ -4,8 +4,8 @@
 use serde::Serialize;
 
 use super::Work;
-use super::facts::AuditFacts;
 use super::facts::server::{Area, Flavour, NotAsked, ServerFacts, Verification};
+use super::facts::{AuditFacts, FileFacts};
 use super::judge::Found;
 use super::topology::{State, Topology};
 use crate::check::facts::LogStatus;
@@ -52,11 +52,11 @@ const fn area_of(rule: RuleId) -> Option<Area> {
             Some(Area::Transit)
         }
         Bls001 | Bls003 | Bls004 | Blr001 | Blr002 | Blr008 | Blr009 | Blr017 => Some(Area::AtRest),
-        Blr050 | Blr051 | Blr052 | Blr053 | Blr054 | Blr055 | Blr056 | Blr057 | Blr058 | Blr011
-        | Blr012 => Some(Area::Accounts),
-        Bls002 | Bls011 | Bls013 | Blr003 | Blr004 | Blr007 => Some(Area::Keys),
+        Blr050 | Blr051 | Blr052 | Blr053 | Blr054 | Blr055 | Blr056 | Blr057 | Blr058 | Blr074
+        | Blr011 | Blr012 => Some(Area::Accounts),
+        Bls002 | Bls011 | Bls013 | Bls018 | Blr003 | Blr004 | Blr007 => Some(Area::Keys),
         Blr023 | Blr030 | Blr032 | Blr033 | Blr034 | Blr035 | Blr036 | Blr037 | Blr038 | Blr039
-        | Blr040 => Some(Area::Certificates),
+        | Blr040 | Blr041 => Some(Area::Certificates),
         Blr059 | Blr060 | Blr061 | Blr062 | Blr066 | Blr067 | Blr068 | Blr069 => {
             Some(Area::Channels)
         }
@@ -78,7 +78,9 @@ fn of_server(facts: &AuditFacts, server: &ServerFacts) -> Vec<NotAsked> {
         };
         add(area, &format!("{}: {} is missing", missing.what, missing.privilege));
     }
-    if !server.channels.is_empty() && !has_directory_of(facts, server) {
+    let has_directory =
+        facts.all_files().any(|files| files.data_directory.is_some() && is_of(files, server));
+    if !server.channels.is_empty() && !has_directory {
         add(
             Area::AtRest,
             "relay logs on the disk: name the replica's data directory there (--datadir)",
@@ -95,10 +97,12 @@ fn of_server(facts: &AuditFacts, server: &ServerFacts) -> Vec<NotAsked> {
     found
 }
 
-/// Whether the data directory that was looked at is this server's.
-fn has_directory_of(facts: &AuditFacts, server: &ServerFacts) -> bool {
-    let directory = facts.data_directory.as_ref();
-    directory.is_some_and(|directory| {
+/// Whether these files are this server's.
+pub(super) fn is_of(files: &FileFacts, server: &ServerFacts) -> bool {
+    if files.of_server.is_some() {
+        return files.of_server.as_ref() == Some(&server.address);
+    }
+    files.data_directory.as_ref().is_some_and(|directory| {
         let own = directory.path.canonicalize().unwrap_or_else(|_| directory.path.clone());
         let named = server.variables.get("datadir").map(std::path::PathBuf::from);
         let by_uuid = directory
@@ -113,7 +117,7 @@ fn has_directory_of(facts: &AuditFacts, server: &ServerFacts) -> bool {
 }
 
 /// What of a server that is known by its files alone was not examined.
-fn of_files(facts: &AuditFacts) -> Vec<NotAsked> {
+fn of_files(facts: &FileFacts) -> Vec<NotAsked> {
     let mut found = Vec::new();
     let mut add = |area, because: &str| found.push(NotAsked { area, because: because.to_owned() });
     let Some(settings) = &facts.options else {
@@ -163,9 +167,11 @@ fn servers(facts: &AuditFacts) -> Vec<(String, Vec<NotAsked>)> {
         .iter()
         .map(|server| (server.address.clone(), of_server(facts, server)))
         .collect();
-    let is_asked = facts.servers.iter().any(|server| has_directory_of(facts, server));
-    if let Some(settings) = facts.options.as_ref().filter(|_| !is_asked) {
-        found.push((settings.subject.name(), of_files(facts)));
+    for files in facts.all_files() {
+        let is_asked = facts.servers.iter().any(|server| is_of(files, server));
+        if let Some(settings) = files.options.as_ref().filter(|_| !is_asked) {
+            found.push((settings.subject.name(), of_files(files)));
+        }
     }
     found
 }
@@ -194,19 +200,18 @@ pub(super) fn judge(work: &mut Work) {
 pub(super) fn of(facts: &AuditFacts, findings: &[Finding]) -> Vec<AreaResult> {
     let mut results = Vec::new();
     let servers = servers(facts);
-    let live: Vec<_> = facts.servers.iter().map(|it| &*it.address).collect();
+    // Files of a server that was asked are its own.
+    let owner_of = |owner: &str| {
+        let files = facts.all_files().find(|files| files.name().as_deref() == Some(owner))?;
+        facts.servers.iter().find(|it| is_of(files, it)).map(|it| it.address.clone())
+    };
     for (server, lacks) in &servers {
         for area in ALL {
             let is_of = |finding: &&Finding| match &finding.subject {
                 Subject::Server { server: of, .. } => of == server,
-                // A file is of the server whose files were looked at.
-                Subject::File { .. } => {
-                    !live.contains(&&**server)
-                        || facts
-                            .servers
-                            .iter()
-                            .any(|it| it.address == *server && has_directory_of(facts, it))
-                }
+                Subject::File { .. } => finding.owner.as_deref().is_some_and(|owner| {
+                    owner == server || owner_of(owner).as_ref() == Some(server)
+                }),
             };
             let opens = |finding: &&Finding| {
                 finding.severity >= Severity::Warning && area_of(finding.rule) == Some(area)

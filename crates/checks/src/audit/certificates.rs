@@ -53,10 +53,10 @@ pub(super) struct Files<'a> {
 }
 
 /// The certificates of a PEM file, in DER.
-struct Bundle(Vec<Pem>);
+pub(super) struct Bundle(Vec<Pem>);
 
 impl Bundle {
-    fn open(path: &Path) -> Result<Self, String> {
+    pub(super) fn open(path: &Path) -> Result<Self, String> {
         let bytes = files::read(path, LARGEST_FILE).map_err(|error| describe(&error))?;
         let blocks: Vec<_> = Pem::iter_from_buffer(&bytes)
             .filter_map(Result::ok)
@@ -68,7 +68,7 @@ impl Bundle {
         Ok(Self(blocks))
     }
 
-    fn certificates(&self) -> impl Iterator<Item = X509Certificate<'_>> {
+    pub(super) fn certificates(&self) -> impl Iterator<Item = X509Certificate<'_>> {
         self.0.iter().filter_map(|block| block.parse_x509().ok())
     }
 }

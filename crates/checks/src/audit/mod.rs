@@ -7,14 +7,18 @@
 pub mod areas;
 pub mod before;
 mod certificates;
+mod cluster;
 mod data_directory;
 pub mod facts;
 mod files;
 mod judge;
+mod key_stores;
 pub mod live;
+mod merge;
 mod offline;
 mod options;
 pub mod plan;
+mod revocation;
 mod servers;
 mod sql;
 pub mod topology;
@@ -38,17 +42,33 @@ use facts::AuditFacts;
 use facts::settings::Product;
 use judge::Judgement;
 use live::{Credentials, ServerAddress};
+pub use merge::{Part, merge};
 use topology::Topology;
 
 /// What to audit.
 #[derive(Debug, Clone, Default)]
 pub struct AuditTargets {
-    /// Option file of a server, with what it includes.
+    /// Servers whose files are at hand.
+    pub files: Vec<FileTarget>,
+    /// Live servers.
+    pub servers: Vec<LiveTarget>,
+}
+
+/// The files of one server.
+#[derive(Debug, Clone, Default)]
+pub struct FileTarget {
+    /// Its option file, with what that includes.
     pub options: Option<NamedOptions>,
     /// Its data directory; outweighs that of the option file.
     pub data_directory: Option<PathBuf>,
-    /// Live servers.
-    pub servers: Vec<LiveTarget>,
+    /// Product and version, where the files do not say themselves.
+    pub product: Option<Product>,
+    /// Configuration of the NDB Cluster that it is an SQL node of (`config.ini`).
+    pub cluster: Option<NamedCluster>,
+    /// Its own keys; those of the whole run prove its logs otherwise.
+    pub keys: Option<Arc<Keyring>>,
+    /// The live server whose files these are, by its address as reports have it.
+    pub of_server: Option<String>,
 }
 
 /// A live server, and as whom to ask it.
@@ -69,11 +89,18 @@ pub struct NamedOptions {
     pub file: OptionFile,
 }
 
+/// The configuration of an NDB Cluster, read.
+#[derive(Debug, Clone)]
+pub struct NamedCluster {
+    /// The file.
+    pub path: PathBuf,
+    /// What it says.
+    pub text: String,
+}
+
 /// How to audit.
 #[derive(Debug)]
 pub struct AuditOptions {
-    /// The server that the option files are for, where it does not say itself.
-    pub product: Option<Product>,
     /// What the site demands.
     pub policy: Policy,
     /// What is known and accepted.
@@ -87,7 +114,6 @@ pub struct AuditOptions {
 impl Default for AuditOptions {
     fn default() -> Self {
         Self {
-            product: None,
             policy: Policy::default(),
             baseline: Baseline::default(),
             now: Timestamp::now(),
@@ -130,9 +156,15 @@ pub fn audit(
     progress: &dyn Progress,
 ) -> AuditOutcome {
     let mut work = Work::default();
-    offline::collect(&mut work, targets, keys, options, progress);
-    offline::judge(&mut work, targets, options);
+    for target in &targets.files {
+        offline::examine(&mut work, target, keys, options, progress);
+    }
     servers::collect(&mut work, targets);
+    finish(work, options)
+}
+
+/// Judges what was collected, and joins it.
+fn finish(mut work: Work, options: &AuditOptions) -> AuditOutcome {
     servers::judge(&mut work, options.now);
     if let Some(before) = &options.before {
         before::judge(before, &work.facts.servers, &mut work.judgement);

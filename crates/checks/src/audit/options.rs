@@ -1,8 +1,7 @@
 //! Settings from option files: what is set, what was persisted, and what is default in this
 //! version.
 //!
-//! Source: the reference manuals of MySQL 5.7 to 9.x ("Server System Variables", "Replication and
-//! Binary Logging Options and Variables", "Persisted System Variables") and of MariaDB.
+//! Source: MySQL's reference manual, "Persisted System Variables"; for defaults, see `versions`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -271,8 +270,8 @@ mod tests {
             ("8.4.0", "master_info_repository", None),
             ("mariadb-10.11", "encrypt_binlog", Some("OFF")),
             ("10.11.19-MariaDB", "tls_version", Some("TLSv1.2,TLSv1.3")),
-            ("10.11.6-MariaDB", "tls_version", Some("TLSv1.1,TLSv1.2,TLSv1.3")),
-            ("10.11.12-MariaDB", "tls_version", None),
+            ("10.11.5-MariaDB", "tls_version", Some("TLSv1.1,TLSv1.2,TLSv1.3")),
+            ("10.6.16-MariaDB", "tls_version", Some("TLSv1.2,TLSv1.3")),
             ("mariadb-10.11", "binlog_encryption", None),
         ] {
             assert_eq!(of("", Some(version)).get(name), value, "{version} {name}");

@@ -1,17 +1,24 @@
 //! The remedies as an ordered plan: what each server needs, in an order in which each step still
 //! applies when the ones before it are done.
 
+use serde::Serialize;
+
 use super::AuditOutcome;
-use super::facts::server::ServerFacts;
 use crate::finding::rules::Language;
 use crate::finding::{Finding, RuleId, Subject};
 use binlogsec_core::text::path_text;
 
 /// What is done in one place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Step {
+    /// Its place in the plan, counted from 1.
+    pub number: usize,
     /// The server, or the file.
     pub place: String,
+    /// The server whose step it is, as `areas` has it: that of a file is the one whose files were
+    /// looked at.
+    pub server: String,
     /// `source`, `replica`, `source and replica`; empty where nobody knows.
     pub role: &'static str,
     /// What it is written in.
@@ -22,8 +29,11 @@ pub struct Step {
     pub title: &'static str,
     /// What else to know before it is done: `needs a restart`.
     pub effect: Option<&'static str>,
+    /// Whether something in it stands for what only you know (`PLACEHOLDER` says what).
+    pub placeholder: bool,
     /// Ready to be run or written, comments among it.
     pub text: String,
+    #[serde(skip)]
     stage: Stage,
 }
 
@@ -57,7 +67,7 @@ const fn stage(rule: RuleId) -> Stage {
         Blr059 | Blr060 | Blr061 | Blr062 | Blr066 | Blr067 | Blr069 | Blr068 => Stage::Channel,
         Blr053 | Blr057 | Blr058 => Stage::Privileges,
         Blr054 | Blr055 => Stage::Password,
-        Blr050 => Stage::Requirement,
+        Blr050 | Blr074 => Stage::Requirement,
         Blr051 => Stage::Certificate,
         Blr052 | Blr056 => Stage::Name,
         Blr020 => Stage::Transport,
@@ -102,6 +112,7 @@ pub fn plan(outcome: &AuditOutcome) -> Vec<Step> {
         step.rules.dedup();
     }
     steps.sort_by_key(|step| step.stage);
+    steps.iter_mut().zip(1..).for_each(|(step, number)| step.number = number);
     steps
 }
 
@@ -114,26 +125,16 @@ fn step(outcome: &AuditOutcome, finding: &Finding) -> Option<Step> {
     let stage = stage(finding.rule);
     let rule = finding.rule();
     let (place, text) = match &finding.subject {
-        Subject::Server { server, object } => {
-            let is_account = (Stage::Privileges..=Stage::Name).contains(&stage);
-            let lacks = object.as_ref().filter(|_| is_account && remedy.language == Language::Sql);
-            let is_quiet = lacks.is_some_and(|account| is_missing_below(outcome, server, account));
-            let text = if is_quiet {
-                format!(
-                    "-- not at every replica: the statement must not go there\n\
-                     SET sql_log_bin = 0;\n{}\nSET sql_log_bin = 1;",
-                    remedy.text
-                )
-            } else {
-                remedy.text
-            };
-            (server.clone(), text)
-        }
+        Subject::Server { server, .. } => (server.clone(), remedy.text),
         Subject::File { path, .. } => (path_text::text(path), remedy.text),
     };
+    let server = finding.owner.clone().unwrap_or_else(|| place.clone());
     Some(Step {
+        number: 0,
         role: role(outcome, &place),
+        server,
         place,
+        placeholder: text.contains("PLACEHOLDER"),
         language: remedy.language,
         rules: vec![rule.code],
         title: rule.title,
@@ -141,28 +142,6 @@ fn step(outcome: &AuditOutcome, finding: &Finding) -> Option<Step> {
         text,
         stage,
     })
-}
-
-fn server<'a>(outcome: &'a AuditOutcome, address: &str) -> Option<&'a ServerFacts> {
-    outcome.facts.servers.iter().find(|server| server.address == address)
-}
-
-/// Whether an audited replica of this server, whose accounts are known, lacks an account: what is
-/// done with it here would stop replication there.
-fn is_missing_below(outcome: &AuditOutcome, source: &str, account: &str) -> bool {
-    let nodes = &outcome.topology.nodes;
-    let label = |node: usize| nodes.get(node).map(|node| &*node.label);
-    outcome
-        .topology
-        .edges
-        .iter()
-        .filter(|edge| label(edge.source) == Some(source))
-        .filter_map(|edge| server(outcome, label(edge.replica)?))
-        .any(|replica| {
-            let known = replica.accounts.as_ref();
-            let mut all = known.into_iter().flatten().chain(&replica.other_accounts);
-            known.is_some() && !all.any(|it| super::sql::account(&it.user, &it.host) == account)
-        })
 }
 
 fn role(outcome: &AuditOutcome, place: &str) -> &'static str {

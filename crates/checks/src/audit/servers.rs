@@ -7,6 +7,7 @@ use super::facts::server::ServerFacts;
 use super::judge::{self, Judgement};
 use super::live::{self, LiveError};
 use super::{AuditTargets, Work};
+use crate::finding::rules::Language;
 use crate::finding::{Evidence, RuleId, Subject};
 use binlogsec_core::log::error::Error;
 
@@ -58,7 +59,46 @@ pub(super) fn judge(work: &mut Work, now: Timestamp) {
         judge::accounts::judge(server, &sources, judgement);
         failover(server, servers, judgement);
     }
+    judge::key_store::judge_servers(servers, judgement);
     ends(servers, judgement);
+    quiet(servers, judgement);
+}
+
+/// Statements that fail where the account is not there stop a replica that lacks it: these are kept out of
+/// the binary log. Neither RENAME USER nor REVOKE has an IF EXISTS in all versions.
+fn quiet(servers: &[ServerFacts], judgement: &mut Judgement) {
+    const FAIL: [&str; 2] = ["RENAME USER", "REVOKE "];
+    let topology = super::topology::live::of_servers(servers);
+    let label = |node: usize| topology.nodes.get(node).map(|node| &*node.label);
+    for finding in &mut judgement.findings {
+        let Subject::Server { server, object: Some(account) } = &finding.subject else {
+            continue;
+        };
+        let Some(remedy) = finding.own_remedy.as_mut().filter(|remedy| {
+            remedy.language == Language::Sql && FAIL.iter().any(|it| remedy.text.contains(it))
+        }) else {
+            continue;
+        };
+        let below = topology.edges.iter().filter(|edge| label(edge.source) == Some(server));
+        let replicas: Vec<_> = below
+            .map(|edge| topology.nodes.get(edge.replica)?.server.and_then(|it| servers.get(it)))
+            .collect();
+        let has = |replica: &ServerFacts| {
+            let known = replica.accounts.as_ref()?;
+            let mut all = known.iter().chain(&replica.other_accounts);
+            Some(all.any(|it| judge::accounts::name_of(replica, it) == *account))
+        };
+        let known: Vec<_> = replicas.iter().map(|replica| replica.and_then(has)).collect();
+        let why = if known.contains(&Some(false)) {
+            "-- not at every replica: the statement must not go there"
+        } else if known.contains(&None) {
+            "-- whether every replica has this account is not known, and one that lacks it would stop: where \
+             all have it, leave SET sql_log_bin out, and the change goes to them as well"
+        } else {
+            continue;
+        };
+        remedy.text = format!("{why}\nSET sql_log_bin = 0;\n{}\nSET sql_log_bin = 1;", remedy.text);
+    }
 }
 
 /// BLR070 of the sources that a channel may turn to by itself.

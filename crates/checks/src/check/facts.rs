@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use binlogsec_core::event::FIRST_FLAGS;
+use binlogsec_core::file::compressed::Compression;
 use binlogsec_core::mysql::header::{self, EncryptionHeader};
 use binlogsec_core::mysql::stream::CtrStream;
 use binlogsec_core::text::path_text;
@@ -95,33 +96,6 @@ impl LogStatus {
             Self::Refuted => "refuted",
             Self::Plain => "plain",
             Self::Undetermined => "undetermined",
-        }
-    }
-}
-
-/// A compression format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "their names say it")]
-pub enum Compression {
-    Gzip,
-    Zstd,
-    Xz,
-    Bzip2,
-    Lz4,
-}
-
-impl Compression {
-    /// Its name in reports. Stable.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Gzip => "gzip",
-            Self::Zstd => "zstd",
-            Self::Xz => "xz",
-            Self::Bzip2 => "bzip2",
-            Self::Lz4 => "lz4",
         }
     }
 }

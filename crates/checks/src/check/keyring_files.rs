@@ -16,7 +16,7 @@ use crate::finding::rules::Severity;
 use crate::finding::{Finding, RuleId};
 use binlogsec_core::batch::shard::Shard;
 use binlogsec_core::file::location;
-use binlogsec_core::keyring::store::{StoreFamily, StoreTransport, Wanted};
+use binlogsec_core::keyring::store::{LeftBehind, StoreFamily, StoreTransport, Wanted};
 use binlogsec_core::keyring::{AskedStore, KeyringError, KeyringFile, KeyringFormat, rotation};
 use binlogsec_core::mariadb::key_file::LOG_KEY_ID;
 use binlogsec_core::mysql::key_id::KeyId;
@@ -147,12 +147,13 @@ impl Scan<'_> {
 
     fn store(&self, local: &mut Local, store: &AskedStore) {
         let path = store.configuration();
-        if let Ok(metadata) = path.metadata() {
+        for file in store.secret_files() {
+            let Ok(metadata) = file.path.metadata() else { continue };
             let (mode, allowed) = (metadata.mode(), self.options.policy.max_keyring_mode);
             if exceeds(mode, allowed) {
-                let what = "key store's configuration, which may hold its token,";
-                let message = mode_message(what, mode, allowed);
-                local.find(Finding::new(RuleId::Bls010, path, message));
+                let what = format!("key store's file, which may hold {},", file.what);
+                let message = mode_message(&what, mode, allowed);
+                local.find(Finding::new(RuleId::Bls010, file.path, message));
             }
         }
         local.collected.findings.extend(by_http(store));
@@ -162,6 +163,10 @@ impl Scan<'_> {
             local.collected.failures.push(error.into());
             Vec::new()
         });
+        match store.left_behind() {
+            Ok(left) => findings.extend(keys_left_behind(store, left)),
+            Err(error) => local.collected.failures.push(error.into()),
+        }
         local.collected.findings.extend(findings);
         local.collected.facts.keyrings.push(KeyringFacts {
             path: FilePath::of(path),
@@ -213,6 +218,30 @@ impl Scan<'_> {
         let message = |days| format!("key {} was stored {days} days ago", wanted.id);
         Ok(self.old_key(store.configuration(), since, message))
     }
+}
+
+/// BLS021.
+fn keys_left_behind(store: &AskedStore, left: Option<Vec<LeftBehind>>) -> Option<Finding> {
+    let (rule, path) = (RuleId::Bls021, store.configuration());
+    let Some(left) = left else {
+        let message = "whether deleted keys can be brought back is not known: the token may not read \
+                       the metadata of the secrets";
+        return Some(Finding::new(rule, path, message));
+    };
+    if left.is_empty() {
+        return None;
+    }
+    let names = left.iter().map(|key| {
+        let versions: Vec<_> = key.versions.iter().map(u32::to_string).collect();
+        format!("{}, version {}", key.id, versions.join(" and "))
+    });
+    let message = format!("what was deleted can be had: {}", names.collect::<Vec<_>>().join("; "));
+    let commands: Vec<_> = left.iter().map(|key| key.command.as_str()).collect();
+    let remedy = format!(
+        "# destroys keys for ever: logs under them, in backups too, can never be opened again\n{}",
+        commands.join("\n")
+    );
+    Some(Finding::new(rule, path, message).remedied_by(remedy))
 }
 
 /// BLS018.

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::content::Opened;
-use super::facts::{BodyMarks, Compression, EncryptionFacts, LogFacts, LogStatus, Mark};
+use super::facts::{BodyMarks, EncryptionFacts, LogFacts, LogStatus, Mark};
 use super::judge::inspection;
 use super::scan::{Local, Scan};
 use crate::finding::{Evidence, Finding, RuleId, Severity};
 use binlogsec_core::event;
 use binlogsec_core::event::format_description::FormatDescription;
+use binlogsec_core::file::compressed::Compression;
 use binlogsec_core::keyring::KeyringError;
 use binlogsec_core::keyring::rotation::{RotationState, ServerKeys};
 use binlogsec_core::log::error::describe;

@@ -20,7 +20,6 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-mod compressed;
 mod content;
 mod expected;
 pub mod facts;

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::compressed;
 use super::content::Opened;
 use super::expected::Expected;
 use super::facts::{COMPARED, Facts, FilePath, IndexFacts, ServerFacts};
@@ -21,6 +20,7 @@ use crate::finding::{Finding, RuleId};
 use binlogsec_core::batch::listed::read_index;
 use binlogsec_core::batch::targets::{has_log_extension, is_index};
 use binlogsec_core::file::TransferError;
+use binlogsec_core::file::compressed;
 use binlogsec_core::file::listing;
 use binlogsec_core::file::pipeline::Progress;
 use binlogsec_core::file::tree::{Batch, Directory, Visitor};

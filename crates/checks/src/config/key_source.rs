@@ -67,6 +67,8 @@ pub enum KeySource {
     MariadbFile(MariadbFile),
     /// The store of MariaDB's `hashicorp_key_management`.
     MariadbVault(MariadbVaultOptions),
+    /// The files of MariaDB's `aws_key_management`.
+    MariadbAws(MariadbAwsOptions),
     /// Another plugin or component.
     Other {
         /// As the configuration has it.
@@ -108,6 +110,19 @@ pub struct MariadbVaultOptions {
     /// `hashicorp_key_management_vault_ca`.
     pub authority: Option<PathBuf>,
     /// `hashicorp_key_management_timeout`, in seconds.
+    pub timeout: Option<String>,
+}
+
+/// The options of `aws_key_management`.
+#[derive(Debug, Default)]
+pub struct MariadbAwsOptions {
+    /// `datadir`, which has the files of keys.
+    pub data_directory: Option<PathBuf>,
+    /// `aws_key_management_region`.
+    pub region: Option<String>,
+    /// `aws_key_management_endpoint_url`.
+    pub endpoint: Option<String>,
+    /// `aws_key_management_request_timeout`, in milliseconds.
     pub timeout: Option<String>,
 }
 
@@ -205,6 +220,10 @@ pub fn find(
         found.followed.append(&mut looked_at.clone());
     }
     options.settings.iter_mut().for_each(|setting| setting.value.zeroize());
+    // A copy of a data directory comes without the server's options; its files speak for themselves.
+    if found.sources.is_empty() && has_files_of_kms(&found.data_directory) {
+        found.sources.push(KeySource::MariadbAws(MariadbAwsOptions::default()));
+    }
     if found.sources.is_empty() {
         return Err(KeySourceError::Nothing { directory: found.data_directory, looked_at });
     }
@@ -305,11 +324,17 @@ impl ServerKeys {
     }
 }
 
+fn has_files_of_kms(directory: &Path) -> bool {
+    let mut names = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    names.any(|entry| entry.file_name().as_encoded_bytes().starts_with(b"aws-kms-key."))
+}
+
 fn is_read(component: &str) -> bool {
     matches!(
         component,
         "component_keyring_file"
             | "component_keyring_vault"
+            | "component_keyring_kmip"
             | "component_percona_keyring_encrypted_file"
     )
 }
@@ -349,13 +374,8 @@ pub fn of_options(options: &OptionFile, base: &Path) -> Vec<KeySource> {
         sources.push(KeySource::MariadbFile(mariadb_file(options, path, base)));
     }
     sources.extend(mariadb_vault(options, base).map(KeySource::MariadbVault));
-    let others = [
-        "keyring_encrypted_file",
-        "keyring_okv",
-        "keyring_aws",
-        "keyring_hashicorp",
-        "aws_key_management",
-    ];
+    sources.extend(mariadb_aws(options, &loaded).map(KeySource::MariadbAws));
+    let others = ["keyring_encrypted_file", "keyring_okv", "keyring_aws", "keyring_hashicorp"];
     let others = others.into_iter().filter(|name| has(name));
     sources.extend(others.map(|name| KeySource::Other { name: name.to_owned() }));
     sources
@@ -405,5 +425,19 @@ fn mariadb_vault(options: &OptionFile, base: &Path) -> Option<MariadbVaultOption
         token: token.map(|token| SecretBytes::new(token.into_bytes())),
         authority: authority.map(|path| base.join(path)),
         timeout: text(options, "hashicorp_key_management_timeout"),
+    })
+}
+
+fn mariadb_aws(options: &OptionFile, loaded: &[String]) -> Option<MariadbAwsOptions> {
+    let region = text(options, "aws_key_management_region");
+    let endpoint = text(options, "aws_key_management_endpoint_url");
+    let is_loaded = loaded.iter().any(|plugin| plugin == "aws_key_management")
+        || region.is_some()
+        || value(options, &["aws_key_management_master_key_id"]).is_some();
+    is_loaded.then(|| MariadbAwsOptions {
+        data_directory: value(options, &["datadir"]).map(PathBuf::from),
+        region,
+        endpoint,
+        timeout: text(options, "aws_key_management_request_timeout"),
     })
 }

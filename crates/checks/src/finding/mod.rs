@@ -36,6 +36,9 @@ pub struct Finding {
     pub own_remedy: Option<Remedy>,
     /// Why it does not count, if it does not.
     pub accepted: Option<Acceptance>,
+    /// Whose files showed it, where an audit looked at those of several servers: the option file or
+    /// data directory, as [`crate::audit::areas::AreaResult`] has it.
+    pub owner: Option<String>,
 }
 
 /// What a finding is about.
@@ -156,6 +159,7 @@ impl Finding {
             related: Vec::new(),
             own_remedy: None,
             accepted: None,
+            owner: None,
         }
     }
 

@@ -91,13 +91,13 @@ impl<'a> OutputDirectory<'a> {
         Ok(Self { path, names: Mutex::default(), inputs: force.then(|| Inputs::new(inputs)) })
     }
 
-    /// The output for an input, with `extension` behind its name. Two logs of one name would end in
+    /// The output for an input, with `extension` behind the name of its log. Two logs of one name would end in
     /// one file.
     ///
     /// # Errors
     /// [`TransferError::SameName`] for the second of two; [`TransferError::IsInput`].
     pub(super) fn claim(&self, input: &Path, extension: &str) -> Result<PathBuf, TransferError> {
-        let mut name = input.file_name().unwrap_or_default().to_owned();
+        let mut name = targets::name_of_log(input).into_os_string();
         name.push(extension);
         let output = self.path.join(&name);
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);

@@ -202,6 +202,21 @@ fn starts_a_log(path: &Path) -> Result<bool, TransferError> {
     Ok(is_whole && (magic == event::MAGIC || magic == header::MAGIC))
 }
 
+/// The name of the log that a file has: its own, or that of a compressed copy (`binlog.000003.gz`)
+/// without what the program that compressed it put behind it.
+#[must_use]
+pub fn name_of_log(path: &Path) -> PathBuf {
+    const OF_PROGRAMS: [&str; 7] = ["gz", "zst", "zstd", "xz", "bz2", "bzip2", "lz4"];
+    let name = Path::new(path.file_name().unwrap_or_default());
+    let is_known =
+        |it: &std::ffi::OsStr| OF_PROGRAMS.iter().any(|known| it.eq_ignore_ascii_case(known));
+    let inner = name.file_stem().map(Path::new).filter(|stem| has_log_extension(stem));
+    match inner.filter(|_| name.extension().is_some_and(is_known)) {
+        Some(inner) => inner.to_owned(),
+        None => name.to_owned(),
+    }
+}
+
 /// Whether the extension is a sequence number as servers write it: six digits or more. Logs of the
 /// storage engine Aria, `aria_log.00000001`, are others.
 #[must_use]

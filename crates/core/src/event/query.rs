@@ -98,8 +98,14 @@ impl<'a> Query<'a> {
     pub fn is_inside_transaction(&self) -> bool {
         self.is_begin()
             || starts_with(&self.statement, b"SAVEPOINT")
-            || starts_with(&self.statement, b"ROLLBACK TO")
+            || self.is_rollback_to_savepoint()
             || starts_with(&self.statement, b"XA END")
+    }
+
+    /// Whether it takes back what a transaction did since a savepoint.
+    #[must_use]
+    pub fn is_rollback_to_savepoint(&self) -> bool {
+        starts_with(self.statement.trim_ascii_start(), b"ROLLBACK TO")
     }
 
     /// Whether it ends one.

@@ -9,6 +9,7 @@ mod hires;
 pub mod json;
 pub mod json_diff;
 pub mod kind;
+pub(crate) mod measure;
 mod metadata;
 pub mod reader;
 pub mod table;

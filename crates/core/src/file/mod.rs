@@ -1,5 +1,6 @@
 //! Bytes in, bytes out, without a thought for what they mean.
 
+pub mod compressed;
 pub mod inputs;
 pub mod listing;
 pub mod location;
@@ -132,6 +133,16 @@ pub enum TransferError {
     NoObjects {
         /// Which object.
         path: PathBuf,
+    },
+    /// A compressed copy that cannot be unpacked, or not as it is.
+    #[error("cannot unpack {}, a {compression} copy: it is cut or damaged; what is whole of it, its own program gives", path.display())]
+    Unpack {
+        /// Which copy.
+        path: PathBuf,
+        /// The name of its format.
+        compression: &'static str,
+        /// What came in between.
+        source: std::io::Error,
     },
     /// The caller asked to stop, see [`pipeline::Progress`].
     #[error("cancelled")]

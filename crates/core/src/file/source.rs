@@ -49,6 +49,7 @@ pub struct FileSource {
     path: PathBuf,
     length: u64,
     access: Access,
+    is_unpacked: bool,
 }
 
 #[derive(Debug)]
@@ -110,7 +111,20 @@ impl FileSource {
             path: path.to_owned(),
             length,
             access: Access::Positioned,
+            is_unpacked: false,
         })
+    }
+
+    /// The same for a file without a name, unpacked from a compressed copy: it takes room on the disk
+    /// until this is dropped.
+    pub(super) fn from_unpacked(file: File, path: &Path) -> Result<Self, TransferError> {
+        Ok(Self { is_unpacked: true, ..Self::from_file(file, path)? })
+    }
+
+    /// Whether it was unpacked from a compressed copy, and takes room on the disk as long as it is open.
+    #[must_use]
+    pub const fn is_unpacked(&self) -> bool {
+        self.is_unpacked
     }
 
     #[cfg(feature = "objects")]
@@ -121,6 +135,7 @@ impl FileSource {
             backing: Backing::Object(Box::new(object)),
             path: path.to_owned(),
             access: Access::Positioned,
+            is_unpacked: false,
         })
     }
 

@@ -23,10 +23,10 @@ pub struct NamedKey {
 #[non_exhaustive]
 pub enum ChoiceError {
     /// No source of keys was named.
-    #[error("no key was given to encrypt under: name a keyring by --keyring FILE")]
+    #[error("no replication encryption key was given: name a keyring by --keyring FILE")]
     NoSource,
     /// The id that was named is nowhere.
-    #[error("key {id}, to encrypt under, is not in {searched}")]
+    #[error("key {id} is not in {searched}")]
     Missing {
         /// The id.
         id: KeyId,

@@ -182,6 +182,12 @@ impl KeyringError {
         )
     }
 
+    /// Whether a store answered, and the key is not to be had.
+    #[must_use]
+    pub const fn is_missing_key(&self) -> bool {
+        matches!(self, Self::Store { source, .. } if source.is_missing_key())
+    }
+
     /// Whether a file was read and its content is damaged or of an unknown version. The others
     /// are failures of I/O or of use: a file that cannot be read or that is of another kind, a
     /// command that fails.

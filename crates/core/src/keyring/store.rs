@@ -68,13 +68,28 @@ pub struct Stored {
 pub struct StoreFailure {
     source: Arc<dyn StdError + Send + Sync>,
     is_of_store: bool,
+    is_missing_key: bool,
 }
 
 impl StoreFailure {
     /// From the store's own error; `is_of_store` says that every other question would fail alike.
     #[must_use]
     pub fn new(source: impl StdError + Send + Sync + 'static, is_of_store: bool) -> Self {
-        Self { source: Arc::new(source), is_of_store }
+        Self { source: Arc::new(source), is_of_store, is_missing_key: false }
+    }
+
+    /// The store answered, and there is no such key to be had: what holds it is damaged, or what it
+    /// is encrypted under is gone.
+    #[must_use]
+    pub const fn of_missing_key(mut self) -> Self {
+        self.is_missing_key = true;
+        self
+    }
+
+    /// Whether it is about the key, and not about the store.
+    #[must_use]
+    pub const fn is_missing_key(&self) -> bool {
+        self.is_missing_key
     }
 }
 
@@ -90,6 +105,26 @@ impl StdError for StoreFailure {
     }
 }
 
+/// A key of logs that a store keeps, and its server no longer has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// The key id; of MariaDB's keys the number in decimal.
+    pub id: KeyId,
+    /// The versions that can be read or brought back.
+    pub versions: Vec<u32>,
+    /// The command that destroys them.
+    pub command: String,
+}
+
+/// A file by which whoever reads it can ask a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecretFile<'a> {
+    /// Which file.
+    pub path: &'a Path,
+    /// What it holds, with its article.
+    pub what: &'static str,
+}
+
 /// A store of keys. Its `Debug` output, its name and its errors contain neither key nor token.
 pub trait KeyStore: fmt::Debug + Send + Sync {
     /// What it is and where, for messages.
@@ -97,6 +132,11 @@ pub trait KeyStore: fmt::Debug + Send + Sync {
 
     /// The file that says where it is and how it is asked.
     fn configuration(&self) -> &Path;
+
+    /// The files by which whoever reads them can ask it.
+    fn secret_files(&self) -> Vec<SecretFile<'_>> {
+        vec![SecretFile { path: self.configuration(), what: "a token" }]
+    }
 
     /// Whose keys it has.
     fn family(&self) -> StoreFamily;
@@ -122,6 +162,15 @@ pub trait KeyStore: fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`KeyStore::fetch`].
     fn list(&self) -> Result<Vec<Stored>, StoreFailure>;
+
+    /// The keys of logs that can still be had after they were deleted or replaced; `None` where that
+    /// may not be asked.
+    ///
+    /// # Errors
+    /// As [`KeyStore::fetch`].
+    fn left_behind(&self) -> Result<Option<Vec<LeftBehind>>, StoreFailure> {
+        Ok(Some(Vec::new()))
+    }
 
     /// Stores an entry, as the server whose store it is would; one of its id and user that is there
     /// stays unless it is to be replaced.
@@ -160,6 +209,12 @@ impl AskedStore {
         self.store.configuration()
     }
 
+    /// The files by which whoever reads them can ask it.
+    #[must_use]
+    pub fn secret_files(&self) -> Vec<SecretFile<'_>> {
+        self.store.secret_files()
+    }
+
     /// Whose keys it has.
     #[must_use]
     pub fn family(&self) -> StoreFamily {
@@ -178,6 +233,15 @@ impl AskedStore {
     /// [`KeyringError::Store`].
     pub fn stored_at(&self, wanted: &Wanted) -> Result<Option<String>, KeyringError> {
         self.store.stored_at(wanted).map_err(|source| self.error(source))
+    }
+
+    /// The keys of logs that can still be had after they were deleted or replaced; `None` where that
+    /// may not be asked.
+    ///
+    /// # Errors
+    /// [`KeyringError::Store`].
+    pub fn left_behind(&self) -> Result<Option<Vec<LeftBehind>>, KeyringError> {
+        self.store.left_behind().map_err(|source| self.error(source))
     }
 
     /// Stores an entry; one of its id and user that is there stays unless it is to be replaced.

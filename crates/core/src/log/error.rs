@@ -119,6 +119,7 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
+            Self::Transfer(TransferError::Unpack { .. }) => ErrorClass::Damage,
             Self::Transfer(_)
             | Self::Random(_)
             | Self::Server { .. }
@@ -141,7 +142,7 @@ impl KeyringError {
     /// Which kind of failure this is.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
-        if self.is_about_passwords() {
+        if self.is_about_passwords() || self.is_missing_key() {
             ErrorClass::Key
         } else if self.is_damage() {
             ErrorClass::Damage
@@ -160,7 +161,7 @@ impl LogError {
             | Self::Unsupported { .. }
             | Self::Ancient { .. }
             | Self::InnodbLog
-            | Self::Mariadb(MariadbError::Store { .. }) => ErrorClass::Work,
+            | Self::Mariadb(MariadbError::Store { is_missing_key: false, .. }) => ErrorClass::Work,
             Self::NoKeys { .. }
             | Self::KeyMissing { .. }
             | Self::WrongKey { .. }

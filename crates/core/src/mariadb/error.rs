@@ -65,6 +65,8 @@ pub enum MariadbError {
     Store {
         /// Which one, and why.
         message: String,
+        /// Whether it answered, and the key is not to be had.
+        is_missing_key: bool,
     },
     /// None of the keys gives a log, with any cipher.
     #[error(
@@ -138,6 +140,7 @@ impl MariadbError {
                 | Self::KeyMissing { .. }
                 | Self::KeyVersion { .. }
                 | Self::VersionMissing { .. }
+                | Self::Store { is_missing_key: true, .. }
                 | Self::WrongKey { .. }
                 | Self::Ambiguous { .. }
         )

@@ -26,7 +26,7 @@ use crate::keyring::Keyring;
 use crate::log::error::Error;
 use crate::log::kind::LogKind;
 use crate::log::log_error::LogError;
-use crate::log::open::OpenLog;
+use crate::log::open::{self, OpenLog};
 use crate::log::probe::Probe;
 use crate::log::refusal::Refusal;
 use crate::mariadb::error::MariadbError;
@@ -361,7 +361,7 @@ pub fn decrypt_all(
     let listed: HashSet<PathBuf> = listed.map(|target| target.path.clone()).collect();
     let extension = checks.recipients.map_or("", |_| EXTENSION);
     let work = |path: &Path| {
-        let log = OpenLog::without_survey(FileSource::open(path)?, keys)?;
+        let log = OpenLog::without_survey(open::source(path)?, keys)?;
         check_encrypted(log.kind(), path)?;
         let target = directory.claim(path, extension)?;
         if checks.resume {

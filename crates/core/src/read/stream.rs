@@ -20,7 +20,8 @@ use crate::file::sink::AtomicFile;
 use crate::log::error::{Error, describe};
 use crate::log::open::OpenLog;
 
-/// So many logs stay open from planning to writing; those behind them are opened again.
+/// So many logs stay open from planning to writing; those behind them are opened again, and compressed
+/// copies, which are unpacked once more.
 const MAX_KEPT_OPEN: usize = 256;
 
 /// What one log gives to a stream.
@@ -68,7 +69,8 @@ impl StreamPlan {
         }
         let path = log.source().path().to_owned();
         let is_relay = log.probe().description().is_some_and(FormatDescription::is_relay_log);
-        let log = (self.parts.len() < MAX_KEPT_OPEN).then_some(log);
+        let may_stay = self.parts.len() < MAX_KEPT_OPEN && !log.source().is_unpacked();
+        let log = may_stay.then_some(log);
         self.parts.push(Part { path, plan, is_relay, log });
         Ok(())
     }

@@ -16,6 +16,7 @@ use super::manifest::{
 use super::names::{self, LogName, Named, NamedTargets};
 use super::proof::prove;
 use crate::batch::listed::IndexNotice;
+use crate::batch::shard::Shard;
 use crate::batch::targets::Origin;
 use crate::event::format_description::FormatDescription;
 use crate::file::pipeline::{CHUNK, Progress};
@@ -41,6 +42,9 @@ pub struct SealOptions<'a> {
     pub allow_in_use: bool,
     /// Seal a log that is in use, too, up to this plain offset.
     pub stop_position: Option<u64>,
+    /// Seal the logs of one part alone, into a manifest of that part, which [`merge`](super::merge())
+    /// joins with those of the others.
+    pub shard: Option<Shard>,
 }
 
 /// A log that was sealed in this run.
@@ -101,25 +105,21 @@ pub fn seal(
     progress: &dyn Progress,
 ) -> Result<SealOutcome, SealError> {
     let manifest = earlier(output, keys, options)?;
+    if let Some(manifest) = manifest.as_ref().filter(|it| it.shard != options.shard) {
+        return Err(other_part(manifest, options.shard));
+    }
     let NamedTargets { files, failures, notices, .. } = names::expand(paths);
     if let Some(failure) = failures.into_iter().next() {
         return Err(failure.into());
     }
     let files = each_name_once(files, output)?;
-    let mut outcome = SealOutcome {
-        manifest: output.to_owned(),
-        is_new: manifest.is_none(),
-        is_written: false,
-        logs: manifest.as_ref().map_or(0, |manifest| manifest.logs),
-        sealed: Vec::new(),
-        left: Vec::new(),
-        gaps: Vec::new(),
-        notices,
-    };
-    let mut writer = Appender::new(output, manifest.as_ref(), options.signer)?;
+    let is_ours = |name: &LogName| options.shard.is_none_or(|part| part.has(name.as_path()));
+    let ours: Vec<_> = files.iter().filter(|named| is_ours(&named.name)).collect();
+    let mut outcome = SealOutcome { notices, ..SealOutcome::new(output, manifest.as_ref()) };
+    let mut writer = Appender::new(output, manifest.as_ref(), options)?;
     let mut links = Vec::new();
     // So many at a time, that what is kept of each stays little.
-    for batch in files.chunks(rayon::current_num_threads().max(1)) {
+    for batch in ours.chunks(rayon::current_num_threads().max(1)) {
         let looked: Vec<_> = batch
             .par_iter()
             .map(|named| look(named, &files, manifest.as_ref(), keys, options, progress))
@@ -129,17 +129,59 @@ pub fn seal(
         }
     }
     links.extend(link_before(manifest.as_ref(), &outcome.sealed)?);
-    outcome.gaps = check_continuity(&links);
+    // The neighbours of a part's logs are in other parts.
+    if options.shard.is_none() {
+        outcome.gaps = check_continuity(&links);
+    }
+    finish(writer, outcome)
+}
+
+fn other_part(manifest: &Manifest, asked: Option<Shard>) -> SealError {
+    let of = |part: Option<Shard>| match part {
+        Some(part) => format!("part {part} of the logs"),
+        None => "all logs".to_owned(),
+    };
+    let reason = format!(
+        "it is about {}, and this run about {}: a part has a manifest of its own, and `seal merge` \
+         makes one of them all",
+        of(manifest.shard),
+        of(asked)
+    );
+    SealError::Part { path: manifest.path().to_owned(), reason }
+}
+
+/// Signs what was added, or what another key signed so far.
+pub(super) fn finish(
+    writer: Appender<'_>,
+    mut outcome: SealOutcome,
+) -> Result<SealOutcome, SealError> {
     outcome.logs = writer.logs;
-    let is_other_key = manifest.as_ref().is_some_and(|manifest| {
-        let signer = (options.signer.algorithm(), options.signer.key());
-        manifest.signed_by() != (signer.0, signer.1.as_str())
+    let (manifest, signer) = (writer.manifest, writer.options.signer);
+    let is_other_key = manifest.is_some_and(|manifest| {
+        manifest.signed_by() != (signer.algorithm(), signer.key().as_str())
     });
-    if !outcome.sealed.is_empty() || is_other_key {
-        writer.sign(options.signer)?.commit(manifest.as_ref())?;
+    // A part has a manifest even while no log is in it: the merge asks for all of them.
+    let is_first_of_part = manifest.is_none() && writer.options.shard.is_some();
+    if !outcome.sealed.is_empty() || is_other_key || is_first_of_part {
+        writer.sign()?.commit(manifest)?;
         outcome.is_written = true;
     }
     Ok(outcome)
+}
+
+impl SealOutcome {
+    pub(super) fn new(output: &Path, manifest: Option<&Manifest>) -> Self {
+        Self {
+            manifest: output.to_owned(),
+            is_new: manifest.is_none(),
+            is_written: false,
+            logs: manifest.map_or(0, |manifest| manifest.logs),
+            sealed: Vec::new(),
+            left: Vec::new(),
+            gaps: Vec::new(),
+            notices: Vec::new(),
+        }
+    }
 }
 
 /// What was found of one file.
@@ -181,7 +223,10 @@ fn take(
 const MAX_LINKS: usize = 256;
 
 /// The last sealed logs before the first ones of this run.
-fn link_before(manifest: Option<&Manifest>, sealed: &[SealedLog]) -> Result<Vec<Link>, SealError> {
+pub(super) fn link_before(
+    manifest: Option<&Manifest>,
+    sealed: &[SealedLog],
+) -> Result<Vec<Link>, SealError> {
     let mut links = Vec::new();
     let mut last_base = None;
     for log in sealed {
@@ -197,20 +242,25 @@ fn link_before(manifest: Option<&Manifest>, sealed: &[SealedLog]) -> Result<Vec<
         };
         let Some(record) = record else { continue };
         let file = Path::new(&record.name).file_name().unwrap_or_default().to_owned();
-        links.push(Link {
-            path: log.path.with_file_name(file),
-            is_relay: record.is_relay,
-            is_whole: record.damaged_at.is_none(),
-            gtids: Gtids::default(),
-            server_id: record.server_id,
-            next_log: record.next_log,
-        });
+        links.push(link_of(log.path.with_file_name(file), &record));
     }
     Ok(links)
 }
 
+/// What a record tells of how a log joins the next.
+pub(super) fn link_of(path: PathBuf, record: &LogRecord) -> Link {
+    Link {
+        path,
+        is_relay: record.is_relay,
+        is_whole: record.damaged_at.is_none(),
+        gtids: Gtids::default(),
+        server_id: record.server_id,
+        next_log: record.next_log.clone(),
+    }
+}
+
 /// The manifest so far, which must be proven: what is added to a forged one would make it look right.
-fn earlier(
+pub(super) fn earlier(
     output: &Path,
     keys: &Keyring,
     options: &SealOptions<'_>,
@@ -338,13 +388,13 @@ fn check_beginning(
 }
 
 /// A manifest in the making: all of the earlier one, and new lines.
-struct Appender<'a> {
+pub(super) struct Appender<'a> {
     output: &'a Path,
-    signer: &'a Signer,
+    options: &'a SealOptions<'a>,
     /// Begun with the first line that is added.
     open: Option<Open>,
     manifest: Option<&'a Manifest>,
-    logs: u64,
+    pub(super) logs: u64,
     head: Digest,
 }
 
@@ -354,17 +404,17 @@ struct Open {
 }
 
 impl<'a> Appender<'a> {
-    fn new(
+    pub(super) fn new(
         output: &'a Path,
         manifest: Option<&'a Manifest>,
-        signer: &'a Signer,
+        seal: &'a SealOptions<'a>,
     ) -> Result<Self, SealError> {
         if manifest.is_none() {
             AtomicFile::check(output, options(None)?)?;
         }
         Ok(Self {
             output,
-            signer,
+            options: seal,
             open: None,
             manifest,
             logs: manifest.map_or(0, |manifest| manifest.logs),
@@ -372,7 +422,7 @@ impl<'a> Appender<'a> {
         })
     }
 
-    fn add(&mut self, record: &mut LogRecord) -> Result<(), SealError> {
+    pub(super) fn add(&mut self, record: &mut LogRecord) -> Result<(), SealError> {
         self.begin()?;
         self.logs = self.logs.saturating_add(1);
         record.number = self.logs;
@@ -381,14 +431,15 @@ impl<'a> Appender<'a> {
     }
 
     /// Signs all lines up to here.
-    fn sign(mut self, signer: &Signer) -> Result<Open, SealError> {
+    fn sign(mut self) -> Result<Open, SealError> {
         self.begin()?;
+        let signer = self.options.signer;
         let line = text(&Record::Signature(SignatureRecord {
             format: FORMAT.to_owned(),
             signed: super::now(),
-            algorithm: self.signer.algorithm(),
-            key: self.signer.key(),
-            fingerprint: self.signer.fingerprint(),
+            algorithm: signer.algorithm(),
+            key: signer.key(),
+            fingerprint: signer.fingerprint(),
             logs: self.logs,
             previous: self.head,
             signature: String::new(),
@@ -419,7 +470,8 @@ impl<'a> Appender<'a> {
         if self.manifest.is_none() {
             let id = random::bytes::<16>()?.iter().map(|byte| format!("{byte:02x}")).collect();
             let (format, created) = (FORMAT.to_owned(), super::now());
-            self.write_line(text(&Record::Manifest(Beginning { format, id, created })))?;
+            let shard = self.options.shard.map(|shard| shard.to_string());
+            self.write_line(text(&Record::Manifest(Beginning { format, id, created, shard })))?;
         }
         Ok(())
     }

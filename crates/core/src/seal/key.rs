@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::SealError;
 use super::digest::Digest;
+use crate::file::TransferError;
 use crate::file::sink::{AtomicFile, SinkOptions};
 use crate::file::small::{self, Pipes};
 use crate::hex;
@@ -232,8 +233,8 @@ pub fn generate(path: &Path) -> Result<(PublicKey, PathBuf), SealError> {
     let public_path = PathBuf::from(public_path);
     let options = SinkOptions { sync: true, ..SinkOptions::default() };
     // Both are begun before either has its name.
-    let private = AtomicFile::create(path, options)?;
-    AtomicFile::check(&public_path, options)?;
+    let private = AtomicFile::create(path, options).map_err(is_there)?;
+    AtomicFile::check(&public_path, options).map_err(is_there)?;
     let public = AtomicFile::create(&public_path, SinkOptions { mode: FOR_ALL, ..options })?;
     write_pem(&private, "PRIVATE KEY", &*der)?;
     let verifying = key.verifying_key();
@@ -241,9 +242,16 @@ pub fn generate(path: &Path) -> Result<(PublicKey, PathBuf), SealError> {
     let mut der = [0; 44];
     der.iter_mut().zip(parts).for_each(|(target, byte)| *target = *byte);
     write_pem(&public, "PUBLIC KEY", &der)?;
-    private.commit()?;
-    public.commit()?;
+    private.commit().map_err(is_there)?;
+    public.commit().map_err(is_there)?;
     Ok((PublicKey(verifying), public_path))
+}
+
+fn is_there(error: TransferError) -> SealError {
+    match error {
+        TransferError::Exists { path } => SealError::KeyIsThere { path },
+        other => other.into(),
+    }
 }
 
 fn write_pem(sink: &AtomicFile, label: &str, der: &[u8]) -> Result<(), SealError> {

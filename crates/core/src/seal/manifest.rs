@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::SealError;
 use super::anchor::Anchor;
 use super::digest::{self, Digest};
 use super::key::Algorithm;
 use super::names::LogName;
+use super::{SealError, short};
+use crate::batch::shard::{Shard, ShardError};
 use crate::file::TransferError;
 use crate::file::source::{FileSource, SourceReader};
 
@@ -44,6 +45,9 @@ pub struct Beginning {
     pub id: String,
     /// When it was begun, in seconds since 1970 UTC, by this machine's clock.
     pub created: u64,
+    /// Which part of the logs it is about, as `I/N`, if it is one that one process of several made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
 }
 
 /// An event of a log.
@@ -270,6 +274,8 @@ pub(super) struct Signature {
 pub struct Manifest {
     pub(super) source: FileSource,
     pub(super) id: String,
+    /// The part of the logs that it is about, if it is about a part.
+    pub(super) shard: Option<Shard>,
     pub(super) lines: u64,
     pub(super) logs: u64,
     /// Digest of the last line, which has the signature.
@@ -296,15 +302,20 @@ impl Manifest {
     /// [`SealError::Manifest`] when it is none, is damaged, cut or not what an anchor says;
     /// [`SealError::Log`] when it cannot be read.
     pub fn open(path: &Path, anchors: &[Anchor]) -> Result<Self, SealError> {
-        let source = FileSource::open(path)?;
+        Self::read(FileSource::open(path)?, anchors)
+    }
+
+    /// The same of a file that is open.
+    ///
+    /// # Errors
+    /// As [`Manifest::open`].
+    pub fn read(source: FileSource, anchors: &[Anchor]) -> Result<Self, SealError> {
         source.expect_reading();
-        Reading::new(&source, anchors)
-            .run()
-            .map_err(|error| match error {
-                Failure::Manifest(error) => SealError::manifest(path, error),
-                Failure::Transfer(error) => error.into(),
-            })
-            .map(|read| read.finish(source, anchors))
+        let read = Reading::new(&source, anchors).run().map_err(|error| match error {
+            Failure::Manifest(error) => SealError::manifest(source.path(), error),
+            Failure::Transfer(error) => error.into(),
+        })?;
+        Ok(read.finish(source, anchors))
     }
 
     /// Where it is.
@@ -317,6 +328,12 @@ impl Manifest {
     #[must_use]
     pub const fn logs(&self) -> u64 {
         self.logs
+    }
+
+    /// The part of the logs that it is about, if one process of several made it.
+    #[must_use]
+    pub const fn shard(&self) -> Option<Shard> {
+        self.shard
     }
 
     /// How the last signature was made, and the name of its key.
@@ -379,6 +396,7 @@ struct Reading<'s> {
     offset: u64,
     head: Option<Digest>,
     id: String,
+    shard: Option<Shard>,
     logs: u64,
     sealed: BTreeMap<LogName, Vec<Spot>>,
     headers: BTreeMap<Digest, LogName>,
@@ -396,6 +414,7 @@ impl<'s> Reading<'s> {
             offset: 0,
             head: None,
             id: String::new(),
+            shard: None,
             logs: 0,
             sealed: BTreeMap::new(),
             headers: BTreeMap::new(),
@@ -416,6 +435,7 @@ impl<'s> Reading<'s> {
         }
         Ok(Contents {
             id: self.id,
+            shard: self.shard,
             lines: line,
             logs: self.logs,
             head,
@@ -453,7 +473,7 @@ impl<'s> Reading<'s> {
         let (number, offset) = (line.number, line.offset);
         let record = serde_json::from_slice(&line.text).map_err(|error| match number {
             1 => ManifestError::NotAManifest,
-            _ => ManifestError::Syntax { line: number, offset, reason: error.to_string() },
+            _ => ManifestError::Syntax { line: number, offset, reason: short(&error.to_string()) },
         })?;
         let digest = Digest::of(&line.text);
         self.signature = None;
@@ -461,6 +481,9 @@ impl<'s> Reading<'s> {
             Record::Manifest(beginning) if number == 1 => {
                 known(number, &beginning.format)?;
                 self.id = beginning.id;
+                let shard = beginning.shard.as_deref().map(str::parse).transpose();
+                self.shard =
+                    shard.map_err(|error: ShardError| self.syntax(line, &error.to_string()))?;
             }
             Record::Log(record) if number > 1 => {
                 self.follows(line, record.previous)?;
@@ -490,7 +513,7 @@ impl<'s> Reading<'s> {
 
     fn syntax(&self, line: &Line, reason: &str) -> Failure {
         let (offset, line) = (line.offset, line.number);
-        ManifestError::Syntax { line, offset, reason: reason.to_owned() }.into()
+        ManifestError::Syntax { line, offset, reason: short(reason) }.into()
     }
 
     fn follows(&self, line: &Line, previous: Digest) -> Result<(), Failure> {
@@ -512,7 +535,7 @@ impl<'s> Reading<'s> {
             record.contradiction()
         };
         if let Some(reason) = contradiction {
-            let (line, offset, name) = (line.number, line.offset, record.name.clone());
+            let (line, offset, name) = (line.number, line.offset, short(&record.name));
             return Err(ManifestError::Contradiction { line, offset, name, reason }.into());
         }
         spots.push(Spot {
@@ -548,12 +571,13 @@ fn known(line: u64, format: &str) -> Result<(), Failure> {
     if format == FORMAT {
         return Ok(());
     }
-    Err(ManifestError::Version { line, found: format.escape_debug().to_string() }.into())
+    Err(ManifestError::Version { line, found: short(format).escape_debug().to_string() }.into())
 }
 
 /// All that was read.
 struct Contents {
     id: String,
+    shard: Option<Shard>,
     lines: u64,
     logs: u64,
     head: Digest,
@@ -564,8 +588,8 @@ struct Contents {
 
 impl Contents {
     fn finish(self, source: FileSource, anchors: &[Anchor]) -> Manifest {
-        let Self { id, lines, logs, head, sealed, headers, signature } = self;
+        let Self { id, shard, lines, logs, head, sealed, headers, signature } = self;
         let anchors = anchors.to_vec();
-        Manifest { source, id, lines, logs, head, sealed, headers, signature, anchors }
+        Manifest { source, id, shard, lines, logs, head, sealed, headers, signature, anchors }
     }
 }

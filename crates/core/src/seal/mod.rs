@@ -11,6 +11,7 @@ mod digest;
 mod examine;
 mod key;
 mod manifest;
+mod merge;
 mod names;
 mod proof;
 mod verdict;
@@ -25,10 +26,11 @@ pub use key::{Algorithm, PUBLIC_EXTENSION, PublicKey, Signer, generate, open_pri
 pub use manifest::{
     Beginning, FORMAT, LogRecord, MAX_LINE, Manifest, ManifestError, Place, Record, SignatureRecord,
 };
+pub use merge::merge;
 pub use names::LogName;
 pub use proof::{Proof, prove};
 pub use verdict::{Change, ChunkRange, LogVerdict, Note, Standing};
-pub use verify::{SealVerified, VerifyOptions, verify};
+pub use verify::{SealVerified, VerifyOptions, shared_headers, verify};
 
 use crate::file::TransferError;
 use crate::keyring::KeyringError;
@@ -58,6 +60,12 @@ pub enum SealError {
         /// Why.
         reason: String,
     },
+    /// A key, which is never replaced, would take the place of a file.
+    #[error("{} is there already, and a key never replaces a file: name another one", path.display())]
+    KeyIsThere {
+        /// Which file.
+        path: PathBuf,
+    },
     /// Nothing proves a manifest.
     #[error("seal manifest {}: {reason}", path.display())]
     Unproven {
@@ -73,6 +81,26 @@ pub enum SealError {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// Manifests of parts of the logs that are not those of one whole.
+    #[error("seal manifest {}: {reason}", path.display())]
+    Part {
+        /// Which manifest.
+        path: PathBuf,
+        /// Why it does not belong here, or what is missing.
+        reason: String,
+    },
+    /// Two manifests say different things of one log.
+    #[error(
+        "seal manifest {} has another record of log {name} than {}: the log was changed between the two, is another server's, or was sealed up to another position", path.display(), whole.display()
+    )]
+    Differs {
+        /// The manifest of a part.
+        path: PathBuf,
+        /// The manifest that was to be gone on with.
+        whole: PathBuf,
+        /// Of which log.
+        name: String,
     },
     /// The part of a log that is sealed already is not as it was.
     #[error(
@@ -118,12 +146,24 @@ impl SealError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Log(error) => error.class(),
-            Self::Manifest { source: ManifestError::Changed, .. } | Self::StopPosition { .. } => {
-                ErrorClass::Work
+            Self::Manifest { source: ManifestError::Changed, .. }
+            | Self::StopPosition { .. }
+            | Self::KeyIsThere { .. }
+            | Self::Part { .. } => ErrorClass::Work,
+            Self::Manifest { .. } | Self::BeginningChanged { .. } | Self::Differs { .. } => {
+                ErrorClass::Damage
             }
-            Self::Manifest { .. } | Self::BeginningChanged { .. } => ErrorClass::Damage,
             Self::KeyFile { .. } | Self::Unproven { .. } => ErrorClass::Key,
         }
+    }
+}
+
+/// The beginning of a text of a manifest, for messages: its own is as long as a line can be.
+fn short(text: &str) -> String {
+    const MOST: usize = 400;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }
 

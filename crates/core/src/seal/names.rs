@@ -28,6 +28,12 @@ impl LogName {
         &self.0
     }
 
+    /// The text as a path: by it shards are told.
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        Path::new(&self.0)
+    }
+
     /// What stands before the sequence number, directories included, and the number.
     #[must_use]
     pub fn series(&self) -> Option<(&str, u64)> {

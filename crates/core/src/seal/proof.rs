@@ -1,9 +1,9 @@
 //! What proves that a manifest is the one that was written.
 
-use super::SealError;
 use super::anchor::Anchor;
 use super::key::{Algorithm, PublicKey, is_hmac, key_id};
 use super::manifest::{Manifest, ManifestError};
+use super::{SealError, short};
 use crate::keyring::{Fingerprint, Keyring};
 
 /// Why a manifest is believed.
@@ -62,7 +62,7 @@ enum Found {
 
 fn forged(manifest: &Manifest) -> SealError {
     let signature = &manifest.signature;
-    let (line, key) = (signature.line, signature.record.key.clone());
+    let (line, key) = (signature.line, short(&signature.record.key));
     SealError::manifest(manifest.path(), ManifestError::Forged { line, key })
 }
 
@@ -70,6 +70,7 @@ fn by_keyring(manifest: &Manifest, keys: &Keyring) -> Result<Found, SealError> {
     let signature = &manifest.signature;
     let key = &signature.record.key;
     if keys.is_empty() {
+        let key = short(key);
         return Ok(Found::NoKeys(format!(
             "its signature was made with key {key}, and no keyring was named: name it by --keyring \
              FILE, or an anchor by --anchor LINE"
@@ -86,7 +87,7 @@ fn by_keyring(manifest: &Manifest, keys: &Keyring) -> Result<Found, SealError> {
     if candidates.iter().any(is_named) {
         return Err(forged(manifest));
     }
-    let searched = keys.describe_sources();
+    let (searched, key) = (keys.describe_sources(), short(key));
     Ok(Found::OtherKeys(if candidates.is_empty() {
         format!(
             "key {key}, with which it was signed, is not in {searched}; after a rotation the server \
@@ -101,12 +102,14 @@ fn by_public_key(manifest: &Manifest, keys: &[PublicKey]) -> Result<Found, SealE
     let signature = &manifest.signature;
     let key = &signature.record.key;
     if keys.is_empty() {
+        let key = short(key);
         return Ok(Found::NoKeys(format!(
             "its signature was made with the Ed25519 key {key}, and nobody said that it is the right \
              one: name the public key by --public-key FILE, or an anchor by --anchor LINE"
         )));
     }
     let Some(public) = keys.iter().find(|public| public.to_string() == *key) else {
+        let key = short(key);
         return Ok(Found::OtherKeys(format!(
             "it was signed with the Ed25519 key {key}, and not with one of those that were named"
         )));

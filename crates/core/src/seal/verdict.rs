@@ -183,8 +183,8 @@ pub struct LogVerdict {
     pub size: u64,
     /// Why it could not be read, and how much that weighs.
     pub failure: Option<(String, ErrorClass)>,
-    /// The header's digest, if it is new.
-    pub(super) new_header: Option<Digest>,
+    /// The header's digest, if it is new, and no key has shown that it opens this log.
+    pub new_header: Option<Digest>,
 }
 
 impl LogVerdict {

@@ -5,7 +5,7 @@
 //! encrypted anew, a key shows whether the plaintext is the one that was sealed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rayon::prelude::*;
 
@@ -71,8 +71,9 @@ pub fn verify(
     progress: &dyn Progress,
 ) -> Result<SealVerified, SealError> {
     let NamedTargets { mut files, failures, notices, is_complete } = names::expand(paths);
-    let is_ours =
-        |name: &LogName| options.shard.is_none_or(|shard| shard.has(Path::new(name.as_str())));
+    // The manifest may itself be about a part.
+    let parts = [options.shard, manifest.shard];
+    let is_ours = |name: &LogName| parts.iter().flatten().all(|shard| shard.has(name.as_path()));
     files.retain(|named| is_ours(&named.name));
     let looked: Vec<Option<LogVerdict>> = files
         .par_iter()
@@ -95,7 +96,10 @@ pub fn verify(
             log.standing = absence(&log.name, options);
         }
     }
-    tell_shared_headers(&mut logs);
+    // Logs that share a header may be in two shards: that is for the merge.
+    if options.shard.is_none() {
+        tell_shared_headers(&mut logs);
+    }
     logs.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(SealVerified { logs, failures, notices, not_looked_at })
 }
@@ -109,21 +113,32 @@ fn absence(name: &LogName, options: &VerifyOptions) -> Standing {
     if is_purged { Standing::Purged } else { Standing::Missing }
 }
 
-/// New headers that two logs share were copied from one to the other.
 fn tell_shared_headers(logs: &mut [LogVerdict]) {
-    let mut by_header: BTreeMap<Digest, Vec<LogName>> = BTreeMap::new();
-    for log in logs.iter() {
-        let names = log.new_header.map(|header| by_header.entry(header).or_default());
-        if let Some(names) = names.filter(|names| !names.contains(&log.name)) {
-            names.push(log.name.clone());
+    let headers: Vec<_> = logs.iter().map(|log| (log.name.as_str(), log.new_header)).collect();
+    let changes = shared_headers(&headers);
+    for (log, change) in logs.iter_mut().zip(changes) {
+        if let Some(change) = change {
+            log.change(change);
         }
     }
-    for log in logs {
-        let names = log.new_header.and_then(|header| by_header.get(&header));
-        if let Some(other) = names.and_then(|names| names.iter().find(|name| **name != log.name)) {
-            log.change(Change::HeaderOf { name: other.as_str().to_owned() });
+}
+
+/// New headers that two logs share were copied from one to the other: of logs, by name and digest of
+/// the new header, those to which that applies, and what to say.
+#[must_use]
+pub fn shared_headers<H: Ord>(logs: &[(&str, Option<H>)]) -> Vec<Option<Change>> {
+    let mut by_header: BTreeMap<&H, BTreeSet<&str>> = BTreeMap::new();
+    for (name, header) in logs {
+        if let Some(header) = header {
+            by_header.entry(header).or_default().insert(name);
         }
     }
+    let change = |(name, header): &(&str, Option<H>)| {
+        let names = by_header.get(header.as_ref()?)?;
+        let other = names.iter().find(|other| *other != name)?;
+        Some(Change::HeaderOf { name: (*other).to_owned() })
+    };
+    logs.iter().map(change).collect()
 }
 
 /// `None` for what came with a directory and is no log.
@@ -274,7 +289,11 @@ impl Comparison<'_> {
                 let reason = "it opens the log; a quick look goes no further";
                 verdict.note(Note::HeaderUnproven { reason: reason.to_owned() });
             }
-            Ok(log) if self.has_plaintext(&log)? => verdict.note(Note::Rekeyed),
+            Ok(log) if self.has_plaintext(&log)? => {
+                // It is this log's own, whoever has a copy of it.
+                verdict.new_header = None;
+                verdict.note(Note::Rekeyed);
+            }
             Ok(_) => verdict.change(Change::Plaintext),
             Err(Error::Transfer(error)) => return Err(error),
             Err(error) if is_without_key(&error) => {

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use binlogsec_core::text::path_text;
 
 /// What a certificate is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum CertificateRole {
@@ -20,11 +20,11 @@ pub enum CertificateRole {
 }
 
 /// A certificate in a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CertificateFacts {
     /// Which file.
-    #[serde(serialize_with = "path")]
+    #[serde(with = "super::certificate")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub path: PathBuf,
     /// Which of the file's certificates, counted from 1.
@@ -73,11 +73,11 @@ pub struct Certificate {
 }
 
 /// A file with a private key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PrivateKeyFacts {
     /// Which file.
-    #[serde(serialize_with = "path")]
+    #[serde(with = "super::certificate")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub path: PathBuf,
     /// Its permission bits.
@@ -91,10 +91,41 @@ pub struct PrivateKeyFacts {
     pub matches: Option<bool>,
 }
 
+/// A list of revoked certificates (RFC 5280, section 5) in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RevocationListFacts {
+    /// Which file or directory.
+    #[serde(with = "super::certificate")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub path: PathBuf,
+    /// The option that names it: `ssl_crl`, `ssl_crlpath`, or a channel's.
+    pub named_by: String,
+    /// Who signed the list.
+    pub issuer: Option<String>,
+    /// From when it is valid, in seconds since 1970.
+    pub this_update: Option<i64>,
+    /// When the next list is due: from then on it is out of date.
+    pub next_update: Option<i64>,
+    /// How many certificates it has.
+    pub revoked: usize,
+    /// Whether the authorities at hand include the one that signed it; `None` where none is at hand.
+    pub known_issuer: Option<bool>,
+    /// The certificates at hand that it revokes, by their subjects.
+    pub revokes: Vec<String>,
+    /// Why it cannot be read, or counts for nothing.
+    pub problem: Option<String>,
+}
+
 /// A path as reports show it.
-pub(super) fn path<S: Serializer>(
+pub(super) fn serialize<S: Serializer>(
     path: &std::path::Path,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path_text::text(path))
+}
+
+/// The path that a report shows.
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    Ok(path_text::parse(&String::deserialize(deserializer)?))
 }

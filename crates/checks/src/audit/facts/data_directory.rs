@@ -2,24 +2,23 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::certificate::path;
 use super::replica_files::ReplicaFileFacts;
 use crate::check;
 
 /// A data directory and what belongs to it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DataDirectoryFacts {
     /// Where it is.
-    #[serde(serialize_with = "path")]
+    #[serde(with = "super::certificate")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub path: PathBuf,
     /// Components that its manifest (mysqld.my) names; `None` without one.
     pub components: Option<Vec<String>>,
     /// Where the manifest was looked for: the first that is there counts.
-    #[serde(serialize_with = "paths")]
+    #[serde(with = "paths")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub manifests: Vec<PathBuf>,
     /// Whether the manifest in the data directory counts: the one beside the server must say
@@ -30,7 +29,7 @@ pub struct DataDirectoryFacts {
     /// Keyring files that configurations and options name.
     pub keyrings: Vec<KeyringFile>,
     /// Private keys of authorities.
-    #[serde(serialize_with = "paths")]
+    #[serde(with = "paths")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub authority_keys: Vec<PathBuf>,
     /// master.info, and what belongs to other channels.
@@ -40,11 +39,11 @@ pub struct DataDirectoryFacts {
 }
 
 /// A component's configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ComponentConfiguration {
     /// Which file.
-    #[serde(serialize_with = "path")]
+    #[serde(with = "super::certificate")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub path: PathBuf,
     /// Its permission bits.
@@ -54,11 +53,11 @@ pub struct ComponentConfiguration {
 }
 
 /// A file that a configuration names as keyring.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeyringFile {
     /// Which file.
-    #[serde(serialize_with = "path")]
+    #[serde(with = "super::certificate")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub path: PathBuf,
     /// Its permission bits; `None` where it is not there (yet).
@@ -69,6 +68,24 @@ pub struct KeyringFile {
     pub named_by: String,
 }
 
-fn paths<S: serde::Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(paths.iter().map(|path| binlogsec_core::text::path_text::text(path)))
+/// Paths as reports show them.
+mod paths {
+    use std::path::PathBuf;
+
+    use binlogsec_core::text::path_text;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        paths: &[PathBuf],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(paths.iter().map(|path| path_text::text(path)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<PathBuf>, D::Error> {
+        let paths: Vec<String> = Vec::deserialize(deserializer)?;
+        Ok(paths.iter().map(|path| path_text::parse(path)).collect())
+    }
 }

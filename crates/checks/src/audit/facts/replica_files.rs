@@ -5,17 +5,16 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::certificate::path;
 use super::server::ChannelFacts;
 
 /// One such file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReplicaFileFacts {
     /// Which file.
-    #[serde(serialize_with = "path")]
+    #[serde(with = "super::certificate")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub path: PathBuf,
     /// Its permission bits.
@@ -60,6 +59,9 @@ impl ReplicaFileFacts {
             ssl_key: owned(14),
             verify_server_cert: is_one(15),
             source_uuid: of_mysql(19),
+            // MariaDB keeps MySQL's places for these two.
+            ssl_crl: owned(21).filter(|_| count >= 22),
+            ssl_crl_path: owned(22).filter(|_| count >= 22),
             tls_version: of_mysql(25),
             ..ChannelFacts::default()
         };

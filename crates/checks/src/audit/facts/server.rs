@@ -9,6 +9,7 @@ use super::certificate::Certificate;
 /// One live server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
 pub struct ServerFacts {
     /// How the user named it, without user and parameters: `host:port`, or a socket's path.
     pub address: String,
@@ -47,6 +48,8 @@ pub struct ServerFacts {
     pub other_accounts: Vec<AccountFacts>,
     /// Whether it is an SQL node of an NDB Cluster (`ndbcluster` is active).
     pub ndb: bool,
+    /// Whether others may copy it as a whole (the plugin `clone` is active).
+    pub clones: bool,
     /// Where it listens with TLS, and whether that is on (performance_schema.tls_channel_status);
     /// empty where the version does not say.
     pub tls_listeners: Vec<TlsListenerFacts>,
@@ -216,6 +219,7 @@ impl KeyringFacts {
 /// A replication channel, from its replica's side.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
 pub struct ChannelFacts {
     /// Its name; empty for the default one.
     pub name: String,
@@ -293,6 +297,7 @@ impl DumpConnection {
 /// An account that may read the binary logs (`REPLICATION SLAVE`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
 pub struct AccountFacts {
     /// Its name.
     pub user: String,
@@ -314,10 +319,26 @@ pub struct AccountFacts {
     pub by_role: Option<String>,
     /// Whether it has an empty password; `None` where that could not be asked.
     pub has_empty_password: Option<bool>,
-    /// What it may do with the tables of `mysql`, where it is no administrator.
+    /// What it may do with all tables of `mysql`.
     pub system_tables: Vec<String>,
+    /// What it may do with single tables and columns of `mysql` that hold secrets or privileges.
+    pub secret_tables: Vec<TableGrant>,
+    /// Whether it may copy the server by the plugin `clone` (`BACKUP_ADMIN`).
+    pub may_clone: bool,
     /// Accounts that it may pose as (GRANT PROXY).
     pub proxies: Vec<String>,
+}
+
+/// A privilege on one table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TableGrant {
+    /// The table's name, without `mysql.`.
+    pub table: String,
+    /// As REVOKE has it: `SELECT, UPDATE`, `SELECT (authentication_string)`.
+    pub privileges: String,
+    /// The role that it comes by; `None` for a grant of its own.
+    pub role: Option<String>,
 }
 
 /// What an account must show (`REQUIRE`).

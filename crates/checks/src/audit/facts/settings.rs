@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::server::Flavour;
 use crate::audit::sql::written;
@@ -91,6 +91,8 @@ pub enum Origin {
     Default,
     /// A live server's variable.
     Server,
+    /// An earlier report, with the source that it names.
+    Reported(String),
 }
 
 /// One value.
@@ -194,6 +196,7 @@ impl Settings {
             Origin::File { path, line } => format!("{}:{line}", path_text::text(path)),
             Origin::Persisted(path) => path_text::text(path),
             Origin::Server => format!("asked of {}", self.subject.name()),
+            Origin::Reported(source) => source.clone(),
             Origin::Default => self
                 .product
                 .map_or_else(|| "default".to_owned(), |product| format!("default of {product}")),
@@ -241,7 +244,7 @@ pub fn is_on(value: &str) -> bool {
 }
 
 /// Settings in reports.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SettingsEntry {
     /// The option file, or the data directory.
@@ -255,7 +258,7 @@ pub struct SettingsEntry {
 }
 
 /// A setting whose value is not shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WithheldSetting {
     /// Its name.
@@ -287,6 +290,26 @@ impl Serialize for Settings {
     }
 }
 
+/// As far as a report has them: values that it does not show stay unknown.
+impl<'de> Deserialize<'de> for Settings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let entry = SettingsEntry::deserialize(deserializer)?;
+        let reported =
+            |value, source| Setting { value, origin: Origin::Reported(source), is_loose: false };
+        let shown = entry.values.into_iter().filter_map(|evidence| match evidence {
+            Evidence::Value { name, value, source } => Some((name, reported(value, source))),
+            Evidence::Bytes { .. } => None,
+        });
+        let withheld =
+            entry.withheld.into_iter().map(|it| (it.name, reported(String::new(), it.source)));
+        Ok(Self {
+            subject: Subject::file(&path_text::parse(&entry.subject)),
+            product: entry.product.and_then(|product| product.parse().ok()),
+            values: shown.chain(withheld).collect(),
+        })
+    }
+}
+
 /// Whether reports show this setting's value.
 #[must_use]
 pub fn is_shown(name: &str) -> bool {
@@ -296,6 +319,15 @@ pub fn is_shown(name: &str) -> bool {
 /// The settings that say something about privacy, durability of the keys, or where things are, and
 /// hold no secret: of option files and of live servers, reports show the values of these alone.
 const SHOWN: &[&str] = &[
+    "admin_address",
+    "admin_ssl_ca",
+    "admin_ssl_capath",
+    "admin_ssl_cert",
+    "admin_ssl_cipher",
+    "admin_ssl_crl",
+    "admin_ssl_crlpath",
+    "admin_ssl_key",
+    "admin_tls_ciphersuites",
     "admin_tls_version",
     "aria_encrypt_tables",
     "auto_generate_certs",
@@ -308,6 +340,7 @@ const SHOWN: &[&str] = &[
     "binlog_row_metadata",
     "binlog_transaction_compression",
     "caching_sha2_password_auto_generate_rsa_keys",
+    "cracklib_password_check_dictionary",
     "datadir",
     "default_authentication_plugin",
     "early_plugin_load",
@@ -317,6 +350,8 @@ const SHOWN: &[&str] = &[
     "file_key_management_encryption_algorithm",
     "file_key_management_filename",
     "group_replication_group_name",
+    "group_replication_recovery_ssl_ca",
+    "group_replication_recovery_ssl_verify_server_cert",
     "group_replication_recovery_use_ssl",
     "group_replication_ssl_mode",
     "gtid_mode",
@@ -353,6 +388,7 @@ const SHOWN: &[&str] = &[
     "require_secure_transport",
     "server_id",
     "server_uuid",
+    "simple_password_check_minimal_length",
     "skip_name_resolve",
     "skip_networking",
     "ssl",
@@ -366,6 +402,10 @@ const SHOWN: &[&str] = &[
     "tls_ciphersuites",
     "tls_version",
     "tmpdir",
+    "validate_password.length",
+    "validate_password.policy",
+    "validate_password_length",
+    "validate_password_policy",
     "version_comment",
 ];
 

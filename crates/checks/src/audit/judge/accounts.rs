@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::server::sql_remedy;
 use super::{Judgement, of_server, seen};
-use crate::audit::facts::server::{AccountFacts, Flavour, ServerFacts, TlsRequirement};
+use crate::audit::facts::server::{AccountFacts, Flavour, ServerFacts, TableGrant, TlsRequirement};
 use crate::audit::facts::settings::Product;
 use crate::audit::sql;
 use crate::finding::{RuleId, Severity, Subject};
@@ -13,6 +13,7 @@ use crate::finding::{RuleId, Severity, Subject};
 const ADMINISTRATIVE: [&str; 3] = ["SUPER", "CREATE USER", "SYSTEM_USER"];
 /// Reached through a socket, or from the machine itself.
 const LOCAL: &str = "localhost";
+const PUBLIC: &str = "PUBLIC";
 const LOOPBACK: [&str; 2] = ["127.0.0.1", "::1"];
 const OUTDATED: [&str; 2] = ["mysql_native_password", "sha256_password"];
 /// An address from the range that is for documentation.
@@ -40,7 +41,7 @@ pub(in crate::audit) fn judge(
     let brought = |name: &str| {
         sources.iter().find(|source| {
             let accounts = source.accounts.iter().flatten().chain(&source.other_accounts);
-            accounts.into_iter().any(|it| sql::account(&it.user, &it.host) == name)
+            accounts.into_iter().any(|it| name_of(facts, it) == name)
         })
     };
     for finding in judgement.findings.iter_mut().skip(begin) {
@@ -55,6 +56,17 @@ pub(in crate::audit) fn judge(
     }
 }
 
+/// An account as statements and findings have it. MariaDB's role that everybody has goes by its bare
+/// name, and nobody logs in as it.
+pub(in crate::audit) fn name_of(facts: &ServerFacts, account: &AccountFacts) -> String {
+    let is_role = account.user == PUBLIC && account.host.is_empty();
+    if facts.flavour == Flavour::Mariadb && is_role {
+        PUBLIC.to_owned()
+    } else {
+        sql::account(&account.user, &account.host)
+    }
+}
+
 /// BLR055 to BLR058: ways to what an account may do that need no password of its own, or more than
 /// it was meant to have.
 fn way_in(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Judgement) {
@@ -62,10 +74,11 @@ fn way_in(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Judgement
     if account.host == LOCAL || facts.hostname.as_ref() == Some(&account.host) {
         return;
     }
-    let name = sql::account(&account.user, &account.host);
+    let name = name_of(facts, account);
+    let is_public = name == PUBLIC;
     let about = |message: String| of_server(facts, Some(name.clone()), message);
     let may = if account.may_replicate { "may read the logs" } else { "is let in" };
-    if let Some(empty) = account.has_empty_password {
+    if let Some(empty) = account.has_empty_password.filter(|_| !is_public) {
         let severity = if account.may_replicate { Severity::Error } else { Severity::Warning };
         judgement.report_unless(RuleId::Blr055, !empty, || {
             about(format!("{may} without a password"))
@@ -79,7 +92,7 @@ fn way_in(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Judgement
     }
     judgement.report_unless(RuleId::Blr056, !account.user.is_empty(), || {
         about("everybody is this account, whatever name he gives".to_owned())
-            .remedied(sql_remedy(format!("-- if nobody needs it\nDROP USER {name};")))
+            .remedied(sql_remedy(format!("-- if nobody needs it\nDROP USER IF EXISTS {name};")))
     });
     let administers = account.other_privileges.iter().any(|it| ADMINISTRATIVE.contains(&&**it));
     let tables = &account.system_tables;
@@ -89,6 +102,28 @@ fn way_in(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Judgement
             .seen(seen("Db", "mysql", "mysql.db"))
             .remedied(sql_remedy(format!("REVOKE {list} ON mysql.* FROM {name};")))
     });
+    let secrets = &account.secret_tables;
+    judgement.report_unless(RuleId::Blr057, secrets.is_empty() || administers, || {
+        let by = |it: &TableGrant| {
+            it.role.as_ref().map_or_else(String::new, |role| format!(" by the role {role}"))
+        };
+        let list: Vec<_> = secrets
+            .iter()
+            .map(|it| format!("{} on mysql.{}{}", it.privileges, it.table, by(it)))
+            .collect();
+        let mut revokes: Vec<_> = secrets.iter().map(|it| revoke(facts, &name, it)).collect();
+        revokes.dedup();
+        about(format!("has {}", list.join(", ")))
+            .seen(seen("Db", "mysql", "mysql.tables_priv, mysql.columns_priv"))
+            .remedied(sql_remedy(revokes.join("\n")))
+    });
+    if facts.clones && account.may_clone {
+        judgement.report_unless(RuleId::Blr074, account.require != TlsRequirement::None, || {
+            about("may copy the whole server, in the clear".to_owned())
+                .seen(seen("PRIV", "BACKUP_ADMIN", "mysql.global_grants"))
+                .remedied(sql_remedy(format!("ALTER USER IF EXISTS {name} REQUIRE SSL;")))
+        });
+    }
     judgement.report_unless(RuleId::Blr058, account.proxies.is_empty() || administers, || {
         let of = account.proxies.join(", ");
         let revokes: Vec<_> =
@@ -97,6 +132,17 @@ fn way_in(facts: &ServerFacts, account: &AccountFacts, judgement: &mut Judgement
             .seen(seen("Proxied_user", &of, "mysql.proxies_priv"))
             .remedied(sql_remedy(revokes.join("\n")))
     });
+}
+
+/// Takes a privilege away where it comes from.
+fn revoke(facts: &ServerFacts, name: &str, grant: &TableGrant) -> String {
+    match &grant.role {
+        Some(role) if facts.flavour == Flavour::Mariadb => {
+            format!("REVOKE {} FROM {name};", sql::quoted(role))
+        }
+        Some(role) => format!("REVOKE {} FROM {name};", sql::account(role, "%")),
+        None => format!("REVOKE {} ON mysql.{} FROM {name};", grant.privileges, grant.table),
+    }
 }
 
 /// Nobody on the way can read a socket, or what an administrator says to the machine itself. A

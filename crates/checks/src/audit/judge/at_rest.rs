@@ -164,9 +164,9 @@ fn keyring_file(
 /// BLR011, BLR012, and the rules over channels.
 fn replica_file(file: &ReplicaFileFacts, settings: Option<&Settings>, judgement: &mut Judgement) {
     let subject = || Subject::file(&file.path);
-    // From 8.3 on MySQL reads its tables alone: what is there was left behind by an upgrade.
+    // From 8.4 on MySQL reads its tables alone: what is there was left behind by an upgrade.
     let is_stale = settings.is_some_and(|it| {
-        it.product.is_some_and(|product| !product.is_mariadb() && product.version >= (8, 3, 0))
+        it.product.is_some_and(|product| !product.is_mariadb() && product.version >= (8, 4, 0))
     });
     if let Some(settings) = settings.filter(|_| !is_stale) {
         channel::judge_file(file, settings, judgement);
@@ -175,7 +175,7 @@ fn replica_file(file: &ReplicaFileFacts, settings: Option<&Settings>, judgement:
     judgement.report_unless(RuleId::Blr011, !file.has_password, || {
         let (user, host) = (&file.channel.source_user, &file.channel.source_host);
         let found = Found::about(subject(), format!("holds the password of {user} at {host}"));
-        let has_repository = settings.is_none_or(|it| !it.since((8, 3, 0)));
+        let has_repository = settings.is_none_or(|it| !it.since((8, 4, 0)));
         match (is_mariadb, has_repository) {
             // Its replicas know no other place.
             (true, _) => found.weighing(Severity::Note).remedied(sql_remedy(format!(

@@ -13,7 +13,7 @@ const SHOWN: usize = 300;
 
 /// What is the matter, and what helps.
 struct Cause {
-    what: &'static str,
+    what: String,
     remedy: Option<Remedy>,
 }
 
@@ -50,9 +50,19 @@ pub(super) fn judge(
         ));
         match cause.remedy {
             Some(remedy) => found.remedied(remedy),
-            None => found,
+            None => found.remedied(sql_remedy(format!("{};", status(facts)))),
         }
     });
+}
+
+/// The same in the words of the server's version.
+fn words(settings: &Settings, text: &str) -> String {
+    let old = settings.is_mariadb() || !settings.since((8, 0, 23));
+    if old {
+        text.replace("SOURCE_", "MASTER_").replace("SHOW REPLICA STATUS", "SHOW SLAVE STATUS")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// The number of the client's error within the message, or that of the column.
@@ -74,12 +84,15 @@ fn number(channel: &ChannelFacts, error: &str) -> u32 {
 }
 
 fn cause(facts: &ServerFacts, channel: &ChannelFacts, settings: &Settings, error: &str) -> Cause {
-    let plain = |what| Cause { what, remedy: None };
+    let plain = |what| Cause { what: words(settings, what), remedy: None };
     match number(channel, error) {
         2026 => tls(facts, channel, settings, error),
         2061 => Cause {
-            what: "2061, the password would cross the network in the clear: the channel has no TLS, and \
+            what: words(
+                settings,
+                "2061, the password would cross the network in the clear: the channel has no TLS, and \
                    the account's plugin wants it (on the replica: SOURCE_SSL)",
+            ),
             remedy: Some(change(
                 facts,
                 channel,
@@ -88,9 +101,12 @@ fn cause(facts: &ServerFacts, channel: &ChannelFacts, settings: &Settings, error
             )),
         },
         1045 => Cause {
-            what: "1045, the source lets this account not in: a wrong password, another host than the \
+            what: words(
+                settings,
+                "1045, the source lets this account not in: a wrong password, another host than the \
                    account's, or REQUIRE (SSL, X509) that the channel does not meet (on the source: the \
                    account; on the replica: user, password, SOURCE_SSL, SOURCE_SSL_CERT)",
+            ),
             remedy: Some(sql_remedy(
                 "-- on the source: what does the account demand, and whence may it come?\n\
                  SELECT User, Host, ssl_type, plugin, account_locked FROM mysql.user;"
@@ -173,16 +189,23 @@ fn tls(facts: &ServerFacts, channel: &ChannelFacts, settings: &Settings, error: 
     let known = TLS_CAUSES.iter().find(|(texts, _, _)| texts.iter().any(|it| error.contains(it)));
     let Some((_, what, options)) = known else {
         return Cause {
-            what: "2026, TLS could not be negotiated: the server's words say why",
+            what: "2026, TLS could not be negotiated: the server's words say why".to_owned(),
             remedy: None,
         };
     };
+    // Its own lists, where it has some, are what keeps it from agreeing with the source.
+    let is_of_ciphers = what.starts_with("2026, no cipher in common");
+    let lists = [
+        channel.ssl_cipher.as_ref().map(|_| "SSL_CIPHER = ''"),
+        channel.tls_ciphersuites.as_ref().map(|_| "TLS_CIPHERSUITES = NULL"),
+    ];
     // The suites are an option of MySQL alone.
     let options: Vec<_> = options
         .iter()
         .copied()
+        .chain(lists.into_iter().flatten().filter(|_| is_of_ciphers))
         .filter(|it| !settings.is_mariadb() || !it.starts_with("TLS_"))
         .collect();
     let remedy = (!options.is_empty()).then(|| change(facts, channel, settings, &options));
-    Cause { what, remedy }
+    Cause { what: words(settings, what), remedy }
 }

@@ -1,13 +1,14 @@
 //! Replication channels, and the connections of replicas.
 
 use super::server::sql_remedy;
-use super::{Found, Judgement, of_server, seen};
+use super::{Found, Judgement, of_server, options, seen};
 use crate::audit::facts::replica_files::ReplicaFileFacts;
 use crate::audit::facts::server::{
     ChannelFacts, DumpConnection, Flavour, ServerFacts, TlsRequirement,
 };
-use crate::audit::facts::settings::Settings;
+use crate::audit::facts::settings::{Product, Settings};
 use crate::audit::{sql, versions};
+use crate::finding::rules::Language;
 use crate::finding::{Remedy, RuleId, Severity, Subject};
 
 /// Where nobody says where the authority's certificate is.
@@ -17,7 +18,6 @@ const PLACEHOLDER: &str = "-- PLACEHOLDER: the files below /etc/mysql stand for 
                            signed the source's certificate (not one that a server made for itself), \
                            readable for this server's user. Without it the channel stops\n";
 const OLD_TLS: [&str; 4] = ["SSLv3", "TLSv1", "TLSv1.0", "TLSv1.1"];
-const GOOD_TLS: &str = "TLSv1.2,TLSv1.3";
 
 /// Judges what a server replicates from and who replicates from it.
 pub(in crate::audit) fn judge(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) {
@@ -104,7 +104,7 @@ fn judge_channel(
     let versions = channel.tls_version.as_deref().unwrap_or_default();
     let old: Vec<_> = versions.split(',').map(str::trim).filter(|it| is_old(it)).collect();
     judgement.report_unless(RuleId::Blr062, old.is_empty(), || {
-        let versions = format!("TLS_VERSION = {}", sql::quoted(GOOD_TLS));
+        let versions = format!("TLS_VERSION = {}", sql::quoted(options::good_tls(settings)));
         about(format!("accepts {} from {source}", old.join(", "))).remedied(change(
             facts,
             channel,
@@ -149,7 +149,7 @@ fn ciphers(
 ) {
     let about = |message: String| Found::about(subject.clone(), message);
     if let Some(list) = channel.ssl_cipher.as_deref().filter(|list| !list.is_empty()) {
-        let weak = super::options::weak_ciphers(list);
+        let weak = options::weak_ciphers(list);
         judgement.report_unless(RuleId::Blr024, weak.is_empty(), || {
             about(format!("the channel allows {}", weak.join(", ")))
                 .seen(seen(&column(facts, "SSL_Cipher"), list, "the channel"))
@@ -187,11 +187,14 @@ pub(in crate::audit) fn judge_pair(
             || offered.is_empty()
             || wanted.split(',').any(|version| has(offered, version.trim()));
         judgement.report_unless(RuleId::Blr069, common, || {
-            let options = format!("TLS_VERSION = {}", sql::quoted(offered));
+            let versions = format!("TLS_VERSION = {}", sql::quoted(offered));
             about(format!("wants {wanted}, and {} offers {offered}", source.address))
                 .seen(seen("tls_version", offered, &source.address))
-                .remedied(change(replica, channel, settings, &[&options]))
+                .remedied(change(replica, channel, settings, &[&versions]))
         });
+        if common {
+            judge_ciphers(source, replica, channel, settings, judgement);
+        }
     }
     let mut accounts = source.accounts.iter().flatten();
     let mut of_user = accounts.by_ref().filter(|it| it.user == channel.source_user).peekable();
@@ -216,6 +219,65 @@ pub(in crate::audit) fn judge_pair(
             ),
         )
     });
+}
+
+/// BLR069 of lists of ciphers: for one TLS version at least that both ends have, they must share one.
+fn judge_ciphers(
+    source: &ServerFacts,
+    replica: &ServerFacts,
+    channel: &ChannelFacts,
+    settings: &Settings,
+    judgement: &mut Judgement,
+) {
+    let given =
+        |name: &str| source.variables.get(name).map(String::as_str).filter(|it| !it.is_empty());
+    let offered = given("tls_version").unwrap_or_default();
+    let wanted = channel.tls_version.as_deref().unwrap_or(offered);
+    let both = |version: &str| {
+        let has = |list: &str| list.split(',').any(|it| it.trim().eq_ignore_ascii_case(version));
+        has(offered) && has(wanted)
+    };
+    let suites = (channel.tls_ciphersuites.as_deref(), given("tls_ciphersuites"));
+    let ciphers = (channel.ssl_cipher.as_deref(), given("ssl_cipher"));
+    let by_13 = both("TLSv1.3") && share(suites);
+    let by_12 =
+        ["TLSv1.2", "TLSv1.1", "TLSv1", "TLSv1.0"].iter().any(|it| both(it)) && share(ciphers);
+    let is_known = !offered.is_empty() && (ciphers != (None, None) || suites != (None, None));
+    if !is_known || channel.tls_ciphersuites.as_deref() == Some("") {
+        return;
+    }
+    judgement.report_unless(RuleId::Blr069, by_13 || by_12, || {
+        let text = |list: Option<&str>| list.unwrap_or("its default").to_owned();
+        let mut options = vec!["SSL_CIPHER = ''"];
+        if suites.0.is_some() {
+            options.push("TLS_CIPHERSUITES = NULL");
+        }
+        let message = format!("its ciphers are none of those that {} takes", source.address);
+        of_server(replica, Some(object(channel)), message)
+            .seen(seen(&column(replica, "SSL_Cipher"), &text(ciphers.0), status(replica)))
+            .seen(seen("ssl_cipher", &text(ciphers.1), &source.address))
+            .remedied(change(replica, channel, settings, &options))
+    });
+}
+
+/// Whether two lists have a cipher in common. One that is not given is the library's own, and one with
+/// words for many ciphers may have any.
+fn share((one, other): (Option<&str>, Option<&str>)) -> bool {
+    let (Some(one), Some(other)) = (one, other) else {
+        return true;
+    };
+    let names = |list: &str| -> Vec<String> {
+        list.split([':', ',', ' '])
+            .filter(|it| !it.is_empty())
+            .map(str::to_ascii_uppercase)
+            .collect()
+    };
+    // `ECDHE-RSA-AES256-GCM-SHA384`, `TLS_AES_256_GCM_SHA384`; not `HIGH`, `!NULL`, `@SECLEVEL=1`.
+    let is_one = |name: &String| {
+        name.contains(['-', '_']) && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+    };
+    let (one, other) = (names(one), names(other));
+    !one.iter().chain(&other).all(is_one) || one.iter().any(|name| other.contains(name))
 }
 
 /// BLR063, BLR064.
@@ -247,11 +309,10 @@ fn judge_connection(
             .remedied(sql_remedy(statements.join("\n")))
     });
     judgement.report_unless(RuleId::Blr064, !is_old(version), || {
-        let mut remedy = settings.set("tls_version", GOOD_TLS);
-        if !settings.is_mariadb() {
-            remedy.text.push_str("\nALTER INSTANCE RELOAD TLS;");
+        let mut remedy = options::without_old_tls(settings);
+        if remedy.language == Language::Sql {
+            remedy.text.push_str(&format!("\nKILL {id};"));
         }
-        remedy.text.push_str(&format!("\nKILL {id};"));
         of_server(facts, Some(object.clone()), format!("reads the binary log over {version}"))
             .seen(seen("Ssl_version", version, "performance_schema.status_by_thread"))
             .remedied(remedy)
@@ -295,14 +356,21 @@ pub(in crate::audit) fn object(channel: &ChannelFacts) -> String {
 pub(super) fn status(facts: &ServerFacts) -> &'static str {
     match facts.flavour {
         Flavour::Mariadb => "SHOW ALL SLAVES STATUS",
+        _ if speaks_of_masters(facts) => "SHOW SLAVE STATUS",
         _ => "SHOW REPLICA STATUS",
     }
+}
+
+/// Whether a MySQL server is older than the words of today (8.0.22).
+fn speaks_of_masters(facts: &ServerFacts) -> bool {
+    facts.version.parse::<Product>().is_ok_and(|product| product.version < (8, 0, 22))
 }
 
 /// As the server calls it.
 fn column(facts: &ServerFacts, name: &str) -> String {
     let prefix = match facts.flavour {
         Flavour::Mariadb => "Master",
+        _ if speaks_of_masters(facts) => "Master",
         _ => "Source",
     };
     format!("{prefix}_{name}")

@@ -28,6 +28,37 @@ pub(in crate::audit) fn judge(
     });
 }
 
+/// BLR018: files for TLS in the groups of programs, which no channel reads.
+pub(in crate::audit) fn client_groups(
+    named: &NamedOptions,
+    settings: &Settings,
+    judgement: &mut Judgement,
+) {
+    const FILES: [&str; 2] = ["ssl_cert", "ssl_key"];
+    // MariaDB's servers read [client-server] as well.
+    let of_programs =
+        |group: &str| matches!(group, "client" | "mysql" | "client-mariadb" | "mysqlbinlog");
+    let found = named.file.settings.iter().find(|option| {
+        of_programs(&option.group) && FILES.contains(&&*option.name.to_ascii_lowercase())
+    });
+    judgement.report_unless(RuleId::Blr018, found.is_none(), || {
+        let (path, line, group, name) = found.map_or_else(
+            || (named.path.clone(), None, "client", "ssl_cert"),
+            |it| (it.path.clone(), Some(it.line), &*it.group, &*it.name),
+        );
+        let message = format!("[{group}] {name} is for programs: a replication channel shows and verifies nothing by it");
+        let found = Found::about(Subject::File { path, line }, message);
+        if settings.is_mariadb() || !settings.since((8, 0, 23)) {
+            let text = RuleId::Blr018.rule().remedy.replace("SOURCE_", "MASTER_");
+            let text = text.replace("CHANGE REPLICATION SOURCE", "CHANGE MASTER");
+            let text = text.replace("REPLICA IO_THREAD", "SLAVE IO_THREAD");
+            found.remedied(Remedy { language: Language::Sql, text })
+        } else {
+            found
+        }
+    });
+}
+
 fn omitted(omission: &Omission) -> Found {
     let subject = Subject::File { path: omission.path.clone(), line: omission.line };
     let found = Found::about(subject, omission.reason.to_string());

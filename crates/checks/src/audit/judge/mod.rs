@@ -6,7 +6,9 @@ pub(super) mod broken;
 pub(super) mod certificates;
 pub(super) mod channel;
 pub(super) mod files;
+pub(super) mod key_store;
 pub(super) mod options;
+pub(super) mod revocation;
 pub(super) mod server;
 
 use std::collections::BTreeSet;

@@ -305,13 +305,51 @@ fn transport(settings: &Settings, judgement: &mut Judgement) {
             about(settings, required, message).remedied(settings.set(required, "ON"))
         });
     }
-    tls_versions(settings, judgement);
-    if let Some(ciphers) = settings.given("ssl_cipher") {
-        let weak = weak_ciphers(ciphers);
-        judgement.report_unless(RuleId::Blr024, weak.is_empty(), || {
-            about(settings, "ssl_cipher", format!("allows {}", weak.join(", ")))
-        });
+    tls_versions(settings, "tls_version", judgement);
+    weak_cipher(settings, "ssl_cipher", judgement);
+    // The interface for administrators has options of its own, where there is one.
+    if settings.given("admin_address").is_some() {
+        tls_versions(settings, "admin_tls_version", judgement);
+        weak_cipher(settings, "admin_ssl_cipher", judgement);
     }
+}
+
+/// BLR024.
+fn weak_cipher(settings: &Settings, name: &str, judgement: &mut Judgement) {
+    let Some(ciphers) = settings.given(name) else {
+        return;
+    };
+    let weak = weak_ciphers(ciphers);
+    judgement.report_unless(RuleId::Blr024, weak.is_empty(), || {
+        const GOOD: &str = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
+        let found = about(settings, name, format!("allows {}", weak.join(", ")));
+        found.remedied(set_tls(settings, name, GOOD))
+    });
+}
+
+/// Sets an option of TLS. Before 8.0.16, and on MariaDB, that takes a restart.
+fn set_tls(settings: &Settings, name: &str, value: &str) -> Remedy {
+    if settings.is_mariadb() || !settings.since((8, 0, 16)) {
+        return option_lines(&[&format!("{name} = {value}")]);
+    }
+    let mut remedy = settings.set(name, value);
+    if remedy.language == Language::Sql {
+        let channel = if name.starts_with("admin_") { " FOR CHANNEL mysql_admin" } else { "" };
+        remedy.text.push_str(&format!("\nALTER INSTANCE RELOAD TLS{channel};"));
+    }
+    remedy
+}
+
+/// The TLS versions that nothing is wrong with, of those that a server knows.
+pub(in crate::audit) fn good_tls(settings: &Settings) -> &'static str {
+    // 5.7 refuses to start with a version it does not know.
+    let has_13 = settings.is_mariadb() || settings.since((8, 0, 16));
+    if has_13 { "TLSv1.2,TLSv1.3" } else { "TLSv1.2" }
+}
+
+/// Turns old TLS versions off.
+pub(in crate::audit) fn without_old_tls(settings: &Settings) -> Remedy {
+    set_tls(settings, "tls_version", good_tls(settings))
 }
 
 /// The setting that turns TLS off, if one does.
@@ -332,8 +370,7 @@ fn tls_off(settings: &Settings) -> Option<&'static str> {
 }
 
 /// BLR021.
-fn tls_versions(settings: &Settings, judgement: &mut Judgement) {
-    let name = "tls_version";
+fn tls_versions(settings: &Settings, name: &str, judgement: &mut Judgement) {
     let Some(listed) = settings.given(name) else {
         return;
     };
@@ -348,18 +385,7 @@ fn tls_versions(settings: &Settings, judgement: &mut Judgement) {
         versions::refused_tls_versions(settings, listed)
     };
     judgement.report_unless(RuleId::Blr021, old.is_empty() && refused.is_empty(), || {
-        // 5.7 refuses to start with a version it does not know.
-        let has_13 = settings.is_mariadb() || settings.since((8, 0, 16));
-        let good = if has_13 { "TLSv1.2,TLSv1.3" } else { "TLSv1.2" };
-        let remedy = if settings.is_mariadb() || !settings.since((8, 0, 16)) {
-            option_lines(&[&format!("tls_version = {good}")])
-        } else {
-            let mut remedy = settings.set(name, good);
-            if remedy.language == Language::Sql {
-                remedy.text.push_str("\nALTER INSTANCE RELOAD TLS;");
-            }
-            remedy
-        };
+        let remedy = set_tls(settings, name, good_tls(settings));
         if refused.is_empty() {
             return about(settings, name, format!("accepts {}", old.join(", "))).remedied(remedy);
         }

@@ -7,7 +7,7 @@ use crate::audit::facts::settings::{Settings, option_lines};
 use crate::audit::judge::options;
 use crate::audit::sql;
 use crate::finding::rules::Language;
-use crate::finding::{Remedy, RuleId};
+use crate::finding::{Remedy, RuleId, Severity};
 
 /// File keyrings: keys in the clear (BLS013).
 const CLEAR_KEYRINGS: [&str; 3] = ["component_keyring_file", "keyring_file", "file_key_management"];
@@ -25,6 +25,7 @@ pub(in crate::audit) fn judge(facts: &ServerFacts, settings: &Settings, judgemen
     }
     tls_started(facts, judgement);
     group_replication(facts, judgement);
+    password_policy(facts, settings, judgement);
     plaintext_logs(facts, settings, judgement);
     keyring(facts, settings, judgement);
     own_connection(facts, judgement);
@@ -41,12 +42,19 @@ pub(in crate::audit) fn judge(facts: &ServerFacts, settings: &Settings, judgemen
 
 /// BLR022, of a server whose TLS is configured and did not start.
 fn tls_started(facts: &ServerFacts, judgement: &mut Judgement) {
-    let down = facts.tls_listeners.iter().find(|it| it.name == "mysql_main" && !it.enabled);
+    let has_admin = facts.variables.get("admin_address").is_some_and(|it| !it.is_empty());
+    let counts = |name: &str| name == "mysql_main" || has_admin && name == "mysql_admin";
+    let down = facts.tls_listeners.iter().find(|it| counts(&it.name) && !it.enabled);
     if facts.tls_listeners.is_empty() {
         return;
     }
     judgement.report_unless(RuleId::Blr022, down.is_none(), || {
-        let message = "TLS did not start: nothing this server sends is encrypted";
+        let message = match down.map(|it| &*it.name) {
+            Some("mysql_admin") => {
+                "TLS did not start at the interface for administrators: nothing it sends is encrypted"
+            }
+            _ => "TLS did not start: nothing this server sends is encrypted",
+        };
         of_server(facts, None, message)
             .seen(seen("Enabled", "No", "performance_schema.tls_channel_status"))
             .remedied(sql_remedy(
@@ -91,6 +99,67 @@ fn group_replication(facts: &ServerFacts, judgement: &mut Judgement) {
                 ))
         });
     }
+    let verifies = "group_replication_recovery_ssl_verify_server_cert";
+    if let (Some("ON"), Some(value)) = (recovery.map(String::as_str), facts.variables.get(verifies))
+    {
+        judgement.report_unless(RuleId::Blr026, value == "ON", || {
+            let message = "a member that joins takes any certificate for that of its donor";
+            of_server(facts, None, message)
+                .weighing(Severity::Warning)
+                .seen(seen(verifies, value, "SHOW GLOBAL VARIABLES"))
+                .remedied(sql_remedy(format!(
+                    "-- PLACEHOLDER: the CA file stands for the one that signed the members' certificates\n\
+                     SET PERSIST group_replication_recovery_ssl_ca = '/etc/mysql/ca.pem';\n\
+                     SET PERSIST {verifies} = ON;"
+                )))
+        });
+    }
+}
+
+/// BLR073: whether something holds new passwords to a length. What was not asked is not judged.
+fn password_policy(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) {
+    const LEAST: u32 = 8;
+    if facts.variables.is_empty() {
+        return;
+    }
+    let one_of =
+        |names: &[&'static str]| names.iter().find_map(|name| Some((*name, settings.given(name)?)));
+    let length = one_of(&[
+        "validate_password.length",
+        "validate_password_length",
+        "simple_password_check_minimal_length",
+    ]);
+    let policy = one_of(&["validate_password.policy", "validate_password_policy"]);
+    let dictionary = settings.given("cracklib_password_check_dictionary");
+    let low = policy.filter(|(_, value)| value.eq_ignore_ascii_case("LOW") || *value == "0");
+    let short = length.filter(|(_, value)| value.parse::<u32>().is_ok_and(|it| it < LEAST));
+    let is_there = length.is_some() || dictionary.is_some();
+    judgement.report_unless(RuleId::Blr073, is_there && low.or(short).is_none(), || {
+        match low.or(short) {
+            Some((name, value)) => {
+                let good = if low.is_some() { "MEDIUM" } else { "8" };
+                of_server(
+                    facts,
+                    None,
+                    format!("{name} is {value}: any password of that length will do"),
+                )
+                .seen(seen(name, value, "SHOW GLOBAL VARIABLES"))
+                .remedied(settings.set(name, good))
+            }
+            None => of_server(facts, None, "new passwords may be as short as one likes")
+                .seen(seen("validate_password.policy", "not there", "SHOW GLOBAL VARIABLES"))
+                .remedied(sql_remedy(
+                    if settings.is_mariadb() {
+                        "INSTALL SONAME 'simple_password_check';"
+                    } else if settings.since((8, 0, 4)) {
+                        "INSTALL COMPONENT 'file://component_validate_password';"
+                    } else {
+                        "INSTALL PLUGIN validate_password SONAME 'validate_password.so';"
+                    }
+                    .to_owned(),
+                )),
+        }
+    });
 }
 
 /// Statements as a remedy.

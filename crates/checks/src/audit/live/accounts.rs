@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::Problem;
 use super::question::{Asker, Question, Record};
-use crate::audit::facts::server::{AccountFacts, Area, Flavour, TlsRequirement};
+use super::secrets;
+use crate::audit::facts::server::{AccountFacts, Area, Flavour, TableGrant, TlsRequirement};
 
 /// Columns of `mysql.user` and what each stands for. `REPLICATION SLAVE` and `REPLICATION CLIENT`
 /// are what a replica has.
@@ -43,9 +44,12 @@ const HARMLESS: &[&str] = &[
     "REPLICATION_APPLIER",
     "GROUP_REPLICATION_STREAM",
     "CONNECTION_ADMIN",
-    // Remote cloning wants it at the donor, as a member that recovers may be cloned.
-    "BACKUP_ADMIN",
+    // Remote cloning wants it at the donor, as a member that recovers may be cloned: see `may_clone`.
+    BACKUP_ADMIN,
 ];
+const BACKUP_ADMIN: &str = "BACKUP_ADMIN";
+/// MariaDB's role that everybody has.
+const PUBLIC: &str = "PUBLIC";
 /// Accounts that servers make for themselves, locked.
 const INTERNAL: &[&str] = &["mysql.sys", "mysql.session", "mysql.infoschema", "mariadb.sys"];
 
@@ -86,41 +90,52 @@ pub(super) fn accounts(
     };
     let is_internal = |row: &Record<'_>| INTERNAL.contains(&&*row.text(&["User"]));
     let rows = || answer.records().filter(|row| !is_internal(row));
+    // Roles are among them: what they have is handed on below.
+    let mut all: Vec<_> = rows().map(account).collect();
     let is_role = |row: &Record<'_>| row.flag(&["is_role"]);
-    let name = |row: Record<'_>| (row.text(&["User"]), row.text(&["Host"]));
-    // MySQL's roles are accounts as others are, mostly locked.
-    let replicates = rows().filter(|row| row.flag(&["Repl_slave_priv"])).map(name);
-    let roles = roles(asker, replicates.collect())?;
-    let mut accounts: Vec<_> = rows().filter(|row| !is_role(row)).map(account).collect();
+    let mariadb_roles: BTreeSet<Name> = rows().filter(is_role).map(name).collect();
     if asker.flavour != Flavour::Mariadb && asker.since(8, 0, 0) {
         let dynamic = dynamic_privileges(asker)?;
-        for account in &mut accounts {
+        for account in &mut all {
             let more = dynamic.get(&(account.user.clone(), account.host.clone()));
-            account.other_privileges.extend(more.into_iter().flatten().cloned());
+            let more = || more.into_iter().flatten();
+            account.may_clone = more().any(|privilege| privilege == BACKUP_ADMIN);
+            let counted = more().filter(|privilege| !HARMLESS.contains(&&***privilege));
+            account.other_privileges.extend(counted.cloned());
         }
     }
-    for account in &mut accounts {
-        let of = (account.user.clone(), account.host.clone());
-        account.by_role = roles.get(&of).cloned().filter(|_| !account.may_replicate);
-        account.may_replicate |= account.by_role.is_some();
-    }
-    passwords(asker, &mut accounts)?;
-    system_tables(asker, &mut accounts)?;
-    proxies(asker, &mut accounts)?;
+    passwords(asker, &mut all)?;
+    system_tables(asker, &mut all)?;
+    secrets::tables(asker, &mut all)?;
+    hand_on(&role_edges(asker)?, &mut all);
+    proxies(asker, &mut all)?;
+    all.retain(|it| {
+        it.user == PUBLIC && it.host.is_empty()
+            || !mariadb_roles.contains(&(it.user.clone(), it.host.clone()))
+    });
     let (readers, others): (Vec<_>, Vec<_>) =
-        accounts.into_iter().partition(|account| account.may_replicate);
+        all.into_iter().partition(|account| account.may_replicate && !is_public(account));
     let is_a_way = |account: &AccountFacts| {
         account.user.is_empty()
             || account.has_empty_password == Some(true)
             || !account.system_tables.is_empty()
+            || !account.secret_tables.is_empty()
+            || account.may_clone
             || !account.proxies.is_empty()
     };
     Ok((Some(readers), others.into_iter().filter(is_a_way).collect()))
 }
 
-/// The accounts that have a privilege through a role, whether it is one of their defaults or not: who
-/// was given a role may take it on.
-fn roles(asker: &mut Asker, direct: BTreeSet<Name>) -> Result<BTreeMap<Name, String>, Problem> {
+fn name(row: Record<'_>) -> Name {
+    (row.text(&["User"]), row.text(&["Host"]))
+}
+
+fn is_public(account: &AccountFacts) -> bool {
+    account.user == PUBLIC && account.host.is_empty()
+}
+
+/// Which role was given to whom: the role first.
+fn role_edges(asker: &mut Asker) -> Result<Vec<(Name, Name)>, Problem> {
     let question = match asker.flavour {
         Flavour::Mariadb => Question {
             what: "which accounts replicate through a role",
@@ -134,28 +149,60 @@ fn roles(asker: &mut Asker, direct: BTreeSet<Name>) -> Result<BTreeMap<Name, Str
             statement: "SELECT FROM_USER AS from_user, FROM_HOST AS from_host, \
                         TO_USER AS to_user, TO_HOST AS to_host FROM mysql.role_edges",
         },
-        _ => return Ok(BTreeMap::new()),
+        _ => return Ok(Vec::new()),
     };
     let answer = asker.ask_if_possible(Area::Accounts, &question)?.unwrap_or_default();
-    let edges: Vec<(Name, Name)> = answer
-        .records()
-        .map(|row| {
-            let from = (row.text(&["from_user"]), row.text(&["from_host"]));
-            (from, (row.text(&["to_user"]), row.text(&["to_host"])))
-        })
-        .collect();
-    let mut found: BTreeMap<Name, String> = BTreeMap::new();
-    let mut pending: Vec<(Name, String)> =
-        direct.into_iter().map(|name| (name.clone(), name.0)).collect();
-    while let Some((role, first)) = pending.pop() {
-        for (_, to) in edges.iter().filter(|(from, _)| *from == role) {
-            if !found.contains_key(to) {
-                found.insert(to.clone(), first.clone());
-                pending.push((to.clone(), first.clone()));
+    let edge = |row: Record<'_>| {
+        let from = (row.text(&["from_user"]), row.text(&["from_host"]));
+        (from, (row.text(&["to_user"]), row.text(&["to_host"])))
+    };
+    Ok(answer.records().map(edge).collect())
+}
+
+/// Gives every account what its roles have, whether they are among its defaults or not: who was given a
+/// role may take it on. MariaDB's PUBLIC was given to everybody.
+fn hand_on(edges: &[(Name, Name)], all: &mut [AccountFacts]) {
+    let of = |it: &AccountFacts| (it.user.clone(), it.host.clone());
+    let holders: BTreeMap<Name, AccountFacts> = all.iter().map(|it| (of(it), it.clone())).collect();
+    let public = holders.values().find(|it| is_public(it)).map(of);
+    for account in all.iter_mut() {
+        let mut pending = vec![of(account)];
+        pending.extend(public.clone().filter(|_| !is_public(account)));
+        let mut seen: BTreeSet<Name> = pending.iter().cloned().collect();
+        while let Some(holder) = pending.pop() {
+            if let Some(role) = holders.get(&holder).filter(|_| holder != of(account)) {
+                take_over(account, role);
+            }
+            for (role, _) in edges.iter().filter(|(_, to)| *to == holder) {
+                if seen.insert(role.clone()) {
+                    pending.push(role.clone());
+                }
             }
         }
     }
-    Ok(found)
+}
+
+/// What a role has that matters here. What PUBLIC may do with tables is said once, of itself.
+fn take_over(account: &mut AccountFacts, role: &AccountFacts) {
+    if role.may_replicate && !account.may_replicate {
+        account.may_replicate = true;
+        account.by_role = Some(role.user.clone());
+    }
+    account.may_clone |= role.may_clone;
+    if is_public(role) {
+        return;
+    }
+    if !role.system_tables.is_empty() {
+        account.secret_tables.push(TableGrant {
+            table: "*".to_owned(),
+            privileges: role.system_tables.join(", "),
+            role: Some(role.user.clone()),
+        });
+    }
+    let of_tables = role.secret_tables.iter().filter(|grant| grant.role.is_none());
+    let taken =
+        of_tables.map(|grant| TableGrant { role: Some(role.user.clone()), ..grant.clone() });
+    account.secret_tables.extend(taken);
 }
 
 /// Which passwords are empty. The column has the hashes: not every audit's account is given it.
@@ -281,11 +328,8 @@ fn dynamic_privileges(asker: &mut Asker) -> Result<BTreeMap<Name, Vec<String>>, 
     })?;
     let mut found: BTreeMap<Name, Vec<String>> = BTreeMap::new();
     for row in answer.unwrap_or_default().records() {
-        let privilege = row.text(&["PRIV"]);
-        if !HARMLESS.contains(&&*privilege) {
-            let account = (row.text(&["USER"]), row.text(&["HOST"]));
-            found.entry(account).or_default().push(privilege);
-        }
+        let account = (row.text(&["USER"]), row.text(&["HOST"]));
+        found.entry(account).or_default().push(row.text(&["PRIV"]));
     }
     Ok(found)
 }

@@ -188,7 +188,11 @@ impl Default for ServerAddress {
 }
 
 impl ServerAddress {
-    fn set(&mut self, name: &str, value: String) -> Result<(), AddressError> {
+    /// Takes a parameter by the name that addresses have for it.
+    ///
+    /// # Errors
+    /// [`AddressError`]: there is none of that name, or it cannot have that value.
+    pub fn set(&mut self, name: &str, value: String) -> Result<(), AddressError> {
         match name {
             "password" | "passwd" | "pwd" => return Err(AddressError::Password),
             "ssl-mode" => self.ssl_mode = ssl_mode(value)?,

@@ -11,10 +11,13 @@ use crate::audit::facts::server::{
     Area, BinaryLogFacts, Flavour, KeyringFacts, KeyringKind, ServerFacts, TlsListenerFacts,
 };
 use crate::audit::facts::settings::is_shown;
+use crate::audit::key_stores::without_user;
 use crate::audit::sql;
 
 /// Each takes a statement: of thousands, the newest will do.
 const MOST_LOOKED_INTO: usize = 500;
+/// It may name a user, and a password.
+const VAULT_URL: &str = "hashicorp_key_management_vault_url";
 const STATUS_TABLE: &str = "performance_schema.keyring_component_status";
 const PLUGINS: &str = "SELECT PLUGIN_NAME, PLUGIN_STATUS, LOAD_OPTION, PLUGIN_TYPE \
                        FROM information_schema.plugins";
@@ -59,7 +62,11 @@ fn variables(asker: &mut Asker) -> Result<BTreeMap<String, String>, Problem> {
     let pairs = answer
         .records()
         .filter_map(|row| Some((row.at(0)?.to_ascii_lowercase(), row.at(1)?.to_owned())));
-    Ok(pairs.filter(|(name, _)| is_shown(name)).collect())
+    let shown = pairs.filter_map(|(name, value)| match name.as_str() {
+        VAULT_URL => Some((name, without_user(&value))),
+        _ => is_shown(&name).then_some((name, value)),
+    });
+    Ok(shown.collect())
 }
 
 fn binary_logs(
@@ -116,11 +123,14 @@ fn plugins(asker: &mut Asker, facts: &mut ServerFacts) -> Result<(), Problem> {
         if name == "ndbcluster" && status == "ACTIVE" {
             facts.ndb = true;
         }
+        if name == "clone" && status == "ACTIVE" {
+            facts.clones = true;
+        }
         // MySQL's are of no type of their own, MariaDB's are.
         let keeps_keys = name.starts_with("keyring_") && name != "keyring_udf"
             || row.get(&["PLUGIN_TYPE"]) == Some("ENCRYPTION");
         if keeps_keys {
-            let location = ["keyring_file_data", "file_key_management_filename"]
+            let location = ["keyring_file_data", "file_key_management_filename", VAULT_URL]
                 .iter()
                 .find(|variable| variable.starts_with(&name))
                 .and_then(|variable| facts.variables.get(*variable).cloned());
@@ -175,7 +185,16 @@ fn components(asker: &mut Asker, facts: &mut ServerFacts) -> Result<(), Problem>
             status: value("Component_status").unwrap_or_default(),
             // The manifest is read before anything else: there is no other way to load one.
             early: Some(true),
-            location: value("Data_file"),
+            location: value("Data_file")
+                .or_else(|| {
+                    let (url, mount) = (value("vault_url")?, value("secret_mount_point")?);
+                    Some(format!("{}/v1/{mount}", url.trim_end_matches('/')))
+                })
+                .or_else(|| {
+                    let (host, port) = (value("Server_addr")?, value("Server_port")?);
+                    let group = value("Object_group").unwrap_or_default();
+                    Some(format!("{host}:{port} {group}").trim_end().to_owned())
+                }),
         });
     }
     Ok(())

@@ -8,6 +8,7 @@ mod error;
 mod login;
 mod question;
 mod replication;
+mod secrets;
 mod session;
 mod tls;
 mod wire;

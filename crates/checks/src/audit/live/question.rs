@@ -59,6 +59,11 @@ impl Asker {
         self.version >= (major, minor, patch)
     }
 
+    /// Whether an account is the one that this audit asks as.
+    pub(super) fn is_own(&self, account: &str) -> bool {
+        self.account == account
+    }
+
     /// One entry for each privilege, whatever it is needed for.
     fn note(&mut self, question: &Question<'_>) {
         let grant = format!("GRANT {} TO {};", question.privilege, self.account);

@@ -17,6 +17,8 @@ const REPLICAS: &str = "\
     (SELECT MAX(v.VARIABLE_VALUE) FROM performance_schema.user_variables_by_thread v \
      WHERE v.THREAD_ID = t.THREAD_ID AND v.VARIABLE_NAME IN ('replica_uuid', 'slave_uuid')) AS uuid \
     FROM performance_schema.threads t WHERE t.PROCESSLIST_COMMAND LIKE 'Binlog Dump%'";
+/// The channels of group replication begin so: `group_replication_applier`, `…_recovery`.
+const OF_GROUP: &str = "group_replication_";
 const REPLICAS_WITHOUT_TLS: &str = "\
     SELECT id, user, host FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'";
 
@@ -38,6 +40,8 @@ pub(super) fn channels(asker: &mut Asker) -> Result<Vec<ChannelFacts>, Problem> 
         statement,
     })?;
     let mut channels: Vec<_> = answer.unwrap_or_default().records().map(channel).collect();
+    // Those of a group have no TLS options of their own: variables say how its members talk (BLR026).
+    channels.retain(|channel| !channel.name.starts_with(OF_GROUP));
     if !mariadb && asker.since(8, 0, 19) && !channels.is_empty() {
         cipher_suites(asker, &mut channels)?;
     }
@@ -85,7 +89,24 @@ pub(super) fn failover_sources(
         channel: row.text(&["CHANNEL_NAME"]),
         place: format!("{}:{}", row.text(&["HOST"]), row.text(&["PORT"])),
     };
-    Ok(answer.unwrap_or_default().records().map(source).collect())
+    let mut found: Vec<_> = answer.unwrap_or_default().records().map(source).collect();
+    if asker.since(8, 0, 23) {
+        let answer = asker.ask_if_possible(
+            Area::Channels,
+            &Question {
+                what: "the groups whose members channels may turn to",
+                privilege: "SELECT ON performance_schema.*",
+                statement: "SELECT CHANNEL_NAME, MANAGED_NAME FROM performance_schema.\
+                            replication_asynchronous_connection_failover_managed",
+            },
+        )?;
+        let group = |row: Record<'_>| FailoverSource {
+            channel: row.text(&["CHANNEL_NAME"]),
+            place: format!("any member of the group {}", row.text(&["MANAGED_NAME"])),
+        };
+        found.extend(answer.unwrap_or_default().records().map(group));
+    }
+    Ok(found)
 }
 
 fn channel(row: Record<'_>) -> ChannelFacts {

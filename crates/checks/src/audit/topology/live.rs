@@ -1,7 +1,7 @@
 //! Who replicates from whom, of live servers: told by server UUID, else by host and port, else by
 //! server id.
 
-use super::{Edge, Node, State, Topology};
+use super::{Edge, Node, State, Topology, node};
 use crate::audit::facts::server::{ChannelFacts, DumpConnection, Flavour, ServerFacts};
 
 /// From what each server says of its sources and of its replicas.
@@ -108,7 +108,7 @@ fn edge(
     }
     let source = source.unwrap_or_else(|| {
         let label = format!("{}:{}", channel.source_host, channel.source_port);
-        unaudited_server(topology, label)
+        node(topology, label, State::Unknown)
     });
     let state =
         |index: usize| topology.nodes.get(index).map_or(State::Unknown, |node| node.at_rest);
@@ -142,15 +142,6 @@ fn at_rest_reasons(topology: &Topology, index: usize, end: &str, reasons: &mut V
     }
 }
 
-/// A server that is only known from others: one node for each label.
-fn unaudited_server(topology: &mut Topology, label: String) -> usize {
-    let known = topology.nodes.iter().position(|node| node.label == label);
-    known.unwrap_or_else(|| {
-        topology.nodes.push(Node { label, server: None, at_rest: State::Unknown });
-        topology.nodes.len().saturating_sub(1)
-    })
-}
-
 /// Whether a connected replica is one of the audited servers.
 fn is_known(
     connection: &DumpConnection,
@@ -172,7 +163,7 @@ fn is_known(
 /// A replica that is connected to `source` and was not audited itself.
 fn add_unaudited_replica(topology: &mut Topology, source: usize, connection: &DumpConnection) {
     let who = connection.replica_uuid.as_deref().unwrap_or(&connection.user);
-    let replica = unaudited_server(topology, format!("{who} at {}", connection.host));
+    let replica = node(topology, format!("{who} at {}", connection.host), State::Unknown);
     let in_transit = connection.encrypted().map_or(State::Unknown, State::of);
     let mut reasons = Vec::new();
     if in_transit == State::No {

@@ -4,7 +4,7 @@ pub(super) mod live;
 
 use serde::Serialize;
 
-use super::facts::AuditFacts;
+use super::facts::{AuditFacts, FileFacts};
 use super::judge::options::encrypts_logs;
 use crate::check::facts::LogStatus;
 use binlogsec_core::text::path_text;
@@ -70,6 +70,44 @@ pub enum State {
     Unknown,
 }
 
+/// Who replicates from whom, as a table: a row for each source, a column for each replica.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CrossTable {
+    /// Labels of the servers that others replicate from.
+    pub sources: Vec<String>,
+    /// Labels of the servers that replicate.
+    pub replicas: Vec<String>,
+    /// For each source, for each replica: how private the way between them is; of several channels,
+    /// the least private. `null` where there is none.
+    pub rows: Vec<Vec<Option<State>>>,
+}
+
+impl Topology {
+    /// The same as a table.
+    #[must_use]
+    pub fn cross_table(&self) -> CrossTable {
+        let is = |end: fn(&Edge) -> usize| {
+            let nodes = (0..self.nodes.len())
+                .filter(move |node| self.edges.iter().any(|it| end(it) == *node));
+            nodes.collect::<Vec<_>>()
+        };
+        let (sources, replicas) = (is(|edge| edge.source), is(|edge| edge.replica));
+        let label =
+            |node: &usize| self.nodes.get(*node).map(|it| it.label.clone()).unwrap_or_default();
+        let cell = |source: usize, replica: usize| {
+            let ways = self.edges.iter().filter(|it| (it.source, it.replica) == (source, replica));
+            ways.map(Edge::private).reduce(State::and)
+        };
+        let row = |source: &usize| replicas.iter().map(|replica| cell(*source, *replica)).collect();
+        CrossTable {
+            sources: sources.iter().map(label).collect(),
+            replicas: replicas.iter().map(label).collect(),
+            rows: sources.iter().map(row).collect(),
+        }
+    }
+}
+
 impl Edge {
     /// The whole way: `No` if any part is, else `Unknown` if any part is.
     #[must_use]
@@ -110,13 +148,28 @@ impl State {
 
 /// Of live servers where some were asked, else of files.
 pub(super) fn of(facts: &AuditFacts) -> Topology {
-    if facts.servers.is_empty() { of_files(facts) } else { live::of_servers(&facts.servers) }
+    let mut topology = live::of_servers(&facts.servers);
+    let is_asked =
+        |files: &&FileFacts| facts.servers.iter().any(|it| super::areas::is_of(files, it));
+    for files in facts.all_files().filter(|files| !is_asked(files)) {
+        add_files(&mut topology, files);
+    }
+    topology
+}
+
+/// The node of a label, which is made where there is none.
+fn node(topology: &mut Topology, label: String, at_rest: State) -> usize {
+    let known = topology.nodes.iter().position(|node| node.label == label);
+    known.unwrap_or_else(|| {
+        topology.nodes.push(Node { label, server: None, at_rest });
+        topology.nodes.len().saturating_sub(1)
+    })
 }
 
 /// What files show: the server whose they are, and the sources in its master.info.
-fn of_files(facts: &AuditFacts) -> Topology {
+fn add_files(topology: &mut Topology, facts: &FileFacts) {
     let Some(directory) = &facts.data_directory else {
-        return Topology::default();
+        return;
     };
     let setting = facts.options.as_ref().and_then(encrypts_logs);
     let logs = directory.logs.logs.iter();
@@ -127,39 +180,38 @@ fn of_files(facts: &AuditFacts) -> Topology {
             LogStatus::Undetermined => State::Unknown,
         })
         .fold(setting.map_or(State::Unknown, State::of), State::and);
-    let mut topology = Topology {
-        nodes: vec![Node { label: path_text::text(&directory.path), server: None, at_rest }],
-        edges: Vec::new(),
-    };
+    let replica = node(topology, path_text::text(&directory.path), at_rest);
     let product = facts.options.as_ref().and_then(|settings| settings.product);
-    // From 8.3 on MySQL has its channels in tables: the file was left behind by an upgrade.
-    let is_stale = product.is_some_and(|it| !it.is_mariadb() && it.version >= (8, 3, 0));
+    // From 8.4 on MySQL has its channels in tables: the file was left behind by an upgrade.
+    let is_stale = product.is_some_and(|it| !it.is_mariadb() && it.version >= (8, 4, 0));
     for file in directory.replica_files.iter().filter(|_| !is_stale) {
         let channel = &file.channel;
-        topology.nodes.push(Node {
-            label: format!("{}:{}", channel.source_host, channel.source_port),
-            server: None,
-            at_rest: State::Unknown,
-        });
+        let label = format!("{}:{}", channel.source_host, channel.source_port);
+        let source = node(topology, label, State::Unknown);
+        let of_source = topology.nodes.get(source);
+        let is_known = of_source.is_some_and(|node| node.server.is_some());
+        let source_at_rest = of_source.map_or(State::Unknown, |node| node.at_rest);
         let settings = facts.options.as_ref();
         let can_verify = settings.is_none_or(|it| super::judge::channel::can_verify(channel, it));
-        let mut reasons = vec!["the source was not audited".to_owned()];
+        let mut reasons = Vec::new();
+        if !is_known {
+            reasons.push("the source was not audited".to_owned());
+        }
         if !channel.ssl {
             reasons.push("no TLS on the channel".to_owned());
         } else if !(channel.verify_server_cert && can_verify) {
             reasons.push("the source's certificate is not verified".to_owned());
         }
         topology.edges.push(Edge {
-            source: topology.nodes.len().saturating_sub(1),
-            replica: 0,
+            source,
+            replica,
             channel: channel.name.clone(),
             in_transit: State::of(channel.ssl),
             verified: State::of(channel.ssl && channel.verify_server_cert && can_verify),
-            source_at_rest: State::Unknown,
+            source_at_rest,
             replica_at_rest: at_rest,
             ends: State::Unknown,
             reasons,
         });
     }
-    topology
 }

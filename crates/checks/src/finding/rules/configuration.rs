@@ -114,9 +114,11 @@ pub(super) static RULES: &[Rule] = &[
         name: "keyring-secret-open",
         title: "a file that opens the keyring is open to group or others",
         severity: Severity::Warning,
-        meaning: "The configuration of a keyring component that holds a password, or MariaDB's \
+        meaning: "The configuration of a keyring component or plugin that holds a password or the \
+                  token of a key store, the private key of its client, or MariaDB's \
                   `file_key_management_filekey`, has a mode beyond 0600.",
-        risk: "Who reads it decrypts the keyring, and with it the logs.",
+        risk: "Who reads it decrypts the keyring, or has its keys from the store, and with them \
+               reads the logs.",
         remedy: "chmod go-rwx {path}",
         language: Language::Shell,
         advice: "The server's user must keep the right to read it.",
@@ -276,6 +278,22 @@ pub(super) static RULES: &[Rule] = &[
         controls: INVENTORY,
     },
     Rule {
+        id: RuleId::Blr018,
+        code: "BLR018",
+        name: "client-files-for-channels",
+        title: "certificates of the group [client] are not read for channels",
+        severity: Severity::Note,
+        meaning: "`[client]` names `ssl-cert` or `ssl-key`. Programs such as mysql and \
+                  mysqlbinlog read that group; a server that replicates does not.",
+        risk: "Whoever set up the replica's certificate there believes that the channel shows it: an \
+               account that says REQUIRE X509 lets it in no more, and somebody takes the demand away.",
+        remedy: "STOP REPLICA IO_THREAD;\nCHANGE REPLICATION SOURCE TO SOURCE_SSL_CA = '/etc/mysql/ca.pem', SOURCE_SSL_CERT = '/etc/mysql/client-cert.pem', SOURCE_SSL_KEY = '/etc/mysql/client-key.pem';\nSTART REPLICA IO_THREAD;",
+        language: Language::Sql,
+        advice: "The channel's own options count (SOURCE_SSL_CERT, MASTER_SSL_CERT). Nothing to do where \
+                 the group is for programs alone.",
+        controls: CHANNEL,
+    },
+    Rule {
         id: RuleId::Blr020,
         code: "BLR020",
         name: "secure-transport-optional",
@@ -359,7 +377,8 @@ pub(super) static RULES: &[Rule] = &[
         title: "the cluster's own interconnect is not held to TLS",
         severity: Severity::Note,
         meaning: "This is an SQL node of an NDB Cluster (`ndbcluster`), and `ndb-mgm-tls` is \
-                  not `strict`.",
+                  not `strict`. Of the cluster's own configuration (`--cluster-config`), a warning: \
+                  data nodes or management servers without `RequireTls`.",
         risk: "Changes travel between data nodes and SQL nodes before they reach the binary \
                   log. Every SQL node that logs them has logs of its own: audit each.",
         remedy: "[mysqld]\nndb-mgm-tls = strict",
@@ -375,7 +394,7 @@ pub(super) static RULES: &[Rule] = &[
         name: "group-plain",
         title: "a replication group talks without TLS, or takes any certificate",
         severity: Severity::Error,
-        meaning: "`group_replication_ssl_mode` is DISABLED (its default) or REQUIRED, or `group_replication_recovery_use_ssl` is OFF. Asked of live servers that have a group name.",
+        meaning: "`group_replication_ssl_mode` is DISABLED (its default) or REQUIRED, or `group_replication_recovery_use_ssl` is OFF, or `group_replication_recovery_ssl_verify_server_cert` is. Asked of live servers that have a group name.",
         risk: "Every change crosses the network between the members in the clear, or whoever poses as a member reads it.",
         remedy: "SET PERSIST group_replication_ssl_mode = 'VERIFY_CA';\nSET PERSIST group_replication_recovery_use_ssl = ON;",
         language: Language::Sql,
@@ -541,5 +560,23 @@ pub(super) static RULES: &[Rule] = &[
         language: Language::Shell,
         advice: "Keep a copy offline if the authority is to sign again.",
         controls: PRIVATE_KEY,
+    },
+    Rule {
+        id: RuleId::Blr041,
+        code: "BLR041",
+        name: "revocation-list",
+        title: "a list of revoked certificates that cannot be gone by",
+        severity: Severity::Error,
+        meaning: "`ssl_crl`, `ssl_crlpath` (of the server, of its interface for administrators, or of a \
+                  channel in master.info) names a list that is not there, is none, is out of date \
+                  (nextUpdate), or has a certificate in it that is in use here. A warning where none of \
+                  the authorities at hand signed it.",
+        risk: "With such a list no certificate is taken: TLS does not start, or no channel connects, \
+               and verification is soon turned off. One that the wrong authority signed revokes nothing.",
+        remedy: "openssl crl -noout -issuer -lastupdate -nextupdate -in {path}",
+        language: Language::Shell,
+        advice: "Get the current list from the authority, put it in place and run `ALTER INSTANCE RELOAD \
+                 TLS` (MariaDB: `FLUSH SSL`). A directory wants names of hashes: `openssl rehash`.",
+        controls: CERTIFICATE,
     },
 ];

@@ -70,15 +70,15 @@ rule_ids! {
     Bls001 Bls002 Bls003 Bls004 Bls005 Bls006 Bls007 Bls008 Bls009 Bls010
     Bls011 Bls012 Bls013 Bls014
     Bls015 Bls016 Bls017
-    Bls018 Bls019 Bls020
+    Bls018 Bls019 Bls020 Bls021
 
     Blr001 Blr002 Blr003 Blr004 Blr005 Blr006 Blr007 Blr008 Blr009 Blr010
-    Blr011 Blr012 Blr013 Blr014 Blr015 Blr016 Blr017
+    Blr011 Blr012 Blr013 Blr014 Blr015 Blr016 Blr017 Blr018
     Blr020 Blr021 Blr022 Blr023 Blr024 Blr025 Blr026
-    Blr030 Blr031 Blr032 Blr033 Blr034 Blr035 Blr036 Blr037 Blr038 Blr039 Blr040
+    Blr030 Blr031 Blr032 Blr033 Blr034 Blr035 Blr036 Blr037 Blr038 Blr039 Blr040 Blr041
     Blr050 Blr051 Blr052 Blr053 Blr054 Blr055 Blr056 Blr057 Blr058 Blr059
     Blr060 Blr061 Blr062 Blr063 Blr064 Blr065 Blr066 Blr067 Blr068 Blr069
-    Blr070 Blr071 Blr072
+    Blr070 Blr071 Blr072 Blr073 Blr074
 }
 
 /// What a remedy is written in.

@@ -102,7 +102,7 @@ pub(super) static RULES: &[Rule] = &[
         severity: Severity::Warning,
         meaning: "An account without a name may come from the network: whoever gives a name that no account has becomes it.",
         risk: "A foot in the door for everybody, and it takes the place of accounts with a wider host.",
-        remedy: "DROP USER ''@'%';",
+        remedy: "DROP USER IF EXISTS ''@'%';",
         language: Language::Sql,
         advice: "Old installations made such accounts.",
         controls: ACCESS,
@@ -113,7 +113,7 @@ pub(super) static RULES: &[Rule] = &[
         name: "account-system-tables",
         title: "an account reads or writes the tables of mysql",
         severity: Severity::Warning,
-        meaning: "A privilege on the database `mysql` (mysql.db) of an account that is no administrator.",
+        meaning: "A privilege of an account that is no administrator on the database `mysql` (mysql.db), on one of its tables that hold hashes, passwords or privileges (mysql.tables_priv), or on a column with one (mysql.columns_priv). The account of the audit itself is passed over.",
         risk: "mysql.slave_master_info holds the passwords of replication channels in the clear, mysql.user their hashes; who may write there makes himself a replica.",
         remedy: "REVOKE SELECT ON mysql.* FROM 'app'@'app.example';",
         language: Language::Sql,
@@ -279,7 +279,7 @@ pub(super) static RULES: &[Rule] = &[
         name: "channel-nothing-in-common",
         title: "the two ends of a channel have no TLS in common",
         severity: Severity::Error,
-        meaning: "The channel's TLS versions are none of the source's, or it allows no cipher suite. A warning where an older TLS version is left.",
+        meaning: "The channel's TLS versions are none of the source's; or for none of those that both have is there a cipher or cipher suite in both lists; or it allows no cipher suite. A warning where an older TLS version is left.",
         risk: "The channel cannot connect, and TLS that does not work is soon switched off.",
         remedy: "STOP REPLICA IO_THREAD;\nCHANGE REPLICATION SOURCE TO SOURCE_TLS_VERSION = 'TLSv1.2,TLSv1.3', SOURCE_TLS_CIPHERSUITES = NULL;\nSTART REPLICA IO_THREAD;",
         language: Language::Sql,
@@ -326,5 +326,37 @@ pub(super) static RULES: &[Rule] = &[
         language: Language::Shell,
         advice: "Run the audit on the replica itself, of its files and of the server at once. A baseline accepts what you have looked at otherwise; a policy may make an error of it.",
         controls: INVENTORY,
+    },
+    Rule {
+        id: RuleId::Blr073,
+        code: "BLR073",
+        name: "no-password-policy",
+        title: "nothing holds new passwords to a length",
+        severity: Severity::Note,
+        meaning: "No `validate_password` (component or plugin), and on MariaDB neither \
+                  simple_password_check nor cracklib_password_check; or a policy of LOW, or of less \
+                  than 8 characters.",
+        risk: "The password of a replication account is all that stands between the network and the \
+               logs, where no certificate is asked for. How strong those are that are set cannot be seen.",
+        remedy: "INSTALL COMPONENT 'file://component_validate_password';",
+        language: Language::Sql,
+        advice: "Accounts that must show a certificate (REQUIRE X509) do not hang on it.",
+        controls: ACCESS,
+    },
+    Rule {
+        id: RuleId::Blr074,
+        code: "BLR074",
+        name: "account-may-clone",
+        title: "an account may copy the whole server without TLS",
+        severity: Severity::Error,
+        meaning: "The clone plugin is active, and an account with BACKUP_ADMIN that may come from the \
+                  network has no REQUIRE. Administrators are among them.",
+        risk: "CLONE INSTANCE FROM sends every table, the channels' passwords in mysql among them, \
+               decrypted: with this account, in the clear.",
+        remedy: "ALTER USER IF EXISTS 'clone'@'replica.example' REQUIRE SSL;",
+        language: Language::Sql,
+        advice: "Members of a replication group need such an account; REQUIRE SSL does not hinder them \
+                 where `group_replication_recovery_use_ssl` is ON.",
+        controls: ACCOUNT_TLS,
     },
 ];

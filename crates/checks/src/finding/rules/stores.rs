@@ -1,10 +1,10 @@
-//! What `binlogsec check` finds of key stores: BLS, too.
+//! What `check` and `audit` find of key stores: BLS, too.
 
 use super::controls::*;
 use super::{Language, Rule, RuleId, Severity};
 
 /// Every rule over key stores, by its id.
-pub(super) static RULES: [Rule; 3] = [
+pub(super) static RULES: [Rule; 4] = [
     Rule {
         id: RuleId::Bls018,
         code: "BLS018",
@@ -46,13 +46,32 @@ pub(super) static RULES: [Rule; 3] = [
         name: "shared-store",
         title: "key store shared by several servers",
         severity: Severity::Note,
-        meaning: "There are binary log keys of several servers under one mount point and directory.",
+        meaning: "There are binary log keys of several servers under one mount point and directory, \
+                  or servers of one audit have their keys in the same place.",
         risk: "Each server reads, and may change or delete, the keys of the others; Percona calls \
                the outcome unpredictable. One server's token opens the logs of all.",
         remedy: "binlogsec keyring list {path}",
         language: Language::Shell,
         advice: "Give each server a directory, or a mount, and a token of its own. Normal for the old \
                  UUID of a server that got a new one.",
+        controls: KEYS,
+    },
+    Rule {
+        id: RuleId::Bls021,
+        code: "BLS021",
+        name: "keys-left-behind",
+        title: "deleted keys can be brought back from the key store",
+        severity: Severity::Note,
+        meaning: "The key-value engine, version 2, keeps what was deleted or replaced until it is \
+                  destroyed. Percona Server deletes older keys when it rotates: they can be brought \
+                  back by `vault kv undelete`. So can versions of MariaDB's keys that were deleted.",
+        risk: "Copies of old logs can be read by whoever may undelete: a rotation did not take these \
+               keys out of the world.",
+        remedy: "vault kv metadata get -mount=MOUNT PATH",
+        language: Language::Shell,
+        advice: "It may be what saves an old backup: see first which logs need the keys (binlogsec \
+                 keyring coverage). Then destroy them, or let the engine do it after a time \
+                 (delete_version_after).",
         controls: KEYS,
     },
 ];

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::event::format_description::FormatDescription;
 use crate::event::{MAGIC, format_description};
 use crate::file::TransferError;
+use crate::file::compressed::{self, Inside};
 use crate::file::source::{Access, FileSource};
 use crate::keyring::Keyring;
 use crate::log::error::Error;
@@ -19,6 +20,30 @@ use crate::mysql::header;
 
 pub mod archive;
 
+/// What is looked at of a compressed copy to tell whether a log is in it.
+const HEAD_OF_COPY: usize = 64 << 10;
+
+/// Opens a log as a source of bytes. A compressed copy of one is unpacked into a file without a name,
+/// below `TMPDIR`; what is encrypted stays so. What is compressed and no log is left as it is.
+///
+/// # Errors
+/// [`TransferError`] when it cannot be opened, or not be unpacked.
+pub fn source(path: &Path) -> Result<FileSource, TransferError> {
+    let source = FileSource::open(path)?;
+    match copy_of_log(&source)? {
+        Some(inside) => compressed::unpack(&source, inside.compression),
+        None => Ok(source),
+    }
+}
+
+/// What a compressed copy of a log begins with; `None` of all other files.
+pub(crate) fn copy_of_log(source: &FileSource) -> Result<Option<Inside>, TransferError> {
+    let inside = compressed::peek(source, HEAD_OF_COPY)?;
+    let begins_log =
+        |it: &Inside| it.start.starts_with(&MAGIC) || it.start.starts_with(&header::MAGIC);
+    Ok(inside.filter(begins_log))
+}
+
 /// An open log whose plaintext can be read.
 #[derive(Debug)]
 pub struct OpenLog {
@@ -31,6 +56,7 @@ pub struct OpenLog {
 impl OpenLog {
     /// Opens a log, encrypted or not, and proves its key.
     ///
+    /// A compressed copy (gzip, Zstandard, xz, bzip2, LZ4) is unpacked first, see [`source`].
     /// A log that its server may still be writing is read as far as it reached at this moment.
     ///
     /// # Errors
@@ -38,7 +64,7 @@ impl OpenLog {
     /// fails, [`Error::Log`] when there is no plaintext to be had.
     pub fn open(path: impl AsRef<Path>, keys: &Keyring) -> Result<Self, Error> {
         let path = path.as_ref();
-        Self::new(FileSource::open(path)?, keys)
+        Self::new(source(path)?, keys)
     }
 
     /// The same for a file that is open already.

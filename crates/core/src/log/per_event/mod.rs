@@ -204,9 +204,10 @@ fn find_key(beginning: &Beginning<'_>, keys: Option<&Keyring>) -> Result<ProvenK
     };
     let searched = || keys.describe_sources();
     let version = beginning.start.key_version;
-    let found = keys
-        .mariadb_candidates(version)
-        .map_err(|error| MariadbError::Store { message: describe(&error) })?;
+    let found = keys.mariadb_candidates(version).map_err(|error| MariadbError::Store {
+        message: describe(&error),
+        is_missing_key: error.is_missing_key(),
+    })?;
     let candidates = found.candidates();
     if candidates.is_empty() {
         let searched = searched();

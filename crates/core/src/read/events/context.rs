@@ -5,9 +5,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::TableName;
+use super::hot_keys::KeyOf;
 use crate::event::event_type;
 use crate::event::gtid::{TransactionId, TransactionStart};
 use crate::event::payload::Payload;
+use crate::event::rows;
+use crate::event::rows::measure::key_columns;
 use crate::event::table_map::{Column, TableMap};
 use crate::event::transaction::Progress;
 use crate::event::walker::EventView;
@@ -32,6 +35,8 @@ pub(super) struct Table {
     pub(super) columns: Vec<Column>,
     /// The types of its columns, where nothing else is known of them.
     pub(super) types: Box<[u8]>,
+    /// By which columns its rows are told apart.
+    pub(super) key: Option<Arc<KeyOf>>,
 }
 
 /// The tables of a transaction and their numbers. They are a few: looking through them takes less
@@ -104,8 +109,16 @@ fn parse(body: &[u8]) -> Option<(u64, Table)> {
     let map = TableMap::parse(body).ok()?;
     let types = if map.columns.is_empty() { map.types.into() } else { Box::default() };
     let name = Arc::new(TableName::new(map.database, map.table));
-    let table = Table { name, columns: map.columns, types };
+    let key = key(body, &name);
+    let table = Table { name, columns: map.columns, types, key };
     Some((map.table_id, table))
+}
+
+fn key(body: &[u8], name: &Arc<TableName>) -> Option<Arc<KeyOf>> {
+    let table = rows::table::Table::parse(body).ok()?;
+    let of = |index: usize| Some((index, table.columns.get(index)?.clone()));
+    let columns = key_columns(&table).into_iter().filter_map(of).collect();
+    Some(Arc::new(KeyOf { name: Arc::clone(name), columns }))
 }
 
 /// A table map that was read already: its body, the table's number, and the table.

@@ -20,7 +20,20 @@ pub(super) struct Lister<'a> {
     is_strange: &'a IsStrange<'a>,
     known: KnownMaps,
     unfolder: Unfolder,
+    /// Whether rows are counted for the summaries.
+    counts_rows: bool,
 }
+
+/// What a record was made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen<'e> {
+    pub(super) event: &'e EventView<'e>,
+    /// The table of its rows.
+    pub(super) table: Option<&'e Table>,
+}
+
+/// Takes records one by one, and what they were made of.
+pub(super) type Seer<'a> = dyn FnMut(&mut EventRecord, &Seen<'_>) -> Result<(), TransferError> + 'a;
 
 impl<'a> Lister<'a> {
     pub(super) fn new(
@@ -34,7 +47,13 @@ impl<'a> Lister<'a> {
             is_strange,
             known: KnownMaps::default(),
             unfolder: Unfolder::default(),
+            counts_rows: true,
         }
+    }
+
+    /// The same, and whoever takes the records counts their rows.
+    pub(super) fn without_counts(self) -> Self {
+        Self { counts_rows: false, ..self }
     }
 
     /// Every event of a block, and those inside of them; the figures of this block alone.
@@ -42,6 +61,15 @@ impl<'a> Lister<'a> {
         &mut self,
         block: &Block<Table>,
         receive: &mut Receiver<'_>,
+    ) -> Result<Listed, Error> {
+        self.see(block, &mut |record, _| receive(record))
+    }
+
+    /// The same with the events themselves.
+    pub(super) fn see(
+        &mut self,
+        block: &Block<Table>,
+        receive: &mut Seer<'_>,
     ) -> Result<Listed, Error> {
         let mut listing = Listing {
             lister: self,
@@ -110,7 +138,7 @@ impl Work<Table> for LineWork<'_> {
 
 struct Listing<'l, 'a, 'r, 's> {
     lister: &'l mut Lister<'a>,
-    receive: &'r mut Receiver<'s>,
+    receive: &'r mut Seer<'s>,
     context: Context,
     tables: Tables<Table>,
     listed: Listed,
@@ -193,14 +221,18 @@ impl Listing<'_, '_, '_, '_> {
             }),
             None => match start {
                 Some(start) => Summary::Transaction { length: start.length },
-                None => summary::of_event(event, &self.tables),
+                None => summary::of_event(event, &self.tables, self.lister.counts_rows),
             },
         };
         if !filter.takes_summary(&summary) {
             return Ok(());
         }
         self.listed.listed = self.listed.listed.saturating_add(1);
-        let record = EventRecord {
+        let table = event.body().first_chunk::<6>().filter(|_| !self.lister.counts_rows);
+        let number =
+            table.map(|[a, b, c, d, e, f]| u64::from_le_bytes([*a, *b, *c, *d, *e, *f, 0, 0]));
+        let seen = Seen { event, table: number.and_then(|number| self.tables.get(number)) };
+        let mut record = EventRecord {
             position: payload.unwrap_or(event.offset),
             inner_offset: payload.map(|_| event.offset),
             event_type: header.event_type,
@@ -213,6 +245,6 @@ impl Listing<'_, '_, '_, '_> {
             summary,
             damaged,
         };
-        Ok((self.receive)(&record)?)
+        Ok((self.receive)(&mut record, &seen)?)
     }
 }

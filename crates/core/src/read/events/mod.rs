@@ -3,20 +3,24 @@
 pub(super) mod blocks;
 pub(super) mod context;
 mod filter;
+mod hot_keys;
 pub(super) mod inner;
 mod lister;
 pub(super) mod parallel;
+mod row_stats;
 mod stats;
 mod summary;
 
 pub(super) use filter::is_of_domain;
 pub use filter::{EventFilter, TableName};
+pub use hot_keys::HotKey;
 pub use lister::LineMaker;
+pub use row_stats::{ByOp, OpStats, RowStats, WideRow};
 pub use stats::{BiggestTransaction, Stats, TableStats, TypeStats};
 pub use summary::Summary;
 
 use blocks::Scanner;
-use lister::{LineWork, Lister};
+use lister::{LineWork, Lister, Seer};
 use parallel::Spare;
 
 use crate::event::gtid::TransactionId;
@@ -154,6 +158,44 @@ pub fn list_plain(
     one_by_one(source, filter, receive, &|_| false)
 }
 
+/// What a log consists of, rows included: as [`list`], and in constant memory, too.
+///
+/// # Errors
+/// As [`list`].
+pub fn stats(log: &OpenLog, filter: &EventFilter) -> Result<(Stats, Listed), Error> {
+    let mut stats = Stats::default();
+    let listed = of_log(log, filter, |is_strange| count(log, filter, &mut stats, is_strange))?;
+    Ok((stats, listed))
+}
+
+/// The same for plaintext wherever it comes from. [`Listed::cut_tail`] is not judged.
+///
+/// # Errors
+/// As [`list`].
+pub fn stats_plain(
+    source: &dyn PlainSource,
+    filter: &EventFilter,
+) -> Result<(Stats, Listed), Error> {
+    let mut stats = Stats::default();
+    let listed = count(source, filter, &mut stats, &|_| false)?;
+    Ok((stats, listed))
+}
+
+fn count(
+    source: &dyn PlainSource,
+    filter: &EventFilter,
+    stats: &mut Stats,
+    is_strange: &IsStrange<'_>,
+) -> Result<Listed, Error> {
+    let lister = Lister::new(source, filter, is_strange).without_counts();
+    let listed = each_block((source, filter, is_strange), lister, &mut |record, seen| {
+        stats.see(record, seen);
+        Ok(())
+    })?;
+    stats.finish();
+    Ok(listed)
+}
+
 /// What a listing of an open log is more than one of plaintext: events that decipher to nonsense
 /// are damaged, and the plaintext may end before the file does.
 pub(super) fn of_log(
@@ -213,12 +255,20 @@ fn one_by_one(
     receive: &mut Receiver<'_>,
     is_strange: &IsStrange<'_>,
 ) -> Result<Listed, Error> {
+    let lister = Lister::new(source, filter, is_strange);
+    each_block((source, filter, is_strange), lister, &mut |record, _| receive(record))
+}
+
+fn each_block(
+    (source, filter, is_strange): (&dyn PlainSource, &EventFilter, &IsStrange<'_>),
+    mut lister: Lister<'_>,
+    receive: &mut Seer<'_>,
+) -> Result<Listed, Error> {
     let mut scanner = Scanner::new(source, filter, is_strange)?;
-    let mut lister = Lister::new(source, filter, is_strange);
     let mut listed = Listed::default();
     let mut buffer = Vec::with_capacity(blocks::BUFFER);
     while let Some(block) = scanner.next_block(buffer)? {
-        listed.add(&lister.block(&block, receive)?);
+        listed.add(&lister.see(&block, receive)?);
         buffer = block.into_buffer();
         buffer.clear();
     }

@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
+use super::lister::Seen;
+use super::row_stats::{ByOp, RowStats};
 use super::{EventRecord, Summary, TableName};
 use crate::event::event_type;
 use crate::event::gtid::TransactionId;
@@ -32,6 +34,8 @@ pub struct TableStats {
     pub uncounted: u64,
     /// Bytes in the row events; inside a payload, unfolded.
     pub bytes: u64,
+    /// Rows, and bytes of their images, by what happened to them.
+    pub by_op: ByOp,
 }
 
 /// A transaction and its size.
@@ -58,6 +62,8 @@ pub struct Stats {
     pub by_minute: BTreeMap<u32, u64>,
     /// Transactions.
     pub transactions: u64,
+    /// Rows, where they were seen: see [`stats`](super::stats()).
+    pub rows: RowStats,
     biggest: BinaryHeap<Reverse<(u64, u64, u32, String)>>,
     open: Option<(u64, u32, TransactionId, u64)>,
 }
@@ -71,7 +77,12 @@ impl Stats {
         of_type.events = of_type.events.saturating_add(1);
         of_type.bytes = of_type.bytes.saturating_add(size);
         if let Summary::Rows { name: Some(name), rows, .. } = &record.summary {
-            self.add_rows(name, *rows, size);
+            if let Some(table) = self.table(name) {
+                table.rows = table.rows.saturating_add(rows.unwrap_or(0));
+                table.uncounted = table.uncounted.saturating_add(u64::from(rows.is_none()));
+                table.events = table.events.saturating_add(1);
+                table.bytes = table.bytes.saturating_add(size);
+            }
         }
         if inner {
             return;
@@ -84,6 +95,21 @@ impl Stats {
             (Some((_, _, _, bytes)), Some(_)) => *bytes = bytes.saturating_add(size),
             _ => self.close(),
         }
+    }
+
+    /// The same with the event itself, whose rows were not counted yet.
+    pub(super) fn see(&mut self, record: &mut EventRecord, seen: &Seen<'_>) {
+        if matches!(record.summary, Summary::Rows { .. }) {
+            let counted = self.rows.add(record, seen);
+            if let Summary::Rows { name, rows, .. } = &mut record.summary {
+                *rows = counted.map(|(_, rows, _)| rows);
+                let table = name.as_ref().and_then(|name| self.table(name));
+                if let (Some(table), Some((op, rows, bytes))) = (table, counted) {
+                    table.by_op.add(op, (rows, bytes));
+                }
+            }
+        }
+        self.add(record);
     }
 
     /// To be called after the last event.
@@ -132,14 +158,12 @@ impl Stats {
         self.biggest.push(Reverse((bytes, position, timestamp, id.to_string())));
     }
 
-    fn add_rows(&mut self, name: &TableName, rows: Option<u64>, size: u64) {
-        if self.by_table.len() >= MAX_KEYS && !self.by_table.contains_key(name) {
-            return;
+    /// The figures of a table; `None` where there are too many.
+    fn table(&mut self, name: &TableName) -> Option<&mut TableStats> {
+        if !self.by_table.contains_key(name) {
+            (self.by_table.len() < MAX_KEYS).then_some(())?;
+            self.by_table.insert(name.clone(), TableStats::default());
         }
-        let table = self.by_table.entry(name.clone()).or_default();
-        table.events = table.events.saturating_add(1);
-        table.bytes = table.bytes.saturating_add(size);
-        table.rows = table.rows.saturating_add(rows.unwrap_or(0));
-        table.uncounted = table.uncounted.saturating_add(u64::from(rows.is_none()));
+        self.by_table.get_mut(name)
     }
 }

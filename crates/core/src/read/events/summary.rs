@@ -92,8 +92,12 @@ pub enum Summary {
     },
 }
 
-/// Sums up an event that maps no table.
-pub(super) fn of_event(event: &EventView<'_>, tables: &Tables<Table>) -> Summary {
+/// Sums up an event that maps no table; rows are counted only if that is wanted.
+pub(super) fn of_event(
+    event: &EventView<'_>,
+    tables: &Tables<Table>,
+    counts_rows: bool,
+) -> Summary {
     let (kind, body) = (event.header.event_type, event.body());
     let summary = match kind {
         event_type::FORMAT_DESCRIPTION => FormatDescription::parse(event.bytes)
@@ -120,7 +124,9 @@ pub(super) fn of_event(event: &EventView<'_>, tables: &Tables<Table>) -> Summary
             compressed: p.payload_size,
             uncompressed: p.uncompressed_size,
         }),
-        kind if event_type::is_rows(kind) || event_type::is_early_rows(kind) => rows(event, tables),
+        kind if event_type::is_rows(kind) || event_type::is_early_rows(kind) => {
+            rows(event, tables, counts_rows)
+        }
         kind if event_type::begins_transaction(kind) => TransactionStart::parse(event)
             .and_then(Result::ok)
             .map(|start| Summary::Transaction { length: start.length }),
@@ -129,10 +135,10 @@ pub(super) fn of_event(event: &EventView<'_>, tables: &Tables<Table>) -> Summary
     summary.unwrap_or(Summary::Unreadable)
 }
 
-fn rows(event: &EventView<'_>, tables: &Tables<Table>) -> Option<Summary> {
+fn rows(event: &EventView<'_>, tables: &Tables<Table>, counts: bool) -> Option<Summary> {
     let rows = Rows::parse(event.header.event_type, event.body()).ok()?;
     let table = tables.get(rows.table_id);
-    let table_of_whole = table.filter(|_| event.is_whole());
+    let table_of_whole = table.filter(|_| counts && event.is_whole());
     let count = table_of_whole
         .and_then(|table| rows.count(&table.columns).or_else(|| rows.count_early(&table.types)));
     Some(Summary::Rows {

@@ -1,12 +1,13 @@
 //! What the heads of logs tell: who wrote them, which transactions stand before them, and which one is
 //! their first. A few kilobytes of each are read.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
 use super::reach::Reach;
-use crate::batch::targets::{Origin, Target, has_log_extension};
+use crate::batch::targets::{Origin, Target, has_log_extension, name_of_log};
 use crate::event::event_type;
 use crate::event::format_description::FormatDescription;
 use crate::event::gtid::{TransactionId, TransactionStart};
@@ -16,11 +17,12 @@ use crate::event::query::Query;
 use crate::event::transaction::Progress;
 use crate::event::walker::EventView;
 use crate::event::{FIRST_EVENT, FIRST_FLAGS};
+use crate::file::compressed;
 use crate::file::source::FileSource;
 use crate::keyring::Keyring;
 use crate::log::error::{Error, ErrorClass, describe};
 use crate::log::log_error::LogError;
-use crate::log::open::OpenLog;
+use crate::log::open::{self, OpenLog, copy_of_log};
 use crate::log::walk::{Depth, MAX_HELD, PlainSource, Walker, is_in_use};
 
 /// Events of a head that are looked at: a log begins with three or four that are no transaction.
@@ -35,8 +37,10 @@ const QUERY_HEAD: usize = 64 << 10;
 pub struct Head {
     /// Where it is.
     pub path: PathBuf,
-    /// Its length in bytes.
+    /// Its length in bytes; of a compressed copy, its length in the copy.
     pub size: u64,
+    /// Whether it lies in a compressed copy.
+    pub is_compressed: bool,
     /// The server that wrote it.
     pub server_id: u32,
     /// When it was begun, in seconds since 1970 UTC.
@@ -49,6 +53,8 @@ pub struct Head {
     pub previous: Option<Reach>,
     /// Its first transaction and the time of that, where they stand in the head.
     pub first: Option<(TransactionId, u32)>,
+    /// The servers whose transactions it tells of, as far as its head does (MariaDB).
+    pub writers: BTreeSet<u32>,
     /// The first bytes of its plaintext, the same in every copy of it.
     pub start: Vec<u8>,
 }
@@ -73,19 +79,20 @@ pub struct Catalogue {
     pub unread: Vec<Unread>,
 }
 
-/// The name of a log without its directory.
+/// The name of a log without its directory, and without what a compressed copy has behind it.
 #[must_use]
 pub fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    name_of_log(path).to_string_lossy().into_owned()
 }
 
 /// The series of a log's name, and its number in it.
 #[must_use]
 pub fn series(path: &Path) -> (String, Option<u64>) {
-    let number = has_log_extension(path)
-        .then(|| path.extension().and_then(|number| number.to_str()?.parse().ok()))
+    let log = name_of_log(path);
+    let number = has_log_extension(&log)
+        .then(|| log.extension().and_then(|number| number.to_str()?.parse().ok()))
         .flatten();
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let stem = log.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     (stem, number)
 }
 
@@ -96,10 +103,7 @@ impl Catalogue {
     pub fn read(targets: &[Target], keyring: &Keyring) -> Self {
         let read = |target| {
             let target: &Target = target;
-            let head = FileSource::open(&target.path)
-                .map_err(Error::from)
-                .and_then(|source| Head::read(source, keyring));
-            (target, head)
+            (target, Head::of_file(&target.path, keyring))
         };
         let mut catalogue = Self::default();
         for (target, head) in targets.par_iter().map(read).collect::<Vec<_>>() {
@@ -118,6 +122,13 @@ impl Catalogue {
 }
 
 impl Catalogue {
+    /// Whether a server wrote one of the logs, or transactions that they tell of.
+    #[must_use]
+    pub fn has_server(&self, server_id: u32) -> bool {
+        let is_of = |head: &Head| head.server_id == server_id || head.writers.contains(&server_id);
+        self.heads.iter().any(is_of)
+    }
+
     /// Notes that a log whose head was read is of no use.
     pub fn give_up(&mut self, path: &Path, error: &Error) {
         self.heads.retain(|head| head.path != path);
@@ -128,7 +139,7 @@ impl Catalogue {
 
 /// Whether a file came with a directory and is none of a server's logs.
 fn is_no_log(target: &Target, error: &Error) -> bool {
-    let is_named_as_log = has_log_extension(&target.path);
+    let is_named_as_log = has_log_extension(&name_of_log(&target.path));
     target.origin == Origin::Directory
         && (target.has_vanished(error)
             || !is_named_as_log
@@ -136,6 +147,38 @@ fn is_no_log(target: &Target, error: &Error) -> bool {
 }
 
 impl Head {
+    /// Of a compressed copy its first part is unpacked, and all of it only where that says too little.
+    fn of_file(path: &Path, keyring: &Keyring) -> Result<Self, Error> {
+        let source = FileSource::open(path)?;
+        let Some(inside) = copy_of_log(&source)? else {
+            return match compressed::peek(&source, 1)? {
+                // Nothing comes out of what should be a copy of a log.
+                Some(inside) if inside.start.is_empty() => {
+                    compressed::unpack(&source, inside.compression)?;
+                    Self::read(source, keyring)
+                }
+                _ => Self::read(source, keyring),
+            };
+        };
+        let part = compressed::start_of(&source, &inside.start)?;
+        let whole = || Self::read(compressed::unpack(&source, inside.compression)?, keyring);
+        let head = match Self::read(part, keyring) {
+            Err(Error::Walk { source: cut, .. }) if cut.is_cut() => whole(),
+            // The end of the part is not the end of the log.
+            Ok(head) if head.in_use && head.first.is_none() => whole(),
+            head => head,
+        };
+        Ok(Self { size: source.length(), is_compressed: true, ..head? })
+    }
+
+    /// How long the log is that a copy has: to be known, all of it is unpacked.
+    pub(super) fn unpacked_size(&self) -> u64 {
+        if !self.is_compressed {
+            return self.size;
+        }
+        open::source(&self.path).map_or(0, |source| source.length())
+    }
+
     fn read(source: FileSource, keyring: &Keyring) -> Result<Self, Error> {
         let log = OpenLog::without_survey(source, keyring)?;
         let description = log.probe().description();
@@ -148,12 +191,14 @@ impl Head {
         let mut head = Self {
             path: log.source().path().to_owned(),
             size: log.source().length(),
+            is_compressed: false,
             server_id: description.map_or(0, |it| it.header.server_id),
             created: description.map_or(0, |it| it.header.timestamp),
             is_relay: description.is_some_and(FormatDescription::is_relay_log),
             in_use: description.is_none_or(FormatDescription::in_use),
             previous: None,
             first: None,
+            writers: BTreeSet::new(),
             start,
         };
         head.look(&log)?;
@@ -183,12 +228,16 @@ impl Head {
             if begins {
                 let start = TransactionStart::parse(&view).and_then(Result::ok);
                 self.first = start.map(|start| (start.id, header.timestamp));
+                if let Some((TransactionId::Mariadb { server_id, .. }, _)) = &self.first {
+                    self.writers.insert(*server_id);
+                }
                 break;
             }
             self.previous = if kind == event_type::PREVIOUS_GTIDS {
                 GtidSet::parse_encoded(view.body()).ok().map(Reach::from)
             } else {
                 let list = GtidList::parse_within(view.body(), usize::MAX).ok().flatten();
+                self.writers.extend(list.iter().flat_map(|list| list.iter().map(|it| it.1)));
                 list.as_ref().map(Reach::from)
             };
         }

@@ -24,8 +24,8 @@ pub(super) fn each_once(heads: Vec<Head>) -> (Vec<Head>, Vec<Doubled>) {
         match kept.get_mut(place) {
             None => kept.push(head),
             Some(known) => {
-                let other =
-                    if head.size > known.size { std::mem::replace(known, head) } else { head };
+                let is_longer = head.unpacked_size() > known.unpacked_size();
+                let other = if is_longer { std::mem::replace(known, head) } else { head };
                 doubled.push(Doubled { used: known.path.clone(), other: other.path });
             }
         }

@@ -122,6 +122,14 @@ impl Reach {
         self.set.insert_interval(of_domain(domain), first, last.saturating_add(1));
     }
 
+    /// These and those.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.extend(other);
+        both
+    }
+
     /// Adds a transaction; of MariaDB, all that its domain has before it. An anonymous one is none.
     pub fn insert(&mut self, id: &TransactionId) {
         match id {

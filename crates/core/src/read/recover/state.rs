@@ -49,6 +49,8 @@ pub struct State {
     pub position: Option<LogPosition>,
     /// The transactions that the backup has.
     pub gtids: Option<Reach>,
+    /// The transactions that the server has besides which is to get the others.
+    pub besides: Reach,
 }
 
 /// Why there is no state.
@@ -107,14 +109,14 @@ impl State {
         }
         let origin = text.to_owned();
         if text == "beginning" {
-            return Ok(Self { origin, gtids: Some(Reach::default()), position: None });
+            return Ok(Self { origin, gtids: Some(Reach::default()), ..Self::default() });
         }
         if let Some(position) = LogPosition::parse(text) {
-            return Ok(Self { origin, position: Some(position), gtids: None });
+            return Ok(Self { origin, position: Some(position), ..Self::default() });
         }
         match Reach::parse(text) {
             Ok(gtids) if !gtids.is_empty() => {
-                Ok(Self { origin, gtids: Some(gtids), position: None })
+                Ok(Self { origin, gtids: Some(gtids), ..Self::default() })
             }
             _ => Err(StateError::Text { text: origin }),
         }
@@ -154,7 +156,7 @@ impl State {
         let position = said.log.zip(said.position);
         let position = position.map(|(log, position)| LogPosition { log, position });
         let is_said = position.is_some() || gtids.is_some();
-        Ok(is_said.then(|| Self { origin: String::new(), position, gtids }))
+        Ok(is_said.then(|| Self { position, gtids, ..Self::default() }))
     }
 }
 

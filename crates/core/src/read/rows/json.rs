@@ -158,7 +158,15 @@ fn unsigned(out: &mut Vec<u8>, value: u64) {
 }
 
 fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
-    let _ = write!(out, "{{\"base64\":\"{}\"}}", STANDARD.encode(bytes));
+    // Piece by piece, as a value may be as long as an event.
+    const PIECE: usize = 3 << 14;
+    out.extend_from_slice(b"{\"base64\":\"");
+    let mut text = [0; PIECE / 3 * 4];
+    for piece in bytes.chunks(PIECE) {
+        let length = STANDARD.encode_slice(piece, &mut text).unwrap_or_default();
+        out.extend_from_slice(text.get(..length).unwrap_or_default());
+    }
+    out.extend_from_slice(b"\"}");
 }
 
 fn text(out: &mut Vec<u8>, bytes: &[u8], column: &Column) {

@@ -22,6 +22,8 @@ pub use condition::{ConditionError, Conditions};
 pub use filter::{MAX_EVENT, RowFilter, TableGlob};
 pub use lister::RowMaker;
 
+pub use render::key_condition;
+
 use lister::{Lister, Work};
 use names::Names;
 

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 
 use super::sql::{hex, temporal};
 use super::{network, number};
+use crate::bytes::Cursor;
 use crate::event::rows::json::Json;
 use crate::event::rows::table::Column;
 use crate::event::rows::value::Value;
+use crate::read::events::HotKey;
 
 /// A value as text: numbers in digits, texts as they are, bytes that are no text as `X'…'`.
 pub(super) fn plain<'v>(value: &'v Value<'_>, column: &Column) -> Cow<'v, str> {
@@ -33,6 +35,51 @@ pub(super) fn plain<'v>(value: &'v Value<'_>, column: &Column) -> Cow<'v, str> {
         String::from_utf8(out)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
     )
+}
+
+/// A hot key as a condition for `--where`: `id = 7`, `@1 = 'a' AND @2 = 3`. Values that cannot be read
+/// are shown as bytes.
+#[must_use]
+pub fn key_condition(key: &HotKey) -> String {
+    let mut cursor = Cursor::new(&key.values);
+    let mut text = String::new();
+    for (index, column) in &key.columns {
+        let and = if text.is_empty() { "" } else { " AND " };
+        let name = match &column.name {
+            Some(name) => condition_name(&String::from_utf8_lossy(name)),
+            None => format!("@{}", index.saturating_add(1)),
+        };
+        let Ok(value) = column.kind.read(&mut cursor, column.unsigned.unwrap_or(false)) else {
+            let mut bytes = Vec::new();
+            hex(&mut bytes, cursor.rest());
+            let _ = write!(text, "{and}{name} = {}", String::from_utf8_lossy(&bytes));
+            break;
+        };
+        let plain = plain(&value, column);
+        let is_number = matches!(
+            value,
+            Value::Int(_)
+                | Value::UInt(_)
+                | Value::Decimal(_)
+                | Value::Year(_)
+                | Value::Double(_)
+                | Value::Float(_)
+        );
+        let is_bytes = plain.starts_with("X'") && plain.ends_with('\'');
+        if is_number || is_bytes {
+            let _ = write!(text, "{and}{name} = {plain}");
+        } else {
+            let _ = write!(text, "{and}{name} = '{}'", plain.replace('\'', "''"));
+        }
+    }
+    text
+}
+
+/// A column's name, in backticks where it is no word.
+fn condition_name(name: &str) -> String {
+    let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
+    if is_word { name.to_owned() } else { format!("`{}`", name.replace('`', "``")) }
 }
 
 fn short(value: &Value<'_>, column: &Column) -> String {

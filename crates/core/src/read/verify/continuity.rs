@@ -1,5 +1,6 @@
 //! What stands between the logs of a set.
 
+use crate::batch::targets::name_of_log;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -134,7 +135,7 @@ pub fn check(logs: &[Link]) -> Vec<Gap> {
 /// Two logs, the later of which has the next number.
 fn pair(before: &Link, after: &Link, mut add: impl FnMut(GapKind)) {
     if let Some(named) = &before.next_log
-        && Path::new(named).file_name() != after.path.file_name()
+        && Path::new(named).file_name() != Some(name_of_log(&after.path).as_os_str())
     {
         let named = named.clone();
         add(GapKind::OtherNext { named });
@@ -190,9 +191,10 @@ fn by_gtids(before: &Gtids, after: &Gtids, mut add: impl FnMut(GapKind)) -> bool
 
 /// Directory, base name and number.
 fn parts(path: &Path) -> Option<(PathBuf, OsString, u64)> {
-    let number = path.extension()?.to_str()?;
+    let log = name_of_log(path);
+    let number = log.extension()?.to_str()?;
     let is_number = number.len() >= 6 && number.bytes().all(|byte| byte.is_ascii_digit());
     let number = number.parse().ok().filter(|_| is_number)?;
     let directory = path.parent().unwrap_or(Path::new("")).to_owned();
-    Some((directory, path.file_stem()?.to_owned(), number))
+    Some((directory, log.file_stem()?.to_owned(), number))
 }

@@ -31,7 +31,7 @@ use crate::event::format_description::FormatDescription;
 use crate::event::transaction::Progress as TransactionProgress;
 use crate::event::walker::{EventForm, WalkError};
 use crate::file::pipeline::Progress;
-use crate::file::source::{FileSource, WINDOW};
+use crate::file::source::WINDOW;
 use crate::keyring::Keyring;
 use crate::log::error::{Error, ErrorClass};
 use crate::log::kind::LogKind;
@@ -156,7 +156,7 @@ pub fn verify_file(
     keys: &Keyring,
     progress: &dyn Progress,
 ) -> Result<Verified, Error> {
-    verify(&OpenLog::new(FileSource::open(path)?, keys)?, progress)
+    verify(&OpenLog::open(path, keys)?, progress)
 }
 
 /// How a log is verified.

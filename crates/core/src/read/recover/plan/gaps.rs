@@ -1,5 +1,6 @@
 //! What stands in the way of a plan, and how it is told.
 
+use crate::batch::targets::name_of_log;
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
@@ -13,8 +14,11 @@ impl Planner<'_, '_> {
         let mut nearest: Option<(u64, u32, usize, Reach)> = None;
         for place in 0..self.chains.len() {
             let Some(head) = self.next_of(place) else { continue };
-            let is_late = match (&self.wanted.moment, &head.first) {
-                (Moment::Time(time), Some((_, first))) => i64::from(*first) >= *time,
+            // What is missing before a log from behind the moment may be from before it, as long as no
+            // other log has shown where the moment is.
+            let begins = head.first.as_ref().map_or(head.created, |(_, first)| *first);
+            let is_late = match &self.wanted.moment {
+                Moment::Time(time) => self.is_time_seen && i64::from(begins) >= *time,
                 _ => false,
             };
             let Some(previous) = head.previous.as_ref().filter(|_| !is_late) else { continue };
@@ -67,7 +71,7 @@ impl Planner<'_, '_> {
         let Some(number) = head.number() else { return Vec::new() };
         let first = passed.map_or(1, |it| it.saturating_add(1));
         let first = first.max(number.saturating_sub(MAX_NAMES));
-        let width = head.path.extension().map_or(6, |it| it.as_encoded_bytes().len());
+        let width = name_of_log(&head.path).extension().map_or(6, |it| it.as_encoded_bytes().len());
         let stem = series(&head.path).0;
         (first..number).map(|number| format!("{stem}.{number:0width$}")).collect()
     }

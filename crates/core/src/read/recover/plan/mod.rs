@@ -259,6 +259,7 @@ fn plan_once(
         scan,
         plan: Plan { doubled, relay_logs, ..Plan::default() },
         timelines: Vec::new(),
+        is_time_seen: false,
     };
     if let Moment::Position(position) = &wanted.moment {
         planner.find(&position.log, "the moment names")?;
@@ -289,6 +290,8 @@ struct Planner<'a, 's> {
     plan: Plan,
     /// Of each slice: what its server had at the end of the log.
     timelines: Vec<Reach>,
+    /// Whether a transaction from behind the moment, a time, was seen.
+    is_time_seen: bool,
 }
 
 impl<'a> Planner<'a, '_> {
@@ -297,7 +300,7 @@ impl<'a> Planner<'a, '_> {
     fn start(&mut self) -> Result<Start, PlanError> {
         let state = &self.wanted.state;
         if let Some(gtids) = &state.gtids {
-            return Ok(Start::Gtids(gtids.clone()));
+            return Ok(Start::Gtids(gtids.union(&state.besides)));
         }
         let Some(position) = &state.position else {
             return Ok(Start::Gtids(Reach::default()));
@@ -312,7 +315,7 @@ impl<'a> Planner<'a, '_> {
         let has_gtids = head.first.as_ref().is_some_and(|(id, _)| *id != TransactionId::Anonymous);
         let is_known = !reach.is_empty() || (scanned.transactions == 0 && has_gtids);
         if is_known && scanned.anonymous == 0 {
-            return Ok(Start::Gtids(reach));
+            return Ok(Start::Gtids(reach.union(&state.besides)));
         }
         Ok(Start::Position(place, position.position))
     }
@@ -442,6 +445,7 @@ impl<'a> Planner<'a, '_> {
                     break true;
                 }
                 // Logs of other servers may have more from before that time.
+                self.is_time_seen = true;
                 self.leave(place);
             }
         };
@@ -460,17 +464,25 @@ impl<'a> Planner<'a, '_> {
         matches!(self.wanted.moment, Moment::End | Moment::Time(_))
     }
 
-    /// Passes by logs that add nothing.
+    /// Passes by logs that add nothing. One without transactions stays where some are missing before
+    /// it: it tells of them, and which logs they were in.
     fn pass_by(&mut self, executed: &Reach) {
         for place in 0..self.chains.len() {
             while let Some(chain) = self.chains.get(place)
                 && let Some(own) = self.own_by_heads(chain)
                 && executed.contains_all(&own)
+                && (!own.is_empty() || self.is_continued(place, executed))
                 && !self.is_named(chain)
             {
                 self.pass(place);
             }
         }
+    }
+
+    /// Whether all that a chain's next log says of those before it is there.
+    fn is_continued(&self, place: usize, executed: &Reach) -> bool {
+        let previous = self.next_of(place).and_then(|head| head.previous.as_ref());
+        previous.is_some_and(|previous| executed.contains_all(previous))
     }
 
     /// Whether the moment is in a chain's next log, whatever that has.
@@ -519,11 +531,7 @@ impl<'a> Planner<'a, '_> {
     /// server need not write down what others did before it; then the same as before, then that of the
     /// earliest log.
     fn next(&self, executed: &Reach, last: Option<usize>) -> Option<usize> {
-        let fits = |place: &usize| {
-            let head = self.next_of(*place);
-            head.and_then(|head| head.previous.as_ref())
-                .is_some_and(|previous| executed.contains_all(previous))
-        };
+        let fits = |place: &usize| self.is_continued(*place, executed);
         let key = |place: &usize| {
             let head = self.next_of(*place);
             let first = head.and_then(|head| head.first.as_ref());

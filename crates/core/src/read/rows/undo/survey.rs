@@ -120,6 +120,12 @@ fn why_in_doubt(event: &EventView<'_>) -> Option<&'static str> {
         );
     }
     let query = Query::of(event)?;
+    if query.is_rollback_to_savepoint() {
+        return Some(
+            "the transaction went back to a savepoint behind these rows: what of them stayed hangs on the tables' \
+             engines. Leave it out by --exclude-gtid or position",
+        );
+    }
     query.statement.trim_ascii().eq_ignore_ascii_case(b"ROLLBACK").then_some(
         "the transaction ends with ROLLBACK: what of it stayed hangs on the tables' engines. Leave it out by \
          --exclude-gtid or position",

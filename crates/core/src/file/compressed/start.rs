@@ -6,7 +6,7 @@
 
 use std::io::Read;
 
-use super::facts::Compression;
+use super::Compression;
 
 /// What is read of a compressed file. A bzip2 block, which must be whole, takes up to 900,000
 /// bytes before compression, and a log compresses.
@@ -25,7 +25,7 @@ const XZ_MAGIC: [u8; 6] = [0xFD, b'7', b'z', b'X', b'Z', 0];
 const SKIPPABLE_MAGIC: [u8; 3] = [0x2A, 0x4D, 0x18];
 
 /// How a file is compressed, by its first bytes.
-fn detect(file_start: &[u8]) -> Option<Compression> {
+pub(super) fn detect(file_start: &[u8]) -> Option<Compression> {
     let is = |magic: &[u8]| file_start.starts_with(magic);
     match file_start {
         [0x1F, 0x8B, 8, ..] => Some(Compression::Gzip),
@@ -40,22 +40,24 @@ fn detect(file_start: &[u8]) -> Option<Compression> {
 
 /// What comes out of a compressed file.
 #[derive(Debug)]
-pub(super) struct Inside {
-    pub(super) compression: Compression,
+pub struct Inside {
+    /// What compressed it.
+    pub compression: Compression,
     /// The first bytes, as many as there are before the data end or turn out damaged.
-    pub(super) start: Vec<u8>,
+    pub start: Vec<u8>,
 }
 
 impl Inside {
-    /// Whether that is too little to tell a log from anything else.
-    pub(super) const fn says_nothing(&self) -> bool {
-        self.start.len() < binlogsec_core::event::MAGIC.len()
+    /// Whether that is too little to tell a log, by its magic of four bytes, from anything else.
+    #[must_use]
+    pub const fn says_nothing(&self) -> bool {
+        self.start.len() < 4
     }
 }
 
-/// Up to `length` of the first bytes inside; `None` where `file_start` is of no compression. Frames
+/// Up to `length` of the first bytes inside, at most 64 KiB; `None` where `file_start` is of no compression. Frames
 /// that are to be skipped do not say of which format they are: what stands behind them does.
-pub(super) fn inside<R: Read>(
+pub fn inside<R: Read>(
     file_start: &[u8],
     file: impl FnOnce() -> R,
     length: usize,
@@ -75,12 +77,12 @@ pub(super) fn inside<R: Read>(
     })
 }
 
-fn is_skippable(start: &[u8]) -> bool {
+pub(super) fn is_skippable(start: &[u8]) -> bool {
     matches!(start, [0x50..=0x5F, rest @ ..] if rest.starts_with(&SKIPPABLE_MAGIC))
 }
 
 /// The first magic of a frame that is not to be skipped.
-fn behind_skippable(input: &mut impl Read) -> Option<[u8; 4]> {
+pub(super) fn behind_skippable(input: &mut impl Read) -> Option<[u8; 4]> {
     loop {
         let magic: [u8; 4] = array(input)?;
         if !is_skippable(&magic) {
