@@ -18,11 +18,11 @@ from pathlib import Path
 import blocks
 import workload
 from accident import a_quiet_moment
+from blocks import ROOT, Block, Place
 from busy import QUICK
 from checks import Check, each, equal, same_bytes, true
 from lab import Lab
 from mariadb_lab import MariadbServer
-from blocks import ROOT, Block, Place
 from recovery import flushed
 from scenarios.mariadb import encryption, key_file
 from scenarios.recover import last_transaction

@@ -167,7 +167,6 @@ def a_primary_that_begins_anew(recovery: Recovery, first: Path) -> Iterator[Chec
     yield from all_three.to_file(what, *BEGINNING)
     with another(recovery, "sixth") as server:
         yield from restored(lab, all_three.stream(what), server, what, expected)
-    # Any moment before the last is one as good: here the first second behind the first tenure's end.
     gaps = recovery.of(archives[0], archives[2]).plan(*BEGINNING)["gaps"]
     yield equal(
         "without the tenure between them its numbers are missing", ["missing"], [gap["kind"] for gap in gaps]
