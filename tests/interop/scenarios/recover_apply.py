@@ -164,6 +164,7 @@ def beside_what_the_restore_wrote(lab: Lab, tool: Binlogsec) -> Iterator[Check]:
     for what, number in (("another server", 64), ("the same server", 63)):
         with MariadbServer(lab.folder / f"m-{number}-again", number, {**OPTIONS, **QUICK}) as target:
             target.sql(dump.read_text(encoding="utf-8"))
+            target.sql("CREATE DATABASE own;" + "CREATE TABLE own.t (a INT); DROP TABLE own.t;" * 5)
             restored = tables(target)
             url = f"mariadb://root@localhost/?socket={target.socket}"
             done = tool.run("recover", archive, "--from", dump, "--apply", url)
