@@ -4,6 +4,9 @@ without one transaction. The same for both families of servers.
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +22,13 @@ from recovery import BEGINNING, Recovery, replay, restored, same_tables
 # How it is looked for; it was written otherwise.
 FIND = ("--find", "DROP TABLE shop.purchase")
 UP_TO = "up to the accident"
+PACKERS: list[tuple[str, Callable[[bytes], bytes]]] = [
+    (".gz", gzip.compress),
+    ("", bytes),
+    (".xz", lzma.compress),
+    (".bz2", bz2.compress),
+    ("", bytes),
+]
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,7 @@ class Accident:
         return [
             partial(just_before_the_accident, self),
             partial(the_same_moment_otherwise_named, self.recovery),
+            partial(from_compressed_copies, self.recovery),
             partial(other_moments, self),
             partial(without_one_transaction, self),
         ]
@@ -100,6 +111,25 @@ def the_same_moment_otherwise_named(recovery: Recovery) -> Iterator[Check]:
     # Without a zone the clock is UTC's, nine hours on: a machine in Tokyo is told so.
     done = recovery.run(*BEGINNING, "--to", clock, "--plan", zone="Asia/Tokyo")
     yield true("what a time without a zone came to is told", b"UTC" in done.stderr, "UTC", text(done.stderr))
+
+
+def from_compressed_copies(recovery: Recovery) -> Iterator[Check]:
+    """As archives keep logs: some as they are, others packed, each by another program."""
+    [archive] = recovery.archives
+    folder = recovery.lab.scratch("compressed")
+    for number, log in enumerate(sorted(archive.iterdir())):
+        suffix, pack = PACKERS[number % len(PACKERS)]
+        (folder / f"{log.name}{suffix}").write_bytes(pack(log.read_bytes()))
+    done = recovery.of(folder).run(*BEGINNING, *FIND, "-o", "-")
+    yield exit_status("recover from compressed copies", 0, done)
+    same = done.stdout == recovery.stream(UP_TO).read_bytes()
+    yield true("from compressed copies it is the same stream", same, "equal", "other")
+    last = sorted(folder.iterdir())[-1]
+    content = last.read_bytes()
+    last.write_bytes(content[: len(content) // 2])
+    done = recovery.of(folder).run(*BEGINNING, "-o", "-")
+    yield exit_status("a copy that is cut is told", 4, done)
+    yield equal("nothing is written of a copy that is cut", b"", done.stdout)
 
 
 def other_moments(accident: Accident) -> Iterator[Check]:

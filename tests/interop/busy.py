@@ -122,7 +122,9 @@ def load_data(server: Server, folder: Path, binlog_format: str) -> None:
 def xa(server: Server) -> None:
     """One that is committed a log later, by another session, and one that is taken back."""
     server.sql(XA.format(name="committed"))
-    server.sql("FLUSH BINARY LOGS; XA COMMIT 'committed'")
+    server.sql(
+        "INSERT INTO shop.customer (name) VALUES ('between'); FLUSH BINARY LOGS; XA COMMIT 'committed'"
+    )
     server.sql(XA.format(name="taken back") + "XA ROLLBACK 'taken back'")
 
 

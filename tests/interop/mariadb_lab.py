@@ -257,12 +257,6 @@ class MariadbServer:
         )
 
     def catch_up(self, source: MariadbServer) -> None:
-        position = source.sql("SELECT @@gtid_binlog_pos")[0][0]
-        if self.sql(f"SELECT MASTER_GTID_WAIT('{position}', 60)") != [["0"]]:
-            raise LabError(f"{self.home.name} does not catch up with {source.home.name}")
-
-    def catch_up_by_slave(self, source: MariadbServer) -> None:
-        """The same where the source may have nothing of its own."""
         position = source.sql("SELECT @@gtid_current_pos")[0][0]
         if self.sql(f"SELECT MASTER_GTID_WAIT('{position}', 60)") != [["0"]]:
             raise LabError(f"{self.home.name} does not catch up with {source.home.name}")

@@ -61,7 +61,8 @@ def replay(lab: Lab, stream: Path, server: Server, what: str) -> Iterator[Check]
         yield exit_status(f"mysqlbinlog reads {what}", 0, done)
         replayed = server.chroot.run(*command, stdin=done.stdout)
     else:
-        reader = ["mariadb-binlog", "--no-defaults", f"--local-load={scratch}", str(stream)]
+        [program, *_] = server.client("mariadb-binlog")
+        reader = [program, "--no-defaults", f"--local-load={scratch}", str(stream)]
         done = subprocess.run(reader, capture_output=True)
         yield exit_status(f"mariadb-binlog reads {what}", 0, done)
         command = [*server.client("mariadb"), "--binary-mode", "--local-infile=1"]

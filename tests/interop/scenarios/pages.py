@@ -15,14 +15,14 @@ from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
-import printed
+import blocks
 import workload
 from accident import a_quiet_moment
+from blocks import ROOT, Block, Place
 from busy import QUICK
 from checks import Check, each, equal, same_bytes, true
 from lab import Lab
 from mariadb_lab import MariadbServer
-from printed import ROOT, Block, Place
 from recovery import flushed
 from scenarios.mariadb import encryption, key_file
 from scenarios.recover import last_transaction
@@ -57,7 +57,7 @@ class Shop:
 
 
 def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
-    programs = printed.programs_of(lab.chroot, lab.scratch("programs"), binlogsec, ("mysqlbinlog", "mysql"))
+    programs = blocks.programs_of(lab.chroot, lab.scratch("programs"), binlogsec, ("mysqlbinlog", "mysql"))
     with lab.server("shop", binlog_encryption="ON", **QUICK) as server:
         shop = a_shop(lab, binlogsec, server)
         yield from each(
@@ -113,12 +113,12 @@ def a_place(
 def follow(shop: Shop, programs: Path, places: dict[str, Place]) -> Iterator[Check]:
     """All blocks of the pages that run in these places, in their order."""
     for page in PAGES:
-        for block in printed.blocks(page):
+        for block in blocks.of_page(page):
             place = places.get(block.place)
             if place is None:
                 continue
             shop.places[block.place] = place
-            done = printed.run(block, place, programs)
+            done = blocks.run(block, place, programs)
             said = done.stderr.decode(errors="replace")
             yield true(
                 block.title,
@@ -322,7 +322,7 @@ def nothing_is_left_out(shop: Shop) -> Iterator[Check]:
 
     shells = {"", "sh", "sql", "console", "bash"}
     for page in PAGES:
-        found = [block for block in printed.blocks(page) if block.language in shells]
+        found = [block for block in blocks.of_page(page) if block.language in shells]
         yield equal(
             f"{page}: all {len(found)} blocks are run",
             [],

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ class Apply:
     target: Server
     arguments: tuple[str | Path, ...]
     client: str
+    # Where programs put their temporary files.
+    temporary: Path
     gtids: Callable[[], str]
 
     def run(self, *more: str | Path) -> Finished:
@@ -48,7 +51,13 @@ class Apply:
 
 
 def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
-    yield from each(partial(into_mysql, lab, binlogsec), partial(into_mariadb, lab, Binlogsec(binlogsec)))
+    tool = Binlogsec(binlogsec)
+    yield from each(
+        partial(into_mysql, lab, binlogsec),
+        partial(into_mariadb, lab, tool),
+        partial(beside_what_the_restore_wrote, lab, tool),
+        partial(a_server_without_a_log, lab, tool),
+    )
 
 
 def busy_life(lab: Lab, server: Server) -> busy.Tables:
@@ -93,11 +102,18 @@ def into_mysql(lab: Lab, binlogsec: Path) -> Iterator[Check]:
         url = f"mysql://restore@localhost/?socket={target.connection()[1].split('=')[1]}&defaults-file={inside(options)}"
         has = f"SELECT GTID_SUBSET('{executed}', @@GLOBAL.gtid_executed)"
         arguments = (inside(archive), "--from", url, "--keyring", keyring, "--apply")
-        apply = Apply(tool, target, arguments, "mysql", lambda: target.sql(has)[0][0])
+        apply = Apply(
+            tool, target, arguments, "mysql", lab.chroot.root / "tmp", lambda: target.sql(has)[0][0]
+        )
         yield from killed_and_resumed(apply, expected)
         address = f"mysql://root@127.0.0.1:{target.port}/?ssl-mode=required"
         done = tool.run("recover", inside(archive), "--from", address, "--keyring", keyring, "--plan")
         yield exit_status("by TCP and TLS the server says that nothing is left to do", 1, done)
+    without = {"gtid_mode": "OFF", "enforce_gtid_consistency": "OFF"}
+    with lab.server("without-gtids", **QUICK, **without) as other:
+        url = f"mysql://root@localhost/?socket={other.connection()[1].split('=')[1]}"
+        done = tool.run("recover", inside(archive), "--from", url, "--keyring", keyring, "--plan")
+        yield exit_status("a server without GTIDs cannot say what it has", 2, done)
 
 
 def into_mariadb(lab: Lab, tool: Binlogsec) -> Iterator[Check]:
@@ -116,6 +132,7 @@ def into_mariadb(lab: Lab, tool: Binlogsec) -> Iterator[Check]:
             target,
             arguments,
             "mariadb",
+            Path(tempfile.gettempdir()),
             lambda: str(int(target.sql("SELECT @@gtid_binlog_pos") == [[position]])),
         )
         yield equal("the server has no transaction of its own", [[""]], with_own)
@@ -134,8 +151,48 @@ def quiet_account(server: MariadbServer, folder: Path) -> Path:
     return file
 
 
+def beside_what_the_restore_wrote(lab: Lab, tool: Binlogsec) -> Iterator[Check]:
+    """A dump that was read in with the binary log on: the server's own numbers say nothing of the logs'."""
+    with MariadbServer(lab.folder / "m-busy", 63, {**OPTIONS, **QUICK}) as source:
+        workload.create_tables(source)
+        dump = lab.scratch("dump") / "dump.sql"
+        options = ("--master-data=2", "--gtid", "--single-transaction", "--databases", "shop")
+        done = subprocess.run([*source.client("mariadb-dump"), *options], capture_output=True, check=True)
+        dump.write_bytes(done.stdout)
+        workload.trade(source)
+        expected, archive = tables(source), set_aside(lab, source, "m-busy")
+    for what, number in (("another server", 64), ("the same server", 63)):
+        with MariadbServer(lab.folder / f"m-{number}-again", number, {**OPTIONS, **QUICK}) as target:
+            target.sql(dump.read_text(encoding="utf-8"))
+            target.sql("CREATE DATABASE own;" + "CREATE TABLE own.t (a INT); DROP TABLE own.t;" * 5)
+            restored = tables(target)
+            url = f"mariadb://root@localhost/?socket={target.socket}"
+            done = tool.run("recover", archive, "--from", dump, "--apply", url)
+            if number == 64:
+                yield exit_status(f"{what}: its own numbers are no matter", 0, done)
+                yield same_tables(f"{what}: beside its own numbers", expected, tables(target))
+                continue
+            yield exit_status(f"{what}: numbers beyond the backup's are told", 2, done)
+            yield same_tables(f"{what}: nothing is applied", restored, tables(target))
+            target.sql("RESET MASTER")
+            done = tool.run("recover", archive, "--from", dump, "--apply", url)
+            yield exit_status(f"{what}: without them it is applied", 0, done)
+            yield same_tables(f"{what}: without them", expected, tables(target))
+
+
+def a_server_without_a_log(lab: Lab, tool: Binlogsec) -> Iterator[Check]:
+    with MariadbServer(lab.folder / "m-mute", 65, {**OPTIONS, **QUICK, "skip-log-bin": "ON"}) as target:
+        url = f"mariadb://root@localhost/?socket={target.socket}"
+        done = tool.run("recover", lab.scratch("empty"), "--from", url, "--plan")
+        yield exit_status("a server that writes no log cannot say what it has", 2, done)
+        said = text(done.stderr)
+        yield true(
+            "and that is what is told", "log" in said and "no log is there" not in said, "a word", said
+        )
+
+
 def killed_and_resumed(apply: Apply, expected: busy.Tables) -> Iterator[Check]:
-    name = f"{apply.client}"
+    name, before = apply.client, left_in(apply.temporary)
     running = apply.tool.start("recover", *apply.arguments)
     try:
         seen = kill_in_the_middle(apply, running)
@@ -158,6 +215,12 @@ def killed_and_resumed(apply: Apply, expected: busy.Tables) -> Iterator[Check]:
     yield equal(f"{name}: the server has all GTIDs of the source", "1", apply.gtids())
     yield same_tables(f"{name}: after the rest", expected, tables(apply.target))
     yield exit_status(f"{name}: a third time nothing is left to do", 1, apply.run())
+    yield equal(f"{name}: no file of LOAD DATA is left behind", before, left_in(apply.temporary))
+
+
+def left_in(temporary: Path) -> list[str]:
+    """What the readers of logs leave of files that LOAD DATA read."""
+    return sorted(path.name for path in temporary.glob("SQL_LOAD*"))
 
 
 def kill_in_the_middle(apply: Apply, running: subprocess.Popen[bytes]) -> list[str]:

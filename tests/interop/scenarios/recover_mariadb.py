@@ -29,6 +29,7 @@ from recovery import (
 from scenarios.mariadb import encryption, key_file
 from tool import Binlogsec
 
+EXECUTED = "SELECT @@gtid_binlog_pos"
 OPTIONS = {**QUICK, "log-bin-compress-min-len": "10", "character-set-server": "utf8mb4"}
 
 
@@ -39,7 +40,7 @@ def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
     with MariadbServer(lab.folder / "busy", 71, {**encryption(first), **OPTIONS}) as server:
         work = busy_life(lab, server, second)
         recovery = Recovery(lab, tool, (set_aside(lab, server, "archive"),), keys)
-    accident = Accident(recovery, work, partial(another, recovery), "SELECT @@gtid_binlog_pos")
+    accident = Accident(recovery, work, partial(another, recovery), EXECUTED)
     yield from each(
         *accident.sections(),
         partial(what_stands_in_the_way, recovery, "binlog.000002", FIND),
@@ -48,11 +49,11 @@ def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
     )
 
 
-def another(recovery: Recovery, name: str, **options: str) -> MariadbServer:
+def another(recovery: Recovery, name: str, programs: Path | None = None, **options: str) -> MariadbServer:
     """A server to which something is restored."""
     number = 720 + len(list(recovery.lab.folder.iterdir()))
     given = {option.replace("_", "-"): value for option, value in options.items()}
-    return MariadbServer(recovery.lab.folder / name, number, {**OPTIONS, **given})
+    return MariadbServer(recovery.lab.folder / name, number, {**OPTIONS, **given}, programs)
 
 
 def busy_life(lab: Lab, server: MariadbServer, second: Path) -> Work:

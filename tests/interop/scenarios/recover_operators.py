@@ -149,10 +149,10 @@ def a_primary_that_begins_anew(recovery: Recovery, first: Path) -> Iterator[Chec
         busy.create_tables(pod_0)
         pod_1.replicate_from(pod_0)
         archives = [tenure(lab, pod_0, "pod-0-first", [])]
-        pod_1.catch_up_by_slave(pod_0)
+        pod_1.catch_up(pod_0)
         switch(pod_0, pod_1)
         archives.append(tenure(lab, pod_1, "pod-1", archives))
-        pod_0.catch_up_by_slave(pod_1)
+        pod_0.catch_up(pod_1)
         switch(pod_1, pod_0)
         archives.append(tenure(lab, pod_0, "pod-0-again", archives))
         expected = tables(pod_0)
@@ -167,7 +167,6 @@ def a_primary_that_begins_anew(recovery: Recovery, first: Path) -> Iterator[Chec
     yield from all_three.to_file(what, *BEGINNING)
     with another(recovery, "sixth") as server:
         yield from restored(lab, all_three.stream(what), server, what, expected)
-    # Any moment before the last is one as good: here the first second behind the first tenure's end.
     gaps = recovery.of(archives[0], archives[2]).plan(*BEGINNING)["gaps"]
     yield equal(
         "without the tenure between them its numbers are missing", ["missing"], [gap["kind"] for gap in gaps]

@@ -58,7 +58,7 @@ class Place:
         return text
 
 
-def blocks(page: str) -> Iterator[Block]:
+def of_page(page: str) -> Iterator[Block]:
     """Every block of a page."""
     for number, match in enumerate(FENCE.finditer((ROOT / page).read_text(encoding="utf-8")), 1):
         language, _, place = match[1].partition(" ")
