@@ -256,7 +256,7 @@ def shortest(value: float) -> float:
 def beside(tool: Binlogsec, what: str, log: list[Path | str], listing: Finished, printer: str) -> Check:
     """Every row of theirs, in order, with every value that they print."""
     found = printed.Comparison()
-    lines = tool.run("rows", *log, "--format", "json").stdout
-    printed.compare(listing, lines, found, Path(log[0]).name)
+    listed = tool.run("rows", *log, "--format", "json")
+    printed.compare(listing, listed, found, Path(log[0]).name)
     text = f"{what}: {printer} -vv: {found.rows} rows in the same order, with the same {found.values} values"
     return equal(text, [], found.different)
