@@ -169,12 +169,12 @@ const REFUSALS: &[(&str, i32, &str)] = &[
         3,
         "no-keys (empty): no entry says which key is in use; name a key by --key-id, or make one by `binlogsec keyring add-key`",
     ),
-    ("plain -o out", 3, "no replication encryption key was given: name a keyring by --keyring FILE"),
     (
-        "plain -o out --keyring keyring --key-id x",
+        "plain -o out",
         3,
-        "key x is not in keyring (3 entries)",
+        "no replication encryption key was given: name a keyring by --keyring FILE",
     ),
+    ("plain -o out --keyring keyring --key-id x", 3, "key x is not in keyring (3 entries)"),
     (
         "plain -o plain --force --keyring keyring",
         2,
