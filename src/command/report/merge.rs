@@ -120,7 +120,7 @@ pub(crate) enum MergeError {
 #[derive(Debug)]
 pub(crate) enum Saved {
     /// Of a shard.
-    Shard(SavedShard),
+    Shard(Box<SavedShard>),
     /// Of an audit, which has no shards: of other servers, or of another time.
     Audit(SavedAudit),
 }
@@ -241,7 +241,7 @@ impl Saved {
             "binlogsec.verify/1" => Body::Verify(serde_json::from_slice(bytes).map_err(malformed)?),
             _ => return Err(MergeError::Schema { path, schema }),
         };
-        Ok(Self::Shard(SavedShard { path, shard, body }))
+        Ok(Self::Shard(Box::new(SavedShard { path, shard, body })))
     }
 }
 
@@ -250,7 +250,7 @@ impl Saved {
     #[must_use]
     pub(crate) fn into_shard(self) -> Option<SavedShard> {
         match self {
-            Self::Shard(shard) => Some(shard),
+            Self::Shard(shard) => Some(*shard),
             Self::Audit(_) => None,
         }
     }
@@ -378,7 +378,7 @@ impl Run {
         let (mut reports, mut audits) = (Vec::new(), Vec::new());
         for one in saved {
             match one {
-                Saved::Shard(shard) => reports.push(shard),
+                Saved::Shard(shard) => reports.push(*shard),
                 Saved::Audit(audit) => audits.push(audit),
             }
         }

@@ -277,7 +277,7 @@ def ciphers_apart(source: MysqlServer, channel: Callable[[str], None]) -> None:
 
 
 def versions_apart(source: MysqlServer, channel: Callable[[str], None]) -> None:
-    source.sql("SET GLOBAL ssl_cipher = ''; SET GLOBAL tls_version = 'TLSv1.3'; ALTER INSTANCE RELOAD TLS")
+    source.sql("SET GLOBAL ssl_cipher = DEFAULT; SET GLOBAL tls_version = 'TLSv1.3'; ALTER INSTANCE RELOAD TLS")
     channel("SOURCE_TLS_VERSION = 'TLSv1.2'")
 
 
