@@ -142,17 +142,19 @@ fn single_tables_and_columns_of_mysql_count_where_they_hold_secrets() {
 fn the_account_of_the_audit_is_no_hole() {
     let columns: Answer = (
         "FROM mysql.columns_priv",
-        vec![row(&[
-            ("User", "root"),
-            ("Host", "localhost"),
-            ("Table_name", "user"),
-            ("Column_name", "authentication_string"),
-            ("Column_priv", "Select"),
-        ])],
+        ["audit", "other"]
+            .map(|who| {
+                let column = [("Column_name", "authentication_string"), ("Column_priv", "Select")];
+                grant(who, "user", &column)
+            })
+            .to_vec(),
     );
-    let account = vec![row(&[("User", "root"), ("Host", "localhost"), ("ssl_type", "ANY")])];
-    let report = audit(&[&mysql(vec![variables(&[]), ("FROM mysql.user", account), columns])]);
-    assert_eq!(count(&report, "BLR057"), 0);
+    let own: Answer = ("version_comment", vec![row(&[("u", "audit@%"), ("c", "MySQL")])]);
+    let users = ["audit", "other"].map(|who| user(who, &[("ssl_type", "ANY")])).to_vec();
+    let report = audit(&[&mysql(vec![own, variables(&[]), ("FROM mysql.user", users), columns])]);
+    let found = of(&report, "BLR057");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0]["object"], "'other'@'%'");
 }
 
 #[test]
