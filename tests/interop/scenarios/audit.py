@@ -25,6 +25,9 @@ SECRET = "change-me-audit"
 SHORT_LIFE = 5
 # The source lets nobody in without TLS: the channel stands still, too.
 STOPPED = {("BLR060", "db2 default channel"), ("BLR066", "db2 default channel")}
+REPLICATES_BY_ROLE = "CREATE ROLE replrole; GRANT REPLICATION SLAVE ON *.* TO replrole; " \
+    "CREATE USER 'rolerepl'@'127.0.0.1' IDENTIFIED BY 'x'; GRANT replrole TO 'rolerepl'@'127.0.0.1'"
+TABLES_BY_ROLE = "CREATE ROLE tables; GRANT SELECT ON mysql.* TO tables; GRANT tables TO 'app'@'127.0.0.1'"
 BY_ROLE = {("BLR050", "db1 'rolerepl'@'127.0.0.1'"), ("BLR050", "db2 'rolerepl'@'127.0.0.1'")}
 # An account that is at the source alone: what is done to it there must not stop the replica.
 ALONE = "SET sql_log_bin = 0; CREATE USER 'alone'@'127.0.0.1' IDENTIFIED BY 'x'; " \
@@ -108,11 +111,6 @@ def mysql_holes(source: MysqlServer, replica: MysqlServer) -> list[Hole]:
     def channel(options: str) -> None:
         replica.sql(SQL_OF_CHANNEL.format(options))
 
-    by_role = (
-        "CREATE ROLE replrole; GRANT REPLICATION SLAVE ON *.* TO replrole; "
-        "CREATE USER 'rolerepl'@'127.0.0.1' IDENTIFIED BY 'x'; GRANT replrole TO 'rolerepl'@'127.0.0.1'"
-    )
-
     def authority() -> str:
         return source.sql("SELECT @@ssl_ca")[0][0]
 
@@ -160,7 +158,7 @@ def mysql_holes(source: MysqlServer, replica: MysqlServer) -> list[Hole]:
         ),
         Hole(
             "an account that replicates through a role",
-            lambda: source.sql(by_role),
+            lambda: source.sql(REPLICATES_BY_ROLE),
             BY_ROLE,
         ),
         Hole(
@@ -218,9 +216,7 @@ def mysql_holes(source: MysqlServer, replica: MysqlServer) -> list[Hole]:
         ),
         Hole(
             "a role with the tables of mysql",
-            lambda: source.sql(
-                APP + "CREATE ROLE tables; GRANT SELECT ON mysql.* TO tables; GRANT tables TO 'app'@'127.0.0.1'"
-            ),
+            lambda: source.sql(APP + TABLES_BY_ROLE),
             OF_APP,
         ),
         Hole(
@@ -277,7 +273,7 @@ def ciphers_apart(source: MysqlServer, channel: Callable[[str], None]) -> None:
 
 
 def versions_apart(source: MysqlServer, channel: Callable[[str], None]) -> None:
-    source.sql("SET GLOBAL ssl_cipher = ''; SET GLOBAL tls_version = 'TLSv1.3'; ALTER INSTANCE RELOAD TLS")
+    source.sql("SET GLOBAL ssl_cipher = DEFAULT; SET GLOBAL tls_version = 'TLSv1.3'; ALTER INSTANCE RELOAD TLS")
     channel("SOURCE_TLS_VERSION = 'TLSv1.2'")
 
 
@@ -523,10 +519,7 @@ def mariadb_holes(source: MariadbServer, replica: MariadbServer) -> list[Hole]:
         ),
         Hole(
             "an account that replicates through a role",
-            lambda: source.sql(
-                "CREATE ROLE replrole; GRANT REPLICATION SLAVE ON *.* TO replrole; "
-                "CREATE USER 'rolerepl'@'127.0.0.1' IDENTIFIED BY 'x'; GRANT replrole TO 'rolerepl'@'127.0.0.1'"
-            ),
+            lambda: source.sql(REPLICATES_BY_ROLE),
             BY_ROLE,
         ),
         Hole(
@@ -541,9 +534,7 @@ def mariadb_holes(source: MariadbServer, replica: MariadbServer) -> list[Hole]:
         ),
         Hole(
             "a role with the tables of mysql",
-            lambda: source.sql(
-                APP + "CREATE ROLE tables; GRANT SELECT ON mysql.* TO tables; GRANT tables TO 'app'@'127.0.0.1'"
-            ),
+            lambda: source.sql(APP + TABLES_BY_ROLE),
             OF_APP,
         ),
         Hole(
