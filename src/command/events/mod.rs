@@ -22,6 +22,7 @@ use binlogsec_core::log::open::OpenLog;
 use binlogsec_core::read::events::{self, EventFilter, EventRecord, LineMaker, Listed, TableName};
 use binlogsec_core::read::pattern::Pattern;
 use binlogsec_core::text::path_text;
+use binlogsec_core::text::unseen::printable;
 use clap::{Args, ValueEnum};
 use report::{EVENTS_SCHEMA, EventEntry, EventTexts, EventsEnd, StatsReport};
 use table::Layout;
@@ -471,7 +472,7 @@ impl LineMaker for Lines {
         match self.format {
             ListFormat::Text => {
                 if self.layout.is_prefixed {
-                    out.extend_from_slice(self.path.as_bytes());
+                    out.extend_from_slice(printable(&self.path).as_bytes());
                     out.extend_from_slice(b": ");
                 }
                 table::event(out, &entry, self.layout);
