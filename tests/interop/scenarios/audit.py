@@ -12,7 +12,7 @@ from pathlib import Path
 
 from checks import Check, each, equal, true
 from guide import ADDRESSES, Setup, follow
-from holes import Auditor, Hole, certificate, expired, open_and_close, pairs_close, plan_closes
+from holes import Auditor, Hole, certificate, expired, fleet, open_and_close, pairs_close, plan_closes
 from lab import Lab
 from mariadb_lab import MariadbServer, sid_programs
 from server import MysqlServer
@@ -38,6 +38,28 @@ ALONE_OPEN = "SET sql_log_bin = 0; DROP USER IF EXISTS 'alone'@'127.0.0.1'; CREA
 # An account that does not replicate, and has what it should not have.
 APP = "CREATE USER IF NOT EXISTS 'app'@'127.0.0.1' IDENTIFIED BY 'x' REQUIRE SSL; "
 OF_APP = {("BLR057", "db1 'app'@'127.0.0.1'"), ("BLR057", "db2 'app'@'127.0.0.1'")}
+# What the guide has the option files say in the end.
+MYSQL_OPTIONS = """[mysqld]
+binlog_encryption = ON
+require_secure_transport = ON
+ssl_ca = {tls}/ca.pem
+ssl_cert = {tls}/{name}-cert.pem
+ssl_key = {tls}/{name}-key.pem
+"""
+MARIADB_OPTIONS = """[mariadb-10.11]
+[mariadb]
+plugin_load_add = file_key_management
+file_key_management_filename = {keys}/keyfile
+file_key_management_encryption_algorithm = AES_CTR
+encrypt_binlog = ON
+encrypt_tmp_files = ON
+log_bin = binlog
+require_secure_transport = ON
+ssl_ca = {tls}/ca.pem
+ssl_cert = {tls}/{name}-cert.pem
+ssl_key = {tls}/{name}-key.pem
+tls_version = TLSv1.2,TLSv1.3
+"""
 SQL_OF_CHANNEL = "STOP REPLICA IO_THREAD; CHANGE REPLICATION SOURCE TO {}; START REPLICA IO_THREAD"
 
 
@@ -88,6 +110,13 @@ def mysql(lab: Lab, binlogsec: Path) -> Iterator[Check]:
         yield from plan_closes(auditor, "three holes of MySQL", mysql_pairs(source, replica))
         yield from plan_closes(auditor, "an account at MySQL's source alone", [lambda: source.sql(ALONE_OPEN)])
         yield from plan_closes(auditor, "plain logs and an account of MySQL", mysql_at_rest(source))
+        yield from fleet(
+            auditor,
+            "MySQL",
+            {name: MYSQL_OPTIONS.format(tls=tls, name=name) for name in setup.servers},
+            {"db1": source.keyring_path, "db2": replica.keyring_path},
+            lambda: replica.sql("STOP REPLICA; RESET REPLICA; START REPLICA"),
+        )
         yield from keyring_open_to_all(auditor, source)
         yield from certificate_expired(auditor, source, tls)
 
@@ -452,6 +481,13 @@ def mariadb_pair(lab: Lab, binlogsec: Path, what: str, programs: Path | None) ->
         yield from plan_closes(auditor, f"three holes of {what}", mariadb_pairs(source, replica))
         alone = [lambda: source.sql(ALONE_OPEN)]
         yield from plan_closes(auditor, f"an account at the source of {what} alone", alone)
+        yield from fleet(
+            auditor,
+            what,
+            {name: MARIADB_OPTIONS.format(tls=tls, keys=keys, name=name) for name in setup.servers},
+            {name: keys / "keyfile" for name in setup.servers},
+            lambda: replica.sql("STOP SLAVE; RESET SLAVE; START SLAVE"),
+        )
 
 
 def mariadb_openers(source: MariadbServer, replica: MariadbServer) -> dict[str, Callable[[], object]]:
