@@ -59,10 +59,10 @@ pub(super) fn convert(
     force: bool,
     (stores, terminal): Access<'_>,
 ) -> anyhow::Result<KeyringWritten> {
-    let target = match store(to, stores, terminal) {
-        // What is there under a password is replaced, and need not open.
-        _ if kind.is_some_and(TargetKind::is_encrypted) && is_encrypted(to) => None,
-        target => target?.filter(|target| !target.stores().is_empty()),
+    // A file under a password that is to be replaced need not open.
+    let target = match kind {
+        Some(_) if is_encrypted(to) => None,
+        _ => store(to, stores, terminal)?.filter(|target| !target.stores().is_empty()),
     };
     let source = store(from, stores, terminal)?;
     let needed = "--as component, --as plugin or --as encrypted says as which kind of keyring to \
@@ -108,9 +108,5 @@ impl TargetKind {
             Self::Plugin => Some(KeyringKind::Plugin),
             Self::Encrypted => None,
         }
-    }
-
-    const fn is_encrypted(self) -> bool {
-        matches!(self, Self::Encrypted)
     }
 }
