@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chroot import Chroot
-from sysroot import LabError
+from sysroot import SYSTEM_PATH, LabError
 from tool import environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +51,8 @@ class Place:
     sql: Callable[[str], object] | None = None
     # The exit code, where it is not 0.
     expected: int = 0
+    # Where the server's own programs are, if blocks need them.
+    root: Chroot | None = None
 
     def here(self, text: str) -> str:
         for name in sorted(self.names, key=len, reverse=True):
@@ -66,13 +68,15 @@ def of_page(page: str) -> Iterator[Block]:
 
 
 def run(block: Block, place: Place, programs: Path) -> subprocess.CompletedProcess[bytes]:
-    """As a user who has set what a careful one sets."""
+    """As a user who has set what a careful one sets. `programs` is the folder that has the command."""
     text = place.here(block.text)
     if block.language == "sql":
         if place.sql is None:
             raise LabError(f"{block.title}: nobody runs SQL in {block.place}")
         place.sql(text)
         return subprocess.CompletedProcess([], 0, b"", b"")
+    if place.root is not None:
+        return inside(text, place, programs, place.root)
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", text],
         cwd=place.folder,
@@ -83,17 +87,9 @@ def run(block: Block, place: Place, programs: Path) -> subprocess.CompletedProce
     )
 
 
-def programs_of(chroot: Chroot, folder: Path, binlogsec: Path, names: tuple[str, ...]) -> Path:
-    """A folder for the PATH: the command, and the server's own programs, which run in its root, in the
-    same folder, with the option file that is there."""
-    (folder / "binlogsec").symlink_to(binlogsec)
-    for name in names:
-        script = folder / name
-        script.write_text(
-            "#!/bin/sh\n"
-            f'here="${{PWD#{chroot.root}}}"\n'
-            f'HOME="${{HOME#{chroot.root}}}" exec chroot {chroot.root} /bin/sh -c '
-            f'\'cd "$1" && shift && exec {name} "$@"\' sh "$here" "$@"\n'
-        )
-        script.chmod(0o755)
-    return folder
+def inside(text: str, place: Place, programs: Path, root: Chroot) -> subprocess.CompletedProcess[bytes]:
+    """Where the server's own programs are."""
+    folder = root.inside(place.folder)
+    variables = [f"HOME={folder}", f"PATH={root.inside(programs)}:{SYSTEM_PATH}"]
+    shell = ["bash", "-euo", "pipefail", "-c", f"cd {folder}\n{text}"]
+    return root.run("env", *variables, *shell, seconds=SECONDS)

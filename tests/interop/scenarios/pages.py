@@ -57,7 +57,8 @@ class Shop:
 
 
 def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
-    programs = blocks.programs_of(lab.chroot, lab.scratch("programs"), binlogsec, ("mysqlbinlog", "mysql"))
+    programs = lab.scratch("programs")
+    shutil.copy(binlogsec, programs / "binlogsec")
     with lab.server("shop", binlog_encryption="ON", **QUICK) as server:
         shop = a_shop(lab, binlogsec, server)
         yield from each(
@@ -146,7 +147,7 @@ def of_mysql(shop: Shop, programs: Path) -> Iterator[Check]:
     one.write_text("./binlog.000007\n")
     old_plugin = ROOT / "fixtures/keyring-plugin/v2.0-le64.keyring"
     places = {
-        "log": a_place(shop, "log", {**logs, **keyring, "binlog.index": index}),
+        "log": a_place(shop, "log", {**logs, **keyring, "binlog.index": index}, root=shop.lab.chroot),
         "checkout": Place(
             ROOT, {"cargo run --release --": "binlogsec", "target/plain": shop.lab.scratch("plain")}
         ),
@@ -245,10 +246,11 @@ def recoveries(shop: Shop, programs: Path) -> Iterator[Check]:
     content = bytearray(log.read_bytes())
     content[len(content) - 600] ^= 1
     damaged.write_bytes(content)
+    inside = shop.lab.chroot.inside
     names = {
-        "/archive": shop.archive,
-        "/var/lib/mysql": server.datadir,
-        "/backup/full": shop.dump.parent / "full",
+        "/archive": inside(shop.archive),
+        "/var/lib/mysql": inside(server.datadir),
+        "/backup/full": inside(shop.dump.parent / "full"),
         f"{UUID}:4711": shop.mistake,
         MOMENT: shop.moment,
     }
@@ -260,12 +262,14 @@ def recoveries(shop: Shop, programs: Path) -> Iterator[Check]:
         ("crash", None, {log.name: damaged, **keyring}, "1,2,3,4"),
     ):
         if place == "apply":
-            names["/archive"] = server.datadir
+            names["/archive"] = inside(server.datadir)
         with shop.lab.server(f"page-{place}", **QUICK) as other:
             if backup is not None:
                 other.chroot.require(other.chroot.run(*other.client(), stdin=backup.read_bytes()), "restore")
             here = names | {"/run/mysqld/mysqld.sock": other.connection()[1].split("=")[1]}
-            yield from follow(shop, programs, {place: a_place(shop, place, files, other, names=here)})
+            yield from follow(
+                shop, programs, {place: a_place(shop, place, files, other, names=here, root=shop.lab.chroot)}
+            )
             yield equal(f"{place}: the rows are those that are meant", [[expected]], other.sql(NUMBERS))
 
 
