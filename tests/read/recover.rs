@@ -894,6 +894,48 @@ fn a_server_without_gtids_says_that_it_cannot_go_on() {
 }
 
 #[test]
+fn what_is_prepared_and_not_ended_at_the_moment_is_told() {
+    let folder = folder();
+    let mut log = Log::new(1, START, false);
+    log.previous(&[]);
+    let half = |log: &mut Log, number: u64, id: &[u8]| {
+        let mut body = vec![1];
+        body.extend([A; 16]);
+        body.extend(number.to_le_bytes());
+        log.event(event_type::GTID, &body);
+        log.statement("shop", "XA START X'31',X'',1");
+        let mut body = vec![0];
+        body.extend(1_u32.to_le_bytes());
+        body.extend((id.len() as u32).to_le_bytes());
+        body.extend([0; 4]);
+        body.extend(id);
+        log.event(event_type::XA_PREPARE, &body);
+    };
+    half(&mut log, 1, b"\x31");
+    half(&mut log, 2, b"\xAB");
+    log.write(&folder.path().join("binlog.000001"));
+    let mut log = Log::new(1, START + 100, false);
+    log.previous(&[(A, 2)]);
+    log.transaction(A, 3, "XA COMMIT X'31',X'',1");
+    log.transaction(A, 4, "XA ROLLBACK X'ab', X'', 1");
+    log.write(&folder.path().join("binlog.000002"));
+    for (last, prepared) in [(1, 1), (2, 2), (3, 1), (4, 0)] {
+        let to = format!("{UUID_A}:{last}");
+        for output in ["-", &*format!("{}/out{last}/", folder.path().display())] {
+            let output = run(folder.path(), &["--from", "beginning", "--to", &to, "-o", output]);
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "{told}");
+            let expected = format!("{prepared} transaction");
+            let is_told =
+                told.lines().any(|it| it.contains(&expected) && it.contains("prepared (XA)"));
+            assert_eq!(is_told, prepared > 0, "{last}: {told}");
+            assert!(prepared > 0 || !told.contains("XA"), "{last}: {told}");
+            let _ = std::fs::remove_dir_all(folder.path().join(format!("out{last}")));
+        }
+    }
+}
+
+#[test]
 fn a_directory_gets_a_log_for_each_in_an_order_that_a_shell_keeps() {
     let folder = folder();
     let logs = folder.path().join("logs");

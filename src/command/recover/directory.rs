@@ -73,7 +73,7 @@ fn write_each(
 ) -> anyhow::Result<Written> {
     let slices = &planned.plan.slices;
     let width = slices.len().to_string().len().max(4);
-    let mut written = Written::default();
+    let mut all = StreamPlan::default();
     for (number, slice) in slices.iter().enumerate() {
         let mut one = StreamPlan::default();
         one.add(open(&slice.path)?, &options(slice, args.exclude_gtid.as_ref()))?;
@@ -89,8 +89,8 @@ fn write_each(
                 &bar,
             )?;
             made.push(target);
-            written.add(&Written::of(&one));
+            all.append(one);
         }
     }
-    Ok(written)
+    Ok(Written::of(&all))
 }

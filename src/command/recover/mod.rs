@@ -31,6 +31,7 @@ use report::RecoverReport;
 
 use crate::args::{Format, KeyArgs, WriteArgs};
 use crate::exit::Exit;
+use crate::lines::plural;
 use crate::progress::Bar;
 use crate::terminal::{Terminal, write_json};
 use crate::time::ZoneArgs;
@@ -405,19 +406,15 @@ fn write(
 struct Written {
     transactions: u64,
     incomplete: u64,
+    prepared: usize,
     logs: usize,
 }
 
 impl Written {
     fn of(stream: &StreamPlan) -> Self {
         let (transactions, incomplete) = (stream.transactions(), stream.incomplete());
-        Self { transactions, incomplete, logs: stream.parts().len() }
-    }
-
-    const fn add(&mut self, other: &Self) {
-        self.transactions = self.transactions.saturating_add(other.transactions);
-        self.incomplete = self.incomplete.saturating_add(other.incomplete);
-        self.logs = self.logs.saturating_add(other.logs);
+        let (prepared, logs) = (stream.prepared(), stream.parts().len());
+        Self { transactions, incomplete, prepared, logs }
     }
 }
 
@@ -426,6 +423,13 @@ fn told(written: &Written, terminal: &Terminal) -> Exit {
         terminal.warning(&format!(
             "{} transactions that the end of a log or a position cuts were left out",
             written.incomplete
+        ));
+    }
+    if written.prepared > 0 {
+        terminal.warning(&format!(
+            "{} are prepared (XA) at this moment, and not ended: their rows stay locked until XA COMMIT or XA \
+             ROLLBACK; XA RECOVER lists them",
+            plural(written.prepared, "transaction")
         ));
     }
     terminal.note(&format!("{} transactions of {} logs", written.transactions, written.logs));
