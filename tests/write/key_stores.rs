@@ -438,7 +438,8 @@ fn versions(all: &[(&str, &str, bool)]) -> Vec<u8> {
 #[test]
 fn check_tells_keys_that_were_deleted_and_can_be_brought_back() {
     const DELETED: &str = "2020-03-03T04:05:06.789Z";
-    let cases: [(fn() -> Vec<u8>, Option<&str>); 6] = [
+    type Metadata = fn() -> Vec<u8>;
+    let cases: [(Metadata, Option<&str>); 6] = [
         (|| versions(&[("1", "", false)]), None),
         (|| versions(&[("1", "", true), ("2", "", false)]), None),
         (|| versions(&[("1", DELETED, true)]), None),
