@@ -893,6 +893,45 @@ fn a_server_without_gtids_says_that_it_cannot_go_on() {
     }
 }
 
+/// RESET between two eras of one server: numbers 4 to 6 are other transactions in each. Restored and
+/// replayed, they would be the same ones, first committed at the same times.
+#[test]
+fn numbers_that_a_server_gave_twice_are_told_and_not_mixed() {
+    for is_replay in [false, true] {
+        let folder = folder();
+        let era = |name: &str, time: u32, last: u64, shift: u32| {
+            for number in 1..=last {
+                let mut log = Log::new(1, START + time + 10 * number as u32, false);
+                let before: &[(u8, u64)] = &[(A, number - 1)];
+                log.previous(if number > 1 { before } else { &[] });
+                // A replay keeps the time of each transaction.
+                log.time = START + shift + 10 * number as u32 + 1;
+                log.transaction(A, number, &insert(number));
+                log.write(&folder.path().join(format!("{name}/binlog.{number:06}")));
+            }
+        };
+        era("before", 0, 6, 0);
+        era("after", 1000, 8, if is_replay { 0 } else { 1000 });
+        let from = format!("{UUID_A}:1-3");
+        let (found, code) = plan(folder.path(), &["--from", &from]);
+        if is_replay {
+            assert_eq!((code, &found["complete"]), (0, &Value::from(true)), "{found}");
+            continue;
+        }
+        assert_eq!(code, 1, "{found}");
+        let gap = found["gaps"].as_array().unwrap().iter().find(|gap| gap["kind"] == "renumbered");
+        assert_eq!(gap.unwrap()["gtids"], format!("{UUID_A}:4-6"), "{found}");
+        let output = run(
+            folder.path(),
+            &["--from", &from, "-o", "-", "--allow-gap", &format!("{UUID_A}:4-6")],
+        );
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+        // The logs of one era alone.
+        let output = run(&folder.path().join("after"), &["--from", &from, "-o", "-"]);
+        assert_eq!(written(&output.stdout), numbers(4..=8));
+    }
+}
+
 #[test]
 fn what_is_prepared_and_not_ended_at_the_moment_is_told() {
     let folder = folder();

@@ -96,8 +96,9 @@ pub(crate) struct SliceEntry {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct GapEntry {
-    /// `missing` between logs, `not-reached` behind them, or `diverged`: on one server only.
-    #[cfg_attr(test, schemars(extend("enum" = ["missing", "not-reached", "diverged"])))]
+    /// `missing` between logs, `not-reached` behind them, `diverged`: on one server only, or
+    /// `renumbered`: other transactions have the same GTIDs.
+    #[cfg_attr(test, schemars(extend("enum" = ["missing", "not-reached", "diverged", "renumbered"])))]
     pub kind: &'static str,
     /// What it is, in a sentence.
     pub message: String,
@@ -215,6 +216,7 @@ impl GapEntry {
                 GapKind::Missing => "missing",
                 GapKind::NotReached => "not-reached",
                 GapKind::Diverged => "diverged",
+                GapKind::Renumbered => "renumbered",
             },
             message: sentence(gap),
             gtids: gap.missing.as_ref().map(Reach::ranges),
@@ -258,6 +260,15 @@ pub(super) fn sentence(gap: &Gap) -> String {
     let mut text = match gap.kind {
         GapKind::Missing => format!("missing{place}: {what}"),
         GapKind::NotReached => format!("not reached{place}: {what}"),
+        GapKind::Renumbered => {
+            return format!(
+                "renumbered: {} are other transactions in {} than in {}: the server began its numbers anew \
+                 between them (RESET); name the logs from before that alone, or those from after it",
+                gtids.unwrap_or_default(),
+                name(&gap.after).unwrap_or_default(),
+                name(&gap.before).unwrap_or_default()
+            );
+        }
         GapKind::Diverged => {
             let after = name(&gap.after).unwrap_or_default();
             let before = name(&gap.before).unwrap_or_default();

@@ -49,6 +49,9 @@ pub struct TransactionStart {
     pub length: Option<u64>,
     /// When it was committed on this server, in microseconds since 1970 UTC; `None` as above.
     pub committed: Option<u64>,
+    /// When it was committed where it was first, in microseconds since 1970 UTC: a replica keeps it, and
+    /// so does a replay; `None` as above.
+    pub committed_first: Option<u64>,
     /// Whether one event and no COMMIT is the whole transaction, where the event says so
     /// (MariaDB).
     pub standalone: bool,
@@ -98,24 +101,28 @@ fn untagged(event: &EventView<'_>) -> Result<TransactionStart, GtidError> {
     let tail = tail().ok();
     Ok(TransactionStart {
         id,
-        committed: tail.map(|(committed, _)| committed),
+        committed: tail.map(|(committed, _)| committed.0),
+        committed_first: tail.map(|(committed, _)| committed.1),
         length: tail.map(|(_, length)| length),
         standalone: false,
     })
 }
 
-/// The time of the commit here, and behind it the one on the server of origin if that is another.
-fn time(cursor: &mut Cursor<'_>) -> Result<u64, OutOfBytes> {
+/// The time of the commit here, and the one on the server of origin, which stands behind it if it is
+/// another.
+fn time(cursor: &mut Cursor<'_>) -> Result<(u64, u64), OutOfBytes> {
     const ANOTHER_FOLLOWS: u64 = 1 << 55;
-    let mut bytes = [0; 8];
-    for (target, source) in bytes.iter_mut().zip(cursor.take(7)?) {
-        *target = *source;
-    }
-    let value = u64::from_le_bytes(bytes);
-    if value & ANOTHER_FOLLOWS != 0 {
-        cursor.take(7)?;
-    }
-    Ok(value & !ANOTHER_FOLLOWS)
+    let mut seven = || {
+        let mut bytes = [0; 8];
+        for (target, source) in bytes.iter_mut().zip(cursor.take(7)?) {
+            *target = *source;
+        }
+        Ok(u64::from_le_bytes(bytes))
+    };
+    let value = seven()?;
+    let here = value & !ANOTHER_FOLLOWS;
+    let first = if value == here { here } else { seven()? };
+    Ok((here, first))
 }
 
 /// An integer as in MySQL's protocol: one byte up to 250; 252, 253, 254 announce 2, 3, 8 bytes,
@@ -154,7 +161,7 @@ fn tagged(body: &[u8]) -> Result<TransactionStart, GtidError> {
     let _message_length = unsigned(&mut cursor)?;
     let last_that_matters = unsigned(&mut cursor)?;
     let (mut uuid, mut number, mut tag) = (Uuid([0; 16]), 0, Tag::default());
-    let (mut committed, mut length) = (None, None);
+    let (mut committed, mut committed_first, mut length) = (None, None, None);
     while cursor.remaining() > 0 {
         match unsigned(&mut cursor)? {
             field::FLAGS => drop(fixed_bytes::<1>(&mut cursor)?),
@@ -163,7 +170,7 @@ fn tagged(body: &[u8]) -> Result<TransactionStart, GtidError> {
             field::TAG => tag = Tag::new(string(&mut cursor)?)?,
             field::LAST_COMMITTED | field::SEQUENCE_NUMBER => drop(signed(&mut cursor)),
             field::COMMITTED => committed = Some(unsigned(&mut cursor)?),
-            field::COMMITTED_ORIGINALLY => drop(unsigned(&mut cursor)),
+            field::COMMITTED_ORIGINALLY => committed_first = Some(unsigned(&mut cursor)?),
             field::LENGTH => length = Some(unsigned(&mut cursor)?),
             // Fields of unknown type cannot be skipped. Servers number them upwards, so what is
             // wanted has been read by now, unless this one must be known.
@@ -176,6 +183,7 @@ fn tagged(body: &[u8]) -> Result<TransactionStart, GtidError> {
         id: TransactionId::Gtid(Gtid { tsid, number }),
         length,
         committed,
+        committed_first: committed_first.or(committed),
         standalone: false,
     })
 }
@@ -190,6 +198,7 @@ fn mariadb(event: &EventView<'_>) -> Result<TransactionStart, OutOfBytes> {
         id: TransactionId::Mariadb { domain, server_id: event.header.server_id, sequence },
         length: None,
         committed: None,
+        committed_first: None,
         standalone: flags & STANDALONE != 0,
     })
 }

@@ -302,6 +302,9 @@ pub struct Scan {
     pub anonymous: u64,
     /// The plain offset of the first transaction that is not wanted, where the stop was reached.
     pub stop_at: Option<u64>,
+    /// The time of the last transaction before the stop: when it was committed first, in microseconds
+    /// since 1970 UTC, or that in its header, in seconds.
+    pub last: Option<u64>,
     /// Whether the stop was reached, be it with the log's last transaction.
     pub is_reached: bool,
 }
@@ -355,8 +358,9 @@ pub fn scan(log: &OpenLog, stop: &Stop) -> Result<Scan, Error> {
         if !begins {
             continue;
         }
-        let id = TransactionStart::parse(&view).and_then(Result::ok).map(|start| start.id);
-        let id = id.unwrap_or(TransactionId::Anonymous);
+        let start = TransactionStart::parse(&view).and_then(Result::ok);
+        let committed_first = start.as_ref().and_then(|start| start.committed_first);
+        let id = start.map_or(TransactionId::Anonymous, |start| start.id);
         let is_behind = match stop {
             Stop::End => false,
             Stop::Time(time) => i64::from(header.timestamp) >= *time,
@@ -371,6 +375,7 @@ pub fn scan(log: &OpenLog, stop: &Stop) -> Result<Scan, Error> {
         }
         scan.is_reached |= matches!(stop, Stop::With(with) if &id == with);
         scan.transactions = scan.transactions.saturating_add(1);
+        scan.last = committed_first.or_else(|| Some(u64::from(header.timestamp)));
         scan.anonymous = scan.anonymous.saturating_add(u64::from(id == TransactionId::Anonymous));
         scan.gtids.insert(&id);
         scan.note_run(&id);

@@ -42,7 +42,7 @@ pub(super) struct Chain {
 }
 
 /// How far a plan is in a chain.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Walk {
     /// Numbers of heads.
     pub(super) logs: Vec<usize>,
@@ -83,10 +83,12 @@ pub(super) fn join(heads: &[Head]) -> Vec<Chain> {
         let fitting = chains.iter().enumerate().filter_map(|(place, chain)| {
             let last = last_of(chain).filter(|last| follows(last, head))?;
             let distance = head.number().zip(last.number());
-            Some((distance.map(|(number, before)| number.saturating_sub(before)), place))
+            let distance = distance.map(|(number, before)| number.saturating_sub(before));
+            // Of two as sure, the one that ended last: a server that began anew has both numbers.
+            Some((distance, std::cmp::Reverse(last.created), place))
         });
         match fitting.min() {
-            Some((_, place)) => {
+            Some((.., place)) => {
                 if let Some(chain) = chains.get_mut(place) {
                     chain.logs.push(index);
                 }

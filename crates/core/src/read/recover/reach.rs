@@ -6,7 +6,7 @@ use std::fmt;
 use crate::event::gtid::TransactionId;
 use crate::event::gtid_list::GtidList;
 use crate::event::gtid_selection::GtidSelection;
-use crate::event::gtid_set::{GtidSet, Tag, Tsid};
+use crate::event::gtid_set::{Gtid, GtidSet, Tag, Tsid};
 use crate::event::uuid::Uuid;
 
 /// Transactions that a server, a backup or a log has.
@@ -128,6 +128,35 @@ impl Reach {
         let mut both = self.clone();
         both.extend(other);
         both
+    }
+
+    /// Those that both have.
+    #[must_use]
+    pub(super) fn intersection(&self, other: &Self) -> Self {
+        self.difference(&self.difference(other))
+    }
+
+    /// One of these.
+    pub(super) fn any(&self) -> Option<TransactionId> {
+        let (tsid, number, _) = self.set.intervals().next()?;
+        let gtid = Gtid { tsid: tsid.clone(), number };
+        let domain = self.domains.iter().find(|(domain, _)| of_domain(**domain) == gtid.tsid);
+        Some(match domain {
+            Some((&domain, &server_id)) => {
+                TransactionId::Mariadb { domain, server_id, sequence: gtid.number }
+            }
+            None => TransactionId::Gtid(gtid),
+        })
+    }
+
+    /// Adds a transaction, and of MariaDB none before it.
+    pub(super) fn insert_one(&mut self, id: &TransactionId) {
+        match id {
+            TransactionId::Mariadb { domain, server_id, sequence } => {
+                self.insert_range(*domain, *server_id, (*sequence, *sequence));
+            }
+            other => self.insert(other),
+        }
     }
 
     /// Adds a transaction; of MariaDB, all that its domain has before it. An anonymous one is none.

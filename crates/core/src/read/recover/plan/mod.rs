@@ -1,5 +1,6 @@
 //! From the state of a backup and the heads of logs to slices in their order, and to what is missing.
 
+mod eras;
 mod forks;
 mod gaps;
 
@@ -107,6 +108,8 @@ pub enum GapKind {
     NotReached,
     /// Transactions that the server which wrote the last log never had.
     Diverged,
+    /// Transactions whose GTIDs their server has given twice, as it began its numbers anew.
+    Renumbered,
 }
 
 /// What leads to a moment.
@@ -453,6 +456,7 @@ impl<'a> Planner<'a, '_> {
             self.tell_not_reached(&executed);
         }
         self.tell_unread_tail();
+        self.tell_renumbered(start);
         self.tell_diverged(start);
         self.tell_forked(start)?;
         self.plan.reached = Some(executed);
