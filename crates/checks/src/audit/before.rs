@@ -3,9 +3,10 @@
 use serde::Deserialize;
 
 use super::facts::server::{AccountFacts, ChannelFacts, ServerFacts, TlsRequirement};
+use super::facts::settings::Settings;
 use super::judge::channel::{change, object};
 use super::judge::server::sql_remedy;
-use super::judge::{Found, Judgement, live_settings};
+use super::judge::{Found, Judgement};
 use super::sql;
 use crate::finding::{Evidence, RuleId, Severity, Subject};
 
@@ -114,7 +115,7 @@ fn judge_channel(
     is: &ChannelFacts,
     judgement: &mut Judgement,
 ) {
-    let settings = live_settings(server);
+    let settings = Settings::of_server(server);
     let has = |name: &str| !settings.is_mariadb() || !name.starts_with("TLS_");
     let before = options(was);
     let changed: Vec<_> = before
@@ -146,7 +147,7 @@ fn judge_channel(
                 value: format!("{}:{}", is.source_host, is.source_port),
                 source: format!("before: {}:{}", was.source_host, was.source_port),
             })
-            .remedied(change(server, is, &settings, &whole))
+            .remedied(change(is, &settings, &whole))
     });
 }
 

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rayon::prelude::*;
 
 use super::facts::server::ServerFacts;
+use super::facts::settings::Settings;
 use super::judge::{self, Judgement};
 use super::live::{self, LiveError};
 use super::{AuditTargets, Work};
@@ -44,7 +45,7 @@ pub(super) fn judge(work: &mut Work, now: Timestamp) {
     let Work { facts, judgement, .. } = work;
     let servers = &facts.servers;
     for (index, server) in servers.iter().enumerate() {
-        let settings = judge::live_settings(server);
+        let settings = Settings::of_server(server);
         judge::server::judge(server, &settings, judgement);
         judge::certificates::judge_shown(server, now, judgement);
         judge::channel::judge(server, &settings, judgement);

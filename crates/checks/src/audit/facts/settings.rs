@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::server::Flavour;
+use super::server::{Flavour, ServerFacts};
 use crate::audit::sql::written;
 use crate::finding::rules::Language;
 use crate::finding::{Evidence, Remedy, Subject};
@@ -122,6 +122,22 @@ impl Settings {
     #[must_use]
     pub fn empty(directory: &Path, product: Option<Product>) -> Self {
         Self { subject: Subject::file(directory), product, values: BTreeMap::new() }
+    }
+
+    /// The variables of a live server.
+    #[must_use]
+    pub fn of_server(facts: &ServerFacts) -> Self {
+        let product: Option<Product> = facts.version.parse().ok();
+        let values = facts.variables.iter().map(|(name, value)| {
+            let setting = Setting { value: value.clone(), origin: Origin::Server, is_loose: false };
+            (name.clone(), setting)
+        });
+        Self {
+            subject: Subject::Server { server: facts.address.clone(), object: None },
+            // The version alone does not tell Percona's.
+            product: product.map(|product| Product { flavour: facts.flavour, ..product }),
+            values: values.collect(),
+        }
     }
 
     /// A value, set or default; `None` where it is neither set nor known to this version.

@@ -38,19 +38,19 @@ pub(super) fn judge(
             return of_server(facts, Some(object(channel)), message).weighing(severity).seen(seen(
                 "IO_Running",
                 state,
-                status(facts),
+                status(settings),
             ));
         };
-        let cause = cause(facts, channel, settings, error);
+        let cause = cause(channel, settings, error);
         let message = format!("is not connected to {place} ({state}): {}", cause.what);
         let found = of_server(facts, Some(object(channel)), message).seen(seen(
             "Last_IO_Error",
             &beginning(error, SHOWN),
-            status(facts),
+            status(settings),
         ));
         match cause.remedy {
             Some(remedy) => found.remedied(remedy),
-            None => found.remedied(sql_remedy(format!("{};", status(facts)))),
+            None => found.remedied(sql_remedy(format!("{};", status(settings)))),
         }
     });
 }
@@ -83,10 +83,10 @@ fn number(channel: &ChannelFacts, error: &str) -> u32 {
     }
 }
 
-fn cause(facts: &ServerFacts, channel: &ChannelFacts, settings: &Settings, error: &str) -> Cause {
+fn cause(channel: &ChannelFacts, settings: &Settings, error: &str) -> Cause {
     let plain = |what| Cause { what: words(settings, what), remedy: None };
     match number(channel, error) {
-        2026 => tls(facts, channel, settings, error),
+        2026 => tls(channel, settings, error),
         2061 => Cause {
             what: words(
                 settings,
@@ -94,7 +94,6 @@ fn cause(facts: &ServerFacts, channel: &ChannelFacts, settings: &Settings, error
                    the account's plugin wants it (on the replica: SOURCE_SSL)",
             ),
             remedy: Some(change(
-                facts,
                 channel,
                 settings,
                 &["SSL = 1", "SSL_CA = '/etc/mysql/ca.pem'", "SSL_VERIFY_SERVER_CERT = 1"],
@@ -185,7 +184,7 @@ const TLS_CAUSES: [(&[&str], &str, &[&str]); 9] = [
     ),
 ];
 
-fn tls(facts: &ServerFacts, channel: &ChannelFacts, settings: &Settings, error: &str) -> Cause {
+fn tls(channel: &ChannelFacts, settings: &Settings, error: &str) -> Cause {
     let known = TLS_CAUSES.iter().find(|(texts, _, _)| texts.iter().any(|it| error.contains(it)));
     let Some((_, what, options)) = known else {
         return Cause {
@@ -206,6 +205,6 @@ fn tls(facts: &ServerFacts, channel: &ChannelFacts, settings: &Settings, error: 
         .chain(lists.into_iter().flatten().filter(|_| is_of_ciphers))
         .filter(|it| !settings.is_mariadb() || !it.starts_with("TLS_"))
         .collect();
-    let remedy = (!options.is_empty()).then(|| change(facts, channel, settings, &options));
+    let remedy = (!options.is_empty()).then(|| change(channel, settings, &options));
     Cause { what: words(settings, what), remedy }
 }

@@ -3,10 +3,8 @@
 use super::server::sql_remedy;
 use super::{Found, Judgement, of_server, options, seen};
 use crate::audit::facts::replica_files::ReplicaFileFacts;
-use crate::audit::facts::server::{
-    ChannelFacts, DumpConnection, Flavour, ServerFacts, TlsRequirement,
-};
-use crate::audit::facts::settings::{Product, Settings};
+use crate::audit::facts::server::{ChannelFacts, DumpConnection, ServerFacts, TlsRequirement};
+use crate::audit::facts::settings::Settings;
 use crate::audit::{sql, versions};
 use crate::finding::rules::Language;
 use crate::finding::{Remedy, RuleId, Severity, Subject};
@@ -24,7 +22,7 @@ pub(in crate::audit) fn judge(facts: &ServerFacts, settings: &Settings, judgemen
     for channel in &facts.channels {
         let subject =
             Subject::Server { server: facts.address.clone(), object: Some(object(channel)) };
-        judge_channel(facts, channel, settings, (&subject, status(facts)), judgement);
+        judge_channel(channel, settings, (&subject, status(settings)), judgement);
         super::broken::judge(facts, channel, settings, judgement);
     }
     for connection in &facts.replicas {
@@ -38,23 +36,12 @@ pub(in crate::audit) fn judge_file(
     settings: &Settings,
     judgement: &mut Judgement,
 ) {
-    // What remedies look at, of a server that was not asked.
-    let of_options = ["ssl_ca", "datadir"].iter().filter_map(|name| {
-        let value = settings.given(name)?;
-        Some(((*name).to_owned(), value.to_owned()))
-    });
-    let facts = ServerFacts {
-        flavour: if settings.is_mariadb() { Flavour::Mariadb } else { Flavour::Mysql },
-        variables: of_options.collect(),
-        ..ServerFacts::default()
-    };
     let subject = Subject::file(&file.path);
-    judge_channel(&facts, &file.channel, settings, (&subject, "master.info"), judgement);
+    judge_channel(&file.channel, settings, (&subject, "master.info"), judgement);
 }
 
 /// BLR060, BLR061, BLR062, about a subject that something showed.
 fn judge_channel(
-    facts: &ServerFacts,
     channel: &ChannelFacts,
     settings: &Settings,
     (subject, shown_by): (&Subject, &str),
@@ -64,13 +51,12 @@ fn judge_channel(
     let source = format!("{}:{}", channel.source_host, channel.source_port);
     judgement.report_unless(RuleId::Blr060, channel.ssl, || {
         about(format!("replicates from {source} in the clear"))
-            .seen(seen(&column(facts, "SSL_Allowed"), "No", shown_by))
+            .seen(seen(&column(settings, "SSL_Allowed"), "No", shown_by))
             .remedied(change(
-                facts,
                 channel,
                 settings,
                 &std::iter::once("SSL = 1")
-                    .chain(verification(facts, channel, settings).iter().map(String::as_str))
+                    .chain(verification(channel, settings).iter().map(String::as_str))
                     .collect::<Vec<_>>(),
             ))
     });
@@ -78,8 +64,8 @@ fn judge_channel(
         return;
     }
     judgement.report_unless(RuleId::Blr061, channel.verify_server_cert, || {
-        let seen_off = seen(&column(facts, "SSL_Verify_Server_Cert"), "No", shown_by);
-        let ca = verification(facts, channel, settings);
+        let seen_off = seen(&column(settings, "SSL_Verify_Server_Cert"), "No", shown_by);
+        let ca = verification(channel, settings);
         let ca: Vec<_> = ca.iter().map(String::as_str).collect();
         let found = if has_authority(channel) && !settings.is_mariadb() {
             about(format!(
@@ -90,23 +76,22 @@ fn judge_channel(
         } else {
             about(format!("takes any certificate for that of {source}"))
         };
-        found.seen(seen_off).remedied(change(facts, channel, settings, &ca))
+        found.seen(seen_off).remedied(change(channel, settings, &ca))
     });
     if channel.verify_server_cert {
         judgement.report_unless(RuleId::Blr067, can_verify(channel, settings), || {
-            let ca = ca(facts, channel);
+            let ca = ca(channel, settings);
             about(format!("is to verify {source}, and has no authority to verify it by"))
-                .seen(seen(&column(facts, "SSL_CA_File"), "empty", shown_by))
-                .remedied(change(facts, channel, settings, &[&ca]))
+                .seen(seen(&column(settings, "SSL_CA_File"), "empty", shown_by))
+                .remedied(change(channel, settings, &[&ca]))
         });
     }
-    ciphers(facts, channel, settings, subject, judgement);
+    ciphers(channel, settings, subject, judgement);
     let versions = channel.tls_version.as_deref().unwrap_or_default();
     let old: Vec<_> = versions.split(',').map(str::trim).filter(|it| is_old(it)).collect();
     judgement.report_unless(RuleId::Blr062, old.is_empty(), || {
         let versions = format!("TLS_VERSION = {}", sql::quoted(options::good_tls(settings)));
         about(format!("accepts {} from {source}", old.join(", "))).remedied(change(
-            facts,
             channel,
             settings,
             &[&versions],
@@ -130,18 +115,17 @@ fn verifies_without_authority(settings: &Settings) -> bool {
 
 /// The options that make a channel verify its source. MariaDB from 11.4 on needs no authority, and an
 /// authority that did not sign the source's certificate would stop the channel.
-fn verification(facts: &ServerFacts, channel: &ChannelFacts, settings: &Settings) -> Vec<String> {
+fn verification(channel: &ChannelFacts, settings: &Settings) -> Vec<String> {
     let verify = "SSL_VERIFY_SERVER_CERT = 1".to_owned();
     if verifies_without_authority(settings) && !has_authority(channel) {
         vec![verify]
     } else {
-        vec![ca(facts, channel), verify]
+        vec![ca(channel, settings), verify]
     }
 }
 
 /// BLR024 and BLR069 of a channel: ciphers that are weak, and none at all.
 fn ciphers(
-    facts: &ServerFacts,
     channel: &ChannelFacts,
     settings: &Settings,
     subject: &Subject,
@@ -152,8 +136,8 @@ fn ciphers(
         let weak = options::weak_ciphers(list);
         judgement.report_unless(RuleId::Blr024, weak.is_empty(), || {
             about(format!("the channel allows {}", weak.join(", ")))
-                .seen(seen(&column(facts, "SSL_Cipher"), list, "the channel"))
-                .remedied(change(facts, channel, settings, &["SSL_CIPHER = ''"]))
+                .seen(seen(&column(settings, "SSL_Cipher"), list, "the channel"))
+                .remedied(change(channel, settings, &["SSL_CIPHER = ''"]))
         });
     }
     if channel.tls_ciphersuites.as_deref() == Some("") {
@@ -162,7 +146,7 @@ fn ciphers(
         judgement.report_unless(RuleId::Blr069, false, || {
             let found = about("allows no cipher suite of TLS 1.3".to_owned())
                 .seen(seen("TLS_CIPHERSUITES", "''", "performance_schema"))
-                .remedied(change(facts, channel, settings, &["TLS_CIPHERSUITES = NULL"]));
+                .remedied(change(channel, settings, &["TLS_CIPHERSUITES = NULL"]));
             if allows_older { found.weighing(Severity::Warning) } else { found }
         });
     }
@@ -190,7 +174,7 @@ pub(in crate::audit) fn judge_pair(
             let versions = format!("TLS_VERSION = {}", sql::quoted(offered));
             about(format!("wants {wanted}, and {} offers {offered}", source.address))
                 .seen(seen("tls_version", offered, &source.address))
-                .remedied(change(replica, channel, settings, &[&versions]))
+                .remedied(change(channel, settings, &[&versions]))
         });
         if common {
             judge_ciphers(source, replica, channel, settings, judgement);
@@ -207,17 +191,16 @@ pub(in crate::audit) fn judge_pair(
         let user = &channel.source_user;
         let message =
             format!("shows no certificate, and {} lets {user} in with one only", source.address);
-        about(message).seen(seen(&column(replica, "SSL_Cert"), "empty", status(replica))).remedied(
-            change(
-                replica,
+        about(message)
+            .seen(seen(&column(settings, "SSL_Cert"), "empty", status(settings)))
+            .remedied(change(
                 channel,
                 settings,
                 &[
                     "SSL_CERT = '/etc/mysql/client-cert.pem'",
                     "SSL_KEY = '/etc/mysql/client-key.pem'",
                 ],
-            ),
-        )
+            ))
     });
 }
 
@@ -254,9 +237,9 @@ fn judge_ciphers(
         }
         let message = format!("its ciphers are none of those that {} takes", source.address);
         of_server(replica, Some(object(channel)), message)
-            .seen(seen(&column(replica, "SSL_Cipher"), &text(ciphers.0), status(replica)))
+            .seen(seen(&column(settings, "SSL_Cipher"), &text(ciphers.0), status(settings)))
             .seen(seen("ssl_cipher", &text(ciphers.1), &source.address))
-            .remedied(change(replica, channel, settings, &options))
+            .remedied(change(channel, settings, &options))
     });
 }
 
@@ -353,34 +336,32 @@ pub(in crate::audit) fn object(channel: &ChannelFacts) -> String {
     }
 }
 
-pub(super) fn status(facts: &ServerFacts) -> &'static str {
-    match facts.flavour {
-        Flavour::Mariadb => "SHOW ALL SLAVES STATUS",
-        _ if speaks_of_masters(facts) => "SHOW SLAVE STATUS",
-        _ => "SHOW REPLICA STATUS",
+pub(super) fn status(settings: &Settings) -> &'static str {
+    if settings.is_mariadb() {
+        "SHOW ALL SLAVES STATUS"
+    } else if speaks_of_masters(settings) {
+        "SHOW SLAVE STATUS"
+    } else {
+        "SHOW REPLICA STATUS"
     }
 }
 
-/// Whether a MySQL server is older than the words of today (8.0.22).
-fn speaks_of_masters(facts: &ServerFacts) -> bool {
-    facts.version.parse::<Product>().is_ok_and(|product| product.version < (8, 0, 22))
+/// Whether a server has the words of before MySQL 8.0.22, as all of MariaDB's have.
+fn speaks_of_masters(settings: &Settings) -> bool {
+    settings.is_mariadb() || !settings.since((8, 0, 22))
 }
 
 /// As the server calls it.
-fn column(facts: &ServerFacts, name: &str) -> String {
-    let prefix = match facts.flavour {
-        Flavour::Mariadb => "Master",
-        _ if speaks_of_masters(facts) => "Master",
-        _ => "Source",
-    };
+fn column(settings: &Settings, name: &str) -> String {
+    let prefix = if speaks_of_masters(settings) { "Master" } else { "Source" };
     format!("{prefix}_{name}")
 }
 
 /// The channel's own CA file, else the one that this server's clients are verified by. One in the
 /// data directory was made by the server itself, and knows no other server.
-fn ca(facts: &ServerFacts, channel: &ChannelFacts) -> String {
-    let of_server = facts.variables.get("ssl_ca");
-    let of_server = of_server.filter(|file| file.starts_with('/')).cloned();
+fn ca(channel: &ChannelFacts, settings: &Settings) -> String {
+    let of_server = settings.given("ssl_ca").filter(|file| file.starts_with('/'));
+    let of_server = of_server.map(str::to_owned);
     let file = channel.ssl_ca.clone().or(of_server);
     format!("SSL_CA = {}", sql::quoted(file.as_deref().unwrap_or(USUAL_CA)))
 }
@@ -388,7 +369,6 @@ fn ca(facts: &ServerFacts, channel: &ChannelFacts) -> String {
 /// The statements that change a channel, in the words of the server's version. Only the part that
 /// connects is stopped, where that will do.
 pub(in crate::audit) fn change(
-    facts: &ServerFacts,
     channel: &ChannelFacts,
     settings: &Settings,
     options: &[&str],
@@ -402,7 +382,7 @@ pub(in crate::audit) fn change(
     let options: Vec<_> = options.iter().map(|option| format!("{prefix}{option}")).collect();
     let options = options.join(", ");
     let name = sql::quoted(&channel.name);
-    let mut remedy = sql_remedy(if facts.flavour == Flavour::Mariadb {
+    let mut remedy = sql_remedy(if settings.is_mariadb() {
         let name = if channel.name.is_empty() { String::new() } else { format!(" {name}") };
         format!("STOP SLAVE{name};\nCHANGE MASTER{name} TO {options};\nSTART SLAVE{name};")
     } else {
@@ -422,7 +402,7 @@ pub(in crate::audit) fn change(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::judge::live_settings;
+    use crate::audit::facts::server::Flavour;
 
     fn remedy(flavour: Flavour, version: &str, name: &str) -> String {
         let channel = ChannelFacts { name: name.to_owned(), ..ChannelFacts::default() };
@@ -433,7 +413,7 @@ mod tests {
             ..ServerFacts::default()
         };
         let mut judgement = Judgement::default();
-        judge(&facts, &live_settings(&facts), &mut judgement);
+        judge(&facts, &Settings::of_server(&facts), &mut judgement);
         assert_eq!(judgement.findings.len(), 1);
         judgement.findings.remove(0).remedy().text
     }

@@ -14,7 +14,6 @@ pub(super) mod server;
 use std::collections::BTreeSet;
 
 use super::facts::server::ServerFacts;
-use super::facts::settings::{Origin, Product, Setting, Settings};
 use super::sql;
 use crate::finding::rules::Language;
 use crate::finding::{Evidence, Finding, Remedy, RuleId, Severity, Subject};
@@ -109,19 +108,4 @@ fn of_server(facts: &ServerFacts, object: Option<String>, message: impl Into<Str
 /// What a server answered.
 fn seen(name: &str, value: &str, source: &str) -> Evidence {
     Evidence::Value { name: name.to_owned(), value: value.to_owned(), source: source.to_owned() }
-}
-
-/// A live server's variables, for the judges that take option files as well.
-pub(super) fn live_settings(facts: &ServerFacts) -> Settings {
-    let product: Option<Product> = facts.version.parse().ok();
-    let values = facts.variables.iter().map(|(name, value)| {
-        let setting = Setting { value: value.clone(), origin: Origin::Server, is_loose: false };
-        (name.clone(), setting)
-    });
-    Settings {
-        subject: Subject::Server { server: facts.address.clone(), object: None },
-        // The version alone does not tell Percona's.
-        product: product.map(|product| Product { flavour: facts.flavour, ..product }),
-        values: values.collect(),
-    }
 }

@@ -2,7 +2,9 @@
 //! server id.
 
 use super::{Edge, Node, State, Topology, node};
-use crate::audit::facts::server::{ChannelFacts, DumpConnection, Flavour, ServerFacts};
+use crate::audit::facts::server::{ChannelFacts, DumpConnection, ServerFacts};
+use crate::audit::facts::settings::Settings;
+use crate::audit::judge::options::encrypts_logs;
 
 /// From what each server says of its sources and of its replicas.
 pub(in crate::audit) fn of_servers(servers: &[ServerFacts]) -> Topology {
@@ -31,13 +33,8 @@ pub(in crate::audit) fn of_servers(servers: &[ServerFacts]) -> Topology {
 
 /// The setting, and the logs that are still there.
 fn at_rest(server: &ServerFacts) -> State {
-    let variable = match server.flavour {
-        Flavour::Mariadb => "encrypt_binlog",
-        _ => "binlog_encryption",
-    };
-    let setting = server.variables.get(variable).map(String::as_str);
     // A version without the variable cannot encrypt.
-    let setting = State::of(setting.is_some_and(|value| value.eq_ignore_ascii_case("ON")));
+    let setting = State::of(encrypts_logs(&Settings::of_server(server)) == Some(true));
     let logs = server.binary_logs.iter().flatten();
     logs.map(|log| log.encrypted.map_or(State::Unknown, State::of)).fold(setting, State::and)
 }
@@ -94,7 +91,7 @@ fn edge(
         Some(encrypted) => State::of(encrypted),
         None => unless_down(State::of(channel.ssl)),
     };
-    let settings = servers.get(replica).map(crate::audit::judge::live_settings);
+    let settings = servers.get(replica).map(Settings::of_server);
     let can_verify =
         settings.is_none_or(|it| crate::audit::judge::channel::can_verify(channel, &it));
     let verified = unless_down(State::of(channel.ssl && channel.verify_server_cert && can_verify));
