@@ -148,8 +148,9 @@ pub(crate) struct ServerKeyArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Keys")]
 pub(crate) struct KeySourceArgs {
-    /// Keyring, told by content: a keyring file of a server, or the configuration of its key store
-    /// (Vault); repeatable, see docs/keys.md [env: BINLOGSEC_KEYRING, several separated by `:`]
+    /// Keyring, told by content: a keyring file of a server, the configuration of its key store
+    /// (Vault, KMIP), or a file aws-kms-key.ID.VERSION; repeatable, see docs/keys.md [env:
+    /// BINLOGSEC_KEYRING, several separated by `:`]
     #[arg(long = "keyring", value_name = "FILE")]
     pub(crate) keyrings: Vec<PathBuf>,
     /// File with one bare key: 32 bytes, or as hex or base64; `KEY_ID=FILE` for that id alone;

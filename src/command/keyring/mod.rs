@@ -107,7 +107,7 @@ pub(crate) enum KeyringAction {
     /// Write a keyring as one of another kind, or of another machine as this one's; from and to a
     /// Vault of Percona's, too
     Convert {
-        /// Keyring to read, or the configuration of a Vault
+        /// Keyring to read, or the configuration of a Vault or KMIP server
         #[arg(value_name = "FROM")]
         from: PathBuf,
         /// File to make, mode 0600; or the configuration of a Vault, into which the keys go
