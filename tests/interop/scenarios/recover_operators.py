@@ -167,7 +167,7 @@ def a_primary_that_begins_anew(recovery: Recovery, first: Path) -> Iterator[Chec
     )
     what, all_three = "three tenures", recovery.of(*archives)
     yield from all_three.to_file(what, *BEGINNING)
-    with another(recovery, "sixth") as server:
+    with another(recovery, "sixth", gtid_strict_mode="ON") as server:
         yield from restored(lab, all_three.stream(what), server, what, expected)
     gaps = recovery.of(archives[0], archives[2]).plan(*BEGINNING)["gaps"]
     yield equal(
