@@ -270,3 +270,20 @@ fn password(args: &StoreArgs, keyring: &Path) -> anyhow::Result<Option<SecretByt
     let password = password::ask(KEYRING_PASSWORD, keyring)?;
     Ok(password.map(|mut bytes| SecretBytes::new(std::mem::take(&mut *bytes))))
 }
+
+/// The password for a file that is made: from where that of one that is read comes from.
+pub(crate) fn new_password(args: &StoreArgs, keyring: &Path) -> anyhow::Result<SecretBytes> {
+    const NONE: &str = "a password is needed to write it: --keyring-password-file FILE, or \
+                        BINLOGSEC_KEYRING_PASSWORD";
+    let password = match &args.keyring_password_file {
+        Some(path) => password_file(path)?,
+        None => {
+            let mut bytes = password::ask_twice(KEYRING_PASSWORD, keyring)?.context(NONE)?;
+            SecretBytes::new(std::mem::take(&mut *bytes))
+        }
+    };
+    if password.is_empty() {
+        bail!("{}: the password is empty", keyring.display());
+    }
+    Ok(password)
+}

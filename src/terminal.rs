@@ -129,6 +129,13 @@ impl<W: Write> Write for Whole<W> {
     }
 }
 
+/// The columns of the terminal that standard output is; `None` where it is none, or does not say.
+pub(crate) fn columns() -> Option<usize> {
+    let stdout = io::stdout();
+    let size = rustix::termios::tcgetwinsize(stdout.lock()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
 /// Writes a report as one JSON document.
 pub(crate) fn write_json(out: &mut dyn Write, report: &impl Serialize) -> io::Result<()> {
     json::pretty(out, report)

@@ -1,6 +1,6 @@
 //! Holes that a stub server or a file opens, one at a time: each is found where it is, and what is in
 //! order is not.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, clippy::panic)]
 
 use std::path::Path;
 use std::process::Command;
@@ -142,17 +142,19 @@ fn single_tables_and_columns_of_mysql_count_where_they_hold_secrets() {
 fn the_account_of_the_audit_is_no_hole() {
     let columns: Answer = (
         "FROM mysql.columns_priv",
-        vec![row(&[
-            ("User", "root"),
-            ("Host", "localhost"),
-            ("Table_name", "user"),
-            ("Column_name", "authentication_string"),
-            ("Column_priv", "Select"),
-        ])],
+        ["audit", "other"]
+            .map(|who| {
+                let column = [("Column_name", "authentication_string"), ("Column_priv", "Select")];
+                grant(who, "user", &column)
+            })
+            .to_vec(),
     );
-    let account = vec![row(&[("User", "root"), ("Host", "localhost"), ("ssl_type", "ANY")])];
-    let report = audit(&[&mysql(vec![variables(&[]), ("FROM mysql.user", account), columns])]);
-    assert_eq!(count(&report, "BLR057"), 0);
+    let own: Answer = ("version_comment", vec![row(&[("u", "audit@%"), ("c", "MySQL")])]);
+    let users = ["audit", "other"].map(|who| user(who, &[("ssl_type", "ANY")])).to_vec();
+    let report = audit(&[&mysql(vec![own, variables(&[]), ("FROM mysql.user", users), columns])]);
+    let found = of(&report, "BLR057");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0]["object"], "'other'@'%'");
 }
 
 #[test]
@@ -410,15 +412,9 @@ fn a_clusters_links_are_held_to_tls_node_by_node() {
     );
 }
 
-/// Lists of revoked certificates: not there, none, out of date, of another authority, with the
-/// server's own certificate in it; a directory without the names that OpenSSL looks for.
-#[test]
-fn lists_of_revoked_certificates_are_read() {
-    if !openssl::is_here() {
-        return;
-    }
-    let directory = tempfile::tempdir().unwrap();
-    let script = "
+/// Two authorities, a certificate, and lists that are good, old, of the other one, and with the certificate in
+/// them; directories with and without the names that OpenSSL looks for.
+const REVOCATION: &str = "
 set -e
 for ca in one two; do
   openssl req -x509 -newkey rsa:2048 -nodes -days 900 -subj /CN=$ca -keyout $ca.key -out $ca.pem
@@ -436,7 +432,17 @@ openssl ca -config one.cnf -cert one.pem -keyfile one.key -gencrl -crldays 100 -
 mkdir plain hashed; cp good.crl plain/; cp good.crl hashed/$(openssl crl -hash -noout -in good.crl).r0
 chmod 600 *.key
 ";
-    let done = Command::new("sh").args(["-c", script]).current_dir(&directory).output().unwrap();
+
+/// Lists of revoked certificates: not there, none, out of date, of another authority, with the
+/// server's own certificate in it; a directory without the names that OpenSSL looks for.
+#[test]
+fn lists_of_revoked_certificates_are_read() {
+    if !openssl::is_here() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let done =
+        Command::new("sh").args(["-c", REVOCATION]).current_dir(&directory).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let at = |name: &str| directory.path().join(name).display().to_string();
     let with = |option: &str, name: &str| {

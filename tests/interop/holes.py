@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -163,6 +163,60 @@ def pairs_close(
     together = [(one, other) for at, one in enumerate(names) for other in names[at + 1 :]]
     for chosen in [*together, *more]:
         yield from plan_closes(auditor, f"{of}: {' and '.join(chosen)}", [openers[name] for name in chosen])
+
+
+def fleet(
+    auditor: Auditor, what: str, options: Mapping[str, str], keys: Mapping[str, Path], renew: Callable[[], object]
+) -> Iterator[Check]:
+    """Both servers in one inventory, each with its files; then the files alone, and two reports as one.
+    `renew` has the replica begin its relay logs anew: those from before encryption are plain."""
+    setup, tool, folder = auditor.setup, auditor.tool, auditor.password.parent
+    inventory = folder / "fleet.toml"
+    lines = ["[defaults]", 'user = "audit"', f'password-file = "{auditor.password}"', f'ssl-ca = "{auditor.authority}"']
+    for name, server in setup.servers.items():
+        path = folder / f"{name}-fleet.cnf"
+        path.write_text(options[name])
+        path.chmod(0o600)
+        keys[name].chmod(0o600)
+        lines += ["[[server]]", f'host = "{ADDRESSES[name]}"', f"port = {server.port}", f'defaults-file = "{path}"']
+        lines += [f'datadir = "{server.datadir}"', f'keyring = ["{keys[name]}"]']
+    inventory.write_text("\n".join(lines) + "\n")
+
+    def run(*arguments: str | Path) -> dict[str, Any]:
+        done = tool.run(*arguments, "--format", "json")
+        try:
+            report: dict[str, Any] = json.loads(done.stdout)
+        except ValueError:
+            raise RuntimeError(f"no report: {done.stderr.decode(errors='replace')}") from None
+        return report
+
+    def counted(report: dict[str, Any]) -> Found:
+        return auditor.ids([finding for finding in report["findings"] if finding["counts"]])
+
+    before = counted(run("audit", "--inventory", inventory))
+    plain = {found for found in before if found[0] == "BLS001" and found[1].startswith("relay")}
+    yield equal(f"{what}: a fleet with its files: plain relay logs from before, if any, and nothing else", plain, before)
+    renew()
+    setup.settle()
+    report = run("audit", "--inventory", inventory)
+    yield equal(f"{what}: relay logs anew: nothing counts", set(), counted(report))
+    at_rest = {area["server"]: area["result"] for area in report["areas"] if area["area"] == "at-rest"}
+    expected = {address: "yes" for address in setup.addresses.values()}
+    yield equal(f"{what}: all logs of both servers are seen, and in order", expected, at_rest)
+    for name, server in setup.servers.items():
+        given = ["--defaults-file", folder / f"{name}-fleet.cnf", "--datadir", server.datadir, "--keyring", keys[name]]
+        offline = run("audit", *given)
+        yield equal(f"{what}: {name} by its files alone: nothing counts", set(), counted(offline))
+    reports = []
+    for name, address in setup.addresses.items():
+        one = folder / f"{name}.json"
+        server = f"--server=mysql://audit@{address}/"
+        tool.run("audit", server, "--server-ca", auditor.authority, "--password-file", auditor.password, "--save", one)
+        reports.append(one)
+    merged = run("report", "merge", *reports)
+    strangers = [finding for finding in merged["findings"] if finding["id"] == "BLR070"]
+    yield equal(f"{what}: two reports as one: no end of a channel is a stranger", [], strangers)
+    yield equal(f"{what}: two reports as one: nothing counts", set(), counted(merged))
 
 
 def settled(auditor: Auditor, before: Found, least: int) -> None:

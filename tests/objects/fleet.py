@@ -2,7 +2,7 @@
 
 Run as a program it prints its port. The objects are made from their numbers: of two logs, so that
 rules have something to find, or of the logs in a folder, as they are. What is written is counted, and
-not kept. `/counts` tells how many requests of each kind there were.
+not kept. With a length of 0, they are made of the first log and follow one another. `/counts` tells how many requests of each kind there were.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import json
 import sys
+import zlib
 from collections import Counter
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -114,6 +115,37 @@ class Fleet:
         return reply("200 OK", body)
 
 
+class Chain(Fleet):
+    """So many logs of one server, which follow one another by their GTIDs: each says in its second event
+    which transactions are before it, and has the next one. All are equally long."""
+
+    def __init__(self, logs: list[bytes], count: int, milliseconds: float) -> None:
+        plain = logs[0]
+        self.description = plain[: 4 + self.size(plain, 4)]
+        super().__init__([plain, plain], count, milliseconds, 0)
+        self.keys = [f"fleet/binlog.{n:06}" for n in range(1, count + 1)]
+        self.length = len(self.content(self.keys[0]))
+
+    @staticmethod
+    def size(log: bytes, at: int) -> int:
+        return int.from_bytes(log[at + 9 : at + 13], "little")
+
+    def content(self, key: str) -> bytes:
+        number = int(key.rsplit(".", 1)[1])
+        server, eight = bytes([0xAA]) * 16, lambda value: value.to_bytes(8, "little")
+        # Before the first log there is transaction 1, so that no log is shorter than the others.
+        previous = eight(1) + server + eight(1) + eight(1) + eight(number + 1)
+        begins = b"\1" + server + eight(number + 1)
+        statement = bytes(8) + b"\4" + bytes(4) + b"shop\0CREATE DATABASE d%08d" % number
+        log = self.description
+        for kind, body in ((35, previous), (33, begins), (2, statement)):
+            end = len(log) + 19 + len(body) + 4
+            head = self.description[4:8] + bytes([kind]) + self.description[9:13]
+            event = head + (end - len(log)).to_bytes(4, "little") + end.to_bytes(4, "little") + bytes(2) + body
+            log += event + zlib.crc32(event).to_bytes(4, "little")
+        return log
+
+
 def reply(status: str, body: bytes, more: str = "") -> bytes:
     return f"HTTP/1.1 {status}\r\n{more}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
@@ -131,7 +163,8 @@ def written(query: dict[str, list[str]]) -> bytes:
 
 
 async def main(logs: list[Path], count: int, milliseconds: float, length: int) -> None:
-    fleet = Fleet([log.read_bytes() for log in logs], count, milliseconds, length)
+    contents = [log.read_bytes() for log in logs]
+    fleet = Chain(contents, count, milliseconds) if length == 0 else Fleet(contents, count, milliseconds, length)
     server = await asyncio.start_server(fleet.serve, "127.0.0.1", 0, backlog=1024, limit=16 << 20)
     print(server.sockets[0].getsockname()[1], flush=True)
     async with server:

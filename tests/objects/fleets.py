@@ -20,13 +20,17 @@ ONE_BY_ONE = 400
 # What is asked for. On a quiet machine it is many times more: the note has the figure.
 TIMES_FASTER = 5
 SHARDS = 8
+PLANNED = 10_000
+PLAN_LATENCY_MS = 10
+PLAN_SECONDS = 60
+UUID = ("aaaaaaaa", "aaaa", "aaaa", "aaaa", "aaaaaaaaaaaa")
 KEYS = ("--keyring", KEYRING)
 
 
 def sections(path: Path, folder: Path) -> Iterator[Check]:
     home = folder / "fleets"
     home.mkdir()
-    yield from each(partial(latency, path, home), partial(shards, path, home))
+    yield from each(partial(latency, path, home), partial(shards, path, home), partial(plan, path, home))
 
 
 TWO_LOGS = (MIXED / "binlog.000001", MIXED / "binlog.000004")
@@ -69,6 +73,18 @@ def latency(path: Path, home: Path) -> Iterator[Check]:
         f" 256 at once {seconds[256] * 1000:.3f} ms: {faster:.1f} times faster"
     )
     yield Check(f"many at once are {TIMES_FASTER} times faster", faster >= TIMES_FASTER, f"{faster:.1f}")
+
+
+def plan(path: Path, home: Path) -> Iterator[Check]:
+    """A recovery over an archive that nobody would read to the end."""
+    with fleet(PLANNED, PLAN_LATENCY_MS, 0, (MIXED / "binlog.000002",)) as variables:
+        tool = Binlogsec(path, variables)
+        began = time.monotonic()
+        report = tool.report("recover", "s3://logs/fleet/", "--from", f"{'-'.join(UUID)}:1-5000", "--plan")
+        took = time.monotonic() - began
+        note(f"fleets: a plan over {PLANNED} objects, {PLAN_LATENCY_MS} ms latency: {took:.1f} s")
+        yield Check(f"a plan over {PLANNED} objects takes less than {PLAN_SECONDS} s", took < PLAN_SECONDS, f"{took:.1f}")
+        yield equal("and is complete", (True, PLANNED - 4999), (report["complete"], len(report["slices"])))
 
 
 def timeless(report: bytes) -> list[bytes]:

@@ -11,6 +11,7 @@ mod events;
 mod fuzz_seeds;
 mod hostile;
 mod library;
+mod listing;
 mod old_servers;
 mod percona_binlog_server;
 mod probe;

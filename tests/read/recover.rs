@@ -16,22 +16,22 @@ use std::process::Output;
 use binlogsec_core::event::gtid::TransactionStart;
 use binlogsec_core::event::walker::Events;
 use binlogsec_core::event::{checksum::ChecksumAlgorithm, event_type};
-use binlogsec_core::read::recover::find::Pattern;
+use binlogsec_core::read::pattern::Pattern;
 use binlogsec_core::read::recover::state::State;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use common::{binlogsec, fixture, logs, mixed, mixed_keyring, plaintext};
 
-const A: u8 = 0xAA;
+pub(crate) const A: u8 = 0xAA;
 const B: u8 = 0xBB;
-const UUID_A: &str = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa";
+pub(crate) const UUID_A: &str = "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa";
 const UUID_B: &str = "bbbbbbbb-bbbb-bbbb-bbbb-bbbbbbbbbbbb";
 /// The first log's time; a transaction of each is a second behind the one before.
-const START: u32 = 1_700_000_000;
+pub(crate) const START: u32 = 1_700_000_000;
 
 /// A log in the making.
-struct Log {
+pub(crate) struct Log {
     bytes: Vec<u8>,
     server: u32,
     time: u32,
@@ -39,7 +39,7 @@ struct Log {
 
 impl Log {
     /// Begins with a real format description event.
-    fn new(server: u32, time: u32, is_mariadb: bool) -> Self {
+    pub(crate) fn new(server: u32, time: u32, is_mariadb: bool) -> Self {
         let real = if is_mariadb {
             std::fs::read(mariadb_log()).unwrap()
         } else {
@@ -55,7 +55,7 @@ impl Log {
         log
     }
 
-    fn event(&mut self, kind: u8, body: &[u8]) {
+    pub(crate) fn event(&mut self, kind: u8, body: &[u8]) {
         let mut event = self.time.to_le_bytes().to_vec();
         event.push(kind);
         event.extend(self.server.to_le_bytes());
@@ -67,7 +67,7 @@ impl Log {
     }
 
     /// PREVIOUS_GTIDS: the numbers from 1 up to these.
-    fn previous(&mut self, sets: &[(u8, u64)]) {
+    pub(crate) fn previous(&mut self, sets: &[(u8, u64)]) {
         let mut body = (sets.len() as u64).to_le_bytes().to_vec();
         for (uuid, last) in sets {
             body.extend([*uuid; 16]);
@@ -79,7 +79,7 @@ impl Log {
     }
 
     /// A statement that is a transaction.
-    fn statement(&mut self, database: &str, statement: &str) {
+    pub(crate) fn statement(&mut self, database: &str, statement: &str) {
         let mut body = vec![0; 8];
         body.push(database.len() as u8);
         body.extend([0; 4]);
@@ -124,7 +124,7 @@ impl Log {
         self.event(event_type::MARIADB_GTID_LIST, &body);
     }
 
-    fn write(&self, path: &Path) {
+    pub(crate) fn write(&self, path: &Path) {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, &self.bytes).unwrap();
     }
@@ -891,6 +891,77 @@ fn a_server_without_gtids_says_that_it_cannot_go_on() {
         assert_eq!(apply.status.code(), Some(0), "{mode}: {told}");
         assert_eq!(told.contains("applied twice"), mode != "ON", "{mode}: {told}");
     }
+}
+
+#[test]
+fn what_is_prepared_and_not_ended_at_the_moment_is_told() {
+    let folder = folder();
+    let mut log = Log::new(1, START, false);
+    log.previous(&[]);
+    let half = |log: &mut Log, number: u64, id: &[u8]| {
+        let mut body = vec![1];
+        body.extend([A; 16]);
+        body.extend(number.to_le_bytes());
+        log.event(event_type::GTID, &body);
+        log.statement("shop", "XA START X'31',X'',1");
+        let mut body = vec![0];
+        body.extend(1_u32.to_le_bytes());
+        body.extend((id.len() as u32).to_le_bytes());
+        body.extend([0; 4]);
+        body.extend(id);
+        log.event(event_type::XA_PREPARE, &body);
+    };
+    half(&mut log, 1, b"\x31");
+    half(&mut log, 2, b"\xAB");
+    log.write(&folder.path().join("binlog.000001"));
+    let mut log = Log::new(1, START + 100, false);
+    log.previous(&[(A, 2)]);
+    log.transaction(A, 3, "XA COMMIT X'31',X'',1");
+    log.transaction(A, 4, "XA ROLLBACK X'ab', X'', 1");
+    log.write(&folder.path().join("binlog.000002"));
+    for (last, prepared) in [(1, 1), (2, 2), (3, 1), (4, 0)] {
+        let to = format!("{UUID_A}:{last}");
+        for output in ["-", &*format!("{}/out{last}/", folder.path().display())] {
+            let output = run(folder.path(), &["--from", "beginning", "--to", &to, "-o", output]);
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "{told}");
+            let expected = format!("{prepared} transaction");
+            let is_told =
+                told.lines().any(|it| it.contains(&expected) && it.contains("prepared (XA)"));
+            assert_eq!(is_told, prepared > 0, "{last}: {told}");
+            assert!(prepared > 0 || !told.contains("XA"), "{last}: {told}");
+            let _ = std::fs::remove_dir_all(folder.path().join(format!("out{last}")));
+        }
+    }
+}
+
+#[test]
+fn a_directory_gets_a_log_for_each_in_an_order_that_a_shell_keeps() {
+    let folder = folder();
+    let logs = folder.path().join("logs");
+    ten_each(&logs, 12);
+    let out = folder.path().join("out");
+    let to = format!("{}/", out.display());
+    let from = format!("{UUID_A}:1-5");
+    let output = run(&logs, &["--from", &from, "-o", &to]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let names = common::names(&out);
+    assert_eq!(
+        (names.len(), &*names[0], &*names[11]),
+        (12, "0001-binlog.000001", "0012-binlog.000012")
+    );
+    let all: Vec<_> =
+        names.iter().flat_map(|name| written(&std::fs::read(out.join(name)).unwrap())).collect();
+    assert_eq!(all, numbers(6..=120));
+    // Another recovery's logs must not stand among these.
+    let output = run(&logs, &["--from", &from, "-o", &to, "--force"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is not empty"));
+    // A directory of a directory that is not there.
+    let output = run(&logs, &["--from", &from, "-o", &format!("{}/no/such/", out.display())]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!out.join("no").exists());
 }
 
 /// FLUSH LOGS on a quiet server: logs of a head alone, which nobody needs for what is in them.

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod figures;
 mod limits;
 mod rows;
 mod table_schema;

@@ -12,6 +12,7 @@ use std::process::Output;
 
 use assert_cmd::Command;
 
+use super::limits::Log;
 use crate::common::fixture;
 
 /// `undo` or `rows` on the log of the shop whose orders somebody deleted, see docs/forensics.md.
@@ -168,4 +169,77 @@ fn foreign_keys_and_triggers_of_the_schema_are_told() {
     assert!(said.contains("shop.orders has the trigger audit (on DELETE)"), "{said}");
     // MySQL 9.7 logs what foreign keys do.
     assert!(!said.contains("foreign key"), "{said}");
+}
+
+/// A statement, as its event has it.
+fn statement(text: &str) -> Vec<u8> {
+    let mut body = vec![0; 8]; // Connection, time.
+    body.push(1); // Length of the database's name.
+    body.extend([0; 4]); // No error, no variables.
+    body.extend(b"d\0");
+    body.extend(text.as_bytes());
+    body
+}
+
+#[test]
+fn rows_before_a_rollback_or_a_return_to_a_savepoint_are_refused_by_position() {
+    const QUERY: u8 = 2;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("binlog.000001");
+    let schema = directory.path().join("d.sql");
+    std::fs::write(&schema, "USE d;\nCREATE TABLE t (a INT);\n").unwrap();
+    let undo = |statements: &[Option<&str>]| {
+        let mut log = Log::new(&path);
+        for (number, statement_or_row) in statements.iter().enumerate() {
+            match statement_or_row {
+                Some(text) => log.event(QUERY, &statement(text), 0),
+                None => {
+                    log.map(&[3], &[]);
+                    log.insert(1, &(number as u32).to_le_bytes(), 0);
+                }
+            }
+        }
+        let mut run = Command::cargo_bin("binlogsec").unwrap();
+        run.env("NO_COLOR", "1").arg("undo").arg(&path).arg("--schema").arg(&schema);
+        run.output().unwrap()
+    };
+    let (begin, commit) = (Some("BEGIN"), Some("COMMIT"));
+    let good = undo(&[begin, None, Some("SAVEPOINT `a`"), None, commit]);
+    assert_eq!(good.status.code(), Some(0), "{}", stderr(&good));
+    assert_eq!(stdout(&good).matches("DELETE FROM `d`.`t`").count(), 2);
+    for (end, told) in [
+        ("ROLLBACK TO `a`", "went back to a savepoint behind these rows"),
+        ("rollback to savepoint a", "went back to a savepoint behind these rows"),
+        ("ROLLBACK", "the transaction ends with ROLLBACK"),
+    ] {
+        let refused = undo(&[begin, Some("SAVEPOINT `a`"), None, Some(end), commit]);
+        assert_eq!(refused.status.code(), Some(2), "{end}: {}", stderr(&refused));
+        assert_eq!(stdout(&refused), "", "{end}");
+        let said = stderr(&refused);
+        assert!(said.contains(told) && said.contains("position "), "{end}: {said}");
+    }
+    // What comes behind it stays.
+    let behind = undo(&[begin, Some("ROLLBACK TO `a`"), None, commit]);
+    assert_eq!(behind.status.code(), Some(0), "{}", stderr(&behind));
+}
+
+/// Those of docs/forensics.md in the table of what is to be found; others there are golden output.
+#[test]
+fn the_options_that_the_page_names_are_understood() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/forensics.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let table = page.split("| to find | |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let options: Vec<_> = table.split('`').skip(1).step_by(2).collect();
+    assert!(options.len() >= 5, "{options:?}");
+    for options in options {
+        let options = options.replace("UUID", "c703a918-ea36-11f1-8853-02fc00000001");
+        let folder = fixture("forensics");
+        let keyring = "--keyring component_keyring_file --schema tables.sql";
+        let program = crate::common::program();
+        let mut shell = std::process::Command::new("sh");
+        shell.current_dir(folder).env_remove("BINLOGSEC_KEYRING");
+        let line = format!("'{program}' rows binlog.000002 {keyring} {options}");
+        let output = shell.args(["-c", &line]).output().unwrap();
+        assert!(output.status.code().is_some_and(|code| code < 2), "{line}: {}", stderr(&output));
+    }
 }

@@ -423,6 +423,69 @@ fn check_judges_a_store_by_its_address_its_configuration_and_its_servers() {
     assert!(findings.iter().any(is_of_token), "{findings:?}");
 }
 
+/// What version 2 says of a secret: number, time of deletion or nothing, whether it is destroyed.
+fn versions(all: &[(&str, &str, bool)]) -> Vec<u8> {
+    let one = |(number, deleted, destroyed): &(&str, &str, bool)| {
+        let created = "2020-02-03T04:05:06.789Z";
+        let what =
+            json!({"created_time": created, "deletion_time": deleted, "destroyed": destroyed});
+        ((*number).to_owned(), what)
+    };
+    let all: serde_json::Map<String, Value> = all.iter().map(one).collect();
+    ok(&json!({"data": {"versions": all}}))
+}
+
+#[test]
+fn check_tells_keys_that_were_deleted_and_can_be_brought_back() {
+    const DELETED: &str = "2020-03-03T04:05:06.789Z";
+    type Metadata = fn() -> Vec<u8>;
+    let cases: [(Metadata, Option<&str>); 6] = [
+        (|| versions(&[("1", "", false)]), None),
+        (|| versions(&[("1", "", true), ("2", "", false)]), None),
+        (|| versions(&[("1", DELETED, true)]), None),
+        (|| versions(&[("1", DELETED, false)]), Some("vault kv metadata delete -mount=secret ")),
+        (
+            || versions(&[("1", "", false), ("2", DELETED, false), ("10", "", false)]),
+            Some("vault kv destroy -mount=secret -versions=1,2 "),
+        ),
+        (|| reply(403, "{\"errors\":[\"permission denied\"]}"), Some("vault kv metadata get")),
+    ];
+    for (number, (answer, remedy)) in cases.into_iter().enumerate() {
+        let secrets = secrets(&mixed_keyring());
+        let server = Server::start(Arc::new(move |request: &Request| {
+            let path = request.path();
+            if path.ends_with("/config") {
+                return ok(&json!({"data": {"max_versions": 0, "cas_required": false}}));
+            }
+            if path.ends_with("?list=true") {
+                let names: Vec<_> = secrets.iter().map(|(name, _)| name).collect();
+                return ok(&json!({"data": {"keys": names}}));
+            }
+            if path.contains("/metadata/") {
+                return answer();
+            }
+            let name = path.rsplit('/').next().unwrap();
+            let found = secrets.iter().find(|(known, _)| known == name);
+            found.map_or_else(missing, |(_, secret)| ok(&json!({"data": {"data": secret}})))
+        }));
+        let (_folder, path) =
+            configured(&server.url(), &json!({"secret_mount_point_version": "2"}));
+        let (log, path) = (log(), path.to_str().unwrap());
+        let output = run(&["check", &log, "--keyring", path, "--allow-http", "--format", "json"]);
+        assert_eq!(output.status.code(), Some(0), "{number}: {}", text(&output));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let findings = report["findings"].as_array().unwrap().iter();
+        let found: Vec<_> = findings.filter(|finding| finding["id"] == "BLS021").collect();
+        assert_eq!(found.len(), usize::from(remedy.is_some()), "{number}: {found:?}");
+        if let Some(remedy) = remedy {
+            let printed = found[0]["remedy"].as_str().unwrap();
+            assert!(printed.contains(remedy), "{number}: {printed}");
+            let destroys = remedy.contains("delete") || remedy.contains("destroy");
+            assert_eq!(printed.starts_with("# destroys keys for ever"), destroys, "{printed}");
+        }
+    }
+}
+
 #[test]
 fn check_tells_a_key_that_is_older_than_allowed_by_what_the_store_says() {
     let secrets = secrets(&mixed_keyring());
@@ -434,6 +497,9 @@ fn check_tells_a_key_that_is_older_than_allowed_by_what_the_store_says() {
         if path.ends_with("?list=true") {
             let names: Vec<_> = secrets.iter().map(|(name, _)| name).collect();
             return ok(&json!({"data": {"keys": names}}));
+        }
+        if path.contains("/metadata/") {
+            return versions(&[("1", "", false)]);
         }
         let name = path.rsplit('/').next().unwrap();
         let Some((_, secret)) = secrets.iter().find(|(known, _)| known == name) else {

@@ -311,3 +311,51 @@ fn two_keys_are_never_added_at_once() {
     drop(lock);
     succeeds(at, "keyring add-key keyring");
 }
+
+/// The file of Percona's component: opened by the password that it was written under, and no other.
+#[test]
+fn a_keyring_goes_under_a_password_and_out_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let keyring = mixed_keyring();
+    let keyring = keyring.display();
+    std::fs::write(at.join("password"), "made up").unwrap();
+    std::fs::write(at.join("other"), "made-up").unwrap();
+    std::fs::write(at.join("empty"), "").unwrap();
+    let by = "--keyring-password-file password";
+    let made = format!("keyring convert {keyring} made --as encrypted");
+    let report = succeeds(at, &format!("{made} {by}"));
+    assert_eq!(
+        (report["status"].as_str(), report["entries"].as_u64()),
+        (Some("converted"), Some(3))
+    );
+    assert_eq!(mode(&at.join("made")), 0o600);
+    let list = |arguments: &str| {
+        succeeds(at, &format!("keyring list {arguments}"))["files"][0]["keys"].clone()
+    };
+    assert_eq!(list(&format!("made {by}")), list(&keyring.to_string()));
+    let wrong = run(at, "keyring list made --keyring-password-file other");
+    assert_eq!(wrong.status.code(), Some(3), "{}", said(&wrong, at));
+    let first = std::fs::read(at.join("made")).unwrap();
+    let again = run(at, &format!("{made} {by}"));
+    assert_eq!(again.status.code(), Some(2), "{}", said(&again, at));
+    succeeds(at, &format!("{made} --force {by}"));
+    let second = std::fs::read(at.join("made")).unwrap();
+    assert!(first[..37] != second[..37] && first[37..] != second[37..], "salt and IV are fresh");
+    succeeds(at, &format!("keyring convert made back --as component {by}"));
+    assert_eq!(list("back"), list(&keyring.to_string()));
+    for (arguments, message) in [
+        (String::new(), "a password is needed to write it"),
+        ("--keyring-password-file empty".to_owned(), "the password is empty"),
+    ] {
+        let output = run(
+            at,
+            format!("keyring convert {keyring} none --as encrypted {arguments}").trim_end(),
+        );
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output, at));
+        assert!(said(&output, at).contains(message), "{}", said(&output, at));
+        assert!(!at.join("none").exists());
+    }
+    let added = run(at, &format!("keyring add-key made {by}"));
+    assert!(said(&added, at).contains("are not changed, but made anew"), "{}", said(&added, at));
+}

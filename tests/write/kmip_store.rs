@@ -169,7 +169,8 @@ fn key() -> (String, Vec<u8>) {
         .find(|element| element["data"].as_str().is_some_and(|digits| digits.len() == 64));
     let text = |name: &str| element.unwrap()[name].as_str().unwrap().to_owned();
     let digits = text("data");
-    let bytes = (0..32).map(|at| u8::from_str_radix(&digits[at * 2..at * 2 + 2], 16).unwrap());
+    let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+    let bytes = pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap());
     (text("data_id"), bytes.collect())
 }
 

@@ -145,6 +145,8 @@ const OPTIONS: &[(&str, Kind)] = &[
     ("--max-event", Other),
     ("--check", Other),
     ("--max-key-age", Other),
+    ("--inventory", Reads("fleet.toml", "")),
+    ("--cluster-config", Reads("config.ini", "")),
 ];
 
 /// Every command, how it is run on good files, and the file among them that is its input.
@@ -270,6 +272,8 @@ fn files() -> TempDir {
         ("baseline.toml", b""),
         ("before.json", b"{\"schema\":\"binlogsec.audit/1\",\"facts\":{\"servers\":[]}}"),
         ("my.cnf", b"[mysqld]\nbinlog_encryption=ON\n"),
+        ("fleet.toml", b"[[server]]\ndefaults-file = \"my.cnf\"\n"),
+        ("config.ini", b"[ndbd default]\nRequireTls=1\n"),
         ("ca.pem", b"-----BEGIN CERTIFICATE-----\n"),
         ("cert.pem", b"-----BEGIN CERTIFICATE-----\n"),
         ("cert.key", b"-----BEGIN PRIVATE KEY-----\n"),

@@ -168,7 +168,6 @@ fn stores_that_cannot_be_read_are_named_with_the_way_that_works() {
         "component_keyring_okv",
         "component_keyring_oci",
         "component_keyring_aws",
-        "component_keyring_kmip",
         "component_keyring_kms",
         "component_keyring_hashicorp",
         "component_keyring_encrypted_file",
@@ -189,7 +188,6 @@ fn stores_that_cannot_be_read_are_named_with_the_way_that_works() {
     for (plugin, options) in [
         ("keyring_okv", "[mysqld]\nearly-plugin-load=keyring_okv.so\n"),
         ("keyring_aws", "[mysqld]\nearly-plugin-load='keyring_udf=x.so;keyring_aws.so'\n"),
-        ("aws_key_management", "[mariadb]\nplugin-load-add=aws_key_management\n"),
     ] {
         let found = directory(&[("my.cnf", options)]);
         let (code, _, said) = status(&log(), found.path(), &[]);

@@ -8,7 +8,7 @@ use crate::command::events::report::EventEntry;
 use binlogsec_core::text::unseen::{is_harmless, printable};
 
 /// The columns, in order.
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 22] = [
     "path",
     "position",
     "end_position",
@@ -26,6 +26,11 @@ const COLUMNS: [&str; 17] = [
     "query",
     "next_log",
     "damaged",
+    "query_cut",
+    "thread_id",
+    "error_code",
+    "commit_time",
+    "variable",
 ];
 
 /// The line of names.
@@ -93,6 +98,11 @@ pub(crate) fn event(
         &text(entry.query),
         &text(entry.next_log),
         entry.damaged.unwrap_or_default(),
+        entry.query_cut.map_or("", |is_cut| if is_cut { "true" } else { "false" }),
+        &number(entry.thread_id.map(u64::from)),
+        &number(entry.error_code.map(u64::from)),
+        &entry.commit_time.map(|time| time.to_string()).unwrap_or_default(),
+        &text(entry.variable),
     ])?;
     line.flush()
 }

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use binlogsec_core::log::error::Error;
 use binlogsec_core::log::open::OpenLog;
-use binlogsec_core::read::recover::find::{self, Found, Pattern};
+use binlogsec_core::read::pattern::Pattern;
+use binlogsec_core::read::recover::find::{self, Found};
 use binlogsec_core::text::path_text;
 use serde::Serialize;
 

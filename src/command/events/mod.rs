@@ -5,7 +5,7 @@ pub(crate) mod found;
 pub(crate) mod report;
 pub(crate) mod table;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use crate::json;
@@ -20,15 +20,17 @@ use binlogsec_core::log::error::{Error, ErrorClass, describe};
 use binlogsec_core::log::log_error::LogError;
 use binlogsec_core::log::open::OpenLog;
 use binlogsec_core::read::events::{self, EventFilter, EventRecord, LineMaker, Listed, TableName};
-use binlogsec_core::read::recover::find::Pattern;
+use binlogsec_core::read::pattern::Pattern;
 use binlogsec_core::text::path_text;
+use binlogsec_core::text::unseen::printable;
 use clap::{Args, ValueEnum};
 use report::{EVENTS_SCHEMA, EventEntry, EventTexts, EventsEnd, StatsReport};
+use table::Layout;
 
 use crate::args::KeyArgs;
 use crate::command::decrypt::slice::{Position, position};
 use crate::exit::Exit;
-use crate::terminal::Terminal;
+use crate::terminal::{self, Terminal};
 use crate::time::{self, Time, ZoneArgs};
 use crate::{keys, transfer};
 
@@ -98,6 +100,10 @@ pub(crate) struct EventsArgs {
         ]
     )]
     find: Option<Pattern>,
+    /// Whole statements on a terminal, too; with the time of each commit, the connection and the error
+    /// of each statement
+    #[arg(long)]
+    full: bool,
     /// Figures instead of a listing: events and bytes by type and table, transactions by minute
     #[arg(long)]
     stats: bool,
@@ -156,7 +162,7 @@ pub(crate) fn run(args: &EventsArgs, terminal: &Terminal) -> anyhow::Result<Exit
         return find(args, pattern, (&files, failures, &keyring), terminal);
     }
     let filter = args.filter(terminal)?;
-    let mut listing = Listing::begin(args, terminal)?;
+    let mut listing = Listing::begin(args, files.len() > 1, terminal)?;
     let mut classes = Vec::new();
     let (mut logs, mut count) = (0_usize, 0_u64);
     for target in &files {
@@ -297,6 +303,11 @@ impl EventsArgs {
         is_part || lists.iter().any(|length| *length > 0)
     }
 
+    /// Whether statements are told of as a whole: what reads a file or a pipe has room for them.
+    fn shows_whole(&self) -> bool {
+        self.full || !io::stdout().is_terminal()
+    }
+
     fn filter(&self, terminal: &Terminal) -> anyhow::Result<EventFilter> {
         let [from, to] =
             self.zone.seconds([("--from", &self.from), ("--to", &self.to)], terminal)?;
@@ -314,6 +325,7 @@ impl EventsArgs {
             domain_ids: self.domain_ids.iter().copied().collect(),
             tables: self.tables.iter().cloned().collect(),
             server_ids: self.server_ids.iter().copied().collect(),
+            statement_head: self.shows_whole().then_some(usize::MAX),
         })
     }
 }
@@ -323,12 +335,14 @@ struct Listing {
     out: Box<dyn Write>,
     format: ListFormat,
     stats: bool,
-    colour: bool,
+    layout: Layout,
     files: usize,
+    /// What stands above the next event.
+    head: Option<String>,
 }
 
 impl Listing {
-    fn begin(args: &EventsArgs, terminal: &Terminal) -> io::Result<Self> {
+    fn begin(args: &EventsArgs, are_many: bool, terminal: &Terminal) -> io::Result<Self> {
         let (out, colour): (Box<dyn Write>, bool) = if args.stats {
             (Box::new(terminal.out()), true)
         } else {
@@ -340,7 +354,14 @@ impl Listing {
             ListFormat::Json => write!(out, "{{\"schema\":\"{EVENTS_SCHEMA}\",\"files\":[")?,
             ListFormat::Csv => out.write_all(&csv::events_head())?,
         }
-        Ok(Self { out: Box::new(out), format: args.format, stats: args.stats, colour, files: 0 })
+        let layout = Layout {
+            colour,
+            columns: terminal::columns(),
+            full: args.full,
+            is_prefixed: are_many && !io::stdout().is_terminal(),
+        };
+        let (format, stats) = (args.format, args.stats);
+        Ok(Self { out: Box::new(out), format, stats, layout, files: 0, head: None })
     }
 
     fn log(
@@ -357,22 +378,27 @@ impl Listing {
             self.stats(&path, &report, &listed).map_err(not_written)?;
             return Ok(listed);
         }
-        let (format, colour) = (self.format, self.colour);
+        let (format, layout) = (self.format, self.layout);
         let maker = || -> Box<dyn LineMaker> {
             Box::new(Lines {
                 format,
-                colour,
+                layout,
                 csv_safe: args.csv_safe,
                 path: path.clone(),
                 texts: EventTexts::default(),
             })
         };
-        let out = &mut self.out;
+        let (out, head) = (&mut self.out, &mut self.head);
         // Of JSON every event begins with the comma behind the one before it.
         let mut first = format == ListFormat::Json;
         let listed = events::list_lines(log, filter, &maker, &mut |piece| {
             let skip = usize::from(first && !piece.is_empty());
             first &= piece.is_empty();
+            if !piece.is_empty()
+                && let Some(path) = head.take()
+            {
+                table::events_head(out, &path, layout).map_err(not_written)?;
+            }
             out.write_all(piece.get(skip..).unwrap_or_default()).map_err(not_written)
         })?;
         self.close_file(&listed).map_err(not_written)?;
@@ -381,7 +407,10 @@ impl Listing {
 
     fn open_file(&mut self, path: &str) -> io::Result<()> {
         match self.format {
-            ListFormat::Text if !self.stats => table::events_head(&mut self.out, path, self.colour),
+            ListFormat::Text if !self.stats => {
+                self.head = Some(path.to_owned()).filter(|_| !self.layout.is_prefixed);
+                Ok(())
+            }
             ListFormat::Json => {
                 let comma = if self.files > 0 { "," } else { "" };
                 self.files = self.files.saturating_add(1);
@@ -431,7 +460,7 @@ impl Listing {
 /// One thread's way to make lines.
 struct Lines {
     format: ListFormat,
-    colour: bool,
+    layout: Layout,
     csv_safe: bool,
     path: String,
     texts: EventTexts,
@@ -441,7 +470,13 @@ impl LineMaker for Lines {
     fn line(&mut self, record: &EventRecord, out: &mut Vec<u8>) -> io::Result<()> {
         let entry = EventEntry::new(record, &mut self.texts);
         match self.format {
-            ListFormat::Text => table::event(out, &entry, self.colour),
+            ListFormat::Text => {
+                if self.layout.is_prefixed {
+                    out.extend_from_slice(printable(&self.path).as_bytes());
+                    out.extend_from_slice(b": ");
+                }
+                table::event(out, &entry, self.layout);
+            }
             ListFormat::Json => {
                 out.extend_from_slice(b",\n");
                 json::compact(out, &entry)?;

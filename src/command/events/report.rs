@@ -1,9 +1,9 @@
 //! The report of `binlogsec events`: one entry for each event, made and written one by one.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::log_entry::rfc3339;
 use binlogsec_core::event::event_type;
@@ -60,7 +60,21 @@ pub(crate) struct EventEntry<'a> {
     /// Rows, if they could be counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
-    /// The beginning of the statement.
+    /// When the transaction was committed on the server that wrote the log, to the microsecond (RFC
+    /// 3339, UTC).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "date-time")))]
+    pub commit_time: Option<Micros>,
+    /// The connection that ran the statement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread_id: Option<u32>,
+    /// The error that the statement ended in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<u16>,
+    /// What the next statement is run with: `@name = 'value'`, `INSERT_ID = 7`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variable: Option<&'a str>,
+    /// The statement, or its beginning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<&'a str>,
     /// Whether the statement goes on.
@@ -91,6 +105,29 @@ pub(crate) struct EventEntry<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(extend("enum" = ["checksum", "unreadable"])))]
     pub damaged: Option<&'static str>,
+}
+
+/// Microseconds since 1970 UTC, shown as RFC 3339.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Micros(u64);
+
+impl fmt::Display for Micros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SECOND: u64 = 1_000_000;
+        match u32::try_from(self.0 / SECOND) {
+            Ok(seconds) => {
+                let text = rfc3339(seconds);
+                write!(f, "{}.{:06}Z", text.trim_end_matches('Z'), self.0 % SECOND)
+            }
+            Err(_) => self.0.fmt(f),
+        }
+    }
+}
+
+impl Serialize for Micros {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// Text that one event as a rule has in common with the one before, kept so that it is made once.
@@ -169,10 +206,15 @@ impl<'a> EventEntry<'a> {
             Summary::Damaged => self.damaged = Some("checksum"),
             Summary::Unreadable => self.damaged = Some("unreadable"),
             Summary::Description(version) => self.server_version = Some(version),
-            Summary::Transaction { length } => self.uncompressed_size = *length,
+            Summary::Transaction { length, committed } => {
+                self.uncompressed_size = *length;
+                self.commit_time = committed.map(Micros);
+            }
             Summary::PreviousGtids(set) => self.previous_gtids = Some(set.to_string()),
             Summary::GtidList(list) => self.previous_gtids = Some(list.to_string()),
-            Summary::Query { database, statement, cut } => {
+            Summary::Query { database, statement, cut, thread_id, error_code } => {
+                self.thread_id = Some(*thread_id);
+                self.error_code = (*error_code != 0).then_some(*error_code);
                 self.database = (!database.is_empty()).then_some(&**database);
                 (self.query, self.query_cut) = (Some(&**statement), Some(*cut));
             }
@@ -184,6 +226,7 @@ impl<'a> EventEntry<'a> {
                 self.add_table(name.as_deref(), *table_id);
                 self.rows = *rows;
             }
+            Summary::Variable(text) => self.variable = Some(text),
             Summary::Xid(xid) => self.xid = Some(*xid),
             Summary::Rotate { next_log, position } => {
                 (self.next_log, self.next_position) = (Some(&**next_log), Some(*position));

@@ -8,10 +8,45 @@ use crate::command::events::report::{
 };
 use crate::lines::{BAD, DIM, GOOD, PLAIN, plural, size, time};
 use crate::table::{self, Cell, printable};
+use anstyle::Style;
 use binlogsec_core::text::unseen::is_harmless;
 
-/// So many characters of a statement fit a line.
-const STATEMENT_SHOWN: usize = 100;
+/// So many characters of a key are shown.
+const KEY_SHOWN: usize = 100;
+/// Terminals with fewer columns get short lines.
+const WIDE: usize = 100;
+/// The columns before the summary in a wide line and in a short one.
+const BEFORE: (usize, usize) = (80, 37);
+/// So much of a statement is shown, however narrow the terminal is.
+const LEAST_SHOWN: usize = 20;
+
+/// How lines are laid out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layout {
+    pub(crate) colour: bool,
+    /// Columns of the terminal; `None` where there is none.
+    pub(crate) columns: Option<usize>,
+    /// Whether all is shown that there is.
+    pub(crate) full: bool,
+    /// Whether the log stands in each line, and not above them.
+    pub(crate) is_prefixed: bool,
+}
+
+impl Layout {
+    /// Without the year, the size and the server.
+    fn is_short(self) -> bool {
+        self.columns.is_some_and(|columns| columns < WIDE)
+    }
+
+    /// Characters of a statement that have room.
+    fn room(self) -> usize {
+        let before = if self.is_short() { BEFORE.1 } else { BEFORE.0 };
+        match self.columns.filter(|_| !self.full) {
+            Some(columns) => columns.saturating_sub(before).max(LEAST_SHOWN),
+            None => usize::MAX,
+        }
+    }
+}
 /// The longest bar of a chart.
 const BAR: u64 = 40;
 /// So many minutes, or tables, are shown.
@@ -21,9 +56,12 @@ const ROWS_SHOWN: usize = 40;
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn events_head(out: &mut dyn Write, path: &str, colour: bool) -> io::Result<()> {
-    let style = if colour { DIM } else { PLAIN };
+pub(crate) fn events_head(out: &mut dyn Write, path: &str, layout: Layout) -> io::Result<()> {
+    let style = if layout.colour { DIM } else { PLAIN };
     writeln!(out, "{style}{}{style:#}", printable(path))?;
+    if layout.is_short() {
+        return writeln!(out, "{:>9} {:<14} {:<11} SUMMARY", "POSITION", "TIME (UTC)", "TYPE");
+    }
     writeln!(
         out,
         "{:>12}  {:<19}  {:<20} {:>10}  {:>10}  SUMMARY",
@@ -32,12 +70,16 @@ pub(crate) fn events_head(out: &mut dyn Write, path: &str, colour: bool) -> io::
 }
 
 /// Appends one event as a line; one inside a payload stands to the right of where the others begin.
-pub(crate) fn event(out: &mut Vec<u8>, entry: &EventEntry<'_>, colour: bool) {
-    match columns(entry).filter(|_| !colour) {
-        Some(columns) => out.extend_from_slice(&columns),
-        None => columns_by_hand(out, entry, colour),
+pub(crate) fn event(out: &mut Vec<u8>, entry: &EventEntry<'_>, layout: Layout) {
+    if layout.is_short() {
+        short_columns(out, entry, layout.colour);
+    } else {
+        match columns(entry).filter(|_| !layout.colour) {
+            Some(columns) => out.extend_from_slice(&columns),
+            None => columns_by_hand(out, entry, layout.colour),
+        }
     }
-    summary(out, entry);
+    summary(out, entry, layout);
     out.push(b'\n');
 }
 
@@ -46,9 +88,7 @@ pub(crate) fn event(out: &mut Vec<u8>, entry: &EventEntry<'_>, colour: bool) {
 fn columns(entry: &EventEntry<'_>) -> Option<[u8; 80]> {
     const SECONDS: usize = 19;
     let mut row = [b' '; 80];
-    if !entry.inner {
-        put_number(row.get_mut(..12)?, entry.position)?;
-    }
+    put_number(row.get_mut(..12)?, entry.position)?;
     let time = entry.time.as_bytes().first_chunk::<SECONDS>()?;
     if entry.time.len() != SECONDS.saturating_add(1) {
         return None;
@@ -101,19 +141,49 @@ const PAIRS: [[u8; 2]; 100] = {
     pairs
 };
 
-/// The same with colour, and with columns that are wider than they should be.
-fn columns_by_hand(out: &mut Vec<u8>, entry: &EventEntry<'_>, colour: bool) {
-    let style = match entry.type_code {
+const fn style(entry: &EventEntry<'_>, colour: bool) -> Style {
+    match entry.damaged {
         _ if !colour => PLAIN,
-        _ if entry.damaged.is_some() => BAD,
-        _ if entry.xid.is_some() || entry.query == Some("COMMIT") => GOOD,
-        _ => PLAIN,
-    };
-    if entry.inner {
-        right(out, b"", 12);
-    } else {
-        number(out, entry.position, 12);
+        Some(_) => BAD,
+        None if entry.xid.is_some() => GOOD,
+        None => PLAIN,
     }
+}
+
+/// The columns of a short line: `198 11-20 22:38:59 GTID        `.
+fn short_columns(out: &mut Vec<u8>, entry: &EventEntry<'_>, colour: bool) {
+    number(out, entry.position, 9);
+    out.push(b' ');
+    let (start, style) = (out.len(), style(entry, colour));
+    out.extend_from_slice(entry.time.trim_end_matches('Z').get(5..).unwrap_or_default().as_bytes());
+    for byte in out.iter_mut().skip(start).filter(|byte| **byte == b'T') {
+        *byte = b' ';
+    }
+    fill(out, start, 14);
+    out.push(b' ');
+    kind(out, entry, style, 11);
+    out.push(b' ');
+}
+
+/// The type, to the right of where the others begin for an event inside of a payload.
+fn kind(out: &mut Vec<u8>, entry: &EventEntry<'_>, style: Style, width: usize) {
+    let styled = style != PLAIN;
+    if styled {
+        let _ = write!(out, "{style}");
+    }
+    let start = out.len();
+    out.extend_from_slice(if entry.inner { b"  " } else { b"" });
+    out.extend_from_slice(entry.event_type.as_bytes());
+    fill(out, start, width);
+    if styled {
+        let _ = write!(out, "{style:#}");
+    }
+}
+
+/// The columns with colour, and with such as are wider than they should be.
+fn columns_by_hand(out: &mut Vec<u8>, entry: &EventEntry<'_>, colour: bool) {
+    let style = style(entry, colour);
+    number(out, entry.position, 12);
     out.extend_from_slice(b"  ");
     let time = out.len();
     out.extend_from_slice(entry.time.trim_end_matches('Z').as_bytes());
@@ -122,17 +192,7 @@ fn columns_by_hand(out: &mut Vec<u8>, entry: &EventEntry<'_>, colour: bool) {
     }
     fill(out, time, 19);
     out.extend_from_slice(b"  ");
-    let styled = style != PLAIN;
-    if styled {
-        let _ = write!(out, "{style}");
-    }
-    let kind = out.len();
-    out.extend_from_slice(if entry.inner { b"  " } else { b"" });
-    out.extend_from_slice(entry.event_type.as_bytes());
-    fill(out, kind, 20);
-    if styled {
-        let _ = write!(out, "{style:#}");
-    }
+    kind(out, entry, style, 20);
     out.push(b' ');
     number(out, u64::from(entry.size), 10);
     out.extend_from_slice(b"  ");
@@ -166,7 +226,10 @@ fn number(out: &mut Vec<u8>, value: u64, width: usize) {
     right(out, digits.trim_ascii_start(), width);
 }
 
-fn summary(out: &mut Vec<u8>, entry: &EventEntry<'_>) {
+fn summary(out: &mut Vec<u8>, entry: &EventEntry<'_>, layout: Layout) {
+    if layout.full {
+        details(out, entry);
+    }
     if let Some(damaged) = entry.damaged {
         let text: &[u8] = match damaged {
             "checksum" => b"damaged: its checksum is wrong",
@@ -188,7 +251,11 @@ fn summary(out: &mut Vec<u8>, entry: &EventEntry<'_>) {
             visible(out, database);
             out.extend_from_slice(b"] ");
         }
-        visible(out, &one_line(query, entry.query_cut == Some(true)));
+        let database = entry.database.map_or(0, |it| it.chars().count().saturating_add(3));
+        let room = layout.room().saturating_sub(database).max(LEAST_SHOWN);
+        visible(out, &one_line(query, room, entry.query_cut == Some(true)));
+    } else if let Some(variable) = entry.variable {
+        visible(out, &one_line(variable, layout.room(), false));
     } else if let Some(next) = entry.next_log {
         out.extend_from_slice(b"next: ");
         visible(out, next);
@@ -219,6 +286,19 @@ fn summary(out: &mut Vec<u8>, entry: &EventEntry<'_>) {
     }
 }
 
+/// The connection and the error of a statement, the time of a commit.
+fn details(out: &mut Vec<u8>, entry: &EventEntry<'_>) {
+    if let Some(thread) = entry.thread_id {
+        let _ = write!(out, "thread {thread} ");
+    }
+    if let Some(error) = entry.error_code {
+        let _ = write!(out, "error {error} ");
+    }
+    if let Some(time) = entry.commit_time {
+        let _ = write!(out, "committed {time} ");
+    }
+}
+
 /// Text without anything unseen; as it is, where that shows at a glance.
 fn visible(out: &mut Vec<u8>, text: &str) {
     if is_harmless(text) {
@@ -228,10 +308,11 @@ fn visible(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// A statement on one line, cut to what fits.
-fn one_line(statement: &str, cut: bool) -> String {
-    let mut line = String::with_capacity(STATEMENT_SHOWN.saturating_mul(2));
-    let mut left = STATEMENT_SHOWN;
+/// A statement on one line, cut to so many characters.
+fn one_line(statement: &str, room: usize, cut: bool) -> String {
+    let mut line = String::with_capacity(statement.len().min(256));
+    // The last one says that more follows.
+    let mut left = room.saturating_sub(1);
     let mut goes_on = cut;
     'words: for (index, word) in statement.split_whitespace().enumerate() {
         let blank = (index > 0).then_some(' ');
@@ -355,7 +436,7 @@ fn hottest(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
         };
         vec![
             Cell::new(format!("{}.{}", entry.database, entry.table)),
-            Cell::new(one_line(&entry.key, false)),
+            Cell::new(one_line(&entry.key, KEY_SHOWN, false)),
             Cell::new(changes).right(),
         ]
     };

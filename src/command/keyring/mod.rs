@@ -115,7 +115,7 @@ pub(crate) enum KeyringAction {
         to: PathBuf,
         /// Kind of keyring; a Vault has none
         #[arg(long = "as", value_enum)]
-        kind: Option<Kind>,
+        kind: Option<TargetKind>,
         #[command(flatten)]
         stores: StoreArgs,
         /// Replace the file if it is there, with all keys in it
@@ -133,6 +133,18 @@ pub(crate) enum Kind {
     Component,
     /// keyring_file plugin: MySQL 5.7.11 to 8.x
     Plugin,
+}
+
+/// What `convert` writes.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum TargetKind {
+    /// component_keyring_file: MySQL 8.0.24 and later
+    Component,
+    /// keyring_file plugin: MySQL 5.7.11 to 8.x
+    Plugin,
+    /// component_percona_keyring_encrypted_file: Percona Server 9.7; under the password of
+    /// --keyring-password-file, BINLOGSEC_KEYRING_PASSWORD, or the terminal
+    Encrypted,
 }
 
 impl From<Kind> for KeyringKind {
@@ -171,8 +183,7 @@ fn change(action: &KeyringAction, terminal: &Terminal) -> anyhow::Result<Exit> {
             ("key-added", written, format)
         }
         KeyringAction::Convert { from, to, kind, stores, force, format } => {
-            let kind = kind.map(KeyringKind::from);
-            let written = remote::convert((from, to), kind, *force, (stores, terminal))?;
+            let written = remote::convert((from, to), *kind, *force, (stores, terminal))?;
             ("converted", written, format)
         }
     };

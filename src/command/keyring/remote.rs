@@ -7,14 +7,14 @@ use binlogsec_core::keyring::edit::{EditError, KeyringKind};
 use binlogsec_core::keyring::{
     Keyring, KeyringFile, KeyringFormat, MAX_KEYRING_BYTES, encrypted_file,
 };
-use binlogsec_core::log::error::Error;
 use binlogsec_core::write::keyring::{self, KeyringWritten};
 use binlogsec_keystores::Configuration;
 use zeroize::Zeroizing;
 
+use super::TargetKind;
 use crate::args::StoreArgs;
-use crate::keys;
 use crate::terminal::Terminal;
+use crate::{key_stores, keys};
 
 type Access<'a> = (&'a StoreArgs, &'a Terminal);
 
@@ -55,30 +55,58 @@ pub(super) fn add_key(keyring: &Keyring, uuid: Option<&str>) -> anyhow::Result<K
 /// Converts between files, and from and to stores.
 pub(super) fn convert(
     (from, to): (&Path, &Path),
-    kind: Option<KeyringKind>,
+    kind: Option<TargetKind>,
     force: bool,
     (stores, terminal): Access<'_>,
 ) -> anyhow::Result<KeyringWritten> {
-    let target = store(to, stores, terminal)?.filter(|target| !target.stores().is_empty());
-    let source = store(from, stores, terminal)?;
-    let needed = "--as component or --as plugin says as which kind of keyring to write it";
-    if let (None, None) = (&source, &target) {
-        return Ok(keyring::convert(from, to, kind.context(needed)?, force)?);
-    }
-    let source = match source {
-        Some(source) => source,
-        None => Keyring::open(from).map_err(Error::from)?,
+    // A file under a password that is to be replaced need not open.
+    let target = match kind {
+        Some(_) if is_encrypted(to) => None,
+        _ => store(to, stores, terminal)?.filter(|target| !target.stores().is_empty()),
     };
-    if source.is_of_mariadb() || source.is_of_binlog_server() {
+    let source = store(from, stores, terminal)?;
+    let needed = "--as component, --as plugin or --as encrypted says as which kind of keyring to \
+                  write it";
+    if let (None, None, Some(kind)) = (&source, &target, kind.and_then(TargetKind::plain)) {
+        return Ok(keyring::convert(from, to, kind, force)?);
+    }
+    if let Some(source) = &source
+        && (source.is_of_mariadb() || source.is_of_binlog_server())
+    {
         bail!("{}: its keys are of no use in a MySQL server's keyring", from.display());
     }
-    let entries = match source.stores() {
-        [store, ..] => keyring::entries_of_store(store)?,
-        [] => source.into_files().into_iter().flat_map(KeyringFile::into_entries).collect(),
+    let entries = match source {
+        None => keyring::entries_of_file(from)?,
+        Some(source) => match source.stores() {
+            [store, ..] => keyring::entries_of_store(store)?,
+            [] => source.into_files().into_iter().flat_map(KeyringFile::into_entries).collect(),
+        },
     };
-    match target.as_ref().and_then(|target| target.stores().first()) {
-        Some(_) if kind.is_some() => bail!("--as is for files; {} names a store", to.display()),
-        Some(store) => Ok(keyring::write_to_store(&entries, store)?),
-        None => Ok(keyring::write_entries(&entries, to, kind.context(needed)?, force)?),
+    let store = target.as_ref().and_then(|target| target.stores().first());
+    match (store, kind) {
+        (Some(_), Some(_)) => bail!("--as is for files; {} names a store", to.display()),
+        (Some(store), None) => Ok(keyring::write_to_store(&entries, store)?),
+        (None, kind) => match kind.context(needed)?.plain() {
+            Some(kind) => Ok(keyring::write_entries(&entries, to, kind, force)?),
+            None => {
+                let password = key_stores::new_password(stores, to)?;
+                Ok(keyring::write_encrypted(&entries, to, &password, force)?)
+            }
+        },
+    }
+}
+
+fn is_encrypted(path: &Path) -> bool {
+    peek(path).is_some_and(|bytes| encrypted_file::is_one(&bytes))
+}
+
+impl TargetKind {
+    /// The kind of keyring that is not under a password.
+    const fn plain(self) -> Option<KeyringKind> {
+        match self {
+            Self::Component => Some(KeyringKind::Component),
+            Self::Plugin => Some(KeyringKind::Plugin),
+            Self::Encrypted => None,
+        }
     }
 }

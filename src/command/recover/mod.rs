@@ -1,6 +1,7 @@
 //! `binlogsec recover`.
 
 mod apply;
+mod directory;
 mod moment;
 pub(crate) mod report;
 pub(crate) mod table;
@@ -17,8 +18,9 @@ use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::error::{Error, describe};
 use binlogsec_core::log::open::OpenLog;
 use binlogsec_core::read::decrypt;
+use binlogsec_core::read::pattern::Pattern;
 use binlogsec_core::read::recover::catalogue::{self, Catalogue, Stop};
-use binlogsec_core::read::recover::find::{self, Found, Pattern};
+use binlogsec_core::read::recover::find::{self, Found};
 use binlogsec_core::read::recover::plan::{self, Allowed, Moment, Plan, PlanError, Slice, Wanted};
 use binlogsec_core::read::recover::reach::Reach;
 use binlogsec_core::read::recover::state::{LogPosition, State};
@@ -29,6 +31,7 @@ use report::RecoverReport;
 
 use crate::args::{Format, KeyArgs, WriteArgs};
 use crate::exit::Exit;
+use crate::lines::plural;
 use crate::progress::Bar;
 use crate::terminal::{Terminal, write_json};
 use crate::time::ZoneArgs;
@@ -96,8 +99,9 @@ pub(crate) struct RecoverArgs {
     /// With --plan: check every event of the logs that are needed, as is done before anything is written
     #[arg(long, requires = "plan")]
     verify: bool,
-    /// File for the transactions, as one log for one `mysqlbinlog`; `-` is standard output
-    #[arg(short, long, value_name = "FILE")]
+    /// File for the transactions, as one log for one `mysqlbinlog`; `-` is standard output; a name that
+    /// ends in `/` is a new directory, which gets a log for each that is needed, for one `mysqlbinlog DIR/*`
+    #[arg(short, long, value_name = "FILE|DIR/")]
     pub(crate) output: Option<PathBuf>,
     /// Apply the transactions to a server through its own client programs, mysqlbinlog and mysql or
     /// mariadb-binlog and mariadb; without a URL, to the server of --from. What the server has by its
@@ -365,6 +369,10 @@ fn write(
     terminal: &Terminal,
 ) -> anyhow::Result<Exit> {
     let open = |path: &Path| OpenLog::new(open_source(path)?, keyring);
+    if let Some(directory) = args.output.as_deref().filter(|it| directory::is_one(it)) {
+        let written = directory::write(directory, args, planned, &open, terminal)?;
+        return Ok(told(&written, terminal));
+    }
     let mut stream = StreamPlan::default();
     for slice in &planned.plan.slices {
         stream.add(open(&slice.path)?, &options(slice, args.exclude_gtid.as_ref()))?;
@@ -390,19 +398,40 @@ fn write(
         (None, None) => bail!("name an output: -o FILE, --apply or --plan"),
     }
     drop(bar);
-    if stream.incomplete() > 0 {
+    Ok(told(&Written::of(&stream), terminal))
+}
+
+/// What was written.
+#[derive(Debug, Default)]
+struct Written {
+    transactions: u64,
+    incomplete: u64,
+    prepared: usize,
+    logs: usize,
+}
+
+impl Written {
+    fn of(stream: &StreamPlan) -> Self {
+        let (transactions, incomplete) = (stream.transactions(), stream.incomplete());
+        let (prepared, logs) = (stream.prepared(), stream.parts().len());
+        Self { transactions, incomplete, prepared, logs }
+    }
+}
+
+fn told(written: &Written, terminal: &Terminal) -> Exit {
+    if written.incomplete > 0 {
         terminal.warning(&format!(
             "{} transactions that the end of a log or a position cuts were left out",
-            stream.incomplete()
+            written.incomplete
         ));
     }
-    terminal.note(&format!(
-        "{} transactions of {} logs",
-        stream.transactions(),
-        stream.parts().len()
-    ));
-    if stream.transactions() == 0 {
-        return Ok(Exit::Findings);
+    if written.prepared > 0 {
+        terminal.warning(&format!(
+            "{} are prepared (XA) at this moment, and not ended: their rows stay locked until XA COMMIT or XA \
+             ROLLBACK; XA RECOVER lists them",
+            plural(written.prepared, "transaction")
+        ));
     }
-    Ok(Exit::Done)
+    terminal.note(&format!("{} transactions of {} logs", written.transactions, written.logs));
+    if written.transactions == 0 { Exit::Findings } else { Exit::Done }
 }

@@ -121,7 +121,7 @@ pub(crate) enum MergeError {
 #[derive(Debug)]
 pub(crate) enum Saved {
     /// Of a shard.
-    Shard(SavedShard),
+    Shard(Box<SavedShard>),
     /// Of an audit, which has no shards: of other servers, or of another time.
     Audit(SavedAudit),
 }
@@ -248,7 +248,7 @@ impl Saved {
             }
             _ => return Err(MergeError::Schema { path, schema }),
         };
-        Ok(Self::Shard(SavedShard { path, shard, body }))
+        Ok(Self::Shard(Box::new(SavedShard { path, shard, body })))
     }
 }
 
@@ -257,7 +257,7 @@ impl Saved {
     #[must_use]
     pub(crate) fn into_shard(self) -> Option<SavedShard> {
         match self {
-            Self::Shard(shard) => Some(shard),
+            Self::Shard(shard) => Some(*shard),
             Self::Audit(_) => None,
         }
     }
@@ -396,7 +396,7 @@ impl Run {
         let (mut reports, mut audits) = (Vec::new(), Vec::new());
         for one in saved {
             match one {
-                Saved::Shard(shard) => reports.push(shard),
+                Saved::Shard(shard) => reports.push(*shard),
                 Saved::Audit(audit) => audits.push(audit),
             }
         }

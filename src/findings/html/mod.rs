@@ -40,9 +40,9 @@ fn write_page(page: &mut String, report: &AuditReport<'_>) -> fmt::Result {
     failures(page, report)?;
     servers::areas(page, report)?;
     ways(page, report)?;
-    for directory in report.facts.all_files().filter_map(|files| files.data_directory.as_ref()) {
-        timeline::figures(page, &directory.logs)?;
-    }
+    let directories = report.facts.all_files().filter_map(|files| files.data_directory.as_ref());
+    let logs: Vec<_> = directories.map(|directory| &directory.logs).collect();
+    timeline::figures(page, &logs)?;
     findings(page, report)?;
     servers::plan(page, &report.plan)?;
     certificates(page, report)?;

@@ -66,13 +66,15 @@ impl Lane {
     }
 }
 
-/// Writes a picture for each series of logs.
-pub(super) fn figures(page: &mut String, facts: &Facts) -> fmt::Result {
-    if facts.logs.is_empty() {
+/// Writes a picture for each series of logs, of all data directories.
+pub(super) fn figures(page: &mut String, directories: &[&Facts]) -> fmt::Result {
+    let logs = directories.iter().map(|facts| &*facts.logs);
+    let mut series: Vec<_> = logs
+        .flat_map(|logs| logs.chunk_by(|one, other| series_of(one) == series_of(other)))
+        .collect();
+    if series.is_empty() {
         return Ok(());
     }
-    let mut series: Vec<_> =
-        facts.logs.chunk_by(|one, other| series_of(one) == series_of(other)).collect();
     series.sort_by_key(|logs| std::cmp::Reverse(logs.len()));
     page.push_str(
         "<section aria-labelledby=\"logs\">\n<h2 id=\"logs\">Logs by key generation</h2>\n",

@@ -100,6 +100,34 @@ fn holes_of_options_are_found_and_closed_by_what_is_printed() {
     }
 }
 
+/// The section that lists the logs says of each whether its own bytes prove that it is encrypted.
+#[test]
+fn logs_are_listed_with_their_proof() {
+    if !openssl::is_here() {
+        return;
+    }
+    let machine = machine(NDB);
+    let keyring = machine.path("keys/keyring");
+    let with_keys = ["--keyring", keyring.to_str().unwrap()];
+    let section = |more: &[&str]| {
+        let (_, text, _) = machine.run("text", more);
+        text.split("Logs of ").nth(1).unwrap().split("\n\n").next().unwrap().to_owned()
+    };
+    let proven = section(&with_keys);
+    assert!(proven.contains(": 4, proven to be encrypted: 4"), "{proven}");
+    assert_eq!(proven.matches("encrypted, proven").count(), 4, "{proven}");
+    let unproven = section(&[]);
+    assert!(unproven.contains(": 4, proven to be encrypted: 0"), "{unproven}");
+    assert!(unproven.contains("--keyring") && unproven.contains("not proven"), "{unproven}");
+    let plain = common::mixed().join("binlog.000001");
+    std::fs::copy(plain, machine.path("data/binlog.000007")).unwrap();
+    let mixed = section(&with_keys);
+    assert!(mixed.contains(": 5, proven to be encrypted: 4"), "{mixed}");
+    assert!(
+        mixed.lines().any(|line| line.contains("binlog.000007") && line.contains("in the clear"))
+    );
+}
+
 #[test]
 fn what_options_note_does_not_count() {
     if !openssl::is_here() {

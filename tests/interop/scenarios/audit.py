@@ -12,7 +12,7 @@ from pathlib import Path
 
 from checks import Check, each, equal, true
 from guide import ADDRESSES, Setup, follow
-from holes import Auditor, Hole, certificate, expired, open_and_close, pairs_close, plan_closes
+from holes import Auditor, Hole, certificate, expired, fleet, open_and_close, pairs_close, plan_closes
 from lab import Lab
 from mariadb_lab import MariadbServer, sid_programs
 from server import MysqlServer
@@ -25,6 +25,9 @@ SECRET = "change-me-audit"
 SHORT_LIFE = 5
 # The source lets nobody in without TLS: the channel stands still, too.
 STOPPED = {("BLR060", "db2 default channel"), ("BLR066", "db2 default channel")}
+REPLICATES_BY_ROLE = "CREATE ROLE replrole; GRANT REPLICATION SLAVE ON *.* TO replrole; " \
+    "CREATE USER 'rolerepl'@'127.0.0.1' IDENTIFIED BY 'x'; GRANT replrole TO 'rolerepl'@'127.0.0.1'"
+TABLES_BY_ROLE = "CREATE ROLE tables; GRANT SELECT ON mysql.* TO tables; GRANT tables TO 'app'@'127.0.0.1'"
 BY_ROLE = {("BLR050", "db1 'rolerepl'@'127.0.0.1'"), ("BLR050", "db2 'rolerepl'@'127.0.0.1'")}
 # An account that is at the source alone: what is done to it there must not stop the replica.
 ALONE = "SET sql_log_bin = 0; CREATE USER 'alone'@'127.0.0.1' IDENTIFIED BY 'x'; " \
@@ -35,6 +38,28 @@ ALONE_OPEN = "SET sql_log_bin = 0; DROP USER IF EXISTS 'alone'@'127.0.0.1'; CREA
 # An account that does not replicate, and has what it should not have.
 APP = "CREATE USER IF NOT EXISTS 'app'@'127.0.0.1' IDENTIFIED BY 'x' REQUIRE SSL; "
 OF_APP = {("BLR057", "db1 'app'@'127.0.0.1'"), ("BLR057", "db2 'app'@'127.0.0.1'")}
+# What the guide has the option files say in the end.
+MYSQL_OPTIONS = """[mysqld]
+binlog_encryption = ON
+require_secure_transport = ON
+ssl_ca = {tls}/ca.pem
+ssl_cert = {tls}/{name}-cert.pem
+ssl_key = {tls}/{name}-key.pem
+"""
+MARIADB_OPTIONS = """[mariadb-10.11]
+[mariadb]
+plugin_load_add = file_key_management
+file_key_management_filename = {keys}/keyfile
+file_key_management_encryption_algorithm = AES_CTR
+encrypt_binlog = ON
+encrypt_tmp_files = ON
+log_bin = binlog
+require_secure_transport = ON
+ssl_ca = {tls}/ca.pem
+ssl_cert = {tls}/{name}-cert.pem
+ssl_key = {tls}/{name}-key.pem
+tls_version = TLSv1.2,TLSv1.3
+"""
 SQL_OF_CHANNEL = "STOP REPLICA IO_THREAD; CHANGE REPLICATION SOURCE TO {}; START REPLICA IO_THREAD"
 
 
@@ -85,6 +110,13 @@ def mysql(lab: Lab, binlogsec: Path) -> Iterator[Check]:
         yield from plan_closes(auditor, "three holes of MySQL", mysql_pairs(source, replica))
         yield from plan_closes(auditor, "an account at MySQL's source alone", [lambda: source.sql(ALONE_OPEN)])
         yield from plan_closes(auditor, "plain logs and an account of MySQL", mysql_at_rest(source))
+        yield from fleet(
+            auditor,
+            "MySQL",
+            {name: MYSQL_OPTIONS.format(tls=tls, name=name) for name in setup.servers},
+            {"db1": source.keyring_path, "db2": replica.keyring_path},
+            lambda: replica.sql("STOP REPLICA; RESET REPLICA; START REPLICA"),
+        )
         yield from keyring_open_to_all(auditor, source)
         yield from certificate_expired(auditor, source, tls)
 
@@ -107,11 +139,6 @@ def mysql_holes(source: MysqlServer, replica: MysqlServer) -> list[Hole]:
 
     def channel(options: str) -> None:
         replica.sql(SQL_OF_CHANNEL.format(options))
-
-    by_role = (
-        "CREATE ROLE replrole; GRANT REPLICATION SLAVE ON *.* TO replrole; "
-        "CREATE USER 'rolerepl'@'127.0.0.1' IDENTIFIED BY 'x'; GRANT replrole TO 'rolerepl'@'127.0.0.1'"
-    )
 
     def authority() -> str:
         return source.sql("SELECT @@ssl_ca")[0][0]
@@ -160,7 +187,7 @@ def mysql_holes(source: MysqlServer, replica: MysqlServer) -> list[Hole]:
         ),
         Hole(
             "an account that replicates through a role",
-            lambda: source.sql(by_role),
+            lambda: source.sql(REPLICATES_BY_ROLE),
             BY_ROLE,
         ),
         Hole(
@@ -218,9 +245,7 @@ def mysql_holes(source: MysqlServer, replica: MysqlServer) -> list[Hole]:
         ),
         Hole(
             "a role with the tables of mysql",
-            lambda: source.sql(
-                APP + "CREATE ROLE tables; GRANT SELECT ON mysql.* TO tables; GRANT tables TO 'app'@'127.0.0.1'"
-            ),
+            lambda: source.sql(APP + TABLES_BY_ROLE),
             OF_APP,
         ),
         Hole(
@@ -277,7 +302,7 @@ def ciphers_apart(source: MysqlServer, channel: Callable[[str], None]) -> None:
 
 
 def versions_apart(source: MysqlServer, channel: Callable[[str], None]) -> None:
-    source.sql("SET GLOBAL ssl_cipher = ''; SET GLOBAL tls_version = 'TLSv1.3'; ALTER INSTANCE RELOAD TLS")
+    source.sql("SET GLOBAL ssl_cipher = DEFAULT; SET GLOBAL tls_version = 'TLSv1.3'; ALTER INSTANCE RELOAD TLS")
     channel("SOURCE_TLS_VERSION = 'TLSv1.2'")
 
 
@@ -456,6 +481,13 @@ def mariadb_pair(lab: Lab, binlogsec: Path, what: str, programs: Path | None) ->
         yield from plan_closes(auditor, f"three holes of {what}", mariadb_pairs(source, replica))
         alone = [lambda: source.sql(ALONE_OPEN)]
         yield from plan_closes(auditor, f"an account at the source of {what} alone", alone)
+        yield from fleet(
+            auditor,
+            what,
+            {name: MARIADB_OPTIONS.format(tls=tls, keys=keys, name=name) for name in setup.servers},
+            {name: keys / "keyfile" for name in setup.servers},
+            lambda: replica.sql("STOP SLAVE; RESET SLAVE; START SLAVE"),
+        )
 
 
 def mariadb_openers(source: MariadbServer, replica: MariadbServer) -> dict[str, Callable[[], object]]:
@@ -523,10 +555,7 @@ def mariadb_holes(source: MariadbServer, replica: MariadbServer) -> list[Hole]:
         ),
         Hole(
             "an account that replicates through a role",
-            lambda: source.sql(
-                "CREATE ROLE replrole; GRANT REPLICATION SLAVE ON *.* TO replrole; "
-                "CREATE USER 'rolerepl'@'127.0.0.1' IDENTIFIED BY 'x'; GRANT replrole TO 'rolerepl'@'127.0.0.1'"
-            ),
+            lambda: source.sql(REPLICATES_BY_ROLE),
             BY_ROLE,
         ),
         Hole(
@@ -541,9 +570,7 @@ def mariadb_holes(source: MariadbServer, replica: MariadbServer) -> list[Hole]:
         ),
         Hole(
             "a role with the tables of mysql",
-            lambda: source.sql(
-                APP + "CREATE ROLE tables; GRANT SELECT ON mysql.* TO tables; GRANT tables TO 'app'@'127.0.0.1'"
-            ),
+            lambda: source.sql(APP + TABLES_BY_ROLE),
             OF_APP,
         ),
         Hole(

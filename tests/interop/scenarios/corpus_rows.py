@@ -37,7 +37,7 @@ def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
                 continue
             plain = plaintext(lab, tool, log, keys)
             before = found.rows
-            printed_rows.compare(listing(lab, writer, plain), listed.stdout, found, str(log.relative_to(log.parents[2])))
+            printed_rows.compare(listing(lab, writer, plain), listed, found, str(log.relative_to(log.parents[2])))
             plain.unlink()
             logs += 1
             without_rows += found.rows == before

@@ -98,17 +98,53 @@ def the_encrypted_file(shop: Shop) -> Iterator[Check]:
     done = shop.tool.run("keyring", "convert", keyring, same, "--as", "component", *by[2:], password)
     yield exit_status("keyring convert out of it", 0, done)
     yield equal("with the same entries", *[sorted(map(str, entries(it))) for it in (shop.keyring, same)])
+    yield from written_and_opened_by_others(shop, folder, password)
     done = shop.tool.run("keyring", "add-key", keyring, *by[2:], password)
     yield exit_status("it is not written", 2, done)
 
 
-def typed(shop: Shop, keys: bytes, *arguments: str | Path) -> tuple[int, bytes]:
+def written_and_opened_by_others(shop: Shop, folder: Path, password: Path) -> Iterator[Check]:
+    """`--as encrypted` makes what Python and openssl open by the server's derivation."""
+    made = folder / "made"
+    by = ["--keyring-password-file", password]
+    done = shop.tool.run("keyring", "convert", shop.keyring, made, "--as", "encrypted", *by)
+    yield exit_status("keyring convert --as encrypted", 0, done)
+    file = made.read_bytes() if made.exists() else b"\0" * 64
+    yield equal("its version and iterations", (1, 600_000), (file[0], int.from_bytes(file[33:37], "big")))
+    yield equal("its mode", 0o600, made.stat().st_mode & 0o777)
+    key = hashlib.pbkdf2_hmac("sha256", PASSWORD.encode(), file[1:33], 600_000, 32)
+    command = ["openssl", "enc", "-d", "-aes-256-cbc", "-K", key.hex(), "-iv", file[37:53].hex()]
+    opened = subprocess.run(command, input=file[53:], capture_output=True)
+    same = written(folder / "opened", opened.stdout.decode(errors="replace") or '{"elements": []}')
+    yield equal("openssl finds the same entries", *[sorted(map(str, entries(it))) for it in (shop.keyring, same)])
+    name = "component_percona_keyring_encrypted_file.cnf"
+    members = {"path": str(made), "read_only": False, "password": PASSWORD}
+    yield from decrypts(shop, "what was made", written(folder / name, json.dumps(members)))
+    again = shop.tool.run("keyring", "convert", shop.keyring, made, "--as", "encrypted", *by)
+    yield exit_status("it is not replaced without --force", 2, again)
+    none = shop.tool.run("keyring", "convert", shop.keyring, folder / "none", "--as", "encrypted")
+    yield exit_status("nor made without a password", 2, none)
+    target = folder / "typed"
+    arguments = ["keyring", "convert", shop.keyring, target, "--as", "encrypted"]
+    code, shown = typed(shop, PASSWORD.encode() + b"\n", *arguments)
+    yield equal("a terminal is asked, twice", 0, code)
+    yield true("and shows nothing", PASSWORD.encode() not in shown and b"once more" in shown, "two prompts", shown)
+    done = shop.tool.run("keyring", "list", target, *by)
+    yield exit_status("and what was typed opens it", 0, done)
+    code, shown = typed(shop, b"one\n", *arguments[:3], folder / "differs", *arguments[4:], second=b"two\n")
+    yield equal("two passwords that differ", 2, code)
+    yield true("make nothing", not (folder / "differs").exists(), "no file", shown)
+
+
+def typed(
+    shop: Shop, keys: bytes, *arguments: str | Path, second: bytes | None = None
+) -> tuple[int, bytes]:
     """Runs the command on a terminal of its own, types when it asks, and gives all that was shown."""
-    command = shop.tool.command(*arguments)
+    command = list(map(str, shop.tool.command(*arguments)))
     process, terminal = pty.fork()
     if process == 0:
         os.execve(command[0], command, environment())
-    shown, has_typed = b"", False
+    shown, answers = b"", {b"Password of": keys, b"once more": keys if second is None else second}
     deadline = time.monotonic() + TERMINAL_SECONDS
     while time.monotonic() < deadline:
         if not select.select([terminal], [], [], 0.2)[0]:
@@ -120,11 +156,10 @@ def typed(shop: Shop, keys: bytes, *arguments: str | Path) -> tuple[int, bytes]:
         if not part:
             break
         shown += part
-        if b"Password of" in shown and not has_typed:
+        for prompt in [prompt for prompt in answers if prompt in shown]:
             # The echo is switched off before the prompt, but nobody says when.
             time.sleep(0.2)
-            os.write(terminal, keys)
-            has_typed = True
+            os.write(terminal, answers.pop(prompt))
     _, status = os.waitpid(process, 0)
     os.close(terminal)
     return os.waitstatus_to_exitcode(status), shown
@@ -185,14 +220,16 @@ def every_kind_into_every_other(shop: Shop, bao: Bao) -> Iterator[Check]:
         targets: dict[str, tuple[Path, list[str]]] = {
             "component": (folder / f"component-{number}", ["--as", "component"]),
             "plugin": (folder / f"plugin-{number}", ["--as", "plugin"]),
+            "encrypted": (folder / f"encrypted-{number}", ["--as", "encrypted"]),
             "version 1": (vault(f"kv1/to-{number}"), []),
             "version 2": (vault(f"kv2/to-{number}"), []),
         }
         for to, (target, kind) in targets.items():
             done = shop.tool.run("keyring", "convert", source, target, *kind, *opens, "--allow-http")
             yield exit_status(f"from {what} to {to}", 0, done)
-            yield equal(f"from {what} to {to}: the same keys", expected, listed(shop, target))
-            yield from decrypts(shop, f"from {what} to {to}", target)
+            yield equal(f"from {what} to {to}: the same keys", expected, listed(shop, target, *opens))
+            if to != "encrypted":
+                yield from decrypts(shop, f"from {what} to {to}", target)
 
 
 def the_server_reads_what_a_store_keyed(shop: Shop, bao: Bao) -> Iterator[Check]:

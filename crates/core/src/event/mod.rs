@@ -19,7 +19,9 @@ pub(crate) mod serialization;
 pub mod table_map;
 pub(crate) mod transaction;
 pub mod uuid;
+pub mod variable;
 pub mod walker;
+pub mod xa;
 
 /// The first four bytes of a plaintext log: `FE 62 69 6E` (server source: `BINLOG_MAGIC`).
 pub const MAGIC: [u8; 4] = *b"\xFEbin";

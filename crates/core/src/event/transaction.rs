@@ -76,9 +76,7 @@ fn begun(event: &EventView<'_>) -> Progress {
 /// Whether events of a type stand in transactions alone. Rows do, too, behind the event that names
 /// their table.
 pub(crate) const fn is_part_of_transaction(event_type: u8) -> bool {
-    const INTVAR: u8 = 5;
-    const RAND: u8 = 13;
-    const USER_VAR: u8 = 14;
+    use super::variable::{INTVAR, RAND, USER_VAR};
     const BEGIN_LOAD_QUERY: u8 = 17;
     const EXECUTE_LOAD_QUERY: u8 = 18;
     matches!(

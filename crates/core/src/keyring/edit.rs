@@ -34,7 +34,7 @@ pub enum EditError {
     OfMariaDb,
     /// A file under a password, which is read and not written.
     #[error(
-        "files of component_percona_keyring_encrypted_file are read, not written: let the server change it, or write another kind by `binlogsec keyring convert FILE NEW --as component`"
+        "files of component_percona_keyring_encrypted_file are not changed, but made anew: let the server change it, or write another file by `binlogsec keyring convert`"
     )]
     Encrypted,
     /// A keyring of Percona Binlog Server, which has keys of that program alone.

@@ -15,17 +15,23 @@
 
 use aes::Aes256;
 use cbc::cipher::block_padding::Pkcs7;
-use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
+use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::component::{self, ComponentError, ComponentKeyring};
+use super::edit::{EditError, KeyringKind};
+use super::{Entry, KeyringFormat};
 use crate::bytes::Cursor;
 use crate::secret::{Secret32, SecretBytes};
 
 const VERSION: u8 = 1;
-const SALT: usize = 32;
-const IV: usize = 16;
+/// Length of the salt in bytes.
+pub const SALT: usize = 32;
+/// Length of the IV in bytes.
+pub const IV: usize = 16;
+/// What the server takes if its configuration says nothing else.
+const ITERATIONS: u32 = 600_000;
 const BLOCK: usize = 16;
 /// Version, salt, iterations and IV.
 const HEADER: usize = 1 + SALT + 4 + IV;
@@ -106,6 +112,40 @@ pub fn parse(
     }
 }
 
+/// Writes a whole file under a password, and reads it back to be sure. Salt and IV must be new and
+/// random each time.
+///
+/// # Errors
+/// [`EditError`] when the JSON cannot say what is in an entry.
+pub fn serialize(
+    entries: &[Entry],
+    password: &SecretBytes,
+    (salt, iv): ([u8; SALT], [u8; IV]),
+) -> Result<Vec<u8>, EditError> {
+    let text = KeyringFormat::native(KeyringKind::Component).write(entries)?;
+    let key = derived(password.expose(), &salt, ITERATIONS);
+    let cipher = cbc::Encryptor::<Aes256>::new_from_slices(key.expose(), &iv)
+        .map_err(|_| EditError::NotTheSame)?;
+    // The padding is a block at the most.
+    let mut body = Zeroizing::new(vec![0; text.len().saturating_add(BLOCK)]);
+    body.get_mut(..text.len()).unwrap_or_default().copy_from_slice(&text);
+    let body =
+        cipher.encrypt_padded::<Pkcs7>(&mut body, text.len()).map_err(|_| EditError::NotTheSame)?;
+    let mut file = vec![VERSION];
+    file.extend_from_slice(&salt);
+    file.extend_from_slice(&ITERATIONS.to_be_bytes());
+    file.extend_from_slice(&iv);
+    file.extend_from_slice(body);
+    let back = parse(&file, Some(password)).map(|keyring| keyring.entries);
+    if back.is_ok_and(|back| back == entries) { Ok(file) } else { Err(EditError::NotTheSame) }
+}
+
+fn derived(password: &[u8], salt: &[u8], iterations: u32) -> Secret32 {
+    let mut key = Secret32::zeroed();
+    pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, iterations, key.expose_mut());
+    key
+}
+
 fn open(
     (header, body): (&[u8], &[u8]),
     password: &[u8],
@@ -113,8 +153,7 @@ fn open(
 ) -> Result<ComponentKeyring, EncryptedFileError> {
     let salt = header.get(1..=SALT).unwrap_or_default();
     let iv = header.get(HEADER - IV..).unwrap_or_default();
-    let mut key = Secret32::zeroed();
-    pbkdf2::pbkdf2_hmac::<Sha256>(password, salt, iterations, key.expose_mut());
+    let key = derived(password, salt, iterations);
     let cipher = cbc::Decryptor::<Aes256>::new_from_slices(key.expose(), iv)
         .map_err(|_| EncryptedFileError::WrongPassword)?;
     let mut text = Zeroizing::new(body.to_vec());

@@ -19,6 +19,7 @@ use crate::event::header::{self, flag};
 use crate::event::query::Query;
 use crate::event::transaction::Progress as TransactionProgress;
 use crate::event::walker::EventView;
+use crate::event::xa::{self, XaHalf};
 use crate::file::TransferError;
 use crate::file::pipeline::{CHUNK, Progress};
 use crate::log::error::Error;
@@ -27,6 +28,8 @@ use crate::log::walk::{Depth, PlainSource, Walker, is_in_use};
 
 /// The head of a statement that tells BEGIN and COMMIT from others, behind status variables.
 const QUERY_HEAD: usize = 64 << 10;
+/// All of an XA_PREPARE, with its header and its checksum.
+const PREPARE_HEAD: usize = header::LENGTH + xa::LONGEST_PREPARE + 4;
 
 /// Which transactions. All that is set must fit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,6 +96,10 @@ pub struct SlicePlan {
     pub incomplete: u64,
     /// Whether the time was reached at which the slice stops.
     pub is_over: bool,
+    /// XA transactions that are prepared in it, and not ended.
+    pub prepared: BTreeSet<String>,
+    /// XA transactions that are ended in it, and were prepared before it.
+    pub ended: Vec<String>,
 }
 
 impl SlicePlan {
@@ -101,6 +108,14 @@ impl SlicePlan {
     pub fn length(&self) -> u64 {
         let lengths = self.ranges.iter();
         lengths.fold(0, |sum, range| sum.saturating_add(range.end.saturating_sub(range.start)))
+    }
+
+    fn note(&mut self, half: XaHalf) {
+        match half {
+            XaHalf::Prepared(id) => drop(self.prepared.insert(id)),
+            XaHalf::Ended(id) if self.prepared.remove(&id) => {}
+            XaHalf::Ended(id) => self.ended.push(id),
+        }
     }
 
     fn add(&mut self, range: Range<u64>) {
@@ -187,6 +202,8 @@ impl Headed {
 struct Unit {
     start: u64,
     is_wanted: bool,
+    /// What it is of an XA transaction.
+    half: Option<XaHalf>,
 }
 
 /// Events before the slice has started.
@@ -214,10 +231,14 @@ impl Planner<'_> {
         let (start, end, kind) = (event.view.offset, event.view.end(), header.event_type);
         // Bodies are read of those events alone that tell where transactions begin and end.
         let is_query = matches!(kind, event_type::QUERY | event_type::MARIADB_QUERY_COMPRESSED);
-        let needs_body = is_query || event_type::begins_transaction(kind);
+        let most = match kind {
+            event_type::XA_PREPARE => PREPARE_HEAD,
+            _ if is_query || event_type::begins_transaction(kind) => QUERY_HEAD,
+            _ => 0,
+        };
         let length = header.byte_length().unwrap_or(header::LENGTH);
         let view = EventView {
-            bytes: if needs_body { walker.peek(start, length.min(QUERY_HEAD))? } else { &[] },
+            bytes: if most > 0 { walker.peek(start, length.min(most))? } else { &[] },
             ..event.view
         };
         let begins = event_type::begins_transaction(kind)
@@ -234,7 +255,8 @@ impl Planner<'_> {
         }
         let before = self.progress;
         self.progress = before.after(&view);
-        if self.unit.is_some() {
+        if let Some(unit) = &mut self.unit {
+            unit.half = XaHalf::of(&view).or(unit.half.take());
             if self.progress == TransactionProgress::Outside {
                 self.finish(end);
             }
@@ -250,7 +272,7 @@ impl Planner<'_> {
         let is_wanted = self.started
             && self.is_in_range(view.offset)
             && self.options.wants(id.as_ref(), view.header.server_id);
-        self.unit = Some(Unit { start: view.offset, is_wanted });
+        self.unit = Some(Unit { start: view.offset, is_wanted, half: None });
         ControlFlow::Continue(())
     }
 
@@ -263,6 +285,7 @@ impl Planner<'_> {
         } else if unit.is_wanted {
             self.plan.add(unit.start..end);
             self.plan.transactions = self.plan.transactions.saturating_add(1);
+            unit.half.into_iter().for_each(|half| self.plan.note(half));
         }
     }
 
@@ -279,7 +302,10 @@ impl Planner<'_> {
                 && (is_of_the_log || self.options.wants_statement(view.header.server_id));
         let range = view.offset..view.end();
         match self.started {
-            true if is_wanted => self.plan.add(range),
+            true if is_wanted => {
+                self.plan.add(range);
+                XaHalf::of(view).into_iter().for_each(|half| self.plan.note(half));
+            }
             false if is_wanted && is_of_the_log => self.hold_back(range, is_needed),
             _ => {}
         }

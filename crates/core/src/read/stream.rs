@@ -6,6 +6,7 @@
 //! started anew, so that its temporary tables are gone. Both readers take such an event wherever it
 //! stands.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -75,6 +76,12 @@ impl StreamPlan {
         Ok(())
     }
 
+    /// Adds the logs of another one, for the figures of both.
+    pub fn append(&mut self, mut other: Self) {
+        other.parts.iter_mut().for_each(|part| part.log = None);
+        self.parts.append(&mut other.parts);
+    }
+
     /// The logs, in order.
     #[must_use]
     pub fn parts(&self) -> &[Part] {
@@ -110,6 +117,19 @@ impl StreamPlan {
     #[must_use]
     pub fn length(&self) -> u64 {
         self.sum(SlicePlan::length)
+    }
+
+    /// XA transactions that are prepared in it and not ended.
+    #[must_use]
+    pub fn prepared(&self) -> usize {
+        let mut prepared = BTreeSet::new();
+        for part in &self.parts {
+            for id in &part.plan.ended {
+                prepared.remove(id);
+            }
+            prepared.extend(&part.plan.prepared);
+        }
+        prepared.len()
     }
 
     fn sum(&self, figure: impl Fn(&SlicePlan) -> u64) -> u64 {

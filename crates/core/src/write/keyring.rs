@@ -13,11 +13,14 @@ use crate::file::sink::{AtomicFile, SinkOptions};
 use crate::file::source::FileSource;
 use crate::keyring::edit::{EditError, KeyringKind, add_generation};
 use crate::keyring::store::Wanted;
-use crate::keyring::{AskedStore, Entry, KeyringFile, KeyringFormat, KeyringNote, rotation};
+use crate::keyring::{
+    AskedStore, Entry, KeyringFile, KeyringFormat, KeyringNote, encrypted_file, rotation,
+};
 use crate::log::error::Error;
 use crate::log::refusal::Refusal;
 use crate::mysql::key_id::KeyId;
 use crate::random;
+use crate::secret::SecretBytes;
 
 /// For the owner alone.
 const MODE: u32 = 0o600;
@@ -138,6 +141,33 @@ pub fn write_entries(
     writer.commit(None, Some(OWNER_NOTE.to_owned()))
 }
 
+/// The same into a file of `component_percona_keyring_encrypted_file`, under a password.
+///
+/// # Errors
+/// As [`write_entries`]; [`Error::Random`].
+pub fn write_encrypted(
+    entries: &[Entry],
+    to: &Path,
+    password: &SecretBytes,
+    force: bool,
+) -> Result<KeyringWritten, Error> {
+    let fresh = (random::bytes()?, random::bytes()?);
+    let bytes = encrypted_file::serialize(entries, password, fresh)
+        .map_err(|error| Error::keyring_edit(to, error))?;
+    let format = KeyringFormat::EncryptedFile;
+    let writer = Writer::of_bytes(to, format, (&bytes, entries.len()), (force, false))?;
+    writer.commit(None, Some(OWNER_NOTE.to_owned()))
+}
+
+/// All entries of a keyring file that its server is done with.
+///
+/// # Errors
+/// [`Error::Keyring`] when it cannot be read, [`Error::KeyringEdit`] when its keys are of another
+/// program, [`Error::Refused`] when the server was interrupted while it wrote it.
+pub fn entries_of_file(path: &Path) -> Result<Vec<Entry>, Error> {
+    Ok(open(path)?.into_entries())
+}
+
 /// All entries of a store, read now.
 ///
 /// # Errors
@@ -249,9 +279,18 @@ impl Writer {
         path: &Path,
         format: KeyringFormat,
         entries: &[Entry],
-        (force, replaces_input): (bool, bool),
+        whether: (bool, bool),
     ) -> Result<Self, Error> {
         let bytes = format.write(entries).map_err(|error| Error::keyring_edit(path, error))?;
+        Self::of_bytes(path, format, (&bytes, entries.len()), whether)
+    }
+
+    fn of_bytes(
+        path: &Path,
+        format: KeyringFormat,
+        (bytes, entries): (&[u8], usize),
+        (force, replaces_input): (bool, bool),
+    ) -> Result<Self, Error> {
         let sink = AtomicFile::create(
             path,
             SinkOptions {
@@ -262,8 +301,8 @@ impl Writer {
                 ..SinkOptions::default()
             },
         )?;
-        sink.write_at(0, &bytes)?;
-        Ok(Self { sink, format, entries: entries.len() })
+        sink.write_at(0, bytes)?;
+        Ok(Self { sink, format, entries })
     }
 
     fn commit(self, key_id: Option<KeyId>, note: Option<String>) -> Result<KeyringWritten, Error> {

@@ -1,13 +1,14 @@
 //! Percona Binlog Server's archive, from one wrapping key to another: the JSON file beside a log is
 //! written anew, the log stays.
 
+use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::in_use::Lookout;
 use super::rekey::{Change, FileResult, Rekeyed, open, skippable};
 use crate::batch;
-use crate::batch::targets::{Target, each_once};
+use crate::batch::targets::{Origin, Target, each_once};
 use crate::file::TransferError;
 use crate::file::metadata::keep_owner;
 use crate::file::sink::{AtomicFile, SinkOptions};
@@ -41,7 +42,15 @@ pub fn rekey(
         let log = open(path, &lookout)?;
         Ok((path.to_owned(), rekey_one(&log, old, new, dry_run)?))
     };
-    batch::for_all(each_once(targets), work, skippable)
+    batch::for_all(without_sidecars(each_once(targets)), work, skippable)
+}
+
+/// The same targets without the JSON files of logs that are among them: whoever works on the log holds its
+/// file's lock.
+fn without_sidecars(targets: Vec<Target>) -> Vec<Target> {
+    let of_logs: HashSet<_> = targets.iter().map(|it| archive::sidecar_path(&it.path)).collect();
+    let is_own = |it: &Target| it.origin == Origin::Named || !of_logs.contains(&it.path);
+    targets.into_iter().filter(is_own).collect()
 }
 
 fn rekey_one(

@@ -54,7 +54,7 @@ pub struct Column {
     pub meaning: Option<Meaning>,
 }
 
-/// Types of MariaDB that table maps show as BINARY.
+/// Types of MariaDB that table maps show as BINARY or VARBINARY.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Meaning {
@@ -64,6 +64,8 @@ pub enum Meaning {
     Inet6,
     /// INET4: 4 bytes, in network order.
     Inet4,
+    /// VECTOR: FLOATs, little-endian.
+    Vector,
 }
 
 /// Why a table map tells no columns.

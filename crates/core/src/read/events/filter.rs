@@ -7,6 +7,7 @@ use super::Summary;
 use crate::event::gtid::TransactionId;
 use crate::event::gtid_selection::{GtidPosition, GtidSelection};
 use crate::event::header::EventHeader;
+use crate::read::pattern::Pattern;
 
 /// A table's full name; bytes that are not UTF-8 are replaced.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,11 +65,19 @@ pub struct EventFilter {
     pub up_to_gtids: Option<GtidPosition>,
     /// Of a transaction of one of these MariaDB domains, if there are any.
     pub domain_ids: BTreeSet<u32>,
-    /// About one of these tables (table maps and row events), if there are any.
+    /// About one of these tables, if there are any: table maps, row events, and statements that name
+    /// it.
     pub tables: BTreeSet<TableName>,
     /// From one of these servers, if there are any.
     pub server_ids: BTreeSet<u32>,
+    /// So many bytes of a statement are told of; `None` for 512.
+    pub statement_head: Option<usize>,
 }
+
+/// So many bytes of a statement are told of, where nobody asks for more.
+const STATEMENT_HEAD: usize = 512;
+/// So many are read to find out whether it names a table.
+const LOOKED_AT: usize = 64 << 10;
 
 impl EventFilter {
     pub(in crate::read) fn takes_header(&self, header: &EventHeader) -> bool {
@@ -101,9 +110,33 @@ impl EventFilter {
         if self.tables.is_empty() {
             return true;
         }
-        matches!(summary, Summary::Table { name, .. } | Summary::Rows { name: Some(name), .. }
-            if self.tables.contains(&**name))
+        match summary {
+            Summary::Table { name, .. } | Summary::Rows { name: Some(name), .. } => {
+                self.tables.contains(&**name)
+            }
+            Summary::Query { database, statement, .. } => {
+                self.tables.iter().any(|table| names(statement, database, table))
+            }
+            _ => false,
+        }
     }
+
+    /// So many bytes of a statement are read.
+    pub(in crate::read) fn statement_head(&self) -> usize {
+        let shown = self.statement_head.unwrap_or(STATEMENT_HEAD);
+        if self.tables.is_empty() { shown } else { shown.max(LOOKED_AT) }
+    }
+}
+
+/// Whether a statement, run with this default database, names a table.
+fn names(statement: &str, database: &str, table: &TableName) -> bool {
+    // Most statements do not have the word, and are told by a look.
+    let has_word = statement.len() >= table.table.len()
+        && statement
+            .as_bytes()
+            .windows(table.table.len().max(1))
+            .any(|word| word.eq_ignore_ascii_case(table.table.as_bytes()));
+    has_word && Pattern::of_table(&table.database, &table.table).is_in(statement, database)
 }
 
 /// Whether a transaction is of one of these MariaDB domains.

@@ -220,8 +220,14 @@ impl Listing<'_, '_, '_, '_> {
                 Summary::Table { name, table_id }
             }),
             None => match start {
-                Some(start) => Summary::Transaction { length: start.length },
-                None => summary::of_event(event, &self.tables, self.lister.counts_rows),
+                Some(start) => {
+                    Summary::Transaction { length: start.length, committed: start.committed }
+                }
+                None => summary::of_event(
+                    event,
+                    &self.tables,
+                    (self.lister.counts_rows, filter.statement_head()),
+                ),
             },
         };
         if !filter.takes_summary(&summary) {

@@ -14,13 +14,16 @@ use crate::event::payload::Payload;
 use crate::event::query::Query;
 use crate::event::rotate::Rotate;
 use crate::event::rows::Rows;
+use crate::event::variable::{INTVAR, RAND, USER_VAR, Variable};
 use crate::event::walker::EventView;
 
 /// A list of more GTIDs is not shown.
 const MAX_LISTED: usize = 65_536;
 
-/// So many bytes of a statement are shown.
-const STATEMENT_HEAD: usize = 512;
+/// So many bytes of a statement that MariaDB compressed are unfolded, whatever is shown of it.
+const UNFOLDED_AT_LEAST: usize = 1 << 10;
+/// No more than this: the longest that a walk holds of an event.
+const UNFOLDED_AT_MOST: usize = 16 << 20;
 
 /// What an event says. Text that is not UTF-8 has its wrong bytes replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +40,9 @@ pub enum Summary {
     Transaction {
         /// Bytes in it before compression, where the event says.
         length: Option<u64>,
+        /// When it was committed on the server that wrote the log, in microseconds since 1970 UTC, where
+        /// the event says.
+        committed: Option<u64>,
     },
     /// Transactions that older logs hold.
     PreviousGtids(GtidSet),
@@ -44,6 +50,10 @@ pub enum Summary {
     GtidList(GtidList),
     /// A statement.
     Query {
+        /// The connection that ran it.
+        thread_id: u32,
+        /// The error that it ended in, 0 for none.
+        error_code: u16,
         /// The default database.
         database: String,
         /// The beginning of the statement.
@@ -74,6 +84,8 @@ pub enum Summary {
         /// How many; `None` where they cannot be counted, see [`Rows::count`].
         rows: Option<u64>,
     },
+    /// What the next statement is run with: `@name = 'value'`, `INSERT_ID = 7`.
+    Variable(String),
     /// A commit.
     Xid(u64),
     /// The next log.
@@ -96,7 +108,7 @@ pub enum Summary {
 pub(super) fn of_event(
     event: &EventView<'_>,
     tables: &Tables<Table>,
-    counts_rows: bool,
+    (counts_rows, head): (bool, usize),
 ) -> Summary {
     let (kind, body) = (event.header.event_type, event.body());
     let summary = match kind {
@@ -108,13 +120,17 @@ pub(super) fn of_event(
             .ok()
             .map(|list| list.map_or(Summary::Nothing, Summary::GtidList)),
         event_type::QUERY | event_type::MARIADB_QUERY_COMPRESSED => {
-            Query::of(event).map(|query| query_summary(&query))
+            Query::of_at_most(event, head.clamp(UNFOLDED_AT_LEAST, UNFOLDED_AT_MOST))
+                .map(|query| query_summary(&query, head))
         }
         event_type::ROWS_QUERY => {
             // The first byte is a length that is wrong for long statements, and not used.
-            Some(rows_query(body.get(1..).unwrap_or_default()))
+            Some(rows_query(body.get(1..).unwrap_or_default(), head))
         }
-        event_type::MARIADB_ANNOTATE_ROWS => Some(rows_query(body)),
+        event_type::MARIADB_ANNOTATE_ROWS => Some(rows_query(body, head)),
+        INTVAR | RAND | USER_VAR => {
+            Variable::parse(kind, body).map(|it| Summary::Variable(cut(&it.to_string(), head)))
+        }
         event_type::XID => Cursor::new(body).u64_le().ok().map(Summary::Xid),
         event_type::ROTATE => Rotate::parse(body).ok().map(|rotate| Summary::Rotate {
             next_log: String::from_utf8_lossy(rotate.next_log).into_owned(),
@@ -129,7 +145,7 @@ pub(super) fn of_event(
         }
         kind if event_type::begins_transaction(kind) => TransactionStart::parse(event)
             .and_then(Result::ok)
-            .map(|start| Summary::Transaction { length: start.length }),
+            .map(|start| Summary::Transaction { length: start.length, committed: start.committed }),
         _ => Some(Summary::Nothing),
     };
     summary.unwrap_or(Summary::Unreadable)
@@ -148,23 +164,31 @@ fn rows(event: &EventView<'_>, tables: &Tables<Table>, counts: bool) -> Option<S
     })
 }
 
-fn query_summary(query: &Query<'_>) -> Summary {
-    let (statement, cut) = head(&query.statement, query.length);
+fn query_summary(query: &Query<'_>, most: usize) -> Summary {
+    let (statement, cut) = head(&query.statement, query.length, most);
     Summary::Query {
+        thread_id: query.thread_id,
+        error_code: query.error_code,
         database: String::from_utf8_lossy(query.database).into_owned(),
         statement,
         cut,
     }
 }
 
-fn rows_query(statement: &[u8]) -> Summary {
-    let (statement, cut) = head(statement, statement.len());
+fn rows_query(statement: &[u8], most: usize) -> Summary {
+    let (statement, cut) = head(statement, statement.len(), most);
     Summary::RowsQuery { statement, cut }
 }
 
-/// The first bytes of a statement of this length as text, and whether it goes on.
-fn head(statement: &[u8], length: usize) -> (String, bool) {
-    let head = statement.get(..STATEMENT_HEAD).unwrap_or(statement);
+/// A text that is too long, up to where a character ends.
+fn cut(text: &str, most: usize) -> String {
+    let end = text.char_indices().map(|(at, _)| at).find(|at| *at >= most);
+    end.map_or_else(|| text.to_owned(), |end| format!("{}…", text.get(..end).unwrap_or_default()))
+}
+
+/// The first bytes of a statement of this length as text, at most so many, and whether it goes on.
+fn head(statement: &[u8], length: usize, most: usize) -> (String, bool) {
+    let head = statement.get(..most).unwrap_or(statement);
     let cut = head.len() < length;
     let mut text = String::from_utf8_lossy(head).into_owned();
     if cut {

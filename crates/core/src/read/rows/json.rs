@@ -12,7 +12,7 @@ use crate::event::gtid::TransactionId;
 use crate::event::rows::charset::Charset;
 use crate::event::rows::json::{Json, double, string};
 use crate::event::rows::json_diff::{Operation, changes, write_changed};
-use crate::event::rows::table::{Column, Table};
+use crate::event::rows::table::{Column, Meaning, Table};
 use crate::event::rows::value::{Image, Value};
 
 /// The largest integer up to which every one is a DOUBLE, and so a number that every reader of JSON
@@ -170,6 +170,9 @@ fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 fn text(out: &mut Vec<u8>, bytes: &[u8], column: &Column) {
+    if column.meaning == Some(Meaning::Vector) {
+        return vector(out, bytes);
+    }
     if let Some(text) = column.meaning.and_then(|meaning| network::text(bytes, meaning)) {
         return string(out, text.as_bytes());
     }

@@ -5,13 +5,14 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::event::rows::table::Meaning;
 
-/// The text of such a value; `None` when the bytes are not as many as it has. Logs leave out zero bytes
+/// The text of such a value; `None` when the bytes are not as many as it has, and of a vector. Logs leave out zero bytes
 /// at the end.
 pub(super) fn text(bytes: &[u8], meaning: Meaning) -> Option<String> {
     match meaning {
         Meaning::Inet4 => Some(Ipv4Addr::from(filled::<4>(bytes)?).to_string()),
         Meaning::Inet6 => Some(inet6(filled(bytes)?)),
         Meaning::Uuid => Some(uuid(filled(bytes)?)),
+        Meaning::Vector => None,
     }
 }
 

@@ -283,6 +283,7 @@ fn improve_column(column: &mut Column, schema: &SchemaColumn) {
         DataType::Uuid => Some(Meaning::Uuid),
         DataType::Inet4 => Some(Meaning::Inet4),
         DataType::Inet6 => Some(Meaning::Inet6),
+        DataType::Vector { .. } => Some(Meaning::Vector),
         _ => column.meaning,
     };
     // MariaDB's form of fractions before `mysql56_temporal_format`: the table map has the old type.

@@ -1,0 +1,62 @@
+//! The two halves of XA transactions: XA_PREPARE, and the statement that ends what was prepared.
+
+use std::fmt::Write as _;
+
+use super::event_type;
+use super::query::Query;
+use super::walker::EventView;
+use crate::bytes::Cursor;
+
+/// The most bytes of an XA_PREPARE's body: two parts of an id of 64 bytes each, and what is before them.
+pub const LONGEST_PREPARE: usize = 13 + 128;
+
+/// One half of an XA transaction. The id is text as servers write it into statements, in lower case:
+/// `x'7831',x'',1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum XaHalf {
+    /// It is prepared: its rows are locked until it is ended.
+    Prepared(String),
+    /// What was prepared is committed or rolled back.
+    Ended(String),
+}
+
+impl XaHalf {
+    /// Reads an event; `None` for all that is neither.
+    ///
+    /// XA_PREPARE: 1 where it commits at once u8, format of the id i32, lengths of its two parts u32 each,
+    /// and these (server source: `XA_prepare_event`; MariaDB's `XA_prepare_log_event`). Little-endian.
+    #[must_use]
+    pub fn of(event: &EventView<'_>) -> Option<Self> {
+        if event.header.event_type == event_type::XA_PREPARE {
+            return prepared(event.body());
+        }
+        let query = Query::of(event)?;
+        let text = std::str::from_utf8(&query.statement).ok()?.trim();
+        let mut words = text.splitn(3, char::is_whitespace);
+        let (xa, verb, id) = (words.next()?, words.next()?, words.next()?);
+        let ends = verb.eq_ignore_ascii_case("commit") || verb.eq_ignore_ascii_case("rollback");
+        (xa.eq_ignore_ascii_case("xa") && ends).then(|| {
+            let id = id.chars().filter(|sign| !sign.is_whitespace());
+            Self::Ended(id.collect::<String>().to_lowercase())
+        })
+    }
+}
+
+fn prepared(body: &[u8]) -> Option<XaHalf> {
+    let mut cursor = Cursor::new(body);
+    if cursor.u8().ok()? != 0 {
+        return None;
+    }
+    let format = cursor.u32_le().ok()?.cast_signed();
+    let lengths = [cursor.u32_le().ok()?, cursor.u32_le().ok()?];
+    let mut id = String::new();
+    for length in lengths {
+        id.push_str("x'");
+        for byte in cursor.take(usize::try_from(length).ok()?).ok()? {
+            let _ = write!(id, "{byte:02x}");
+        }
+        id.push_str("',");
+    }
+    let _ = write!(id, "{format}");
+    Some(XaHalf::Prepared(id))
+}

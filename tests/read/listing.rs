@@ -1,0 +1,152 @@
+//! What `events` shows to people: on a terminal of 80 columns, in pipes, of one log and of many.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
+
+use crate::common;
+use crate::recover::{A, Log, START};
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use binlogsec_core::event::event_type;
+use common::{binlogsec, fixture, mixed, mixed_keyring};
+use serde_json::Value;
+
+const LONG: usize = 3000;
+
+fn long_statement() -> String {
+    format!("INSERT INTO shop.notes\nVALUES ('{}', 'the end')", "x".repeat(LONG))
+}
+
+/// Two logs: statements with what they are run with, one long, one that failed, and DDL.
+fn logs(folder: &Path) -> [PathBuf; 2] {
+    [1_u32, 2].map(|number| {
+        let mut log = Log::new(1, START, false);
+        log.previous(&[(A, 1)]);
+        // INSERT_ID = 7.
+        log.event(5, &[&[2][..], &7_u64.to_le_bytes()].concat());
+        // @who = 'Ann', in the character set of collation 255.
+        let mut body = 3_u32.to_le_bytes().to_vec();
+        body.extend(b"who\0\0");
+        body.extend(255_u32.to_le_bytes());
+        body.extend(3_u32.to_le_bytes());
+        body.extend(b"Ann\0");
+        log.event(14, &body);
+        log.statement("shop", &long_statement());
+        // Thread 4711, error 1062.
+        let mut body = 4711_u32.to_le_bytes().to_vec();
+        body.extend(0_u32.to_le_bytes());
+        body.push(4);
+        body.extend(1062_u16.to_le_bytes());
+        body.extend(0_u16.to_le_bytes());
+        body.extend(b"shop\0ALTER TABLE `Orders` ADD COLUMN c INT");
+        log.event(event_type::QUERY, &body);
+        log.statement("other", "DROP TABLE orders");
+        let path = folder.join(format!("binlog.00000{number}"));
+        log.write(&path);
+        path
+    })
+}
+
+fn listed(arguments: &[&str], logs: &[PathBuf]) -> String {
+    let output = binlogsec().arg("events").args(logs).args(arguments).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {told}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_pipe_gets_whole_statements_and_the_log_in_each_line_of_many() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = logs(folder.path());
+    let one = listed(&[], &logs[..1]);
+    assert!(one.contains("'the end')") && one.starts_with(logs[0].to_str().unwrap()), "{one}");
+    let many = listed(&["--type", "QUERY"], &logs);
+    let lines: Vec<_> = many.lines().collect();
+    let of = |log: &Path| {
+        let prefix = format!("{}: ", log.display());
+        lines.iter().filter(|line| line.starts_with(&prefix)).count()
+    };
+    assert_eq!(
+        (of(&logs[0]), of(&logs[1]), lines.len()),
+        (of(&logs[0]), of(&logs[0]), 2 * of(&logs[0]))
+    );
+    // No heading of a log of which nothing is listed.
+    let nothing = binlogsec().args(["events", "--type", "XID"]).arg(&logs[0]).output().unwrap();
+    assert_eq!((nothing.status.code(), nothing.stdout.len()), (Some(1), 0));
+    let json: Value = serde_json::from_str(&listed(&["--format", "json"], &logs[..1])).unwrap();
+    let events = json["files"][0]["events"].as_array().unwrap();
+    let has = |name: &str, value: Value| events.iter().any(|event| event[name] == value);
+    assert!(has("query", long_statement().into()) && has("query_cut", false.into()), "{json}");
+    assert!(has("thread_id", 4711.into()) && has("error_code", 1062.into()), "{json}");
+    assert!(has("variable", "INSERT_ID = 7".into()) && has("variable", "@who = 'Ann'".into()));
+}
+
+#[test]
+fn a_table_is_about_its_statements_too_and_not_about_others_of_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = logs(folder.path());
+    let found = listed(&["--table", "shop.orders"], &logs[..1]);
+    assert!(found.contains("ALTER TABLE `Orders`"), "{found}");
+    assert!(!found.contains("DROP TABLE") && !found.contains("notes"), "{found}");
+}
+
+#[test]
+fn the_csv_has_what_a_spreadsheet_asks_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = logs(folder.path());
+    let text = listed(&["--format", "csv"], &logs[..1]);
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let names = reader.headers().unwrap().clone();
+    let column = |name: &str| names.iter().position(|it| it == name).unwrap();
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    let failed = rows.iter().find(|row| &row[column("thread_id")] == "4711").unwrap();
+    assert_eq!((&failed[column("error_code")], &failed[column("query_cut")]), ("1062", "false"));
+    // Of a real server: the commit to the microsecond, and the position of what is in a payload.
+    let log = fixture("mysql-9.7/tagged-gtids/tagged.000001");
+    let keyring = fixture("mysql-9.7/tagged-gtids/component_keyring_file");
+    let text = listed(&["--format", "csv", "--keyring", keyring.to_str().unwrap()], &[log]);
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    let times: Vec<_> = rows.iter().map(|row| &row[column("commit_time")]).collect();
+    let is_time = |time: &&&str| {
+        time.starts_with("2026-11-") && time.len() == "2026-11-20T22:39:00.123456Z".len()
+    };
+    assert!(times.iter().filter(is_time).count() > 3, "{times:?}");
+    let inner = |row: &&csv::StringRecord| &row[column("inner")] == "true";
+    assert!(rows.iter().filter(inner).all(|row| !row[column("gtid")].is_empty()));
+    assert!(
+        rows.iter().filter(inner).any(|row| row[column("position")].parse::<u64>().unwrap() > 4)
+    );
+}
+
+/// By `script` of util-linux, which gives a program a terminal.
+#[test]
+fn on_a_terminal_of_80_columns_no_line_is_longer_but_for_gtids() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut shown = logs(folder.path()).to_vec();
+    shown.extend((1..=6).map(|number| mixed().join(format!("binlog.{number:06}"))));
+    let program = assert_cmd::cargo::cargo_bin("binlogsec");
+    for log in shown {
+        let command = format!(
+            "stty cols 80; {} events {} --keyring {} --color never",
+            program.display(),
+            log.display(),
+            mixed_keyring().display()
+        );
+        let typescript = folder.path().join("typescript");
+        let ran = Command::new("script").args(["-qc", &command]).arg(&typescript).output();
+        if ran.is_err() {
+            println!("skipped: script of util-linux is not here");
+            return;
+        }
+        let text = std::fs::read(&typescript).unwrap();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let lines = text.lines().filter(|line| !line.starts_with("Script "));
+        let lines: Vec<_> = lines.filter(|line| !line.contains("PREVIOUS_GTIDS")).skip(1).collect();
+        assert!(lines.len() > 4, "{text}");
+        for line in lines {
+            assert!(line.trim_end().chars().count() <= 80, "{line:?}");
+        }
+        assert!(!text.contains("the end"), "{text}");
+    }
+}
