@@ -61,6 +61,7 @@ class Accident:
             partial(just_before_the_accident, self),
             partial(the_same_moment_otherwise_named, self.recovery),
             partial(from_compressed_copies, self.recovery),
+            partial(what_is_prepared_is_told, self.recovery),
             partial(other_moments, self),
             partial(without_one_transaction, self),
         ]
@@ -111,6 +112,18 @@ def the_same_moment_otherwise_named(recovery: Recovery) -> Iterator[Check]:
     # Without a zone the clock is UTC's, nine hours on: a machine in Tokyo is told so.
     done = recovery.run(*BEGINNING, "--to", clock, "--plan", zone="Asia/Tokyo")
     yield true("what a time without a zone came to is told", b"UTC" in done.stderr, "UTC", text(done.stderr))
+
+
+def what_is_prepared_is_told(recovery: Recovery) -> Iterator[Check]:
+    """A moment between XA PREPARE and XA COMMIT: the transaction will be there, and locked."""
+    done = recovery.run(*BEGINNING, "--find", "XA COMMIT", "-o", "-")
+    yield exit_status("recover to just before XA COMMIT", 0, done)
+    yield true(
+        "a transaction that stays prepared is told",
+        b"XA RECOVER" in done.stderr,
+        "XA RECOVER",
+        text(done.stderr),
+    )
 
 
 def from_compressed_copies(recovery: Recovery) -> Iterator[Check]:

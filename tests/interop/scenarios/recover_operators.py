@@ -5,6 +5,7 @@
 * WAL-G (2497, 2527): after a failover names of logs and their numbers say nothing, and a position is
   of one server's log alone.
 * MariaDB's operator (1912): any moment is one as good as the last.
+* RESET: a server gives the same GTIDs to other transactions, and its archive has both.
 * MariaDB's operator (1815): a primary that is primary once more uses its names of logs again.
 """
 
@@ -38,6 +39,7 @@ def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
         partial(a_collector_that_changed_its_node, lab, tool),
         partial(any_moment_of_one_server, recovery, keys),
         partial(a_primary_that_begins_anew, recovery, keys),
+        partial(numbers_that_are_given_twice, lab, tool),
     )
 
 
@@ -165,7 +167,7 @@ def a_primary_that_begins_anew(recovery: Recovery, first: Path) -> Iterator[Chec
     )
     what, all_three = "three tenures", recovery.of(*archives)
     yield from all_three.to_file(what, *BEGINNING)
-    with another(recovery, "sixth") as server:
+    with another(recovery, "sixth", gtid_strict_mode="ON") as server:
         yield from restored(lab, all_three.stream(what), server, what, expected)
     gaps = recovery.of(archives[0], archives[2]).plan(*BEGINNING)["gaps"]
     yield equal(
@@ -193,3 +195,30 @@ def switch(old: MariadbServer, new: MariadbServer) -> None:
     new.sql("STOP SLAVE; RESET SLAVE ALL")
     old.sql(f"RESET MASTER; SET GLOBAL gtid_slave_pos = '{position}'")
     old.replicate_from(new)
+
+
+def numbers_that_are_given_twice(lab: Lab, tool: Binlogsec) -> Iterator[Check]:
+    """Nothing but what stands in them tells the transactions of before from those of behind the reset."""
+    mysql = lab.server("reset", **QUICK)
+    mariadb = MariadbServer(lab.folder / "m-reset", 13, OPTIONS)
+    for name, server, reset, question in (
+        ("MySQL", mysql, "RESET BINARY LOGS AND GTIDS", "SELECT @@GLOBAL.gtid_executed"),
+        ("MariaDB", mariadb, "RESET MASTER", "SELECT @@gtid_binlog_pos"),
+    ):
+        with server:
+            insert = "INSERT INTO shop.customer (name) VALUES ('{}');"
+            workload.create_tables(server)
+            server.sql((insert.format("before") + "FLUSH BINARY LOGS;") * 3)
+            before = set_aside(lab, server, f"{name}-before")
+            a_quiet_moment()
+            server.sql(f"{reset}; {insert.format('in the backup') * 3}")
+            [[backup]] = server.sql(question)
+            a_quiet_moment()
+            server.sql((insert.format("wanted") + "FLUSH BINARY LOGS;") * 12)
+            behind = set_aside(lab, server, f"{name}-behind")
+        both = Recovery(lab, tool, (before, behind), ())
+        done = both.run("--from", backup, "-o", "-")
+        yield from refused(f"{name}: numbers that were given twice", 1, done, behind.name)
+        done = both.of(behind).run("--from", backup, "-o", "-")
+        yield exit_status(f"{name}: with the archive from behind the reset alone all is well", 0, done)
+        yield equal(f"{name}: it has what is wanted", 12, done.stdout.count(b"wanted"))
