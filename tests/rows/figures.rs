@@ -71,6 +71,8 @@ fn rows_are_counted_by_table_operation_and_hour_as_they_are_listed() {
         let sizes = stats["by_row_size"].as_array().unwrap();
         let sum: u64 = sizes.iter().map(|size| size["rows"].as_u64().unwrap()).sum();
         assert_eq!(sum, rows.len() as u64, "{name}");
+        let is_power = |size: &Value| size["up_to"].as_u64().unwrap().is_power_of_two();
+        assert!(sizes.iter().all(is_power), "{name}: {sizes:?}");
     }
 }
 

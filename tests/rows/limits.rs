@@ -215,6 +215,41 @@ fn a_table_of_4096_columns_is_read_and_one_of_more_is_refused() {
     assert!(refused.stderr.contains(expected), "{}", refused.stderr);
 }
 
+/// Two gigabytes, nearly all of them holes; more with another figure here.
+const LONG_LOG: u64 = 2 << 30;
+
+#[test]
+fn a_long_log_is_taken_back_in_little_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("binlog.000001");
+    let mut log = Log::new(&path);
+    let mut number = 0_u32;
+    while log.at < LONG_LOG {
+        log.map(&[3, LONG_BLOB[0]], &LONG_BLOB[1..]);
+        for _ in 0..40 {
+            let values = [&number.to_le_bytes()[..], &3_u32.to_le_bytes(), b"abc"].concat();
+            log.insert(2, &values, 0);
+            number += 1;
+        }
+        let large = 1_u32 << 20;
+        log.insert(2, &[&number.to_le_bytes()[..], &large.to_le_bytes()].concat(), large.into());
+    }
+    let schema = directory.path().join("d.sql");
+    std::fs::write(&schema, "USE d;\nCREATE TABLE t (a INT, b LONGBLOB);\n").unwrap();
+    let schema = schema.to_str().unwrap();
+    // The short rows, of every mebibyte of the log.
+    for direction in ["undo", "redo"] {
+        let chosen = ["undo", "--as", direction, "--schema", schema, "--where", "b = 'abc'"];
+        let script = run(&chosen, &path);
+        assert_eq!(script.code, Some(0), "{}", script.stderr);
+        let text = String::from_utf8(script.stdout).unwrap();
+        let statement = if direction == "undo" { "DELETE FROM" } else { "INSERT INTO" };
+        assert_eq!(text.matches(statement).count(), number as usize);
+        println!("{direction} of {} bytes, {number} rows: {} KiB", log.at, script.kib);
+        assert!(script.kib < BOUND_KIB, "{} KiB", script.kib);
+    }
+}
+
 #[test]
 fn lengths_that_the_event_does_not_have_take_no_memory() {
     let directory = tempfile::tempdir().unwrap();

@@ -103,8 +103,11 @@ fn check_set(parts: &[Manifest]) -> Result<(), SealError> {
     Ok(())
 }
 
+/// A log, the part that has it, and where its records stand there.
+type InPart<'p> = (&'p LogName, &'p Manifest, &'p [Spot]);
+
 /// Each log with its part, by name.
-fn in_order(parts: &[Manifest]) -> Result<Vec<(&LogName, &Manifest, &[Spot])>, SealError> {
+fn in_order(parts: &[Manifest]) -> Result<Vec<InPart<'_>>, SealError> {
     let mut all = Vec::new();
     for part in parts {
         for (name, spots) in &part.sealed {

@@ -76,13 +76,13 @@ impl Stats {
         let of_type = self.by_type.entry((inner, record.event_type)).or_default();
         of_type.events = of_type.events.saturating_add(1);
         of_type.bytes = of_type.bytes.saturating_add(size);
-        if let Summary::Rows { name: Some(name), rows, .. } = &record.summary {
-            if let Some(table) = self.table(name) {
-                table.rows = table.rows.saturating_add(rows.unwrap_or(0));
-                table.uncounted = table.uncounted.saturating_add(u64::from(rows.is_none()));
-                table.events = table.events.saturating_add(1);
-                table.bytes = table.bytes.saturating_add(size);
-            }
+        if let Summary::Rows { name: Some(name), rows, .. } = &record.summary
+            && let Some(table) = self.table(name)
+        {
+            table.rows = table.rows.saturating_add(rows.unwrap_or(0));
+            table.uncounted = table.uncounted.saturating_add(u64::from(rows.is_none()));
+            table.events = table.events.saturating_add(1);
+            table.bytes = table.bytes.saturating_add(size);
         }
         if inner {
             return;

@@ -1,10 +1,12 @@
 //! Conditions on the values of a row: `id = 7 AND name LIKE 'a%'`.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::str::FromStr;
 
 use super::render;
 use super::wild::Pattern;
+use crate::event::rows::charset::Charset;
 use crate::event::rows::reader::Row;
 use crate::event::rows::table::{Column, Table};
 use crate::event::rows::value::{Image, Value};
@@ -247,7 +249,7 @@ impl Test {
         match self {
             Self::IsNull(wanted) => value.is_null() == *wanted,
             _ if value.is_null() => false,
-            Self::Like(pattern, wanted) => pattern.fits(&render::plain(value, column)) == *wanted,
+            Self::Like(pattern, wanted) => pattern.fits(&text_of(value, column)) == *wanted,
             Self::Compare(comparison, literal) => {
                 compare(value, column, literal).is_some_and(|order| comparison.takes(order))
                     || *comparison == Comparison::NotEqual
@@ -295,8 +297,20 @@ fn compare(value: &Value<'_>, column: &Column, literal: &Literal) -> Option<Orde
             Some(moment(&render::plain(value, column)).cmp(&moment(text)))
         }
         Value::Time(own) => Some(own.micros_signed().cmp(&time_of(text)?)),
-        _ => Some(render::plain(value, column).as_ref().cmp(text)),
+        _ => Some(text_of(value, column).as_ref().cmp(text)),
     }
+}
+
+/// What is beside a text: of BINARY, VARBINARY and BLOB their bytes, as servers compare them.
+fn text_of<'v>(value: &'v Value<'_>, column: &Column) -> Cow<'v, str> {
+    if let Value::Bytes(bytes) = value
+        && column.charset == Charset::Binary
+        && column.meaning.is_none()
+        && let Ok(text) = std::str::from_utf8(bytes)
+    {
+        return Cow::Borrowed(text);
+    }
+    render::plain(value, column)
 }
 
 /// A date or a time of a day in a form whose order is that of its characters.
