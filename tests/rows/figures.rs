@@ -48,7 +48,8 @@ fn rows_are_counted_by_table_operation_and_hour_as_they_are_listed() {
         let mut by_hour = BTreeMap::<(String, String), u64>::new();
         for row in &rows {
             let op = text(&row["op"]).to_owned();
-            let hour = format!("{}:00:00Z", text(&row["time"]).get(..13).unwrap());
+            let day_and_hour = text(&row["time"]).split_once(':').unwrap().0;
+            let hour = format!("{day_and_hour}:00:00Z");
             *by_table.entry((text(&row["table"]).to_owned(), op.clone())).or_default() += 1;
             *by_hour.entry((hour, op)).or_default() += 1;
         }
