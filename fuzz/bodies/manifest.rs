@@ -51,12 +51,12 @@ fn check_manifest(bytes: &[u8]) {
     // Cut, it is another one, or none.
     let body = bytes.strip_suffix(b"\n").expect("its last line is ended");
     let cut = body.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-    assert!(open(&bytes[..cut], &[anchor.clone()]).is_err(), "the anchor finds a cut");
+    assert!(open(&bytes[..cut], std::slice::from_ref(&anchor)).is_err(), "the anchor finds a cut");
     // A bit of the first line, and of the last one, is in the chain or in the anchor.
     for at in [20, bytes.len() - 2] {
         let mut changed = bytes.to_vec();
         changed[at] ^= 1;
-        assert!(open(&changed, &[anchor.clone()]).is_err(), "a bit changed at {at}");
+        assert!(open(&changed, std::slice::from_ref(&anchor)).is_err(), "a bit changed at {at}");
     }
     // Of nothing, nothing is missing, and all that is sealed is not looked at.
     let none =

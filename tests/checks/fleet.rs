@@ -205,7 +205,8 @@ fn reports_of_several_audits_are_judged_as_one() {
     // A merge can be merged again, and comes to the same.
     let again = directory.path().join("merged.json");
     std::fs::write(&again, merged.to_string()).unwrap();
-    let twice = json(&["report", "merge", again.to_str().unwrap(), &one, "--format", "json"]);
+    let twice =
+        json(&["report", "merge", again.to_str().unwrap(), &one, files, "--format", "json"]);
     for part in ["findings", "areas", "topology", "summary"] {
         assert_eq!(twice[part], merged[part], "{part}");
     }

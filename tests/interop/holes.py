@@ -193,9 +193,15 @@ def fleet(
     def counted(report: dict[str, Any]) -> Found:
         return auditor.ids([finding for finding in report["findings"] if finding["counts"]])
 
-    before = counted(run("audit", "--inventory", inventory))
-    plain = {found for found in before if found[0] == "BLS001" and found[1].startswith("relay")}
-    yield equal(f"{what}: a fleet with its files: plain relay logs from before, if any, and nothing else", plain, before)
+    first = run("audit", "--inventory", inventory)
+    before = counted(first)
+    left = {found for found in before if found[0] == "BLS001" and found[1].startswith("relay")}
+    # MySQL leaves the key of the authority that it made for itself in its data directory.
+    left |= before & {("BLR040", "ca-key.pem")}
+    yield equal(f"{what}: a fleet with its files: what servers leave behind, and nothing else", left, before)
+    for finding in first["findings"]:
+        if finding["id"] == "BLR040":
+            auditor.apply(finding)
     renew()
     setup.settle()
     report = run("audit", "--inventory", inventory)

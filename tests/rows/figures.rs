@@ -48,7 +48,8 @@ fn rows_are_counted_by_table_operation_and_hour_as_they_are_listed() {
         let mut by_hour = BTreeMap::<(String, String), u64>::new();
         for row in &rows {
             let op = text(&row["op"]).to_owned();
-            let hour = format!("{}:00:00Z", &text(&row["time"])[..13]);
+            let day_and_hour = text(&row["time"]).split_once(':').unwrap().0;
+            let hour = format!("{day_and_hour}:00:00Z");
             *by_table.entry((text(&row["table"]).to_owned(), op.clone())).or_default() += 1;
             *by_hour.entry((hour, op)).or_default() += 1;
         }
@@ -85,15 +86,12 @@ fn the_widest_rows_and_the_hottest_keys_are_found_where_the_figures_say() {
     let bytes: Vec<_> = widest.iter().map(|row| row["bytes"].as_u64().unwrap()).collect();
     assert!(bytes.is_sorted_by(|one, other| one >= other), "{bytes:?}");
     for row in widest {
-        let position = row["position"].to_string();
         let (end, table) = (row["position"].as_u64().unwrap() + 1, text(&row["table"]));
         let end = end.to_string();
         let place = ["--start-position", "4", "--stop-position", &end, "--op", text(&row["op"])];
         let found = listed(&place, &log);
         let is_it = |it: &&Value| {
-            it["position"].to_string() == position
-                && it["row"] == row["row"]
-                && it["table"] == table
+            it["position"] == row["position"] && it["row"] == row["row"] && it["table"] == table
         };
         assert_eq!(found.iter().filter(is_it).count(), 1, "{row}");
     }

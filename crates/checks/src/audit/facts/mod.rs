@@ -70,9 +70,13 @@ impl AuditFacts {
         std::iter::once(&self.files).chain(&self.more_files).filter(|files| !files.is_empty())
     }
 
-    /// Adds the files of one more server.
+    /// Adds the files of one more server, in place of what is known of the same.
     pub fn add_files(&mut self, files: FileFacts) {
-        if self.files.is_empty() {
+        let is_same = |known: &&mut FileFacts| !known.is_empty() && known.name() == files.name();
+        let mut all = std::iter::once(&mut self.files).chain(&mut self.more_files);
+        if let Some(known) = all.find(is_same) {
+            *known = files;
+        } else if self.files.is_empty() {
             self.files = files;
         } else if !files.is_empty() {
             self.more_files.push(files);

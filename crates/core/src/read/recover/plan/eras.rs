@@ -77,9 +77,9 @@ impl Planner<'_, '_> {
 
     /// The log of a row that has a transaction, read up to it.
     fn holding(&mut self, chain: &Walk, id: &TransactionId) -> Option<(Head, Scan)> {
-        let heads = chain.logs.iter().filter_map(|&index| self.head(index));
+        let mut heads = chain.logs.iter().filter_map(|&index| self.head(index));
         let is_before = |head: &&Head| !head.previous.as_ref().is_some_and(|it| it.contains(id));
-        let head = heads.filter(is_before).last()?.clone();
+        let head = heads.rfind(is_before)?.clone();
         let scan = self.read(&head, &Stop::With(id.clone())).ok()?;
         scan.is_reached.then_some((head, scan))
     }
