@@ -20,11 +20,11 @@ from pathlib import Path
 import busy
 import workload
 from accident import a_quiet_moment
-from busy import QUICK, tables
+from busy import QUICK, Server, tables
 from checks import Check, each, equal, exit_status, true
 from lab import Lab
 from mariadb_lab import MariadbServer
-from recovery import BEGINNING, Recovery, flushed, refused, restored, set_aside
+from recovery import BEGINNING, Recovery, flushed, refused, replay, restored, set_aside
 from scenarios.mariadb import encryption, key_file
 from scenarios.recover_mariadb import OPTIONS, another
 from server import MysqlServer
@@ -40,6 +40,7 @@ def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
         partial(any_moment_of_one_server, recovery, keys),
         partial(a_primary_that_begins_anew, recovery, keys),
         partial(numbers_that_are_given_twice, lab, tool),
+        partial(a_server_that_was_restored_under_its_own_number, lab, tool),
     )
 
 
@@ -222,3 +223,31 @@ def numbers_that_are_given_twice(lab: Lab, tool: Binlogsec) -> Iterator[Check]:
         done = both.of(behind).run("--from", backup, "-o", "-")
         yield exit_status(f"{name}: with the archive from behind the reset alone all is well", 0, done)
         yield equal(f"{name}: it has what is wanted", 12, done.stdout.count(b"wanted"))
+
+
+def a_server_that_was_restored_under_its_own_number(lab: Lab, tool: Binlogsec) -> Iterator[Check]:
+    """It has the transactions of its archive in its own new logs, the same ones, and goes on from there."""
+
+    def server(name: str, family: str) -> Server:
+        if family == "MySQL":
+            return lab.server(name, server_id="71", **QUICK)
+        return MariadbServer(lab.folder / f"m-{name}", 71, OPTIONS)
+
+    for family in ("MySQL", "MariaDB"):
+        what = f"{family}: what the restored server has"
+        with server("first-life", family) as first:
+            busy.create_tables(first)
+            workload.trade(first)
+            busy.statements(first, "STATEMENT")
+            before = Recovery(lab, tool, (set_aside(lab, first, "first-life"),), ())
+        yield from before.to_file(what, *BEGINNING)
+        a_quiet_moment()
+        with server("second-life", family) as second:
+            yield from replay(lab, before.stream(what), second, what)
+            workload.trade(second)
+            both = before.of(*before.archives, set_aside(lab, second, "second-life"))
+            expected = tables(second)
+        what = f"{family}: both lives"
+        yield from both.to_file(what, *BEGINNING)
+        with server("third-life", family) as third:
+            yield from restored(lab, both.stream(what), third, what, expected)
