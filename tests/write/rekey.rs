@@ -113,7 +113,7 @@ fn refusals_say_why_and_change_nothing() {
         ("rekey nowhere --keyring keyring", 2, "cannot open nowhere: No such file or directory (os error 2)".to_owned()),
         ("rekey binlog.000001 --keyring other", 3, format!("log binlog.000001: key {ID_3} is not in other (2 entries); a rotation removes older keys, so look for a copy of the keyring from before it")),
         ("rekey binlog.000001", 3, "no replication encryption key was given: name a keyring by --keyring FILE".to_owned()),
-        ("rekey binlog.000001 --keyring keyring --key-id x", 3, "key x, to encrypt under, is not in keyring (3 entries)".to_owned()),
+        ("rekey binlog.000001 --keyring keyring --key-id x", 3, "key x is not in keyring (3 entries)".to_owned()),
         ("rekey binlog.000001 binlog.000002 --keyring keyring --new-keyring other --backup-header b", 2, "--backup-header takes one log, 2 were named".to_owned()),
         ("rekey binlog.000001 --keyring keyring --new-keyring other --backup-header plain", 2, "plain exists already; it is replaced with --force only".to_owned()),
     ] {
