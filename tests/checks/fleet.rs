@@ -225,5 +225,6 @@ fn a_report_of_an_audit_is_not_merged_with_others_or_as_metrics() {
     std::fs::write(&policy, "[rules]\nBLR072 = \"error\"\nBLR001 = \"off\"\n").unwrap();
     let merged =
         json(&["report", "merge", &one, "--policy", policy.to_str().unwrap(), "--format", "json"]);
-    assert_eq!(merged["summary"]["verdict"], "fail", "this policy weighs");
+    let weights: Vec<_> = of(&merged, "BLR072").iter().map(|it| it["severity"].clone()).collect();
+    assert!(!weights.is_empty() && weights.iter().all(|it| it == "error"), "{weights:?}");
 }
