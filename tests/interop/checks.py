@@ -38,8 +38,8 @@ def equal(what: str, expected: Any, got: Any) -> Check:
     return Check(what, expected == got, repr(expected), repr(got))
 
 
-def true(what: str, holds: bool, expected: str, got: str) -> Check:
-    return Check(what, holds, expected, got)
+def true(what: str, holds: bool, expected: object, got: object) -> Check:
+    return Check(what, holds, str(expected), str(got))
 
 
 def none_of(what: str, found: Collection[str], among: Collection[str]) -> Check:

@@ -933,6 +933,46 @@ fn numbers_that_a_server_gave_twice_are_told_and_not_mixed() {
 }
 
 #[test]
+fn a_place_that_the_log_does_not_have_is_no_place_of_a_backup() {
+    let folder = folder();
+    ten_each(folder.path(), 2);
+    let bytes = ten(1).bytes;
+    let events = logs::events(&bytes);
+    let places = |place: usize| plan(folder.path(), &["--from", &format!("binlog.000001:{place}")]);
+    for place in [events[1].0, events[4].0, bytes.len()] {
+        assert_eq!(places(place).1, 0, "{place}");
+    }
+    for place in [events[4].0 + 1, bytes.len() + 1, 99_999_999] {
+        let from = format!("binlog.000001:{place}");
+        let output = run(folder.path(), &["--from", &from, "--plan"]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{place}: {told}");
+        assert!(told.contains(&format!("no event at {place}")), "{place}: {told}");
+    }
+}
+
+/// A server that was restored began its numbers anew in the second in which it had begun its last log.
+#[test]
+fn logs_of_two_tenures_are_told_apart_by_what_is_in_them_not_by_their_times() {
+    let folder = folder();
+    let log = |name: &str, second: u32, before: u64, numbers: std::ops::RangeInclusive<u64>| {
+        let mut log = Log::new(1, START + second, false);
+        let sets: &[(u8, u64)] = &[(A, before)];
+        log.previous(if before > 0 { sets } else { &[] });
+        numbers.for_each(|number| log.transaction(A, number, &insert(number)));
+        log.write(&folder.path().join(name));
+    };
+    log("first/binlog.000001", 50, 0, 1..=20);
+    log("first/binlog.000002", 52, 20, 21..=30);
+    log("again/binlog.000001", 52, 0, 31..=40);
+    log("again/binlog.000002", 60, 40, 41..=50);
+    let output = run(folder.path(), &["--from", "beginning", "-o", "-"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert_eq!(written(&output.stdout), numbers(1..=50), "{told}");
+}
+
+#[test]
 fn what_is_prepared_and_not_ended_at_the_moment_is_told() {
     let folder = folder();
     let mut log = Log::new(1, START, false);

@@ -9,6 +9,7 @@
     clippy::print_stdout
 )]
 
+use super::undo::statement;
 use crate::common;
 
 use std::fs::File;
@@ -225,6 +226,7 @@ fn a_long_log_is_taken_back_in_little_memory() {
     let mut log = Log::new(&path);
     let mut number = 0_u32;
     while log.at < LONG_LOG {
+        log.event(2, &statement("BEGIN"), 0);
         log.map(&[3, LONG_BLOB[0]], &LONG_BLOB[1..]);
         for _ in 0..40 {
             let values = [&number.to_le_bytes()[..], &3_u32.to_le_bytes(), b"abc"].concat();
@@ -233,6 +235,7 @@ fn a_long_log_is_taken_back_in_little_memory() {
         }
         let large = 1_u32 << 20;
         log.insert(2, &[&number.to_le_bytes()[..], &large.to_le_bytes()].concat(), large.into());
+        log.event(2, &statement("COMMIT"), 0);
     }
     let schema = directory.path().join("d.sql");
     std::fs::write(&schema, "USE d;\nCREATE TABLE t (a INT, b LONGBLOB);\n").unwrap();

@@ -172,7 +172,7 @@ fn foreign_keys_and_triggers_of_the_schema_are_told() {
 }
 
 /// A statement, as its event has it.
-fn statement(text: &str) -> Vec<u8> {
+pub(crate) fn statement(text: &str) -> Vec<u8> {
     let mut body = vec![0; 8]; // Connection, time.
     body.push(1); // Length of the database's name.
     body.extend([0; 4]); // No error, no variables.

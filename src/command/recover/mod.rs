@@ -26,6 +26,7 @@ use binlogsec_core::read::recover::reach::Reach;
 use binlogsec_core::read::recover::state::{LogPosition, State};
 use binlogsec_core::read::slice::SliceOptions;
 use binlogsec_core::read::stream::{self, StreamPlan};
+use binlogsec_core::text::path_text;
 use clap::Args;
 use report::RecoverReport;
 
@@ -375,7 +376,9 @@ fn write(
     }
     let mut stream = StreamPlan::default();
     for slice in &planned.plan.slices {
+        let before = stream.transactions();
         stream.add(open(&slice.path)?, &options(slice, args.exclude_gtid.as_ref()))?;
+        refuse_fewer(slice, stream.transactions().saturating_sub(before), args)?;
     }
     let total = Some(stream.length());
     // A server takes a few megabytes a second.
@@ -399,6 +402,20 @@ fn write(
     }
     drop(bar);
     Ok(told(&Written::of(&stream), terminal))
+}
+
+/// Refuses a log that has fewer transactions than the head of the log behind it says. Of MariaDB, whose
+/// numbers may have holes, nothing can be said.
+fn refuse_fewer(slice: &Slice, has: u64, args: &RecoverArgs) -> anyhow::Result<()> {
+    let said = slice.adds.as_ref().filter(|adds| !adds.is_mariadb() && args.exclude_gtid.is_none());
+    match said.map(Reach::len) {
+        Some(said) if has < said => bail!(
+            "{} has {has} transactions, and {said} by the head of the log that was taken for the next one: these are \
+             logs of two servers, or of two lives of one; nothing was written. Name the directories of each alone",
+            path_text::text(&slice.path)
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// What was written.

@@ -305,6 +305,10 @@ pub struct Scan {
     /// The time of the last transaction before the stop: when it was committed first, in microseconds
     /// since 1970 UTC, or that in its header, in seconds.
     pub last: Option<u64>,
+    /// Whether an event begins at the position of the stop, or the log ends there.
+    pub is_place: bool,
+    /// Up to which plain offset the log was read.
+    pub read_to: u64,
     /// Whether the stop was reached, be it with the log's last transaction.
     pub is_reached: bool,
 }
@@ -342,6 +346,7 @@ pub fn scan(log: &OpenLog, stop: &Stop) -> Result<Scan, Error> {
             Err(Error::Walk { source, .. }) if in_use && source.is_cut() => break,
             Err(error) => return Err(error),
         };
+        scan.is_place |= *stop == Stop::Position(offset);
         let kind = header.event_type;
         let is_query = matches!(kind, event_type::QUERY | event_type::MARIADB_QUERY_COMPRESSED);
         let begins_by_gtid = event_type::begins_transaction(kind);
@@ -380,6 +385,8 @@ pub fn scan(log: &OpenLog, stop: &Stop) -> Result<Scan, Error> {
         scan.gtids.insert(&id);
         scan.note_run(&id);
     }
+    scan.read_to = walker.offset();
+    scan.is_place |= *stop == Stop::Position(scan.read_to);
     scan.is_reached |=
         matches!(stop, Stop::Position(position) if walker.offset().max(FIRST_EVENT) >= *position);
     Ok(scan)

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::catalogue::{Head, name_of, series};
+use crate::event::gtid::TransactionId;
 
 /// Two files with one log: the longer is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +108,14 @@ fn follows(before: &Head, head: &Head) -> bool {
         (Some(before), Some(previous)) => previous.contains_all(before),
         _ => true,
     };
-    before.server_id == head.server_id
+    // What the log before begins with is among what the log behind has before it, whatever their numbers
+    // and times say.
+    let has_first = match (&before.first, &head.previous) {
+        (Some((id, _)), Some(previous)) if *id != TransactionId::Anonymous => previous.contains(id),
+        _ => true,
+    };
+    has_first
+        && before.server_id == head.server_id
         && before.is_relay == head.is_relay
         && stem == stem_before
         && (number > number_before || number.is_none())

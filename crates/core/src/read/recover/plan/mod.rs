@@ -148,6 +148,19 @@ impl Plan {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
+    /// No event begins at a backup's position.
+    #[error(
+        "{} has no event at {position} (it was read up to {read_to}): it is not the log that the backup names, or a copy that was cut",
+        path.display()
+    )]
+    NoSuchPlace {
+        /// Which log.
+        path: PathBuf,
+        /// The position.
+        position: u64,
+        /// Up to which plain offset it was read.
+        read_to: u64,
+    },
     /// A log that is needed cannot be read.
     #[error("{} is needed", path.display())]
     Unreadable {
@@ -312,6 +325,13 @@ impl<'a> Planner<'a, '_> {
         let head = self.chains.get(place.0).and_then(|chain| self.head(chain.log_at(place.1)?));
         let head = head.ok_or(PlanError::NoLogs)?;
         let scanned = self.read(head, &Stop::Position(position.position))?;
+        if !scanned.is_place {
+            return Err(PlanError::NoSuchPlace {
+                path: head.path.clone(),
+                position: position.position,
+                read_to: scanned.read_to,
+            });
+        }
         let mut reach = head.previous.clone().unwrap_or_default();
         reach.extend(&scanned.gtids);
         // Where the log has nothing before the position, what stands behind it tells.
