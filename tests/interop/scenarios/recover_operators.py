@@ -122,6 +122,9 @@ def by_a_position(both: Recovery, place: Path, pod_0: MysqlServer, pod_1: MysqlS
     found = [[it["gtids"] for it in plan["slices"]] for plan in (by_position, by_gtids)]
     yield equal("with the server named the position is as good as the GTIDs", found[1], found[0])
     yield true("and there is something to do", bool(found[0]), "slices", "none")
+    for wrong in (int(position) + 1, 10**9):
+        done = both.run("--from", f"{log}:{wrong}", "--server-id", own, "--plan")
+        yield exit_status("a position at which the log has no event is refused", 2, done)
 
 
 def any_moment_of_one_server(recovery: Recovery, keys: Path) -> Iterator[Check]:
