@@ -379,12 +379,16 @@ impl Listing {
             return Ok(listed);
         }
         let (format, layout) = (self.format, self.layout);
+        let prefix =
+            if layout.is_prefixed { format!("{}: ", printable(&path)) } else { String::new() };
+        let prefix = prefix.into_bytes();
         let maker = || -> Box<dyn LineMaker> {
             Box::new(Lines {
                 format,
                 layout,
                 csv_safe: args.csv_safe,
                 path: path.clone(),
+                prefix: prefix.clone(),
                 texts: EventTexts::default(),
             })
         };
@@ -463,6 +467,8 @@ struct Lines {
     layout: Layout,
     csv_safe: bool,
     path: String,
+    /// What stands before each line.
+    prefix: Vec<u8>,
     texts: EventTexts,
 }
 
@@ -471,10 +477,7 @@ impl LineMaker for Lines {
         let entry = EventEntry::new(record, &mut self.texts);
         match self.format {
             ListFormat::Text => {
-                if self.layout.is_prefixed {
-                    out.extend_from_slice(printable(&self.path).as_bytes());
-                    out.extend_from_slice(b": ");
-                }
+                out.extend_from_slice(&self.prefix);
                 table::event(out, &entry, self.layout);
             }
             ListFormat::Json => {
