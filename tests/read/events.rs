@@ -18,9 +18,8 @@ use binlogsec_core::event::gtid_set::GtidSet;
 use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::open::OpenLog;
 use binlogsec_core::log::walk::MemorySource;
-use binlogsec_core::read::events::{
-    EventFilter, EventRecord, Summary, TableName, list, list_plain,
-};
+use binlogsec_core::read::events::{EventFilter, EventRecord, Summary, list, list_plain};
+use binlogsec_core::read::tables::TableGlob;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -202,12 +201,12 @@ fn filters_take_what_they_name() {
         found.iter().all(|r| { r.transaction.as_ref().unwrap().to_string().contains(":backup:") })
     );
 
-    let table = TableName::parse("d.t").unwrap();
+    let table = TableGlob::parse("d.t").unwrap();
     let found = of(EventFilter { tables: [table].into(), ..EventFilter::default() });
     assert_eq!(found.len(), 9 + 9 + 1, "table maps and row events, inner ones, too; CREATE TABLE");
     let is_create = |it: &EventRecord| matches!(&it.summary, Summary::Query { statement, .. } if statement.to_lowercase().contains("create"));
     assert_eq!(found.iter().filter(|it| is_create(it)).count(), 1);
-    let none = TableName::parse("d.u").unwrap();
+    let none = TableGlob::parse("d.u").unwrap();
     assert!(of(EventFilter { tables: [none].into(), ..EventFilter::default() }).is_empty());
 
     let found = of(EventFilter {

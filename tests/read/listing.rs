@@ -91,6 +91,124 @@ fn a_table_is_about_its_statements_too_and_not_about_others_of_its_name() {
 }
 
 #[test]
+fn databases_patterns_connections_and_words_choose_as_they_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = logs(folder.path());
+    let one = &logs[..1];
+    for (arguments, has, has_not) in [
+        (&["--database", "shop"][..], "ALTER TABLE", "DROP TABLE"),
+        (&["--database", "oth*"], "DROP TABLE", "ALTER TABLE"),
+        (&["--table", "shop.Ord*"], "ALTER TABLE", "notes"),
+        (&["--table", "*.notes"], "notes", "ALTER TABLE"),
+        (&["--grep", "alter table shop.orders"], "ALTER TABLE", "DROP TABLE"),
+        (&["--grep", "drop", "--grep", "insert into"], "DROP TABLE", "ALTER TABLE"),
+        (&["--thread-id", "4711"], "ALTER TABLE", "DROP TABLE"),
+    ] {
+        let found = listed(arguments, one);
+        assert!(found.contains(has) && !found.contains(has_not), "{arguments:?}: {found}");
+    }
+    // Of a real server: the transactions of one connection, of which GTID stands before the statement.
+    let log = mixed().join("binlog.000003");
+    let keyring = mixed_keyring();
+    let keyring = ["--keyring", keyring.to_str().unwrap(), "--format", "json"];
+    let of = |more: &[&str]| -> Vec<Value> {
+        let text = listed(&[&keyring[..], more].concat(), &[log.clone()]);
+        let json: Value = serde_json::from_str(&text).unwrap();
+        json["files"][0]["events"].as_array().unwrap().clone()
+    };
+    let all = of(&[]);
+    let gtid = all.iter().find_map(|event| event["gtid"].as_str()).unwrap();
+    let without = of(&["--exclude-gtid", gtid]);
+    let own = all.iter().filter(|event| event["gtid"] == gtid).count();
+    assert_eq!((own > 3, without.len()), (true, all.len() - own));
+    let rows = of(&["--database", "shop", "--type", "WRITE_ROWS,UPDATE_ROWS,DELETE_ROWS"]);
+    let rows_of_all = all.iter().filter(|event| event["rows"].is_u64()).count();
+    assert_eq!(rows.len(), rows_of_all);
+}
+
+/// The transactions that are in what was written.
+fn gtids(log: &[u8]) -> Vec<String> {
+    use binlogsec_core::event::checksum::ChecksumAlgorithm;
+    use binlogsec_core::event::gtid::TransactionStart;
+    use binlogsec_core::event::walker::Events;
+    Events::new(&log[4..], 4, ChecksumAlgorithm::None)
+        .filter_map(|event| TransactionStart::parse(&event.unwrap()))
+        .map(|start| start.unwrap().id.to_string())
+        .collect()
+}
+
+/// What a listing says of each transaction is what a slice by tables takes: rows of the table, and
+/// statements that name it, inside of compressed transactions, too.
+#[test]
+fn a_slice_by_tables_has_the_transactions_that_have_to_do_with_them() {
+    for (folder, logs) in [
+        ("mysql-9.7/mixed-key3-running", vec!["binlog.000003", "binlog.000004", "binlog.000005"]),
+        ("mysql-9.7/tagged-gtids", vec!["tagged.000001"]),
+    ] {
+        let keyring = fixture(folder).join("component_keyring_file");
+        for log in logs {
+            let log = fixture(folder).join(log);
+            let text = listed(
+                &["--keyring", keyring.to_str().unwrap(), "--format", "json"],
+                &[log.clone()],
+            );
+            let json: Value = serde_json::from_str(&text).unwrap();
+            let events = json["files"][0]["events"].as_array().unwrap().clone();
+            let mut tables: Vec<String> = events
+                .iter()
+                .filter(|event| event["type"] == "TABLE_MAP")
+                .map(|event| {
+                    let name = |what: &str| event[what].as_str().unwrap().to_owned();
+                    format!("{}.{}", name("database"), name("table"))
+                })
+                .collect();
+            tables.sort();
+            tables.dedup();
+            assert!(!tables.is_empty());
+            for table in tables {
+                let plain = table.split_once('.').unwrap().1;
+                let has = |event: &&Value| {
+                    let is_map = event["type"] == "TABLE_MAP" && event["table"] == plain;
+                    let is_named = event["type"] == "QUERY"
+                        && event["query"]
+                            .as_str()
+                            .unwrap()
+                            .replace('`', " ")
+                            .split(|sign: char| {
+                                sign.is_whitespace() || matches!(sign, '(' | ')' | ',' | '.')
+                            })
+                            .any(|word| word == plain);
+                    is_map || is_named
+                };
+                let mut expected: Vec<_> = events
+                    .iter()
+                    .filter(has)
+                    .map(|event| event["gtid"].as_str().unwrap().to_owned())
+                    .collect();
+                expected.dedup();
+                let output = binlogsec()
+                    .args(["decrypt", "-o", "-", "--table", &table])
+                    .arg(&log)
+                    .arg("--keyring")
+                    .arg(&keyring)
+                    .output()
+                    .unwrap();
+                assert_eq!(output.status.code(), Some(0), "{table}");
+                assert_eq!(gtids(&output.stdout), expected, "{table} of {}", log.display());
+            }
+        }
+    }
+    let output = binlogsec()
+        .args(["decrypt", "-o", "-", "--table", "shop.nowhere"])
+        .arg(mixed().join("binlog.000003"))
+        .arg("--keyring")
+        .arg(mixed_keyring())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
 fn the_csv_has_what_a_spreadsheet_asks_for() {
     let folder = tempfile::tempdir().unwrap();
     let logs = logs(folder.path());

@@ -2,6 +2,7 @@
 
 use binlogsec_core::event::gtid_selection::{GtidPosition, GtidSelection};
 use binlogsec_core::read::slice::SliceOptions;
+use binlogsec_core::read::tables::TableGlob;
 use clap::Args;
 
 use crate::terminal::Terminal;
@@ -39,6 +40,26 @@ pub(crate) struct SliceArgs {
     /// Transactions that this server wrote; repeatable
     #[arg(long = "server-id", value_name = "ID")]
     server_ids: Vec<u32>,
+    /// Transactions that change tables of this database, or have a statement run in it or that names them, as
+    /// a whole; `*` and `?` stand for any characters; repeatable
+    #[arg(long = "database", value_name = "DB")]
+    databases: Vec<String>,
+    /// The same for this table, e.g. 'shop.order*'; repeatable
+    #[arg(long = "table", value_name = "DB.TABLE", value_parser = table)]
+    tables: Vec<TableGlob>,
+}
+
+/// A pattern of tables, as options have it.
+pub(crate) fn table(text: &str) -> Result<TableGlob, String> {
+    TableGlob::parse(text).ok_or_else(|| {
+        "DATABASE.TABLE is expected, e.g. shop.orders, or shop.* for all of a database".to_owned()
+    })
+}
+
+/// What --database and --table choose together.
+pub(crate) fn tables(databases: &[String], tables: &[TableGlob]) -> Vec<TableGlob> {
+    let databases = databases.iter().map(|name| TableGlob::of_database(name));
+    databases.chain(tables.iter().cloned()).collect()
 }
 
 /// Where to begin or end.
@@ -91,6 +112,7 @@ impl SliceArgs {
             up_to_gtids: gtids(&self.stop_position),
             domain_ids: self.domain_ids.iter().copied().collect(),
             server_ids: self.server_ids.iter().copied().collect(),
+            tables: tables(&self.databases, &self.tables),
             start_time,
             stop_time,
             include_gtids: self.gtid.clone(),

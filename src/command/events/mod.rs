@@ -19,8 +19,9 @@ use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::error::{Error, ErrorClass, describe};
 use binlogsec_core::log::log_error::LogError;
 use binlogsec_core::log::open::OpenLog;
-use binlogsec_core::read::events::{self, EventFilter, EventRecord, LineMaker, Listed, TableName};
+use binlogsec_core::read::events::{self, EventFilter, EventRecord, LineMaker, Listed};
 use binlogsec_core::read::pattern::Pattern;
+use binlogsec_core::read::tables::TableGlob;
 use binlogsec_core::text::path_text;
 use binlogsec_core::text::unseen::printable;
 use clap::{Args, ValueEnum};
@@ -28,7 +29,7 @@ use report::{EVENTS_SCHEMA, EventEntry, EventTexts, EventsEnd, StatsReport};
 use table::Layout;
 
 use crate::args::KeyArgs;
-use crate::command::decrypt::slice::{Position, position};
+use crate::command::decrypt::slice::{Position, position, table, tables};
 use crate::exit::Exit;
 use crate::terminal::{self, Terminal};
 use crate::time::{self, Time, ZoneArgs};
@@ -82,9 +83,22 @@ pub(crate) struct EventsArgs {
     /// Only transactions of this MariaDB domain; repeatable
     #[arg(long = "domain-id", value_name = "ID")]
     domain_ids: Vec<u32>,
-    /// Only table maps and row events of this table; repeatable
+    /// Only transactions not in this set
+    #[arg(long, value_name = "SET", visible_alias = "exclude-gtids")]
+    exclude_gtid: Option<GtidSelection>,
+    /// Only table maps and row events of this database, and statements run in it or that name its tables;
+    /// `*` and `?` stand for any characters; repeatable
+    #[arg(long = "database", value_name = "DB")]
+    databases: Vec<String>,
+    /// The same for this table, e.g. 'shop.order*'; repeatable
     #[arg(long = "table", value_name = "DB.TABLE", value_parser = table)]
-    tables: Vec<TableName>,
+    tables: Vec<TableGlob>,
+    /// Only what this connection did, from its first statement in a transaction on; repeatable
+    #[arg(long = "thread-id", value_name = "ID")]
+    thread_ids: Vec<u32>,
+    /// Only statements with these words, e.g. 'ALTER TABLE shop.orders'; repeatable, one is enough
+    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
+    grep: Vec<Pattern>,
     /// Only events that this server wrote; repeatable
     #[arg(long = "server-id", value_name = "ID")]
     server_ids: Vec<u32>,
@@ -96,7 +110,7 @@ pub(crate) struct EventsArgs {
         value_parser = pattern,
         conflicts_with_all = [
             "stats", "types", "from", "to", "start_position", "stop_position", "gtid", "domain_ids",
-            "tables", "server_ids",
+            "tables", "databases", "exclude_gtid", "thread_ids", "grep", "server_ids",
         ]
     )]
     find: Option<Pattern>,
@@ -142,10 +156,6 @@ fn types_of(text: &str) -> Result<Types, String> {
 
 fn pattern(text: &str) -> Result<Pattern, String> {
     Pattern::parse(text).ok_or_else(|| "there is no word in it".to_owned())
-}
-
-fn table(text: &str) -> Result<TableName, String> {
-    TableName::parse(text).ok_or_else(|| "DATABASE.TABLE is expected".to_owned())
 }
 
 pub(crate) fn run(args: &EventsArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -297,9 +307,17 @@ impl EventsArgs {
             || self.to.is_some()
             || self.start_position.is_some()
             || self.stop_position.is_some()
-            || self.gtid.is_some();
-        let lists =
-            [self.types.len(), self.domain_ids.len(), self.tables.len(), self.server_ids.len()];
+            || self.gtid.is_some()
+            || self.exclude_gtid.is_some();
+        let lists = [
+            self.types.len(),
+            self.domain_ids.len(),
+            self.tables.len(),
+            self.databases.len(),
+            self.thread_ids.len(),
+            self.grep.len(),
+            self.server_ids.len(),
+        ];
         is_part || lists.iter().any(|length| *length > 0)
     }
 
@@ -323,7 +341,10 @@ impl EventsArgs {
             after_gtids: gtids(&self.start_position),
             up_to_gtids: gtids(&self.stop_position),
             domain_ids: self.domain_ids.iter().copied().collect(),
-            tables: self.tables.iter().cloned().collect(),
+            tables: tables(&self.databases, &self.tables),
+            exclude_gtids: self.exclude_gtid.clone(),
+            thread_ids: self.thread_ids.iter().copied().collect(),
+            grep: self.grep.clone(),
             server_ids: self.server_ids.iter().copied().collect(),
             statement_head: self.shows_whole().then_some(usize::MAX),
         })

@@ -26,7 +26,7 @@ use clap::{Args, ValueEnum};
 use table::RowText;
 
 use crate::args::{KeyArgs, WriteArgs};
-use crate::command::decrypt::slice::{Position, position};
+use crate::command::decrypt::slice::{Position, position, table, tables};
 use crate::command::events::{judge, open};
 use crate::command::undo::SchemaArgs;
 use crate::exit::Exit;
@@ -157,11 +157,6 @@ enum RowOp {
     Delete,
 }
 
-fn table(text: &str) -> Result<TableGlob, String> {
-    TableGlob::parse(text)
-        .ok_or_else(|| "DATABASE.TABLE is expected, e.g. shop.orders or 'shop.*'".to_owned())
-}
-
 impl ChosenArgs {
     pub(crate) fn filter(&self, terminal: &Terminal) -> anyhow::Result<RowFilter> {
         let [from, to] =
@@ -185,13 +180,12 @@ impl ChosenArgs {
             RowOp::Update => Op::Update,
             RowOp::Delete => Op::Delete,
         };
-        let databases = self.databases.iter().map(|name| TableGlob::of_database(name));
         let conditions = self.conditions.iter().flat_map(|conditions| conditions.0.clone());
         Ok(RowFilter {
             events,
             exclude_gtids: self.exclude_gtid.clone(),
             thread_ids: self.thread_ids.iter().copied().collect(),
-            tables: databases.chain(self.tables.iter().cloned()).collect(),
+            tables: tables(&self.databases, &self.tables),
             ops: self.op.iter().map(op).collect(),
             conditions: Conditions(conditions.collect()),
             changed: self.changed.clone(),

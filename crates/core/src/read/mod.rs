@@ -10,4 +10,6 @@ pub mod rows;
 pub mod salvage;
 pub mod slice;
 pub mod stream;
+pub mod tables;
 pub mod verify;
+mod wild;

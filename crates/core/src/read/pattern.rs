@@ -34,13 +34,6 @@ impl Pattern {
         (!words.is_empty() || table.is_some()).then_some(Self { words, table })
     }
 
-    /// A table of this database, whatever is done with it.
-    #[must_use]
-    pub(super) fn of_table(database: &str, table: &str) -> Self {
-        let table = Some((database.to_lowercase(), table.to_lowercase()));
-        Self { words: Vec::new(), table }
-    }
-
     /// Whether a statement, run with this default database, has the words and the table.
     #[must_use]
     pub fn is_in(&self, statement: &str, database: &str) -> bool {
@@ -84,14 +77,23 @@ impl Pattern {
 /// The words of a statement in lower case, without comments, quotes around names, and what is of no
 /// matter; a name with its database is one word.
 fn words(statement: &str) -> Vec<String> {
-    const OF_NO_MATTER: [&str; 6] = ["if", "not", "exists", "temporary", "or", "replace"];
+    let words = names_in(statement).into_iter().map(|word| word.to_lowercase());
+    words.filter(|word| !OF_NO_MATTER.contains(&word.as_str())).collect()
+}
+
+/// Words that change nothing of what a statement does to which table.
+const OF_NO_MATTER: [&str; 6] = ["if", "not", "exists", "temporary", "or", "replace"];
+
+/// The words of a statement, without comments and quotes around names; a name with its database is one
+/// word.
+pub(super) fn names_in(statement: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     let text = without_comments(statement);
     let mut signs = text.chars().peekable();
     let mut finish = |word: &mut String| {
         let done = std::mem::take(word);
-        if !done.is_empty() && !OF_NO_MATTER.contains(&done.as_str()) {
+        if !done.is_empty() {
             words.push(done);
         }
     };
@@ -109,7 +111,7 @@ fn words(statement: &str) -> Vec<String> {
                 }
             }
             sign if sign.is_alphanumeric() || matches!(sign, '_' | '$' | '-' | '@') => {
-                word.extend(sign.to_lowercase());
+                word.push(sign);
             }
             sign => {
                 finish(&mut word);

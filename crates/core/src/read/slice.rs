@@ -8,7 +8,9 @@ use std::io::Write;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
+use super::events::inner::{self, Inner};
 use super::events::is_of_domain;
+use super::tables::TableGlob;
 use crate::batch::transfer::{clear_in_use, clear_in_use_of_event};
 use crate::event::FIRST_EVENT;
 use crate::event::event_type;
@@ -16,7 +18,9 @@ use crate::event::format_description::FormatDescription;
 use crate::event::gtid::{TransactionId, TransactionStart};
 use crate::event::gtid_selection::{GtidPosition, GtidSelection};
 use crate::event::header::{self, flag};
+use crate::event::payload::Unfolder;
 use crate::event::query::Query;
+use crate::event::table_map::TableMap;
 use crate::event::transaction::Progress as TransactionProgress;
 use crate::event::walker::EventView;
 use crate::event::xa::{self, XaHalf};
@@ -28,6 +32,10 @@ use crate::log::walk::{Depth, PlainSource, Walker, is_in_use};
 
 /// The head of a statement that tells BEGIN and COMMIT from others, behind status variables.
 const QUERY_HEAD: usize = 64 << 10;
+/// What a payload says of itself before its data.
+const PAYLOAD_HEAD: usize = 4 << 10;
+/// So much a payload may unfold to that is looked through for tables.
+const MOST_UNFOLDED: u64 = 4 << 30;
 /// All of an XA_PREPARE, with its header and its checksum.
 const PREPARE_HEAD: usize = header::LENGTH + xa::LONGEST_PREPARE + 4;
 
@@ -56,6 +64,9 @@ pub struct SliceOptions {
     pub domain_ids: BTreeSet<u32>,
     /// Those of these servers, if there are any.
     pub server_ids: BTreeSet<u32>,
+    /// Those that change one of these tables, or have a statement that names one, if there are any: as a
+    /// whole, with what they do to other tables. Of a statement 64 KiB are looked at.
+    pub tables: Vec<TableGlob>,
 }
 
 impl SliceOptions {
@@ -138,6 +149,7 @@ pub fn plan(log: &OpenLog, options: &SliceOptions) -> Result<SlicePlan, Error> {
     let in_use = is_in_use(log, description)?;
     let mut walker = Walker::new(log, Depth::Headers);
     let mut planner = Planner {
+        log,
         options,
         plan: SlicePlan::default(),
         unit: None,
@@ -197,11 +209,51 @@ impl Headed {
     }
 }
 
+/// Whether an event changes one of these tables or names it; one inside of a payload, too. What cannot
+/// be read is taken for it.
+fn touches(
+    log: &dyn PlainSource,
+    event: &EventView<'_>,
+    tables: &[TableGlob],
+) -> Result<bool, Error> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if tables.is_empty() {
+        return Ok(false);
+    }
+    match event.header.event_type {
+        event_type::TABLE_MAP => Ok(TableMap::parse(event.body()).map_or(true, |map| {
+            tables.iter().any(|glob| glob.fits(&text(map.database), &text(map.table)))
+        })),
+        event_type::QUERY | event_type::MARIADB_QUERY_COMPRESSED => {
+            Ok(Query::of_at_most(event, QUERY_HEAD).is_none_or(|query| {
+                let (statement, database) = (text(&query.statement), text(query.database));
+                tables.iter().any(|glob| glob.is_named_in(&statement, &database))
+            }))
+        }
+        event_type::TRANSACTION_PAYLOAD => {
+            let mut is_found = false;
+            let unfolding = (&mut Unfolder::default(), MOST_UNFOLDED);
+            let read = inner::each(log, event, unfolding, &mut |view| {
+                is_found |= touches(log, view, tables)?;
+                Ok(())
+            });
+            match read {
+                Ok(()) => Ok(is_found),
+                Err(Inner::Payload(_)) => Ok(true),
+                Err(Inner::Other(error)) => Err(error),
+            }
+        }
+        _ => Ok(false),
+    }
+}
+
 /// A transaction in the making.
 #[derive(Debug)]
 struct Unit {
     start: u64,
     is_wanted: bool,
+    /// Whether it has to do with one of the tables.
+    touches: bool,
     /// What it is of an XA transaction.
     half: Option<XaHalf>,
 }
@@ -215,6 +267,7 @@ struct HeldBack {
 }
 
 struct Planner<'a> {
+    log: &'a OpenLog,
     options: &'a SliceOptions,
     plan: SlicePlan,
     unit: Option<Unit>,
@@ -234,6 +287,8 @@ impl Planner<'_> {
         let most = match kind {
             event_type::XA_PREPARE => PREPARE_HEAD,
             _ if is_query || event_type::begins_transaction(kind) => QUERY_HEAD,
+            event_type::TABLE_MAP if !self.options.tables.is_empty() => QUERY_HEAD,
+            event_type::TRANSACTION_PAYLOAD if !self.options.tables.is_empty() => PAYLOAD_HEAD,
             _ => 0,
         };
         let length = header.byte_length().unwrap_or(header::LENGTH);
@@ -255,13 +310,15 @@ impl Planner<'_> {
         }
         let before = self.progress;
         self.progress = before.after(&view);
+        let touches = touches(self.log, &view, &self.options.tables)?;
         if let Some(unit) = &mut self.unit {
+            unit.touches |= touches;
             unit.half = XaHalf::of(&view).or(unit.half.take());
             if self.progress == TransactionProgress::Outside {
                 self.finish(end);
             }
         } else if before == TransactionProgress::Outside || is_about_the_log(kind) {
-            return Ok(self.alone(&view));
+            return Ok(self.alone(&view, touches || self.options.tables.is_empty()));
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -272,7 +329,12 @@ impl Planner<'_> {
         let is_wanted = self.started
             && self.is_in_range(view.offset)
             && self.options.wants(id.as_ref(), view.header.server_id);
-        self.unit = Some(Unit { start: view.offset, is_wanted, half: None });
+        self.unit = Some(Unit {
+            start: view.offset,
+            is_wanted,
+            touches: self.options.tables.is_empty(),
+            half: None,
+        });
         ControlFlow::Continue(())
     }
 
@@ -282,7 +344,7 @@ impl Planner<'_> {
         };
         if self.options.stop_position.is_some_and(|stop| end > stop) {
             self.plan.incomplete = self.plan.incomplete.saturating_add(1);
-        } else if unit.is_wanted {
+        } else if unit.is_wanted && unit.touches {
             self.plan.add(unit.start..end);
             self.plan.transactions = self.plan.transactions.saturating_add(1);
             unit.half.into_iter().for_each(|half| self.plan.note(half));
@@ -290,7 +352,7 @@ impl Planner<'_> {
     }
 
     /// An event that is part of no transaction.
-    fn alone(&mut self, view: &EventView<'_>) -> ControlFlow<()> {
+    fn alone(&mut self, view: &EventView<'_>, touches: bool) -> ControlFlow<()> {
         let kind = view.header.event_type;
         let is_needed = kind == event_type::FORMAT_DESCRIPTION;
         let is_of_the_log = has_the_logs_time(kind) || view.header.has(flag::ARTIFICIAL);
@@ -299,7 +361,8 @@ impl Planner<'_> {
         }
         let is_wanted = is_needed
             || self.is_in_range(view.offset)
-                && (is_of_the_log || self.options.wants_statement(view.header.server_id));
+                && (is_of_the_log
+                    || touches && self.options.wants_statement(view.header.server_id));
         let range = view.offset..view.end();
         match self.started {
             true if is_wanted => {

@@ -1,47 +1,13 @@
 //! Which events are wanted.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use super::Summary;
 use crate::event::gtid::TransactionId;
 use crate::event::gtid_selection::{GtidPosition, GtidSelection};
 use crate::event::header::EventHeader;
 use crate::read::pattern::Pattern;
-
-/// A table's full name; bytes that are not UTF-8 are replaced.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TableName {
-    /// Its database.
-    pub database: String,
-    /// Its own name.
-    pub table: String,
-}
-
-impl TableName {
-    /// From the bytes in an event.
-    #[must_use]
-    pub fn new(database: &[u8], table: &[u8]) -> Self {
-        Self {
-            database: String::from_utf8_lossy(database).into_owned(),
-            table: String::from_utf8_lossy(table).into_owned(),
-        }
-    }
-
-    /// From `database.table`; `None` without a dot. A database with dots in its name cannot be
-    /// written so.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let (database, table) = text.split_once('.')?;
-        Some(Self { database: database.to_owned(), table: table.to_owned() })
-    }
-}
-
-impl fmt::Display for TableName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.database, self.table)
-    }
-}
+use crate::read::tables::TableGlob;
 
 /// What an event must be to be listed: all that is set must fit.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +25,13 @@ pub struct EventFilter {
     pub stop_position: Option<u64>,
     /// Of one of these transactions.
     pub gtids: Option<GtidSelection>,
+    /// Of none of these transactions.
+    pub exclude_gtids: Option<GtidSelection>,
+    /// Of a transaction that one of these connections ran, if there are any: from its first statement on,
+    /// which tells the connection.
+    pub thread_ids: BTreeSet<u32>,
+    /// Statements with these words, if there are any.
+    pub grep: Vec<Pattern>,
     /// Of a MariaDB transaction behind this position.
     pub after_gtids: Option<GtidPosition>,
     /// Of a MariaDB transaction up to this position.
@@ -67,7 +40,7 @@ pub struct EventFilter {
     pub domain_ids: BTreeSet<u32>,
     /// About one of these tables, if there are any: table maps, row events, and statements that name
     /// it.
-    pub tables: BTreeSet<TableName>,
+    pub tables: Vec<TableGlob>,
     /// From one of these servers, if there are any.
     pub server_ids: BTreeSet<u32>,
     /// So many bytes of a statement are told of; `None` for 512.
@@ -90,7 +63,16 @@ impl EventFilter {
         self.from.is_none_or(|from| time >= from) && self.to.is_none_or(|to| time < to)
     }
 
+    /// Whether a transaction is chosen by its connection, `None` where that is not known.
+    pub(in crate::read) fn takes_thread(&self, thread: Option<u32>) -> bool {
+        self.thread_ids.is_empty() || thread.is_some_and(|id| self.thread_ids.contains(&id))
+    }
+
     pub(in crate::read) fn takes_transaction(&self, transaction: Option<&TransactionId>) -> bool {
+        let excluded = self.exclude_gtids.as_ref();
+        if excluded.is_some_and(|set| transaction.is_some_and(|id| set.contains(id))) {
+            return false;
+        }
         let is_any = self.gtids.is_none()
             && self.after_gtids.is_none()
             && self.up_to_gtids.is_none()
@@ -107,15 +89,34 @@ impl EventFilter {
     }
 
     pub(in crate::read) fn takes_summary(&self, summary: &Summary) -> bool {
+        self.takes_words(summary) && self.takes_tables(summary)
+    }
+
+    fn takes_words(&self, summary: &Summary) -> bool {
+        if self.grep.is_empty() {
+            return true;
+        }
+        match summary {
+            Summary::Query { database, statement, .. } => {
+                self.grep.iter().any(|words| words.is_in(statement, database))
+            }
+            Summary::RowsQuery { statement, .. } => {
+                self.grep.iter().any(|words| words.is_in(statement, ""))
+            }
+            _ => false,
+        }
+    }
+
+    fn takes_tables(&self, summary: &Summary) -> bool {
         if self.tables.is_empty() {
             return true;
         }
         match summary {
             Summary::Table { name, .. } | Summary::Rows { name: Some(name), .. } => {
-                self.tables.contains(&**name)
+                self.tables.iter().any(|glob| glob.fits(&name.database, &name.table))
             }
             Summary::Query { database, statement, .. } => {
-                self.tables.iter().any(|table| names(statement, database, table))
+                self.tables.iter().any(|glob| glob.is_named_in(statement, database))
             }
             _ => false,
         }
@@ -124,19 +125,9 @@ impl EventFilter {
     /// So many bytes of a statement are read.
     pub(in crate::read) fn statement_head(&self) -> usize {
         let shown = self.statement_head.unwrap_or(STATEMENT_HEAD);
-        if self.tables.is_empty() { shown } else { shown.max(LOOKED_AT) }
+        let is_read = !self.tables.is_empty() || !self.grep.is_empty();
+        if is_read { shown.max(LOOKED_AT) } else { shown }
     }
-}
-
-/// Whether a statement, run with this default database, names a table.
-fn names(statement: &str, database: &str, table: &TableName) -> bool {
-    // Most statements do not have the word, and are told by a look.
-    let has_word = statement.len() >= table.table.len()
-        && statement
-            .as_bytes()
-            .windows(table.table.len().max(1))
-            .any(|word| word.eq_ignore_ascii_case(table.table.as_bytes()));
-    has_word && Pattern::of_table(&table.database, &table.table).is_in(statement, database)
 }
 
 /// Whether a transaction is of one of these MariaDB domains.

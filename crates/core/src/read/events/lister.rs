@@ -185,6 +185,7 @@ impl Listing<'_, '_, '_, '_> {
         // Lent to the payload, and back in its place when that is read.
         let mut unfolder = std::mem::take(&mut self.lister.unfolder);
         let read = inner::each(source, event, (&mut unfolder, limit), &mut |view| {
+            self.context.enter_statement(view);
             self.record(view, Some(event.offset), (false, None))
         });
         self.lister.unfolder = unfolder;
@@ -210,6 +211,7 @@ impl Listing<'_, '_, '_, '_> {
         if !filter.takes_header(header)
             || !filter.takes_time(self.context.time(header.timestamp))
             || !filter.takes_transaction(self.context.transaction.as_ref())
+            || !filter.takes_thread(self.context.thread_id)
         {
             return Ok(());
         }

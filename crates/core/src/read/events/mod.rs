@@ -11,8 +11,9 @@ mod row_stats;
 mod stats;
 mod summary;
 
+pub use super::tables::TableName;
+pub use filter::EventFilter;
 pub(super) use filter::is_of_domain;
-pub use filter::{EventFilter, TableName};
 pub use hot_keys::HotKey;
 pub use lister::LineMaker;
 pub use row_stats::{ByOp, OpStats, RowStats, WideRow};

@@ -5,11 +5,11 @@ use std::cmp::Ordering;
 use std::str::FromStr;
 
 use super::render;
-use super::wild::Pattern;
 use crate::event::rows::charset::Charset;
 use crate::event::rows::reader::Row;
 use crate::event::rows::table::{Column, Table};
 use crate::event::rows::value::{Image, Value};
+use crate::read::wild::Pattern;
 
 /// One comparison.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::condition::Conditions;
-use super::wild::Pattern;
 use crate::event::gtid::TransactionId;
 use crate::event::gtid_selection::GtidSelection;
 use crate::event::rows::reader::{Op, Row};
 use crate::event::rows::table::Table;
 use crate::read::events::EventFilter;
+use crate::read::tables::TableGlob;
 
 /// More bytes of one row event are not held, unless more is allowed.
 pub const MAX_EVENT: u32 = 64 << 20;
@@ -49,49 +49,13 @@ impl Default for RowFilter {
     }
 }
 
-/// Names of tables, `shop.ord*`, or of a database's tables all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableGlob {
-    /// As it was written, for messages.
-    pub text: String,
-    database: Pattern,
-    table: Pattern,
-}
-
-impl TableGlob {
-    /// From `database.table`, either of which may have `*` and `?`; `None` without a dot.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let (database, table) = text.split_once('.')?;
-        Some(Self {
-            text: text.to_owned(),
-            database: Pattern::glob(database),
-            table: Pattern::glob(table),
-        })
-    }
-
-    /// All tables of the databases whose names fit.
-    #[must_use]
-    pub fn of_database(text: &str) -> Self {
-        Self { text: text.to_owned(), database: Pattern::glob(text), table: Pattern::glob("*") }
-    }
-
-    /// Whether a table of this name may fit, whatever its database is.
-    pub(super) fn may_name(&self, table: &str) -> bool {
-        self.table.fits(table)
-    }
-
-    fn fits(&self, table: &Table) -> bool {
-        let text = |name| String::from_utf8_lossy(name).into_owned();
-        self.database.fits(&text(&table.database)) && self.table.fits(&text(&table.name))
-    }
-}
-
 impl RowFilter {
     /// The names of tables that fit a table, by their numbers.
     pub(super) fn fitting<'a>(&'a self, table: &'a Table) -> impl Iterator<Item = usize> + 'a {
         let indexed = self.tables.iter().enumerate();
-        indexed.filter(|(_, glob)| glob.fits(table)).map(|(index, _)| index)
+        let text = |name| String::from_utf8_lossy(name);
+        let (database, name) = (text(&table.database), text(&table.name));
+        indexed.filter(move |(_, glob)| glob.fits(&database, &name)).map(|(index, _)| index)
     }
 
     pub(super) fn takes_transaction(

@@ -14,12 +14,12 @@ mod render;
 pub mod schema;
 pub mod sql;
 pub mod undo;
-mod wild;
 
 use std::path::Path;
 
+pub use super::tables::TableGlob;
 pub use condition::{ConditionError, Conditions};
-pub use filter::{MAX_EVENT, RowFilter, TableGlob};
+pub use filter::{MAX_EVENT, RowFilter};
 pub use lister::RowMaker;
 
 pub use render::key_condition;
