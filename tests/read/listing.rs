@@ -112,7 +112,7 @@ fn databases_patterns_connections_and_words_choose_as_they_say() {
     let keyring = mixed_keyring();
     let keyring = ["--keyring", keyring.to_str().unwrap(), "--format", "json"];
     let of = |more: &[&str]| -> Vec<Value> {
-        let text = listed(&[&keyring[..], more].concat(), &[log.clone()]);
+        let text = listed(&[&keyring[..], more].concat(), std::slice::from_ref(&log));
         let json: Value = serde_json::from_str(&text).unwrap();
         json["files"][0]["events"].as_array().unwrap().clone()
     };
@@ -150,7 +150,7 @@ fn a_slice_by_tables_has_the_transactions_that_have_to_do_with_them() {
             let log = fixture(folder).join(log);
             let text = listed(
                 &["--keyring", keyring.to_str().unwrap(), "--format", "json"],
-                &[log.clone()],
+                std::slice::from_ref(&log),
             );
             let json: Value = serde_json::from_str(&text).unwrap();
             let events = json["files"][0]["events"].as_array().unwrap().clone();
