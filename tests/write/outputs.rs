@@ -116,6 +116,7 @@ const OPTIONS: &[(&str, Kind)] = &[
     ("--to", Other),
     ("--to-before", Other),
     ("--find", Other),
+    ("--grep", Other),
     ("--allow-gap", Other),
     ("--apply", Other),
     ("--gtid", Other),
