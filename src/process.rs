@@ -40,6 +40,14 @@ impl PrivateDirectory {
     }
 }
 
+impl Drop for PrivateDirectory {
+    /// A name that is free again may be somebody else's next: no signal removes what is there then.
+    fn drop(&mut self) {
+        let mut directories = DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner);
+        directories.retain(|directory| directory != self.0.path());
+    }
+}
+
 /// Whether a signal is ending the process.
 static ENDING: AtomicBool = AtomicBool::new(false);
 /// So long stores are waited for that are told of the end of an upload.

@@ -410,8 +410,9 @@ fn refuse_fewer(slice: &Slice, has: u64, args: &RecoverArgs) -> anyhow::Result<(
     let said = slice.adds.as_ref().filter(|adds| !adds.is_mariadb() && args.exclude_gtid.is_none());
     match said.map(Reach::len) {
         Some(said) if has < said => bail!(
-            "{} has {has} transactions, and {said} by the head of the log that was taken for the next one: these are \
-             logs of two servers, or of two lives of one; nothing was written. Name the directories of each alone",
+            "{} has {has} transactions, and {said} by the head of the log that was taken for the next one: they may \
+             be logs of two servers, or of two lives of one (name the directories of each alone), or the server was told \
+             that it has the others (gtid_purged; recover from a backup that has them). Nothing was written",
             path_text::text(&slice.path)
         ),
         _ => Ok(()),

@@ -219,10 +219,7 @@ fn make(args: &MakeArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     if args.paths.iter().any(|path| is_dash(path)) {
         bail!("standard input has no name under which it could be sealed");
     }
-    let keyring = keys::open(&args.keys, terminal)?;
-    let signer = signer(&args.signing, &keyring, terminal)?;
-    let public_keys = public_keys(&args.signing.public_key)?;
-    process::clean_up_on_signals()?;
+    let (keyring, signer, public_keys) = identity(&args.keys, &args.signing, terminal)?;
     let options = SealOptions {
         signer: &signer,
         public_keys: &public_keys,
@@ -243,10 +240,7 @@ fn make(args: &MakeArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
 
 fn merge(args: &SealMergeArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     check_output(&args.output)?;
-    let keyring = keys::open(&args.keys, terminal)?;
-    let signer = signer(&args.signing, &keyring, terminal)?;
-    let public_keys = public_keys(&args.signing.public_key)?;
-    process::clean_up_on_signals()?;
+    let (keyring, signer, public_keys) = identity(&args.keys, &args.signing, terminal)?;
     let options = SealOptions {
         signer: &signer,
         public_keys: &public_keys,
@@ -256,6 +250,20 @@ fn merge(args: &SealMergeArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     };
     let outcome = seal::merge(&args.output, &args.parts, &keyring, &options)?;
     publish(&SealReport::new(&outcome, &signer), args.format, terminal)
+}
+
+/// The keys of the logs, who signs, and whose signatures before that are known; before anything is
+/// written.
+fn identity(
+    keys: &KeyArgs,
+    signing: &SigningArgs,
+    terminal: &Terminal,
+) -> anyhow::Result<(Keyring, Signer, Vec<PublicKey>)> {
+    let keyring = keys::open(keys, terminal)?;
+    let signer = signer(signing, &keyring, terminal)?;
+    let public_keys = public_keys(&signing.public_key)?;
+    process::clean_up_on_signals()?;
+    Ok((keyring, signer, public_keys))
 }
 
 fn check_output(output: &Path) -> anyhow::Result<()> {

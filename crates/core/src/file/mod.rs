@@ -135,7 +135,7 @@ pub enum TransferError {
         path: PathBuf,
     },
     /// A compressed copy that cannot be unpacked, or not as it is.
-    #[error("cannot unpack {}, a {compression} copy: it is cut or damaged; what is whole of it, its own program gives", path.display())]
+    #[error("{} is a {compression} copy that is cut or damaged, and cannot be unpacked; unpack what is whole of it by its own program, and salvage that", path.display())]
     Unpack {
         /// Which copy.
         path: PathBuf,
@@ -143,6 +143,16 @@ pub enum TransferError {
         compression: &'static str,
         /// What came in between.
         source: std::io::Error,
+    },
+    /// A compressed copy of more than any log's copy has.
+    #[error("{}, a {compression} copy, unpacks to more than {limit} bytes, which no log's copy does; if it is to be trusted, unpack it by its own program", path.display())]
+    UnpacksTooLong {
+        /// Which copy.
+        path: PathBuf,
+        /// The name of its format.
+        compression: &'static str,
+        /// So many bytes are allowed.
+        limit: u64,
     },
     /// The caller asked to stop, see [`pipeline::Progress`].
     #[error("cancelled")]

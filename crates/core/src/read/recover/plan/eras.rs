@@ -14,42 +14,51 @@ impl Planner<'_, '_> {
     pub(super) fn tell_renumbered(&mut self, start: &Reach) {
         let mut applied = Reach::default();
         self.plan.slices.iter().filter_map(|it| it.adds.as_ref()).for_each(|it| applied.extend(it));
-        for (one, other) in self.rows_of_one_server() {
-            let both = self.own_of(&one).intersection(&self.own_of(&other));
-            let both = both.difference(start).intersection(&applied);
-            let Some(id) = both.any() else { continue };
-            let places = [self.holding(&one, &id), self.holding(&other, &id)];
-            let [Some((log, scan)), Some((other_log, other_scan))] = places else { continue };
-            if scan.last == other_scan.last {
-                continue;
+        let rows = self.rows_of_servers_with_several();
+        for (place, (server, one, own)) in rows.iter().enumerate() {
+            let others = rows.iter().skip(place.saturating_add(1)).filter(|it| it.0 == *server);
+            for (_, other, of_other) in others {
+                let both = own.intersection(of_other).difference(start).intersection(&applied);
+                self.tell_if_other(one, other, both);
             }
-            self.plan.gaps.push(Gap {
-                missing: Some(both),
-                logs: Vec::new(),
-                after: Some(log.path.clone()),
-                before: Some(other_log.path.clone()),
-                unread: Vec::new(),
-                kind: GapKind::Renumbered,
-                is_allowed: false,
-            });
         }
     }
 
-    /// Each two rows of logs that one server wrote.
-    fn rows_of_one_server(&self) -> Vec<(Walk, Walk)> {
+    fn tell_if_other(&mut self, one: &Walk, other: &Walk, both: Reach) {
+        let Some(id) = both.any() else { return };
+        let places = [self.holding(one, &id), self.holding(other, &id)];
+        let [Some((log, scan)), Some((other_log, other_scan))] = places else { return };
+        if scan.last == other_scan.last {
+            return;
+        }
+        self.plan.gaps.push(Gap {
+            missing: Some(both),
+            logs: Vec::new(),
+            after: Some(log.path.clone()),
+            before: Some(other_log.path.clone()),
+            unread: Vec::new(),
+            kind: GapKind::Renumbered,
+            is_allowed: false,
+        });
+    }
+
+    /// The rows of logs of servers that have several, with their server and their transactions.
+    fn rows_of_servers_with_several(&mut self) -> Vec<(u32, Walk, Reach)> {
         let writer = |chain: &Walk| {
             let head = chain.log_at(0).and_then(|index| self.head(index));
             head.filter(|head| !head.is_relay).map(|head| head.server_id)
         };
-        let mut pairs = Vec::new();
-        for (place, one) in self.chains.iter().enumerate() {
-            for other in self.chains.iter().skip(place.saturating_add(1)) {
-                if writer(one).is_some() && writer(one) == writer(other) {
-                    pairs.push((one.clone(), other.clone()));
-                }
-            }
-        }
-        pairs
+        let rows: Vec<(u32, Walk)> =
+            self.chains.iter().filter_map(|it| Some((writer(it)?, it.clone()))).collect();
+        let has_several =
+            |server: u32| rows.iter().filter(|(other, _)| *other == server).nth(1).is_some();
+        let of_several = rows.iter().filter(|(server, _)| has_several(*server)).cloned();
+        let of_several: Vec<(u32, Walk)> = of_several.collect();
+        let with_own = of_several.into_iter().map(|(server, chain)| {
+            let own = self.own_of(&chain);
+            (server, chain, own)
+        });
+        with_own.collect()
     }
 
     /// The transactions of a row: by the heads of its logs, and of its last log by all of that.

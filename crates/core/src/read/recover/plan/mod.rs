@@ -1,6 +1,7 @@
 //! From the state of a backup and the heads of logs to slices in their order, and to what is missing.
 
 mod eras;
+mod error;
 mod forks;
 mod gaps;
 
@@ -14,6 +15,7 @@ use super::reach::Reach;
 use super::state::{LogPosition, State};
 use crate::event::gtid::TransactionId;
 use crate::log::error::{Error, ErrorClass};
+pub use error::PlanError;
 
 /// Up to where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,75 +144,6 @@ impl Plan {
     pub fn worst(&self) -> Option<ErrorClass> {
         self.open_gaps().flat_map(|gap| &gap.unread).map(|unread| unread.class).max()
     }
-}
-
-/// Why there is no plan.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PlanError {
-    /// No event begins at a backup's position.
-    #[error(
-        "{} has no event at {position} (it was read up to {read_to}): it is not the log that the backup names, or a copy that was cut",
-        path.display()
-    )]
-    NoSuchPlace {
-        /// Which log.
-        path: PathBuf,
-        /// The position.
-        position: u64,
-        /// Up to which plain offset it was read.
-        read_to: u64,
-    },
-    /// A log that is needed cannot be read.
-    #[error("{} is needed", path.display())]
-    Unreadable {
-        /// Which log.
-        path: PathBuf,
-        /// Why.
-        source: Box<Error>,
-    },
-    /// The transaction that the moment names is in the backup.
-    #[error("{gtid} is in the backup already: take an older backup, or name a later moment")]
-    InBackup {
-        /// The transaction.
-        gtid: String,
-    },
-    /// No log.
-    #[error("no log is there")]
-    NoLogs,
-    /// Several servers' logs have the name at which the backup was taken.
-    #[error(
-        "{log} is the name of logs of several servers ({servers}), and nothing tells at which of them the backup was taken: say it by --server-id ID"
-    )]
-    Ambiguous {
-        /// The name.
-        log: String,
-        /// The servers.
-        servers: String,
-    },
-    /// The log at which the backup was taken, or which the moment names, is not there.
-    #[error("{log}, which {what}, is not among the logs")]
-    NoSuchLog {
-        /// Its name.
-        log: String,
-        /// What names it.
-        what: &'static str,
-    },
-    /// A GTID where logs have none.
-    #[error("the logs have no GTIDs: name the moment by a time, or by LOG:POSITION")]
-    NoGtids,
-    /// GTIDs of the other kind of server.
-    #[error(
-        "the backup has GTIDs of {state}, and {} those of {log}", path.display()
-    )]
-    OtherKind {
-        /// A log.
-        path: PathBuf,
-        /// Whose the backup's are.
-        state: &'static str,
-        /// Whose the log's are.
-        log: &'static str,
-    },
 }
 
 /// Reads a log up to a stop.
