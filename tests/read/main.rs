@@ -17,6 +17,7 @@ mod percona_binlog_server;
 mod probe;
 mod recover;
 mod salvage;
+mod salvage_large;
 mod salvage_property;
 mod salvage_transactions;
 mod slices;

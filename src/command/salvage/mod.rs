@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use binlogsec_core::file::source::FileSource;
+use binlogsec_core::file::source::{Access, FileSource};
 use binlogsec_core::keyring::{Keyring, raw};
 use binlogsec_core::log::error::Error;
 use binlogsec_core::log::open::OpenLog;
@@ -90,7 +90,9 @@ pub(crate) fn run(args: &SalvageArgs, terminal: &Terminal) -> anyhow::Result<Exi
     }
     let keyring = keys::open(&args.keys, terminal)?;
     process::clean_up_on_signals()?;
-    let source = transfer::open_source(&args.log)?;
+    let mut source = transfer::open_source(&args.log)?;
+    // No server writes a damaged log any more, even where it was not closed.
+    source.set_access(Access::Mapped);
     let options = options(args, &keyring)?;
     let sink_options = args.write.sink_options();
     let bar = Bar::new(Some(source.length()), terminal);

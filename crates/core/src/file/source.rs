@@ -301,7 +301,7 @@ fn is_cached(file: &File, offset: u64) -> bool {
 }
 
 /// So much of a buffer, which grows where it must. What it holds is left from before.
-pub(super) fn at_least(buffer: &mut Vec<u8>, length: usize) -> &mut [u8] {
+pub(crate) fn at_least(buffer: &mut Vec<u8>, length: usize) -> &mut [u8] {
     if buffer.len() < length {
         buffer.resize(length, 0);
     }

@@ -6,8 +6,11 @@ use super::events::{EventLog, EventReader};
 use crate::event::MAGIC;
 use crate::file::TransferError;
 use crate::file::pipeline::CHUNK;
-use crate::file::source::FileSource;
+use crate::file::source::{FileSource, View};
 use crate::mysql::stream::CtrStream;
+
+/// Less is read by position: a window is not mapped for it.
+const MAPPED: usize = 64 << 10;
 
 /// The damaged log, and what gives its plaintext.
 #[derive(Debug)]
@@ -43,16 +46,32 @@ impl Body<'_> {
         }
         let read = self.source.read_at(file_offset, buffer)?;
         let bytes = buffer.get_mut(..read).unwrap_or_default();
-        if read <= CHUNK {
-            self.decipher(file_offset, shift, bytes);
-            return Ok(read);
-        }
-        let pieces = bytes.par_chunks_mut(CHUNK).enumerate();
-        pieces.for_each(|(index, piece)| {
-            let before = u64::try_from(index.saturating_mul(CHUNK)).unwrap_or(u64::MAX);
-            self.decipher(file_offset.saturating_add(before), shift, piece);
-        });
+        self.decipher(file_offset, shift, bytes);
         Ok(read)
+    }
+
+    /// The same by way of a view, which spares a copy of what is deciphered.
+    pub(super) fn read_by(
+        &self,
+        view: &mut View<'_>,
+        file_offset: u64,
+        shift: i64,
+        buffer: &mut [u8],
+    ) -> Result<usize, TransferError> {
+        let left = self.source.length().saturating_sub(file_offset);
+        let length = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let is_whole_stream = self.stream.is_some() && self.has_stream(file_offset, shift);
+        if !is_whole_stream || length < MAPPED {
+            return self.read(file_offset, shift, buffer);
+        }
+        let stored = view.bytes(file_offset, length)?;
+        let pieces = buffer.par_chunks_mut(CHUNK).zip(stored.par_chunks(CHUNK)).enumerate();
+        pieces.for_each(|(index, (target, stored))| {
+            let before = u64::try_from(index.saturating_mul(CHUNK)).unwrap_or(u64::MAX);
+            self.plain(file_offset.saturating_add(before), shift, stored, target);
+        });
+        view.confirm()?;
+        Ok(length)
     }
 
     /// Plaintext from an event on, in order.
@@ -64,6 +83,27 @@ impl Body<'_> {
             shift,
             events: events.map(|log| log.from(self.source, file_offset, shift)),
         }
+    }
+
+    /// The plaintext of stored bytes: they themselves, of a plaintext log, or what is put into the
+    /// target, which is as long.
+    pub(super) fn plain<'b>(
+        &self,
+        file_offset: u64,
+        shift: i64,
+        stored: &'b [u8],
+        target: &'b mut [u8],
+    ) -> &'b [u8] {
+        let Some(stream) = &self.stream else {
+            return stored;
+        };
+        if self.has_stream(file_offset, shift) {
+            stream.apply_to(self.plain_offset(file_offset, shift), stored, target);
+        } else {
+            target.iter_mut().zip(stored).for_each(|(target, stored)| *target = *stored);
+            self.decipher(file_offset, shift, target);
+        }
+        target
     }
 
     /// What would stand before the first byte of the stream stays as it is.

@@ -3,7 +3,7 @@
 
 use super::judge::drift;
 use super::scan::{Place, Scanner};
-use super::{SalvageOptions, Salvager, follow};
+use super::{Salvager, follow};
 use crate::batch::transfer::clear_in_use;
 use crate::event::MAGIC;
 use crate::event::checksum::ChecksumAlgorithm;
@@ -63,27 +63,28 @@ impl Salvager<'_> {
         Ok(())
     }
 
-    /// Magic and format description event of the output.
-    pub(super) fn head(
-        &mut self,
-        source: &FileSource,
-        options: &SalvageOptions,
-    ) -> Result<Vec<u8>, Error> {
+    /// The head of the output, when all events are known.
+    pub(super) fn head(&mut self, source: &FileSource) -> Result<Vec<u8>, Error> {
         let own = self.description.take().map(|(_, bytes)| bytes);
         let outcome = &mut self.keeper.outcome;
-        if own.is_none() && options.description.is_some() {
+        if own.is_none() && self.options.description.is_some() {
             outcome.description_borrowed = true;
         }
         if outcome.events == 0 {
             return Err(Error::log(source.path(), LogError::NothingToSalvage));
         }
-        let Some(description) = own.or_else(|| options.description.clone()) else {
+        let Some(description) = own.or_else(|| self.options.description.clone()) else {
             return Err(Error::log(source.path(), LogError::DescriptionLost));
         };
-        let mut head = [MAGIC.as_slice(), &description].concat();
-        clear_in_use(&mut head);
-        Ok(head)
+        Ok(head(&description))
     }
+}
+
+/// Magic and format description event of the output.
+pub(super) fn head(description: &[u8]) -> Vec<u8> {
+    let mut head = [MAGIC.as_slice(), description].concat();
+    clear_in_use(&mut head);
+    head
 }
 
 /// Whether a damaged format description event has the length that it says.

@@ -35,6 +35,10 @@ pub(super) struct Piece {
 }
 
 impl Piece {
+    pub(super) fn length(&self) -> u64 {
+        self.file.end.saturating_sub(self.file.start)
+    }
+
     /// Whether another one follows directly, so that it could be part of this one.
     fn is_followed_by(&self, next: &Self) -> bool {
         self.log == next.log && self.shift == next.shift && self.file.end == next.file.start

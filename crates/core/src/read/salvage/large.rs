@@ -1,6 +1,8 @@
 //! Events that pass the end of what is searched, or that are too large to be held: whether one has the
 //! checksum at its end, without a pass over the file for each place that looks like one.
 
+use std::ops::Range;
+
 use super::judge::{Evidence, is_without_position};
 use super::scan::{HELD, Place, Scanner};
 use crate::event::checksum;
@@ -12,8 +14,10 @@ use crate::file::pipeline::CHUNK;
 /// many bytes of a larger file.
 const LARGE_IN_VAIN: u64 = 1000;
 const LARGE_IN_VAIN_EVERY: u64 = 1 << 20;
-/// The same of those larger than [`HELD`], in bytes that they say they have: noise says more.
-const HUGE_IN_VAIN: u64 = 256 << 20;
+/// The same of those larger than [`HELD`], in bytes that they say they have, of which noise says more:
+/// this part of the file, and no fewer and no more than these.
+const HUGE_IN_VAIN_OF_FILE: u64 = 16;
+const HUGE_IN_VAIN: Range<u64> = 64 << 20..256 << 20;
 /// Places that look like events behind the end of what is searched are summed one by one, as long as
 /// so many bytes come of it, or this part of the file: a pass over the file serves more of them.
 const SUMMED_ALONE: u64 = 64 << 20;
@@ -96,7 +100,9 @@ impl Scanner<'_> {
     }
 
     pub(super) fn may_sum_huge(&self, header: &EventHeader) -> bool {
-        self.huge_in_vain.saturating_add(u64::from(header.length)) <= HUGE_IN_VAIN
+        let part = self.file_end() / HUGE_IN_VAIN_OF_FILE;
+        let allowed = part.clamp(HUGE_IN_VAIN.start, HUGE_IN_VAIN.end);
+        self.huge_in_vain.saturating_add(u64::from(header.length)) <= allowed
     }
 
     /// Whether an event has the checksum at its end, by whichever way is the cheaper one.

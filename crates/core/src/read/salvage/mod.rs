@@ -12,7 +12,7 @@
 //! | module | |
 //! |---|---|
 //! | `open` | the ways to the plaintext, also where a log's beginning is damaged |
-//! | `body`, `events` | plaintext under any alignment |
+//! | `body`, `held`, `events` | plaintext under any alignment |
 //! | `scan`, `large`, `sums`, `judge` | whether an event is whole, and the next one that is |
 //! | `shift` | the alignment behind bytes that are missing or were put in |
 //! | `keeper` | what goes into the output, and what is told of transactions |
@@ -20,6 +20,7 @@
 mod body;
 mod events;
 mod head;
+mod held;
 mod judge;
 mod keeper;
 mod large;
@@ -30,11 +31,13 @@ mod sums;
 mod write;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use body::Body;
 use keeper::{Keeper, Piece};
 use open::{Opened, next_header, open, open_next};
 use scan::Scanner;
+use write::{Output, Shared};
 
 use crate::batch::transfer::check_not_itself;
 use crate::event::FIRST_EVENT;
@@ -174,27 +177,18 @@ pub fn salvage(
 ) -> Result<Salvaged, Error> {
     check_not_itself(source, target)?;
     let opened = open(source, keys, options)?;
+    let shared = Shared::new(AtomicFile::create(target, sink_options)?);
     let mut salvager = Salvager::new(options, progress);
     salvager.keeper.outcome.access = opened.access.clone();
-    let mut logs = vec![opened];
-    // One log after the other, where several stand in one file.
-    while let Some(log) = logs.last() {
-        let number = logs.len().saturating_sub(1);
-        let Some(header) = salvager.walk(log, number)? else {
-            break;
-        };
-        match salvager.open_next(source, keys, header)? {
-            Some(next) => logs.push(next),
-            None => break,
-        }
-    }
-    let head = salvager.head(source, options)?;
-    let Keeper { pieces, mut outcome, .. } = salvager.keeper;
-    let sink = AtomicFile::create(target, sink_options)?;
-    outcome.written = write::write(&logs, &head, &pieces, &sink)?;
+    let salvaged = rayon::scope_fifo(|scope| {
+        salvager.walk_all((source, keys), opened, Output::new(&shared, scope))
+    });
+    // What a thread could not write is why the walk was given up.
+    let sink = shared.into_sink()?;
+    let salvaged = salvaged?;
     source.check_size()?;
     sink.commit()?;
-    Ok(outcome)
+    Ok(salvaged)
 }
 
 struct Salvager<'o> {
@@ -222,9 +216,40 @@ impl<'o> Salvager<'o> {
         }
     }
 
-    /// Goes through one log, from event to event, up to the end of the file or to the header of
+    /// Goes through one log after the other, where several stand in one file.
+    fn walk_all<'s>(
+        mut self,
+        (source, keys): (&'s FileSource, &Keyring),
+        first: Opened<'s>,
+        mut output: Output<'_, 's>,
+    ) -> Result<Salvaged, Error> {
+        let mut logs = vec![Arc::new(first)];
+        while let Some(header) = self.walk(&logs, &mut output)? {
+            match self.open_next(source, keys, header)? {
+                Some(next) => logs.push(Arc::new(next)),
+                None => break,
+            }
+        }
+        let head = self.head(source)?;
+        if !output.has_head() {
+            output.begin(&head)?;
+        }
+        output.write(&mut self.keeper.pieces, &logs, true)?;
+        let mut outcome = self.keeper.outcome;
+        outcome.written = output.finish()?;
+        Ok(outcome)
+    }
+
+    /// Goes through the last log, from event to event, up to the end of the file or to the header of
     /// another one.
-    fn walk(&mut self, log: &Opened<'_>, number: usize) -> Result<Option<u64>, Error> {
+    fn walk<'s>(
+        &mut self,
+        logs: &[Arc<Opened<'s>>],
+        output: &mut Output<'_, 's>,
+    ) -> Result<Option<u64>, Error> {
+        let Some((number, log)) = logs.len().checked_sub(1).zip(logs.last()) else {
+            return Ok(None);
+        };
         let body = &log.body;
         let mut scanner = Scanner::new(body, self.options.max_shift);
         let length = scanner.file_end();
@@ -261,7 +286,9 @@ impl<'o> Salvager<'o> {
                 self.gap(at..next, next_shift.saturating_sub(shift), is_tail);
                 (at, shift) = (next, next_shift);
             }
-            self.tell(at)?;
+            if self.tell(at)? {
+                self.write(logs, output)?;
+            }
         }
         self.keeper.finish();
         let tried = &mut self.keeper.outcome.shifts_tried;
@@ -269,15 +296,36 @@ impl<'o> Salvager<'o> {
         Ok(next_log)
     }
 
-    fn tell(&mut self, at: u64) -> Result<(), TransferError> {
+    /// Tells the progress now and then, and returns whether it did.
+    fn tell(&mut self, at: u64) -> Result<bool, TransferError> {
         let done = at.saturating_sub(self.told);
-        if done >= CHUNK as u64 {
-            if self.progress.advance(done).is_break() {
-                return Err(TransferError::Cancelled);
-            }
-            self.told = at;
+        if done < CHUNK as u64 {
+            return Ok(false);
         }
-        Ok(())
+        if self.progress.advance(done).is_break() {
+            return Err(TransferError::Cancelled);
+        }
+        self.told = at;
+        Ok(true)
+    }
+
+    /// Writes what is kept so far, once it is known what stands before it.
+    fn write<'s>(
+        &mut self,
+        logs: &[Arc<Opened<'s>>],
+        output: &mut Output<'_, 's>,
+    ) -> Result<(), TransferError> {
+        let Some((_, description)) = &self.description else {
+            return Ok(());
+        };
+        if !output.has_head() {
+            output.begin(&head::head(description))?;
+        }
+        if output.write(&mut self.keeper.pieces, logs, false)? {
+            Ok(())
+        } else {
+            Err(TransferError::Cancelled)
+        }
     }
 
     fn take(&mut self, scanner: &mut Scanner<'_>, piece: Piece) -> Result<(), Error> {

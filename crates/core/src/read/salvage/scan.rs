@@ -5,6 +5,7 @@
 //! events that are far longer than usual must look like events first.
 
 use super::events::could_be;
+use super::held::Held;
 use super::judge::{Evidence, Judge, drift, is_without_position};
 use super::shift::ROUNDS;
 use super::sums::{FileSums, Window};
@@ -53,8 +54,14 @@ pub(super) struct Scanner<'a> {
     pub(super) huge_in_vain: u64,
     /// Bytes of places that looked like large events and were summed one by one.
     pub(super) summed_alone: u64,
-    buffer: Vec<u8>,
-    buffered: Option<Place>,
+    /// What the walk has ahead of it.
+    ahead: Held<'a>,
+    /// What was looked at elsewhere.
+    aside: Held<'a>,
+    /// Whether the look is at a place that no event leads to.
+    is_aside: bool,
+    /// Where the damage begins behind which the next event is searched.
+    searched_from: Option<u64>,
     /// How many bytes are read at a time.
     read_ahead: usize,
     /// How many events that follow must look like some where neither checksum nor position says
@@ -81,8 +88,10 @@ impl<'a> Scanner<'a> {
             large_in_vain: 0,
             huge_in_vain: 0,
             summed_alone: 0,
-            buffer: Vec::new(),
-            buffered: None,
+            ahead: Held::new(body),
+            aside: Held::new(body),
+            is_aside: false,
+            searched_from: None,
             read_ahead: READ_AHEAD,
             followers: FOLLOWERS_ON_THE_WAY,
         }
@@ -128,7 +137,7 @@ impl<'a> Scanner<'a> {
             return Ok(false);
         };
         let found = self.header_at(found)?;
-        self.buffered = None;
+        self.forget();
         Ok(found.is_some_and(|header| self.judge.likeness(&header) == Evidence::VeryLikely))
     }
 
@@ -188,13 +197,13 @@ impl<'a> Scanner<'a> {
     /// The same at a place that no event leads to, most of which are none: what follows the event
     /// is not deciphered.
     pub(super) fn is_event_here(&mut self, place: Place) -> Result<bool, TransferError> {
-        self.buffered = None;
-        let read_ahead = std::mem::replace(&mut self.read_ahead, header::LENGTH);
+        self.forget();
+        let before = std::mem::replace(&mut self.is_aside, true);
         self.followers = FOLLOWERS_IN_SEARCH;
         let is_event = self.is_event(place);
         self.followers = FOLLOWERS_ON_THE_WAY;
-        self.read_ahead = read_ahead;
-        self.buffered = None;
+        self.is_aside = before;
+        self.forget();
         is_event
     }
 
@@ -274,9 +283,10 @@ impl<'a> Scanner<'a> {
 
     /// The next whole event behind a damage: where it is, and under which alignment.
     pub(super) fn resync(&mut self, place: Place) -> Result<Option<Place>, TransferError> {
+        let before = self.searched_from.replace(place.0);
         let found = self.search(place);
-        // What is held may be what a damaged length led to.
-        self.buffered = None;
+        self.searched_from = before;
+        self.forget();
         self.read_ahead = FIRST_READ;
         found
     }
@@ -365,9 +375,18 @@ impl<'a> Scanner<'a> {
     }
 
     /// Plaintext; of a log that is encrypted event by event what stands in the file.
-    fn read_raw(&self, (at, shift): Place, bytes: &mut [u8]) -> Result<usize, TransferError> {
-        match &self.body.events {
-            Some(_) => self.body.source.read_at(at, bytes),
+    fn read_raw(&mut self, (at, shift): Place, bytes: &mut [u8]) -> Result<usize, TransferError> {
+        if self.body.events.is_some() {
+            return self.body.source.read_at(at, bytes);
+        }
+        let left = usize::try_from(self.file_end().saturating_sub(at)).unwrap_or(usize::MAX);
+        let length = bytes.len().min(left);
+        self.hold_more((at, shift), length)?;
+        match self.held((at, shift), length) {
+            Some(held) => {
+                bytes.get_mut(..length).unwrap_or_default().copy_from_slice(held);
+                Ok(length)
+            }
             None => self.body.read(at, shift, bytes),
         }
     }
@@ -450,7 +469,7 @@ impl<'a> Scanner<'a> {
         let Some(extent) = extent.filter(|extent| place.0 < *extent) else {
             return Ok(None);
         };
-        self.buffered = None;
+        self.forget();
         let mut next = place;
         for _ in 0..MAX_HOPS {
             let Some(header) = self.whole(next)? else {
@@ -467,30 +486,55 @@ impl<'a> Scanner<'a> {
         Ok(None)
     }
 
+    /// Gives up what is held of a log that is encrypted event by event: it is plaintext only if an
+    /// event begins where it was said that one does. Everywhere else it depends on the place alone.
+    fn forget(&mut self) {
+        if self.body.events.is_some() {
+            self.ahead.forget();
+            self.aside.forget();
+        }
+    }
+
     /// Plaintext that is held, from a place on.
-    fn held(&self, (at, shift): Place, length: usize) -> Option<&[u8]> {
-        let (start, under) = self.buffered?;
-        let skip = usize::try_from(at.checked_sub(start)?).ok()?;
-        let bytes = self.buffer.get(skip..skip.checked_add(length)?)?;
-        (under == shift).then_some(bytes)
+    fn held(&self, place: Place, length: usize) -> Option<&[u8]> {
+        self.ahead.get(place, length).or_else(|| self.aside.get(place, length))
     }
 
     /// Plaintext from a place on, fewer bytes at the file's end only.
     pub(super) fn peek(&mut self, place: Place, length: usize) -> Result<&[u8], TransferError> {
-        let (at, shift) = place;
-        let left = usize::try_from(self.file_end().saturating_sub(at)).unwrap_or(length);
+        let left = usize::try_from(self.file_end().saturating_sub(place.0)).unwrap_or(length);
         let length = length.min(left);
+        self.hold_more(place, length)?;
         if self.held(place, length).is_none() {
-            self.buffer.resize(length.max(self.read_ahead).min(left), 0);
-            let read = self.body.read(at, shift, &mut self.buffer)?;
-            self.buffer.truncate(read);
-            self.buffered = Some(place);
-            if self.read_ahead >= FIRST_READ {
-                self.read_ahead = self.read_ahead.saturating_mul(2).min(READ_AHEAD);
+            if self.is_aside || self.searched_from.is_some() {
+                self.aside.fill(place, length.max(header::LENGTH).min(left))?;
+            } else {
+                self.ahead.fill(place, length.max(self.read_ahead).min(left))?;
+                self.grow();
             }
         }
-        let length = length.min(self.buffer.len());
         Ok(self.held(place, length).unwrap_or_default())
+    }
+
+    /// Reads on where what is held ends, if that brings the wanted bytes: those behind a damage are
+    /// looked at more than once, and some of them are the events that come next.
+    fn hold_more(&mut self, place: Place, length: usize) -> Result<(), TransferError> {
+        if self.body.events.is_some() || self.held(place, length).is_some() {
+            return Ok(());
+        }
+        let is_search = self.is_aside || self.searched_from.is_some();
+        let keep_from =
+            if is_search { self.searched_from.unwrap_or(0).min(place.0) } else { place.0 };
+        let more = if self.is_aside { length } else { length.max(self.read_ahead) };
+        if self.ahead.extend(keep_from, place, more)? && !is_search {
+            self.grow();
+        }
+        Ok(())
+    }
+
+    /// Where the walk goes on undisturbed, more is read at a time.
+    fn grow(&mut self) {
+        self.read_ahead = self.read_ahead.saturating_mul(2).min(READ_AHEAD);
     }
 }
 

@@ -1,111 +1,248 @@
-//! The output: its head, and pieces of the file.
+//! The output: its head, and behind it pieces of the file, which are written while the walk goes on.
 
-use std::io::Write;
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rayon::prelude::*;
+use rayon::ScopeFifo;
 
-use super::body::Body;
 use super::keeper::Piece;
 use super::open::Opened;
 use crate::file::TransferError;
 use crate::file::pipeline::CHUNK;
 use crate::file::sink::AtomicFile;
+use crate::file::source::{View, at_least};
 
-/// Writes the head and, behind it, the pieces in their order. Returns the bytes written.
-pub(super) fn write(
-    logs: &[Opened<'_>],
-    head: &[u8],
-    pieces: &[Piece],
-    sink: &AtomicFile,
-) -> Result<u64, TransferError> {
-    let start = u64::try_from(head.len()).unwrap_or(0);
-    let end = pieces.iter().map(length).fold(start, u64::saturating_add);
-    sink.reserve(end)?;
-    sink.writer().write_all(head).map_err(TransferError::at(sink.target(), "write"))?;
-    // The pieces with the place of each in the output.
-    let mut at = start;
-    let placed = pieces.iter().map(move |piece| {
-        let place = at;
-        at = at.saturating_add(length(piece));
-        (place, piece)
-    });
-    let is_by_event = logs.iter().any(|log| log.body.events.is_some());
-    if is_by_event {
-        let mut buffer = vec![0; CHUNK];
-        for (place, piece) in placed {
-            if let Some(log) = logs.get(piece.log) {
-                write_in_order(&log.body, piece, place, sink, &mut buffer)?;
+/// So much is written by a thread at a time.
+const BATCH: u64 = 4 << 20;
+/// So much room is taken on the disk at a time.
+const RESERVED: u64 = 64 << 20;
+
+/// What the threads share that write.
+#[derive(Debug)]
+pub(super) struct Shared {
+    sink: AtomicFile,
+    failure: Mutex<Option<TransferError>>,
+    /// Buffers that no thread has.
+    buffers: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Shared {
+    pub(super) const fn new(sink: AtomicFile) -> Self {
+        Self { sink, failure: Mutex::new(None), buffers: Mutex::new(Vec::new()) }
+    }
+
+    /// The output, when every thread is done.
+    pub(super) fn into_sink(self) -> Result<AtomicFile, TransferError> {
+        match self.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some(failure) => Err(failure),
+            None => Ok(self.sink),
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Writes pieces; after a failure, none.
+    fn write(&self, pieces: &[Placed<'_>]) {
+        if self.has_failed() {
+            return;
+        }
+        let spare = self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut buffer = spare.unwrap_or_default();
+        if let Err(error) = self.write_all(pieces, &mut buffer) {
+            let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            failure.get_or_insert(error);
+        }
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
+
+    fn write_all(&self, pieces: &[Placed<'_>], buffer: &mut Vec<u8>) -> Result<(), TransferError> {
+        let mut view: Option<View<'_>> = None;
+        for piece in pieces {
+            let body = &piece.log.body;
+            if body.events.is_some() {
+                self.write_in_order(piece, buffer)?;
+            } else {
+                let view = view.get_or_insert_with(|| body.source.view(Vec::new()));
+                self.write_piece(piece, view, buffer)?;
             }
         }
-    } else {
-        placed.flat_map(|(place, piece)| chunks(place, piece)).par_bridge().try_for_each_init(
-            || vec![0; CHUNK],
-            |buffer, chunk| match logs.get(chunk.log) {
-                Some(log) => write_chunk(&log.body, &chunk, sink, buffer),
-                None => Ok(()),
-            },
-        )?;
+        Ok(())
     }
-    Ok(end)
+
+    fn write_piece(
+        &self,
+        piece: &Placed<'_>,
+        view: &mut View<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), TransferError> {
+        let body = &piece.log.body;
+        for (place, file) in piece.chunks() {
+            let length = usize::try_from(file.end.saturating_sub(file.start)).unwrap_or(CHUNK);
+            let stored = view.bytes(file.start, length)?;
+            let target = at_least(buffer, length);
+            let plain = body.plain(file.start, piece.shift, stored, target);
+            self.sink.write_at(place, plain)?;
+            // Before the output is believed, which comes last of all.
+            view.confirm()?;
+        }
+        Ok(())
+    }
+
+    /// The same of a log that was encrypted event by event: each event has to be deciphered from its
+    /// start on.
+    fn write_in_order(
+        &self,
+        piece: &Placed<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), TransferError> {
+        let mut reader = piece.log.body.reader(piece.file.start, piece.shift);
+        for (place, file) in piece.chunks() {
+            let length = usize::try_from(file.end.saturating_sub(file.start)).unwrap_or(CHUNK);
+            let target = at_least(buffer, length);
+            let read = reader.read(target)?;
+            self.sink.write_at(place, target.get(..read).unwrap_or_default())?;
+        }
+        Ok(())
+    }
 }
 
-fn length(piece: &Piece) -> u64 {
-    piece.file.end.saturating_sub(piece.file.start)
+/// The output as it grows.
+pub(super) struct Output<'o, 's> {
+    shared: &'s Shared,
+    scope: &'o ScopeFifo<'s>,
+    /// Where the next piece goes; 0 before the head is written.
+    at: u64,
+    /// Up to where there is room on the disk.
+    reserved: u64,
 }
 
-/// A part of a piece, and where it goes.
-struct Chunk {
-    log: usize,
+impl<'o, 's> Output<'o, 's> {
+    pub(super) const fn new(shared: &'s Shared, scope: &'o ScopeFifo<'s>) -> Self {
+        Self { shared, scope, at: 0, reserved: 0 }
+    }
+
+    /// Whether the head is written.
+    pub(super) const fn has_head(&self) -> bool {
+        self.at > 0
+    }
+
+    /// Writes magic and format description event.
+    pub(super) fn begin(&mut self, head: &[u8]) -> Result<(), TransferError> {
+        self.shared.sink.write_at(0, head)?;
+        self.at = u64::try_from(head.len()).unwrap_or(u64::MAX);
+        Ok(())
+    }
+
+    /// Lets other threads write pieces behind those before, if there are enough of them, or if these
+    /// are the last ones. What has failed is told at the end; the walk need not go on.
+    pub(super) fn write(
+        &mut self,
+        pieces: &mut Vec<Piece>,
+        logs: &[Arc<Opened<'s>>],
+        are_last: bool,
+    ) -> Result<bool, TransferError> {
+        let length = pieces.iter().map(Piece::length).fold(0, u64::saturating_add);
+        if length == 0 || (length < BATCH && !are_last) {
+            return Ok(!self.shared.has_failed());
+        }
+        self.reserve(self.at.saturating_add(length), are_last)?;
+        let (mut batch, mut batched) = (Vec::new(), 0_u64);
+        for piece in pieces.drain(..) {
+            let Some(log) = logs.get(piece.log) else {
+                continue;
+            };
+            for placed in Placed::split(log, &piece, self.at) {
+                self.at = self.at.saturating_add(placed.length());
+                batched = batched.saturating_add(placed.length());
+                batch.push(placed);
+                if batched >= BATCH {
+                    self.spawn(std::mem::take(&mut batch));
+                    batched = 0;
+                }
+            }
+        }
+        self.spawn(batch);
+        Ok(!self.shared.has_failed())
+    }
+
+    /// Takes room on the disk, more than is needed now, as what follows needs it, too.
+    fn reserve(&mut self, needed: u64, are_last: bool) -> Result<(), TransferError> {
+        if needed > self.reserved {
+            let ahead = if are_last { 0 } else { RESERVED };
+            self.reserved = needed.saturating_add(ahead);
+            self.shared.sink.reserve(self.reserved)?;
+        }
+        Ok(())
+    }
+
+    fn spawn(&self, batch: Vec<Placed<'s>>) {
+        if !batch.is_empty() {
+            let shared = self.shared;
+            self.scope.spawn_fifo(move |_| shared.write(&batch));
+        }
+    }
+
+    /// The number of bytes that the output has when all is written. Gives back room that was taken
+    /// and is not needed.
+    pub(super) fn finish(self) -> Result<u64, TransferError> {
+        if self.reserved > self.at && self.shared.sink.file().is_ok() {
+            self.shared.sink.cut(self.at)?;
+        }
+        Ok(self.at)
+    }
+}
+
+/// A piece, its log, and where it goes.
+#[derive(Debug)]
+struct Placed<'s> {
+    log: Arc<Opened<'s>>,
     file: Range<u64>,
     shift: i64,
     place: u64,
 }
 
-/// Chunks end where chunks of the output do: a page that two writes share costs both of them.
-fn chunks(place: u64, piece: &Piece) -> impl Iterator<Item = Chunk> {
-    const BYTES: u64 = CHUNK as u64;
-    let (log, shift, file) = (piece.log, piece.shift, piece.file.clone());
+impl<'s> Placed<'s> {
+    /// A piece in parts that a thread writes at a time. What is encrypted event by event cannot be
+    /// taken apart: only its beginning is known to be that of an event.
+    fn split<'p>(
+        log: &'p Arc<Opened<'s>>,
+        piece: &'p Piece,
+        place: u64,
+    ) -> impl Iterator<Item = Self> + 'p {
+        let most = if log.body.events.is_some() { u64::MAX } else { BATCH };
+        parts(place, piece.file.clone(), most).map(|(place, file)| Self {
+            log: Arc::clone(log),
+            file,
+            shift: piece.shift,
+            place,
+        })
+    }
+
+    fn length(&self) -> u64 {
+        self.file.end.saturating_sub(self.file.start)
+    }
+
+    /// Chunks end where chunks of the output do: a page that two writes share costs both of them.
+    fn chunks(&self) -> impl Iterator<Item = (u64, Range<u64>)> + use<> {
+        parts(self.place, self.file.clone(), CHUNK as u64)
+    }
+}
+
+/// Parts of a range of the file and their places in the output, which end at multiples of `most`
+/// there.
+fn parts(
+    place: u64,
+    file: Range<u64>,
+    most: u64,
+) -> impl Iterator<Item = (u64, Range<u64>)> + use<> {
     let (mut at, mut place) = (file.start, place);
     std::iter::from_fn(move || {
         let left = file.end.checked_sub(at).filter(|left| *left > 0)?;
-        let length = left.min(BYTES.saturating_sub(place % BYTES));
-        let end = at.saturating_add(length);
-        let chunk = Chunk { log, file: at..end, shift, place };
-        (at, place) = (end, place.saturating_add(length));
-        Some(chunk)
+        let length = left.min(most.saturating_sub(place.checked_rem(most).unwrap_or(0)));
+        let part = (place, at..at.saturating_add(length));
+        (at, place) = (part.1.end, place.saturating_add(length));
+        Some(part)
     })
-}
-
-/// Where the file was cut meanwhile nothing is there, which is told when all is written.
-fn write_chunk(
-    body: &Body<'_>,
-    chunk: &Chunk,
-    sink: &AtomicFile,
-    buffer: &mut [u8],
-) -> Result<(), TransferError> {
-    let length = usize::try_from(chunk.file.end.saturating_sub(chunk.file.start)).unwrap_or(CHUNK);
-    let target = buffer.get_mut(..length).unwrap_or_default();
-    let read = body.read(chunk.file.start, chunk.shift, target)?;
-    sink.write_at(chunk.place, target.get(..read).unwrap_or_default())
-}
-
-/// The same of a log that was encrypted event by event: each event has to be deciphered from its
-/// start on.
-fn write_in_order(
-    body: &Body<'_>,
-    piece: &Piece,
-    place: u64,
-    sink: &AtomicFile,
-    buffer: &mut [u8],
-) -> Result<(), TransferError> {
-    let mut reader = body.reader(piece.file.start, piece.shift);
-    for chunk in chunks(place, piece) {
-        let length = chunk.file.end.saturating_sub(chunk.file.start);
-        let length = usize::try_from(length).unwrap_or(CHUNK);
-        let target = buffer.get_mut(..length).unwrap_or_default();
-        let read = reader.read(target)?;
-        sink.write_at(chunk.place, target.get(..read).unwrap_or_default())?;
-    }
-    Ok(())
 }
