@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::bail;
-use binlogsec_core::batch::targets::Targets;
+use binlogsec_core::batch::targets::{Target, Targets};
 use binlogsec_core::event::gtid_selection::GtidSelection;
 use binlogsec_core::event::rows::reader::Op;
+use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::error::{Error, ErrorClass, describe};
 use binlogsec_core::log::open::OpenLog;
 use binlogsec_core::read::events::EventFilter;
@@ -18,6 +19,7 @@ use binlogsec_core::read::rows::json::JsonMaker;
 use binlogsec_core::read::rows::names::{Names, NoNames};
 use binlogsec_core::read::rows::schema::History;
 use binlogsec_core::read::rows::sql::SqlMaker;
+use binlogsec_core::read::rows::xa::XaEnds;
 use binlogsec_core::read::rows::{
     self, Conditions, MAX_EVENT, RowFilter, RowMaker, RowsListed, TableGlob,
 };
@@ -212,7 +214,9 @@ pub(crate) fn run(args: &RowsArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
     let (mut output, colour) = Output::begin(args, terminal)?;
     let (mut classes, mut told) = (Vec::new(), Told::new(&filter));
     let mut logs = 0_usize;
-    for target in &files {
+    let reopen = |number| files.get(number).and_then(|target| reopened(target, &keyring));
+    let ends = XaEnds::new(files.len(), &reopen);
+    for (number, target) in files.iter().enumerate() {
         let log = match open(target, &keyring) {
             Ok(Some(log)) => log,
             Ok(None) => continue,
@@ -227,7 +231,8 @@ pub(crate) fn run(args: &RowsArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
         let scanned = history.as_mut().map_or(Ok(()), |history| history.scan(&log));
         let names: &dyn Names = history.as_ref().map_or(&NoNames, |history| history);
         let listed = scanned.and_then(|()| {
-            rows::list_lines(&log, (&filter, names), &maker, &mut |lines| output.take(lines))
+            let asked = (&filter, names, ends.seen_from(&log, number));
+            rows::list_lines(&log, asked, &maker, &mut |lines| output.take(lines))
         });
         for note in history.iter().flat_map(History::take_notes) {
             terminal.warning(&note);
@@ -236,6 +241,7 @@ pub(crate) fn run(args: &RowsArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
             Ok(listed) => {
                 classes.extend(judge(&log, &listed.events, terminal));
                 classes.extend(unreadable(&log, &listed, terminal));
+                tell_xa(&log, &listed, terminal);
                 told.add(listed);
             }
             Err(Error::Transfer(error)) if error.is_broken_pipe() => {
@@ -260,6 +266,39 @@ pub(crate) fn run(args: &RowsArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
     classes.extend(failures.iter().map(Error::class));
     output.end()?;
     Ok(told.tell(&filter, terminal, classes))
+}
+
+/// A log once more, to look for the ends of XA transactions: `None` for standard input, which is read once,
+/// and for what cannot be opened, which is told where its rows are read.
+pub(crate) fn reopened(target: &Target, keyring: &Keyring) -> Option<OpenLog> {
+    if transfer::is_dash(&target.path) {
+        return None;
+    }
+    open(target, keyring).ok().flatten()
+}
+
+/// Says which XA transactions did not stay, and of which that is not known.
+fn tell_xa(log: &OpenLog, listed: &RowsListed, terminal: &Terminal) {
+    if let Some(first) = listed.rolled_back.first() {
+        terminal.warning(&rolled_back(log, listed.rolled_back.len(), *first));
+    }
+    if let Some(first) = listed.prepared.first() {
+        terminal.warning(&format!(
+            "{}: {} XA transactions with rows were prepared, and these logs do not tell whether they were \
+             committed; the first begins at position {first}. Name the logs behind, too",
+            log.source().path().display(),
+            listed.prepared.len()
+        ));
+    }
+}
+
+/// What is said of XA transactions that were rolled back.
+pub(crate) fn rolled_back(log: &OpenLog, count: usize, first: u64) -> String {
+    format!(
+        "{}: rows of {count} XA transactions are left out, as these were rolled back; the first begins at \
+         position {first}",
+        log.source().path().display(),
+    )
 }
 
 fn maker(args: &RowsArgs, path: &str, colour: bool) -> Box<dyn RowMaker> {

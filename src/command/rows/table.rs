@@ -94,6 +94,9 @@ impl RowText {
         if let Some(thread) = record.thread_id {
             let _ = write!(out, "  thread {thread}");
         }
+        if record.is_prepared {
+            let _ = write!(out, "  prepared, end not known");
+        }
         let _ = writeln!(out, "{dim:#}");
     }
 }

@@ -10,11 +10,12 @@ use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::error::{Error, ErrorClass, describe};
 use binlogsec_core::read::rows::schema::{History, Schema};
 use binlogsec_core::read::rows::undo::{Check, Direction, Plan, UndoOptions, Written};
+use binlogsec_core::read::rows::xa::XaEnds;
 use clap::{Args, ValueEnum};
 
 use crate::args::{KeyArgs, WriteArgs};
 use crate::command::events::{judge, open};
-use crate::command::rows::ChosenArgs;
+use crate::command::rows::{ChosenArgs, reopened, rolled_back};
 use crate::exit::Exit;
 use crate::terminal::Terminal;
 use crate::{keys, transfer};
@@ -167,12 +168,17 @@ fn add_all(
 ) -> anyhow::Result<Vec<ErrorClass>> {
     let mut classes = Vec::new();
     let mut logs = 0_usize;
-    for target in files {
+    let reopen = |number| files.get(number).and_then(|target| reopened(target, keyring));
+    let ends = XaEnds::new(files.len(), &reopen);
+    for (number, target) in files.iter().enumerate() {
         let added = match open(target, keyring) {
             Ok(Some(log)) => {
                 logs = logs.saturating_add(1);
-                plan.add(&log, history).map(|listed| {
+                plan.add(&log, history, ends.seen_from(&log, number)).map(|listed| {
                     classes.extend(judge(&log, &listed.events, terminal));
+                    if let Some(first) = listed.rolled_back.first() {
+                        terminal.warning(&rolled_back(&log, listed.rolled_back.len(), *first));
+                    }
                 })
             }
             Ok(None) => continue,

@@ -16,8 +16,15 @@ pub const LONGEST_PREPARE: usize = 13 + 128;
 pub enum XaHalf {
     /// It is prepared: its rows are locked until it is ended.
     Prepared(String),
+    /// It is prepared and committed in one phase.
+    CommittedAtOnce(String),
     /// What was prepared is committed or rolled back.
-    Ended(String),
+    Ended {
+        /// Which one.
+        id: String,
+        /// Whether its rows stay.
+        is_commit: bool,
+    },
 }
 
 impl XaHalf {
@@ -31,22 +38,34 @@ impl XaHalf {
             return prepared(event.body());
         }
         let query = Query::of(event)?;
-        let text = std::str::from_utf8(&query.statement).ok()?.trim();
-        let mut words = text.splitn(3, char::is_whitespace);
-        let (xa, verb, id) = (words.next()?, words.next()?, words.next()?);
-        let ends = verb.eq_ignore_ascii_case("commit") || verb.eq_ignore_ascii_case("rollback");
-        (xa.eq_ignore_ascii_case("xa") && ends).then(|| {
-            let id = id.chars().filter(|sign| !sign.is_whitespace());
-            Self::Ended(id.collect::<String>().to_lowercase())
-        })
+        let id = |verb| id_in(&query.statement, verb);
+        if let Some(id) = id("commit") {
+            return Some(Self::Ended { id, is_commit: true });
+        }
+        id("rollback").map(|id| Self::Ended { id, is_commit: false })
     }
+}
+
+/// The id of the XA transaction that begins with a statement; `None` for any other statement.
+#[must_use]
+pub fn begun(statement: &[u8]) -> Option<String> {
+    id_in(statement, "start")
+}
+
+/// The id in a statement `XA VERB id`.
+fn id_in(statement: &[u8], wanted: &str) -> Option<String> {
+    let text = std::str::from_utf8(statement).ok()?.trim();
+    let mut words = text.splitn(3, char::is_whitespace);
+    let (xa, verb, id) = (words.next()?, words.next()?, words.next()?);
+    (xa.eq_ignore_ascii_case("xa") && verb.eq_ignore_ascii_case(wanted)).then(|| {
+        let id = id.chars().filter(|sign| !sign.is_whitespace());
+        id.collect::<String>().to_lowercase()
+    })
 }
 
 fn prepared(body: &[u8]) -> Option<XaHalf> {
     let mut cursor = Cursor::new(body);
-    if cursor.u8().ok()? != 0 {
-        return None;
-    }
+    let is_at_once = cursor.u8().ok()? != 0;
     let format = cursor.u32_le().ok()?.cast_signed();
     let lengths = [cursor.u32_le().ok()?, cursor.u32_le().ok()?];
     let mut id = String::new();
@@ -58,5 +77,5 @@ fn prepared(body: &[u8]) -> Option<XaHalf> {
         id.push_str("',");
     }
     let _ = write!(id, "{format}");
-    Some(XaHalf::Prepared(id))
+    Some(if is_at_once { XaHalf::CommittedAtOnce(id) } else { XaHalf::Prepared(id) })
 }

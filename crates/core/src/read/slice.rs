@@ -124,8 +124,9 @@ impl SlicePlan {
     fn note(&mut self, half: XaHalf) {
         match half {
             XaHalf::Prepared(id) => drop(self.prepared.insert(id)),
-            XaHalf::Ended(id) if self.prepared.remove(&id) => {}
-            XaHalf::Ended(id) => self.ended.push(id),
+            XaHalf::CommittedAtOnce(_) => {}
+            XaHalf::Ended { id, .. } if self.prepared.remove(&id) => {}
+            XaHalf::Ended { id, .. } => self.ended.push(id),
         }
     }
 

@@ -9,11 +9,13 @@ use super::hot_keys::KeyOf;
 use crate::event::event_type;
 use crate::event::gtid::{TransactionId, TransactionStart};
 use crate::event::payload::Payload;
+use crate::event::query::Query;
 use crate::event::rows;
 use crate::event::rows::measure::key_columns;
 use crate::event::table_map::{Column, TableMap};
 use crate::event::transaction::Progress;
 use crate::event::walker::EventView;
+use crate::event::xa;
 
 /// Tables that are remembered at once; a transaction uses a few.
 const MAX_TABLES: usize = 4096;
@@ -172,6 +174,8 @@ pub(in crate::read) struct Context {
     pub(in crate::read) thread_id: Option<u32>,
     /// Plain offset of the transaction's first event.
     pub(in crate::read) start: Option<u64>,
+    /// The id of the XA transaction that it is.
+    pub(in crate::read) xa: Option<Arc<str>>,
     progress: Progress,
     /// Time of the transaction's first event.
     began: Option<u32>,
@@ -189,6 +193,7 @@ impl Context {
             transaction: None,
             thread_id: None,
             start: None,
+            xa: None,
             progress: Progress::Unknown,
             began: None,
             may_unfold: UNFOLDED_AT_LEAST.saturating_add(by_length),
@@ -217,6 +222,11 @@ impl Context {
         if matches!(kind, event_type::QUERY | event_type::MARIADB_QUERY_COMPRESSED) {
             let thread = event.body().first_chunk().copied();
             self.thread_id = thread.map(u32::from_le_bytes);
+            if self.xa.is_none() && is_xa(event.body()) {
+                let query = Query::of(event);
+                let id = query.and_then(|query| xa::begun(&query.statement));
+                self.xa = id.map(Arc::from);
+            }
         }
     }
 
@@ -239,6 +249,7 @@ impl Context {
             self.began = Some(event.header.timestamp);
             self.start = Some(event.offset);
             self.thread_id = None;
+            self.xa = None;
         }
         self.enter_statement(event);
         if !begins || damaged {
@@ -259,8 +270,21 @@ impl Context {
         if self.progress == Progress::Outside {
             self.transaction = None;
             self.thread_id = None;
+            self.xa = None;
             self.start = None;
             self.began = None;
         }
     }
+}
+
+/// Whether the body of a statement's event is that of one about an XA transaction: a look at few bytes, as
+/// hardly any is. MariaDB does not compress such short ones.
+fn is_xa(body: &[u8]) -> bool {
+    let Some((head, rest)) = body.split_first_chunk::<13>() else {
+        return false;
+    };
+    let [.., database, _, _, low, high] = *head;
+    let before = usize::from(u16::from_le_bytes([low, high])).saturating_add(usize::from(database));
+    let statement = rest.get(before.saturating_add(1)..).unwrap_or_default();
+    statement.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"XA "))
 }

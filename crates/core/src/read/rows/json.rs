@@ -60,6 +60,9 @@ impl RowMaker for JsonMaker {
             out.extend_from_slice(b",\"thread_id\":");
             number::unsigned(out, u64::from(thread));
         }
+        if record.is_prepared {
+            out.extend_from_slice(b",\"xa\":\"prepared\"");
+        }
         out.extend_from_slice(b",\"database\":");
         string(out, &record.table.database);
         out.extend_from_slice(b",\"table\":");

@@ -6,6 +6,7 @@ use super::filter::is_changed;
 use super::mapped::{KnownTable, KnownTables, RawMap, number};
 use super::names::Names;
 use super::sql::NoStatement;
+use super::xa::{XaEnd, XaView};
 use super::{Lines, Receiver, RowFilter, RowRecord, RowsListed, Section, Unreadable};
 use crate::event::event_type;
 use crate::event::payload::{PayloadError, Unfolder};
@@ -13,6 +14,7 @@ use crate::event::rows::Rows;
 use crate::event::rows::reader::{Op, Row, RowError, RowReader};
 use crate::event::rows::table::{Column, Table};
 use crate::event::walker::EventView;
+use crate::event::xa::XaHalf;
 use crate::file::TransferError;
 use crate::log::error::Error;
 use crate::log::walk::{PartReader, PlainSource};
@@ -148,6 +150,7 @@ pub(super) struct Lister<'a> {
     filter: &'a RowFilter,
     names: &'a dyn Names,
     is_strange: &'a IsStrange<'a>,
+    ends: XaView<'a>,
     is_mariadb: bool,
     known: KnownTables,
     unfolder: Unfolder,
@@ -157,13 +160,14 @@ impl<'a> Lister<'a> {
     pub(super) fn new(
         source: &'a dyn PlainSource,
         (filter, names, is_strange): (&'a RowFilter, &'a dyn Names, &'a IsStrange<'a>),
-        is_mariadb: bool,
+        (ends, is_mariadb): (XaView<'a>, bool),
     ) -> Self {
         Self {
             source,
             filter,
             names,
             is_strange,
+            ends,
             is_mariadb,
             known: KnownTables::default(),
             unfolder: Unfolder::default(),
@@ -188,11 +192,22 @@ impl<'a> Lister<'a> {
             receive,
             context: block.context.clone(),
             tables,
+            xa_end: None,
             listed: RowsListed::default(),
         };
         block.for_each(|event| listing.event(event))?;
         Ok(listing.listed)
     }
+}
+
+/// Whether the XA transaction in a payload is prepared and committed in one.
+fn commits_at_once(source: &dyn PlainSource, event: &EventView<'_>, limit: u64) -> bool {
+    let mut found = false;
+    let _ = inner::each(source, event, (&mut Unfolder::default(), limit), &mut |view| {
+        found |= matches!(XaHalf::of(view), Some(XaHalf::CommittedAtOnce(_)));
+        Ok(())
+    });
+    found
 }
 
 /// Reads all rows, and keeps none.
@@ -208,6 +223,8 @@ struct Listing<'l, 'a, 'r, 's> {
     receive: &'r mut Receiver<'s>,
     context: Context,
     tables: Tables<KnownTable>,
+    /// Where the XA transaction begins that was met last, and how it ended.
+    xa_end: Option<(u64, Option<XaEnd>)>,
     listed: RowsListed,
 }
 
@@ -285,7 +302,7 @@ impl Listing<'_, '_, '_, '_> {
             self.unreadable(event, payload, (None, reason));
             return Ok(());
         };
-        if !known.is_wanted {
+        if !known.is_wanted || self.is_rolled_back(event) {
             return Ok(());
         }
         let tables = &mut self.listed.tables;
@@ -310,6 +327,34 @@ impl Listing<'_, '_, '_, '_> {
             return self.read_rows(event, payload, (&known, table));
         }
         self.large(event, payload, (&known, table))
+    }
+
+    /// Where the XA transaction begins that an event is of.
+    fn xa_start(&self, offset: u64) -> Option<u64> {
+        self.context.xa.as_ref().map(|_| self.context.start.unwrap_or(offset))
+    }
+
+    /// Whether the rows of an event did not stay: their XA transaction was rolled back.
+    fn is_rolled_back(&mut self, event: &EventView<'_>) -> bool {
+        let (Some(id), Some(start)) = (self.context.xa.as_deref(), self.xa_start(event.offset))
+        else {
+            self.xa_end = None;
+            return false;
+        };
+        let end = match self.xa_end {
+            Some((known, end)) if known == start => end,
+            _ => self.lister.ends.end(start, id),
+        };
+        self.xa_end = Some((start, end));
+        let told = match end {
+            Some(XaEnd::Committed) => return false,
+            Some(XaEnd::RolledBack) => &mut self.listed.rolled_back,
+            None => &mut self.listed.prepared,
+        };
+        if told.len() < super::MAX_TRANSACTIONS {
+            told.insert(start);
+        }
+        end.is_some()
     }
 
     /// An event of which the walk holds the beginning alone: all of it is read, if it may be so large.
@@ -417,6 +462,7 @@ impl Listing<'_, '_, '_, '_> {
                 thread_id: self.context.thread_id,
                 transaction: self.context.transaction.as_ref(),
                 transaction_start: self.context.start.unwrap_or(position),
+                is_prepared: self.xa_end.is_some_and(|(_, end)| end.is_none()),
                 is_mariadb: self.lister.is_mariadb,
                 table,
                 row: &row,
@@ -490,7 +536,13 @@ impl Listing<'_, '_, '_, '_> {
         let mut unfolder = std::mem::take(&mut self.lister.unfolder);
         let read = inner::each(source, event, (&mut unfolder, limit), &mut |view| {
             self.listed.events.events = self.listed.events.events.saturating_add(1);
+            let is_known = self.context.xa.is_some();
             self.context.enter_statement(view);
+            if let (false, Some(start)) = (is_known, self.xa_start(event.offset)) {
+                // It may be prepared and committed in one, which stands behind its rows.
+                let at_once = commits_at_once(source, event, limit);
+                self.xa_end = at_once.then_some((start, Some(XaEnd::Committed)));
+            }
             self.one(view, Some(event.offset))
         });
         self.lister.unfolder = unfolder;

@@ -14,6 +14,7 @@ mod render;
 pub mod schema;
 pub mod sql;
 pub mod undo;
+pub mod xa;
 
 use std::path::Path;
 
@@ -26,6 +27,7 @@ pub use render::key_condition;
 
 use lister::{Lister, Work};
 use names::Names;
+use xa::XaView;
 
 use crate::event::format_description::FormatDescription;
 use crate::event::gtid::TransactionId;
@@ -62,6 +64,8 @@ pub struct RowRecord<'r> {
     pub transaction: Option<&'r TransactionId>,
     /// Plain offset of the transaction's first event, or the row event's own where it is not known.
     pub transaction_start: u64,
+    /// Whether the transaction was prepared (XA), and the logs do not tell how it ended.
+    pub is_prepared: bool,
     /// Whether MariaDB wrote the log.
     pub is_mariadb: bool,
     /// The table.
@@ -98,6 +102,11 @@ pub struct RowsListed {
     pub tables: std::collections::BTreeSet<String>,
     /// Tables that were wanted and lack a column of the conditions, up to a number.
     pub without_column: std::collections::BTreeSet<String>,
+    /// Where transactions begin, up to a number, whose rows were wanted and were rolled back (XA): they
+    /// are not given.
+    pub rolled_back: std::collections::BTreeSet<u64>,
+    /// The same of those that were prepared and of which the logs do not tell how they ended.
+    pub prepared: std::collections::BTreeSet<u64>,
     /// Rows that are no statements, as the names of their columns are not known.
     pub unnamed: u64,
 }
@@ -106,6 +115,8 @@ pub struct RowsListed {
 const MAX_EXAMPLES: usize = 8;
 /// So many tables are told.
 const MAX_TABLES: usize = 64;
+/// So many transactions are told by their places.
+const MAX_TRANSACTIONS: usize = 1 << 16;
 
 impl RowsListed {
     pub(super) fn add(&mut self, part: Self) {
@@ -124,6 +135,12 @@ impl RowsListed {
             let room = MAX_TABLES.saturating_sub(all.len());
             all.extend(part.into_iter().take(room));
         }
+        for (all, part) in
+            [(&mut self.rolled_back, part.rolled_back), (&mut self.prepared, part.prepared)]
+        {
+            let room = MAX_TRANSACTIONS.saturating_sub(all.len());
+            all.extend(part.into_iter().take(room));
+        }
     }
 }
 
@@ -137,13 +154,12 @@ pub type Receiver<'a> = dyn FnMut(&RowRecord<'_>) -> Result<(), TransferError> +
 /// filter's start position. Damage on the way is part of the outcome.
 pub fn for_each(
     log: &OpenLog,
-    filter: &RowFilter,
-    names: &dyn Names,
+    (filter, names, ends): (&RowFilter, &dyn Names, XaView<'_>),
     receive: &mut Receiver<'_>,
 ) -> Result<RowsListed, Error> {
     listed(log, filter, |is_strange, rows| {
         let mut scanner = Scanner::new(log, &filter.events, is_strange)?;
-        let mut lister = Lister::new(log, (filter, names, is_strange), is_mariadb(log));
+        let mut lister = Lister::new(log, (filter, names, is_strange), (ends, is_mariadb(log)));
         let mut buffer = Vec::new();
         while let Some(block) = scanner.next_block(buffer)? {
             rows.add(lister.block(&block, receive)?);
@@ -183,14 +199,14 @@ pub type Writer<'a> = dyn FnMut(Lines) -> Result<(), TransferError> + 'a;
 /// As [`for_each`].
 pub fn list_lines(
     log: &OpenLog,
-    (filter, names): (&RowFilter, &dyn Names),
+    (filter, names, ends): (&RowFilter, &dyn Names, XaView<'_>),
     maker: &(dyn Fn() -> Box<dyn RowMaker> + Sync),
     write: &mut Writer<'_>,
 ) -> Result<RowsListed, Error> {
     listed(log, filter, |is_strange, rows| {
         let mut scanner = Scanner::new(log, &filter.events, is_strange)?;
         let new_work = || {
-            let lister = Lister::new(log, (filter, names, is_strange), is_mariadb(log));
+            let lister = Lister::new(log, (filter, names, is_strange), (ends, is_mariadb(log)));
             Work::new(lister, maker())
         };
         let mut take = |pieces: Vec<Lines>| pieces.into_iter().try_for_each(&mut *write);

@@ -43,6 +43,12 @@ pub enum NoStatement {
     /// A JSON document is damaged.
     #[error("a JSON document cannot be read")]
     Json,
+    /// Its transaction was prepared, and the logs do not tell how it ended.
+    #[error(
+        "its transaction was prepared (XA), and these logs do not tell whether it was committed; name those behind \
+         them, too"
+    )]
+    Prepared,
     /// There is nothing by which the row could be found.
     #[error("the row image has no column")]
     Empty,

@@ -40,7 +40,11 @@ impl RowMaker for SqlMaker {
     fn row(&mut self, record: &RowRecord<'_>, out: &mut Vec<u8>) -> Result<(), NoStatement> {
         let dialect = Dialect { is_mariadb: record.is_mariadb };
         let start = out.len();
-        let made = statement(out, record.table, record.row, dialect);
+        let made = if record.is_prepared {
+            Err(NoStatement::Prepared)
+        } else {
+            statement(out, record.table, record.row, dialect)
+        };
         match made {
             Ok(()) => out.extend_from_slice(b";\n"),
             Err(error) => {

@@ -23,6 +23,7 @@ use survey::Survey;
 
 use super::schema::{History, LastChange, Moment, Reaction};
 use super::sql::Dialect;
+use super::xa::XaView;
 use super::{RowFilter, RowRecord, RowsListed, for_each};
 use crate::event::rows::reader::Op;
 use crate::event::rows::table::Table;
@@ -34,6 +35,10 @@ use crate::log::open::OpenLog;
 const MAX_REFUSALS: usize = 20;
 /// Tables in all of their forms; with more nothing is undone.
 const MAX_TABLES: usize = 1 << 16;
+
+/// Why rows of an XA transaction without an end are not taken back.
+const PREPARED: &str = "the transaction was prepared (XA), and these logs do not tell whether it was committed: \
+     name those behind them, too, or leave it out by --exclude-gtid";
 
 /// What becomes of a row that is not as the log says any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -134,7 +139,12 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error`]. What cannot be taken back is a [`Refusal`], damage is part of the outcome.
-    pub fn add(&mut self, log: &OpenLog, history: &mut History) -> Result<RowsListed, Error> {
+    pub fn add(
+        &mut self,
+        log: &OpenLog,
+        history: &mut History,
+        ends: XaView<'_>,
+    ) -> Result<RowsListed, Error> {
         let description = log.probe().description();
         self.logs.push(PlannedLog {
             path: log.source().path().to_owned(),
@@ -151,8 +161,9 @@ impl Plan {
             }
         }
         let filter = self.options.filter.clone();
-        let listed =
-            for_each(log, &filter, history, &mut |record| self.row(log, number, record, &survey))?;
+        let listed = for_each(log, (&filter, history, ends), &mut |record| {
+            self.row(log, number, record, &survey)
+        })?;
         self.close()?;
         for example in &listed.examples {
             self.refuse(log, example.position, &example.reason);
@@ -207,7 +218,8 @@ impl Plan {
             );
             return Ok(());
         }
-        if let Some(reason) = survey.why_not(record.position) {
+        let prepared = record.is_prepared.then_some(PREPARED);
+        if let Some(reason) = prepared.or_else(|| survey.why_not(record.position)) {
             self.refuse(log, record.position, reason);
             return Ok(());
         }

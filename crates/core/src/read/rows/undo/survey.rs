@@ -113,12 +113,6 @@ const UNFINISHED: &str = "the transaction does not end in this log: whether it w
      out by --stop-position or --exclude-gtid";
 
 fn why_in_doubt(event: &EventView<'_>) -> Option<&'static str> {
-    if event.header.event_type == event_type::XA_PREPARE {
-        return Some(
-            "the transaction was prepared (XA): whether it was committed is told elsewhere. Leave it out by \
-             --exclude-gtid, if it was not",
-        );
-    }
     let query = Query::of(event)?;
     if query.is_rollback_to_savepoint() {
         return Some(
