@@ -85,7 +85,7 @@ fn all(events: Events<'_>) -> (Vec<EventView<'_>>, Option<WalkError>) {
 /// What the command shows and judges agrees with the plain walk.
 fn list(source: &MemorySource<'_>, events: &[EventView<'_>], end: Option<WalkError>) {
     let mut outer = 0;
-    let mut receive = |record: &EventRecord| {
+    let mut receive = |record: &EventRecord<'_>| {
         outer += usize::from(record.inner_offset.is_none());
         Ok(())
     };

@@ -25,12 +25,12 @@ use serde_json::Value;
 
 use common::{corpus, fixture, logs, mixed, mixed_keyring, mysqlbinlog, plaintext, scenarios};
 
-fn records(path: &Path, keyring: &Path, filter: &EventFilter) -> Vec<EventRecord> {
+fn records(path: &Path, keyring: &Path, filter: &EventFilter) -> Vec<EventRecord<'static>> {
     let keys = Keyring::open(keyring).unwrap();
     let log = OpenLog::open(path, &keys).unwrap();
     let mut records = Vec::new();
     let listed = list(&log, filter, &mut |record| {
-        records.push(record.clone());
+        records.push(record.clone().into_owned());
         Ok(())
     })
     .unwrap();
@@ -39,7 +39,7 @@ fn records(path: &Path, keyring: &Path, filter: &EventFilter) -> Vec<EventRecord
     records
 }
 
-fn counts(records: &[EventRecord]) -> BTreeMap<String, u64> {
+fn counts(records: &[EventRecord<'_>]) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for record in records.iter().filter(|record| record.inner_offset.is_none()) {
         let name = event_type::name(record.event_type).into_owned();
@@ -169,7 +169,7 @@ fn rows_and_gtids_are_those_that_mysqlbinlog_shows() {
 const TAGGED: &str = "mysql-9.7/tagged-gtids";
 const SERVER: &str = "d487cab6-e56b-11f1-acc5-02fc00000001";
 
-fn tagged(filter: &EventFilter) -> Vec<EventRecord> {
+fn tagged(filter: &EventFilter) -> Vec<EventRecord<'static>> {
     let directory = fixture(TAGGED);
     let keyring = directory.join("component_keyring_file");
     records(&directory.join("tagged.000001"), &keyring, filter)
@@ -204,7 +204,7 @@ fn filters_take_what_they_name() {
     let table = TableGlob::parse("d.t").unwrap();
     let found = of(EventFilter { tables: [table].into(), ..EventFilter::default() });
     assert_eq!(found.len(), 9 + 9 + 1, "table maps and row events, inner ones, too; CREATE TABLE");
-    let is_create = |it: &EventRecord| matches!(&it.summary, Summary::Query { statement, .. } if statement.to_lowercase().contains("create"));
+    let is_create = |it: &EventRecord<'_>| matches!(&it.summary, Summary::Query { statement, .. } if statement.to_lowercase().contains("create"));
     assert_eq!(found.iter().filter(|it| is_create(it)).count(), 1);
     let none = TableGlob::parse("d.u").unwrap();
     assert!(of(EventFilter { tables: [none].into(), ..EventFilter::default() }).is_empty());
@@ -473,7 +473,7 @@ fn compressed_rows_that_announce_too_much_or_are_damaged_are_not_counted() {
         let mut found = None;
         list_plain(&source, &EventFilter::default(), &mut |record| {
             if record.position == offset as u64 {
-                found = Some(record.summary.clone());
+                found = Some(record.summary.clone().into_owned());
             }
             Ok(())
         })

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod blocks;
 mod cipher;
 mod compressed_copies;
 mod conformance;

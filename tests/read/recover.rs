@@ -32,7 +32,7 @@ pub(crate) const START: u32 = 1_700_000_000;
 
 /// A log in the making.
 pub(crate) struct Log {
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     server: u32,
     time: u32,
 }

@@ -31,6 +31,44 @@ pub fn beginning(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}… ({} bytes)", kept.unwrap_or_default(), text.len()))
 }
 
+/// Writes a number in decimal digits at the right end of a place; `None` where it is too long, and some
+/// of its digits are written.
+pub fn put_number(place: &mut [u8], value: u64) -> Option<()> {
+    let mut rest = value;
+    let mut left = place;
+    // Two at a time: a division takes longer than all else.
+    while rest >= 10 {
+        let [at, ..] = (rest % 100).to_le_bytes();
+        let (before, two) = left.split_last_chunk_mut::<2>()?;
+        *two = *PAIRS.get(usize::from(at))?;
+        rest /= 100;
+        left = before;
+        if rest == 0 {
+            return Some(());
+        }
+    }
+    let [low, ..] = rest.to_le_bytes();
+    *left.last_mut()? = b'0'.wrapping_add(low);
+    Some(())
+}
+
+/// The digits of the numbers below a hundred.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let (mut rest, mut tens) = (pairs.as_mut_slice(), b'0');
+    while let Some((ten, later)) = rest.split_first_chunk_mut::<10>() {
+        let (mut ones, mut digit) = (ten.as_mut_slice(), b'0');
+        while let Some((pair, others)) = ones.split_first_mut() {
+            *pair = [tens, digit];
+            digit = digit.wrapping_add(1);
+            ones = others;
+        }
+        tens = tens.wrapping_add(1);
+        rest = later;
+    }
+    pairs
+};
+
 /// A position in a byte slice that only moves over bytes that exist.
 #[derive(Debug, Clone)]
 pub struct Cursor<'a> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod csv;
 pub(crate) mod found;
+pub(crate) mod lines;
 pub(crate) mod report;
 pub(crate) mod table;
 
@@ -25,8 +26,8 @@ use binlogsec_core::read::tables::TableGlob;
 use binlogsec_core::text::path_text;
 use binlogsec_core::text::unseen::printable;
 use clap::{Args, ValueEnum};
+use lines::{EventLines, Layout};
 use report::{EVENTS_SCHEMA, EventEntry, EventTexts, EventsEnd, StatsReport};
-use table::Layout;
 
 use crate::args::KeyArgs;
 use crate::command::decrypt::slice::{Position, position, table, tables};
@@ -406,7 +407,7 @@ impl Listing {
         let maker = || -> Box<dyn LineMaker> {
             Box::new(Lines {
                 format,
-                layout,
+                lines: EventLines::new(layout),
                 csv_safe: args.csv_safe,
                 path: path.clone(),
                 prefix: prefix.clone(),
@@ -422,7 +423,7 @@ impl Listing {
             if !piece.is_empty()
                 && let Some(path) = head.take()
             {
-                table::events_head(out, &path, layout).map_err(not_written)?;
+                lines::events_head(out, &path, layout).map_err(not_written)?;
             }
             out.write_all(piece.get(skip..).unwrap_or_default()).map_err(not_written)
         })?;
@@ -485,7 +486,7 @@ impl Listing {
 /// One thread's way to make lines.
 struct Lines {
     format: ListFormat,
-    layout: Layout,
+    lines: EventLines,
     csv_safe: bool,
     path: String,
     /// What stands before each line.
@@ -494,18 +495,20 @@ struct Lines {
 }
 
 impl LineMaker for Lines {
-    fn line(&mut self, record: &EventRecord, out: &mut Vec<u8>) -> io::Result<()> {
-        let entry = EventEntry::new(record, &mut self.texts);
+    fn line(&mut self, record: &EventRecord<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         match self.format {
             ListFormat::Text => {
                 out.extend_from_slice(&self.prefix);
-                table::event(out, &entry, self.layout);
+                self.lines.event(out, record);
             }
             ListFormat::Json => {
                 out.extend_from_slice(b",\n");
-                json::compact(out, &entry)?;
+                json::compact(out, &EventEntry::new(record, &mut self.texts))?;
             }
-            ListFormat::Csv => csv::event(out, &self.path, &entry, self.csv_safe)?,
+            ListFormat::Csv => {
+                let entry = EventEntry::new(record, &mut self.texts);
+                csv::event(out, &self.path, &entry, self.csv_safe)?;
+            }
         }
         Ok(())
     }

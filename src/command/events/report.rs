@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 use crate::log_entry::rfc3339;
 use binlogsec_core::event::event_type;
 use binlogsec_core::event::gtid::TransactionId;
+use binlogsec_core::event::gtid_set::Tsid;
 use binlogsec_core::read::events::{
     ByOp, EventRecord, HotKey, OpStats, Stats, Summary, TableName, WideRow,
 };
@@ -109,7 +110,7 @@ pub(crate) struct EventEntry<'a> {
 
 /// Microseconds since 1970 UTC, shown as RFC 3339.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Micros(u64);
+pub(crate) struct Micros(pub(crate) u64);
 
 impl fmt::Display for Micros {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,42 +138,45 @@ pub(crate) struct EventTexts {
     time: String,
     transaction: Option<TransactionId>,
     gtid: String,
-    /// How much of the last GTID's text is that of its UUID and tag, and of the colon.
-    prefix: usize,
+    tsid: Option<Tsid>,
+    /// The UUID and the tag of the last GTID, and the colon.
+    prefix: String,
 }
 
 impl EventTexts {
-    fn update(&mut self, record: &EventRecord) {
-        if self.timestamp != Some(record.timestamp) {
-            self.timestamp = Some(record.timestamp);
-            self.time = rfc3339(record.timestamp);
+    /// A time (RFC 3339, UTC).
+    pub(crate) fn time(&mut self, timestamp: u32) -> &str {
+        if self.timestamp != Some(timestamp) {
+            self.timestamp = Some(timestamp);
+            self.time = rfc3339(timestamp);
         }
-        if let Some(id) = &record.transaction
-            && self.transaction.as_ref() != Some(id)
-        {
-            self.set_transaction(id);
-        }
+        &self.time
     }
 
-    /// Transactions of one server follow one another: the number alone is another one.
+    /// What stands before the number in a GTID: transactions of one server follow one another, and the
+    /// number alone is another one.
+    pub(crate) fn prefix(&mut self, tsid: &Tsid) -> &str {
+        if self.tsid.as_ref() != Some(tsid) {
+            self.tsid = Some(tsid.clone());
+            self.prefix = format!("{tsid}:");
+        }
+        &self.prefix
+    }
+
     fn set_transaction(&mut self, id: &TransactionId) {
-        let is_alike = match (&self.transaction, id) {
-            (Some(TransactionId::Gtid(last)), TransactionId::Gtid(next)) => last.tsid == next.tsid,
-            _ => false,
-        };
-        if let TransactionId::Gtid(gtid) = id {
-            if !is_alike {
-                self.gtid.clear();
-                let _ = write!(self.gtid, "{}:", gtid.tsid);
-                self.prefix = self.gtid.len();
-            }
-            self.gtid.truncate(self.prefix);
-            let _ = write!(self.gtid, "{}", gtid.number);
-        } else {
-            self.gtid.clear();
-            let _ = write!(self.gtid, "{id}");
+        if self.transaction.as_ref() == Some(id) {
+            return;
         }
         self.transaction = Some(id.clone());
+        let mut text = std::mem::take(&mut self.gtid);
+        text.clear();
+        if let TransactionId::Gtid(gtid) = id {
+            text.push_str(self.prefix(&gtid.tsid));
+            let _ = write!(text, "{}", gtid.number);
+        } else {
+            let _ = write!(text, "{id}");
+        }
+        self.gtid = text;
     }
 }
 
@@ -180,8 +184,11 @@ impl<'a> EventEntry<'a> {
     /// From one record.
     #[must_use]
     #[inline]
-    pub(crate) fn new(record: &'a EventRecord, texts: &'a mut EventTexts) -> Self {
-        texts.update(record);
+    pub(crate) fn new(record: &'a EventRecord<'_>, texts: &'a mut EventTexts) -> Self {
+        texts.time(record.timestamp);
+        if let Some(id) = record.transaction.as_deref() {
+            texts.set_transaction(id);
+        }
         let mut entry = Self {
             position: record.position,
             end_position: record.end_position,
@@ -201,7 +208,7 @@ impl<'a> EventEntry<'a> {
         entry
     }
 
-    fn add(&mut self, summary: &'a Summary) {
+    fn add(&mut self, summary: &'a Summary<'_>) {
         match summary {
             Summary::Damaged => self.damaged = Some("checksum"),
             Summary::Unreadable => self.damaged = Some("unreadable"),

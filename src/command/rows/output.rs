@@ -102,19 +102,19 @@ impl Output {
     }
 
     /// Takes lines, in order.
-    pub(super) fn take(&mut self, lines: Lines) -> Result<(), TransferError> {
+    pub(super) fn take(&mut self, lines: Lines<'_>) -> Result<(), TransferError> {
         let taken = self.taken(lines);
         self.failed |= taken.is_err();
         taken
     }
 
-    fn taken(&mut self, lines: Lines) -> Result<(), TransferError> {
+    fn taken(&mut self, lines: Lines<'_>) -> Result<(), TransferError> {
         if let Some(section) = lines.section
             && section.key != self.section
         {
             self.section(section)?;
         }
-        self.write(&lines.text)
+        self.write(lines.text)
     }
 
     /// Whether something could not be written.
@@ -130,54 +130,59 @@ impl Output {
         }
     }
 
-    fn section(&mut self, section: Section) -> Result<(), TransferError> {
+    fn section(&mut self, section: Section<'_>) -> Result<(), TransferError> {
         let is_first = self.section.is_empty();
         match self.format {
             RowFormat::Sql => {
                 let before: &[u8] = if is_first { PRELUDE.as_bytes() } else { b"COMMIT;\n" };
                 self.write(before)?;
                 self.write(b"\n")?;
-                self.write(&section.head)?;
+                self.write(section.head)?;
             }
             RowFormat::Csv if matches!(self.place, Place::Directory { .. }) => {
-                self.section.clone_from(&section.key);
-                return self.table(&section);
+                self.note_section(section.key);
+                return self.table(section);
             }
             RowFormat::Csv if !is_first => {
                 self.refused = Some(format!(
                     "rows of several tables, or of one before and behind a change of its columns, are no one \
                      table of CSV ({} comes after {}): choose one with --table, or have a file for each with \
                      --output-dir DIR",
-                    name_of(&section.key),
+                    name_of(section.key),
                     name_of(&self.section)
                 ));
                 return Err(TransferError::Cancelled);
             }
-            _ => self.write(&section.head)?,
+            _ => self.write(section.head)?,
         }
-        self.section = section.key;
+        self.note_section(section.key);
         Ok(())
     }
 
+    fn note_section(&mut self, key: &[u8]) {
+        self.section.clear();
+        self.section.extend_from_slice(key);
+    }
+
     /// The file of a table: the one that was begun, or another.
-    fn table(&mut self, section: &Section) -> Result<(), TransferError> {
+    fn table(&mut self, section: Section<'_>) -> Result<(), TransferError> {
         let Place::Directory { directory, options, parts } = &mut self.place else {
             return Ok(());
         };
-        if parts.contains_key(&section.key) {
+        if parts.contains_key(section.key) {
             return Ok(());
         }
         if parts.len() >= MAX_FILES {
             self.refused = Some(format!("more than {MAX_FILES} tables: choose some with --table"));
             return Err(TransferError::Cancelled);
         }
-        let name = file_name(&name_of(&section.key));
+        let name = file_name(&name_of(section.key));
         let is_of_name = |key: &&Vec<u8>| file_name(&name_of(key)) == name;
         let number = parts.keys().filter(is_of_name).count().saturating_add(1);
         let suffix = if number > 1 { format!(".{number}") } else { String::new() };
         let mut part = Part::create(&directory.join(format!("{name}{suffix}.csv")), *options)?;
-        part.write(&section.head)?;
-        parts.insert(section.key.clone(), part);
+        part.write(section.head)?;
+        parts.insert(section.key.to_vec(), part);
         Ok(())
     }
 

@@ -15,6 +15,7 @@ pub mod reader;
 pub mod table;
 pub mod temporal;
 pub mod value;
+pub(crate) mod widths;
 
 use std::borrow::Cow;
 
@@ -22,6 +23,7 @@ use super::compressed::{Compressed, MAX_UNFOLDED};
 use super::table_map::{self, Column};
 use super::{early_rows, event_type};
 use crate::bytes::{Cursor, OutOfBytes};
+use widths::{Present, RowForm, Widths};
 
 /// Column types (server source: `enum_field_types`).
 pub mod column_type {
@@ -62,7 +64,6 @@ pub mod column_type {
     pub const STRING: u8 = 254;
     pub const GEOMETRY: u8 = 255;
 }
-use column_type as ty;
 
 /// The head of a row event, and its rows as bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,26 +111,33 @@ impl<'a> Rows<'a> {
     /// [`MAX_UNFOLDED`] bytes of compressed ones.
     #[must_use]
     pub fn count(&self, columns: &[Column]) -> Option<u64> {
-        if columns.len() != self.width {
+        self.count_by(&Widths::new(columns))
+    }
+
+    /// The same for those who have found the widths before.
+    pub(crate) fn count_by(&self, widths: &Widths) -> Option<u64> {
+        if widths.len() != self.width {
             return None;
         }
         let bytes = self.unfolded()?;
-        let mut cursor = Cursor::new(&bytes);
-        let mut rows = 0_u64;
-        while cursor.remaining() > 0 {
-            let at = cursor.position();
-            skip_image(&mut cursor, columns, self.before)?;
-            if is_update(self.event_type) {
-                if self.event_type == event_type::PARTIAL_UPDATE_ROWS {
-                    skip_partial_bits(&mut cursor, columns)?;
-                }
-                skip_image(&mut cursor, columns, self.after)?;
-            }
+        let form = self.form();
+        let (mut rows, mut at) = (0_u64, 0_usize);
+        while at < bytes.len() {
+            let end = widths.row_end(&bytes, at, &form)?;
             // Rows without a column take no byte: there is no end to their number.
-            (cursor.position() > at).then_some(())?;
+            (end > at).then_some(())?;
+            at = end;
             rows = rows.saturating_add(1);
         }
         Some(rows)
+    }
+
+    fn form(&self) -> RowForm<'_> {
+        RowForm {
+            event_type: self.event_type,
+            before: Present::new(self.before, self.width),
+            after: Present::new(self.after, self.width),
+        }
     }
 
     /// The same for the events of servers before 5.1.18, whose table maps have a type for each
@@ -178,91 +186,20 @@ fn bit(bitmap: &[u8], index: usize) -> bool {
     bitmap.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1)
 }
 
-/// A bitmap of NULLs among the columns present, then the values that are not NULL.
-fn skip_image(cursor: &mut Cursor<'_>, columns: &[Column], present: &[u8]) -> Option<()> {
-    let indexed = || columns.iter().enumerate();
-    let there = indexed().filter(|(index, _)| bit(present, *index)).count();
-    let nulls = cursor.take(there.div_ceil(8)).ok()?;
-    let there = indexed().filter(|(index, _)| bit(present, *index));
-    for (position, (_, column)) in there.enumerate() {
-        if !bit(nulls, position) {
-            skip_value(cursor, *column)?;
-        }
-    }
-    Some(())
-}
-
 /// Packed options; with the lowest bit set, a bit follows for each JSON column of the table. The
 /// changes to a column stand behind their length, as its value would.
-fn skip_partial_bits(cursor: &mut Cursor<'_>, columns: &[Column]) -> Option<()> {
+fn skip_partial_bits(cursor: &mut Cursor<'_>, json_columns: usize) -> Option<()> {
     const PARTIAL_JSON: usize = 1;
     let options = table_map::length(cursor).ok()?;
     if options & PARTIAL_JSON != 0 {
-        let json = columns.iter().filter(|c| c.column_type == ty::JSON).count();
-        cursor.take(json.div_ceil(8)).ok()?;
+        cursor.take(json_columns.div_ceil(8)).ok()?;
     }
     Some(())
-}
-
-fn skip_value(cursor: &mut Cursor<'_>, column: Column) -> Option<()> {
-    let [first, second] = column.metadata;
-    let fraction = usize::from(first).div_ceil(2);
-    let length = match column.column_type {
-        ty::NULL => 0,
-        ty::TINY | ty::YEAR => 1,
-        ty::SHORT => 2,
-        ty::INT24 | ty::DATE | ty::NEWDATE | ty::TIME => 3,
-        ty::LONG | ty::FLOAT | ty::TIMESTAMP => 4,
-        ty::LONGLONG | ty::DOUBLE | ty::DATETIME => 8,
-        ty::TIMESTAMP2 => fraction.saturating_add(4),
-        ty::DATETIME2 => fraction.saturating_add(5),
-        ty::TIME2 => fraction.saturating_add(3),
-        ty::NEWDECIMAL => decimal_length(first, second)?,
-        ty::BIT => usize::from(second).saturating_add(usize::from(first > 0)),
-        ty::ENUM | ty::SET => usize::from(second),
-        ty::VARCHAR | ty::VARCHAR_COMPRESSED | ty::VAR_STRING => {
-            prefixed(cursor, if second > 0 { 2 } else { 1 })?
-        }
-        ty::STRING => string_length(cursor, first, second)?,
-        ty::BLOB | ty::BLOB_COMPRESSED | ty::GEOMETRY | ty::JSON | ty::VECTOR => {
-            prefixed(cursor, first)?
-        }
-        _ => return None,
-    };
-    cursor.take(length).ok().map(drop)
-}
-
-/// A length of so many bytes, little-endian.
-fn prefixed(cursor: &mut Cursor<'_>, width: u8) -> Option<usize> {
-    let bytes = cursor.take(usize::from(width)).ok()?;
-    let fold = |value: usize, byte: &u8| (value << 8) | usize::from(*byte);
-    (width <= 4).then(|| bytes.iter().rev().fold(0, fold))
-}
-
-/// CHAR, and in disguise ENUM and SET. Two bits of a CHAR's length hide, inverted, in the byte of
-/// the real type (server source: `Field_string::do_save_field_metadata`).
-fn string_length(cursor: &mut Cursor<'_>, first: u8, second: u8) -> Option<usize> {
-    if matches!(first, ty::ENUM | ty::SET) {
-        return Some(usize::from(second));
-    }
-    let high_bits = usize::from(!first & 0x30) << 4;
-    let longest = high_bits | usize::from(second);
-    prefixed(cursor, if longest > 255 { 2 } else { 1 })
-}
-
-/// Nine digits in four bytes, before the point and behind it; fewer in fewer bytes.
-fn decimal_length(precision: u8, scale: u8) -> Option<usize> {
-    const BYTES: [usize; 9] = [0, 1, 1, 2, 2, 3, 3, 4, 4];
-    let part = |digits: u8| {
-        let rest = BYTES.get(usize::from(digits % 9)).copied().unwrap_or(0);
-        usize::from(digits / 9).saturating_mul(4).saturating_add(rest)
-    };
-    let whole = precision.checked_sub(scale)?;
-    Some(part(whole).saturating_add(part(scale)))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::column_type as ty;
     use super::*;
     use crate::event::event_type::{DELETE_ROWS, PARTIAL_UPDATE_ROWS, UPDATE_ROWS, WRITE_ROWS};
 

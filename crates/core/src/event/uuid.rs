@@ -14,12 +14,13 @@ pub struct Uuid(pub [u8; 16]);
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // In one piece: a listing has one of each transaction.
+        const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
         let mut text = [b'-'; LENGTH];
-        let places = text.iter_mut().enumerate();
-        let digits = places.filter(|(place, _)| !matches!(place, 8 | 13 | 18 | 23));
-        let nibbles = self.0.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]);
-        for ((_, digit), nibble) in digits.zip(nibbles) {
-            *digit = DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+        for (byte, place) in self.0.iter().zip(PLACES) {
+            if let Some(two) = text.get_mut(place..).and_then(<[u8]>::first_chunk_mut) {
+                *two = [digit(byte >> 4), digit(byte & 0x0F)];
+            }
         }
         f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }

@@ -286,7 +286,13 @@ impl<'a> Events<'a> {
     /// The events of `bytes`, the first of which is at `offset` of its log.
     #[must_use]
     pub const fn new(bytes: &'a [u8], offset: u64, checksum: ChecksumAlgorithm) -> Self {
-        Self { rest: bytes, offset, form: EventForm::new(checksum) }
+        Self::in_form(bytes, offset, EventForm::new(checksum))
+    }
+
+    /// The same with headers that may be longer than usual.
+    #[must_use]
+    pub const fn in_form(bytes: &'a [u8], offset: u64, form: EventForm) -> Self {
+        Self { rest: bytes, offset, form }
     }
 
     /// Where the next event starts.

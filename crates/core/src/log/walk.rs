@@ -69,7 +69,7 @@ pub fn is_in_use(
 }
 
 /// See [`PlainSource::plain_view`].
-pub trait PlainView {
+pub trait PlainView: Send {
     /// Fills all of `buffer` with plaintext from `offset` on, which must be there.
     ///
     /// # Errors

@@ -2,10 +2,8 @@
 //! value.
 
 use super::table::Table;
-use super::{Rows, bit, is_update, skip_partial_bits, skip_value};
-use crate::bytes::Cursor;
-use crate::event::event_type;
-use crate::event::table_map::Column;
+use super::widths::{Present, Widths};
+use super::{Rows, bit};
 
 /// A longer key is not given.
 const MAX_KEY: usize = 128;
@@ -35,34 +33,24 @@ impl Rows<'_> {
     /// [`Rows::count`]: what was given before is right.
     pub(crate) fn measure(
         &self,
-        columns: &[Column],
+        widths: &Widths,
         key: &[usize],
         see: &mut dyn FnMut(Extent<'_>),
     ) -> Option<u64> {
-        if columns.len() != self.width {
+        if widths.len() != self.width {
             return None;
         }
         let bytes = self.unfolded()?;
-        let mut cursor = Cursor::new(&bytes);
-        let (mut rows, mut places, mut held) = (0_u64, vec![None; key.len()], Vec::new());
-        while cursor.remaining() > 0 {
-            let start = cursor.position();
+        let form = self.form();
+        let (mut rows, mut at) = (0_u64, 0_usize);
+        let (mut places, mut held) = (vec![None; key.len()], Vec::new());
+        while at < bytes.len() {
             places.fill(None);
-            image(&mut cursor, columns, self.before, &mut |index, place| {
-                for (column, kept) in key.iter().zip(&mut places) {
-                    if *column == index {
-                        *kept = Some(place);
-                    }
-                }
-            })?;
-            if is_update(self.event_type) {
-                if self.event_type == event_type::PARTIAL_UPDATE_ROWS {
-                    skip_partial_bits(&mut cursor, columns)?;
-                }
-                image(&mut cursor, columns, self.after, &mut |_, _| {})?;
-            }
-            let length = cursor.position().saturating_sub(start);
+            let first = image(&bytes, at, (widths, &form.before), (key, &mut places))?;
+            let end = widths.rest_end(&bytes, first, &form)?;
+            let length = end.saturating_sub(at);
             (length > 0).then_some(())?;
+            at = end;
             rows = rows.saturating_add(1);
             held.clear();
             let has_key = !places.is_empty() && gather(&bytes, &places, &mut held).is_some();
@@ -88,23 +76,28 @@ fn gather(bytes: &[u8], places: &[Option<Place>], held: &mut Vec<u8>) -> Option<
     Some(())
 }
 
-/// As `skip_image`; tells where the values are that are not NULL.
+/// Where an image ends that begins at a place, as [`Widths::image_end`] says; and where in it the
+/// values of some columns are that are not NULL.
 fn image(
-    cursor: &mut Cursor<'_>,
-    columns: &[Column],
-    present: &[u8],
-    see: &mut dyn FnMut(usize, Place),
-) -> Option<()> {
-    let indexed = || columns.iter().enumerate();
-    let there = indexed().filter(|(index, _)| bit(present, *index)).count();
-    let nulls = cursor.take(there.div_ceil(8)).ok()?;
-    let there = indexed().filter(|(index, _)| bit(present, *index));
-    for (position, (index, column)) in there.enumerate() {
-        if !bit(nulls, position) {
-            let start = cursor.position();
-            skip_value(cursor, *column)?;
-            see(index, (start, cursor.position()));
+    bytes: &[u8],
+    at: usize,
+    (widths, there): (&Widths, &Present<'_>),
+    (key, places): (&[usize], &mut [Option<Place>]),
+) -> Option<usize> {
+    let nulls = bytes.get(at..)?.get(..there.count.div_ceil(8))?;
+    let mut end = at.saturating_add(nulls.len());
+    let columns = widths.iter().enumerate().filter(|(index, _)| there.has(*index));
+    for (position, (index, width)) in columns.enumerate() {
+        if bit(nulls, position) {
+            continue;
+        }
+        let start = end;
+        end = width.end(bytes, start)?;
+        for (column, kept) in key.iter().zip(&mut *places) {
+            if *column == index {
+                *kept = Some((start, end));
+            }
         }
     }
-    Some(())
+    Some(end)
 }

@@ -1,43 +1,79 @@
 //! A log in blocks of whole events, each with what must be known of the events before it: so blocks
 //! can be listed by themselves.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use super::context::{Context, Mapped, Tables};
+use super::parallel::Spare;
 use super::{EventFilter, IsStrange};
 use crate::event::checksum::ChecksumAlgorithm;
-use crate::event::event_type;
-use crate::event::walker::{EventView, Events, WalkError};
+use crate::event::gtid::TransactionStart;
+use crate::event::header::{self, EventHeader};
+use crate::event::walker::{EventForm, EventView, Events, WalkError, check_extent};
+use crate::event::{FIRST_EVENT, event_type};
+use crate::file::TransferError;
+use crate::file::pipeline::CHUNK;
 use crate::log::error::Error;
-use crate::log::walk::{Depth, PlainSource, Walker};
+use crate::log::walk::{Depth, MAX_HELD, PlainSource, PlainView, Walker};
 
-/// A block ends with the event that makes it so long.
+/// So much is read for a block, and to where a chunk of the file ends.
 const TARGET: usize = 256 << 10;
 
 /// What a block's buffer should hold: a block, and one more event as they mostly are.
-pub(super) const BUFFER: usize = TARGET + TARGET / 8;
+const BUFFER: usize = TARGET + TARGET / 8;
+/// A buffer that is larger had to grow for a large event, and is not kept.
+const LARGEST_KEPT: usize = BUFFER * 8;
+
+/// Buffers for blocks.
+pub(super) const fn spare() -> Spare<Vec<u8>> {
+    Spare::new(|| Vec::with_capacity(BUFFER), |buffer| buffer.capacity() <= LARGEST_KEPT)
+}
 
 /// Events, one behind the other.
 #[derive(Debug)]
 pub(in crate::read) struct Block<T> {
-    /// Their bytes. Of an event larger than is held, which has a block for itself, the beginning.
-    bytes: Vec<u8>,
-    /// Plain offset of the first one.
-    offset: u64,
-    /// The checksums before the first one.
-    checksum: ChecksumAlgorithm,
+    /// Their bytes, and behind them what is left from before. Of an event larger than is held, which
+    /// has a block for itself, the beginning.
+    buffer: Vec<u8>,
+    /// How many bytes are theirs.
+    length: usize,
+    /// Where the first one is, and in what form.
+    start: Place,
     /// Where in a transaction the first one is.
     pub(in crate::read) context: Context,
     /// The tables before the first one.
     pub(in crate::read) tables: Tables<T>,
 }
 
+/// Where an event is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// In its block.
+    at: usize,
+    /// In the plaintext of its log.
+    offset: u64,
+    /// The checksums and the headers there.
+    form: EventForm,
+}
+
 impl<T> Block<T> {
     /// Each event in turn.
     pub(in crate::read) fn for_each<E>(
         &self,
+        take: impl FnMut(&EventView<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.each_from(self.start, take)
+    }
+
+    /// Each event from one on.
+    fn each_from<E>(
+        &self,
+        place: Place,
         mut take: impl FnMut(&EventView<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut events = Events::new(&self.bytes, self.offset, self.checksum);
-        for event in &mut events {
+        let bytes = self.buffer.get(place.at..self.length).unwrap_or_default();
+        for event in Events::in_form(bytes, place.offset, place.form) {
             match event {
                 Ok(event) => take(&event)?,
                 // The scanner lets no other through.
@@ -47,22 +83,37 @@ impl<T> Block<T> {
         Ok(())
     }
 
-    /// Its buffer, emptied, of which others can be made.
-    pub(in crate::read) fn into_buffer(mut self) -> Vec<u8> {
-        self.bytes.clear();
-        self.bytes
+    /// One event, if it is whole.
+    fn event(&self, place: Place) -> Option<EventView<'_>> {
+        let bytes = self.buffer.get(place.at..self.length)?;
+        Events::in_form(bytes, place.offset, place.form).next()?.ok()
+    }
+
+    /// Its buffer, of which others can be made.
+    pub(in crate::read) fn into_buffer(self) -> Vec<u8> {
+        self.buffer
     }
 
     /// The event of which there is the beginning alone.
     fn beginning(&self) -> Option<EventView<'_>> {
-        let header = crate::event::header::EventHeader::parse(&self.bytes).ok()?;
-        Some(EventView { offset: self.offset, header, bytes: &self.bytes, checksum: self.checksum })
+        let bytes = self.buffer.get(..self.length)?;
+        let Place { offset, form, .. } = self.start;
+        let header = form.header(bytes).ok()?;
+        Some(EventView { offset, header, bytes, checksum: form.checksum })
     }
 }
 
-/// Goes through a log and makes blocks of it.
+/// Goes through a log and makes blocks of it. It looks at each event's length and type, and at the
+/// event itself only where the next block needs to know of it: the rest is for those who take the
+/// blocks.
 pub(in crate::read) struct Scanner<'a, T> {
-    walker: Walker<'a>,
+    source: &'a dyn PlainSource,
+    view: Box<dyn PlainView + 'a>,
+    /// Plain offset of the next event.
+    next: u64,
+    form: EventForm,
+    /// What was read of it with those before it.
+    begun: Vec<u8>,
     stop_position: Option<u64>,
     is_strange: &'a IsStrange<'a>,
     context: Context,
@@ -72,18 +123,43 @@ pub(in crate::read) struct Scanner<'a, T> {
     ended: bool,
 }
 
+/// What matters, of the events of a block, to those behind it.
+#[derive(Default)]
+struct Found {
+    /// Events that begin transactions.
+    starts: Vec<Place>,
+    /// Table maps.
+    maps: Vec<Place>,
+}
+
+/// What stands where an event should.
+enum Ahead {
+    /// An event, with so many of its bytes at hand as are held of it.
+    Event(EventHeader, usize),
+    /// One of which so many bytes must be read.
+    Cut(usize),
+    /// Nothing: the log ends, or the part of it that is wanted.
+    Nothing,
+}
+
 impl<'a, T: Mapped> Scanner<'a, T> {
     pub(in crate::read) fn new(
         source: &'a dyn PlainSource,
         filter: &EventFilter,
         is_strange: &'a IsStrange<'a>,
     ) -> Result<Self, Error> {
-        let mut walker = Walker::new(source, Depth::Whole);
+        let (mut next, mut form) = (FIRST_EVENT, EventForm::new(ChecksumAlgorithm::None));
         if let Some(start) = filter.start_position {
+            let mut walker = Walker::new(source, Depth::Whole);
             walker.start_at(start)?;
+            (next, form) = (walker.offset(), walker.form());
         }
         Ok(Self {
-            walker,
+            source,
+            view: source.plain_view(),
+            next,
+            form,
+            begun: Vec::new(),
             stop_position: filter.stop_position,
             is_strange,
             context: Context::new(source.file_length()),
@@ -103,7 +179,7 @@ impl<'a, T: Mapped> Scanner<'a, T> {
         self.ended
     }
 
-    /// The next block, in an empty buffer that is given.
+    /// The next block, in a buffer that is given: what it holds is of no matter.
     pub(in crate::read) fn next_block(
         &mut self,
         buffer: Vec<u8>,
@@ -112,74 +188,188 @@ impl<'a, T: Mapped> Scanner<'a, T> {
             return Ok(None);
         }
         let mut block = Block {
-            bytes: buffer,
-            offset: self.walker.offset(),
-            checksum: self.walker.checksum(),
+            buffer,
+            length: 0,
+            start: Place { at: 0, offset: self.next, form: self.form },
             context: self.context.clone(),
             tables: self.tables.clone(),
         };
-        // Table maps of the transaction that the block ends in.
-        let mut maps: Vec<(usize, usize, u64, ChecksumAlgorithm)> = Vec::new();
-        while block.bytes.len() < TARGET {
-            if self.stop_position.is_some_and(|stop| self.walker.offset() >= stop) {
-                self.ended = true;
-                break;
-            }
-            let event = match self.walker.next_event() {
-                Ok(Some(event)) => event,
-                Ok(None) => {
+        let mut filled = self.begin(&mut block.buffer);
+        self.fill(&mut block.buffer, &mut filled, TARGET)?;
+        let mut found = Found::default();
+        loop {
+            let bytes = block.buffer.get(block.length..filled).unwrap_or_default();
+            match self.ahead(bytes) {
+                Ahead::Nothing => {
                     self.ended = true;
                     break;
                 }
-                Err(Error::Walk { source, .. }) => {
-                    self.stopped = Some(source);
-                    self.ended = true;
-                    break;
+                Ahead::Cut(length) if block.length == 0 => {
+                    self.fill(&mut block.buffer, &mut filled, length)?;
                 }
-                Err(error) => return Err(error),
-            };
-            if !event.is_whole() && !block.bytes.is_empty() {
-                let offset = event.offset;
-                self.walker.seek(offset);
-                break;
-            }
-            let kind = event.header.event_type;
-            let damaged =
-                event_type::begins_transaction(kind) && is_damaged(&event, self.is_strange);
-            if self.context.enter(&event, damaged).is_some() {
-                maps.clear();
-                self.tables.clear();
-            }
-            self.context.leave();
-            if kind == event_type::TABLE_MAP {
-                let place = (block.bytes.len(), event.bytes.len());
-                maps.push((place.0, place.1, event.offset, event.checksum));
-            }
-            block.bytes.extend_from_slice(event.bytes);
-            if !event.is_whole() {
-                break;
+                Ahead::Cut(_) => break,
+                Ahead::Event(header, length) => {
+                    let is_whole = usize::try_from(header.length) == Ok(length);
+                    if !is_whole && block.length > 0 {
+                        break;
+                    }
+                    let bytes = bytes.get(..length).unwrap_or_default();
+                    self.pass(header, bytes, (block.length, &mut found));
+                    block.length = block.length.saturating_add(length);
+                    if !is_whole {
+                        // What was read behind it is of the same event.
+                        filled = block.length;
+                        break;
+                    }
+                }
             }
         }
-        self.remember(&block, &maps);
-        Ok(Some(block).filter(|block| !block.bytes.is_empty()))
+        let left = block.buffer.get(block.length..filled).unwrap_or_default();
+        self.begun.extend_from_slice(left);
+        self.remember(&block, &found);
+        Ok(Some(block).filter(|block| block.length > 0))
     }
 
-    /// Reads the tables that the next block may need.
-    fn remember(&mut self, block: &Block<T>, maps: &[(usize, usize, u64, ChecksumAlgorithm)]) {
-        for &(start, length, offset, checksum) in maps {
-            let bytes = block.bytes.get(start..).unwrap_or_default();
-            let bytes = bytes.get(..length).unwrap_or(bytes);
-            let Some(Ok(event)) = Events::new(bytes, offset, checksum).next() else {
+    /// Puts what is there of the next event at a buffer's beginning; how much that is.
+    fn begin(&mut self, buffer: &mut Vec<u8>) -> usize {
+        let length = self.begun.len();
+        if buffer.len() < length {
+            buffer.resize(length, 0);
+        }
+        if let Some(target) = buffer.get_mut(..length) {
+            target.copy_from_slice(&self.begun);
+        }
+        self.begun.clear();
+        length
+    }
+
+    /// Fills a buffer that begins with the next event, and has some of it, up to so many bytes at the
+    /// least; to the end of the log, if that comes before.
+    fn fill(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        filled: &mut usize,
+        needed: usize,
+    ) -> Result<(), TransferError> {
+        let chunk = u64::try_from(CHUNK).unwrap_or(u64::MAX);
+        let end = self.next.saturating_add(u64::try_from(needed).unwrap_or(u64::MAX));
+        // Chunks of the file, so that the reads are aligned and end where the windows do.
+        let file_end = self.source.file_offset(end);
+        let to_boundary = file_end.next_multiple_of(chunk).saturating_sub(file_end);
+        let end = end.saturating_add(to_boundary).min(self.source.plain_length());
+        let wanted = usize::try_from(end.saturating_sub(self.next)).unwrap_or(needed);
+        // It is not emptied before: what is written over need not be zeroed.
+        if buffer.len() < wanted {
+            buffer.resize(wanted, 0);
+        }
+        let Some(missing) = buffer.get_mut(*filled..wanted) else {
+            return Ok(());
+        };
+        let from = self.next.saturating_add(u64::try_from(*filled).unwrap_or(u64::MAX));
+        self.view.fill(from, missing)?;
+        *filled = wanted;
+        Ok(())
+    }
+
+    /// What the bytes begin with that were read from where the next event is.
+    #[inline]
+    fn ahead(&mut self, bytes: &[u8]) -> Ahead {
+        let (offset, log_length) = (self.next, self.source.plain_length());
+        let available = log_length.saturating_sub(offset);
+        if available == 0 || self.stop_position.is_some_and(|stop| offset >= stop) {
+            return Ahead::Nothing;
+        }
+        let Ok(header) = self.form.header(bytes) else {
+            if available >= u64::try_from(header::LENGTH).unwrap_or(0) {
+                return Ahead::Cut(header::LENGTH);
+            }
+            self.stopped = Some(WalkError::HeaderCut { offset, available });
+            return Ahead::Nothing;
+        };
+        if let Err(error) = check_extent(&header, offset, log_length) {
+            self.stopped = Some(error);
+            return Ahead::Nothing;
+        }
+        let held = header.byte_length().unwrap_or(MAX_HELD).min(MAX_HELD);
+        if bytes.len() < held { Ahead::Cut(held) } else { Ahead::Event(header, held) }
+    }
+
+    /// Goes on behind an event, and takes note of it where later ones need it.
+    #[inline]
+    fn pass(&mut self, header: EventHeader, bytes: &[u8], (at, found): (usize, &mut Found)) {
+        let offset = self.next;
+        self.next = offset.saturating_add(u64::from(header.length));
+        let place = Place { at, offset, form: self.form };
+        match header.event_type {
+            event_type::FORMAT_DESCRIPTION => self.form = self.form.after(bytes),
+            event_type::TABLE_MAP => found.maps.push(place),
+            event_type::TRANSACTION_PAYLOAD => {
+                let checksum = self.form.checksum;
+                self.context.enter_payload(&EventView { offset, header, bytes, checksum });
+            }
+            kind if event_type::begins_transaction(kind) => found.starts.push(place),
+            _ => {}
+        }
+    }
+
+    /// Finds out where in a transaction the block ends, and which tables the next one may need. Nothing
+    /// before the last event that begins a transaction matters.
+    fn remember(&mut self, block: &Block<T>, found: &Found) {
+        let begins = |place: &&Place| {
+            let event = block.event(**place);
+            event.is_some_and(|event| {
+                !is_damaged(&event, self.is_strange)
+                    && TransactionStart::parse(&event).is_some_and(|start| start.is_ok())
+            })
+        };
+        let last = found.starts.iter().rev().find(begins).copied();
+        if last.is_some() {
+            self.tables.clear();
+        }
+        self.context.follow(|context| {
+            let _ = block.each_from(last.unwrap_or(block.start), |event| {
+                let begins = event_type::begins_transaction(event.header.event_type);
+                context.enter(event, begins && is_damaged(event, self.is_strange));
+                context.leave();
+                Ok::<(), ()>(())
+            });
+        });
+        let from = last.map_or(0, |place| place.at);
+        let maps = found.maps.iter().filter(|place| place.at >= from);
+        self.read_tables(block, maps);
+    }
+
+    /// Reads table maps, of several of one table the last.
+    fn read_tables<'p>(
+        &mut self,
+        block: &Block<T>,
+        maps: impl DoubleEndedIterator<Item = &'p Place>,
+    ) {
+        let mut last: Vec<(u64, Arc<T>)> = Vec::new();
+        let mut known = HashSet::new();
+        for place in maps.rev() {
+            let Some(event) = block.event(*place) else {
                 continue;
             };
-            if !is_damaged(&event, self.is_strange) {
-                self.tables.read(&event);
+            let number = event.body().first_chunk::<6>();
+            if number.is_some_and(|number| known.contains(number))
+                || is_damaged(&event, self.is_strange)
+            {
+                continue;
             }
+            if let Some((id, table)) = T::read(&event) {
+                known.extend(number.copied());
+                last.push((id, Arc::new(table)));
+            }
+        }
+        for (id, table) in last.into_iter().rev() {
+            self.tables.insert(id, table);
         }
     }
 }
 
 /// Whether nothing in an event can be relied on. What is too large to be held is not summed.
+#[inline]
 pub(in crate::read) fn is_damaged(event: &EventView<'_>, is_strange: &IsStrange<'_>) -> bool {
     is_strange(event) || event.is_whole() && event.verify_checksum().is_err()
 }

@@ -12,7 +12,8 @@ use crate::event::payload::Payload;
 use crate::event::query::Query;
 use crate::event::rows;
 use crate::event::rows::measure::key_columns;
-use crate::event::table_map::{Column, TableMap};
+use crate::event::rows::widths::Widths;
+use crate::event::table_map::TableMap;
 use crate::event::transaction::Progress;
 use crate::event::walker::EventView;
 use crate::event::xa;
@@ -34,7 +35,8 @@ pub(in crate::read) trait Mapped: Sized + Send + Sync {
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) name: Arc<TableName>,
-    pub(super) columns: Vec<Column>,
+    /// How many bytes the values of its columns take.
+    pub(super) widths: Widths,
     /// The types of its columns, where nothing else is known of them.
     pub(super) types: Box<[u8]>,
     /// By which columns its rows are told apart.
@@ -92,15 +94,6 @@ impl<T> Tables<T> {
     }
 }
 
-impl<T: Mapped> Tables<T> {
-    /// Takes the table that an event maps, if it can be read.
-    pub(in crate::read) fn read(&mut self, event: &EventView<'_>) {
-        if let Some((number, table)) = T::read(event) {
-            self.insert(number, Arc::new(table));
-        }
-    }
-}
-
 impl Mapped for Table {
     fn read(event: &EventView<'_>) -> Option<(u64, Self)> {
         parse(event.body())
@@ -112,7 +105,7 @@ fn parse(body: &[u8]) -> Option<(u64, Table)> {
     let types = if map.columns.is_empty() { map.types.into() } else { Box::default() };
     let name = Arc::new(TableName::new(map.database, map.table));
     let key = key(body, &name);
-    let table = Table { name, columns: map.columns, types, key };
+    let table = Table { name, widths: Widths::new(&map.columns), types, key };
     Some((map.table_id, table))
 }
 
@@ -208,12 +201,19 @@ impl Context {
 
     /// Takes what a payload says that it unfolds to from what all of them may. It unfolds to no more
     /// than it says; servers always say it.
-    fn enter_payload(&mut self, event: &EventView<'_>) {
+    pub(super) fn enter_payload(&mut self, event: &EventView<'_>) {
         let said = Payload::parse(event.body()).ok();
         let wanted = said.and_then(|payload| payload.uncompressed_size);
         let wanted = wanted.unwrap_or(UNSAID);
         self.allowed = if wanted <= self.may_unfold { wanted } else { 0 };
         self.may_unfold = self.may_unfold.saturating_sub(self.allowed);
+    }
+
+    /// Follows events whose payloads are entered already.
+    pub(super) fn follow(&mut self, events: impl FnOnce(&mut Self)) {
+        let left = self.may_unfold;
+        events(self);
+        self.may_unfold = left;
     }
 
     /// Takes the connection's number from the head of a statement, of an inner one, too.

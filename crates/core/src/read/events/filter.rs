@@ -88,11 +88,11 @@ impl EventFilter {
         })
     }
 
-    pub(in crate::read) fn takes_summary(&self, summary: &Summary) -> bool {
+    pub(in crate::read) fn takes_summary(&self, summary: &Summary<'_>) -> bool {
         self.takes_words(summary) && self.takes_tables(summary)
     }
 
-    fn takes_words(&self, summary: &Summary) -> bool {
+    fn takes_words(&self, summary: &Summary<'_>) -> bool {
         if self.grep.is_empty() {
             return true;
         }
@@ -107,7 +107,7 @@ impl EventFilter {
         }
     }
 
-    fn takes_tables(&self, summary: &Summary) -> bool {
+    fn takes_tables(&self, summary: &Summary<'_>) -> bool {
         if self.tables.is_empty() {
             return true;
         }

@@ -1,5 +1,7 @@
 //! From blocks of events to records of those that are wanted.
 
+use std::borrow::Cow;
+
 use super::blocks::{Block, is_damaged};
 use super::context::{Context, KnownMaps, Table, Tables};
 use super::inner::{self, Inner};
@@ -33,7 +35,8 @@ pub(super) struct Seen<'e> {
 }
 
 /// Takes records one by one, and what they were made of.
-pub(super) type Seer<'a> = dyn FnMut(&mut EventRecord, &Seen<'_>) -> Result<(), TransferError> + 'a;
+pub(super) type Seer<'a> =
+    dyn FnMut(&mut EventRecord<'_>, &Seen<'_>) -> Result<(), TransferError> + 'a;
 
 impl<'a> Lister<'a> {
     pub(super) fn new(
@@ -84,7 +87,16 @@ impl<'a> Lister<'a> {
 }
 
 /// Lines are handed on in pieces of about this length.
-pub(super) const PIECE: usize = 128 << 10;
+const PIECE: usize = 128 << 10;
+/// What a buffer for a piece should hold: one, and one more line as they mostly are.
+const BUFFER: usize = PIECE + PIECE / 8;
+/// A buffer that is larger had to grow for a long line, and is not kept.
+const LARGEST_KEPT: usize = BUFFER * 2;
+
+/// Buffers for pieces.
+pub(super) const fn spare() -> Spare<Vec<u8>> {
+    Spare::new(|| Vec::with_capacity(BUFFER), |buffer| buffer.capacity() <= LARGEST_KEPT)
+}
 
 /// Makes the text of events.
 pub trait LineMaker: Send {
@@ -92,19 +104,23 @@ pub trait LineMaker: Send {
     ///
     /// # Errors
     /// What stands against it, which ends the listing.
-    fn line(&mut self, record: &EventRecord, out: &mut Vec<u8>) -> std::io::Result<()>;
+    fn line(&mut self, record: &EventRecord<'_>, out: &mut Vec<u8>) -> std::io::Result<()>;
 }
 
 /// Makes lines of blocks.
 pub(super) struct LineWork<'a> {
     lister: Lister<'a>,
     maker: Box<dyn LineMaker>,
-    spare: &'a Spare,
+    spare: &'a Spare<Vec<u8>>,
 }
 
 impl<'a> LineWork<'a> {
     /// Its pieces are buffers of `spare`, for whoever takes them to give back.
-    pub(super) fn new(lister: Lister<'a>, maker: Box<dyn LineMaker>, spare: &'a Spare) -> Self {
+    pub(super) fn new(
+        lister: Lister<'a>,
+        maker: Box<dyn LineMaker>,
+        spare: &'a Spare<Vec<u8>>,
+    ) -> Self {
         Self { lister, maker, spare }
     }
 }
@@ -192,6 +208,13 @@ impl Listing<'_, '_, '_, '_> {
         read
     }
 
+    /// Takes the table of a table map, and gives its number; `None` when it cannot be read.
+    fn map(&mut self, event: &EventView<'_>) -> Option<u64> {
+        let (number, table) = self.lister.known.read(event.body())?;
+        self.tables.insert(number, table);
+        Some(number)
+    }
+
     fn record(
         &mut self,
         event: &EventView<'_>,
@@ -200,10 +223,7 @@ impl Listing<'_, '_, '_, '_> {
     ) -> Result<(), Error> {
         let header = &event.header;
         let is_map = header.event_type == event_type::TABLE_MAP && !damaged;
-        let mapped = is_map.then(|| self.lister.known.read(event.body()));
-        if let Some(Some((number, table))) = &mapped {
-            self.tables.insert(*number, table.clone());
-        }
+        let mapped = is_map.then(|| self.map(event));
         self.listed.events = self.listed.events.saturating_add(1);
         self.listed.damaged = self.listed.damaged.saturating_add(u64::from(damaged));
         // Before the summary is made, which takes longer.
@@ -217,10 +237,12 @@ impl Listing<'_, '_, '_, '_> {
         }
         let summary = match mapped {
             _ if damaged => Summary::Damaged,
-            Some(mapped) => mapped.map_or(Summary::Unreadable, |(table_id, table)| {
-                let name = table.name.clone();
-                Summary::Table { name, table_id }
-            }),
+            Some(number) => number
+                .and_then(|table_id| Some((table_id, self.tables.get(table_id)?)))
+                .map_or(Summary::Unreadable, |(table_id, table)| Summary::Table {
+                    name: Cow::Borrowed(&table.name),
+                    table_id,
+                }),
             None => match start {
                 Some(start) => {
                     Summary::Transaction { length: start.length, committed: start.committed }
@@ -249,7 +271,7 @@ impl Listing<'_, '_, '_, '_> {
             server_id: header.server_id,
             end_position: header.end_position,
             flags: header.flags,
-            transaction: self.context.transaction.clone(),
+            transaction: self.context.transaction.as_ref().map(Cow::Borrowed),
             summary,
             damaged,
         };

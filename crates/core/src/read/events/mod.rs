@@ -20,9 +20,10 @@ pub use row_stats::{ByOp, OpStats, RowStats, WideRow};
 pub use stats::{BiggestTransaction, Stats, TableStats, TypeStats};
 pub use summary::Summary;
 
+use std::borrow::Cow;
+
 use blocks::Scanner;
 use lister::{LineWork, Lister, Seer};
-use parallel::Spare;
 
 use crate::event::gtid::TransactionId;
 use crate::event::walker::{EventView, WalkError};
@@ -35,7 +36,7 @@ use crate::mariadb::error::MariadbError;
 
 /// One event, as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventRecord {
+pub struct EventRecord<'a> {
     /// Plain offset of its start; of an inner event, that of the payload it is in.
     pub position: u64,
     /// Where it starts in the unfolded payload; `None` for an event of the log itself.
@@ -53,11 +54,23 @@ pub struct EventRecord {
     /// The flags in its header.
     pub flags: u16,
     /// The transaction that it is part of.
-    pub transaction: Option<TransactionId>,
+    pub transaction: Option<Cow<'a, TransactionId>>,
     /// What it says.
-    pub summary: Summary,
+    pub summary: Summary<'a>,
     /// Whether its checksum is wrong, so that nothing in it can be relied on.
     pub damaged: bool,
+}
+
+impl EventRecord<'_> {
+    /// The same for those who keep it: a record that is given is borrowed from the log.
+    #[must_use]
+    pub fn into_owned(self) -> EventRecord<'static> {
+        EventRecord {
+            transaction: self.transaction.map(|id| Cow::Owned(id.into_owned())),
+            summary: self.summary.into_owned(),
+            ..self
+        }
+    }
 }
 
 /// How a listing ended.
@@ -111,7 +124,7 @@ impl Stop {
 }
 
 /// Takes records one by one.
-pub type Receiver<'a> = dyn FnMut(&EventRecord) -> Result<(), TransferError> + 'a;
+pub type Receiver<'a> = dyn FnMut(&EventRecord<'_>) -> Result<(), TransferError> + 'a;
 
 /// Takes pieces of a listing, in order.
 pub type Writer<'a> = dyn FnMut(&[u8]) -> Result<(), TransferError> + 'a;
@@ -231,15 +244,16 @@ fn lines(
     write: &mut Writer<'_>,
 ) -> Result<Listed, Error> {
     let mut scanner = Scanner::new(source, filter, is_strange)?;
-    let spare = Spare::new(lister::PIECE.saturating_add(lister::PIECE / 8));
+    let spare = lister::spare();
     let lister = || Lister::new(source, filter, is_strange);
     let new_work = || LineWork::new(lister(), maker(), &spare);
     let mut listed = Listed::default();
     parallel::run(
         &mut scanner,
         &new_work,
-        &mut |piece: Vec<u8>| {
+        &mut |mut piece: Vec<u8>| {
             write(&piece)?;
+            piece.clear();
             spare.give(piece);
             Ok(())
         },
@@ -267,11 +281,10 @@ fn each_block(
 ) -> Result<Listed, Error> {
     let mut scanner = Scanner::new(source, filter, is_strange)?;
     let mut listed = Listed::default();
-    let mut buffer = Vec::with_capacity(blocks::BUFFER);
+    let mut buffer = Vec::new();
     while let Some(block) = scanner.next_block(buffer)? {
         listed.add(&lister.see(&block, receive)?);
         buffer = block.into_buffer();
-        buffer.clear();
     }
     source.check_size()?;
     listed.stopped = scanner.stopped().map(Stop::from);

@@ -1,12 +1,11 @@
 //! The work on the blocks of a log, done by several threads, and what comes of it in order.
 //!
-//! One thread goes from event to event and makes blocks; the others take the blocks in their order,
-//! work on them, and hand on what comes of it in pieces. The first thread gives the pieces of one
-//! block away after those of another. Memory is bounded by the number of blocks and pieces under way,
-//! whatever a block unfolds to.
+//! A thread that has nothing to do takes the next block from the scanner, one thread at a time, and
+//! works on it while it is in its processor's cache; what comes of it is handed on in pieces. The first
+//! thread gives the pieces of one block away after those of the block before. Memory is bounded by the
+//! number of blocks and pieces under way, whatever a block unfolds to.
 
-use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver as Channel, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver as Channel, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
 use super::blocks::{self, Block, Scanner};
@@ -16,34 +15,34 @@ use crate::log::error::Error;
 
 /// So many pieces of a block wait to be written; then its thread waits, too.
 const PIECES_WAITING: usize = 4;
-/// So many blocks are made ahead of those that threads are at work on.
+/// So many blocks are ahead of the one whose pieces are given away, and of those that threads are at
+/// work on.
 const BLOCKS_AHEAD: usize = 3;
-/// More threads have nothing to do: one alone finds the events for all of them.
+/// More threads have nothing to do: one at a time finds the events for all of them.
 const MOST_THREADS: usize = 32;
 
-/// Emptied buffers of one kind, for the next who needs one: the kernel maps each page anew of what is
-/// allocated anew.
-pub(in crate::read) struct Spare {
-    buffers: Mutex<Vec<Vec<u8>>>,
-    capacity: usize,
+/// Buffers of one kind, for the next who needs one: the kernel maps each page anew of what is allocated
+/// anew.
+pub(in crate::read) struct Spare<B> {
+    buffers: Mutex<Vec<B>>,
+    new: fn() -> B,
+    is_kept: fn(&B) -> bool,
 }
 
-impl Spare {
-    pub(in crate::read) const fn new(capacity: usize) -> Self {
-        let buffers = Mutex::new(Vec::new());
-        Self { buffers, capacity }
+impl<B> Spare<B> {
+    /// Buffers that are made so; those that are not worth it are not kept.
+    pub(in crate::read) const fn new(new: fn() -> B, is_kept: fn(&B) -> bool) -> Self {
+        Self { buffers: Mutex::new(Vec::new()), new, is_kept }
     }
 
-    pub(in crate::read) fn take(&self) -> Vec<u8> {
+    /// One as it was given.
+    pub(in crate::read) fn take(&self) -> B {
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        let spare = buffers.pop();
-        spare.unwrap_or_else(|| Vec::with_capacity(self.capacity))
+        buffers.pop().unwrap_or_else(self.new)
     }
 
-    pub(in crate::read) fn give(&self, mut buffer: Vec<u8>) {
-        // One that had to grow for a large event would keep its size.
-        if buffer.capacity() <= self.capacity.saturating_mul(2) {
-            buffer.clear();
+    pub(in crate::read) fn give(&self, buffer: B) {
+        if (self.is_kept)(&buffer) {
             let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
             buffers.push(buffer);
         }
@@ -77,9 +76,15 @@ enum Made<P, F> {
     End(Result<F, Error>),
 }
 
-struct Job<T, P, F> {
-    block: Block<T>,
-    made: SyncSender<Made<P, F>>,
+/// What comes of each block, in order; or why there is no further one.
+type Order<P, F> = Result<Channel<Made<P, F>>, Error>;
+
+/// Where threads find their next block, one at a time.
+struct Feed<'f, 'a, T, P, F> {
+    scanner: &'f mut Scanner<'a, T>,
+    /// The first block, which was made before.
+    first: Option<Block<T>>,
+    order: SyncSender<Order<P, F>>,
 }
 
 /// Has every block of a log worked on by as many threads as the current rayon pool has.
@@ -90,20 +95,20 @@ pub(in crate::read) fn run<T: Mapped, W: Work<T>>(
     add: &mut Add<'_, W::Figures>,
 ) -> Result<(), Error> {
     let threads = rayon::current_num_threads().min(MOST_THREADS);
-    let spare = Spare::new(blocks::BUFFER);
+    let spare = blocks::spare();
     let first = scanner.next_block(spare.take())?;
     if threads < 2 || scanner.has_ended() {
         return here(scanner, first, (new_work(), &spare), (take, add));
     }
-    let (jobs, queue) = channel();
-    let queue = Mutex::new(queue);
+    let (order, blocks) = sync_channel(threads.saturating_add(BLOCKS_AHEAD));
+    let feed = Mutex::new(Some(Feed { scanner, first, order }));
     std::thread::scope(|scope| {
         for _ in 0..threads {
             let work = new_work();
             // They end when no block comes any more.
-            scope.spawn(|| serve(work, &queue, &spare));
+            scope.spawn(|| serve(work, &feed, &spare));
         }
-        in_order(scanner, first, (jobs, threads, &spare), (take, add))
+        in_order(&blocks, (take, add))
     })
 }
 
@@ -111,7 +116,7 @@ pub(in crate::read) fn run<T: Mapped, W: Work<T>>(
 fn here<T: Mapped, W: Work<T>>(
     scanner: &mut Scanner<'_, T>,
     first: Option<Block<T>>,
-    (mut work, spare): (W, &Spare),
+    (mut work, spare): (W, &Spare<Vec<u8>>),
     (take, add): (&mut Take<'_, W::Piece>, &mut Add<'_, W::Figures>),
 ) -> Result<(), Error> {
     let mut next = first;
@@ -123,61 +128,69 @@ fn here<T: Mapped, W: Work<T>>(
     Ok(())
 }
 
-/// Gives blocks to the workers, and what comes of them away in the order of the blocks.
-fn in_order<T: Mapped, P, F>(
-    scanner: &mut Scanner<'_, T>,
-    first: Option<Block<T>>,
-    (jobs, threads, spare): (Sender<Job<T, P, F>>, usize, &Spare),
+/// Gives what comes of the blocks away in their order.
+fn in_order<P, F>(
+    blocks: &Channel<Order<P, F>>,
     (take, add): (&mut Take<'_, P>, &mut Add<'_, F>),
 ) -> Result<(), Error> {
-    let most = threads.saturating_add(BLOCKS_AHEAD);
-    let mut next = Ok(first);
-    let mut waiting: VecDeque<Channel<Made<P, F>>> = VecDeque::new();
-    loop {
-        while waiting.len() < most {
-            let block = match next {
-                Ok(Some(block)) => block,
-                end => {
-                    next = end;
-                    break;
-                }
-            };
-            let (sender, made) = sync_channel(PIECES_WAITING);
-            let job = Job { block, made: sender };
-            if jobs.send(job).is_err() {
-                return Err(TransferError::Cancelled.into());
-            }
-            waiting.push_back(made);
-            next = scanner.next_block(spare.take());
-        }
-        let Some(oldest) = waiting.pop_front() else {
-            // What was made before is shown, whatever came then.
-            return next.map(drop);
-        };
-        for made in oldest {
+    for block in blocks {
+        // What was made before is shown, whatever comes then.
+        for made in block? {
             match made {
                 Made::Piece(piece) => take(piece)?,
                 Made::End(figures) => add(figures?),
             }
         }
     }
+    Ok(())
 }
 
-/// The blocks that wait for a thread.
-type Queue<T, P, F> = Mutex<Channel<Job<T, P, F>>>;
+/// Where the threads find their blocks; nothing, when there is no further one.
+type Feeds<'f, 'a, T, P, F> = Mutex<Option<Feed<'f, 'a, T, P, F>>>;
 
-fn serve<T, W: Work<T>>(mut work: W, queue: &Queue<T, W::Piece, W::Figures>, spare: &Spare) {
-    loop {
-        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else {
-            return;
-        };
-        let end = work.block(&job.block, &mut |piece| {
-            let sent = job.made.send(Made::Piece(piece));
+fn serve<T: Mapped, W: Work<T>>(
+    mut work: W,
+    feed: &Feeds<'_, '_, T, W::Piece, W::Figures>,
+    spare: &Spare<Vec<u8>>,
+) {
+    while let Some((block, made)) = next(feed, spare) {
+        let end = work.block(&block, &mut |piece| {
+            let sent = made.send(Made::Piece(piece));
             sent.map_err(|_| TransferError::Cancelled)
         });
-        spare.give(job.block.into_buffer());
+        spare.give(block.into_buffer());
         // Nobody listens any more where writing has failed.
-        let _ = job.made.send(Made::End(end));
+        let _ = made.send(Made::End(end));
     }
+}
+
+/// A block and where to what comes of it goes.
+type Job<T, P, F> = (Block<T>, SyncSender<Made<P, F>>);
+
+/// The next block; `None` where there is none, or nobody wants it any more.
+fn next<T: Mapped, P, F>(
+    feeds: &Feeds<'_, '_, T, P, F>,
+    spare: &Spare<Vec<u8>>,
+) -> Option<Job<T, P, F>> {
+    let mut feeds = feeds.lock().unwrap_or_else(PoisonError::into_inner);
+    let feed = feeds.as_mut()?;
+    let block = match feed.first.take() {
+        Some(block) => Ok(Some(block)),
+        None => feed.scanner.next_block(spare.take()),
+    };
+    let (sender, made) = sync_channel(PIECES_WAITING);
+    let (job, order) = match block {
+        Ok(Some(block)) => (Some((block, sender)), Ok(made)),
+        Ok(None) => {
+            *feeds = None;
+            return None;
+        }
+        Err(error) => (None, Err(error)),
+    };
+    // Waits, and has the others wait, where the work is far ahead of what is given away.
+    let is_wanted = feed.order.send(order).is_ok();
+    if !is_wanted || job.is_none() {
+        *feeds = None;
+    }
+    job.filter(|_| is_wanted)
 }

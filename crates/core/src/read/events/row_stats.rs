@@ -77,7 +77,11 @@ pub struct RowStats {
 impl RowStats {
     /// Counts the rows of an event; how many there are of which operation, and their bytes. `None`
     /// where they cannot be counted: then nothing is.
-    pub(super) fn add(&mut self, record: &EventRecord, seen: &Seen<'_>) -> Option<(Op, u64, u64)> {
+    pub(super) fn add(
+        &mut self,
+        record: &EventRecord<'_>,
+        seen: &Seen<'_>,
+    ) -> Option<(Op, u64, u64)> {
         let (event, table) = (seen.event, seen.table?);
         event.is_whole().then_some(())?;
         let op = Op::of(event.header.event_type)?;
@@ -88,7 +92,7 @@ impl RowStats {
             None => Vec::new(),
         };
         let (mut number, mut bytes) = (0_u64, 0_u64);
-        let counted = rows.measure(&table.columns, &columns, &mut |extent| {
+        let counted = rows.measure(&table.widths, &columns, &mut |extent| {
             number = number.saturating_add(1);
             bytes = bytes.saturating_add(extent.bytes);
             let size = self.by_size.entry(extent.bytes.max(1).next_power_of_two()).or_default();

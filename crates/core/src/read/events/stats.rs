@@ -70,7 +70,7 @@ pub struct Stats {
 
 impl Stats {
     /// Counts one event; to be given all of them in order.
-    pub fn add(&mut self, record: &EventRecord) {
+    pub fn add(&mut self, record: &EventRecord<'_>) {
         let inner = record.inner_offset.is_some();
         let size = u64::from(record.size);
         let of_type = self.by_type.entry((inner, record.event_type)).or_default();
@@ -98,7 +98,7 @@ impl Stats {
     }
 
     /// The same with the event itself, whose rows were not counted yet.
-    pub(super) fn see(&mut self, record: &mut EventRecord, seen: &Seen<'_>) {
+    pub(super) fn see(&mut self, record: &mut EventRecord<'_>, seen: &Seen<'_>) {
         if matches!(record.summary, Summary::Rows { .. }) {
             let counted = self.rows.add(record, seen);
             if let Summary::Rows { name, rows, .. } = &mut record.summary {
@@ -133,14 +133,14 @@ impl Stats {
             .collect()
     }
 
-    fn begin(&mut self, record: &EventRecord) {
+    fn begin(&mut self, record: &EventRecord<'_>) {
         self.transactions = self.transactions.saturating_add(1);
         let minute = record.timestamp.saturating_sub(record.timestamp % 60);
         if self.by_minute.len() < MAX_KEYS || self.by_minute.contains_key(&minute) {
             let count = self.by_minute.entry(minute).or_default();
             *count = count.saturating_add(1);
         }
-        let id = record.transaction.clone();
+        let id = record.transaction.as_deref().cloned();
         self.open = id.map(|id| (record.position, record.timestamp, id, 0));
     }
 

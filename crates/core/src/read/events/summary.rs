@@ -1,6 +1,6 @@
 //! What an event says, in a few words.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use super::TableName;
 use super::context::{Table, Tables};
@@ -25,9 +25,10 @@ const UNFOLDED_AT_LEAST: usize = 1 << 10;
 /// No more than this: the longest that a walk holds of an event.
 const UNFOLDED_AT_MOST: usize = 16 << 20;
 
-/// What an event says. Text that is not UTF-8 has its wrong bytes replaced.
+/// What an event says, borrowed from it as far as that goes. Text that is not UTF-8 has its wrong bytes
+/// replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Summary {
+pub enum Summary<'a> {
     /// Nothing that is shown.
     Nothing,
     /// Its checksum is wrong: what it says cannot be known.
@@ -55,30 +56,30 @@ pub enum Summary {
         /// The error that it ended in, 0 for none.
         error_code: u16,
         /// The default database.
-        database: String,
+        database: Cow<'a, str>,
         /// The beginning of the statement.
-        statement: String,
+        statement: Cow<'a, str>,
         /// Whether it goes on.
         cut: bool,
     },
     /// The statement behind row events.
     RowsQuery {
         /// The beginning of the statement.
-        statement: String,
+        statement: Cow<'a, str>,
         /// Whether it goes on.
         cut: bool,
     },
     /// A table gets its number.
     Table {
         /// The name.
-        name: Arc<TableName>,
+        name: Cow<'a, TableName>,
         /// Its number.
         table_id: u64,
     },
     /// Rows of a table.
     Rows {
         /// Which one; `None` when its table map is not part of what was read.
-        name: Option<Arc<TableName>>,
+        name: Option<Cow<'a, TableName>>,
         /// Its number.
         table_id: u64,
         /// How many; `None` where they cannot be counted, see [`Rows::count`].
@@ -104,12 +105,47 @@ pub enum Summary {
     },
 }
 
+impl Summary<'_> {
+    /// The same with texts of its own.
+    #[must_use]
+    pub fn into_owned(self) -> Summary<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        let own_name = |name: Cow<'_, TableName>| Cow::Owned(name.into_owned());
+        match self {
+            Self::Nothing => Summary::Nothing,
+            Self::Damaged => Summary::Damaged,
+            Self::Unreadable => Summary::Unreadable,
+            Self::Description(version) => Summary::Description(version),
+            Self::Transaction { length, committed } => Summary::Transaction { length, committed },
+            Self::PreviousGtids(set) => Summary::PreviousGtids(set),
+            Self::GtidList(list) => Summary::GtidList(list),
+            Self::Query { thread_id, error_code, database, statement, cut } => {
+                let (database, statement) = (own(database), own(statement));
+                Summary::Query { thread_id, error_code, database, statement, cut }
+            }
+            Self::RowsQuery { statement, cut } => {
+                Summary::RowsQuery { statement: own(statement), cut }
+            }
+            Self::Table { name, table_id } => Summary::Table { name: own_name(name), table_id },
+            Self::Rows { name, table_id, rows } => {
+                Summary::Rows { name: name.map(own_name), table_id, rows }
+            }
+            Self::Variable(text) => Summary::Variable(text),
+            Self::Xid(xid) => Summary::Xid(xid),
+            Self::Rotate { next_log, position } => Summary::Rotate { next_log, position },
+            Self::Payload { compressed, uncompressed } => {
+                Summary::Payload { compressed, uncompressed }
+            }
+        }
+    }
+}
+
 /// Sums up an event that maps no table; rows are counted only if that is wanted.
-pub(super) fn of_event(
-    event: &EventView<'_>,
-    tables: &Tables<Table>,
+pub(super) fn of_event<'a>(
+    event: &EventView<'a>,
+    tables: &'a Tables<Table>,
     (counts_rows, head): (bool, usize),
-) -> Summary {
+) -> Summary<'a> {
     let (kind, body) = (event.header.event_type, event.body());
     let summary = match kind {
         event_type::FORMAT_DESCRIPTION => FormatDescription::parse(event.bytes)
@@ -121,7 +157,7 @@ pub(super) fn of_event(
             .map(|list| list.map_or(Summary::Nothing, Summary::GtidList)),
         event_type::QUERY | event_type::MARIADB_QUERY_COMPRESSED => {
             Query::of_at_most(event, head.clamp(UNFOLDED_AT_LEAST, UNFOLDED_AT_MOST))
-                .map(|query| query_summary(&query, head))
+                .map(|query| query_summary(query, head))
         }
         event_type::ROWS_QUERY => {
             // The first byte is a length that is wrong for long statements, and not used.
@@ -151,31 +187,37 @@ pub(super) fn of_event(
     summary.unwrap_or(Summary::Unreadable)
 }
 
-fn rows(event: &EventView<'_>, tables: &Tables<Table>, counts: bool) -> Option<Summary> {
+fn rows<'a>(event: &EventView<'a>, tables: &'a Tables<Table>, counts: bool) -> Option<Summary<'a>> {
     let rows = Rows::parse(event.header.event_type, event.body()).ok()?;
     let table = tables.get(rows.table_id);
     let table_of_whole = table.filter(|_| counts && event.is_whole());
     let count = table_of_whole
-        .and_then(|table| rows.count(&table.columns).or_else(|| rows.count_early(&table.types)));
+        .and_then(|table| rows.count_by(&table.widths).or_else(|| rows.count_early(&table.types)));
     Some(Summary::Rows {
-        name: table.map(|table| Arc::clone(&table.name)),
+        name: table.map(|table| Cow::Borrowed(&*table.name)),
         table_id: rows.table_id,
         rows: count,
     })
 }
 
-fn query_summary(query: &Query<'_>, most: usize) -> Summary {
-    let (statement, cut) = head(&query.statement, query.length, most);
+fn query_summary(query: Query<'_>, most: usize) -> Summary<'_> {
+    let (statement, cut) = match query.statement {
+        Cow::Borrowed(bytes) => head(bytes, query.length, most),
+        Cow::Owned(bytes) => {
+            let (text, cut) = head(&bytes, query.length, most);
+            (Cow::Owned(text.into_owned()), cut)
+        }
+    };
     Summary::Query {
         thread_id: query.thread_id,
         error_code: query.error_code,
-        database: String::from_utf8_lossy(query.database).into_owned(),
+        database: text(query.database),
         statement,
         cut,
     }
 }
 
-fn rows_query(statement: &[u8], most: usize) -> Summary {
+fn rows_query(statement: &[u8], most: usize) -> Summary<'_> {
     let (statement, cut) = head(statement, statement.len(), most);
     Summary::RowsQuery { statement, cut }
 }
@@ -187,13 +229,18 @@ fn cut(text: &str, most: usize) -> String {
 }
 
 /// The first bytes of a statement of this length as text, at most so many, and whether it goes on.
-fn head(statement: &[u8], length: usize, most: usize) -> (String, bool) {
+fn head(statement: &[u8], length: usize, most: usize) -> (Cow<'_, str>, bool) {
     let head = statement.get(..most).unwrap_or(statement);
     let cut = head.len() < length;
-    let mut text = String::from_utf8_lossy(head).into_owned();
-    if cut {
+    let mut text = text(head);
+    if cut && text.ends_with('\u{FFFD}') {
         // The last character may have been cut, too.
-        text.truncate(text.trim_end_matches('\u{FFFD}').len());
+        text = Cow::Owned(text.trim_end_matches('\u{FFFD}').to_owned());
     }
     (text, cut)
+}
+
+/// Bytes as text; those that are right, as nearly all are, by one quick look.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use super::lister::RowMaker;
 use super::sql::NoStatement;
-use super::{RowRecord, Section, number, render};
+use super::{RowRecord, number, render};
 use crate::event::gtid::TransactionId;
 use crate::event::rows::json_diff::write_changed;
 use crate::event::rows::table::Table;
@@ -107,26 +107,30 @@ fn is_number(text: &[u8]) -> bool {
 }
 
 impl RowMaker for CsvMaker {
-    fn section(&mut self, record: &RowRecord<'_>) -> Option<Section> {
+    fn section(&mut self, record: &RowRecord<'_>, key: &mut Vec<u8>, head: &mut Vec<u8>) -> bool {
         let table = record.table;
         let is_same = |last: &Table| std::ptr::eq(last, table) || *last == *table;
         if self.last.as_ref().is_some_and(is_same) {
-            return None;
+            return false;
         }
         self.last = Some(table.clone());
-        let mut head = b"log,position,row,time,gtid,server_id,thread_id,op,image".to_vec();
+        let start = head.len();
+        head.extend_from_slice(b"log,position,row,time,gtid,server_id,thread_id,op,image");
         for (index, column) in table.columns.iter().enumerate() {
             head.push(b',');
             match &column.name {
-                Some(name) => self.field(&mut head, name),
+                Some(name) => self.field(head, name),
                 None => {
                     let _ = write!(head, "@{}", index.saturating_add(1));
                 }
             }
         }
         head.push(b'\n');
-        let key = [&table.database, &b"\0"[..], &table.name, b"\0", &head].concat();
-        Some(Section { key, head })
+        let own = head.get(start..).unwrap_or_default();
+        for part in [&table.database, &b"\0"[..], &table.name, b"\0", own] {
+            key.extend_from_slice(part);
+        }
+        true
     }
 
     fn restart(&mut self) {

@@ -22,18 +22,19 @@ use crate::read::events::IsStrange;
 use crate::read::events::blocks::{Block, is_damaged};
 use crate::read::events::context::{Context, Tables};
 use crate::read::events::inner::{self, Inner};
-use crate::read::events::parallel;
+use crate::read::events::parallel::{self, Spare};
 
 /// Lines are handed on in pieces of about this length.
 const PIECE: usize = 64 << 10;
 
 /// Makes the text of rows.
 pub trait RowMaker: Send {
-    /// The section that a row is in, where it is another than that of the row before it; the first row
-    /// behind [`RowMaker::restart`] always begins one, if there are sections.
-    fn section(&mut self, record: &RowRecord<'_>) -> Option<Section> {
-        let _ = record;
-        None
+    /// Appends key and head of the section that a row is in, where it is another than that of the row
+    /// before it, and says whether it is; the first row behind [`RowMaker::restart`] always begins one,
+    /// if there are sections.
+    fn section(&mut self, record: &RowRecord<'_>, key: &mut Vec<u8>, head: &mut Vec<u8>) -> bool {
+        let _ = (record, key, head);
+        false
     }
 
     /// What comes next does not follow what came last.
@@ -51,45 +52,49 @@ pub trait RowMaker: Send {
 pub(super) struct Work<'a> {
     lister: Lister<'a>,
     maker: Box<dyn RowMaker>,
+    spare: &'a Spare<Piece>,
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn new(lister: Lister<'a>, maker: Box<dyn RowMaker>) -> Self {
-        Self { lister, maker }
+    /// Its pieces are some of `spare`, for whoever takes them to give back.
+    pub(super) fn new(
+        lister: Lister<'a>,
+        maker: Box<dyn RowMaker>,
+        spare: &'a Spare<Piece>,
+    ) -> Self {
+        Self { lister, maker, spare }
     }
 }
 
 impl parallel::Work<RawMap> for Work<'_> {
-    type Piece = Vec<Lines>;
+    type Piece = Piece;
     type Figures = RowsListed;
 
     fn block(
         &mut self,
         block: &Block<RawMap>,
-        hand_on: &mut dyn FnMut(Vec<Lines>) -> Result<(), TransferError>,
+        hand_on: &mut dyn FnMut(Piece) -> Result<(), TransferError>,
     ) -> Result<RowsListed, Error> {
-        let mut pieces = Pieces::default();
-        let maker = &mut *self.maker;
+        let (maker, spare) = (&mut *self.maker, self.spare);
+        let mut piece = spare.take();
         maker.restart();
         let (mut unnamed, mut failed) = (0_u64, None);
         let listed = self.lister.block(block, &mut |record| {
-            if let Some(section) = maker.section(record) {
-                pieces.begin(section);
-            }
-            match maker.row(record, &mut pieces.last.text) {
+            piece.begin(|key, head| maker.section(record, key, head));
+            match maker.row(record, &mut piece.text) {
                 Ok(()) => {}
                 Err(NoStatement::Unnamed) => unnamed = unnamed.saturating_add(1),
                 Err(error) => {
                     failed.get_or_insert_with(|| unreadable(record, &error.to_string()));
                 }
             }
-            if pieces.length() >= PIECE {
-                hand_on(pieces.take())?;
+            if piece.text.len() >= PIECE {
+                hand_on(std::mem::replace(&mut piece, spare.take()))?;
             }
             Ok(())
         });
         // What was made before is shown, whatever came then.
-        hand_on(pieces.take())?;
+        hand_on(piece)?;
         let mut listed = listed?;
         listed.unnamed = unnamed;
         if let Some(failed) = failed {
@@ -100,37 +105,75 @@ impl parallel::Work<RawMap> for Work<'_> {
     }
 }
 
-/// What waits to be handed on: often many short sections, as each transaction is one of SQL.
+/// Lines that are handed on together: often of many short sections, as each transaction is one of SQL.
 #[derive(Default)]
-struct Pieces {
-    whole: Vec<Lines>,
-    /// The text in these.
-    held: usize,
-    last: Lines,
+pub(super) struct Piece {
+    text: Vec<u8>,
+    /// The sections that begin in it.
+    begun: Vec<Begun>,
+    /// Their keys, one behind the other, and their heads.
+    keys: Vec<u8>,
+    heads: Vec<u8>,
 }
 
-impl Pieces {
-    fn begin(&mut self, section: Section) {
-        let next = Lines { section: Some(section), text: Vec::new() };
-        self.keep(next);
-    }
+/// A section that begins in a piece.
+struct Begun {
+    /// Where its first line is in the text.
+    start: usize,
+    /// Lengths of its key and its head.
+    key: usize,
+    head: usize,
+}
 
-    fn keep(&mut self, next: Lines) {
-        let last = std::mem::replace(&mut self.last, next);
-        if last.section.is_some() || !last.text.is_empty() {
-            self.held = self.held.saturating_add(last.text.len());
-            self.whole.push(last);
+impl Piece {
+    /// Begins a section, if one is appended.
+    fn begin(&mut self, section: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>) -> bool) {
+        let (key, head) = (self.keys.len(), self.heads.len());
+        if section(&mut self.keys, &mut self.heads) {
+            self.begun.push(Begun {
+                start: self.text.len(),
+                key: self.keys.len().saturating_sub(key),
+                head: self.heads.len().saturating_sub(head),
+            });
         }
     }
 
-    const fn length(&self) -> usize {
-        self.held.saturating_add(self.last.text.len())
+    /// Gives the lines of each section.
+    pub(super) fn each(
+        &self,
+        give: &mut dyn FnMut(Lines<'_>) -> Result<(), TransferError>,
+    ) -> Result<(), TransferError> {
+        let ends = self.begun.iter().map(|begun| begun.start).chain([self.text.len()]);
+        let mut starts = self.begun.iter();
+        let (mut keys, mut heads) = (self.keys.as_slice(), self.heads.as_slice());
+        let (mut section, mut start) = (None, 0_usize);
+        for end in ends {
+            let text = self.text.get(start..end).unwrap_or_default();
+            if section.is_some() || !text.is_empty() {
+                give(Lines { section, text })?;
+            }
+            start = end;
+            if let Some(begun) = starts.next() {
+                let (key, later) = keys.split_at_checked(begun.key).unwrap_or_default();
+                let (head, later_heads) = heads.split_at_checked(begun.head).unwrap_or_default();
+                section = Some(Section { key, head });
+                (keys, heads) = (later, later_heads);
+            }
+        }
+        Ok(())
     }
 
-    fn take(&mut self) -> Vec<Lines> {
-        self.keep(Lines::default());
-        self.held = 0;
-        std::mem::take(&mut self.whole)
+    pub(super) fn clear(&mut self) {
+        self.text.clear();
+        self.begun.clear();
+        self.keys.clear();
+        self.heads.clear();
+    }
+
+    /// Whether it is worth to be kept for other lines: not what had to grow for a large row.
+    pub(super) const fn is_kept(&self) -> bool {
+        const MOST: usize = PIECE * 8;
+        self.text.capacity() <= MOST && self.heads.capacity() <= MOST
     }
 }
 

@@ -25,7 +25,7 @@ pub use lister::RowMaker;
 
 pub use render::key_condition;
 
-use lister::{Lister, Work};
+use lister::{Lister, Piece, Work};
 use names::Names;
 use xa::XaView;
 
@@ -39,7 +39,8 @@ use crate::log::error::Error;
 use crate::log::open::OpenLog;
 use crate::log::walk::PlainSource;
 use crate::read::events::blocks::Scanner;
-use crate::read::events::{IsStrange, Listed, Stop, of_log, parallel};
+use crate::read::events::parallel::{self, Spare};
+use crate::read::events::{IsStrange, Listed, Stop, of_log};
 
 /// A change of a row, and where it stands.
 #[derive(Debug, Clone, Copy)]
@@ -171,25 +172,25 @@ pub fn for_each(
 }
 
 /// A stretch of lines that belong together: a transaction, or a table's rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Section {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Section<'a> {
     /// By what it is told from others; the next one of the same key goes on with it.
-    pub key: Vec<u8>,
+    pub key: &'a [u8],
     /// What stands before its first line.
-    pub head: Vec<u8>,
+    pub head: &'a [u8],
 }
 
 /// Lines, and the section that begins before them, if another one does.
-#[derive(Debug, Default)]
-pub struct Lines {
+#[derive(Debug, Clone, Copy)]
+pub struct Lines<'a> {
     /// The section; `None` where the lines go on with the last one.
-    pub section: Option<Section>,
+    pub section: Option<Section<'a>>,
     /// The lines.
-    pub text: Vec<u8>,
+    pub text: &'a [u8],
 }
 
 /// Takes lines, in order.
-pub type Writer<'a> = dyn FnMut(Lines) -> Result<(), TransferError> + 'a;
+pub type Writer<'a> = dyn FnMut(Lines<'_>) -> Result<(), TransferError> + 'a;
 
 /// The same as lines, made by as many threads as the current rayon pool has: each has a
 /// [`RowMaker`] of its own, and what they make is given in the order of the rows. It is the same with
@@ -205,11 +206,17 @@ pub fn list_lines(
 ) -> Result<RowsListed, Error> {
     listed(log, filter, |is_strange, rows| {
         let mut scanner = Scanner::new(log, &filter.events, is_strange)?;
+        let spare = Spare::new(Piece::default, Piece::is_kept);
         let new_work = || {
             let lister = Lister::new(log, (filter, names, is_strange), (ends, is_mariadb(log)));
-            Work::new(lister, maker())
+            Work::new(lister, maker(), &spare)
         };
-        let mut take = |pieces: Vec<Lines>| pieces.into_iter().try_for_each(&mut *write);
+        let mut take = |mut piece: Piece| {
+            piece.each(&mut *write)?;
+            piece.clear();
+            spare.give(piece);
+            Ok(())
+        };
         parallel::run(&mut scanner, &new_work, &mut take, &mut |part| rows.add(part))?;
         rows.events.stopped = scanner.stopped().map(Stop::from);
         Ok(())

@@ -1,19 +1,15 @@
 //! Integers as digits.
 
+use crate::bytes::put_number;
+
 /// Appends a number without a sign.
 #[inline]
-pub(super) fn unsigned(out: &mut Vec<u8>, mut value: u64) {
-    let mut digits = [b'0'; 20];
-    let mut start = digits.len();
-    for place in digits.iter_mut().rev() {
-        *place = b'0'.saturating_add(u8::try_from(value % 10).unwrap_or(0));
-        value /= 10;
-        start = start.saturating_sub(1);
-        if value == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(start..).unwrap_or_default());
+pub(super) fn unsigned(out: &mut Vec<u8>, value: u64) {
+    let mut digits = [0; 20];
+    // Twenty digits are enough for any number of 64 bits.
+    let _ = put_number(&mut digits, value);
+    let unused = digits.iter().take_while(|digit| **digit == 0).count();
+    out.extend_from_slice(digits.get(unused..).unwrap_or_default());
 }
 
 /// Appends a number with a `-` if it is below zero.

@@ -57,6 +57,11 @@ pub enum NoStatement {
 /// Appends a name in backticks.
 pub fn identifier(out: &mut Vec<u8>, name: &[u8]) {
     out.push(b'`');
+    if !name.contains(&b'`') {
+        out.extend_from_slice(name);
+        out.push(b'`');
+        return;
+    }
     let mut pieces = name.split(|&byte| byte == b'`');
     out.extend_from_slice(pieces.next().unwrap_or_default());
     for piece in pieces {
@@ -249,14 +254,21 @@ pub fn condition(
     let there = |index: usize| Some((table.columns.get(index)?, image.get(index)?.as_ref()?));
     let key = &table.primary_key;
     let has_key = !key.is_empty() && key.iter().all(|&index| there(index).is_some());
-    let all: Vec<usize> = if has_key { key.clone() } else { (0..table.columns.len()).collect() };
     let mut written = 0_usize;
-    for (column, value) in all.into_iter().filter_map(there) {
+    let mut write = |index: usize| {
+        let Some((column, value)) = there(index) else {
+            return Ok(());
+        };
         if written > 0 {
             out.extend_from_slice(b" AND ");
         }
         written = written.saturating_add(1);
-        equals(out, value, column, dialect)?;
+        equals(out, value, column, dialect)
+    };
+    if has_key {
+        key.iter().try_for_each(|&index| write(index))?;
+    } else {
+        (0..table.columns.len()).try_for_each(write)?;
     }
     if written == 0 { Err(NoStatement::Empty) } else { Ok(()) }
 }
@@ -370,8 +382,11 @@ fn double(out: &mut Vec<u8>, value: f64) {
 pub fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     out.extend_from_slice(b"X'");
+    out.reserve(bytes.len().saturating_mul(2));
     let digit = |four: u8| DIGITS.get(usize::from(four & 15)).copied().unwrap_or(b'0');
-    out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]));
+    for byte in bytes {
+        out.extend_from_slice(&[digit(byte >> 4), digit(*byte)]);
+    }
     out.push(b'\'');
 }
 
@@ -409,7 +424,8 @@ fn text(out: &mut Vec<u8>, bytes: &[u8], column: &Column) {
 pub(super) fn is_readable(bytes: &[u8]) -> bool {
     let is_control = |byte: &u8| matches!(byte, 1..=8 | 11 | 12 | 14..=25 | 27..=31 | 127);
     if bytes.is_ascii() {
-        return !bytes.iter().any(is_control);
+        // Every byte is looked at, so that many are at once.
+        return !bytes.iter().fold(false, |any, byte| any | is_control(byte));
     }
     let acts = |character: char| {
         matches!(character, '\u{80}'..='\u{9F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
@@ -423,6 +439,12 @@ pub(super) fn quoted(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'\'');
     let mut rest = text;
     let is_odd = |byte: &u8| matches!(byte, b'\'' | b'\\' | 0 | b'\n' | b'\r' | b'\t' | 26);
+    // Most have none, which many bytes at once tell.
+    if !text.iter().fold(false, |any, byte| any | is_odd(byte)) {
+        out.extend_from_slice(text);
+        out.push(b'\'');
+        return;
+    }
     while let Some(at) = rest.iter().position(is_odd) {
         let (plain, behind) = rest.split_at_checked(at).unwrap_or_default();
         out.extend_from_slice(plain);

@@ -3,34 +3,68 @@
 use std::io::Write as _;
 
 use super::{Dialect, NoStatement, statement};
+use crate::event::gtid::TransactionId;
+use crate::event::gtid_set::Tsid;
 use crate::read::rows::lister::RowMaker;
-use crate::read::rows::{RowRecord, Section};
+use crate::read::rows::{RowRecord, number};
 
 /// Makes statements. A section is a transaction.
 #[derive(Debug, Default)]
 pub struct SqlMaker {
     /// Where the transaction of the last row begins.
     last: Option<u64>,
+    /// The last GTID's UUID and tag, and their text with the colon: transactions of one server follow
+    /// one another.
+    tsid: Option<(Tsid, String)>,
+    /// The last time, and its text.
+    time: Option<(u32, String)>,
+}
+
+impl SqlMaker {
+    fn id(&mut self, out: &mut Vec<u8>, id: &TransactionId) {
+        let TransactionId::Gtid(gtid) = id else {
+            let _ = write!(out, "{id}");
+            return;
+        };
+        let known = self.tsid.take().filter(|(tsid, _)| *tsid == gtid.tsid);
+        let (_, text) = self
+            .tsid
+            .insert(known.unwrap_or_else(|| (gtid.tsid.clone(), format!("{}:", gtid.tsid))));
+        out.extend_from_slice(text.as_bytes());
+        number::unsigned(out, gtid.number);
+    }
+
+    fn time(&mut self, out: &mut Vec<u8>, seconds: u32) {
+        let known = self.time.take().filter(|(known, _)| *known == seconds);
+        let (_, text) =
+            self.time.insert(known.unwrap_or_else(|| (seconds, super::super::time_of(seconds))));
+        out.extend_from_slice(text.as_bytes());
+    }
 }
 
 impl RowMaker for SqlMaker {
-    fn section(&mut self, record: &RowRecord<'_>) -> Option<Section> {
+    fn section(&mut self, record: &RowRecord<'_>, key: &mut Vec<u8>, head: &mut Vec<u8>) -> bool {
         let start = record.transaction_start;
         if self.last.replace(start) == Some(start) {
-            return None;
+            return false;
         }
-        let mut key = record.log.as_os_str().as_encoded_bytes().to_vec();
+        key.extend_from_slice(record.log.as_os_str().as_encoded_bytes());
         key.extend_from_slice(&start.to_le_bytes());
-        let mut head = b"-- ".to_vec();
+        head.extend_from_slice(b"-- ");
         if let Some(id) = record.transaction {
-            let _ = write!(head, "{id}, ");
+            self.id(head, id);
+            head.extend_from_slice(b", ");
         }
-        let _ = write!(head, "position {start}, {}", super::super::time_of(record.timestamp));
+        head.extend_from_slice(b"position ");
+        number::unsigned(head, start);
+        head.extend_from_slice(b", ");
+        self.time(head, record.timestamp);
         if let Some(thread) = record.thread_id {
-            let _ = write!(head, ", thread {thread}");
+            head.extend_from_slice(b", thread ");
+            number::unsigned(head, u64::from(thread));
         }
         head.extend_from_slice(b"\nBEGIN;\n");
-        Some(Section { key, head })
+        true
     }
 
     fn restart(&mut self) {
