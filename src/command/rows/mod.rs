@@ -21,7 +21,7 @@ use binlogsec_core::read::rows::schema::History;
 use binlogsec_core::read::rows::sql::SqlMaker;
 use binlogsec_core::read::rows::xa::XaEnds;
 use binlogsec_core::read::rows::{
-    self, Conditions, MAX_EVENT, RowFilter, RowMaker, RowsListed, TableGlob,
+    self, Conditions, MAX_EVENT, RowFilter, RowMaker, RowsListed, Statements, TableGlob,
 };
 use binlogsec_core::text::path_text;
 use clap::{Args, ValueEnum};
@@ -32,6 +32,7 @@ use crate::command::decrypt::slice::{Position, position, table, tables};
 use crate::command::events::{judge, open};
 use crate::command::undo::SchemaArgs;
 use crate::exit::Exit;
+use crate::lines::plural;
 use crate::terminal::Terminal;
 use crate::time::{self, Time, ZoneArgs};
 use crate::{keys, transfer};
@@ -242,6 +243,7 @@ pub(crate) fn run(args: &RowsArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
                 classes.extend(judge(&log, &listed.events, terminal));
                 classes.extend(unreadable(&log, &listed, terminal));
                 tell_xa(&log, &listed, terminal);
+                tell_statements(&log, &listed, args.format, terminal);
                 told.add(listed);
             }
             Err(Error::Transfer(error)) if error.is_broken_pipe() => {
@@ -284,20 +286,52 @@ fn tell_xa(log: &OpenLog, listed: &RowsListed, terminal: &Terminal) {
     }
     if let Some(first) = listed.prepared.first() {
         terminal.warning(&format!(
-            "{}: {} XA transactions with rows were prepared, and these logs do not tell whether they were \
-             committed; the first begins at position {first}. Name the logs behind, too",
+            "{}: {} with rows prepared, and these logs do not tell whether it was committed or rolled back. \
+             Name the logs behind, too. The first begins at position {first}",
             log.source().path().display(),
-            listed.prepared.len()
+            plural(listed.prepared.len(), "XA transaction")
         ));
+    }
+}
+
+/// Says what row events do not show.
+fn tell_statements(log: &OpenLog, listed: &RowsListed, format: RowFormat, terminal: &Terminal) {
+    let path = log.source().path().display();
+    let warn = |statements: Statements, noun: &str, what: &str| {
+        if let Some(first) = statements.first {
+            let count = plural(usize::try_from(statements.count).unwrap_or(usize::MAX), noun);
+            terminal.warning(&format!("{path}: {count} {what}. The first is at position {first}"));
+        }
+    };
+    warn(
+        listed.statements,
+        "statement",
+        "by which rows were changed, and of which the log does not say which rows: they are not shown. \
+         `binlogsec events --full` shows the statements",
+    );
+    match format {
+        RowFormat::Sql => warn(
+            listed.alterations,
+            "statement",
+            "about the tables themselves (CREATE, ALTER, DROP …), not among these: run them yourself, or replay \
+             the log with `binlogsec decrypt LOG -o - | mysqlbinlog -`",
+        ),
+        RowFormat::Json | RowFormat::Csv => warn(
+            listed.turns,
+            "ROLLBACK",
+            "behind rows of the same transaction: of these only rows of tables without transactions stayed. \
+             --format text shows the places",
+        ),
+        RowFormat::Text => {}
     }
 }
 
 /// What is said of XA transactions that were rolled back.
 pub(crate) fn rolled_back(log: &OpenLog, count: usize, first: u64) -> String {
     format!(
-        "{}: rows of {count} XA transactions are left out, as these were rolled back; the first begins at \
-         position {first}",
+        "{}: {} rolled back, whose rows are left out. The first begins at position {first}",
         log.source().path().display(),
+        plural(count, "XA transaction")
     )
 }
 

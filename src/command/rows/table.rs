@@ -7,6 +7,7 @@ use binlogsec_core::event::rows::reader::Op;
 use binlogsec_core::event::rows::table::Column;
 use binlogsec_core::event::rows::value::{Image, Value};
 use binlogsec_core::read::rows::sql::{self, Dialect, NoStatement};
+use binlogsec_core::read::rows::turn::{Turn, TurnKind};
 use binlogsec_core::read::rows::{RowMaker, RowRecord, time_of};
 use binlogsec_core::text::unseen::printable;
 
@@ -17,18 +18,43 @@ const VALUE_SHOWN: usize = 160;
 #[derive(Debug)]
 pub(super) struct RowText {
     colour: bool,
+    /// Where the transaction of the last row begins.
+    last: Option<u64>,
 }
 
 impl RowText {
     /// With colours or without.
     #[must_use]
     pub(super) const fn new(colour: bool) -> Self {
-        Self { colour }
+        Self { colour, last: None }
     }
 }
 
 impl RowMaker for RowText {
+    /// Rows before it did not stay, where their tables have transactions.
+    fn turn(&mut self, turn: &Turn<'_>, out: &mut Vec<u8>) {
+        if self.last != Some(turn.transaction_start) {
+            return;
+        }
+        let (style, dim) = if self.colour { (BAD, DIM) } else { (PLAIN, PLAIN) };
+        let what = match turn.kind {
+            TurnKind::Savepoint(_) => return,
+            TurnKind::BackTo(name) => {
+                format!("rollback to savepoint {}", printable(&String::from_utf8_lossy(name)))
+            }
+            TurnKind::Rollback => "rollback of the transaction".to_owned(),
+        };
+        let _ = writeln!(
+            out,
+            "{dim}{}{dim:#}  {style}{what}{style:#}  {dim}position {}{dim:#}\n    rows above stayed only where \
+             their table has no transactions",
+            time_of(turn.timestamp),
+            turn.position,
+        );
+    }
+
     fn row(&mut self, record: &RowRecord<'_>, out: &mut Vec<u8>) -> Result<(), NoStatement> {
+        self.last = Some(record.transaction_start);
         self.head(record, out);
         let dialect = Dialect { is_mariadb: record.is_mariadb };
         let (before, after) = (&record.row.before, &record.row.after);

@@ -209,14 +209,12 @@ def refused(tool: Binlogsec, what: str, server: Server) -> Iterator[Check]:
         f"{change} INSERT INTO shop.kept VALUES (1); ROLLBACK TO SAVEPOINT a; COMMIT;"
     )
     statement = f"SET SESSION binlog_format = 'STATEMENT'; {change}"
-    xa = f"XA START 'x'; {change} XA END 'x'; XA PREPARE 'x'; XA COMMIT 'x';"
     # MySQL refuses such a transaction where GTIDs must be consistent.
     mixed = [
         ("a transaction that went back to a savepoint", savepoint, "stayed hangs on the tables' engines"),
     ]
     for name, script, told in [
         *(mixed if isinstance(server, MariadbServer) else []),
-        ("a prepared transaction", xa, "was prepared (XA)"),
         ("MINIMAL images", minimal, "binlog_row_image is not FULL"),
         ("a statement", statement, "the log does not say which"),
         ("ALTER TABLE behind it", change + "ALTER TABLE shop.orders ADD n INT", "ALTER TABLE of shop.orders"),

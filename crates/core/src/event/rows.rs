@@ -121,7 +121,7 @@ impl<'a> Rows<'a> {
         }
         let bytes = self.unfolded()?;
         let form = self.form();
-        let (mut rows, mut at) = (0_u64, 0_usize);
+        let (mut rows, mut at) = (u64::from(self.is_bare()), 0_usize);
         while at < bytes.len() {
             let end = widths.row_end(&bytes, at, &form)?;
             // Rows without a column take no byte: there is no end to their number.
@@ -130,6 +130,13 @@ impl<'a> Rows<'a> {
             rows = rows.saturating_add(1);
         }
         Some(rows)
+    }
+
+    /// Whether it is one row without any column, which takes no byte: an INSERT of nothing but default
+    /// values, in a MINIMAL image.
+    fn is_bare(&self) -> bool {
+        let is_insert = reader::Op::of(self.event_type) == Some(reader::Op::Insert);
+        is_insert && self.rows.is_empty() && (0..self.width).all(|index| !bit(self.before, index))
     }
 
     fn form(&self) -> RowForm<'_> {

@@ -68,14 +68,45 @@ fn prepared(body: &[u8]) -> Option<XaHalf> {
     let is_at_once = cursor.u8().ok()? != 0;
     let format = cursor.u32_le().ok()?.cast_signed();
     let lengths = [cursor.u32_le().ok()?, cursor.u32_le().ok()?];
+    let [first, second] = lengths.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+    let id = id_of(format, [cursor.take(first).ok()?, cursor.take(second).ok()?]);
+    Some(if is_at_once { XaHalf::CommittedAtOnce(id) } else { XaHalf::Prepared(id) })
+}
+
+/// The id of the XA transaction that is prepared in the one that a GTID event of MariaDB begins.
+///
+/// Flags u8 at 12: 2 has 8 bytes of a commit's number behind it, 64 is of a transaction that is prepared.
+/// Then format i32, lengths of the id's two parts u8 each, and these (MariaDB server source:
+/// `Gtid_log_event`; seen in logs of 10.11 and 11.8). Little-endian.
+#[must_use]
+pub fn prepared_in_gtid(body: &[u8]) -> Option<String> {
+    const FLAGS: usize = 12;
+    const WITH_COMMIT_NUMBER: u8 = 2;
+    const PREPARED: u8 = 64;
+    let (_, rest) = body.split_at_checked(FLAGS)?;
+    let (flags, rest) = rest.split_first()?;
+    if flags & PREPARED == 0 {
+        return None;
+    }
+    let mut cursor = Cursor::new(rest);
+    if flags & WITH_COMMIT_NUMBER != 0 {
+        cursor.take(8).ok()?;
+    }
+    let format = cursor.u32_le().ok()?.cast_signed();
+    let lengths = [cursor.u8().ok()?, cursor.u8().ok()?].map(usize::from);
+    let [first, second] = lengths;
+    Some(id_of(format, [cursor.take(first).ok()?, cursor.take(second).ok()?]))
+}
+
+fn id_of(format: i32, parts: [&[u8]; 2]) -> String {
     let mut id = String::new();
-    for length in lengths {
+    for part in parts {
         id.push_str("x'");
-        for byte in cursor.take(usize::try_from(length).ok()?).ok()? {
+        for byte in part {
             let _ = write!(id, "{byte:02x}");
         }
         id.push_str("',");
     }
     let _ = write!(id, "{format}");
-    Some(if is_at_once { XaHalf::CommittedAtOnce(id) } else { XaHalf::Prepared(id) })
+    id
 }

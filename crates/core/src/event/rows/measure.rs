@@ -42,7 +42,7 @@ impl Rows<'_> {
         }
         let bytes = self.unfolded()?;
         let form = self.form();
-        let (mut rows, mut at) = (0_u64, 0_usize);
+        let (mut rows, mut at) = (u64::from(self.is_bare()), 0_usize);
         let (mut places, mut held) = (vec![None; key.len()], Vec::new());
         while at < bytes.len() {
             places.fill(None);

@@ -104,6 +104,7 @@ fn is_numeric(column_type: u8) -> bool {
             | ty::NEWDECIMAL
             | ty::FLOAT
             | ty::DOUBLE
+            | ty::YEAR
     )
 }
 
@@ -120,6 +121,7 @@ fn names(table: &mut Table, cursor: &mut Cursor<'_>) -> Result<(), OutOfBytes> {
         let length = length(cursor)?;
         column.name = Some(Arc::from(cursor.take(length)?));
     }
+    table.is_versioned = table.has_row_versions();
     Ok(())
 }
 

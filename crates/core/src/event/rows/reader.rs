@@ -137,7 +137,13 @@ impl<'a, 't> RowReader<'a, 't> {
         row.before.clear();
         row.after.clear();
         if self.cursor.remaining() == 0 {
-            return Ok(false);
+            let is_bare = self.read == 0 && self.rows.is_bare();
+            if is_bare {
+                // A row of which the log has no column: what it has is the server's own.
+                self.read = 1;
+                row.after.resize(self.rows.width, None);
+            }
+            return Ok(is_bare);
         }
         let start = self.cursor.position();
         self.read = self.read.saturating_add(1);

@@ -26,6 +26,9 @@ pub struct Table {
     /// The columns of its primary key, by number from 0 and in the key's order; empty where it is
     /// not known or there is none.
     pub primary_key: Vec<usize>,
+    /// Whether MariaDB keeps old rows in it (WITH SYSTEM VERSIONING): by the names of the two columns
+    /// that it has then, or by a schema.
+    pub is_versioned: bool,
 }
 
 /// One column.
@@ -129,6 +132,7 @@ impl Table {
             name: map.table.to_vec(),
             columns: map.columns.iter().enumerate().map(column).collect(),
             primary_key: Vec::new(),
+            is_versioned: false,
         };
         metadata::apply(&mut table, &map.columns, map.optional);
         Ok(table)
@@ -147,6 +151,33 @@ impl Table {
         let digits = std::str::from_utf8(name.strip_prefix(b"@")?).ok()?;
         let number = digits.parse::<usize>().ok()?.checked_sub(1)?;
         (number < self.columns.len()).then_some(number)
+    }
+
+    /// Whether it has the two columns that MariaDB gives a table whose old rows it keeps.
+    pub(super) fn has_row_versions(&self) -> bool {
+        ["row_start", "row_end"].iter().all(|name| {
+            self.columns.iter().any(|column| {
+                let is_time = matches!(column.kind, Kind::Timestamp { digits: 6 });
+                is_time && column.name.as_deref() == Some(name.as_bytes())
+            })
+        })
+    }
+
+    /// Whether it is what MariaDB keeps a sequence in: by the names of its columns.
+    #[must_use]
+    pub fn is_sequence(&self) -> bool {
+        const NAMES: [&str; 8] = [
+            "next_not_cached_value",
+            "minimum_value",
+            "maximum_value",
+            "start_value",
+            "increment",
+            "cache_size",
+            "cycle_option",
+            "cycle_count",
+        ];
+        let names = self.columns.iter().map(|column| column.name.as_deref());
+        names.eq(NAMES.iter().map(|name| Some(name.as_bytes())))
     }
 
     /// Whether every column has a name.

@@ -251,6 +251,9 @@ impl Context {
             self.thread_id = None;
             self.xa = None;
         }
+        if event.header.event_type == event_type::MARIADB_GTID {
+            self.xa = xa::prepared_in_gtid(event.body()).map(Arc::from);
+        }
         self.enter_statement(event);
         if !begins || damaged {
             return None;
@@ -277,14 +280,18 @@ impl Context {
     }
 }
 
-/// Whether the body of a statement's event is that of one about an XA transaction: a look at few bytes, as
-/// hardly any is. MariaDB does not compress such short ones.
-fn is_xa(body: &[u8]) -> bool {
+/// The statement in the body of its event, where that is not compressed: by a look at few bytes.
+pub(in crate::read) fn statement(body: &[u8]) -> &[u8] {
     let Some((head, rest)) = body.split_first_chunk::<13>() else {
-        return false;
+        return &[];
     };
     let [.., database, _, _, low, high] = *head;
     let before = usize::from(u16::from_le_bytes([low, high])).saturating_add(usize::from(database));
-    let statement = rest.get(before.saturating_add(1)..).unwrap_or_default();
-    statement.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"XA "))
+    rest.get(before.saturating_add(1)..).unwrap_or_default()
+}
+
+/// Whether the body of a statement's event is that of one about an XA transaction. MariaDB does not
+/// compress such short ones.
+fn is_xa(body: &[u8]) -> bool {
+    statement(body).get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"XA "))
 }

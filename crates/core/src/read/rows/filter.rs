@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::condition::Conditions;
 use crate::event::gtid::TransactionId;
 use crate::event::gtid_selection::GtidSelection;
+use crate::event::query::Query;
 use crate::event::rows::reader::{Op, Row};
 use crate::event::rows::table::Table;
 use crate::read::events::EventFilter;
@@ -50,6 +51,22 @@ impl Default for RowFilter {
 }
 
 impl RowFilter {
+    /// Whether one of the words of a statement may name a chosen table. Of a statement that is cut it
+    /// is taken for granted.
+    pub(super) fn may_concern(&self, query: &Query<'_>) -> bool {
+        if self.tables.is_empty() || query.length > query.statement.len() {
+            return true;
+        }
+        let is_of_name = |byte: &u8| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || *byte >= 0x80
+        };
+        // What stands between backticks, and each word.
+        let quoted = query.statement.split(|&byte| byte == b'`');
+        let words = query.statement.split(|byte| !is_of_name(byte));
+        let mut all = quoted.chain(words).filter(|word| !word.is_empty());
+        all.any(|name| self.tables.iter().any(|glob| glob.may_name(&String::from_utf8_lossy(name))))
+    }
+
     /// The names of tables that fit a table, by their numbers.
     pub(super) fn fitting<'a>(&'a self, table: &'a Table) -> impl Iterator<Item = usize> + 'a {
         let indexed = self.tables.iter().enumerate();

@@ -5,11 +5,14 @@ use std::io::{BufReader, Read};
 use super::filter::is_changed;
 use super::mapped::{KnownTable, KnownTables, RawMap, number};
 use super::names::Names;
+use super::schema::{Beside, beside};
 use super::sql::NoStatement;
+use super::turn::{Turn, TurnKind};
 use super::xa::{XaEnd, XaView};
-use super::{Lines, Receiver, RowFilter, RowRecord, RowsListed, Section, Unreadable};
+use super::{Lines, RowFilter, RowRecord, RowsListed, Section, Unreadable};
 use crate::event::event_type;
 use crate::event::payload::{PayloadError, Unfolder};
+use crate::event::query::Query;
 use crate::event::rows::Rows;
 use crate::event::rows::reader::{Op, Row, RowError, RowReader};
 use crate::event::rows::table::{Column, Table};
@@ -20,7 +23,7 @@ use crate::log::error::Error;
 use crate::log::walk::{PartReader, PlainSource};
 use crate::read::events::IsStrange;
 use crate::read::events::blocks::{Block, is_damaged};
-use crate::read::events::context::{Context, Tables};
+use crate::read::events::context::{Context, Tables, statement};
 use crate::read::events::inner::{self, Inner};
 use crate::read::events::parallel::{self, Spare};
 
@@ -46,7 +49,27 @@ pub trait RowMaker: Send {
     /// [`NoStatement`]: the row cannot be written in this form. What was appended for it is told of
     /// instead.
     fn row(&mut self, record: &RowRecord<'_>, out: &mut Vec<u8>) -> Result<(), NoStatement>;
+
+    /// As [`RowMaker::section`], of a statement that is told.
+    fn turn_section(&mut self, turn: &Turn<'_>, key: &mut Vec<u8>, head: &mut Vec<u8>) -> bool {
+        let _ = (turn, key, head);
+        false
+    }
+
+    /// Appends what is told of a statement by which a transaction goes back, if anything.
+    fn turn(&mut self, turn: &Turn<'_>, out: &mut Vec<u8>) {
+        let _ = (turn, out);
+    }
 }
+
+/// What a listing gives, in order.
+pub(super) enum Given<'g, 'r> {
+    Row(&'g RowRecord<'r>),
+    Turn(&'g Turn<'r>),
+}
+
+/// Takes it.
+type Take<'a> = dyn FnMut(Given<'_, '_>) -> Result<(), TransferError> + 'a;
 
 /// Makes lines of blocks.
 pub(super) struct Work<'a> {
@@ -79,7 +102,15 @@ impl parallel::Work<RawMap> for Work<'_> {
         let mut piece = spare.take();
         maker.restart();
         let (mut unnamed, mut failed) = (0_u64, None);
-        let listed = self.lister.block(block, &mut |record| {
+        let listed = self.lister.block(block, &mut |given| {
+            let record = match given {
+                Given::Row(record) => record,
+                Given::Turn(turn) => {
+                    piece.begin(|key, head| maker.turn_section(turn, key, head));
+                    maker.turn(turn, &mut piece.text);
+                    return Ok(());
+                }
+            };
             piece.begin(|key, head| maker.section(record, key, head));
             match maker.row(record, &mut piece.text) {
                 Ok(()) => {}
@@ -221,7 +252,7 @@ impl<'a> Lister<'a> {
     pub(super) fn block(
         &mut self,
         block: &Block<RawMap>,
-        receive: &mut Receiver<'_>,
+        receive: &mut Take<'_>,
     ) -> Result<RowsListed, Error> {
         let mut tables = Tables::default();
         let asked = (self.filter, self.names, self.source.path());
@@ -263,7 +294,7 @@ fn read_through(rows: Rows<'_>, bytes: &[u8], table: &Table) -> Result<(), RowEr
 
 struct Listing<'l, 'a, 'r, 's> {
     lister: &'l mut Lister<'a>,
-    receive: &'r mut Receiver<'s>,
+    receive: &'r mut Take<'s>,
     context: Context,
     tables: Tables<KnownTable>,
     /// Where the XA transaction begins that was met last, and how it ended.
@@ -300,7 +331,63 @@ impl Listing<'_, '_, '_, '_> {
             self.rows_event(event, payload)?;
         } else if event_type::is_early_rows(kind) || kind == event_type::MARIADB_PARTIAL_ROW_DATA {
             self.unknown_form(event, payload);
+        } else if matches!(kind, event_type::QUERY | event_type::MARIADB_QUERY_COMPRESSED) {
+            self.statement(event, payload)?;
         }
+        Ok(())
+    }
+
+    fn statement(&mut self, event: &EventView<'_>, payload: Option<u64>) -> Result<(), Error> {
+        let text = statement(event.body());
+        // What nearly all are.
+        if text == b"BEGIN" {
+            return Ok(());
+        }
+        if event.header.event_type == event_type::QUERY
+            && let Some(kind) = TurnKind::of(text)
+        {
+            return self.turn(event, payload, kind);
+        }
+        if !self.takes(event) {
+            return Ok(());
+        }
+        let Some(query) = Query::of(event).filter(|query| self.lister.filter.may_concern(query))
+        else {
+            return Ok(());
+        };
+        let told = match beside(&query) {
+            None => return Ok(()),
+            Some(Beside::Rows) => &mut self.listed.statements,
+            Some(Beside::Tables) => &mut self.listed.alterations,
+        };
+        told.add(payload.unwrap_or(event.offset));
+        Ok(())
+    }
+
+    /// A statement by which a transaction goes back, or to which it may.
+    fn turn(
+        &mut self,
+        event: &EventView<'_>,
+        payload: Option<u64>,
+        kind: TurnKind<'_>,
+    ) -> Result<(), Error> {
+        let Some(start) = self.context.start.filter(|_| self.takes(event)) else {
+            return Ok(());
+        };
+        let position = payload.unwrap_or(event.offset);
+        if !matches!(kind, TurnKind::Savepoint(_)) {
+            self.listed.turns.add(position);
+        }
+        let turn = Turn {
+            log: self.lister.source.path(),
+            position,
+            timestamp: event.header.timestamp,
+            thread_id: self.context.thread_id,
+            transaction: self.context.transaction.as_ref(),
+            transaction_start: start,
+            kind,
+        };
+        (self.receive)(Given::Turn(&turn))?;
         Ok(())
     }
 
@@ -510,7 +597,7 @@ impl Listing<'_, '_, '_, '_> {
                 table,
                 row: &row,
             };
-            (self.receive)(&record)?;
+            (self.receive)(Given::Row(&record))?;
         }
     }
 

@@ -13,6 +13,7 @@ mod number;
 mod render;
 pub mod schema;
 pub mod sql;
+pub mod turn;
 pub mod undo;
 pub mod xa;
 
@@ -25,7 +26,7 @@ pub use lister::RowMaker;
 
 pub use render::key_condition;
 
-use lister::{Lister, Piece, Work};
+use lister::{Given, Lister, Piece, Work};
 use names::Names;
 use xa::XaView;
 
@@ -108,8 +109,34 @@ pub struct RowsListed {
     pub rolled_back: std::collections::BTreeSet<u64>,
     /// The same of those that were prepared and of which the logs do not tell how they ended.
     pub prepared: std::collections::BTreeSet<u64>,
+    /// Statements that took rows back, see [`turn`].
+    pub turns: Statements,
+    /// Statements that were wanted and change rows without row events: which rows, the log does not say.
+    pub statements: Statements,
+    /// Statements that were wanted and change tables.
+    pub alterations: Statements,
     /// Rows that are no statements, as the names of their columns are not known.
     pub unnamed: u64,
+}
+
+/// How many statements of a kind there are, and where the first is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Statements {
+    /// How many.
+    pub count: u64,
+    /// Plain offset of the first; of an inner event, that of the payload it is in.
+    pub first: Option<u64>,
+}
+
+impl Statements {
+    fn add(&mut self, position: u64) {
+        self.append(Self { count: 1, first: Some(position) });
+    }
+
+    fn append(&mut self, part: Self) {
+        self.count = self.count.saturating_add(part.count);
+        self.first = self.first.or(part.first);
+    }
 }
 
 /// So many unreadable events are told one by one.
@@ -124,6 +151,9 @@ impl RowsListed {
         self.events.add(&part.events);
         self.unreadable = self.unreadable.saturating_add(part.unreadable);
         self.unnamed = self.unnamed.saturating_add(part.unnamed);
+        self.turns.append(part.turns);
+        self.statements.append(part.statements);
+        self.alterations.append(part.alterations);
         let room = MAX_EXAMPLES.saturating_sub(self.examples.len());
         self.examples.extend(part.examples.into_iter().take(room));
         self.fitting.resize(self.fitting.len().max(part.fitting.len()), false);
@@ -163,7 +193,11 @@ pub fn for_each(
         let mut lister = Lister::new(log, (filter, names, is_strange), (ends, is_mariadb(log)));
         let mut buffer = Vec::new();
         while let Some(block) = scanner.next_block(buffer)? {
-            rows.add(lister.block(&block, receive)?);
+            let mut take = |given: Given<'_, '_>| match given {
+                Given::Row(record) => receive(record),
+                Given::Turn(_) => Ok(()),
+            };
+            rows.add(lister.block(&block, &mut take)?);
             buffer = block.into_buffer();
         }
         rows.events.stopped = scanner.stopped().map(Stop::from);

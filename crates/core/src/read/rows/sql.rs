@@ -24,6 +24,32 @@ SET SESSION time_zone = '+00:00';
 SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES';
 ";
 
+/// What stands before a statement that no strict session runs, and what behind it.
+const LENIENT: &str = "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES';\n";
+const STRICT: &str =
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES';\n";
+
+/// Whether an image has the value of an ENUM that is none of its members: servers put it there where
+/// they are not strict, and take it there alone.
+pub(super) fn has_error_value(image: &Image<'_>) -> bool {
+    image.iter().any(|value| matches!(value, Some(Value::Enum(0))))
+}
+
+/// Appends statements, for a session that is not strict where that is needed.
+pub(super) fn leniently<E>(
+    out: &mut Vec<u8>,
+    is_lenient: bool,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    if !is_lenient {
+        return write(out);
+    }
+    out.extend_from_slice(LENIENT.as_bytes());
+    write(out)?;
+    out.extend_from_slice(STRICT.as_bytes());
+    Ok(())
+}
+
 /// Whose SQL is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Dialect {
@@ -49,6 +75,12 @@ pub enum NoStatement {
          them, too"
     )]
     Prepared,
+    /// The server writes rows of the table by itself.
+    #[error(
+        "the table keeps old rows (WITH SYSTEM VERSIONING), which the server writes by itself; --format json has \
+         the values"
+    )]
+    Versioned,
     /// There is nothing by which the row could be found.
     #[error("the row image has no column")]
     Empty,
@@ -94,6 +126,9 @@ pub fn statement(
     row: &Row<'_>,
     dialect: Dialect,
 ) -> Result<(), NoStatement> {
+    if table.is_versioned && dialect.is_mariadb {
+        return Err(NoStatement::Versioned);
+    }
     match row.op {
         Op::Insert => insert(out, table, &row.after, dialect),
         Op::Update => update(out, table, (&row.before, &row.after), dialect),
@@ -125,6 +160,8 @@ pub fn insert(
             separator = b", ";
         }
         out.extend_from_slice(if separator == b" (" { b" ()" } else { b")" });
+    } else if image.iter().all(Option::is_none) {
+        out.extend_from_slice(b" ()");
     } else if !is_whole() {
         return Err(NoStatement::Unnamed);
     }

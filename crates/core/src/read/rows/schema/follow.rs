@@ -88,6 +88,34 @@ pub(super) struct Target<'a> {
     pub(super) is_file: bool,
 }
 
+/// What a statement does that row events do not show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::read::rows) enum Beside {
+    /// It changes rows by itself.
+    Rows,
+    /// It changes tables.
+    Tables,
+}
+
+/// What a statement does beside row events, if anything.
+pub(in crate::read::rows) fn beside(query: &Query<'_>) -> Option<Beside> {
+    if query.is_begin() || query.is_end() || query.is_inside_transaction() {
+        return None;
+    }
+    let session = Session::of(query.variables);
+    let statement = match session.text(&query.statement) {
+        Ok(text) if query.length <= query.statement.len() => {
+            split::single(&text, session.reading())
+        }
+        Ok(text) | Err(text) => without_content(&text, session.reading(), ""),
+    };
+    match statement {
+        Statement::ChangesRows | Statement::Truncate(_) => Some(Beside::Rows),
+        Statement::Other | Statement::Use(_) | Statement::CreateDatabase { .. } => None,
+        _ => Some(Beside::Tables),
+    }
+}
+
 impl Schema {
     /// Carries out the statement of an event; other events change nothing. The events of a log are
     /// to be given in their order.

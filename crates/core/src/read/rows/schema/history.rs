@@ -223,6 +223,9 @@ impl Names for History {
             improve_column(column, schema);
         }
         table.primary_key = known.primary_key_positions();
+        let is_version =
+            |column: &SchemaColumn| column.generated == Some(super::Generated::RowVersion);
+        table.is_versioned = known.columns.iter().any(is_version);
         Ok(table)
     }
 }

@@ -22,6 +22,7 @@ mod types;
 
 pub use files::SchemaError;
 pub use fit::{LoggedType, Misfit};
+pub(super) use follow::{Beside, beside};
 pub use follow::{Change, ChangeKind, Followed};
 pub use history::{History, LastChange, Moment};
 pub use table::{ForeignKey, Generated, Reaction, SchemaColumn, Table, Trigger, UniqueKey};

@@ -33,6 +33,8 @@ use crate::log::open::OpenLog;
 
 /// Refusals that are told one by one.
 const MAX_REFUSALS: usize = 20;
+/// Sequences that are told.
+const MAX_TOLD_SEQUENCES: usize = 100;
 /// Tables in all of their forms; with more nothing is undone.
 const MAX_TABLES: usize = 1 << 16;
 
@@ -206,6 +208,10 @@ impl Plan {
         record: &RowRecord<'_>,
         survey: &Survey,
     ) -> Result<(), TransferError> {
+        if record.is_mariadb && record.table.is_sequence() {
+            self.tell_sequence(record.table);
+            return Ok(());
+        }
         let dialect = Dialect { is_mariadb: record.is_mariadb };
         let can_be_undone = statement::check(record.table, record.row, dialect);
         if let (Err(error), Direction::Undo) = (can_be_undone, self.options.direction) {
@@ -261,6 +267,17 @@ impl Plan {
             count: 1,
         });
         Ok(())
+    }
+
+    fn tell_sequence(&mut self, table: &Table) {
+        let note = format!(
+            "{}.{} is a sequence: what was drawn from it is neither taken back nor drawn again",
+            String::from_utf8_lossy(&table.database),
+            String::from_utf8_lossy(&table.name)
+        );
+        if !self.notes.contains(&note) && self.notes.len() < MAX_TOLD_SEQUENCES {
+            self.notes.push(note);
+        }
     }
 
     /// Puts the last run aside.

@@ -41,6 +41,9 @@ pub enum NoUndo {
 /// # Errors
 /// [`NoUndo`].
 pub(super) fn check(table: &Table, row: &Row<'_>, dialect: Dialect) -> Result<(), NoUndo> {
+    if table.is_versioned && dialect.is_mariadb {
+        return Err(NoStatement::Versioned.into());
+    }
     check_images(table, row)?;
     // Of all values JSON documents alone may be such that there is no statement.
     let is_json =

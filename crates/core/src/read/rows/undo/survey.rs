@@ -94,7 +94,7 @@ impl Survey {
         let Some(query) = Query::of(event) else {
             return;
         };
-        if is_chosen && self.statements.len() < MAX_TOLD && may_concern(&query, filter) {
+        if is_chosen && self.statements.len() < MAX_TOLD && filter.may_concern(&query) {
             let beginning: String =
                 String::from_utf8_lossy(&query.statement).chars().take(60).collect();
             self.statements.push((
@@ -124,19 +124,4 @@ fn why_in_doubt(event: &EventView<'_>) -> Option<&'static str> {
         "the transaction ends with ROLLBACK: what of it stayed hangs on the tables' engines. Leave it out by \
          --exclude-gtid or position",
     )
-}
-
-/// Whether one of the words of a statement may name a chosen table. Of a statement that is cut it is
-/// taken for granted.
-fn may_concern(query: &Query<'_>, filter: &RowFilter) -> bool {
-    if filter.tables.is_empty() || query.length > query.statement.len() {
-        return true;
-    }
-    let is_of_name =
-        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$') || *byte >= 0x80;
-    // What stands between backticks, and each word.
-    let quoted = query.statement.split(|&byte| byte == b'`');
-    let words = query.statement.split(|byte| !is_of_name(byte));
-    let mut all = quoted.chain(words).filter(|word| !word.is_empty());
-    all.any(|name| filter.tables.iter().any(|glob| glob.may_name(&String::from_utf8_lossy(name))))
 }

@@ -376,19 +376,22 @@ impl Rendered<'_> {
         if row.op == Op::Update && row.before == row.after {
             return Ok(());
         }
-        let made = statement::write(
-            out,
-            table,
-            (row, options.direction),
-            (Dialect { is_mariadb }, is_checked),
-        );
-        // The first pass has made sure of this.
-        made.map_err(|_| self.lost(self.run.position))?;
-        out.extend_from_slice(b";\n");
-        if is_checked {
-            self.check(out, table, number);
-        }
-        Ok(())
+        let made = match options.direction {
+            Direction::Undo => &row.before,
+            Direction::Redo => &row.after,
+        };
+        sql::leniently(out, sql::has_error_value(made), |out| {
+            let dialect = Dialect { is_mariadb };
+            let made =
+                statement::write(out, table, (row, options.direction), (dialect, is_checked));
+            // The first pass has made sure of this.
+            made.map_err(|_| self.lost(self.run.position))?;
+            out.extend_from_slice(b";\n");
+            if is_checked {
+                self.check(out, table, number);
+            }
+            Ok(())
+        })
     }
 
     /// Appends what tells of a row that was not changed.
