@@ -8,8 +8,10 @@ empty server, and `undo` brings back what was: by CHECKSUM TABLE. What rows cann
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import mariadb_lab
 from checks import Check, equal, exit_status, true
@@ -26,6 +28,20 @@ CREATE TABLE f.years (id INT PRIMARY KEY, y YEAR, a TINYINT, b TINYINT UNSIGNED,
 CREATE TABLE f.e (id INT PRIMARY KEY, e ENUM('x','y')) ENGINE=InnoDB;
 CREATE TABLE f.bare (a INT DEFAULT 7, b VARCHAR(5) DEFAULT 'q') ENGINE=InnoDB;
 """
+# A table map lists the character sets of some types alone: each column has another one.
+SETS = {
+    "MySQL": "CREATE TABLE f.sets (id INT PRIMARY KEY, o VECTOR(2), l VARCHAR(9) CHARSET latin1, g GEOMETRY, s VARCHAR(9) CHARSET sjis,"
+    " j JSON, u CHAR(9) CHARSET utf16, b VARBINARY(5), y YEAR, e ENUM('ж') CHARSET cp1251, w TEXT CHARSET cp1251, n TINYINT UNSIGNED);",
+    "MariaDB": "CREATE TABLE f.sets (id INT PRIMARY KEY, o UUID, l VARCHAR(9) CHARSET latin1, g GEOMETRY, s VARCHAR(9) CHARSET sjis,"
+    " c VARCHAR(90) COMPRESSED CHARSET latin2, j BLOB COMPRESSED, u CHAR(9) CHARSET utf16, b VARBINARY(5), y YEAR,"
+    " e ENUM('ж') CHARSET cp1251, w TEXT CHARSET cp1251, n TINYINT UNSIGNED);",
+}
+SET_ROWS = "INSERT INTO f.sets (id, l, s, u, b, w, n, y, e) VALUES (1, 'José', 'ソ表', 'José', X'FF00', 'Жук', 200, 2001, 'ж');"
+FEW_SETS = (
+    "CREATE TABLE f.few (g GEOMETRY, id INT PRIMARY KEY, a VARCHAR(9) CHARSET utf8mb4, b VARCHAR(9) CHARSET utf8mb4,"
+    " c VARCHAR(9) CHARSET utf8mb4, d VARCHAR(9) CHARSET latin1, e VARCHAR(9) CHARSET utf8mb4, f VARBINARY(4));"
+)
+FEW_ROWS = "INSERT INTO f.few (id, a, b, c, d, e, f) VALUES (1, 'é1', 'é2', 'é3', 'é4', 'é5', X'FF00');"
 BEFORE = "INSERT INTO f.t VALUES (1, 'x'), (2, 'y');"
 CHANGES = """
 XA START 'one'; INSERT INTO f.t VALUES (3, 'xa1'); UPDATE f.t SET b = 'xx' WHERE a = 1; XA END 'one'; XA PREPARE 'one'; XA COMMIT 'one';
@@ -36,7 +52,7 @@ XA START 'one'; INSERT INTO f.t VALUES (6, 'thrice'); XA END 'one'; XA PREPARE '
 INSERT INTO f.years VALUES (1, 2000, -1, 255, 18446744073709551615, -1.5), (2, NULL, -128, 128, 9223372036854775808, 9.99);
 SET sql_mode = ''; INSERT INTO f.e VALUES (1, 'no'), (2, 'x'); UPDATE f.e SET e = 'bad' WHERE id = 2; SET sql_mode = DEFAULT;
 """
-NAMES = ["t", "years", "e", "bare"]
+NAMES = ["t", "years", "e", "bare", "sets", "few"]
 
 
 def run(lab: Lab, binlogsec: Path) -> Iterator[Check]:
@@ -65,11 +81,12 @@ def sums(server: Server, names: list[str] = NAMES) -> dict[str, str]:
 
 
 def fates(lab: Lab, tool: Binlogsec, what: str, server: Server, copy: Server) -> Iterator[Check]:
+    sets = SETS["MySQL" if isinstance(server, MysqlServer) else "MariaDB"]
     for each in (server, copy):
-        given(each, TABLES + BEFORE)
+        given(each, "SET NAMES utf8mb4;" + TABLES + sets + FEW_SETS + BEFORE)
     schema = ["--schema", dump(lab, server, "f")]
     before = sums(server)
-    log = log_of(server, CHANGES)
+    log = log_of(server, CHANGES + "SET NAMES utf8mb4;" + SET_ROWS + FEW_ROWS)
     after = sums(server)
     script = tool.run("rows", *log, "--format", "sql")
     yield exit_status(f"{what}: rows as SQL", 0, script)
@@ -78,6 +95,10 @@ def fates(lab: Lab, tool: Binlogsec, what: str, server: Server, copy: Server) ->
     yield equal(f"{what}: the tables are equal then", after, sums(copy))
     listed = tool.run("rows", *log, "--format", "json").stdout
     yield equal(f"{what}: rows that were rolled back are not listed", 0, listed.count(b"xa2") + listed.count(b'"again"'))
+    expected = {"l": "José", "s": "ソ表", "u": "José", "b": {"base64": "/wA="}, "w": "Жук", "n": 200, "y": 2001, "e": "ж"}
+    yield from texts(what, listed, "sets", expected)
+    few = {"a": "é1", "b": "é2", "c": "é3", "d": "é4", "e": "é5", "f": {"base64": "/wA="}}
+    yield from texts(what, listed, "few", few)
     back = tool.run("undo", *log, *schema)
     yield exit_status(f"{what}: undo", 0, back)
     answer = given(server, back.stdout)
@@ -92,6 +113,13 @@ def fates(lab: Lab, tool: Binlogsec, what: str, server: Server, copy: Server) ->
     beside = tool.run("rows", *log_of(server, "SET SESSION binlog_format = 'STATEMENT'; UPDATE f.t SET b = 's' WHERE a = 1;"))
     told = b"1 statement by which rows were changed" in beside.stderr
     yield true(f"{what}: statements that change rows are told", told, "1 statement", beside.stderr)
+
+
+def texts(what: str, listed: bytes, table: str, expected: dict[str, Any]) -> Iterator[Check]:
+    rows = (json.loads(line) for line in listed.splitlines())
+    after = next(row["after"] for row in rows if row["table"] == table)
+    got = {name: value for name, value in after.items() if name in expected}
+    yield equal(f"{what}: every text of {table} is read in its own character set", expected, got)
 
 
 def ended_later(tool: Binlogsec, what: str, server: Server) -> Iterator[Check]:

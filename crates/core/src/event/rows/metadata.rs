@@ -27,15 +27,18 @@ const ENUM_AND_SET_COLUMN_CHARSET: u8 = 11;
 const COLUMN_VISIBILITY: u8 = 12;
 
 /// Puts what the fields tell into the table's columns.
-pub(super) fn apply(table: &mut Table, types: &[table_map::Column], fields: &[u8]) {
+pub(super) fn apply(
+    table: &mut Table,
+    types: &[table_map::Column],
+    fields: &[u8],
+    is_mariadb: Option<bool>,
+) {
     let mut cursor = Cursor::new(fields);
-    // MariaDB counts geometry among the texts, and MySQL does not: so the lists do not tell whose
-    // they are, but how long they are does.
     while cursor.remaining() > 0 {
         let Ok((field, value)) = field(&mut cursor) else {
             return;
         };
-        if one(table, types, field, value).is_err() {
+        if one(table, (types, is_mariadb), field, value).is_err() {
             return;
         }
     }
@@ -49,7 +52,7 @@ fn field<'a>(cursor: &mut Cursor<'a>) -> Result<(u8, &'a [u8]), OutOfBytes> {
 
 fn one(
     table: &mut Table,
-    types: &[table_map::Column],
+    (types, is_mariadb): (&[table_map::Column], Option<bool>),
     field: u8,
     value: &[u8],
 ) -> Result<(), OutOfBytes> {
@@ -59,10 +62,13 @@ fn one(
         COLUMN_NAME => names(table, &mut cursor)?,
         COLUMN_CHARSET => {
             let list = packed_list(&mut cursor)?;
-            let columns = character_columns(types, Some(list.len()));
+            let columns = character_columns(types, Lists::of(is_mariadb, types, Some(list.len())));
             give_charsets(table, &columns, |at| list.get(at).copied());
         }
-        DEFAULT_CHARSET => default_charsets(table, &mut cursor, &character_columns(types, None))?,
+        DEFAULT_CHARSET => {
+            let columns = character_columns(types, Lists::of(is_mariadb, types, None));
+            default_charsets(table, &mut cursor, &columns)?;
+        }
         ENUM_AND_SET_COLUMN_CHARSET => {
             let list = packed_list(&mut cursor)?;
             give_charsets(table, &member_columns(table), |at| list.get(at).copied());
@@ -134,22 +140,35 @@ fn packed_list(cursor: &mut Cursor<'_>) -> Result<Vec<usize>, OutOfBytes> {
     Ok(list)
 }
 
-/// The columns with texts; with the geometry columns among them where only so they are as many as
-/// the list has.
-fn character_columns(types: &[table_map::Column], listed: Option<usize>) -> Vec<usize> {
-    let those = |with_geometry: bool| -> Vec<usize> {
-        let is = |column: &table_map::Column| match column.column_type {
-            ty::VARCHAR | ty::VAR_STRING | ty::BLOB | ty::TINY_BLOB..=ty::LONG_BLOB => true,
-            ty::STRING => !matches!(column.metadata, [ty::ENUM | ty::SET, _]),
-            ty::GEOMETRY => with_geometry,
-            _ => false,
-        };
-        types.iter().enumerate().filter(|(_, column)| is(column)).map(|(index, _)| index).collect()
+/// The columns that have a character set in the lists, binary ones with them; ENUM and SET have lists of
+/// their own. Seen in table maps of MySQL 9.7, MariaDB 10.11 and 11.8 that have every type.
+fn character_columns(types: &[table_map::Column], lists: Lists) -> Vec<usize> {
+    let is = |column: &table_map::Column| match column.column_type {
+        ty::VARCHAR | ty::VAR_STRING | ty::BLOB | ty::TINY_BLOB..=ty::LONG_BLOB => true,
+        ty::STRING => !matches!(column.metadata, [ty::ENUM | ty::SET, _]),
+        // MySQL's, and MariaDB's.
+        ty::VECTOR | ty::BLOB_COMPRESSED | ty::VARCHAR_COMPRESSED => true,
+        ty::GEOMETRY => lists.have_geometry,
+        _ => false,
     };
-    let usual = those(false);
-    match listed {
-        Some(listed) if listed != usual.len() => those(true),
-        _ => usual,
+    types.iter().enumerate().filter(|(_, column)| is(column)).map(|(index, _)| index).collect()
+}
+
+/// What differs between the lists of servers.
+#[derive(Debug, Clone, Copy)]
+struct Lists {
+    /// MariaDB counts geometry among the texts, and MySQL does not.
+    have_geometry: bool,
+}
+
+impl Lists {
+    /// Where it is not known whose they are, a list tells by its length, if it has an entry for each
+    /// column; MySQL's are the more frequent ones.
+    fn of(is_mariadb: Option<bool>, types: &[table_map::Column], listed: Option<usize>) -> Self {
+        let without = Self { have_geometry: false };
+        let is_longer =
+            || listed.is_some_and(|listed| listed != character_columns(types, without).len());
+        Self { have_geometry: is_mariadb.unwrap_or_else(is_longer) }
     }
 }
 

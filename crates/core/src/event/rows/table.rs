@@ -104,6 +104,15 @@ impl Table {
     /// # Errors
     /// [`TableError`].
     pub fn parse(body: &[u8]) -> Result<Self, TableError> {
+        Self::parse_of(body, None)
+    }
+
+    /// The same where it is known whether MariaDB wrote it, or MySQL. Without that, character sets may be
+    /// those of other columns in a table of MariaDB that has a geometry.
+    ///
+    /// # Errors
+    /// [`TableError`].
+    pub fn parse_of(body: &[u8], is_mariadb: Option<bool>) -> Result<Self, TableError> {
         let map = TableMap::parse(body)?;
         if map.columns.len() > MAX_COLUMNS {
             return Err(TableError::TooManyColumns { found: map.columns.len() });
@@ -134,7 +143,7 @@ impl Table {
             primary_key: Vec::new(),
             is_versioned: false,
         };
-        metadata::apply(&mut table, &map.columns, map.optional);
+        metadata::apply(&mut table, &map.columns, map.optional, is_mariadb);
         Ok(table)
     }
 

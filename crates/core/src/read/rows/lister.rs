@@ -243,7 +243,7 @@ impl<'a> Lister<'a> {
             is_strange,
             ends,
             is_mariadb,
-            known: KnownTables::default(),
+            known: KnownTables::new(is_mariadb),
             unfolder: Unfolder::default(),
         }
     }

@@ -53,10 +53,17 @@ pub(super) struct KnownTable {
 }
 
 /// Tables by their numbers, made anew where the table map is another.
-#[derive(Default)]
-pub(super) struct KnownTables(HashMap<u64, (Box<[u8]>, Arc<KnownTable>)>);
+pub(super) struct KnownTables {
+    tables: HashMap<u64, (Box<[u8]>, Arc<KnownTable>)>,
+    is_mariadb: bool,
+}
 
 impl KnownTables {
+    /// Of a log of MariaDB, or of MySQL.
+    pub(super) fn new(is_mariadb: bool) -> Self {
+        Self { tables: HashMap::new(), is_mariadb }
+    }
+
     /// The table of a map; `None` when the map tells no table's name.
     pub(super) fn of_map(
         &mut self,
@@ -74,22 +81,23 @@ impl KnownTables {
         (filter, names, log): (&RowFilter, &dyn Names, &Path),
     ) -> Option<(u64, Arc<KnownTable>)> {
         let number = number(body)?;
-        if let Some((known, table)) = self.0.get(&number)
+        if let Some((known, table)) = self.tables.get(&number)
             && **known == *body
         {
             return Some((number, Arc::clone(table)));
         }
-        let table = Arc::new(known(body, Place { log, position }, (filter, names))?);
-        if self.0.len() >= MAX_KNOWN {
-            self.0.clear();
+        let table =
+            Arc::new(known((body, self.is_mariadb), Place { log, position }, (filter, names))?);
+        if self.tables.len() >= MAX_KNOWN {
+            self.tables.clear();
         }
-        self.0.insert(number, (body.into(), Arc::clone(&table)));
+        self.tables.insert(number, (body.into(), Arc::clone(&table)));
         Some((number, table))
     }
 }
 
 fn known(
-    body: &[u8],
+    (body, is_mariadb): (&[u8], bool),
     place: Place<'_>,
     (filter, names): (&RowFilter, &dyn Names),
 ) -> Option<KnownTable> {
@@ -101,7 +109,7 @@ fn known(
     );
     let fitting: Vec<usize> = filter.fitting(&named).collect();
     let is_wanted = filter.tables.is_empty() || !fitting.is_empty();
-    let table = Table::parse(body).map_err(|error| error.to_string());
+    let table = Table::parse_of(body, Some(is_mariadb)).map_err(|error| error.to_string());
     // What is not wanted is not asked for: its schema may contradict as it likes.
     let table = if is_wanted {
         table.and_then(|table| names.improve(place, table).map_err(|error| error.to_string()))
