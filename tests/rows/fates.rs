@@ -118,3 +118,60 @@ fn sequences_and_rows_of_system_versioning_are_the_servers_own() {
         assert!(!out.contains("\nINSERT") && !out.contains("\nUPDATE"), "{out}");
     }
 }
+
+const XA_LOG: &str = "fixtures/rows/mysql-9.7-xa.000001";
+const UUID: &str = "df7a43b3-ea92-11f1-a866-02fc00000001";
+
+#[test]
+fn what_ends_an_xa_transaction_that_was_lost_is_left_out_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let whole = std::fs::read(XA_LOG).unwrap();
+    // The GTID, XA START, a row, XA END, XA_PREPARE.
+    for at in [218, 297, 452, 612, 700] {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x10;
+        let (log, saved) = (text("damaged"), text("saved"));
+        std::fs::write(&log, damaged).unwrap();
+        let (_, out, err) =
+            run(&["salvage", &log, "-o", &saved, "--whole-transactions", "--force"]);
+        let (_, listed, _) = run(&["events", &saved, "--full"]);
+        let ends = listed.contains("XA COMMIT X'7131'");
+        assert!(!ends && out.contains(&format!("{UUID}:17")), "{at}: {out}{err}{listed}");
+        assert!(listed.contains("XA ROLLBACK X'7132'"), "{at}: {listed}");
+    }
+}
+
+#[test]
+fn of_a_log_and_a_part_of_it_recover_takes_the_log_and_of_the_part_alone_it_tells_the_hole() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for name in ["a", "b"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let (part, log, renamed) = (text("a/binlog.000006"), text("b/binlog.000006"), text("a/saved"));
+    std::fs::copy(XA_LOG, &log).unwrap();
+    let gtid = format!("{UUID}:18");
+    let (code, _, err) = run(&["decrypt", &log, "-o", &part, "--exclude-gtid", &gtid]);
+    assert_eq!(code, 0, "{err}");
+    let plan = |logs: &[&str]| {
+        let (from, to) = (format!("{UUID}:1-15"), format!("{UUID}:20"));
+        let chosen = ["--from", &from, "--to", &to, "--plan", "--format", "json"];
+        let (code, out, err) = run(&[&["recover"], logs, &chosen].concat());
+        assert_eq!(code, 0, "{err}");
+        let plan: Value = serde_json::from_str(&out).unwrap();
+        let paths = plan["slices"].as_array().unwrap().iter().map(|slice| slice["path"].clone());
+        (paths.collect::<Vec<_>>(), plan["holes"].clone(), err)
+    };
+    let of_log = [Value::from(log.as_str())];
+    for logs in [[part.as_str(), &log], [&log, &part]] {
+        let (paths, holes, _) = plan(&logs);
+        assert_eq!((paths.as_slice(), holes), (of_log.as_slice(), Value::Null));
+    }
+    std::fs::copy(&part, &renamed).unwrap();
+    let (paths, ..) = plan(&[&renamed, &log]);
+    assert_eq!(paths, of_log);
+    let (_, holes, err) = plan(&[&part]);
+    assert_eq!(holes, gtid.as_str());
+    assert!(err.contains(&format!("{gtid} stands in none of these logs")), "{err}");
+}

@@ -344,6 +344,13 @@ fn judge(planned: &Planned, terminal: &Terminal) -> Exit {
             plan.anonymous
         ));
     }
+    if let Some(holes) = &plan.holes {
+        terminal.warning(&format!(
+            "{holes} stands in none of these logs up to that moment, although there are transactions of the same \
+             server before and behind: it was left out of a log (as by salvage or --exclude-gtid), comes later in \
+             the log, or never was"
+        ));
+    }
     if plan.slices.is_empty() {
         terminal.warning("nothing is to be applied: the backup has all up to that moment");
         return Exit::Findings;

@@ -39,6 +39,9 @@ pub(crate) struct RecoverReport {
     pub relay_logs: Vec<String>,
     /// The GTIDs that are there at the end, those of the backup included.
     pub reached: Option<String>,
+    /// GTIDs up to the moment that stand in none of the logs, although there are transactions of the
+    /// same server before and behind them (MySQL).
+    pub holes: Option<String>,
 }
 
 /// Where a recovery begins.
@@ -166,6 +169,7 @@ impl RecoverReport {
             unread: plan.unread.iter().map(UnreadEntry::new).collect(),
             relay_logs: plan.relay_logs.iter().map(|path| text(path)).collect(),
             reached: plan.reached.as_ref().map(ToString::to_string),
+            holes: plan.holes.as_ref().map(ToString::to_string),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::report::{RecoverReport, SliceEntry};
-use crate::lines::{BAD, DIM, GOOD, WARN};
+use crate::lines::{BAD, DIM, GOOD, WARN, plural};
 use crate::table::{self, Cell, printable};
 
 /// The plan.
@@ -53,7 +53,7 @@ pub(crate) fn recover(out: &mut dyn Write, report: &RecoverReport) -> io::Result
     }
     let how = if report.verified { "every event checked" } else { "by the heads of most logs" };
     if report.complete {
-        writeln!(out, "{GOOD}complete{GOOD:#}: {} logs, {how}", report.slices.len())
+        writeln!(out, "{GOOD}complete{GOOD:#}: {}, {how}", plural(report.slices.len(), "log"))
     } else {
         writeln!(out, "{BAD}incomplete{BAD:#}: nothing is written while something is missing")
     }

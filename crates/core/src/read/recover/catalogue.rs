@@ -57,6 +57,8 @@ pub struct Head {
     pub writers: BTreeSet<u32>,
     /// The first bytes of its plaintext, the same in every copy of it.
     pub start: Vec<u8>,
+    /// Bytes that stand before its plaintext: an encryption header.
+    pub envelope: u64,
 }
 
 /// A log whose head cannot be read.
@@ -171,12 +173,30 @@ impl Head {
         Ok(Self { size: source.length(), is_compressed: true, ..head? })
     }
 
-    /// How long the log is that a copy has: to be known, all of it is unpacked.
+    /// How long the plaintext is of the log that a copy has: to be known, all of it is unpacked.
     pub(super) fn unpacked_size(&self) -> u64 {
-        if !self.is_compressed {
-            return self.size;
-        }
-        open::source(&self.path).map_or(0, |source| source.length())
+        let size = if self.is_compressed {
+            open::source(&self.path).map_or(0, |source| source.length())
+        } else {
+            self.size
+        };
+        size.saturating_sub(self.envelope)
+    }
+
+    /// Whether two files are of one log although they begin differently: of one of them transactions were
+    /// left out, as of one that was salvaged or sliced. No server begins two logs in one second that have
+    /// transactions and the same ones before them.
+    pub(super) fn is_part_of_same(&self, other: &Self) -> bool {
+        let has_gtids = |head: &Self| {
+            let first = head.first.as_ref();
+            first.is_some_and(|(id, _)| *id != TransactionId::Anonymous)
+        };
+        self.server_id == other.server_id
+            && self.created == other.created
+            && self.previous.is_some()
+            && self.previous == other.previous
+            && has_gtids(self)
+            && has_gtids(other)
     }
 
     fn read(source: FileSource, keyring: &Keyring) -> Result<Self, Error> {
@@ -200,6 +220,7 @@ impl Head {
             first: None,
             writers: BTreeSet::new(),
             start,
+            envelope: log.source().length().saturating_sub(log.plain_length()),
         };
         head.look(&log)?;
         Ok(head)

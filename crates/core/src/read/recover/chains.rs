@@ -1,6 +1,7 @@
 //! Which logs follow one another: those of one server in the order of their numbers, copies of one
 //! log told from logs of one name.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::catalogue::{Head, name_of, series};
@@ -15,15 +16,26 @@ pub struct Doubled {
     pub other: PathBuf,
 }
 
-/// Leaves each log in once: of copies the longest, which others were cut from or taken before.
+/// Leaves each log in once: of copies the longest, which others were cut from or taken before, or of
+/// which they have a part.
 pub(super) fn each_once(heads: Vec<Head>) -> (Vec<Head>, Vec<Doubled>) {
     let (mut kept, mut doubled): (Vec<Head>, Vec<Doubled>) = (Vec::new(), Vec::new());
-    let mut places = std::collections::HashMap::new();
+    let mut places = HashMap::new();
+    // Of each server and second: the places of what may be parts of one log.
+    let mut begun: HashMap<(u32, u32), Vec<usize>> = HashMap::new();
     for head in heads {
         let key = (name_of(&head.path), head.server_id, head.created, head.start.clone());
-        let place = *places.entry(key).or_insert(kept.len());
+        let of_second = begun.entry((head.server_id, head.created)).or_default();
+        let is_part = |place: &&usize| {
+            kept.get(**place).is_some_and(|known: &Head| known.is_part_of_same(&head))
+        };
+        let part = of_second.iter().find(is_part).copied();
+        let place = part.unwrap_or_else(|| *places.entry(key).or_insert(kept.len()));
         match kept.get_mut(place) {
-            None => kept.push(head),
+            None => {
+                of_second.push(place);
+                kept.push(head);
+            }
             Some(known) => {
                 let is_longer = head.unpacked_size() > known.unpacked_size();
                 let other = if is_longer { std::mem::replace(known, head) } else { head };

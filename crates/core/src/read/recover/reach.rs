@@ -202,6 +202,22 @@ impl Reach {
         Self { set: self.set.difference(&other.set), domains: self.domains.clone() }
     }
 
+    /// Numbers of MySQL's that are not among these although the same server has some before and behind
+    /// them.
+    pub(super) fn holes(&self) -> Self {
+        let mut holes = Self::default();
+        let mut before: Option<(&Tsid, u64)> = None;
+        for (tsid, start, end) in self.set.intervals().filter(|_| !self.is_mariadb()) {
+            if let Some((of, from)) = before
+                && of == tsid
+            {
+                holes.set.insert_interval(tsid.clone(), from, start);
+            }
+            before = Some((tsid, end));
+        }
+        holes
+    }
+
     /// What a transaction of MariaDB skips if it comes next: the numbers of its domain that are neither
     /// among these nor its own.
     #[must_use]

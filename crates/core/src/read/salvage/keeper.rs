@@ -1,6 +1,7 @@
 //! What of the whole events goes into the output, and what is told of the transactions that have
 //! lost some.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::{Gap, MAX_NAMED, Resume, Salvaged};
@@ -13,6 +14,7 @@ use crate::event::query::Query;
 use crate::event::rotate::Rotate;
 use crate::event::transaction::{Progress as TransactionProgress, is_part_of_transaction};
 use crate::event::walker::EventView;
+use crate::event::xa::{self, XaHalf};
 use crate::read::slice::is_about_the_log;
 
 /// The first version of each family that begins every transaction with an event of its own.
@@ -22,6 +24,8 @@ const MARIADB_WITH_BEGINNINGS: [u32; 3] = [10, 0, 2];
 const WITH_RIGHT_POSITIONS: [u32; 3] = [5, 6, 1];
 /// MariaDB's events about the log: BINLOG_CHECKPOINT, GTID_LIST, START_ENCRYPTION.
 const MARIADB_ABOUT_THE_LOG: [u8; 3] = [161, 163, event_type::MARIADB_START_ENCRYPTION];
+/// More XA transactions that were left out are not remembered.
+const MAX_LOST_XA: usize = 1 << 16;
 /// HEARTBEAT_V2.
 const HEARTBEAT_V2: u8 = 41;
 
@@ -71,6 +75,10 @@ pub(super) struct Keeper {
     pending_events: u64,
     state: State,
     transaction: Option<TransactionId>,
+    /// The id of the XA transaction that is being read.
+    xa: Option<String>,
+    /// Those that were left out: what ends them is left out, too, as it would end nothing.
+    lost_xa: BTreeSet<String>,
     /// Where in the file an event stands whose transaction has lost its beginning.
     orphan: Option<u64>,
     /// The source's log that a relay log's events are of, and where in it the last transaction ends
@@ -94,6 +102,8 @@ impl Keeper {
             pending_events: 0,
             state: State::Known(TransactionProgress::Outside),
             transaction: None,
+            xa: None,
+            lost_xa: BTreeSet::new(),
             orphan: None,
             source_log: None,
             source_position: None,
@@ -150,11 +160,39 @@ impl Keeper {
         if is_kept {
             self.hold(piece);
         }
+        if self.whole_transactions {
+            self.look_at_xa(event);
+        }
         if !self.whole_transactions || !self.is_unfinished() {
             self.keep_pending();
         }
         if self.state == State::Known(TransactionProgress::Outside) && !is_neutral(event) {
             self.complete(event);
+        }
+    }
+
+    /// Follows XA transactions: one may be prepared here and ended further on.
+    fn look_at_xa(&mut self, event: &EventView<'_>) {
+        match XaHalf::of(event) {
+            Some(XaHalf::Ended { id, .. }) if self.lost_xa.remove(&id) => {
+                let name = self.transaction.as_ref().map(TransactionId::to_string);
+                self.count_incomplete(name);
+                self.drop_pending();
+            }
+            Some(XaHalf::Prepared(id)) if matches!(self.state, State::Lost { .. }) => {
+                self.lose_xa(id);
+            }
+            Some(XaHalf::Prepared(_)) => self.xa = None,
+            _ => {
+                let begun = Query::of(event).and_then(|query| xa::begun(&query.statement));
+                self.xa = begun.or(self.xa.take());
+            }
+        }
+    }
+
+    fn lose_xa(&mut self, id: String) {
+        if self.lost_xa.len() < MAX_LOST_XA {
+            self.lost_xa.insert(id);
         }
     }
 
@@ -181,6 +219,13 @@ impl Keeper {
             self.resolve_orphan(lost);
         }
         self.transaction = id;
+        if self.is_unfinished()
+            && let Some(id) = self.xa.take()
+        {
+            self.lose_xa(id);
+        }
+        let is_mariadb = event.header.event_type == event_type::MARIADB_GTID;
+        self.xa = if is_mariadb { xa::prepared_in_gtid(event.body()) } else { None };
     }
 
     /// An event of a transaction whose beginning is lost; whether it is kept.
@@ -287,6 +332,9 @@ impl Keeper {
         if self.whole_transactions {
             self.pending.clear();
             self.pending_events = 0;
+            if let Some(id) = self.xa.take() {
+                self.lose_xa(id);
+            }
         }
     }
 

@@ -129,6 +129,9 @@ pub struct Plan {
     pub relay_logs: Vec<PathBuf>,
     /// What is there at the end.
     pub reached: Option<Reach>,
+    /// Transactions up to the moment that are in none of the logs and not in the backup, although the
+    /// same server has some before and behind them (MySQL): left out of a log, or never there.
+    pub holes: Option<Reach>,
     /// Transactions without GTIDs in logs that are chosen by GTIDs: they may be in the backup.
     pub anonymous: u64,
 }
@@ -412,6 +415,10 @@ impl<'a> Planner<'a, '_> {
         self.tell_renumbered(start);
         self.tell_diverged(start);
         self.tell_forked(start)?;
+        let known = self.plan.gaps.iter().filter_map(|gap| gap.missing.as_ref());
+        let known = known.fold(start.holes(), |all, missing| all.union(missing));
+        let holes = executed.holes().difference(&known);
+        self.plan.holes = (!holes.is_empty()).then_some(holes);
         self.plan.reached = Some(executed);
         Ok(())
     }
