@@ -167,7 +167,7 @@ impl LineMaker for Say {
 #[test]
 fn several_threads_say_the_same_in_the_same_order() {
     let log = log();
-    let mut expected = Vec::new();
+    let mut expected: Vec<u8> = Vec::new();
     for said in one_by_one(&log.bytes) {
         expected.extend(format!("{said:?}\n").as_bytes());
     }

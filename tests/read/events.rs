@@ -417,7 +417,7 @@ fn statements_that_mariadb_compressed_are_shown_with_their_database() {
             let Summary::Query { database, statement, cut, .. } = &record.summary else {
                 panic!("{record:?}");
             };
-            statements.push((database.clone(), statement.clone(), *cut));
+            statements.push((database.to_string(), statement.to_string(), *cut));
         }
         Ok(())
     })

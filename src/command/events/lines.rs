@@ -381,31 +381,58 @@ fn one_line(out: &mut Vec<u8>, statement: &str, room: usize, cut: bool) {
 
 /// A statement on one line, cut to so many characters.
 pub(crate) fn shortened(statement: &str, room: usize, cut: bool) -> String {
-    let mut line = String::with_capacity(statement.len().min(256));
     // The last one says that more follows.
     let mut left = room.saturating_sub(1);
-    let mut goes_on = cut;
-    'words: for (index, word) in statement.split_whitespace().enumerate() {
-        let blank = (index > 0).then_some(' ');
-        for character in blank.into_iter().chain(word.chars()) {
-            if left == 0 {
-                goes_on = true;
-                break 'words;
-            }
-            left = left.saturating_sub(1);
-            line.push(character);
-        }
-    }
-    if goes_on {
+    let mut line = String::with_capacity(statement.len().min(left).saturating_add(4));
+    let is_whole = if is_simple(statement) {
+        statement.split_ascii_whitespace().all(|word| put_word(&mut line, word, &mut left))
+    } else {
+        statement.split_whitespace().all(|word| put_word(&mut line, word, &mut left))
+    };
+    if cut || !is_whole {
         line.push('…');
     }
     line
 }
 
+/// Appends a word, and a blank before it; `false` where all of it has no room.
+fn put_word(line: &mut String, word: &str, left: &mut usize) -> bool {
+    let blank = if line.is_empty() { "" } else { " " };
+    // No text has more characters than bytes.
+    let bytes = word.len().saturating_add(blank.len());
+    if bytes <= *left {
+        line.push_str(blank);
+        line.push_str(word);
+        *left = left.saturating_sub(if word.is_ascii() {
+            bytes
+        } else {
+            word.chars().count().saturating_add(blank.len())
+        });
+        return true;
+    }
+    for character in blank.chars().chain(word.chars()) {
+        if *left == 0 {
+            return false;
+        }
+        *left = left.saturating_sub(1);
+        line.push(character);
+    }
+    true
+}
+
+/// Whether a text has the blanks of ASCII alone that all take for blanks. Every byte is looked at, so
+/// that many are at once; so it is below.
+fn is_simple(text: &str) -> bool {
+    const VERTICAL_TAB: u8 = 0x0b;
+    text.bytes().fold(true, |all, byte| all & byte.is_ascii() & (byte != VERTICAL_TAB))
+}
+
 /// Whether a text is ASCII words with one blank between them.
 fn is_line(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let all = bytes.iter().fold(true, |all, byte| all & matches!(byte, 0x20..=0x7e));
-    let doubled = || bytes.windows(2).any(|two| two == b"  ");
-    all && bytes.first() != Some(&b' ') && bytes.last() != Some(&b' ') && !doubled()
+    let is_shown = bytes.iter().fold(true, |all, byte| all & matches!(byte, 0x20..=0x7e));
+    let behind = bytes.get(1..).unwrap_or_default();
+    let pairs = bytes.iter().zip(behind);
+    let is_single = pairs.fold(true, |all, (one, next)| all & !((*one == b' ') & (*next == b' ')));
+    is_shown & is_single && bytes.first() != Some(&b' ') && bytes.last() != Some(&b' ')
 }

@@ -221,7 +221,7 @@ impl FileSource {
         }
     }
 
-    pub(super) fn is_object(&self) -> bool {
+    pub(crate) fn is_object(&self) -> bool {
         !matches!(self.backing, Backing::File(..))
     }
 
@@ -273,7 +273,8 @@ impl FileSource {
         if self.size_now() < self.length { Err(self.shrank()) } else { Ok(()) }
     }
 
-    fn shrank(&self) -> TransferError {
+    /// That the file has become shorter.
+    pub(crate) fn shrank(&self) -> TransferError {
         TransferError::Shrank {
             path: self.path.clone(),
             size_at_open: self.length,

@@ -6,7 +6,11 @@
 /// controls (C0, C1), line and paragraph separators, marks of direction, joiners and spaces without
 /// width, tags.
 #[must_use]
+#[inline]
 pub fn is_unseen(character: char) -> bool {
+    if character.is_ascii() {
+        return character.is_ascii_control();
+    }
     character.is_control()
         || matches!(
             character,
@@ -41,15 +45,15 @@ fn is_command_line(line: &str) -> bool {
 /// Whether a text can be shown as it is. Quick, and never wrong where it says yes.
 #[must_use]
 pub fn is_harmless(text: &str) -> bool {
-    // Nearly every text is ASCII without either sign. All bytes are looked at, so that many are at once.
-    let is_plain = |byte: u8| matches!(byte, 0x20..=0x7e) & (byte != b'#') & (byte != b':');
-    text.bytes().fold(true, |all, byte| all & is_plain(byte)) || is_harmless_at_length(text)
-}
-
-fn is_harmless_at_length(text: &str) -> bool {
-    let may_be_command = text.contains("##") || text.contains("::");
-    !may_be_command
-        && (text.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) || !text.contains(is_unseen))
+    // Nearly every text is ASCII without either sign twice. All bytes are looked at, so that many are at
+    // once.
+    let bytes = text.as_bytes();
+    let is_shown = bytes.iter().fold(true, |all, byte| all & matches!(byte, 0x20..=0x7e));
+    let behind = bytes.get(1..).unwrap_or_default();
+    let is_doubled = |one: u8, next: u8| (one == next) & ((one == b'#') | (one == b':'));
+    let pairs = bytes.iter().zip(behind);
+    let has_doubled = pairs.fold(false, |any, (one, next)| any | is_doubled(*one, *next));
+    !has_doubled && (is_shown || !text.contains(is_unseen))
 }
 
 /// The text on one line, with every such character as an escape (`\n`, `\u{202e}`), and so the first
@@ -64,7 +68,9 @@ pub fn printable(text: &str) -> String {
         guards &= !is_first_colon;
         if is_unseen(character) {
             printable.extend(character.escape_default());
-        } else if is_first_colon || starts_command(text.get(at..).unwrap_or_default()) {
+        } else if is_first_colon
+            || character == '#' && starts_command(text.get(at..).unwrap_or_default())
+        {
             printable.extend(character.escape_unicode());
         } else {
             printable.push(character);

@@ -157,8 +157,20 @@ impl Widths {
             }
             return Some(end);
         }
+        if there.is_all {
+            for (eight, byte) in self.columns.chunks(8).zip(nulls) {
+                let mut nulls = *byte;
+                for width in eight {
+                    if nulls & 1 == 0 {
+                        end = width.end(bytes, end)?;
+                    }
+                    nulls >>= 1;
+                }
+            }
+            return Some(end);
+        }
         let columns = self.columns.iter().enumerate();
-        let columns = columns.filter(|(index, _)| there.is_all || bit(there.bits, *index));
+        let columns = columns.filter(|(index, _)| bit(there.bits, *index));
         for (position, (_, width)) in columns.enumerate() {
             if !bit(nulls, position) {
                 end = width.end(bytes, end)?;

@@ -152,6 +152,11 @@ impl OpenLog {
         Some(tail.into())
     }
 
+    /// Whether the plaintext stands in the file as it is.
+    pub(super) fn is_plain(&self) -> bool {
+        self.probe.stream().is_none() && self.events.is_none()
+    }
+
     /// Turns bytes of the file, those of plain offset `offset` and up, into as much plaintext. Of
     /// slices of unequal length the shorter counts.
     ///

@@ -53,6 +53,36 @@ const STATEMENT_HEAD: usize = 512;
 const LOOKED_AT: usize = 64 << 10;
 
 impl EventFilter {
+    /// Whether every event is wanted, wherever it is.
+    pub(in crate::read) fn takes_all(&self) -> bool {
+        let Self {
+            types,
+            from,
+            to,
+            start_position: _,
+            stop_position: _,
+            gtids,
+            exclude_gtids,
+            thread_ids,
+            grep,
+            after_gtids,
+            up_to_gtids,
+            domain_ids,
+            tables,
+            server_ids,
+            statement_head: _,
+        } = self;
+        let lists = [types.len(), thread_ids.len(), grep.len(), domain_ids.len(), tables.len()];
+        from.is_none()
+            && to.is_none()
+            && gtids.is_none()
+            && exclude_gtids.is_none()
+            && after_gtids.is_none()
+            && up_to_gtids.is_none()
+            && server_ids.is_empty()
+            && lists.iter().all(|length| *length == 0)
+    }
+
     pub(in crate::read) fn takes_header(&self, header: &EventHeader) -> bool {
         (self.types.is_empty() || self.types.contains(&header.event_type))
             && (self.server_ids.is_empty() || self.server_ids.contains(&header.server_id))

@@ -9,6 +9,7 @@ use super::parallel::{Spare, Work};
 use super::{EventFilter, EventRecord, IsStrange, Listed, Receiver, Summary, summary};
 use crate::event::event_type;
 use crate::event::gtid::TransactionStart;
+use crate::event::header::EventHeader;
 use crate::event::payload::{PayloadError, Unfolder};
 use crate::event::walker::EventView;
 use crate::file::TransferError;
@@ -20,6 +21,10 @@ pub(super) struct Lister<'a> {
     source: &'a dyn PlainSource,
     filter: &'a EventFilter,
     is_strange: &'a IsStrange<'a>,
+    /// Whether every event is wanted: asked once, and not of each of them.
+    takes_all: bool,
+    /// Bytes of a statement that are read.
+    statement_head: usize,
     known: KnownMaps,
     unfolder: Unfolder,
     /// Whether rows are counted for the summaries.
@@ -48,6 +53,8 @@ impl<'a> Lister<'a> {
             source,
             filter,
             is_strange,
+            takes_all: filter.takes_all(),
+            statement_head: filter.statement_head(),
             known: KnownMaps::default(),
             unfolder: Unfolder::default(),
             counts_rows: true,
@@ -133,7 +140,7 @@ impl Work<Table> for LineWork<'_> {
         &mut self,
         block: &Block<Table>,
         hand_on: &mut dyn FnMut(Vec<u8>) -> Result<(), TransferError>,
-    ) -> Result<Listed, Error> {
+    ) -> (Vec<u8>, Result<Listed, Error>) {
         let (maker, spare) = (&mut *self.maker, self.spare);
         let mut lines = spare.take();
         let listed = self.lister.block(block, &mut |record| {
@@ -146,9 +153,7 @@ impl Work<Table> for LineWork<'_> {
             }
             Ok(())
         });
-        // What was made before is shown, whatever came then.
-        hand_on(lines)?;
-        listed
+        (lines, listed)
     }
 }
 
@@ -208,6 +213,15 @@ impl Listing<'_, '_, '_, '_> {
         read
     }
 
+    /// Whether an event is wanted by all that its header and its transaction tell.
+    fn takes(&self, header: &EventHeader) -> bool {
+        let filter = self.lister.filter;
+        filter.takes_header(header)
+            && filter.takes_time(self.context.time(header.timestamp))
+            && filter.takes_transaction(self.context.transaction.as_ref())
+            && filter.takes_thread(self.context.thread_id)
+    }
+
     /// Takes the table of a table map, and gives its number; `None` when it cannot be read.
     fn map(&mut self, event: &EventView<'_>) -> Option<u64> {
         let (number, table) = self.lister.known.read(event.body())?;
@@ -227,12 +241,7 @@ impl Listing<'_, '_, '_, '_> {
         self.listed.events = self.listed.events.saturating_add(1);
         self.listed.damaged = self.listed.damaged.saturating_add(u64::from(damaged));
         // Before the summary is made, which takes longer.
-        let filter = self.lister.filter;
-        if !filter.takes_header(header)
-            || !filter.takes_time(self.context.time(header.timestamp))
-            || !filter.takes_transaction(self.context.transaction.as_ref())
-            || !filter.takes_thread(self.context.thread_id)
-        {
+        if !self.lister.takes_all && !self.takes(header) {
             return Ok(());
         }
         let summary = match mapped {
@@ -250,11 +259,11 @@ impl Listing<'_, '_, '_, '_> {
                 None => summary::of_event(
                     event,
                     &self.tables,
-                    (self.lister.counts_rows, filter.statement_head()),
+                    (self.lister.counts_rows, self.lister.statement_head),
                 ),
             },
         };
-        if !filter.takes_summary(&summary) {
+        if !self.lister.takes_all && !self.lister.filter.takes_summary(&summary) {
             return Ok(());
         }
         self.listed.listed = self.listed.listed.saturating_add(1);

@@ -56,12 +56,13 @@ pub(in crate::read) trait Work<T>: Send {
     /// What there is to be told of a block at its end.
     type Figures: Send;
 
-    /// Works on a block, and hands on what comes of it.
+    /// Works on a block, and hands on what comes of it but the last piece, which is given in the end:
+    /// what was made before is shown, whatever came then.
     fn block(
         &mut self,
         block: &Block<T>,
         hand_on: &mut dyn FnMut(Self::Piece) -> Result<(), TransferError>,
-    ) -> Result<Self::Figures, Error>;
+    ) -> (Self::Piece, Result<Self::Figures, Error>);
 }
 
 /// Takes pieces in the order of the blocks.
@@ -70,10 +71,11 @@ pub(in crate::read) type Take<'a, P> = dyn FnMut(P) -> Result<(), TransferError>
 /// Takes the figures of each block.
 type Add<'a, F> = dyn FnMut(F) + 'a;
 
-/// What comes of a block: its pieces, and at last its figures.
+/// What comes of a block: its pieces, and with the last one its figures. Each wakes the thread that
+/// takes it, so there are to be few.
 enum Made<P, F> {
     Piece(P),
-    End(Result<F, Error>),
+    End(P, Result<F, Error>),
 }
 
 /// What comes of each block, in order; or why there is no further one.
@@ -121,7 +123,9 @@ fn here<T: Mapped, W: Work<T>>(
 ) -> Result<(), Error> {
     let mut next = first;
     while let Some(block) = next {
-        add(work.block(&block, take)?);
+        let (last, figures) = work.block(&block, take);
+        take(last)?;
+        add(figures?);
         spare.give(block.into_buffer());
         next = scanner.next_block(spare.take())?;
     }
@@ -138,7 +142,10 @@ fn in_order<P, F>(
         for made in block? {
             match made {
                 Made::Piece(piece) => take(piece)?,
-                Made::End(figures) => add(figures?),
+                Made::End(last, figures) => {
+                    take(last)?;
+                    add(figures?);
+                }
             }
         }
     }
@@ -154,13 +161,13 @@ fn serve<T: Mapped, W: Work<T>>(
     spare: &Spare<Vec<u8>>,
 ) {
     while let Some((block, made)) = next(feed, spare) {
-        let end = work.block(&block, &mut |piece| {
+        let (last, figures) = work.block(&block, &mut |piece| {
             let sent = made.send(Made::Piece(piece));
             sent.map_err(|_| TransferError::Cancelled)
         });
         spare.give(block.into_buffer());
         // Nobody listens any more where writing has failed.
-        let _ = made.send(Made::End(end));
+        let _ = made.send(Made::End(last, figures));
     }
 }
 

@@ -97,7 +97,7 @@ impl parallel::Work<RawMap> for Work<'_> {
         &mut self,
         block: &Block<RawMap>,
         hand_on: &mut dyn FnMut(Piece) -> Result<(), TransferError>,
-    ) -> Result<RowsListed, Error> {
+    ) -> (Piece, Result<RowsListed, Error>) {
         let (maker, spare) = (&mut *self.maker, self.spare);
         let mut piece = spare.take();
         maker.restart();
@@ -124,15 +124,15 @@ impl parallel::Work<RawMap> for Work<'_> {
             }
             Ok(())
         });
-        // What was made before is shown, whatever came then.
-        hand_on(piece)?;
-        let mut listed = listed?;
-        listed.unnamed = unnamed;
-        if let Some(failed) = failed {
-            listed.unreadable = listed.unreadable.saturating_add(1);
-            listed.examples.push(failed);
-        }
-        Ok(listed)
+        let listed = listed.map(|mut listed| {
+            listed.unnamed = unnamed;
+            if let Some(failed) = failed {
+                listed.unreadable = listed.unreadable.saturating_add(1);
+                listed.examples.push(failed);
+            }
+            listed
+        });
+        (piece, listed)
     }
 }
 
