@@ -268,6 +268,29 @@ fn keys_come_from_the_environment_a_bare_file_or_a_command() {
 }
 
 #[test]
+fn keyrings_are_listed_however_they_are_named() {
+    let keyring = mixed_keyring();
+    let other = fixture("mysql-9.7/rotation-interrupted/component_keyring_file");
+    let expected = run(&["keyring", text(&keyring)]);
+    assert!(expected.status.success(), "{}", stderr(&expected));
+    for arguments in [&["keyring"][..], &["keyring", "list"]] {
+        let named = run(&[arguments, &["--keyring", text(&keyring)]].concat());
+        assert_eq!(named, expected, "{arguments:?}");
+        let listed = |variable: &Path, more: &[&str]| {
+            let mut command = binlogsec();
+            command.args(arguments).args(more).env("BINLOGSEC_KEYRING", variable);
+            command.output().unwrap()
+        };
+        assert_eq!(listed(&keyring, &[]), expected, "{arguments:?}");
+        // Who names one means no other.
+        assert_eq!(listed(&other, &[text(&keyring)]), expected, "{arguments:?}");
+        let none = run(arguments);
+        assert_eq!(none.status.code(), Some(2), "{none:?}");
+        assert!(stderr(&none).contains("--keyring FILE"), "{}", stderr(&none));
+    }
+}
+
+#[test]
 fn a_log_cut_by_a_crash_is_decrypted_as_far_as_it_goes() {
     let directory = tempfile::tempdir().unwrap();
     let whole = std::fs::read(log_3()).unwrap();

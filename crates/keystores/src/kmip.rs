@@ -20,13 +20,14 @@ use binlogsec_core::keyring::store::{
 use binlogsec_core::keyring::{Entry, KeyType};
 use binlogsec_core::mysql::key_id::KeyId;
 use binlogsec_core::secret::SecretBytes;
+use binlogsec_wire::trust::TlsStream;
 use jiff::Timestamp;
 use rustls::ClientConfig;
 use zeroize::Zeroizing;
 
 use crate::error::StoreError;
 use crate::ttlv::{self, HEADER, Item, Writer};
-use crate::wire::{self, ClientIdentity, Malformed, Peer, TlsStream, grow, with_retries};
+use crate::wire::{self, ClientIdentity, Malformed, Peer, grow, with_retries};
 
 /// How long an answer may take where the configuration does not say.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -319,7 +320,7 @@ impl Session<'_> {
         payload: impl FnOnce(Writer) -> Writer,
     ) -> Result<Option<Answer>, StoreError> {
         let request = request(operation, payload);
-        self.stream.sock.restart(self.peer.timeout);
+        self.stream.sock.set_deadline(self.peer.deadline());
         let answer = exchange(&mut self.stream, &request);
         let answer = Answer(answer.map_err(|error| self.peer.failure(error, self.attempts))?);
         let item = answer.batch_item();

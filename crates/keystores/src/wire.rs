@@ -1,7 +1,7 @@
 //! Connections to stores: one that is trusted, and on which no wait goes on for ever.
 
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, TcpStream, ToSocketAddrs};
+use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,15 +9,11 @@ use std::time::{Duration, Instant};
 use binlogsec_core::file::small::{self, Pipes};
 use binlogsec_core::keyring::store::StoreTransport;
 use binlogsec_core::log::error::describe;
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::ring;
+use binlogsec_wire::Timed;
+use binlogsec_wire::trust::{self, NegotiationError, TlsStream, Trust, TrustError};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore,
-    SignatureScheme, StreamOwned,
-};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::StoreError;
@@ -36,9 +32,6 @@ const SYSTEM_AUTHORITIES: [&str; 4] = [
 
 /// More is no private key.
 const LARGEST_KEY: u64 = 256 << 10;
-
-/// A connection under TLS.
-pub(crate) type TlsStream = StreamOwned<ClientConnection, Timed>;
 
 /// What an answer is that is none.
 #[derive(Debug, thiserror::Error)]
@@ -98,37 +91,31 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    /// By when a question must be answered that is asked now.
+    pub(crate) fn deadline(&self) -> Instant {
+        const YEAR: Duration = Duration::from_secs(365 * 86_400);
+        let now = Instant::now();
+        now.checked_add(self.timeout.min(YEAR)).unwrap_or(now)
+    }
+
     /// Connects; from now on the time runs.
     pub(crate) fn connect(&self, attempts: u32) -> Result<Timed, StoreError> {
-        let deadline = Instant::now().checked_add(self.timeout);
-        let failed = |source| StoreError::Unreachable { attempts, source };
-        let addresses = (self.host.as_str(), self.port).to_socket_addrs();
-        let mut last = io::Error::from(io::ErrorKind::NotFound);
-        for address in addresses.map_err(failed)? {
-            match TcpStream::connect_timeout(&address, self.timeout) {
-                Ok(socket) => return Ok(Timed { socket, deadline }),
-                Err(error) => last = error,
-            }
-        }
-        Err(failed(last))
+        Timed::to_host(&self.host, self.port, self.deadline())
+            .map_err(|source| StoreError::Unreachable { attempts, source })
     }
 
     /// Negotiates TLS, so that a certificate that is not trusted ends it here.
     pub(crate) fn negotiate(
         &self,
-        mut socket: Timed,
+        socket: Timed,
         config: &Arc<ClientConfig>,
         attempts: u32,
     ) -> Result<TlsStream, StoreError> {
-        let name = ServerName::try_from(self.host.clone())
-            .map_err(|_| StoreError::NoHost { host: self.host.clone() })?;
-        let mut connection = ClientConnection::new(Arc::clone(config), name)
-            .map_err(|source| StoreError::Tls { source })?;
-        while connection.is_handshaking() {
-            let handshake = connection.complete_io(&mut socket);
-            handshake.map_err(|error| self.failure(error, attempts))?;
-        }
-        Ok(StreamOwned::new(connection, socket))
+        trust::negotiate(socket, &self.host, Arc::clone(config)).map_err(|error| match error {
+            NegotiationError::Host => StoreError::NoHost { host: self.host.clone() },
+            NegotiationError::Tls(error) => self.failure(io::Error::other(error), attempts),
+            NegotiationError::Io(error) => self.failure(error, attempts),
+        })
     }
 
     /// What an error of a connection means.
@@ -172,18 +159,12 @@ pub(crate) fn tls_config(
     any_name: bool,
     identity: Option<&ClientIdentity>,
 ) -> Result<Arc<ClientConfig>, StoreError> {
-    let provider = Arc::new(ring::default_provider());
-    let roots = Arc::new(roots(authority)?);
-    let unusable = |error: &str| unusable(authority, error);
-    let inner = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
-        .build()
-        .map_err(|error| unusable(&error.to_string()))?;
-    let verifier = Arc::new(Verifier { inner, any_name });
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|source| StoreError::Tls { source })?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier);
+    let roots = roots(authority)?;
+    let trust = if any_name { Trust::AnyHost(roots) } else { Trust::Host(roots) };
+    let builder = trust::client(trust).map_err(|error| match error {
+        TrustError::Authorities(error) => unusable(authority, &error.to_string()),
+        TrustError::Tls(source) => StoreError::Tls { source },
+    })?;
     let Some(ClientIdentity { certificate, key }) = identity else {
         return Ok(Arc::new(builder.with_no_client_auth()));
     };
@@ -224,98 +205,6 @@ fn roots(path: &Path) -> Result<RootCertStore, StoreError> {
         return Err(StoreError::Authority { path: path.to_owned(), problem: String::new() });
     }
     Ok(roots)
-}
-
-/// Verifies the whole certificate; its name at the end, unless any is taken.
-#[derive(Debug)]
-struct Verifier {
-    inner: Arc<WebPkiServerVerifier>,
-    any_name: bool,
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified = self.inner.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
-        match verified {
-            // The name is looked at last: everything else was in order.
-            Err(rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if self.any_name => Ok(ServerCertVerified::assertion()),
-            other => other,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
-}
-
-/// A socket on which no wait goes beyond a moment, however slowly bytes come.
-pub(crate) struct Timed {
-    socket: TcpStream,
-    deadline: Option<Instant>,
-}
-
-impl Timed {
-    /// The time of the next question.
-    pub(crate) fn restart(&mut self, limit: Duration) {
-        self.deadline = Instant::now().checked_add(limit);
-    }
-
-    fn left(&self) -> io::Result<Option<Duration>> {
-        let Some(deadline) = self.deadline else { return Ok(None) };
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
-    }
-}
-
-impl Read for Timed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.set_read_timeout(self.left()?)?;
-        self.socket.read(buffer)
-    }
-}
-
-impl Write for Timed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket.set_write_timeout(self.left()?)?;
-        self.socket.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.socket.flush()
-    }
 }
 
 /// Makes room; what the vector was in before is wiped.

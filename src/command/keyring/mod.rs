@@ -12,6 +12,7 @@ pub(crate) mod table;
 use std::io::Write;
 use std::path::PathBuf;
 
+use anyhow::bail;
 use binlogsec_core::keyring::edit::KeyringKind;
 use binlogsec_core::keyring::{Keyring, KeyringFile};
 use binlogsec_core::log::error::Error;
@@ -50,8 +51,12 @@ pub(crate) struct KeyringArgs {
 pub(crate) struct ListArgs {
     /// Keyring files, and configurations of key stores; one whose name is that of an action is given
     /// as `./list`
-    #[arg(value_name = "FILE", required_unless_present_any = ["datadir", "defaults_file"])]
+    #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+    /// The same, named as with all other commands; repeatable [env: BINLOGSEC_KEYRING, several
+    /// separated by `:`]
+    #[arg(long = "keyring", value_name = "FILE", conflicts_with = "files", help_heading = "Keys")]
+    pub(crate) keyrings: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) server: ServerKeyArgs,
     #[command(flatten)]
@@ -156,6 +161,27 @@ impl From<Kind> for KeyringKind {
     }
 }
 
+impl ListArgs {
+    /// The keyrings that are named besides those of a server. Who names files means no others: not
+    /// those of the environment, nor of the configuration file.
+    fn named(&self) -> anyhow::Result<Vec<PathBuf>> {
+        if let Some(given) = [&self.files, &self.keyrings].into_iter().find(|it| !it.is_empty()) {
+            return Ok(given.clone());
+        }
+        if self.server.datadir.is_some() || self.server.defaults_file.is_some() {
+            return Ok(Vec::new());
+        }
+        let of_environment = keys::paths_of_environment();
+        if of_environment.is_empty() {
+            bail!(
+                "no keyring is named: add FILE, --keyring FILE or --datadir DIR, or set {}",
+                keys::KEYRING_VARIABLE
+            );
+        }
+        Ok(of_environment)
+    }
+}
+
 pub(crate) fn run(args: &KeyringArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     match &args.action {
         None => list(&args.list, terminal),
@@ -197,7 +223,7 @@ fn list(args: &ListArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     if args.server.datadir.is_some() || args.server.defaults_file.is_some() {
         keyrings.push(keys::open_server(&args.server, (&args.stores, &args.unlock), terminal)?);
     }
-    for path in &args.files {
+    for path in &args.named()? {
         match keys::open_one(path, (&args.stores, &args.unlock), terminal) {
             Ok(keyring) => keyrings.push(keyring),
             Err(error) => failures.push(Failure::of(&error)),

@@ -4,17 +4,12 @@
 
 use std::path::Path;
 
-use x509_parser::asn1_rs::{Any, Class, FromDer};
-use x509_parser::certificate::X509Certificate;
-use x509_parser::error::X509Error;
-use x509_parser::extensions::GeneralName;
-use x509_parser::pem::Pem;
-use x509_parser::public_key::PublicKey;
-use x509_parser::x509::{SubjectPublicKeyInfo, X509Version};
-use zeroize::Zeroize;
+use der::asn1::AnyRef;
 
 use super::facts::certificate::{Certificate, CertificateFacts, CertificateRole, PrivateKeyFacts};
 use super::files;
+use super::pem::{self, Block};
+use super::x509::{self, PublicKey, PublicKeyInfo, X509};
 use binlogsec_core::log::error::describe;
 
 /// More is no file of certificates.
@@ -53,23 +48,21 @@ pub(super) struct Files<'a> {
 }
 
 /// The certificates of a PEM file, in DER.
-pub(super) struct Bundle(Vec<Pem>);
+pub(super) struct Bundle(Vec<Block>);
 
 impl Bundle {
     pub(super) fn open(path: &Path) -> Result<Self, String> {
         let bytes = files::read(path, LARGEST_FILE).map_err(|error| describe(&error))?;
-        let blocks: Vec<_> = Pem::iter_from_buffer(&bytes)
-            .filter_map(Result::ok)
-            .filter(|block| matches!(&*block.label, "CERTIFICATE" | "X509 CERTIFICATE"))
-            .collect();
+        let mut blocks = pem::blocks(&bytes);
+        blocks.retain(|block| matches!(&*block.label, "CERTIFICATE" | "X509 CERTIFICATE"));
         if blocks.is_empty() {
             return Err("no certificate in PEM form in it".to_owned());
         }
         Ok(Self(blocks))
     }
 
-    pub(super) fn certificates(&self) -> impl Iterator<Item = X509Certificate<'_>> {
-        self.0.iter().filter_map(|block| block.parse_x509().ok())
+    pub(super) fn certificates(&self) -> impl Iterator<Item = X509<'_>> {
+        self.0.iter().filter_map(|block| X509::parse(&block.der).ok())
     }
 }
 
@@ -95,7 +88,7 @@ pub(super) fn read(files: Files<'_>, now: i64) -> Vec<CertificateFacts> {
         .0
         .iter()
         .zip(1..)
-        .map(|(block, position)| match block.parse_x509() {
+        .map(|(block, position)| match X509::parse(&block.der) {
             Err(_) => unread(position, "the certificate in it is damaged".to_owned()),
             Ok(certificate) => CertificateFacts {
                 certificate: Some(facts(&certificate)),
@@ -105,8 +98,8 @@ pub(super) fn read(files: Files<'_>, now: i64) -> Vec<CertificateFacts> {
         })
         .collect();
     if let Some(first) = found.first_mut() {
-        let own = bundle.0.first().and_then(|block| block.parse_x509().ok());
-        let public_key = own.as_ref().map(|own| own.public_key());
+        let own = bundle.0.first().and_then(|block| X509::parse(&block.der).ok());
+        let public_key = own.as_ref().map(|own| own.key);
         first.key = files.key.map(|key| private_key(key, public_key));
         let authorities = files.authorities.and_then(|path| Bundle::open(path).ok());
         if let (Some(facts), Some(own), Some(authorities)) =
@@ -125,65 +118,34 @@ const fn role(of_file: CertificateRole, position: usize) -> CertificateRole {
 
 /// What a certificate says that a server showed.
 pub(super) fn of_der(der: &[u8]) -> Option<Certificate> {
-    let (_, certificate) = X509Certificate::from_der(der).ok()?;
-    Some(facts(&certificate))
+    Some(facts(&X509::parse(der).ok()?))
 }
 
-fn facts(certificate: &X509Certificate<'_>) -> Certificate {
-    let algorithm = certificate.signature_algorithm.algorithm.to_id_string();
+fn facts(certificate: &X509<'_>) -> Certificate {
+    let algorithm = certificate.signature_algorithm();
     let name = SIGNATURES.iter().find(|(id, _)| *id == algorithm);
-    let self_signed = certificate.subject() == certificate.issuer();
-    let (key_algorithm, key_bits) = match certificate.public_key().parsed() {
-        Ok(PublicKey::RSA(key)) => ("RSA".to_owned(), key.key_size()),
-        Ok(PublicKey::EC(point)) => ("EC".to_owned(), point.key_size()),
-        Ok(PublicKey::DSA(number)) => ("DSA".to_owned(), number.len().saturating_mul(8)),
-        _ => (certificate.public_key().algorithm.algorithm.to_id_string(), 0),
-    };
-    let common_name = certificate
-        .subject()
-        .iter_common_name()
-        .find_map(|name| name.as_str().ok().map(str::to_owned));
+    let (key_algorithm, key_bits) = certificate.key.described();
     Certificate {
-        subject: certificate.subject().to_string(),
-        issuer: certificate.issuer().to_string(),
-        common_name,
-        not_before: certificate.validity().not_before.timestamp(),
-        not_after: certificate.validity().not_after.timestamp(),
+        subject: certificate.subject.to_string(),
+        issuer: certificate.issuer.to_string(),
+        common_name: certificate.subject.common_name(),
+        not_before: certificate.not_before,
+        not_after: certificate.not_after,
         key_algorithm,
         key_bits,
         weak_signature: WEAK_SIGNATURES.contains(&&*algorithm),
         signature: name.map_or(algorithm, |(_, name)| (*name).to_owned()),
-        self_signed,
-        is_authority: certificate.is_ca(),
-        names: names(certificate),
+        self_signed: certificate.subject == certificate.issuer,
+        is_authority: certificate.is_authority(),
+        names: certificate.alternative_names(),
         chain: None,
     }
 }
 
-fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
-    let Ok(Some(extension)) = certificate.subject_alternative_name() else {
-        return Vec::new();
-    };
-    let name = |name: &GeneralName<'_>| match name {
-        GeneralName::DNSName(name) => Some((*name).to_owned()),
-        GeneralName::IPAddress(bytes) => address(bytes),
-        _ => None,
-    };
-    extension.value.general_names.iter().filter_map(name).collect()
-}
-
-fn address(bytes: &[u8]) -> Option<String> {
-    if let Ok(four) = <[u8; 4]>::try_from(bytes) {
-        return Some(std::net::Ipv4Addr::from(four).to_string());
-    }
-    let sixteen = <[u8; 16]>::try_from(bytes).ok()?;
-    Some(std::net::Ipv6Addr::from(sixteen).to_string())
-}
-
 /// What may stand between a certificate and the authority that it is verified by.
 struct Chain<'a> {
-    trusted: Vec<X509Certificate<'a>>,
-    between: Vec<X509Certificate<'a>>,
+    trusted: Vec<X509<'a>>,
+    between: Vec<X509<'a>>,
     now: i64,
 }
 
@@ -198,31 +160,22 @@ impl<'a> Chain<'a> {
 
     /// Whether signatures lead from a certificate to one of the authorities that signed itself, by
     /// certificates that are valid now and may sign. `None` where a signature cannot be verified.
-    fn verifies(&self, leaf: &X509Certificate<'_>) -> Option<bool> {
+    fn verifies(&self, leaf: &X509<'_>) -> Option<bool> {
         let mut current = leaf;
         for below in 0..LONGEST_CHAIN {
-            let is_current = |it: &&X509Certificate<'_>| it.as_raw() == current.as_raw();
-            if current.subject() == current.issuer()
-                && self.trusted.iter().any(|it| is_current(&it))
-            {
+            if current.subject == current.issuer && self.trusted.iter().any(|it| it.is(current)) {
                 return Some(true);
             }
             let mut unknown = false;
             let trusted = self.trusted.iter().map(|it| (it, true));
             let issuers = trusted.chain(self.between.iter().map(|it| (it, false)));
             let mut named = issuers.filter(|(issuer, is_trusted)| {
-                issuer.subject() == current.issuer() && self.may_sign(issuer, below, *is_trusted)
+                issuer.subject == current.issuer && self.may_sign(issuer, below, *is_trusted)
             });
             let signer = named.find(|(issuer, _)| {
-                match current.verify_signature(Some(issuer.public_key())) {
-                    Ok(()) => true,
-                    Err(error) => {
-                        // A key shorter than the verifier takes says nothing about the signature.
-                        unknown |= error == X509Error::SignatureUnsupportedAlgorithm
-                            || is_short(issuer.public_key());
-                        false
-                    }
-                }
+                let is_signed = current.is_signed_by(issuer);
+                unknown |= is_signed.is_none();
+                is_signed == Some(true)
             });
             match signer {
                 Some((signer, _)) => current = signer,
@@ -235,40 +188,23 @@ impl<'a> Chain<'a> {
 
     /// Whether this certificate may sign another one now, with so many authorities below it
     /// (RFC 5280, 4.2.1.3 and 4.2.1.9). Roots of version 1 cannot say that they may.
-    fn may_sign(&self, issuer: &X509Certificate<'_>, below: usize, is_trusted: bool) -> bool {
-        let validity = issuer.validity();
-        let is_valid =
-            (validity.not_before.timestamp()..=validity.not_after.timestamp()).contains(&self.now);
+    fn may_sign(&self, issuer: &X509<'_>, below: usize, is_trusted: bool) -> bool {
+        let is_valid = (issuer.not_before..=issuer.not_after).contains(&self.now);
         let is_authority = match issuer.basic_constraints() {
             Ok(Some(constraints)) => {
-                let longest = constraints.value.path_len_constraint;
+                let longest = constraints.longest;
                 let longest = longest.map_or(usize::MAX, |it| it.try_into().unwrap_or(usize::MAX));
-                constraints.value.ca && below <= longest
+                constraints.is_authority && below <= longest
             }
-            Ok(None) => {
-                is_trusted
-                    && issuer.version() == X509Version::V1
-                    && issuer.subject() == issuer.issuer()
-            }
+            Ok(None) => is_trusted && issuer.is_version_1() && issuer.subject == issuer.issuer,
             Err(_) => false,
         };
-        let signs = match issuer.key_usage() {
-            Ok(usage) => usage.is_none_or(|usage| usage.value.key_cert_sign()),
-            Err(_) => false,
-        };
-        is_valid && is_authority && signs
+        is_valid && is_authority && issuer.may_sign().unwrap_or(false)
     }
 }
 
-fn is_short(key: &SubjectPublicKeyInfo<'_>) -> bool {
-    matches!(key.parsed(), Ok(PublicKey::RSA(key)) if key.key_size() < 2048)
-}
-
 /// Reads a private key as far as it takes to tell whether it belongs to a public one.
-pub(super) fn private_key(
-    path: &Path,
-    public_key: Option<&SubjectPublicKeyInfo<'_>>,
-) -> PrivateKeyFacts {
+pub(super) fn private_key(path: &Path, public_key: Option<PublicKeyInfo<'_>>) -> PrivateKeyFacts {
     let (mode, owned_by_root) = files::mode(path).unwrap_or_default();
     let mut facts = PrivateKeyFacts {
         path: path.to_owned(),
@@ -280,7 +216,7 @@ pub(super) fn private_key(
     match files::read(path, LARGEST_FILE) {
         Err(error) => facts.problem = Some(describe(&error)),
         Ok(bytes) => {
-            let mut blocks: Vec<_> = Pem::iter_from_buffer(&bytes).filter_map(Result::ok).collect();
+            let blocks = pem::blocks(&bytes);
             let key = blocks.iter().find(|block| block.label.ends_with("PRIVATE KEY"));
             match key {
                 None => facts.problem = Some("no private key in PEM form in it".to_owned()),
@@ -288,32 +224,27 @@ pub(super) fn private_key(
                     facts.matches = public_key.and_then(|public| belongs(key, public));
                 }
             }
-            for block in &mut blocks {
-                block.contents.zeroize();
-            }
         }
     }
     facts
 }
 
-fn belongs(key: &Pem, public: &SubjectPublicKeyInfo<'_>) -> Option<bool> {
+fn belongs(key: &Block, public: PublicKeyInfo<'_>) -> Option<bool> {
     match &*key.label {
-        "RSA PRIVATE KEY" => rsa_belongs(&key.contents, public),
-        "EC PRIVATE KEY" => ec_belongs(&key.contents, public),
+        "RSA PRIVATE KEY" => rsa_belongs(&key.der, public),
+        "EC PRIVATE KEY" => ec_belongs(&key.der, public),
         "PRIVATE KEY" => {
-            let parts = parts(&key.contents)?;
+            let parts = parts(&key.der)?;
             let [_, algorithm, inner, ..] = &*parts else {
                 return None;
             };
-            let (_, algorithm) = Any::from_der(algorithm.data).ok()?;
-            let of_certificate = &public.algorithm.algorithm;
-            if algorithm.data != of_certificate.as_bytes() {
+            if !public.is_for(&x509::first(algorithm.value()).ok()?) {
                 return Some(false);
             }
-            match public.parsed().ok()? {
-                PublicKey::RSA(_) => rsa_belongs(inner.data, public),
-                PublicKey::EC(_) => ec_belongs(inner.data, public),
-                _ => None,
+            match public.parsed()? {
+                PublicKey::Rsa(_) => rsa_belongs(inner.value(), public),
+                PublicKey::Ec(_) => ec_belongs(inner.value(), public),
+                PublicKey::Dsa(_) => None,
             }
         }
         _ => None,
@@ -321,25 +252,25 @@ fn belongs(key: &Pem, public: &SubjectPublicKeyInfo<'_>) -> Option<bool> {
 }
 
 /// RSAPrivateKey: version, modulus, …
-fn rsa_belongs(der: &[u8], public: &SubjectPublicKeyInfo<'_>) -> Option<bool> {
-    let PublicKey::RSA(public) = public.parsed().ok()? else {
+fn rsa_belongs(der: &[u8], public: PublicKeyInfo<'_>) -> Option<bool> {
+    let PublicKey::Rsa(public) = public.parsed()? else {
         return Some(false);
     };
-    let modulus = parts(der)?.get(1)?.data;
-    Some(without_zeros(modulus) == without_zeros(public.modulus))
+    let modulus = parts(der)?.get(1)?.value();
+    Some(without_zeros(modulus) == public)
 }
 
 /// ECPrivateKey: version, the key, `[0]` parameters, `[1]` the public key, which may be left out.
-fn ec_belongs(der: &[u8], public: &SubjectPublicKeyInfo<'_>) -> Option<bool> {
-    let PublicKey::EC(_) = public.parsed().ok()? else {
+fn ec_belongs(der: &[u8], public: PublicKeyInfo<'_>) -> Option<bool> {
+    let PublicKey::Ec(public) = public.parsed()? else {
         return Some(false);
     };
     let parts = parts(der)?;
-    let is_public = |part: &&Any<'_>| part.class() == Class::ContextSpecific && part.tag().0 == 1;
-    let (_, bits) = Any::from_der(parts.iter().find(is_public)?.data).ok()?;
+    let of_key = parts.iter().find(|part| x509::place(part) == Some(1))?;
+    let bits = x509::first(of_key.value()).ok()?;
     // A bit string begins with the number of bits left over: none.
-    let point = bits.data.strip_prefix(&[0])?;
-    Some(point == &*public.subject_public_key.data)
+    let point = bits.value().strip_prefix(&[0])?;
+    Some(point == public)
 }
 
 fn without_zeros(number: &[u8]) -> &[u8] {
@@ -348,22 +279,14 @@ fn without_zeros(number: &[u8]) -> &[u8] {
 }
 
 /// The elements of a DER sequence.
-fn parts(der: &[u8]) -> Option<Vec<Any<'_>>> {
-    let (_, sequence) = Any::from_der(der).ok()?;
-    let mut rest = sequence.data;
-    let mut parts = Vec::new();
-    while !rest.is_empty() {
-        let (next, part) = Any::from_der(rest).ok()?;
-        parts.push(part);
-        rest = next;
-    }
-    Some(parts)
+fn parts(der: &[u8]) -> Option<Vec<AnyRef<'_>>> {
+    x509::elements(&x509::first(der).ok()?).ok()
 }
 
 /// Whether a private key is that of an authority among certificates: MySQL leaves such behind.
 pub(super) fn belongs_to_authority(key: &Path, certificate: &Path) -> Option<bool> {
     let bundle = Bundle::open(certificate).ok()?;
     let mut certificates = bundle.certificates();
-    let authority = certificates.find(|it| it.is_ca())?;
-    private_key(key, Some(authority.public_key())).matches
+    let authority = certificates.find(X509::is_authority)?;
+    private_key(key, Some(authority.key)).matches
 }

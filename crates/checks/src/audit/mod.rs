@@ -17,12 +17,14 @@ pub mod live;
 mod merge;
 mod offline;
 mod options;
+mod pem;
 pub mod plan;
 mod revocation;
 mod servers;
 mod sql;
 pub mod topology;
 mod versions;
+mod x509;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

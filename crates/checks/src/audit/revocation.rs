@@ -4,14 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
-use x509_parser::certificate::X509Certificate;
-use x509_parser::pem::Pem;
-use x509_parser::prelude::FromDer;
-use x509_parser::revocation_list::CertificateRevocationList;
-
 use super::certificates::Bundle;
 use super::facts::certificate::RevocationListFacts;
 use super::files;
+use super::pem::{self, Block};
+use super::x509::{RevocationList, X509};
 use binlogsec_core::log::error::describe;
 
 /// More is no list that a server reads at every start.
@@ -83,8 +80,8 @@ fn of_file(lists: &Lists<'_>, path: &Path) -> Vec<RevocationListFacts> {
         Ok(bytes) => bytes,
         Err(error) => return vec![unread(lists, path, describe(&error))],
     };
-    let blocks = Pem::iter_from_buffer(&bytes).filter_map(Result::ok);
-    let blocks: Vec<_> = blocks.filter(|block| block.label == "X509 CRL").collect();
+    let mut blocks = pem::blocks(&bytes);
+    blocks.retain(|block| block.label == "X509 CRL");
     if blocks.is_empty() {
         return vec![unread(
             lists,
@@ -92,40 +89,33 @@ fn of_file(lists: &Lists<'_>, path: &Path) -> Vec<RevocationListFacts> {
             "no list of revoked certificates in PEM form in it".to_owned(),
         )];
     }
-    let facts = |block: &Pem| match CertificateRevocationList::from_der(&block.contents) {
-        Ok((_, list)) => of_list(lists, path, &list),
+    let facts = |block: &Block| match RevocationList::parse(&block.der) {
+        Ok(list) => of_list(lists, path, &list),
         Err(_) => unread(lists, path, "the list in it is damaged".to_owned()),
     };
     blocks.iter().map(facts).collect()
 }
 
-fn of_list(
-    lists: &Lists<'_>,
-    path: &Path,
-    list: &CertificateRevocationList<'_>,
-) -> RevocationListFacts {
+fn of_list(lists: &Lists<'_>, path: &Path, list: &RevocationList<'_>) -> RevocationListFacts {
     let bundles = lists.certificates.iter().filter_map(|path| Bundle::open(path).ok());
-    let revoked = |certificate: &X509Certificate<'_>| {
-        certificate.issuer() == list.issuer()
-            && list
-                .iter_revoked_certificates()
-                .any(|it| it.raw_serial() == certificate.raw_serial())
+    let revoked = |certificate: &X509<'_>| {
+        certificate.issuer == list.issuer && list.revoked.contains(&certificate.serial)
     };
     let mut revokes: Vec<String> = bundles
         .flat_map(|bundle| {
             let found = bundle.certificates().filter(revoked);
-            found.map(|it| it.subject().to_string()).collect::<Vec<_>>()
+            found.map(|it| it.subject.to_string()).collect::<Vec<_>>()
         })
         .collect();
     revokes.dedup();
     let authorities = lists.authorities.and_then(|path| Bundle::open(path).ok());
     RevocationListFacts {
-        issuer: Some(list.issuer().to_string()),
-        this_update: Some(list.last_update().timestamp()),
-        next_update: list.next_update().map(|time| time.timestamp()),
-        revoked: list.iter_revoked_certificates().count(),
+        issuer: Some(list.issuer.to_string()),
+        this_update: Some(list.this_update),
+        next_update: list.next_update,
+        revoked: list.revoked.len(),
         known_issuer: authorities
-            .map(|them| them.certificates().any(|it| it.subject() == list.issuer())),
+            .map(|them| them.certificates().any(|it| it.subject == list.issuer)),
         revokes,
         problem: None,
         ..unread(lists, path, String::new())

@@ -6,6 +6,7 @@
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
+use binlogsec_wire::{Duplex, Timed};
 use mysql_common::constants::CapabilityFlags;
 use mysql_common::io::ParseBuf;
 use mysql_common::packets::{
@@ -19,7 +20,7 @@ use super::address::{ServerAddress, SslMode};
 use super::error::{Problem, shown};
 use super::login::{Clear, Login, Method, capabilities};
 use super::tls;
-use super::wire::{Duplex, Stream, Timed};
+use super::wire::{self, Stream};
 use crate::audit::facts::server::{ConnectionFacts, Verification};
 use binlogsec_core::bytes::beginning;
 
@@ -76,7 +77,7 @@ impl Session {
     /// Connects and logs in, all of it within one timeout.
     pub(super) fn open(address: &ServerAddress, login: &Login<'_>) -> Result<Self, Problem> {
         let deadline = after(Instant::now(), address.timeout);
-        let stream = Timed::connect(address, deadline)?;
+        let stream = wire::connect(address, deadline)?;
         Self::start(stream, address, login)
     }
 

@@ -3,49 +3,40 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
-};
+use binlogsec_wire::Timed;
+use binlogsec_wire::trust::{self, NegotiationError, TlsStream, Trust, TrustError};
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore,
-    SignatureScheme, StreamOwned,
-};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 
 use super::address::{ServerAddress, SslMode};
 use super::error::Problem;
-use super::wire::Timed;
-
-/// An encrypted connection.
-pub(super) type TlsStream = StreamOwned<ClientConnection, Timed>;
 
 /// Negotiates, so that a certificate that is not good enough ends it here.
 pub(super) fn negotiate(socket: Timed, address: &ServerAddress) -> Result<TlsStream, Problem> {
-    let config = config(address)?;
-    let name = ServerName::try_from(address.host.clone()).map_err(|_| Problem::Tls {
-        advice: format!("{:?} is no host name that a certificate could be for", address.host),
-        source: None,
-    })?;
-    let mut connection =
-        ClientConnection::new(Arc::new(config), name).map_err(|error| failure(error, address))?;
-    let mut socket = socket;
-    while connection.is_handshaking() {
-        connection.complete_io(&mut socket).map_err(|error| handshake_failure(error, address))?;
-    }
-    Ok(StreamOwned::new(connection, socket))
+    let config = Arc::new(config(address)?);
+    trust::negotiate(socket, &address.host, config).map_err(|error| match error {
+        NegotiationError::Host => Problem::Tls {
+            advice: format!("{:?} is no host name that a certificate could be for", address.host),
+            source: None,
+        },
+        NegotiationError::Tls(error) => failure(error, address),
+        NegotiationError::Io(error) => {
+            Problem::io("negotiating TLS (a server of TLS 1.1 and older closes it there)")(error)
+        }
+    })
 }
 
 fn config(address: &ServerAddress) -> Result<ClientConfig, Problem> {
-    let provider = Arc::new(ring::default_provider());
-    let verifier = Verifier::new(address, &provider)?;
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| failure(error, address))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier));
+    let builder =
+        trust::client(trusted(address)?).map_err(|error| match (error, &address.ssl_ca) {
+            (TrustError::Authorities(error), Some(path)) => Problem::Content {
+                path: path.clone(),
+                problem: format!("no authority can be trusted by it: {error}"),
+            },
+            (TrustError::Authorities(_), None) => Problem::NoAuthority,
+            (TrustError::Tls(error), _) => failure(error, address),
+        })?;
     let (Some(certificate), Some(key)) = (&address.ssl_cert, &address.ssl_key) else {
         return Ok(builder.with_no_client_auth());
     };
@@ -56,6 +47,24 @@ fn config(address: &ServerAddress) -> Result<ClientConfig, Problem> {
         path: key.clone(),
         problem: format!("does not go with {}: {error}", certificate.display()),
     })
+}
+
+/// As much as the address asks for.
+fn trusted(address: &ServerAddress) -> Result<Trust, Problem> {
+    let trust = match address.ssl_mode {
+        SslMode::Disabled | SslMode::Required => return Ok(Trust::Anybody),
+        SslMode::VerifyCa => Trust::AnyHost,
+        SslMode::VerifyIdentity => Trust::Host,
+    };
+    let path = address.ssl_ca.as_ref().ok_or(Problem::NoAuthority)?;
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path, "CA certificate")? {
+        roots.add(certificate).map_err(|error| Problem::Content {
+            path: path.clone(),
+            problem: format!("no certificate of an authority: {error}"),
+        })?;
+    }
+    Ok(trust(roots))
 }
 
 fn certificates(path: &Path, what: &'static str) -> Result<Vec<CertificateDer<'static>>, Problem> {
@@ -78,106 +87,6 @@ fn pem_problem(error: pem::Error, path: &Path, what: &'static str) -> Problem {
             path: path.to_owned(),
             problem: format!("no {what} in PEM: {error}"),
         },
-    }
-}
-
-/// Verifies as much as the address asks for. Signatures of the handshake always count: without
-/// them, a certificate would prove nothing.
-#[derive(Debug)]
-struct Verifier {
-    mode: SslMode,
-    authorities: Option<Arc<WebPkiServerVerifier>>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl Verifier {
-    fn new(address: &ServerAddress, provider: &Arc<CryptoProvider>) -> Result<Self, Problem> {
-        let authorities = match (address.ssl_mode, &address.ssl_ca) {
-            (SslMode::Disabled | SslMode::Required, _) => None,
-            (_, None) => return Err(Problem::NoAuthority),
-            (_, Some(path)) => Some(authorities(path, provider)?),
-        };
-        Ok(Self { mode: address.ssl_mode, authorities, provider: Arc::clone(provider) })
-    }
-
-    fn algorithms(&self) -> &WebPkiSupportedAlgorithms {
-        &self.provider.signature_verification_algorithms
-    }
-}
-
-fn authorities(
-    path: &Path,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Arc<WebPkiServerVerifier>, Problem> {
-    let unusable = |problem: String| Problem::Content { path: path.to_owned(), problem };
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(path, "CA certificate")? {
-        roots
-            .add(certificate)
-            .map_err(|error| unusable(format!("no certificate of an authority: {error}")))?;
-    }
-    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-        .build()
-        .map_err(|error| unusable(format!("no authority can be trusted by it: {error}")))
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let Some(authorities) = &self.authorities else {
-            return Ok(ServerCertVerified::assertion());
-        };
-        let verified = authorities.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
-        match verified {
-            // The name is looked at last: everything else was in order.
-            Err(rustls::Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) if self.mode == SslMode::VerifyCa => Ok(ServerCertVerified::assertion()),
-            other => other,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, self.algorithms())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, self.algorithms())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms().supported_schemes()
-    }
-}
-
-fn handshake_failure(error: std::io::Error, address: &ServerAddress) -> Problem {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(inner) => failure(inner.clone(), address),
-        None => {
-            Problem::io("negotiating TLS (a server of TLS 1.1 and older closes it there)")(error)
-        }
     }
 }
 
