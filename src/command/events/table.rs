@@ -8,6 +8,7 @@ use crate::command::events::report::{
 };
 use crate::lines::{BAD, DIM, GOOD, PLAIN, plural, size, time};
 use crate::table::{self, Cell, printable};
+use crate::terminal::Page;
 use anstyle::Style;
 use binlogsec_core::text::unseen::is_harmless;
 
@@ -56,7 +57,7 @@ const ROWS_SHOWN: usize = 40;
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn events_head(out: &mut dyn Write, path: &str, layout: Layout) -> io::Result<()> {
+pub(crate) fn events_head(out: &mut dyn Page, path: &str, layout: Layout) -> io::Result<()> {
     let style = if layout.colour { DIM } else { PLAIN };
     writeln!(out, "{style}{}{style:#}", printable(path))?;
     if layout.is_short() {
@@ -335,7 +336,7 @@ fn one_line(statement: &str, room: usize, cut: bool) -> String {
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn stats(out: &mut dyn Write, path: &str, report: &StatsReport) -> io::Result<()> {
+pub(crate) fn stats(out: &mut dyn Page, path: &str, report: &StatsReport) -> io::Result<()> {
     writeln!(out, "{DIM}{}{DIM:#}", printable(path))?;
     let types: Vec<_> = report
         .by_type
@@ -367,7 +368,7 @@ pub(crate) fn stats(out: &mut dyn Write, path: &str, report: &StatsReport) -> io
     writeln!(out, "{DIM}{}{DIM:#}", plural(count, "transaction"))
 }
 
-fn tables(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
+fn tables(out: &mut dyn Page, report: &StatsReport) -> io::Result<()> {
     let row = |entry: &crate::command::events::report::TableEntry| {
         let rows = match entry.uncounted_events {
             0 => entry.rows.to_string(),
@@ -392,7 +393,7 @@ fn ops(ops: &OpsEntry) -> [Cell; 3] {
     [&ops.insert, &ops.update, &ops.delete].map(|op| Cell::new(op.rows.to_string()).right())
 }
 
-fn hours(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
+fn hours(out: &mut dyn Page, report: &StatsReport) -> io::Result<()> {
     let row = |entry: &HourEntry| {
         let all = [&entry.ops.insert, &entry.ops.update, &entry.ops.delete];
         let bytes = all.iter().map(|op| op.bytes).fold(0, u64::saturating_add);
@@ -406,7 +407,7 @@ fn hours(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
     more(out, report.by_hour.len(), "hours")
 }
 
-fn sizes(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
+fn sizes(out: &mut dyn Page, report: &StatsReport) -> io::Result<()> {
     let row = |entry: &RowSizeEntry| {
         vec![Cell::new(size(entry.up_to)).right(), Cell::new(entry.rows.to_string()).right()]
     };
@@ -414,7 +415,7 @@ fn sizes(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
     part(out, &["ROWS OF UP TO", "ROWS"], &rows)
 }
 
-fn widest(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
+fn widest(out: &mut dyn Page, report: &StatsReport) -> io::Result<()> {
     let row = |entry: &WideRowEntry| {
         vec![
             Cell::new(format!("{}.{}", entry.database, entry.table)),
@@ -428,7 +429,7 @@ fn widest(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
     part(out, &["WIDEST ROWS", "", "BYTES", "POSITION", "ROW"], &rows)
 }
 
-fn hottest(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
+fn hottest(out: &mut dyn Page, report: &StatsReport) -> io::Result<()> {
     let row = |entry: &HotKeyEntry| {
         let changes = match entry.at_most {
             most if most == entry.changes => most.to_string(),
@@ -445,7 +446,7 @@ fn hottest(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
 }
 
 /// A table below the others, if it has any row.
-fn part(out: &mut dyn Write, headings: &[&str], rows: &[Vec<Cell>]) -> io::Result<()> {
+fn part(out: &mut dyn Page, headings: &[&str], rows: &[Vec<Cell>]) -> io::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -453,7 +454,7 @@ fn part(out: &mut dyn Write, headings: &[&str], rows: &[Vec<Cell>]) -> io::Resul
     table::write(out, headings, rows)
 }
 
-fn biggest(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
+fn biggest(out: &mut dyn Page, report: &StatsReport) -> io::Result<()> {
     let row = |entry: &crate::command::events::report::TransactionEntry| {
         vec![
             Cell::new(&entry.gtid),
@@ -467,7 +468,7 @@ fn biggest(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
     table::write(out, &headings, &rows)
 }
 
-fn chart(out: &mut dyn Write, minutes: &[MinuteEntry]) -> io::Result<()> {
+fn chart(out: &mut dyn Page, minutes: &[MinuteEntry]) -> io::Result<()> {
     let counts = || minutes.iter().map(|minute| minute.transactions);
     let most = counts().max().unwrap_or(1).max(1);
     let row = |entry: &MinuteEntry| {
@@ -488,7 +489,7 @@ fn chart(out: &mut dyn Write, minutes: &[MinuteEntry]) -> io::Result<()> {
     Ok(())
 }
 
-fn more(out: &mut dyn Write, count: usize, noun: &str) -> io::Result<()> {
+fn more(out: &mut dyn Page, count: usize, noun: &str) -> io::Result<()> {
     match count.saturating_sub(ROWS_SHOWN) {
         0 => Ok(()),
         left => writeln!(out, "{DIM}… and {left} more {noun}{DIM:#}"),
