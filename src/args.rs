@@ -39,10 +39,12 @@ use crate::command::verify::VerifyArgs;
 const EXAMPLES: &str = "\
 Examples:
   What is encrypted in this data directory, and are the keys at hand?
-    binlogsec inspect /var/lib/mysql --keyring /var/lib/mysql-keyring/component_keyring_file
+    binlogsec inspect /var/lib/mysql \\
+        --keyring /var/lib/mysql-keyring/component_keyring_file
 
   One log as plaintext for mysqlbinlog, without a file in between
-    binlogsec decrypt binlog.000042 -o - --keyring component_keyring_file | mysqlbinlog -
+    binlogsec decrypt binlog.000042 -o - --keyring component_keyring_file \\
+        | mysqlbinlog -
 
   Is there a plaintext log anywhere on this disk?
     binlogsec check /var/lib/mysql /backup

@@ -1,10 +1,11 @@
 //! Reports for people: tables, and a line that sums up. A module for each command.
 
-use std::io::{self, Write};
+use std::io;
 
 use anstyle::{AnsiColor, Style};
 
 use super::table;
+use super::terminal::{Page, sentence};
 use crate::log_entry::LogEntry;
 
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
@@ -21,21 +22,21 @@ pub(crate) fn key(file: &LogEntry) -> Option<String> {
 
 /// A line for a file that came with an index or a directory and was passed over.
 pub(crate) fn left_out(
-    out: &mut dyn Write,
+    out: &mut dyn Page,
     path: Option<&str>,
     reason: Option<&str>,
 ) -> io::Result<()> {
     let path = table::printable(path.unwrap_or_default());
     let reason = table::printable(reason.unwrap_or_default());
-    writeln!(out, "{DIM}left out {path}: {reason}{DIM:#}")
+    sentence(out, format_args!("{DIM}left out {path}: {reason}{DIM:#}"))
 }
 
 /// What the user of a file should know.
-pub(crate) fn notes(out: &mut dyn Write, path: &str, notes: &[String]) -> io::Result<()> {
+pub(crate) fn notes(out: &mut dyn Page, path: &str, notes: &[String]) -> io::Result<()> {
     let path = table::printable(path);
-    notes
-        .iter()
-        .try_for_each(|note| writeln!(out, "{WARN}{path}: {}{WARN:#}", table::printable(note)))
+    notes.iter().try_for_each(|note| {
+        sentence(out, format_args!("{WARN}{path}: {}{WARN:#}", table::printable(note)))
+    })
 }
 
 /// A time of a report's model, shorter by what every time in a column has.

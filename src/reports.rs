@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::args::Format;
-use super::terminal::{Terminal, write_json};
+use super::terminal::{Page, Terminal, write_json};
 
 /// Reports are for others: a collector, a server of continuous integration.
 pub(crate) const REPORT_MODE: u32 = 0o644;
@@ -63,7 +63,7 @@ impl<F> FileReport<F> {
     /// Replaces the file as a whole by what `write` writes.
     pub(crate) fn write(
         &self,
-        write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+        write: impl FnOnce(&mut dyn Page) -> std::io::Result<()>,
     ) -> anyhow::Result<()> {
         check_empty(&self.path)?;
         let sink = AtomicFile::create(&self.path, OPTIONS).map_err(Error::from)?;
@@ -144,14 +144,20 @@ impl<W: Write> Write for Colourless<W> {
     }
 }
 
+impl<W: Write> Page for Colourless<W> {
+    fn columns(&self) -> Option<usize> {
+        None
+    }
+}
+
 /// Writes a report as text or JSON, wherever it is wanted.
 pub(crate) fn publish<R: Serialize>(
     report: &R,
-    text: fn(&mut dyn Write, &R) -> std::io::Result<()>,
+    text: fn(&mut dyn Page, &R) -> std::io::Result<()>,
     (format, files): (Format, &[FileReport<Format>]),
     terminal: &Terminal,
 ) -> anyhow::Result<()> {
-    let write = |out: &mut dyn Write, format| match format {
+    let write = |out: &mut dyn Page, format| match format {
         Format::Text => text(out, report),
         Format::Json => write_json(out, report),
     };

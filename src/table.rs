@@ -1,9 +1,13 @@
-//! Aligned columns, coloured cells.
+//! Aligned columns, coloured cells. In a terminal with fewer columns than a table has, its rows take
+//! several lines each.
 
 use std::io::{self, Write};
+use std::ops::Range;
 
 use anstyle::Style;
 use unicode_width::UnicodeWidthStr;
+
+use crate::terminal::{Page, sentence};
 
 pub(crate) use binlogsec_core::text::unseen::printable;
 
@@ -56,8 +60,11 @@ impl Cell {
     }
 }
 
+/// The lines of a row but the first stand so far to the right of it.
+const FURTHER: usize = 4;
+
 /// Writes rows under headings. Every row has as many cells as there are headings.
-pub(crate) fn write(out: &mut dyn Write, headings: &[&str], rows: &[Vec<Cell>]) -> io::Result<()> {
+pub(crate) fn write(out: &mut dyn Page, headings: &[&str], rows: &[Vec<Cell>]) -> io::Result<()> {
     let bold = Style::new().bold();
     let heading = |column: usize, text: &str| {
         let is_right = rows.first().and_then(|row| row.get(column)).is_some_and(|cell| cell.right);
@@ -70,16 +77,58 @@ pub(crate) fn write(out: &mut dyn Write, headings: &[&str], rows: &[Vec<Cell>]) 
     let widths: Vec<usize> = (0..headings.len())
         .map(|column| all().filter_map(|row| row.get(column)).map(Cell::width).max().unwrap_or(0))
         .collect();
+    let lines = lines(&widths, out.columns().unwrap_or(usize::MAX));
     for row in all() {
-        // Empty cells at the end would leave blanks behind.
-        let used = row.iter().rposition(|cell| !cell.text.is_empty());
-        let used = used.map_or(0, |last| last.saturating_add(1));
-        for (column, (cell, width)) in row.iter().zip(&widths).take(used).enumerate() {
-            let last = column.saturating_add(1) == used;
-            cell.write(out, *width, last)?;
-            out.write_all(if last { b"" } else { GAP.as_bytes() })?;
+        for columns in &lines {
+            let cells = row.get(columns.clone()).unwrap_or_default();
+            let widths = widths.get(columns.clone()).unwrap_or_default();
+            write_line(out, cells, widths, columns.start > 0)?;
         }
-        out.write_all(b"\n")?;
     }
     Ok(())
+}
+
+/// The columns of each line of a row, so that no line is wider than the terminal if that can be.
+fn lines(widths: &[usize], terminal: usize) -> Vec<Range<usize>> {
+    let (mut lines, mut start, mut taken) = (Vec::new(), 0, 0_usize);
+    for (column, &width) in widths.iter().enumerate() {
+        let gap = if column == start { 0 } else { GAP.len() };
+        // What has no text takes no room.
+        let more = if width == 0 { 0 } else { width.saturating_add(gap) };
+        if column > start && taken.saturating_add(more) > terminal {
+            lines.push(start..column);
+            (start, taken) = (column, FURTHER.saturating_add(width));
+        } else {
+            taken = taken.saturating_add(more);
+        }
+    }
+    lines.push(start..widths.len());
+    lines
+}
+
+fn write_line(
+    out: &mut dyn Page,
+    cells: &[Cell],
+    widths: &[usize],
+    is_further: bool,
+) -> io::Result<()> {
+    // Empty cells at the end would leave blanks behind.
+    let used = cells.iter().rposition(|cell| !cell.text.is_empty());
+    let used = used.map_or(0, |last| last.saturating_add(1));
+    let indent = if is_further { FURTHER } else { 0 };
+    match cells {
+        // All that a further line of other rows has.
+        _ if used == 0 && is_further => return Ok(()),
+        // Words that may take several lines.
+        [Cell { text, style, right: false }] if is_further => {
+            return sentence(out, format_args!("{:indent$}{style}{text}{style:#}", ""));
+        }
+        _ => write!(out, "{:indent$}", "")?,
+    }
+    for (column, (cell, width)) in cells.iter().zip(widths).take(used).enumerate() {
+        let last = column.saturating_add(1) == used;
+        cell.write(out, *width, last)?;
+        out.write_all(if last { b"" } else { GAP.as_bytes() })?;
+    }
+    out.write_all(b"\n")
 }

@@ -1,13 +1,16 @@
 //! Where output goes, and whether it may have colour.
 
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use crate::json;
 use anstream::AutoStream;
+use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
 use binlogsec_core::text::unseen::printable;
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
 
 use super::args::{Color, Global};
 
@@ -36,14 +39,14 @@ impl Terminal {
     }
 
     /// Standard output, for data.
-    pub(crate) fn out(&self) -> impl Write + use<> {
+    pub(crate) fn out(&self) -> impl Page + use<> {
         stream(io::stdout().lock(), self.color)
     }
 
     /// Standard output as it is, for what is written much of at once, and whether it may have
     /// colours: nothing takes them out again. A terminal gets what is not `printable` without what
     /// it would obey.
-    pub(crate) fn plain_out(&self, printable: bool) -> (Box<dyn Write>, bool) {
+    pub(crate) fn plain_out(&self, printable: bool) -> (Box<dyn Page>, bool) {
         let stdout = io::stdout().lock();
         if !printable && stdout.is_terminal() {
             return (Box::new(stream(stdout, anstream::ColorChoice::Never)), false);
@@ -56,7 +59,7 @@ impl Terminal {
     }
 
     /// Standard error, for reports when standard output carries a log.
-    pub(crate) fn err(&self) -> impl Write + use<> {
+    pub(crate) fn err(&self) -> impl Page + use<> {
         stream(io::stderr().lock(), self.color)
     }
 
@@ -99,19 +102,107 @@ impl Terminal {
     /// One line. Messages name files, and a name may hold a line of its own, or what a terminal
     /// obeys: all of it is shown and nothing of it acts.
     fn line(&self, start: fmt::Arguments<'_>, message: &str) {
-        let _ = writeln!(self.err(), "{start}{}", printable(message));
+        let _ = sentence(&mut self.err(), format_args!("{start}{}", printable(message)));
     }
 }
 
-fn stream<S>(stream: S, color: anstream::ColorChoice) -> AutoStream<Box<dyn Write>>
+/// Where text for people goes.
+pub(crate) trait Page: Write {
+    /// The columns of the terminal that it is; `None` where it is none, and lines are whole.
+    fn columns(&self) -> Option<usize>;
+}
+
+impl<P: Page> Page for BufWriter<P> {
+    fn columns(&self) -> Option<usize> {
+        self.get_ref().columns()
+    }
+}
+
+impl<P: Page + ?Sized> Page for Box<P> {
+    fn columns(&self) -> Option<usize> {
+        (**self).columns()
+    }
+}
+
+impl Page for io::StdoutLock<'_> {
+    fn columns(&self) -> Option<usize> {
+        columns(self)
+    }
+}
+
+/// A standard stream, with colours or without.
+struct Screen {
+    stream: AutoStream<Box<dyn Write>>,
+    columns: Option<usize>,
+}
+
+impl Write for Screen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+impl Page for Screen {
+    fn columns(&self) -> Option<usize> {
+        self.columns
+    }
+}
+
+fn stream<S>(stream: S, color: anstream::ColorChoice) -> Screen
 where
-    S: anstream::stream::RawStream + 'static,
+    S: anstream::stream::RawStream + AsFd + 'static,
 {
+    let columns = columns(&stream);
     let color = match color {
         anstream::ColorChoice::Auto => AutoStream::choice(&stream),
         other => other,
     };
-    AutoStream::new(Box::new(Whole(stream)), color)
+    Screen { stream: AutoStream::new(Box::new(Whole(stream)), color), columns }
+}
+
+/// Writes text as one line, or in a terminal as several that break between words; what stands between
+/// backticks is there to be copied, and is not broken.
+pub(crate) fn sentence(out: &mut dyn Page, text: fmt::Arguments<'_>) -> io::Result<()> {
+    let text = text.to_string();
+    let Some(columns) = out.columns().filter(|columns| width(&text) > *columns) else {
+        return writeln!(out, "{text}");
+    };
+    let words = text.trim_start_matches(' ');
+    let indent = text.len().saturating_sub(words.len());
+    let mut left = columns.saturating_sub(indent);
+    write!(out, "{:indent$}", "")?;
+    let mut is_copied = false;
+    let words = words.split(|character| {
+        is_copied ^= character == '`';
+        character == ' ' && !is_copied
+    });
+    for (number, word) in words.enumerate() {
+        let needs = width(word).saturating_add(1);
+        if number == 0 {
+            left = left.saturating_sub(needs.saturating_sub(1));
+        } else if needs <= left {
+            out.write_all(b" ")?;
+            left = left.saturating_sub(needs);
+        } else {
+            let indent = indent.saturating_add(FURTHER);
+            write!(out, "\n{:indent$}", "")?;
+            left = columns.saturating_sub(indent).saturating_sub(needs.saturating_sub(1));
+        }
+        out.write_all(word.as_bytes())?;
+    }
+    writeln!(out)
+}
+
+/// The lines of a sentence but the first stand so far to the right of it.
+const FURTHER: usize = 2;
+
+/// Columns that a text takes, which may have colours.
+fn width(text: &str) -> usize {
+    strip_str(text).map(UnicodeWidthStr::width).sum()
 }
 
 /// Takes all that it is given, or fails. A stream that strips colours, and is told in the middle of
@@ -129,10 +220,9 @@ impl<W: Write> Write for Whole<W> {
     }
 }
 
-/// The columns of the terminal that standard output is; `None` where it is none, or does not say.
-pub(crate) fn columns() -> Option<usize> {
-    let stdout = io::stdout();
-    let size = rustix::termios::tcgetwinsize(stdout.lock()).ok()?;
+/// The columns of the terminal that a stream is; `None` where it is none, or does not say.
+fn columns(stream: &impl AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 

@@ -26,7 +26,7 @@ use super::args::Format;
 use super::exit::Exit;
 use super::process;
 use super::progress::Bar;
-use super::terminal::{Terminal, write_json};
+use super::terminal::{Page, Terminal, write_json};
 
 /// What messages call the standard streams.
 const STDIN: &str = "<standard input>";
@@ -130,11 +130,11 @@ pub(crate) fn report<M: Serialize>(
     format: Format,
     output: Option<&Path>,
     terminal: &Terminal,
-    human: impl FnOnce(&mut dyn Write, &M) -> io::Result<()>,
+    human: impl FnOnce(&mut dyn Page, &M) -> io::Result<()>,
 ) -> anyhow::Result<()> {
     process::let_signal_end();
     let to_stdout = output.is_some_and(is_dash);
-    let mut out: Box<dyn Write> =
+    let mut out: Box<dyn Page> =
         if to_stdout { Box::new(terminal.err()) } else { Box::new(terminal.out()) };
     match format {
         Format::Json => write_json(&mut out, model)?,

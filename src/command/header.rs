@@ -19,7 +19,8 @@ const HEADER_EXAMPLES: &str = "\
 Examples:
   binlogsec header dump binlog.000042
   binlogsec header dump binlog.000042 -o binlog.000042.header
-  binlogsec header restore binlog.000042 binlog.000042.header --keyring component_keyring_file";
+  binlogsec header restore binlog.000042 binlog.000042.header \\
+      --keyring component_keyring_file";
 
 /// Show a log's 512-byte encryption header, put it aside, or back
 ///

@@ -1,19 +1,20 @@
 //! Findings and rules as text.
 
-use std::io::{self, Write};
+use std::io;
 
 use anstyle::Style;
 
 use crate::findings::report::FindingEntry;
 use crate::lines::{BAD, DIM, WARN, plural};
 use crate::table::printable;
+use crate::terminal::{Page, sentence};
 use binlogsec_checks::finding::Rule;
 
 /// Notes of one kind that are shown; errors and warnings are shown all.
 const SHOWN_NOTES: usize = 5;
 
 /// Findings by kind, then by subject; those that a baseline accepts after the others.
-pub(crate) fn findings(out: &mut dyn Write, all: &[FindingEntry<'_>]) -> io::Result<()> {
+pub(crate) fn findings(out: &mut dyn Page, all: &[FindingEntry<'_>]) -> io::Result<()> {
     let counted: Vec<_> = all.iter().filter(|finding| finding.accepted.is_none()).collect();
     let accepted = all.iter().filter(|finding| finding.accepted.is_some());
     for group in counted.chunk_by(|one, other| (one.id, one.severity) == (other.id, other.severity))
@@ -24,12 +25,12 @@ pub(crate) fn findings(out: &mut dyn Write, all: &[FindingEntry<'_>]) -> io::Res
         let reason =
             finding.accepted.map(|accepted| printable(&accepted.reason)).unwrap_or_default();
         let (id, path) = (finding.id, printable(&finding.subject.to_string()));
-        writeln!(out, "{DIM}accepted {id} {path}: {reason}{DIM:#}")?;
+        sentence(out, format_args!("{DIM}accepted {id} {path}: {reason}{DIM:#}"))?;
     }
     Ok(())
 }
 
-fn kind(out: &mut dyn Write, group: &[&FindingEntry<'_>]) -> io::Result<()> {
+fn kind(out: &mut dyn Page, group: &[&FindingEntry<'_>]) -> io::Result<()> {
     let Some(first) = group.first() else {
         return Ok(());
     };
@@ -37,7 +38,7 @@ fn kind(out: &mut dyn Write, group: &[&FindingEntry<'_>]) -> io::Result<()> {
     let (severity, id, title) = (first.severity, first.id, first.title);
     let bold = Style::new().bold();
     let files = plural(group.len(), "finding");
-    writeln!(out, "{style}{severity} {id}{style:#} {bold}{title}{bold:#} ({files})")?;
+    sentence(out, format_args!("{style}{severity} {id}{style:#} {bold}{title}{bold:#} ({files})"))?;
     let shown = if severity == "note" { SHOWN_NOTES } else { group.len() };
     let same_remedy = group.iter().all(|finding| finding.remedy == first.remedy);
     for finding in group.iter().take(shown) {
@@ -48,7 +49,7 @@ fn kind(out: &mut dyn Write, group: &[&FindingEntry<'_>]) -> io::Result<()> {
     }
     let hidden = group.len().saturating_sub(shown);
     if hidden > 0 {
-        writeln!(out, "  and {hidden} more; --format json has them all")?;
+        sentence(out, format_args!("  and {hidden} more; --format json has them all"))?;
     }
     if same_remedy {
         remedy(out, first, "  ")?;
@@ -56,22 +57,22 @@ fn kind(out: &mut dyn Write, group: &[&FindingEntry<'_>]) -> io::Result<()> {
     writeln!(out, "  {DIM}more:{DIM:#} binlogsec explain {id}\n")
 }
 
-fn one(out: &mut dyn Write, finding: &FindingEntry<'_>) -> io::Result<()> {
+fn one(out: &mut dyn Page, finding: &FindingEntry<'_>) -> io::Result<()> {
     let subject = printable(&finding.subject.to_string());
     let message = printable(finding.message);
     if finding.severity == "note" {
-        return writeln!(out, "  {subject}: {message}");
+        return sentence(out, format_args!("  {subject}: {message}"));
     }
     writeln!(out, "  {subject}")?;
-    writeln!(out, "      {message}")?;
+    sentence(out, format_args!("      {message}"))?;
     for evidence in finding.evidence {
-        writeln!(out, "      {DIM}{}{DIM:#}", printable(&evidence.text()))?;
+        sentence(out, format_args!("      {DIM}{}{DIM:#}", printable(&evidence.text())))?;
     }
     Ok(())
 }
 
 /// One line after its label, several below it.
-fn remedy(out: &mut dyn Write, finding: &FindingEntry<'_>, indent: &str) -> io::Result<()> {
+fn remedy(out: &mut dyn Page, finding: &FindingEntry<'_>, indent: &str) -> io::Result<()> {
     let lines: Vec<_> = finding.remedy.lines().map(printable).collect();
     match &*lines {
         [line] => writeln!(out, "{indent}{DIM}remedy:{DIM:#} {line}"),
@@ -94,11 +95,11 @@ fn severity_style(severity: &str) -> Style {
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn explain(out: &mut dyn Write, rule: &Rule) -> io::Result<()> {
+pub(crate) fn explain(out: &mut dyn Page, rule: &Rule) -> io::Result<()> {
     let bold = Style::new().bold();
     let style = severity_style(rule.severity.name());
     let severity = rule.severity;
-    writeln!(out, "{bold}{} {}{bold:#}: {}", rule.code, rule.name, rule.title)?;
+    sentence(out, format_args!("{bold}{} {}{bold:#}: {}", rule.code, rule.name, rule.title))?;
     writeln!(out, "Severity: {style}{severity}{style:#}\n")?;
     for (heading, text) in [("What", rule.meaning), ("Why it matters", rule.risk)] {
         writeln!(out, "{bold}{heading}{bold:#}\n{}\n", wrapped(text, "  "))?;
@@ -108,7 +109,8 @@ pub(crate) fn explain(out: &mut dyn Write, rule: &Rule) -> io::Result<()> {
     writeln!(out, "{}\n", wrapped(rule.advice, "  "))?;
     let controls: Vec<_> =
         rule.controls.iter().map(|it| format!("{} {}", it.catalogue, it.number)).collect();
-    writeln!(out, "{bold}Controls{bold:#}\n  {}", controls.join("; "))
+    writeln!(out, "{bold}Controls{bold:#}")?;
+    sentence(out, format_args!("  {}", controls.join("; ")))
 }
 
 /// Lines of at most 80 characters.

@@ -271,6 +271,16 @@ fn backups_of_every_program_say_where_they_are() {
 }
 
 #[test]
+fn a_folder_with_a_dump_alone_is_told_to_name_the_dump() {
+    let folder = folder();
+    std::fs::write(folder.path().join("full.sql"), "-- MySQL dump\n").unwrap();
+    let output = run(folder.path(), &["--from", folder.path().to_str().unwrap(), "--plan"]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("of a dump, name the file itself"), "{text}");
+}
+
+#[test]
 fn what_the_backup_has_is_left_out_and_the_rest_is_written_in_order() {
     let folder = folder();
     ten_each(folder.path(), 4);

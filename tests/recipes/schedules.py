@@ -47,7 +47,7 @@ def pre_commit(lab: Lab) -> Iterator[Check]:
     config = DEPLOY / "pre-commit-config.yaml"
     yield ends("the hooks are hooks", 0, lab.run("pre-commit", "validate-manifest", ROOT / ".pre-commit-hooks.yaml"))
     yield ends("the configuration is one", 0, lab.run("pre-commit", "validate-config", config))
-    # This source as the repository that the configuration names.
+    # This source as a repository with hooks.
     source, project = lab.folder / "source", lab.folder / "project"
     who = "-c user.name=x -c user.email=x@example.org -c commit.gpgsign=false"
     for place in (source, project):
@@ -55,8 +55,7 @@ def pre_commit(lab: Lab) -> Iterator[Check]:
         lab.bash("git init -q .", place)
     shutil.copy(ROOT / ".pre-commit-hooks.yaml", source)
     lab.bash(f"git add -A && git {who} commit -qm x && git tag v0.1.0", source)
-    text = config.read_text(encoding="utf-8").replace("https://github.com/OWNER/REPOSITORY", str(source))
-    (project / ".pre-commit-config.yaml").write_text(text)
+    shutil.copy(config, project / ".pre-commit-config.yaml")
     (project / "readme").write_text("no log\n")
     yield ends("it is installed", 0, lab.bash("pre-commit install && git add -A", project))
     commit = f"git add -A && git {who} commit -m x"
@@ -64,6 +63,10 @@ def pre_commit(lab: Lab) -> Iterator[Check]:
     shutil.copy(MIXED / "binlog.000001", project / "dump.bin")
     done = lab.bash(commit, project)
     yield ends("a commit with a plaintext log is refused, whatever its name", 1, done, "dump.bin")
+    hook = {"repo": str(source), "rev": "v0.1.0", "hooks": [{"id": "binlogsec-check-installed"}]}
+    (project / ".pre-commit-config.yaml").write_text(yaml.safe_dump({"repos": [hook]}))
+    done = lab.bash(commit, project)
+    yield ends("and so it is by the hook of this source", 1, done, "dump.bin")
 
 
 def crontab(lab: Lab) -> Iterator[Check]:

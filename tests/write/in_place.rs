@@ -426,6 +426,28 @@ fn processes_that_are_hidden_are_told_of() {
     assert!(text.contains("processes of other users could not be looked at"), "{text}");
 }
 
+/// As in a chroot or a bare container: root is told what is missing, and not to become root.
+#[test]
+fn where_proc_is_not_mounted_that_is_what_is_said() {
+    if !can_mount_on("/proc".as_ref()) {
+        return;
+    }
+    let workdir = Workdir::plain(&[5000]);
+    let script = "mount -t tmpfs none /proc || exit 77; exec \"$0\" \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, env!("CARGO_BIN_EXE_binlogsec")]);
+    command.args(ALL.split(' ')).arg("--dry-run");
+    let output = command.current_dir(workdir.at()).output().unwrap();
+    if output.status.code() == Some(77) {
+        println!("skipped: nothing can be mounted here");
+        return;
+    }
+    assert!(output.status.success(), "{}", workdir.said(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("/proc is not mounted here"), "{text}");
+    assert!(!text.contains("only root"), "{text}");
+}
+
 /// A copied directory, whose index names the logs of the server that it comes from.
 #[test]
 fn a_copied_index_does_not_lead_to_the_logs_of_another_directory() {

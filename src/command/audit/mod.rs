@@ -29,7 +29,7 @@ use crate::exit::Exit;
 use crate::findings::show::{self, FindingArgs};
 use crate::progress::Counter;
 use crate::reports::{self, FileReport, file_report};
-use crate::terminal::{Terminal, write_json};
+use crate::terminal::{Page, Terminal, write_json};
 use crate::{keys, process};
 use servers::ServerArgs;
 
@@ -42,18 +42,21 @@ Examples:
     binlogsec audit --defaults-file replica.cnf --server-version 8.4.3
 
   Two live servers and what goes on between them; the password comes from a file
-    binlogsec audit --server mysql://audit@db1.example/ --server mysql://audit@db2.example/ \
-      --server-ca ca.pem --password-file audit.password
+    binlogsec audit --server mysql://audit@db1.example/ \\
+        --server mysql://audit@db2.example/ \\
+        --server-ca ca.pem --password-file audit.password
 
   Configuration, logs, keyring and certificates, as a page for an auditor
     binlogsec audit --defaults-file /etc/mysql/my.cnf --report html=audit.html
 
   What closes the holes, in order; and what a failover has changed since
-    binlogsec audit --plan --server mysql://audit@db1.example/ --server mysql://audit@db2.example/
+    binlogsec audit --plan --server mysql://audit@db1.example/ \\
+        --server mysql://audit@db2.example/
     binlogsec audit --compare before.json --server mysql://audit@db2.example/
 
   A fleet, asked all at once: hosts, files and sockets from a file, passwords from files that it names
-    binlogsec audit --inventory fleet.toml --report html=fleet.html --report json=fleet.json
+    binlogsec audit --inventory fleet.toml --report html=fleet.html \\
+        --report json=fleet.json
 
 Exit codes: 0 nothing found that counts; 1 errors or warnings (notes do not count); 2 something
 could not be audited, or nothing was there; 3 and 4 a keyring that cannot be used.";
@@ -225,11 +228,7 @@ fn before(path: &Path) -> anyhow::Result<Before> {
     Before::parse(&text).with_context(|| path.display().to_string())
 }
 
-fn write(
-    out: &mut dyn Write,
-    format: AuditFormat,
-    report: &AuditReport<'_>,
-) -> std::io::Result<()> {
+fn write(out: &mut dyn Page, format: AuditFormat, report: &AuditReport<'_>) -> std::io::Result<()> {
     match format {
         AuditFormat::Text => table::audit(out, report),
         AuditFormat::Json => write_json(out, report),

@@ -1,6 +1,6 @@
 //! The text of `binlogsec audit`.
 
-use std::io::{self, Write};
+use std::io;
 
 use anstyle::Style;
 
@@ -9,6 +9,7 @@ use crate::findings::report::Verdict;
 use crate::findings::table::findings;
 use crate::lines::{BAD, DIM, GOOD, WARN};
 use crate::table::{self, Cell, printable};
+use crate::terminal::{Page, sentence};
 use binlogsec_checks::audit::areas::{self, AreaResult};
 use binlogsec_checks::audit::topology::{Edge, State, Topology};
 
@@ -16,7 +17,7 @@ use binlogsec_checks::audit::topology::{Edge, State, Topology};
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn audit(out: &mut dyn Write, report: &AuditReport<'_>) -> io::Result<()> {
+pub(crate) fn audit(out: &mut dyn Page, report: &AuditReport<'_>) -> io::Result<()> {
     findings(out, &report.findings)?;
     if !report.topology.edges.is_empty() {
         tree(out, report.topology)?;
@@ -29,11 +30,11 @@ pub(crate) fn audit(out: &mut dyn Write, report: &AuditReport<'_>) -> io::Result
         Verdict::PartlyExamined => WARN,
         _ => BAD,
     };
-    writeln!(out, "{style}{}{style:#}", printable(&report.summary.text))
+    sentence(out, format_args!("{style}{}{style:#}", printable(&report.summary.text)))
 }
 
 /// A line for each server: what each of its areas comes to.
-fn areas(out: &mut dyn Write, areas: &[AreaResult]) -> io::Result<()> {
+fn areas(out: &mut dyn Page, areas: &[AreaResult]) -> io::Result<()> {
     let mut servers: Vec<&str> = areas.iter().map(|area| &*area.server).collect();
     servers.dedup();
     if servers.is_empty() {
@@ -74,13 +75,13 @@ fn name(topology: &Topology, node: usize) -> String {
 }
 
 /// Every server below its source. In a circle, each server is shown once with its replicas.
-fn tree(out: &mut dyn Write, topology: &Topology) -> io::Result<()> {
+fn tree(out: &mut dyn Page, topology: &Topology) -> io::Result<()> {
     let mut shown = vec![false; topology.nodes.len()];
     let is_replica = |node: usize| topology.edges.iter().any(|edge| edge.replica == node);
     let roots = (0..topology.nodes.len()).filter(|node| !is_replica(*node));
     for root in roots.chain(0..topology.nodes.len()) {
         if shown.get(root) == Some(&false) {
-            writeln!(out, "{}", name(topology, root))?;
+            sentence(out, format_args!("{}", name(topology, root)))?;
             branches(out, topology, root, "", &mut shown)?;
         }
     }
@@ -88,7 +89,7 @@ fn tree(out: &mut dyn Write, topology: &Topology) -> io::Result<()> {
 }
 
 fn branches(
-    out: &mut dyn Write,
+    out: &mut dyn Page,
     topology: &Topology,
     source: usize,
     indent: &str,
@@ -105,7 +106,7 @@ fn branches(
         let replica = name(topology, edge.replica);
         let state = edge.private();
         let (style, words) = (style(state), private(edge));
-        writeln!(out, "{indent}{branch}{replica}  {style}{words}{style:#}")?;
+        sentence(out, format_args!("{indent}{branch}{replica}  {style}{words}{style:#}"))?;
         branches(out, topology, edge.replica, &format!("{indent}{deeper}"), shown)?;
     }
     Ok(())
@@ -121,7 +122,7 @@ fn private(edge: &Edge) -> String {
     if reasons.is_empty() { words.to_owned() } else { format!("{words}: {reasons}") }
 }
 
-fn edges(out: &mut dyn Write, topology: &Topology) -> io::Result<()> {
+fn edges(out: &mut dyn Page, topology: &Topology) -> io::Result<()> {
     let state = |state: State| Cell::new(state.name()).styled(style(state));
     let rows: Vec<_> = topology
         .edges

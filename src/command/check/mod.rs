@@ -32,7 +32,7 @@ use crate::findings::show::{self, FindingArgs};
 use crate::progress::Counter;
 use crate::reports::{self, FileReport, file_report};
 use crate::shard::{self, RunMark, ShardArgs};
-use crate::terminal::{Terminal, write_json};
+use crate::terminal::{Page, Terminal, write_json};
 use crate::{keys, process};
 
 const CHECK_EXAMPLES: &str = "\
@@ -41,10 +41,13 @@ Examples:
     binlogsec check /var/lib/mysql /backup
 
   The same, wherever the server is configured to keep its logs, and proven with its keys
-    binlogsec check --defaults-file /etc/mysql/my.cnf --keyring /var/lib/mysql-keyring/component_keyring_file
+    binlogsec check --defaults-file /etc/mysql/my.cnf \\
+        --keyring /var/lib/mysql-keyring/component_keyring_file
 
   In cron, for Prometheus and for an auditor
-    binlogsec check /var/lib/mysql --report prometheus=/var/lib/node_exporter/binlogsec.prom --report json=/var/log/binlogsec.json
+    binlogsec check /var/lib/mysql \\
+        --report prometheus=/var/lib/node_exporter/binlogsec.prom \\
+        --report json=/var/log/binlogsec.json
 
   A share of the work, for each of eight processes; report merge judges them together
     binlogsec check /backup --shard 3/8 --report json=shard-3.json
@@ -374,7 +377,7 @@ fn write_file(file: &FileReport<CheckFormat>, report: &CheckReport<'_>) -> anyho
 }
 
 fn write(
-    out: &mut dyn Write,
+    out: &mut dyn Page,
     format: CheckFormat,
     report: &CheckReport<'_>,
     last_success: Option<i64>,

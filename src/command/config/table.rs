@@ -1,14 +1,15 @@
 //! `binlogsec config show` for people.
 
-use std::io::{self, Write};
+use std::io;
 
 use super::report::{ConfigReport, SettingEntry, Source};
 use crate::table::{self, Cell, printable};
+use crate::terminal::{Page, sentence};
 
-pub(crate) fn config(out: &mut dyn Write, report: &ConfigReport) -> io::Result<()> {
+pub(crate) fn config(out: &mut dyn Page, report: &ConfigReport) -> io::Result<()> {
     if let Some(not_read) = &report.not_read {
         let (path, reason) = (printable(&not_read.path), printable(&not_read.reason));
-        writeln!(out, "not read: {path}, as {reason}")?;
+        sentence(out, format_args!("not read: {path}, as {reason}"))?;
     }
     match &report.file {
         Some(file) => writeln!(out, "file: {}\n", printable(file))?,

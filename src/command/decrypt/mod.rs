@@ -27,11 +27,16 @@ use slice::SliceArgs;
 
 const DECRYPT_EXAMPLES: &str = "\
 Examples:
-  binlogsec decrypt binlog.000042 -o plain.000042 --keyring component_keyring_file
-  binlogsec decrypt binlog.index --output-dir plain/ --keyring component_keyring_file
-  binlogsec decrypt binlog.000042 -o - --keyring component_keyring_file | mysqlbinlog -
-  binlogsec decrypt binlog.index -o - --to '2026-11-21 14:03' --time-zone local | mysqlbinlog - | mysql
-  binlogsec decrypt s3://logs/host1/ --output-dir s3://archive/host1 --recipient age1…";
+  binlogsec decrypt binlog.000042 -o plain.000042 \\
+      --keyring component_keyring_file
+  binlogsec decrypt binlog.index --output-dir plain/ \\
+      --keyring component_keyring_file
+  binlogsec decrypt binlog.000042 -o - --keyring component_keyring_file \\
+      | mysqlbinlog -
+  binlogsec decrypt binlog.index -o - --to '2026-11-21 14:03' \\
+      --time-zone local | mysqlbinlog - | mysql
+  binlogsec decrypt s3://logs/host1/ --output-dir s3://archive/host1 \\
+      --recipient age1…";
 
 /// Write the plaintext of encrypted logs, byte for byte
 ///

@@ -1,16 +1,17 @@
 //! The table of `binlogsec decrypt`.
 
-use std::io::{self, Write};
+use std::io;
 
 use crate::command::decrypt::report::{DecryptEntry, DecryptReport};
 use crate::lines::{GOOD, WARN, key, size, time};
 use crate::table::{self, Cell};
+use crate::terminal::Page;
 
 /// The table of `binlogsec decrypt`.
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn decrypt(out: &mut dyn Write, report: &DecryptReport) -> io::Result<()> {
+pub(crate) fn decrypt(out: &mut dyn Page, report: &DecryptReport) -> io::Result<()> {
     let done: Vec<_> = report.files.iter().filter_map(decrypt_row).collect();
     if !done.is_empty() {
         let is_sealed = report.files.iter().any(|file| file.recipients.is_some());

@@ -25,10 +25,14 @@ use crate::{keys, process, transfer};
 
 const ENCRYPT_EXAMPLES: &str = "\
 Examples:
-  binlogsec encrypt binlog.000007 -o encrypted.000007 --keyring component_keyring_file
-  binlogsec encrypt binlog.index --output-dir encrypted/ --keyring component_keyring_file
-  binlogsec encrypt --in-place /var/lib/mysql/binlog.index --keyring component_keyring_file --dry-run
-  zcat binlog.000007.gz | binlogsec encrypt - -o - --keyring component_keyring_file | aws s3 cp - …";
+  binlogsec encrypt binlog.000007 -o encrypted.000007 \\
+      --keyring component_keyring_file
+  binlogsec encrypt binlog.index --output-dir encrypted/ \\
+      --keyring component_keyring_file
+  binlogsec encrypt --in-place /var/lib/mysql/binlog.index \\
+      --keyring component_keyring_file --dry-run
+  zcat binlog.000007.gz | binlogsec encrypt - -o - \\
+      --keyring component_keyring_file | aws s3 cp - …";
 
 /// Encrypt plaintext logs as the server would, under a key of a keyring
 ///

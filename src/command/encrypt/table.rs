@@ -1,16 +1,17 @@
 //! The table of `binlogsec encrypt`.
 
-use std::io::{self, Write};
+use std::io;
 
 use crate::command::encrypt::report::{EncryptEntry, EncryptReport};
 use crate::lines::{DIM, GOOD, WARN, size, time};
 use crate::table::{self, Cell};
+use crate::terminal::{Page, sentence};
 
 /// The table of `binlogsec encrypt`.
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn encrypt(out: &mut dyn Write, report: &EncryptReport) -> io::Result<()> {
+pub(crate) fn encrypt(out: &mut dyn Page, report: &EncryptReport) -> io::Result<()> {
     let done: Vec<_> = report.files.iter().filter_map(row).collect();
     if !done.is_empty() {
         let headings = ["LOG", "STATUS", "KEY", "SERVER", "CREATED (UTC)", "ENCRYPTED", "SIZE", ""];
@@ -21,7 +22,7 @@ pub(crate) fn encrypt(out: &mut dyn Write, report: &EncryptReport) -> io::Result
     }
     for path in &report.leftovers {
         let path = table::printable(path);
-        writeln!(out, "{DIM}left over from an interrupted run: {path}{DIM:#}")?;
+        sentence(out, format_args!("{DIM}left over from an interrupted run: {path}{DIM:#}"))?;
     }
     for file in &report.files {
         crate::lines::notes(out, &file.path, &file.notes)?;

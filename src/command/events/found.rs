@@ -14,7 +14,7 @@ use crate::json;
 use crate::lines;
 use crate::log_entry::{Failure, rfc3339};
 use crate::table::printable;
-use crate::terminal::Terminal;
+use crate::terminal::{Page, Terminal, sentence};
 
 /// The name of the schema.
 const SCHEMA: &str = "binlogsec.events-found/1";
@@ -65,7 +65,7 @@ impl FoundEntry {
 
 /// The list in the making.
 pub(super) struct FoundList {
-    out: Box<dyn Write>,
+    out: Box<dyn Page>,
     format: ListFormat,
     csv_safe: bool,
     /// Transactions so far.
@@ -102,7 +102,8 @@ impl FoundList {
                 let (path, time) = (printable(path), lines::time(time));
                 let gtid = gtid.as_ref().map(|gtid| format!("{gtid}  ")).unwrap_or_default();
                 let statement: String = printable(statement).chars().take(SHOWN).collect();
-                writeln!(self.out, "{time}  {path}:{position}  {gtid}{statement}")
+                let line = format_args!("{time}  {path}:{position}  {gtid}{statement}");
+                sentence(&mut self.out, line)
             }
             ListFormat::Json => {
                 self.out.write_all(if self.count > 0 { b",\n" } else { b"\n" })?;

@@ -32,15 +32,17 @@ use report::{EVENTS_SCHEMA, EventEntry, EventTexts, EventsEnd, StatsReport};
 use crate::args::KeyArgs;
 use crate::command::decrypt::slice::{Position, position, table, tables};
 use crate::exit::Exit;
-use crate::terminal::{self, Terminal};
+use crate::terminal::{Page, Terminal};
 use crate::time::{self, Time, ZoneArgs};
 use crate::{keys, transfer};
 
 const EVENTS_EXAMPLES: &str = "\
 Examples:
   binlogsec events binlog.000042 --keyring component_keyring_file
-  binlogsec events binlog.000042 --table shop.orders --from '2026-11-21 14:00' --to '2026-11-21 15:00'
-  binlogsec events binlog.index --gtid 3e11fa47-71ca-11e1-9e33-c80aa9429562:23-25 --format json
+  binlogsec events binlog.000042 --table shop.orders --from '2026-11-21 14:00' \\
+      --to '2026-11-21 15:00'
+  binlogsec events binlog.index \\
+      --gtid 3e11fa47-71ca-11e1-9e33-c80aa9429562:23-25 --format json
   binlogsec events mariadb-bin.000042 --gtid 0-1-4711 --mariadb-keys keys.txt
   binlogsec events binlog.000042 --stats
   binlogsec events binlog.index --find 'DROP TABLE shop.orders'
@@ -354,7 +356,7 @@ impl EventsArgs {
 
 /// The document in the making.
 struct Listing {
-    out: Box<dyn Write>,
+    out: Box<dyn Page>,
     format: ListFormat,
     stats: bool,
     layout: Layout,
@@ -365,7 +367,7 @@ struct Listing {
 
 impl Listing {
     fn begin(args: &EventsArgs, are_many: bool, terminal: &Terminal) -> io::Result<Self> {
-        let (out, colour): (Box<dyn Write>, bool) = if args.stats {
+        let (out, colour): (Box<dyn Page>, bool) = if args.stats {
             (Box::new(terminal.out()), true)
         } else {
             terminal.plain_out(args.format == ListFormat::Text)
@@ -378,7 +380,7 @@ impl Listing {
         }
         let layout = Layout {
             colour,
-            columns: terminal::columns(),
+            columns: out.columns(),
             full: args.full,
             is_prefixed: are_many && !io::stdout().is_terminal(),
         };

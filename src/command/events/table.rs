@@ -1,6 +1,6 @@
 //! The figures of `binlogsec events --stats`.
 
-use std::io::{self, Write};
+use std::io;
 
 use crate::command::events::lines::shortened;
 use crate::command::events::report::{
@@ -8,6 +8,7 @@ use crate::command::events::report::{
 };
 use crate::lines::{DIM, GOOD, plural, size, time};
 use crate::table::{self, Cell, printable};
+use crate::terminal::Page;
 
 /// So many characters of a key are shown.
 const KEY_SHOWN: usize = 100;
@@ -20,7 +21,7 @@ const ROWS_SHOWN: usize = 40;
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn stats(out: &mut dyn Write, path: &str, report: &StatsReport) -> io::Result<()> {
+pub(crate) fn stats(out: &mut dyn Page, path: &str, report: &StatsReport) -> io::Result<()> {
     writeln!(out, "{DIM}{}{DIM:#}", printable(path))?;
     let types: Vec<_> = report
         .by_type
@@ -52,7 +53,7 @@ pub(crate) fn stats(out: &mut dyn Write, path: &str, report: &StatsReport) -> io
     writeln!(out, "{DIM}{}{DIM:#}", plural(count, "transaction"))
 }
 
-fn tables(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
+fn tables(out: &mut dyn Page, report: &StatsReport) -> io::Result<()> {
     let row = |entry: &crate::command::events::report::TableEntry| {
         let rows = match entry.uncounted_events {
             0 => entry.rows.to_string(),
@@ -77,7 +78,7 @@ fn ops(ops: &OpsEntry) -> [Cell; 3] {
     [&ops.insert, &ops.update, &ops.delete].map(|op| Cell::new(op.rows.to_string()).right())
 }
 
-fn hours(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
+fn hours(out: &mut dyn Page, report: &StatsReport) -> io::Result<()> {
     let row = |entry: &HourEntry| {
         let all = [&entry.ops.insert, &entry.ops.update, &entry.ops.delete];
         let bytes = all.iter().map(|op| op.bytes).fold(0, u64::saturating_add);
@@ -91,7 +92,7 @@ fn hours(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
     more(out, report.by_hour.len(), "hours")
 }
 
-fn sizes(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
+fn sizes(out: &mut dyn Page, report: &StatsReport) -> io::Result<()> {
     let row = |entry: &RowSizeEntry| {
         vec![Cell::new(size(entry.up_to)).right(), Cell::new(entry.rows.to_string()).right()]
     };
@@ -99,7 +100,7 @@ fn sizes(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
     part(out, &["ROWS OF UP TO", "ROWS"], &rows)
 }
 
-fn widest(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
+fn widest(out: &mut dyn Page, report: &StatsReport) -> io::Result<()> {
     let row = |entry: &WideRowEntry| {
         vec![
             Cell::new(format!("{}.{}", entry.database, entry.table)),
@@ -113,7 +114,7 @@ fn widest(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
     part(out, &["WIDEST ROWS", "", "BYTES", "POSITION", "ROW"], &rows)
 }
 
-fn hottest(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
+fn hottest(out: &mut dyn Page, report: &StatsReport) -> io::Result<()> {
     let row = |entry: &HotKeyEntry| {
         let changes = match entry.at_most {
             most if most == entry.changes => most.to_string(),
@@ -130,7 +131,7 @@ fn hottest(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
 }
 
 /// A table below the others, if it has any row.
-fn part(out: &mut dyn Write, headings: &[&str], rows: &[Vec<Cell>]) -> io::Result<()> {
+fn part(out: &mut dyn Page, headings: &[&str], rows: &[Vec<Cell>]) -> io::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -138,7 +139,7 @@ fn part(out: &mut dyn Write, headings: &[&str], rows: &[Vec<Cell>]) -> io::Resul
     table::write(out, headings, rows)
 }
 
-fn biggest(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
+fn biggest(out: &mut dyn Page, report: &StatsReport) -> io::Result<()> {
     let row = |entry: &crate::command::events::report::TransactionEntry| {
         vec![
             Cell::new(&entry.gtid),
@@ -152,7 +153,7 @@ fn biggest(out: &mut dyn Write, report: &StatsReport) -> io::Result<()> {
     table::write(out, &headings, &rows)
 }
 
-fn chart(out: &mut dyn Write, minutes: &[MinuteEntry]) -> io::Result<()> {
+fn chart(out: &mut dyn Page, minutes: &[MinuteEntry]) -> io::Result<()> {
     let counts = || minutes.iter().map(|minute| minute.transactions);
     let most = counts().max().unwrap_or(1).max(1);
     let row = |entry: &MinuteEntry| {
@@ -173,7 +174,7 @@ fn chart(out: &mut dyn Write, minutes: &[MinuteEntry]) -> io::Result<()> {
     Ok(())
 }
 
-fn more(out: &mut dyn Write, count: usize, noun: &str) -> io::Result<()> {
+fn more(out: &mut dyn Page, count: usize, noun: &str) -> io::Result<()> {
     match count.saturating_sub(ROWS_SHOWN) {
         0 => Ok(()),
         left => writeln!(out, "{DIM}… and {left} more {noun}{DIM:#}"),

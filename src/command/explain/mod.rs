@@ -17,7 +17,8 @@ const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   binlogsec explain BLS001
   binlogsec explain plaintext-log rotation-interrupted
-  binlogsec explain --format json | jq -r '.rules[] | [.id, .severity, .title] | @tsv'";
+  binlogsec explain --format json | jq -r \\
+      '.rules[] | [.id, .severity, .title] | @tsv'";
 
 /// Explain findings: what each means, why it matters, what to do, which controls it bears on
 #[derive(Debug, Args)]

@@ -26,7 +26,8 @@ const INSPECT_EXAMPLES: &str = "\
 Examples:
   binlogsec inspect binlog.000042
   binlogsec inspect /var/lib/mysql/binlog.index --keyring component_keyring_file
-  binlogsec inspect /backup --format json | jq '.files[] | select(.kind == \"mysql-plain\").path'";
+  binlogsec inspect /backup --format json | jq \\
+      '.files[] | select(.kind == \"mysql-plain\").path'";
 
 /// Show the encryption status of logs: kind, key, server, and whether the key is at hand
 ///

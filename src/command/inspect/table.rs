@@ -1,7 +1,7 @@
 //! The tables of `binlogsec inspect`.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 
 use anstyle::Style;
 
@@ -9,6 +9,7 @@ use crate::command::inspect::report::{InspectReport, InspectSummary};
 use crate::lines::{BAD, DIM, GOOD, PLAIN, WARN, key, plural, size, time};
 use crate::log_entry::LogEntry;
 use crate::table::{self, Cell};
+use crate::terminal::{Page, sentence};
 
 /// Paths listed under one message; the table has them all.
 const SHOWN_PATHS: usize = 5;
@@ -17,7 +18,7 @@ const SHOWN_PATHS: usize = 5;
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn inspect(out: &mut dyn Write, report: &InspectReport) -> io::Result<()> {
+pub(crate) fn inspect(out: &mut dyn Page, report: &InspectReport) -> io::Result<()> {
     if !report.files.is_empty() {
         let headings = [
             "FILE",
@@ -39,7 +40,7 @@ pub(crate) fn inspect(out: &mut dyn Write, report: &InspectReport) -> io::Result
         writeln!(out)?;
     }
     let summary = inspect_summary(&report.summary);
-    writeln!(out, "{}", table::printable(&summary))
+    sentence(out, format_args!("{}", table::printable(&summary)))
 }
 
 fn inspect_row(file: &LogEntry) -> Vec<Cell> {
@@ -61,7 +62,7 @@ fn inspect_row(file: &LogEntry) -> Vec<Cell> {
 }
 
 /// Which keys the logs want: the ids are too long for the table.
-fn keys(out: &mut dyn Write, files: &[LogEntry]) -> io::Result<()> {
+fn keys(out: &mut dyn Page, files: &[LogEntry]) -> io::Result<()> {
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for file in files {
         // A MariaDB server's is short, and stands in the table.
@@ -89,7 +90,7 @@ fn keys(out: &mut dyn Write, files: &[LogEntry]) -> io::Result<()> {
 }
 
 /// What is wrong, said once for all the logs it is wrong with.
-fn problems(out: &mut dyn Write, files: &[LogEntry]) -> io::Result<()> {
+fn problems(out: &mut dyn Page, files: &[LogEntry]) -> io::Result<()> {
     let mut by_message: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for file in files.iter().filter(|file| is_worth_saying(file)) {
         if let Some(error) = &file.error {
@@ -97,12 +98,13 @@ fn problems(out: &mut dyn Write, files: &[LogEntry]) -> io::Result<()> {
         }
     }
     for (message, paths) in by_message {
-        writeln!(out, "\n{BAD}{}{BAD:#}", table::printable(message))?;
+        writeln!(out)?;
+        sentence(out, format_args!("{BAD}{}{BAD:#}", table::printable(message)))?;
         for path in paths.iter().take(SHOWN_PATHS) {
-            writeln!(out, "  {}", table::printable(path))?;
+            sentence(out, format_args!("  {}", table::printable(path)))?;
         }
         if paths.len() > SHOWN_PATHS {
-            writeln!(out, "  and {} more", paths.len().saturating_sub(SHOWN_PATHS))?;
+            sentence(out, format_args!("  and {} more", paths.len().saturating_sub(SHOWN_PATHS)))?;
         }
     }
     Ok(())

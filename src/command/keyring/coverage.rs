@@ -17,10 +17,12 @@ use crate::{keys, transfer};
 const COVERAGE_EXAMPLES: &str = "\
 Examples:
   May the keys before the last rotation be destroyed? What would be lost?
-    binlogsec keyring coverage /backup/binlogs --keyring component_keyring_vault.cnf
+    binlogsec keyring coverage /backup/binlogs \\
+        --keyring component_keyring_vault.cnf
 
   For an archive, every month
-    binlogsec keyring coverage s3://logs/ --keyring old-keyring --keyring new-keyring --format json
+    binlogsec keyring coverage s3://logs/ --keyring old-keyring \\
+        --keyring new-keyring --format json
 
 Exit codes: 0 every encrypted log opens; 2 a store cannot be asked, or nothing is there; 3 a key is missing or
 wrong; 4 a log or a keyring is damaged.";

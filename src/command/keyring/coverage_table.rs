@@ -1,16 +1,17 @@
 //! The table of `binlogsec keyring coverage`.
 
-use std::io::{self, Write};
+use std::io;
 
 use super::coverage_report::{CoverageReport, NeededKey, UnusedKey};
 use crate::lines::{BAD, GOOD, WARN, plural, size};
 use crate::table::{self, Cell};
+use crate::terminal::{Page, sentence};
 
 /// The table of `binlogsec keyring coverage`.
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn coverage(out: &mut dyn Write, report: &CoverageReport) -> io::Result<()> {
+pub(crate) fn coverage(out: &mut dyn Page, report: &CoverageReport) -> io::Result<()> {
     if !report.keys.is_empty() {
         let headings = ["KEY", "STATUS", "LOGS", "SIZE", "HELD IN", ""];
         let rows: Vec<_> = report.keys.iter().map(needed).collect();
@@ -21,23 +22,25 @@ pub(crate) fn coverage(out: &mut dyn Write, report: &CoverageReport) -> io::Resu
         let (name, logs) = (named(&key.key_id, key.version), plural(key.lost_without_it, "log"));
         let stays = if key.current { "; the server encrypts new logs under it" } else { "" };
         let line = format!("Destroying {name} makes {logs} unreadable{stays}.");
-        writeln!(out, "{}", table::printable(&line))?;
+        sentence(out, format_args!("{}", table::printable(&line)))?;
     }
     for key in &report.unused_keys {
-        writeln!(out, "{}", table::printable(&unused(key)))?;
+        sentence(out, format_args!("{}", table::printable(&unused(key))))?;
     }
     let summary = &report.summary;
     let undecided = match summary.undecided {
         0 => String::new(),
         count => format!(", {count} undecided"),
     };
-    writeln!(
+    sentence(
         out,
-        "{}: {} readable, {} unreadable{undecided}, {} in plaintext",
-        plural(summary.logs, "log"),
-        summary.readable,
-        summary.unreadable,
-        summary.plaintext
+        format_args!(
+            "{}: {} readable, {} unreadable{undecided}, {} in plaintext",
+            plural(summary.logs, "log"),
+            summary.readable,
+            summary.unreadable,
+            summary.plaintext
+        ),
     )
 }
 

@@ -31,8 +31,10 @@ const KEYRING_EXAMPLES: &str = "\
 Examples:
   binlogsec keyring /var/lib/mysql-keyring/component_keyring_file
   binlogsec keyring old-keyring new-keyring --format json
-  binlogsec keyring convert /var/lib/mysql-keyring/keyring component_keyring_file --as component
-  binlogsec keyring new component_keyring_file --server-uuid 2bc92730-e533-11f1-b7bc-02fc00000001";
+  binlogsec keyring convert /var/lib/mysql-keyring/keyring \\
+      component_keyring_file --as component
+  binlogsec keyring new component_keyring_file \\
+      --server-uuid 2bc92730-e533-11f1-b7bc-02fc00000001";
 
 /// List what keyrings hold, or write one: `new`, `add-key`, `convert`
 ///

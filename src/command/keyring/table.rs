@@ -1,18 +1,19 @@
 //! The tables of `binlogsec keyring`.
 
-use std::io::{self, Write};
+use std::io;
 
 use anstyle::Style;
 
 use crate::command::keyring::report::{KeyEntry, KeyringReport, ServerEntry};
 use crate::lines::{GOOD, WARN, plural};
 use crate::table::{self, Cell};
+use crate::terminal::{Page, sentence};
 
 /// The tables of `binlogsec keyring`.
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn keyring(out: &mut dyn Write, report: &KeyringReport) -> io::Result<()> {
+pub(crate) fn keyring(out: &mut dyn Page, report: &KeyringReport) -> io::Result<()> {
     for (number, file) in report.files.iter().enumerate() {
         if number > 0 {
             writeln!(out)?;
@@ -20,16 +21,21 @@ pub(crate) fn keyring(out: &mut dyn Write, report: &KeyringReport) -> io::Result
         let bold = Style::new().bold();
         let path = table::printable(&file.path);
         let count = plural(file.keys.len(), "entry").replace("entrys", "entries");
-        writeln!(out, "{bold}{path}{bold:#}: {}, {count}", file.format)?;
+        sentence(out, format_args!("{bold}{path}{bold:#}: {}, {count}", file.format))?;
         if file.keys.is_empty() {
-            writeln!(out, "No key is in it; a server makes its keyring so, before the first key.")?;
+            sentence(
+                out,
+                format_args!(
+                    "No key is in it; a server makes its keyring so, before the first key."
+                ),
+            )?;
             continue;
         }
         let headings = ["KEY ID", "OWNER", "TYPE", "BYTES", "FINGERPRINT OR VALUE", ""];
         let rows: Vec<_> = file.keys.iter().map(keyring_row).collect();
         table::write(out, &headings, &rows)?;
         for server in &file.servers {
-            writeln!(out, "{}", server_line(server))?;
+            sentence(out, format_args!("{}", server_line(server)))?;
         }
     }
     Ok(())

@@ -34,7 +34,7 @@ use crate::args::{Format, KeyArgs, WriteArgs};
 use crate::exit::Exit;
 use crate::lines::plural;
 use crate::progress::Bar;
-use crate::terminal::{Terminal, write_json};
+use crate::terminal::{Page, Terminal, write_json};
 use crate::time::ZoneArgs;
 use crate::transfer::{self, STDOUT, is_dash, open_source};
 use crate::{keys, process};
@@ -43,13 +43,16 @@ use apply::Server;
 const RECOVER_EXAMPLES: &str = "\
 Examples:
   What leads from this backup to half past two?
-    binlogsec recover /archive --from /backup/full --to '2026-11-21 14:30' --time-zone local --plan
+    binlogsec recover /archive --from /backup/full --to '2026-11-21 14:30' \\
+        --time-zone local --plan
 
   Everything up to the accident, and not the accident
-    binlogsec recover /archive --from /backup/full --find 'DROP TABLE shop.orders' -o - | mysqlbinlog - | mysql
+    binlogsec recover /archive --from /backup/full \\
+        --find 'DROP TABLE shop.orders' -o - | mysqlbinlog - | mysql
 
   Straight into the restored server, whose own GTIDs say where it is; again, if it was cut off
-    binlogsec recover s3://logs/ --from mysql://root@localhost?socket=/run/mysqld/mysqld.sock --apply
+    binlogsec recover s3://logs/ \\
+        --from mysql://root@localhost?socket=/run/mysqld/mysqld.sock --apply
 
 Exit codes: 0 done, and the plan has no gap; 1 something is missing, or nothing was to be done; 2 usage
 or I/O, or a client program failed; 3 a key is missing; 4 a log that is needed is damaged. With a gap
@@ -318,7 +321,7 @@ fn search(
 
 fn show(report: &RecoverReport, args: &RecoverArgs, terminal: &Terminal) -> anyhow::Result<()> {
     let to_stdout = args.output.as_deref().is_some_and(is_dash);
-    let mut out: Box<dyn io::Write> =
+    let mut out: Box<dyn Page> =
         if to_stdout { Box::new(terminal.err()) } else { Box::new(terminal.out()) };
     match args.format {
         Format::Json => write_json(&mut out, report)?,

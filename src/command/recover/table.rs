@@ -1,23 +1,24 @@
 //! The plan of `binlogsec recover` as text, in 80 columns where names allow it.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::report::{RecoverReport, SliceEntry};
 use crate::lines::{BAD, DIM, GOOD, WARN, plural};
 use crate::table::{self, Cell, printable};
+use crate::terminal::{Page, sentence};
 
 /// The plan.
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn recover(out: &mut dyn Write, report: &RecoverReport) -> io::Result<()> {
+pub(crate) fn recover(out: &mut dyn Page, report: &RecoverReport) -> io::Result<()> {
     let from = &report.from;
     let place = from.log.as_ref().zip(from.position);
     let place = place.map(|(log, position)| format!(", {log}:{position}")).unwrap_or_default();
-    writeln!(out, "from  {}{}", printable(&from.origin), printable(&place))?;
+    sentence(out, format_args!("from  {}{}", printable(&from.origin), printable(&place)))?;
     if let Some(gtids) = from.gtids.as_ref().filter(|it| **it != from.origin && !it.is_empty()) {
-        writeln!(out, "      {gtids}")?;
+        sentence(out, format_args!("      {gtids}"))?;
     }
     let to = &report.to;
     let moment = to.moment.as_deref().unwrap_or_default();
@@ -28,38 +29,51 @@ pub(crate) fn recover(out: &mut dyn Write, report: &RecoverReport) -> io::Result
         "time" => format!("{moment}, without what begins then"),
         _ => moment.to_owned(),
     };
-    writeln!(out, "to    {kind}")?;
+    sentence(out, format_args!("to    {kind}"))?;
     if let (Some(what), Some(time)) = (&to.found, &to.found_time) {
         let what: String = what.chars().take(70).collect();
-        writeln!(out, "      {time}  {}", printable(&what))?;
+        sentence(out, format_args!("      {time}  {}", printable(&what)))?;
     }
     writeln!(out)?;
     slices(out, report)?;
     for gap in &report.gaps {
         let style = if gap.allowed { WARN } else { BAD };
         let word = if gap.allowed { "allowed  " } else { "" };
-        writeln!(out, "{style}{word}{}{style:#}", printable(&gap.message))?;
+        sentence(out, format_args!("{style}{word}{}{style:#}", printable(&gap.message)))?;
     }
     for doubled in &report.doubled {
         let (used, other) = (printable(&doubled.used), printable(&doubled.other));
-        writeln!(out, "{DIM}doubled: {other} is a copy of {used}, which is used{DIM:#}")?;
+        sentence(
+            out,
+            format_args!("{DIM}doubled: {other} is a copy of {used}, which is used{DIM:#}"),
+        )?;
     }
     for unread in &report.unread {
-        writeln!(out, "{DIM}not needed, not readable: {}{DIM:#}", printable(&unread.reason))?;
+        sentence(
+            out,
+            format_args!("{DIM}not needed, not readable: {}{DIM:#}", printable(&unread.reason)),
+        )?;
     }
     if let [_, ..] = report.relay_logs.as_slice() {
         let many = report.relay_logs.len();
-        writeln!(out, "{DIM}{many} relay logs are not used: they have what others wrote{DIM:#}")?;
+        sentence(
+            out,
+            format_args!("{DIM}{many} relay logs are not used: they have what others wrote{DIM:#}"),
+        )?;
     }
     let how = if report.verified { "every event checked" } else { "by the heads of most logs" };
     if report.complete {
-        writeln!(out, "{GOOD}complete{GOOD:#}: {}, {how}", plural(report.slices.len(), "log"))
+        let logs = plural(report.slices.len(), "log");
+        sentence(out, format_args!("{GOOD}complete{GOOD:#}: {logs}, {how}"))
     } else {
-        writeln!(out, "{BAD}incomplete{BAD:#}: nothing is written while something is missing")
+        sentence(
+            out,
+            format_args!("{BAD}incomplete{BAD:#}: nothing is written while something is missing"),
+        )
     }
 }
 
-fn slices(out: &mut dyn Write, report: &RecoverReport) -> io::Result<()> {
+fn slices(out: &mut dyn Page, report: &RecoverReport) -> io::Result<()> {
     // The directory that all are in stands above them, once: so the table fits most terminals.
     let paths: Vec<&Path> = report.slices.iter().map(|slice| Path::new(&slice.path)).collect();
     let common = common_directory(&paths);

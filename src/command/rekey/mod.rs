@@ -23,9 +23,11 @@ use crate::{keys, process, transfer};
 const REKEY_EXAMPLES: &str = "\
 Examples:
   Logs of a clone, from the source's key to the clone's own
-    binlogsec rekey /var/lib/mysql/binlog.index --keyring source_keyring --new-keyring component_keyring_file
+    binlogsec rekey /var/lib/mysql/binlog.index --keyring source_keyring \\
+        --new-keyring component_keyring_file
   Logs of Percona Binlog Server, to another key of its keyring
-    binlogsec rekey /var/lib/pbs/vault --keyring keyring_data.json --key-id kek-2
+    binlogsec rekey /var/lib/pbs/vault --keyring keyring_data.json \\
+        --key-id kek-2
   After a crash of the machine
     binlogsec rekey /var/lib/mysql/binlog.index --recover
 

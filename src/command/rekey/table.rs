@@ -1,18 +1,19 @@
 //! The tables of `binlogsec rekey` and `header dump`, and the line of `header restore`.
 
-use std::io::{self, Write};
+use std::io;
 
 use crate::command::rekey::report::{
     HeaderDumpReport, HeaderPart, HeaderReport, RekeyEntry, RekeyReport,
 };
 use crate::lines::{GOOD, PLAIN, WARN};
 use crate::table::{self, Cell};
+use crate::terminal::{Page, sentence};
 
 /// The table of `binlogsec rekey`.
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn rekey(out: &mut dyn Write, report: &RekeyReport) -> io::Result<()> {
+pub(crate) fn rekey(out: &mut dyn Page, report: &RekeyReport) -> io::Result<()> {
     let done = |file: &&RekeyEntry| !matches!(file.status, "left-out" | "failed");
     let rows: Vec<_> = report.files.iter().filter(done).map(row).collect();
     if !rows.is_empty() {
@@ -26,7 +27,7 @@ pub(crate) fn rekey(out: &mut dyn Write, report: &RekeyReport) -> io::Result<()>
         crate::lines::notes(out, &file.path, &file.notes)?;
     }
     if let Some(note) = report.note {
-        writeln!(out, "{WARN}Mind: {note}.{WARN:#}")?;
+        sentence(out, format_args!("{WARN}Mind: {note}.{WARN:#}"))?;
     }
     Ok(())
 }
@@ -56,19 +57,19 @@ fn row(file: &RekeyEntry) -> Vec<Cell> {
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn header(out: &mut dyn Write, report: &HeaderReport) -> io::Result<()> {
+pub(crate) fn header(out: &mut dyn Page, report: &HeaderReport) -> io::Result<()> {
     let path = table::printable(&report.path);
     let HeaderReport { key_id, status, .. } = report;
     let proof = if report.proven { "proven" } else { "not proven: no key was given" };
-    writeln!(out, "{path}: header {status}, under key {key_id}, {proof}")
+    sentence(out, format_args!("{path}: header {status}, under key {key_id}, {proof}"))
 }
 
 /// The table of `binlogsec header dump`.
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn header_dump(out: &mut dyn Write, report: &HeaderDumpReport) -> io::Result<()> {
-    writeln!(out, "{}", table::printable(&report.path))?;
+pub(crate) fn header_dump(out: &mut dyn Page, report: &HeaderDumpReport) -> io::Result<()> {
+    sentence(out, format_args!("{}", table::printable(&report.path)))?;
     let headings = ["OFFSET", "LENGTH", "PART", "BYTES"];
     let rows: Vec<_> = report.parts.iter().map(part_row).collect();
     table::write(out, &headings, &rows)

@@ -31,7 +31,8 @@ use crate::terminal::Terminal;
 const MERGE_EXAMPLES: &str = "\
 Examples:
   Eight processes, and one report of what they found
-    seq 0 7 | parallel binlogsec check /backup --shard {}/8 --report json=shard-{}.json
+    seq 0 7 | parallel binlogsec check /backup --shard {}/8 \\
+        --report json=shard-{}.json
     binlogsec report merge shard-*.json
 
   The same report for code scanning, by the policy that the shards had

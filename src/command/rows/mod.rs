@@ -25,7 +25,7 @@ use binlogsec_core::read::rows::{
 };
 use binlogsec_core::text::path_text;
 use clap::{Args, ValueEnum};
-use table::RowText;
+use table::{Look, RowText};
 
 use crate::args::{KeyArgs, WriteArgs};
 use crate::command::decrypt::slice::{Position, position, table, tables};
@@ -41,13 +41,16 @@ use output::Output;
 const ROWS_EXAMPLES: &str = "\
 Examples:
   Who changed this order, and how?
-    binlogsec rows binlog.index --table shop.orders --where 'id = 4711' --keyring component_keyring_file
+    binlogsec rows binlog.index --table shop.orders --where 'id = 4711' \\
+        --keyring component_keyring_file
 
   What one transaction did, as statements that a server runs
-    binlogsec rows binlog.000042 --gtid 3e11fa47-71ca-11e1-9e33-c80aa9429562:23 --format sql
+    binlogsec rows binlog.000042 \\
+        --gtid 3e11fa47-71ca-11e1-9e33-c80aa9429562:23 --format sql
 
   All deletions of an hour, for a program
-    binlogsec rows binlog.000042 --op delete --from '2026-11-21 14:00' --to '2026-11-21 15:00' --format json
+    binlogsec rows binlog.000042 --op delete --from '2026-11-21 14:00' \\
+        --to '2026-11-21 15:00' --format json
 
 TIMESTAMP values are in UTC. Columns have their names where the log tells them \
 (binlog_row_metadata=FULL) or --schema does, else they are @1, @2. Exit codes: 1 when no row was \
@@ -212,7 +215,7 @@ pub(crate) fn run(args: &RowsArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
         true => None,
         false => Some(args.schema.history(terminal)?),
     };
-    let (mut output, colour) = Output::begin(args, terminal)?;
+    let (mut output, look) = Output::begin(args, terminal)?;
     let (mut classes, mut told) = (Vec::new(), Told::new(&filter));
     let mut logs = 0_usize;
     let reopen = |number| files.get(number).and_then(|target| reopened(target, &keyring));
@@ -228,7 +231,7 @@ pub(crate) fn run(args: &RowsArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
         };
         logs = logs.saturating_add(1);
         let path = path_text::text(log.source().path());
-        let maker = || maker(args, &path, colour);
+        let maker = || maker(args, &path, look);
         let scanned = history.as_mut().map_or(Ok(()), |history| history.scan(&log));
         let names: &dyn Names = history.as_ref().map_or(&NoNames, |history| history);
         let listed = scanned.and_then(|()| {
@@ -335,9 +338,9 @@ pub(crate) fn rolled_back(log: &OpenLog, count: usize, first: u64) -> String {
     )
 }
 
-fn maker(args: &RowsArgs, path: &str, colour: bool) -> Box<dyn RowMaker> {
+fn maker(args: &RowsArgs, path: &str, look: Look) -> Box<dyn RowMaker> {
     match args.format {
-        RowFormat::Text => Box::new(RowText::new(colour)),
+        RowFormat::Text => Box::new(RowText::new(look)),
         RowFormat::Json => Box::new(JsonMaker::new(path)),
         RowFormat::Csv => Box::new(CsvMaker::new(path, args.csv_safe)),
         RowFormat::Sql => Box::new(SqlMaker::default()),

@@ -13,7 +13,8 @@ use binlogsec_core::read::rows::{Lines, Section};
 
 use super::{RowFormat, RowsArgs};
 use crate::command::events::not_written;
-use crate::terminal::Terminal;
+use crate::command::rows::table::Look;
+use crate::terminal::{Page as _, Terminal};
 
 /// Tables that have a file each: as many are open at once.
 const MAX_FILES: usize = 256;
@@ -70,13 +71,13 @@ impl Part {
 }
 
 impl Output {
-    /// The output, and whether it may have colours.
-    pub(super) fn begin(args: &RowsArgs, terminal: &Terminal) -> anyhow::Result<(Self, bool)> {
+    /// The output, and how lines look there.
+    pub(super) fn begin(args: &RowsArgs, terminal: &Terminal) -> anyhow::Result<(Self, Look)> {
         let options = args.write.sink_options();
-        let (place, colour) = match (&args.output, &args.output_dir) {
+        let (place, look) = match (&args.output, &args.output_dir) {
             (Some(path), _) if path.as_os_str() != "-" => {
                 let part = Part::create(path, options).map_err(Error::from)?;
-                (Place::File(Box::new(part)), false)
+                (Place::File(Box::new(part)), Look::PLAIN)
             }
             (_, Some(directory)) => {
                 if !directory.is_dir() {
@@ -87,17 +88,18 @@ impl Output {
                     options,
                     parts: BTreeMap::new(),
                 };
-                (place, false)
+                (place, Look::PLAIN)
             }
             _ => {
                 let (out, colour) = terminal.plain_out(args.format == RowFormat::Text);
+                let look = Look { colour, columns: out.columns() };
                 let out = io::BufWriter::with_capacity(BUFFER, out);
-                (Place::Stream(Box::new(out)), colour)
+                (Place::Stream(Box::new(out)), look)
             }
         };
         Ok((
             Self { place, format: args.format, section: Vec::new(), failed: false, refused: None },
-            colour,
+            look,
         ))
     }
 

@@ -14,19 +14,35 @@ use binlogsec_core::text::unseen::printable;
 /// So many bytes of a value are shown.
 const VALUE_SHOWN: usize = 160;
 
+/// In terminals with fewer columns the first line of a row becomes two.
+const WIDE: usize = 120;
+
+/// How lines look where they go.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    pub(super) colour: bool,
+    /// Columns of the terminal; `None` where there is none.
+    pub(super) columns: Option<usize>,
+}
+
+impl Look {
+    /// That of a file.
+    pub(super) const PLAIN: Self = Self { colour: false, columns: None };
+}
+
 /// Makes the lines.
 #[derive(Debug)]
 pub(super) struct RowText {
-    colour: bool,
+    look: Look,
     /// Where the transaction of the last row begins.
     last: Option<u64>,
 }
 
 impl RowText {
-    /// With colours or without.
+    /// As they look there.
     #[must_use]
-    pub(super) const fn new(colour: bool) -> Self {
-        Self { colour, last: None }
+    pub(super) const fn new(look: Look) -> Self {
+        Self { look, last: None }
     }
 }
 
@@ -36,7 +52,7 @@ impl RowMaker for RowText {
         if self.last != Some(turn.transaction_start) {
             return;
         }
-        let (style, dim) = if self.colour { (BAD, DIM) } else { (PLAIN, PLAIN) };
+        let (style, dim) = if self.look.colour { (BAD, DIM) } else { (PLAIN, PLAIN) };
         let what = match turn.kind {
             TurnKind::Savepoint(_) => return,
             TurnKind::BackTo(name) => {
@@ -94,21 +110,23 @@ impl RowMaker for RowText {
 impl RowText {
     fn head(&self, record: &RowRecord<'_>, out: &mut Vec<u8>) {
         let style = match record.row.op {
-            _ if !self.colour => PLAIN,
+            _ if !self.look.colour => PLAIN,
             Op::Insert => GOOD,
             Op::Delete => BAD,
             Op::Update => PLAIN,
         };
-        let dim = if self.colour { DIM } else { PLAIN };
+        let dim = if self.look.colour { DIM } else { PLAIN };
         let name = |name: &[u8]| printable(&String::from_utf8_lossy(name));
         let _ = write!(
             out,
-            "{dim}{}{dim:#}  {style}{}{style:#} {}.{}  {dim}",
+            "{dim}{}{dim:#}  {style}{}{style:#} {}.{}{dim}",
             time_of(record.timestamp),
             record.row.op.name(),
             name(&record.table.database),
             name(&record.table.name),
         );
+        let is_narrow = self.look.columns.is_some_and(|columns| columns < WIDE);
+        out.extend_from_slice(if is_narrow { b"\n    " } else { b"  " });
         if let Some(id) = record.transaction {
             let _ = write!(out, "{id}  ");
         }

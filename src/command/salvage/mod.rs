@@ -25,8 +25,10 @@ use crate::{keys, process, transfer};
 
 const SALVAGE_EXAMPLES: &str = "\
 Examples:
-  binlogsec salvage binlog.000042 -o replay.000042 --whole-transactions --keyring component_keyring_file
-  binlogsec salvage binlog.000042 -o saved.000042 --header header.bak --keyring component_keyring_file
+  binlogsec salvage binlog.000042 -o replay.000042 \\
+      --whole-transactions --keyring component_keyring_file
+  binlogsec salvage binlog.000042 -o saved.000042 --header header.bak \\
+      --keyring component_keyring_file
   binlogsec salvage binlog.000042 -o saved.000042 --password-file password.hex
 
 Exit codes: 0 nothing was missing; 1 what is whole was saved, and some is lost; 3 key missing or

@@ -1,16 +1,17 @@
 //! The report of `binlogsec salvage` for people.
 
-use std::io::{self, Write};
+use std::io;
 
 use crate::command::salvage::report::SalvageReport;
 use crate::lines::{BAD, DIM, GOOD, WARN, size};
 use crate::table::{self, Cell, printable};
+use crate::terminal::{Page, sentence};
 
 /// Gaps, what they cost, and what was written.
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn salvage(out: &mut dyn Write, report: &SalvageReport) -> io::Result<()> {
+pub(crate) fn salvage(out: &mut dyn Page, report: &SalvageReport) -> io::Result<()> {
     if !report.gaps.is_empty() {
         let rows: Vec<_> = report
             .gaps
@@ -33,19 +34,23 @@ pub(crate) fn salvage(out: &mut dyn Write, report: &SalvageReport) -> io::Result
         table::write(out, &["GAP AT FILE OFFSET", "BYTES", ""], &rows)?;
     }
     if report.description_damaged {
-        writeln!(
+        sentence(
             out,
-            "{WARN}the format description event is damaged{WARN:#}; kept, as no log can be read without"
+            format_args!(
+                "{WARN}the format description event is damaged{WARN:#}; kept, as no log can be read without"
+            ),
         )?;
     }
     if report.description_mended {
-        writeln!(
+        sentence(
             out,
-            "{WARN}one bit of the format description event was wrong{WARN:#}; put right, as its checksum tells which"
+            format_args!(
+                "{WARN}one bit of the format description event was wrong{WARN:#}; put right, as its checksum tells which"
+            ),
         )?;
     }
     if report.description_borrowed {
-        writeln!(out, "{WARN}the format description event is another log's{WARN:#}")?;
+        sentence(out, format_args!("{WARN}the format description event is another log's{WARN:#}"))?;
     }
     for log in &report.further_logs {
         let (offset, key) = (log.file_offset, printable(&log.key_id));
@@ -54,48 +59,56 @@ pub(crate) fn salvage(out: &mut dyn Write, report: &SalvageReport) -> io::Result
         } else {
             "no key opens it, so it is lost"
         };
-        writeln!(
+        sentence(
             out,
-            "{WARN}another encrypted log{WARN:#} begins at file offset {offset}, under key {key}: {what}"
+            format_args!(
+                "{WARN}another encrypted log{WARN:#} begins at file offset {offset}, under key {key}: {what}"
+            ),
         )?;
     }
     transactions(out, report)?;
     let (path, output) = (printable(&report.path), printable(&report.output));
-    writeln!(
+    sentence(
         out,
-        "{GOOD}{}{GOOD:#} {path}: {} of {} whole events in {output}, {}; {} lost",
-        report.status,
-        report.written_events,
-        report.events,
-        size(report.written),
-        size(report.lost),
+        format_args!(
+            "{GOOD}{}{GOOD:#} {path}: {} of {} whole events in {output}, {}; {} lost",
+            report.status,
+            report.written_events,
+            report.events,
+            size(report.written),
+            size(report.lost)
+        ),
     )?;
     let (access, tried) = (printable(&report.access), report.shifts_tried);
-    writeln!(out, "{DIM}read by {access}; {tried} alignments tried{DIM:#}")
+    sentence(out, format_args!("{DIM}read by {access}; {tried} alignments tried{DIM:#}"))
 }
 
 /// What is to be known before the output is replayed.
-fn transactions(out: &mut dyn Write, report: &SalvageReport) -> io::Result<()> {
+fn transactions(out: &mut dyn Page, report: &SalvageReport) -> io::Result<()> {
     for gtid in &report.incomplete_transactions {
         let gtid = printable(gtid);
-        writeln!(out, "{BAD}incomplete{BAD:#} transaction {gtid}")?;
+        sentence(out, format_args!("{BAD}incomplete{BAD:#} transaction {gtid}"))?;
     }
     let named = u64::try_from(report.incomplete_transactions.len()).unwrap_or(u64::MAX);
     let count = report.incomplete_count;
     if count > named {
-        writeln!(out, "{BAD}incomplete{BAD:#} transactions in all: {count}")?;
+        sentence(out, format_args!("{BAD}incomplete{BAD:#} transactions in all: {count}"))?;
     }
     if count > 0 && report.written_events == report.events {
-        writeln!(
+        sentence(
             out,
-            "{WARN}do not replay this output{WARN:#}: it has parts of transactions; --whole-transactions leaves them out"
+            format_args!(
+                "{WARN}do not replay this output{WARN:#}: it has parts of transactions; --whole-transactions leaves them out"
+            ),
         )?;
     }
     if let Some(offset) = report.first_out_of_order {
         let count = report.out_of_order;
-        writeln!(
+        sentence(
             out,
-            "{WARN}out of order{WARN:#}: {count} times an event follows that was written before the one it follows, first at file offset {offset}; as after swapped blocks"
+            format_args!(
+                "{WARN}out of order{WARN:#}: {count} times an event follows that was written before the one it follows, first at file offset {offset}; as after swapped blocks"
+            ),
         )?;
     }
     if let Some(resume) = &report.resume {
@@ -106,10 +119,12 @@ fn transactions(out: &mut dyn Write, report: &SalvageReport) -> io::Result<()> {
         let position = position.unwrap_or_else(|| "not known".to_owned());
         let after = resume.after_gtid.as_deref().map(printable);
         let after = after.map(|gtid| format!(", after GTID {gtid}"));
-        writeln!(
+        sentence(
             out,
-            "to fetch from the source again: source log {log}, position {position}{}",
-            after.unwrap_or_default()
+            format_args!(
+                "to fetch from the source again: source log {log}, position {position}{}",
+                after.unwrap_or_default()
+            ),
         )?;
     }
     Ok(())

@@ -31,16 +31,20 @@ use crate::{keys, process};
 const SEAL_EXAMPLES: &str = "\
 Examples:
   Seal the closed logs of a server with the key that they are encrypted under; again after rotations
-    binlogsec seal /var/lib/mysql/binlog.index -o binlog.seal --hmac --keyring component_keyring_file
+    binlogsec seal /var/lib/mysql/binlog.index -o binlog.seal \\
+        --hmac --keyring component_keyring_file
   With a key pair: who has the public key verifies, and cannot seal
     binlogsec seal keygen seal.key
-    binlogsec seal /var/lib/mysql/binlog.index -o binlog.seal --sign-key seal.key --keyring component_keyring_file
+    binlogsec seal /var/lib/mysql/binlog.index -o binlog.seal \\
+        --sign-key seal.key --keyring component_keyring_file
   Has anybody changed, cut, swapped, removed or added a log?
-    binlogsec seal verify binlog.seal /var/lib/mysql/binlog.index --public-key seal.key.pub
+    binlogsec seal verify binlog.seal /var/lib/mysql/binlog.index \\
+        --public-key seal.key.pub
   A line to be stored where nobody who writes the manifest can write
     binlogsec seal anchor binlog.seal
   Eight processes seal an archive, each into a manifest of its part; again after rotations
-    seq 0 7 | parallel binlogsec seal /backup -o part-{}.seal --shard {}/8 --sign-key seal.key
+    seq 0 7 | parallel binlogsec seal /backup -o part-{}.seal --shard {}/8 \\
+        --sign-key seal.key
     binlogsec seal merge part-*.seal -o backup.seal --sign-key seal.key
 
 Exit codes: 0 sealed, or unchanged; 1 sealed, but logs are damaged or do not follow one another, or

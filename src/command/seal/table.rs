@@ -1,16 +1,17 @@
 //! The tables of `binlogsec seal`.
 
-use std::io::{self, Write};
+use std::io;
 
 use crate::command::seal::report::{KeygenReport, SealReport, SealVerifyReport, VerdictEntry};
 use crate::lines::{BAD, DIM, GOOD, WARN, plural, size};
 use crate::table::{self, Cell, printable};
+use crate::terminal::{Page, sentence};
 
 /// What was sealed, what was left, and a line that sums up.
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn seal(out: &mut dyn Write, report: &SealReport) -> io::Result<()> {
+pub(crate) fn seal(out: &mut dyn Page, report: &SealReport) -> io::Result<()> {
     if !report.sealed.is_empty() {
         let rows: Vec<_> = report
             .sealed
@@ -39,25 +40,30 @@ pub(crate) fn seal(out: &mut dyn Write, report: &SealReport) -> io::Result<()> {
             "in-use" => "in use",
             _ => "the last relay log, which its server may be writing",
         };
-        writeln!(out, "{DIM}left for the next time: {} ({why}){DIM:#}", printable(&log.path))?;
+        sentence(
+            out,
+            format_args!("{DIM}left for the next time: {} ({why}){DIM:#}", printable(&log.path)),
+        )?;
     }
     for gap in &report.gaps {
         let (before, reason) = (printable(&gap.before), printable(&gap.reason));
-        writeln!(out, "{WARN}gap after {before}{WARN:#}: {reason}")?;
+        sentence(out, format_args!("{WARN}gap after {before}{WARN:#}: {reason}"))?;
     }
     let sum = &report.summary;
     let logs = usize::try_from(sum.logs).unwrap_or(usize::MAX);
-    writeln!(
+    sentence(
         out,
-        "{DIM}{} {}: {} sealed, {} sealed before, {} left; {} in all, signed with {} ({}){DIM:#}",
-        printable(&report.manifest),
-        report.status,
-        sum.sealed,
-        sum.sealed_before,
-        sum.left,
-        plural(logs, "record"),
-        printable(&report.key),
-        report.algorithm,
+        format_args!(
+            "{DIM}{} {}: {} sealed, {} sealed before, {} left; {} in all, signed with {} ({}){DIM:#}",
+            printable(&report.manifest),
+            report.status,
+            sum.sealed,
+            sum.sealed_before,
+            sum.left,
+            plural(logs, "record"),
+            printable(&report.key),
+            report.algorithm
+        ),
     )
 }
 
@@ -65,7 +71,7 @@ pub(crate) fn seal(out: &mut dyn Write, report: &SealReport) -> io::Result<()> {
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn verify(out: &mut dyn Write, report: &SealVerifyReport) -> io::Result<()> {
+pub(crate) fn verify(out: &mut dyn Page, report: &SealVerifyReport) -> io::Result<()> {
     if !report.logs.is_empty() {
         let rows: Vec<_> = report.logs.iter().map(row).collect();
         table::write(out, &["LOG", "STATUS", "SIZE", "CHUNKS", ""], &rows)?;
@@ -73,17 +79,17 @@ pub(crate) fn verify(out: &mut dyn Write, report: &SealVerifyReport) -> io::Resu
     for log in &report.logs {
         for change in &log.changes {
             let (name, message) = (printable(&log.name), printable(&change.message));
-            writeln!(out, "{BAD}{}{BAD:#} {name}: {message}", log.status)?;
+            sentence(out, format_args!("{BAD}{}{BAD:#} {name}: {message}", log.status))?;
         }
     }
     for proof in &report.manifest.proofs {
-        writeln!(out, "{DIM}manifest: {}{DIM:#}", printable(proof))?;
+        sentence(out, format_args!("{DIM}manifest: {}{DIM:#}", printable(proof)))?;
     }
     let style = match &*report.summary.verdict {
         "unchanged" => GOOD,
         _ => BAD,
     };
-    writeln!(out, "{style}{}{style:#}", printable(&report.summary.text))
+    sentence(out, format_args!("{style}{}{style:#}", printable(&report.summary.text)))
 }
 
 fn row(log: &VerdictEntry) -> Vec<Cell> {
@@ -107,11 +113,13 @@ fn row(log: &VerdictEntry) -> Vec<Cell> {
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn keygen(out: &mut dyn Write, report: &KeygenReport) -> io::Result<()> {
-    writeln!(
+pub(crate) fn keygen(out: &mut dyn Page, report: &KeygenReport) -> io::Result<()> {
+    sentence(
         out,
-        "private key: {} (mode 0600; keep it off the server)",
-        printable(&report.private_key)
+        format_args!(
+            "private key: {} (mode 0600; keep it off the server)",
+            printable(&report.private_key)
+        ),
     )?;
-    writeln!(out, "public key:  {} ({})", printable(&report.public_key), report.key)
+    sentence(out, format_args!("public key:  {} ({})", printable(&report.public_key), report.key))
 }

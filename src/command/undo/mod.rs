@@ -23,13 +23,15 @@ use crate::{keys, transfer};
 const UNDO_EXAMPLES: &str = "\
 Examples:
   Take back what one transaction did
-    binlogsec undo binlog.000042 --gtid 3e11fa47-71ca-11e1-9e33-c80aa9429562:23 \\
-      -o undo.sql --keyring component_keyring_file
+    binlogsec undo binlog.000042 \\
+        --gtid 3e11fa47-71ca-11e1-9e33-c80aa9429562:23 \\
+        -o undo.sql --keyring component_keyring_file
     mysql < undo.sql
 
   A DELETE without WHERE at ten past two; names of columns from a dump of the tables
     binlogsec undo binlog.000041 binlog.000042 --table shop.orders --op delete \\
-      --from '2026-11-21 14:10' --to '2026-11-21 14:11' --schema tables.sql | mysql
+        --from '2026-11-21 14:10' --to '2026-11-21 14:11' --schema tables.sql \\
+        | mysql
 
 Give all logs from the change up to now, so that a table that was altered since is noticed. \
 A row that is not as the log says any more is left as it is, and the server's answer names it. \

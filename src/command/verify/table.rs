@@ -1,16 +1,17 @@
 //! The table of `binlogsec verify`.
 
-use std::io::{self, Write};
+use std::io;
 
 use crate::command::verify::report::{VerifyEntry, VerifyReport};
 use crate::lines::{BAD, DIM, GOOD, WARN, plural, size};
 use crate::table::{self, Cell, printable};
+use crate::terminal::{Page, sentence};
 
 /// The table of `binlogsec verify`, the damages, and a line that sums up.
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn verify(out: &mut dyn Write, report: &VerifyReport) -> io::Result<()> {
+pub(crate) fn verify(out: &mut dyn Page, report: &VerifyReport) -> io::Result<()> {
     if !report.files.is_empty() {
         let rows: Vec<_> = report.files.iter().map(row).collect();
         table::write(out, &["LOG", "STATUS", "EVENTS", "GOOD", "CHECKSUMS", "SIZE", ""], &rows)?;
@@ -20,17 +21,19 @@ pub(crate) fn verify(out: &mut dyn Write, report: &VerifyReport) -> io::Result<(
     }
     for gap in &report.gaps {
         let (before, reason) = (printable(&gap.before), printable(&gap.reason));
-        writeln!(out, "{WARN}gap after {before}{WARN:#}: {reason}")?;
+        sentence(out, format_args!("{WARN}gap after {before}{WARN:#}: {reason}"))?;
     }
     let sum = &report.summary;
-    writeln!(
+    sentence(
         out,
-        "{DIM}{}, {} whole, {} damaged; {} events; {}{DIM:#}",
-        plural(sum.files, "log"),
-        sum.whole,
-        sum.damaged,
-        sum.events,
-        plural(sum.gaps, "gap"),
+        format_args!(
+            "{DIM}{}, {} whole, {} damaged; {} events; {}{DIM:#}",
+            plural(sum.files, "log"),
+            sum.whole,
+            sum.damaged,
+            sum.events,
+            plural(sum.gaps, "gap")
+        ),
     )
 }
 
@@ -52,24 +55,26 @@ fn row(file: &VerifyEntry) -> Vec<Cell> {
     ]
 }
 
-fn damages(out: &mut dyn Write, file: &VerifyEntry) -> io::Result<()> {
+fn damages(out: &mut dyn Page, file: &VerifyEntry) -> io::Result<()> {
     const SHOWN: usize = 10;
     let path = printable(&file.path);
     for damage in file.damages.iter().take(SHOWN) {
         let what = printable(damage.event_type.as_deref().unwrap_or("no event"));
-        writeln!(
+        sentence(
             out,
-            "{BAD}damaged{BAD:#} {path}: file offset {}, plain offset {}, after {} events, {what}: {}",
-            damage.file_offset,
-            damage.plain_offset,
-            damage.events_before,
-            printable(&damage.reason)
+            format_args!(
+                "{BAD}damaged{BAD:#} {path}: file offset {}, plain offset {}, after {} events, {what}: {}",
+                damage.file_offset,
+                damage.plain_offset,
+                damage.events_before,
+                printable(&damage.reason)
+            ),
         )?;
     }
     let shown = u64::try_from(file.damages.len().min(SHOWN)).unwrap_or(0);
     let more = file.damage_count.saturating_sub(shown);
     if more > 0 {
-        writeln!(out, "{DIM}… and {more} more in {path}{DIM:#}")?;
+        sentence(out, format_args!("{DIM}… and {more} more in {path}{DIM:#}"))?;
     }
     Ok(())
 }

@@ -20,8 +20,9 @@ pub(super) static RULES: [Rule; 14] = [
         remedy: "mysql -e \"SET PERSIST binlog_encryption = ON; FLUSH BINARY LOGS\" && binlogsec check {directory}",
         language: Language::Shell,
         advice: "That starts an encrypted log; the old ones go when they are purged (`PURGE BINARY \
-                 LOGS TO 'first-encrypted-log'`, after every replica has read them). Encrypt \
-                 (`binlogsec encrypt`) or destroy copies that no server manages.",
+                 LOGS TO 'first-encrypted-log'`, after every replica has read them), or are \
+                 encrypted where they are (`binlogsec encrypt --in-place`). Encrypt or destroy \
+                 copies that no server manages, too.",
         controls: AT_REST,
     },
     Rule {

@@ -78,7 +78,7 @@ pub enum StateError {
         path: PathBuf,
     },
     /// A directory without any of the files.
-    #[error("{} has none of the files in which backups say where they are: {}", path.display(), FILES.join(", "))]
+    #[error("{} has none of the files in which backups say where they are: {}; of a dump, name the file itself", path.display(), FILES.join(", "))]
     NoFile {
         /// Which directory.
         path: PathBuf,

@@ -195,7 +195,11 @@ impl Job<'_> {
                 .push(format!("the plaintext stays under {others} other name(s): hard links"));
         }
         if unseen {
-            let note = "processes of other users could not be looked at: only root sees whether the server has the log open";
+            let note = if Path::new("/proc/self").exists() {
+                "processes of other users could not be looked at: only root sees whether the server has the log open"
+            } else {
+                "/proc is not mounted here: nobody sees whether the server has the log open"
+            };
             done.notes.push(note.to_owned());
         }
         if self.put_back.iter().any(|it| it == path) {
