@@ -1,6 +1,6 @@
 //! Listings are made of a log in blocks, by several threads: what is said of an event is what the events
 //! before it say, wherever a block begins.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -178,7 +178,7 @@ fn several_threads_say_the_same_in_the_same_order() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let lines = pool.install(|| {
             let log = OpenLog::open(&path, &Keyring::new()).unwrap();
-            let mut lines = Vec::new();
+            let mut lines: Vec<u8> = Vec::new();
             list_lines(&log, &EventFilter::default(), &|| Box::new(Say), &mut |piece| {
                 lines.extend(piece);
                 Ok(())
