@@ -24,10 +24,14 @@ pub(crate) fn verify(out: &mut dyn Page, report: &VerifyReport) -> io::Result<()
         sentence(out, format_args!("{WARN}gap after {before}{WARN:#}: {reason}"))?;
     }
     let sum = &report.summary;
+    let unread = match sum.failures {
+        0 => String::new(),
+        many => format!(", {many} not readable"),
+    };
     sentence(
         out,
         format_args!(
-            "{DIM}{}, {} whole, {} damaged; {} events; {}{DIM:#}",
+            "{DIM}{}, {} whole, {} damaged{unread}; {} events; {}{DIM:#}",
             plural(sum.files, "log"),
             sum.whole,
             sum.damaged,
