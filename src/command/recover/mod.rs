@@ -435,14 +435,15 @@ struct Written {
     transactions: u64,
     incomplete: u64,
     prepared: usize,
+    ended: usize,
     logs: usize,
 }
 
 impl Written {
     fn of(stream: &StreamPlan) -> Self {
         let (transactions, incomplete) = (stream.transactions(), stream.incomplete());
-        let (prepared, logs) = (stream.prepared(), stream.parts().len());
-        Self { transactions, incomplete, prepared, logs }
+        let (prepared, ended) = (stream.prepared(), stream.ended());
+        Self { transactions, incomplete, prepared, ended, logs: stream.parts().len() }
     }
 }
 
@@ -455,9 +456,17 @@ fn told(written: &Written, terminal: &Terminal) -> Exit {
     }
     if written.prepared > 0 {
         terminal.warning(&format!(
-            "{} are prepared (XA) at this moment, and not ended: their rows stay locked until XA COMMIT or XA \
+            "prepared (XA) at this moment, and not ended: {}. Their rows stay locked until XA COMMIT or XA \
              ROLLBACK; XA RECOVER lists them",
             plural(written.prepared, "transaction")
+        ));
+    }
+    if written.ended > 0 {
+        terminal.warning(&format!(
+            "prepared (XA) before the first of these, and ended by XA COMMIT or XA ROLLBACK in them: {}. A dump does \
+             not have what is prepared, and the server answers ERROR 1397 then: begin with a backup from before, or \
+             leave these out by --exclude-gtid",
+            plural(written.ended, "transaction")
         ));
     }
     terminal.note(&format!("{} transactions of {} logs", written.transactions, written.logs));

@@ -132,6 +132,22 @@ impl StreamPlan {
         prepared.len()
     }
 
+    /// XA transactions that are ended in it and were prepared before it.
+    #[must_use]
+    pub fn ended(&self) -> usize {
+        let mut prepared = BTreeSet::new();
+        let mut unknown = 0_usize;
+        for part in &self.parts {
+            for id in &part.plan.ended {
+                if !prepared.remove(id) {
+                    unknown = unknown.saturating_add(1);
+                }
+            }
+            prepared.extend(&part.plan.prepared);
+        }
+        unknown
+    }
+
     fn sum(&self, figure: impl Fn(&SlicePlan) -> u64) -> u64 {
         self.parts.iter().fold(0, |sum, part| sum.saturating_add(figure(&part.plan)))
     }
