@@ -11,7 +11,9 @@ use binlogsec_core::event::checksum::ChecksumAlgorithm;
 use binlogsec_core::event::event_type;
 use binlogsec_core::event::gtid::{TransactionId, TransactionStart};
 use binlogsec_core::event::walker::Events;
+use binlogsec_core::file::TransferError;
 use binlogsec_core::keyring::Keyring;
+use binlogsec_core::log::error::Error;
 use binlogsec_core::log::open::OpenLog;
 use binlogsec_core::log::walk::MemorySource;
 use binlogsec_core::read::events::{
@@ -159,7 +161,7 @@ struct Say;
 
 impl LineMaker for Say {
     fn line(&mut self, record: &EventRecord<'_>, out: &mut Vec<u8>) -> std::io::Result<()> {
-        out.extend(format!("{:?}\n", said(record)).as_bytes());
+        out.extend_from_slice(format!("{:?}\n", said(record)).as_bytes());
         Ok(())
     }
 }
@@ -169,7 +171,7 @@ fn several_threads_say_the_same_in_the_same_order() {
     let log = log();
     let mut expected: Vec<u8> = Vec::new();
     for said in one_by_one(&log.bytes) {
-        expected.extend(format!("{said:?}\n").as_bytes());
+        expected.extend_from_slice(format!("{said:?}\n").as_bytes());
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
@@ -180,7 +182,7 @@ fn several_threads_say_the_same_in_the_same_order() {
             let log = OpenLog::open(&path, &Keyring::new()).unwrap();
             let mut lines: Vec<u8> = Vec::new();
             list_lines(&log, &EventFilter::default(), &|| Box::new(Say), &mut |piece| {
-                lines.extend(piece);
+                lines.extend_from_slice(piece);
                 Ok(())
             })
             .unwrap();
@@ -188,4 +190,21 @@ fn several_threads_say_the_same_in_the_same_order() {
         });
         assert!(lines == expected, "{threads} threads");
     }
+}
+
+#[test]
+fn a_listing_ends_where_nobody_takes_it_any_more() {
+    let log = log();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    log.write(&path);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let listed = pool.install(|| {
+        let log = OpenLog::open(&path, &Keyring::new()).unwrap();
+        list_lines(&log, &EventFilter::default(), &|| Box::new(Say), &mut |_| {
+            Err(TransferError::Cancelled)
+        })
+    });
+    // A thread that waits for somebody to take what it made would wait for ever.
+    assert!(matches!(listed, Err(Error::Transfer(TransferError::Cancelled))), "{listed:?}");
 }

@@ -110,7 +110,7 @@ pub(in crate::read) fn run<T: Mapped, W: Work<T>>(
             // They end when no block comes any more.
             scope.spawn(|| serve(work, &feed, &spare));
         }
-        in_order(&blocks, (take, add))
+        in_order(blocks, (take, add))
     })
 }
 
@@ -132,9 +132,10 @@ fn here<T: Mapped, W: Work<T>>(
     Ok(())
 }
 
-/// Gives what comes of the blocks away in their order.
+/// Gives what comes of the blocks away in their order. The channels end with it, however it ends: then
+/// no thread waits any more for what it made to be taken.
 fn in_order<P, F>(
-    blocks: &Channel<Order<P, F>>,
+    blocks: Channel<Order<P, F>>,
     (take, add): (&mut Take<'_, P>, &mut Add<'_, F>),
 ) -> Result<(), Error> {
     for block in blocks {
