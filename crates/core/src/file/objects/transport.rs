@@ -163,7 +163,14 @@ pub(super) fn client(options: &ClientOptions) -> Result<reqwest::Client, object_
     if is_on(ClientConfigKey::RandomizeAddresses) {
         builder = builder.dns_resolver(Arc::new(Rotated));
     }
-    builder.https_only(!is_on(ClientConfigKey::AllowHttp)).build().map_err(unusable)
+    builder.https_only(!is_on(ClientConfigKey::AllowHttp)).build().map_err(|error| {
+        let text = super::whole(&error);
+        if text.contains("No CA certificates") {
+            let remedy = "install the package ca-certificates, or name a file of authorities by SSL_CERT_FILE";
+            return unusable(std::io::Error::other(format!("{text}: {remedy}")));
+        }
+        unusable(error)
+    })
 }
 
 fn through_proxy(
