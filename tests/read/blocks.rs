@@ -43,7 +43,7 @@ fn table_map(id: u64, name: &str) -> Vec<u8> {
     let mut body = id.to_le_bytes()[..6].to_vec();
     body.extend([1, 0, 2]);
     body.extend(b"db\0");
-    body.push(name.len() as u8);
+    body.push(u8::try_from(name.len()).unwrap());
     body.extend(name.as_bytes());
     body.extend([0, 1, 3, 0, 1]);
     body
@@ -54,7 +54,7 @@ fn rows(id: u64, count: u64) -> Vec<u8> {
     body.extend([1, 0, 2, 0, 1, 1]);
     for number in 0..count {
         body.push(0);
-        body.extend((number as u32).to_le_bytes());
+        body.extend(u32::try_from(number).unwrap().to_le_bytes());
     }
     body
 }
