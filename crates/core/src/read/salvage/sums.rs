@@ -21,6 +21,8 @@ const WINDOW_STRIDE: usize = 64;
 const FILE_STRIDE: u64 = 4 << 10;
 /// Sums so far back are kept at least.
 const KEPT: u64 = 32 << 20;
+/// Sums begin so far before the first place that is asked for: the next one may be before it.
+const BEFORE: u64 = 1 << 20;
 /// Bytes that are summed at a time.
 const FILLED: usize = 64 << 10;
 
@@ -183,7 +185,7 @@ impl Prefixes {
         mut fill: impl FnMut(u64, &mut [u8]) -> Result<(), TransferError>,
     ) -> Result<u32, TransferError> {
         if at < self.start || at > self.known().saturating_add(KEPT) || self.sums.is_empty() {
-            let back = at.saturating_sub(KEPT);
+            let back = at.saturating_sub(BEFORE);
             let start = back.saturating_sub(back % FILE_STRIDE);
             let buffer = std::mem::take(&mut self.buffer);
             *self = Self { start, sums: VecDeque::from([0]), buffer };
