@@ -19,9 +19,10 @@ const BYTE: u32 = 1 << 23;
 const WINDOW_STRIDE: usize = 64;
 /// Bytes of the file between two sums that are kept: 1 MiB of memory for 1 GiB.
 const FILE_STRIDE: u64 = 4 << 10;
-/// Sums so far back are kept at least.
+/// Sums so far back are kept.
 const KEPT: u64 = 32 << 20;
-/// Sums begin so far before the first place that is asked for: the next one may be before it.
+/// Sums begin so far before the first place that is asked for, as the next one may be before it; and anew
+/// at a place so far behind those that are known.
 const BEFORE: u64 = 1 << 20;
 /// Bytes that are summed at a time.
 const FILLED: usize = 64 << 10;
@@ -184,7 +185,7 @@ impl Prefixes {
         length: u32,
         mut fill: impl FnMut(u64, &mut [u8]) -> Result<(), TransferError>,
     ) -> Result<u32, TransferError> {
-        if at < self.start || at > self.known().saturating_add(KEPT) || self.sums.is_empty() {
+        if at < self.start || at > self.known().saturating_add(BEFORE) || self.sums.is_empty() {
             let back = at.saturating_sub(BEFORE);
             let start = back.saturating_sub(back % FILE_STRIDE);
             let buffer = std::mem::take(&mut self.buffer);
