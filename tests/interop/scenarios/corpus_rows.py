@@ -21,6 +21,8 @@ from tool import Binlogsec
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 MAGIC = {b"\xfebin", b"\xfdbin"}
+# Printers show rows that were rolled back, and one without a column in a form of its own: see rows_fates.
+TOLD_OTHERWISE = {"xa", "minimal"}
 PRINTER = ("-vv", "--base64-output=DECODE-ROWS")
 
 
@@ -60,7 +62,8 @@ def logs_of(writer: str) -> Iterator[tuple[Path, list[str | Path]]]:
                 if re.fullmatch(r"\d{6}", log.suffix[1:]) and log.is_file() and log.open("rb").read(4) in MAGIC:
                     yield log, keys
     for log in sorted((REPOSITORY / "fixtures/rows").glob(f"{writer}-*.000001")):
-        yield log, []
+        if log.stem.removeprefix(f"{writer}-") not in TOLD_OTHERWISE:
+            yield log, []
     if writer.startswith("mysql"):
         yield from old_logs()
 
