@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use der::asn1::AnyRef;
+use der::asn1::{AnyRef, BitStringRef};
+use x509_cert::spki::AlgorithmIdentifierRef;
 
 use super::facts::certificate::{Certificate, CertificateFacts, CertificateRole, PrivateKeyFacts};
 use super::files;
@@ -99,7 +100,7 @@ pub(super) fn read(files: Files<'_>, now: i64) -> Vec<CertificateFacts> {
         .collect();
     if let Some(first) = found.first_mut() {
         let own = bundle.0.first().and_then(|block| X509::parse(&block.der).ok());
-        let public_key = own.as_ref().map(|own| own.key);
+        let public_key = own.as_ref().map(X509::key);
         first.key = files.key.map(|key| private_key(key, public_key));
         let authorities = files.authorities.and_then(|path| Bundle::open(path).ok());
         if let (Some(facts), Some(own), Some(authorities)) =
@@ -124,18 +125,18 @@ pub(super) fn of_der(der: &[u8]) -> Option<Certificate> {
 fn facts(certificate: &X509<'_>) -> Certificate {
     let algorithm = certificate.signature_algorithm();
     let name = SIGNATURES.iter().find(|(id, _)| *id == algorithm);
-    let (key_algorithm, key_bits) = certificate.key.described();
+    let (key_algorithm, key_bits) = certificate.key().described();
     Certificate {
-        subject: certificate.subject.to_string(),
-        issuer: certificate.issuer.to_string(),
-        common_name: certificate.subject.common_name(),
+        subject: x509::shown(certificate.subject()),
+        issuer: x509::shown(certificate.issuer()),
+        common_name: x509::common_name(certificate.subject()),
         not_before: certificate.not_before,
         not_after: certificate.not_after,
         key_algorithm,
         key_bits,
         weak_signature: WEAK_SIGNATURES.contains(&&*algorithm),
         signature: name.map_or(algorithm, |(_, name)| (*name).to_owned()),
-        self_signed: certificate.subject == certificate.issuer,
+        self_signed: certificate.subject() == certificate.issuer(),
         is_authority: certificate.is_authority(),
         names: certificate.alternative_names(),
         chain: None,
@@ -163,14 +164,15 @@ impl<'a> Chain<'a> {
     fn verifies(&self, leaf: &X509<'_>) -> Option<bool> {
         let mut current = leaf;
         for below in 0..LONGEST_CHAIN {
-            if current.subject == current.issuer && self.trusted.iter().any(|it| it.is(current)) {
+            if current.subject() == current.issuer() && self.trusted.iter().any(|it| it.is(current))
+            {
                 return Some(true);
             }
             let mut unknown = false;
             let trusted = self.trusted.iter().map(|it| (it, true));
             let issuers = trusted.chain(self.between.iter().map(|it| (it, false)));
             let mut named = issuers.filter(|(issuer, is_trusted)| {
-                issuer.subject == current.issuer && self.may_sign(issuer, below, *is_trusted)
+                issuer.subject() == current.issuer() && self.may_sign(issuer, below, *is_trusted)
             });
             let signer = named.find(|(issuer, _)| {
                 let is_signed = current.is_signed_by(issuer);
@@ -196,7 +198,7 @@ impl<'a> Chain<'a> {
                 let longest = longest.map_or(usize::MAX, |it| it.try_into().unwrap_or(usize::MAX));
                 constraints.is_authority && below <= longest
             }
-            Ok(None) => is_trusted && issuer.is_version_1() && issuer.subject == issuer.issuer,
+            Ok(None) => is_trusted && issuer.is_version_1() && issuer.subject() == issuer.issuer(),
             Err(_) => false,
         };
         is_valid && is_authority && issuer.may_sign().unwrap_or(false)
@@ -234,11 +236,12 @@ fn belongs(key: &Block, public: PublicKeyInfo<'_>) -> Option<bool> {
         "RSA PRIVATE KEY" => rsa_belongs(&key.der, public),
         "EC PRIVATE KEY" => ec_belongs(&key.der, public),
         "PRIVATE KEY" => {
-            let parts = parts(&key.der)?;
+            let parts: Vec<AnyRef<'_>> = x509::first(&key.der).ok()?;
             let [_, algorithm, inner, ..] = &*parts else {
                 return None;
             };
-            if !public.is_for(&x509::first(algorithm.value()).ok()?) {
+            let algorithm: AlgorithmIdentifierRef<'_> = algorithm.decode_as().ok()?;
+            if !public.is_for(&algorithm) {
                 return Some(false);
             }
             match public.parsed()? {
@@ -256,8 +259,8 @@ fn rsa_belongs(der: &[u8], public: PublicKeyInfo<'_>) -> Option<bool> {
     let PublicKey::Rsa(public) = public.parsed()? else {
         return Some(false);
     };
-    let modulus = parts(der)?.get(1)?.value();
-    Some(without_zeros(modulus) == public)
+    let parts: Vec<AnyRef<'_>> = x509::first(der).ok()?;
+    Some(without_zeros(parts.get(1)?.value()) == public)
 }
 
 /// ECPrivateKey: version, the key, `[0]` parameters, `[1]` the public key, which may be left out.
@@ -265,12 +268,10 @@ fn ec_belongs(der: &[u8], public: PublicKeyInfo<'_>) -> Option<bool> {
     let PublicKey::Ec(public) = public.parsed()? else {
         return Some(false);
     };
-    let parts = parts(der)?;
+    let parts: Vec<AnyRef<'_>> = x509::first(der).ok()?;
     let of_key = parts.iter().find(|part| x509::place(part) == Some(1))?;
-    let bits = x509::first(of_key.value()).ok()?;
-    // A bit string begins with the number of bits left over: none.
-    let point = bits.value().strip_prefix(&[0])?;
-    Some(point == public)
+    let point: BitStringRef<'_> = x509::first(of_key.value()).ok()?;
+    Some(point.as_bytes()? == public)
 }
 
 fn without_zeros(number: &[u8]) -> &[u8] {
@@ -278,15 +279,10 @@ fn without_zeros(number: &[u8]) -> &[u8] {
     number.get(zeros..).unwrap_or_default()
 }
 
-/// The elements of a DER sequence.
-fn parts(der: &[u8]) -> Option<Vec<AnyRef<'_>>> {
-    x509::elements(&x509::first(der).ok()?).ok()
-}
-
 /// Whether a private key is that of an authority among certificates: MySQL leaves such behind.
 pub(super) fn belongs_to_authority(key: &Path, certificate: &Path) -> Option<bool> {
     let bundle = Bundle::open(certificate).ok()?;
     let mut certificates = bundle.certificates();
     let authority = certificates.find(X509::is_authority)?;
-    private_key(key, Some(authority.key)).matches
+    private_key(key, Some(authority.key())).matches
 }

@@ -1,4 +1,7 @@
 //! Blocks of PEM files (RFC 7468), read as leniently as OpenSSL does: text around them does not count.
+//!
+//! The reader of `der` takes a single block, with lines of one width; that of `rustls` leaves the
+//! text of private keys in memory and drops blocks of other kinds, such as encrypted keys.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

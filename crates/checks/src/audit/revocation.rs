@@ -8,7 +8,7 @@ use super::certificates::Bundle;
 use super::facts::certificate::RevocationListFacts;
 use super::files;
 use super::pem::{self, Block};
-use super::x509::{RevocationList, X509};
+use super::x509::{self, RevocationList};
 use binlogsec_core::log::error::describe;
 
 /// More is no list that a server reads at every start.
@@ -98,24 +98,21 @@ fn of_file(lists: &Lists<'_>, path: &Path) -> Vec<RevocationListFacts> {
 
 fn of_list(lists: &Lists<'_>, path: &Path, list: &RevocationList<'_>) -> RevocationListFacts {
     let bundles = lists.certificates.iter().filter_map(|path| Bundle::open(path).ok());
-    let revoked = |certificate: &X509<'_>| {
-        certificate.issuer == list.issuer && list.revoked.contains(&certificate.serial)
-    };
     let mut revokes: Vec<String> = bundles
         .flat_map(|bundle| {
-            let found = bundle.certificates().filter(revoked);
-            found.map(|it| it.subject.to_string()).collect::<Vec<_>>()
+            let found = bundle.certificates().filter(|it| list.revokes(it));
+            found.map(|it| x509::shown(it.subject())).collect::<Vec<_>>()
         })
         .collect();
     revokes.dedup();
     let authorities = lists.authorities.and_then(|path| Bundle::open(path).ok());
     RevocationListFacts {
-        issuer: Some(list.issuer.to_string()),
+        issuer: Some(x509::shown(&list.issuer)),
         this_update: Some(list.this_update),
         next_update: list.next_update,
         revoked: list.revoked.len(),
         known_issuer: authorities
-            .map(|them| them.certificates().any(|it| it.subject == list.issuer)),
+            .map(|them| them.certificates().any(|it| *it.subject() == list.issuer)),
         revokes,
         problem: None,
         ..unread(lists, path, String::new())
