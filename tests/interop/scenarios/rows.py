@@ -188,10 +188,10 @@ def value_of(value: Any) -> Any:
 def seen(server: Server, table: str) -> Counter[str]:
     """What SELECT shows, by the types of the columns."""
     described = server.sql(
-        "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE FROM information_schema.COLUMNS "
+        "SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS "
         f"WHERE TABLE_SCHEMA = 'm' AND TABLE_NAME = '{table}' ORDER BY ORDINAL_POSITION"
     )
-    columns = [(name, of_type(kind.lower(), whole)) for name, kind, whole in described]
+    columns = [(name, kind.lower()) for name, kind in described]
     selected = ", ".join(expression(name, kind) for name, kind in columns)
     rows = server.sql(f"SET time_zone = '+00:00'; SET NAMES utf8mb4; SELECT {selected} FROM m.{table}")
     found: Counter[str] = Counter()
@@ -199,10 +199,6 @@ def seen(server: Server, table: str) -> Counter[str]:
         named = zip(columns, row, strict=True)
         found.update([one({name: read(text, kind) for (name, kind), text in named})])
     return found
-
-
-def of_type(kind: str, whole: str) -> str:
-    return "compressed blob" if kind == "blob" and "COMPRESSED" in whole else kind
 
 
 BYTES = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry", "point", "linestring"}
@@ -213,7 +209,7 @@ NUMBERS = {"tinyint", "smallint", "mediumint", "int", "bigint", "bit", "year"}
 
 def expression(name: str, kind: str) -> str:
     """Texts and bytes in hexadecimal digits, so that nothing in them is an escape; FLOATs exactly."""
-    if kind in BYTES or kind == "compressed blob":
+    if kind in BYTES:
         return f"HEX(`{name}`)"
     if kind in TEXTS:
         return f"HEX(CONVERT(`{name}` USING utf8mb4))"
@@ -230,11 +226,7 @@ def read(text: str, kind: str) -> Any:
     if kind == "vector":
         floats = bytes.fromhex(text)
         return [shortest(number) for number in struct.unpack(f"<{len(floats) // 4}f", floats)]
-    if kind == "compressed blob":
-        # The log does not tell TEXT from BLOB here: what is UTF-8 is shown as text.
-        with contextlib.suppress(UnicodeDecodeError):
-            return bytes.fromhex(text).decode()
-    if kind in BYTES or kind in {"inet6", "compressed blob"}:
+    if kind in BYTES or kind == "inet6":
         return text.lower()
     if kind in TEXTS:
         decoded = bytes.fromhex(text).decode()
