@@ -202,14 +202,14 @@ fn gtids_without_end_take_no_memory_without_end() {
     }
 }
 
-/// A log whose compressed transactions unfold to so many events each.
-fn unfolding_log(path: &Path, transactions: usize, events: usize) {
+/// A log whose compressed transactions unfold to one event so many times.
+fn unfolding_log(path: &Path, transactions: usize, inner: &[u8], events: usize) {
     let plain = common::plaintext(&mixed().join("binlog.000003"), &mixed_keyring());
-    let mut log = plain[..127].to_vec();
+    let mut log = plain.clone();
     log[21] &= !1;
-    // STOP events of 19 bytes.
-    let mut inner = [0; 19];
-    (inner[4], inner[9]) = (3, 19);
+    let all = common::logs::events(&plain);
+    let &(offset, length, _) = all.iter().find(|(.., kind)| *kind == 33).unwrap();
+    let begin = &plain[offset..offset + length];
     let unfolded = inner.repeat(events);
     let packed = ruzstd::encoding::compress_to_vec(
         unfolded.as_slice(),
@@ -226,6 +226,7 @@ fn unfolding_log(path: &Path, transactions: usize, events: usize) {
     let length = u32::try_from(event.len()).unwrap();
     event[9..13].copy_from_slice(&length.to_le_bytes());
     for _ in 0..transactions {
+        common::logs::append(&mut log, begin);
         common::logs::append(&mut log, &event);
     }
     std::fs::write(path, log).unwrap();
@@ -235,10 +236,31 @@ fn unfolding_log(path: &Path, transactions: usize, events: usize) {
 fn what_a_transaction_unfolds_to_is_listed_in_bounded_memory() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("binlog.000001");
-    unfolding_log(&path, 3, 600_000);
+    // STOP events of 19 bytes.
+    let mut inner = [0; 19];
+    (inner[4], inner[9]) = (3, 19);
+    unfolding_log(&path, 3, &inner, 600_000);
     let path = path.to_str().unwrap();
     // Some 80 bytes of text for each event.
     let peak = peak_to_stream(&["events", path], 100 << 20);
+    println!("{peak} KiB");
+    assert!(peak < BOUND_KIB, "{peak}");
+}
+
+#[test]
+fn savepoints_without_end_take_no_memory_without_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("binlog.000001");
+    // A QUERY of no database; the name of each savepoint has a thousand letters.
+    let body = [&[0; 14][..], b"SAVEPOINT `", &[b'a'; 1000], b"`"].concat();
+    let mut inner = vec![0; 19];
+    inner[4] = 2;
+    inner.extend(body);
+    let length = u32::try_from(inner.len()).unwrap();
+    inner[9..13].copy_from_slice(&length.to_le_bytes());
+    unfolding_log(&path, 1, &inner, 200_000);
+    let path = path.to_str().unwrap();
+    let peak = peak_to_stream(&["rows", path, "--format", "sql", "--op", "insert"], 190 << 20);
     println!("{peak} KiB");
     assert!(peak < BOUND_KIB, "{peak}");
 }

@@ -474,6 +474,24 @@ fn after_a_failover_names_used_twice_are_told_apart_and_each_transaction_comes_o
 }
 
 #[test]
+fn logs_of_two_servers_of_one_id_that_were_begun_in_one_second_are_no_copies() {
+    let folder = folder();
+    for (name, uuid, count) in [("one", A, 3), ("two", B, 2)] {
+        let mut log = Log::new(1, START, false);
+        log.previous(&[]);
+        for number in 1..=count {
+            log.transaction(uuid, number, "INSERT INTO t VALUES (1)");
+        }
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        log.write(&folder.path().join(name).join("binlog.000001"));
+    }
+    let (found, _) = plan(folder.path(), &["--from", "beginning"]);
+    assert_eq!(found["doubled"].as_array().unwrap().len(), 0, "{found}");
+    let reached = found["reached"].as_str().unwrap();
+    assert!(reached.contains(UUID_A) && reached.contains(UUID_B), "{reached}");
+}
+
+#[test]
 fn a_copy_that_was_taken_while_the_log_grew_gives_way_to_the_whole_one() {
     let folder = folder();
     ten_each(&folder.path().join("new"), 2);

@@ -93,9 +93,14 @@ fn what_a_transaction_went_back_to_is_in_its_sql_and_in_the_listing() {
     ];
     assert!(order.is_sorted(), "{script}");
     let (_, out, _) = run(&["rows", log]);
-    assert!(out.contains("rollback to savepoint s  position 1557\n    rows above stayed"), "{out}");
+    let told =
+        "rollback to savepoint s  position 1557\n    rows behind the savepoint (position 1326)";
+    assert!(out.contains(told), "{out}");
     let (_, _, err) = run(&["rows", log, "--format", "json"]);
-    assert!(err.contains("1 ROLLBACK behind rows") && err.contains("position 1557"), "{err}");
+    assert!(
+        err.contains("1 ROLLBACK by which rows before it") && err.contains("position 1557"),
+        "{err}"
+    );
 }
 
 #[test]

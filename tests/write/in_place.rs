@@ -402,6 +402,21 @@ fn what_is_appended_once_the_log_is_open_is_not_lost() {
 }
 
 /// Where processes of others are not even listed, nobody can say that none has the log open.
+/// What a dry run of all logs says where a script has mounted something else; `None` where nothing can be
+/// mounted.
+fn dry_run_in_namespace(workdir: &Workdir, script: &str) -> Option<String> {
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, env!("CARGO_BIN_EXE_binlogsec")]);
+    command.args(ALL.split(' ')).arg("--dry-run");
+    let output = command.current_dir(workdir.at()).output().unwrap();
+    if output.status.code() == Some(77) {
+        println!("skipped: nothing can be mounted here");
+        return None;
+    }
+    assert!(output.status.success(), "{}", workdir.said(&output));
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
 #[test]
 fn processes_that_are_hidden_are_told_of() {
     if !can_mount_on("/proc".as_ref()) {
@@ -413,16 +428,7 @@ fn processes_that_are_hidden_are_told_of() {
         std::os::unix::fs::chown(workdir.log(&name), Some(990), Some(990)).unwrap();
     }
     let script = "mount -t proc -o hidepid=2 proc /proc || exit 77; exec setpriv --reuid=990 --regid=990 --clear-groups \"$0\" \"$@\"";
-    let mut command = Command::new("unshare");
-    command.args(["-m", "sh", "-c", script, env!("CARGO_BIN_EXE_binlogsec")]);
-    command.args(ALL.split(' ')).arg("--dry-run");
-    let output = command.current_dir(workdir.at()).output().unwrap();
-    if output.status.code() == Some(77) {
-        println!("skipped: nothing can be mounted here");
-        return;
-    }
-    assert!(output.status.success(), "{}", workdir.said(&output));
-    let text = String::from_utf8(output.stdout).unwrap();
+    let Some(text) = dry_run_in_namespace(&workdir, script) else { return };
     assert!(text.contains("processes of other users could not be looked at"), "{text}");
 }
 
@@ -434,16 +440,7 @@ fn where_proc_is_not_mounted_that_is_what_is_said() {
     }
     let workdir = Workdir::plain(&[5000]);
     let script = "mount -t tmpfs none /proc || exit 77; exec \"$0\" \"$@\"";
-    let mut command = Command::new("unshare");
-    command.args(["-m", "sh", "-c", script, env!("CARGO_BIN_EXE_binlogsec")]);
-    command.args(ALL.split(' ')).arg("--dry-run");
-    let output = command.current_dir(workdir.at()).output().unwrap();
-    if output.status.code() == Some(77) {
-        println!("skipped: nothing can be mounted here");
-        return;
-    }
-    assert!(output.status.success(), "{}", workdir.said(&output));
-    let text = String::from_utf8(output.stdout).unwrap();
+    let Some(text) = dry_run_in_namespace(&workdir, script) else { return };
     assert!(text.contains("/proc is not mounted here"), "{text}");
     assert!(!text.contains("only root"), "{text}");
 }

@@ -322,8 +322,8 @@ fn tell_statements(log: &OpenLog, listed: &RowsListed, format: RowFormat, termin
         RowFormat::Json | RowFormat::Csv => warn(
             listed.turns,
             "ROLLBACK",
-            "behind rows of the same transaction: of these only rows of tables without transactions stayed. \
-             --format text shows the places",
+            "by which rows before it in its transaction were taken back, all or those since a savepoint: of them \
+             only rows of tables without transactions stayed. --format text shows the places",
         ),
         RowFormat::Text => {}
     }

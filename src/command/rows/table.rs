@@ -30,40 +30,66 @@ impl Look {
     pub(super) const PLAIN: Self = Self { colour: false, columns: None };
 }
 
+/// More savepoints of a transaction are not remembered.
+const SAVEPOINTS: usize = 64;
+/// Servers take names of 64 characters.
+const LONGEST_NAME: usize = 256;
+
 /// Makes the lines.
 #[derive(Debug)]
 pub(super) struct RowText {
     look: Look,
     /// Where the transaction of the last row begins.
     last: Option<u64>,
+    /// The savepoints of the transaction that was met last, where it begins and they are.
+    savepoints: (u64, Vec<(Vec<u8>, u64)>),
 }
 
 impl RowText {
     /// As they look there.
     #[must_use]
     pub(super) const fn new(look: Look) -> Self {
-        Self { look, last: None }
+        Self { look, last: None, savepoints: (0, Vec::new()) }
     }
 }
 
 impl RowMaker for RowText {
-    /// Rows before it did not stay, where their tables have transactions.
+    /// Rows since the savepoint, or all, did not stay where their tables have transactions.
     fn turn(&mut self, turn: &Turn<'_>, out: &mut Vec<u8>) {
-        if self.last != Some(turn.transaction_start) {
+        let start = turn.transaction_start;
+        if self.savepoints.0 != start {
+            self.savepoints = (start, Vec::new());
+        }
+        let savepoints = &mut self.savepoints.1;
+        let (what, which) = match turn.kind {
+            TurnKind::Savepoint(name) => {
+                if savepoints.len() < SAVEPOINTS && name.len() <= LONGEST_NAME {
+                    savepoints.push((name.to_vec(), turn.position));
+                }
+                return;
+            }
+            TurnKind::BackTo(name) => {
+                // One of the same name takes the place of the one before.
+                let place = savepoints.iter().rev().find(|(known, _)| known == name);
+                let since = place.map_or_else(
+                    || "rows since that savepoint".to_owned(),
+                    |(_, position)| format!("rows behind the savepoint (position {position})"),
+                );
+                let name = printable(&String::from_utf8_lossy(name));
+                (format!("rollback to savepoint {name}"), since)
+            }
+            TurnKind::Rollback => {
+                ("rollback of the transaction".to_owned(), "rows of the transaction".to_owned())
+            }
+        };
+        if self.last != Some(start) {
             return;
         }
         let (style, dim) = if self.look.colour { (BAD, DIM) } else { (PLAIN, PLAIN) };
-        let what = match turn.kind {
-            TurnKind::Savepoint(_) => return,
-            TurnKind::BackTo(name) => {
-                format!("rollback to savepoint {}", printable(&String::from_utf8_lossy(name)))
-            }
-            TurnKind::Rollback => "rollback of the transaction".to_owned(),
-        };
         let _ = writeln!(
             out,
-            "{dim}{}{dim:#}  {style}{what}{style:#}  {dim}position {}{dim:#}\n    rows above stayed only where \
-             their table has no transactions",
+            "{dim}{}{dim:#}  {style}{what}{style:#}  {dim}position {}{dim:#}\n    {which} stayed only where their \
+             table has no transactions",
             time_of(turn.timestamp),
             turn.position,
         );

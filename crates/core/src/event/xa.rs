@@ -10,6 +10,9 @@ use crate::bytes::Cursor;
 /// The most bytes of an XA_PREPARE's body: two parts of an id of 64 bytes each, and what is before them.
 pub const LONGEST_PREPARE: usize = 13 + 128;
 
+/// No id is longer as text: its two parts in hexadecimal digits, and a number.
+const LONGEST_ID: usize = 2 * 128 + 32;
+
 /// One half of an XA transaction. The id is text as servers write it into statements, in lower case:
 /// `x'7831',x'',1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +60,9 @@ fn id_in(statement: &[u8], wanted: &str) -> Option<String> {
     let text = std::str::from_utf8(statement).ok()?.trim();
     let mut words = text.splitn(3, char::is_whitespace);
     let (xa, verb, id) = (words.next()?, words.next()?, words.next()?);
-    (xa.eq_ignore_ascii_case("xa") && verb.eq_ignore_ascii_case(wanted)).then(|| {
+    let is_wanted = xa.eq_ignore_ascii_case("xa") && verb.eq_ignore_ascii_case(wanted);
+    // Others are kept by those who ask, and a statement may be as long as an event.
+    (is_wanted && id.len() <= LONGEST_ID).then(|| {
         let id = id.chars().filter(|sign| !sign.is_whitespace());
         id.collect::<String>().to_lowercase()
     })

@@ -185,18 +185,24 @@ impl Head {
 
     /// Whether two files are of one log although they begin differently: of one of them transactions were
     /// left out, as of one that was salvaged or sliced. No server begins two logs in one second that have
-    /// transactions and the same ones before them.
+    /// transactions and the same ones before them; two servers of one id, which is 1 where nobody chose one,
+    /// number theirs under other names.
     pub(super) fn is_part_of_same(&self, other: &Self) -> bool {
-        let has_gtids = |head: &Self| {
-            let first = head.first.as_ref();
-            first.is_some_and(|(id, _)| *id != TransactionId::Anonymous)
+        let is_numbered_alike = match (&self.first, &other.first) {
+            (Some((TransactionId::Gtid(one), _)), Some((TransactionId::Gtid(two), _))) => {
+                one.tsid.uuid == two.tsid.uuid
+            }
+            (
+                Some((TransactionId::Mariadb { domain, server_id, .. }, _)),
+                Some((TransactionId::Mariadb { domain: of, server_id: by, .. }, _)),
+            ) => (domain, server_id) == (of, by),
+            _ => false,
         };
-        self.server_id == other.server_id
+        is_numbered_alike
+            && self.server_id == other.server_id
             && self.created == other.created
             && self.previous.is_some()
             && self.previous == other.previous
-            && has_gtids(self)
-            && has_gtids(other)
     }
 
     fn read(source: FileSource, keyring: &Keyring) -> Result<Self, Error> {

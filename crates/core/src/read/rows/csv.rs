@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use super::lister::RowMaker;
+use super::lines::RowMaker;
 use super::sql::NoStatement;
 use super::{RowRecord, number, render};
 use crate::event::gtid::TransactionId;

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::lister::RowMaker;
+use super::lines::RowMaker;
 use super::sql::{NoStatement, temporal};
 use super::{RowRecord, network, number, render};
 use crate::event::gtid::TransactionId;

@@ -5,6 +5,7 @@ mod condition;
 pub mod csv;
 mod filter;
 pub mod json;
+mod lines;
 mod lister;
 mod mapped;
 pub mod names;
@@ -22,11 +23,12 @@ use std::path::Path;
 pub use super::tables::TableGlob;
 pub use condition::{ConditionError, Conditions};
 pub use filter::{MAX_EVENT, RowFilter};
-pub use lister::RowMaker;
+pub use lines::RowMaker;
 
 pub use render::key_condition;
 
-use lister::{Given, Lister, Piece, Work};
+use lines::{Piece, Work};
+use lister::{Given, Lister};
 use names::Names;
 use xa::XaView;
 

@@ -17,17 +17,20 @@ use crate::event::rows::reader::{Op, Row};
 use crate::event::rows::table::{Column, Meaning, Table};
 use crate::event::rows::value::{Image, Value};
 
-/// What a session must be set to before the statements.
-pub const PRELUDE: &str = "\
-SET NAMES utf8mb4;
-SET SESSION time_zone = '+00:00';
-SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES';
-";
+/// The statement that makes a session strict, in which each literal means what it says.
+macro_rules! strict {
+    () => {
+        "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES';\n"
+    };
+}
 
-/// What stands before a statement that no strict session runs, and what behind it.
+/// What a session must be set to before the statements.
+pub const PRELUDE: &str =
+    concat!("SET NAMES utf8mb4;\n", "SET SESSION time_zone = '+00:00';\n", strict!());
+
+/// What stands before a statement that no strict session runs; [`STRICT`] stands behind it.
 const LENIENT: &str = "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES';\n";
-const STRICT: &str =
-    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES';\n";
+const STRICT: &str = strict!();
 
 /// Whether an image has the value of an ENUM that is none of its members: servers put it there where
 /// they are not strict, and take it there alone.

@@ -111,7 +111,7 @@ pub(in crate::read::rows) fn beside(query: &Query<'_>) -> Option<Beside> {
     };
     match statement {
         Statement::ChangesRows | Statement::Truncate(_) => Some(Beside::Rows),
-        Statement::Other | Statement::Use(_) | Statement::CreateDatabase { .. } => None,
+        Statement::Other | Statement::Use(_) => None,
         _ => Some(Beside::Tables),
     }
 }

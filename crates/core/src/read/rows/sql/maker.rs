@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{Dialect, NoStatement, statement};
 use crate::event::gtid::TransactionId;
 use crate::event::gtid_set::Tsid;
-use crate::read::rows::lister::RowMaker;
+use crate::read::rows::lines::RowMaker;
 use crate::read::rows::turn::{Turn, TurnKind};
 use crate::read::rows::{RowRecord, number};
 
