@@ -149,7 +149,7 @@ def of_mysql(shop: Shop, programs: Path) -> Iterator[Check]:
     places = {
         "log": a_place(shop, "log", {**logs, **keyring, "binlog.index": index}, root=shop.lab.chroot),
         "checkout": Place(
-            ROOT, {"cargo run --release --": "binlogsec", "target/plain": shop.lab.scratch("plain")}
+            ROOT, {"cargo run --": "binlogsec", "target/plain": shop.lab.scratch("plain")}
         ),
         "damaged": a_place(shop, "damaged", {"binlog.000042": damaged, **keyring}, expected=1),
         "copies": a_place(
