@@ -24,6 +24,7 @@ use serde::Serialize;
 
 use super::args::Format;
 use super::exit::Exit;
+use super::lines::plural;
 use super::process;
 use super::progress::Bar;
 use super::terminal::{Page, Terminal, write_json};
@@ -115,6 +116,26 @@ fn expand(
 pub(crate) fn tell(notices: &[IndexNotice], terminal: &Terminal) {
     for notice in notices {
         terminal.warning(&notice.to_string());
+    }
+}
+
+/// Says which XA transactions are cut by the ends of what is written: prepared in it and not ended, or
+/// ended in it and prepared elsewhere.
+pub(crate) fn tell_xa(prepared: usize, ended: usize, terminal: &Terminal) {
+    if prepared > 0 {
+        terminal.warning(&format!(
+            "prepared (XA) in these, and not ended: {}. Their rows stay locked until XA COMMIT or XA \
+             ROLLBACK; XA RECOVER lists them",
+            plural(prepared, "transaction")
+        ));
+    }
+    if ended > 0 {
+        terminal.warning(&format!(
+            "prepared (XA) before the first of these, or left out, and ended by XA COMMIT or XA ROLLBACK in them: \
+             {}. A server that does not have them prepared answers ERROR 1397: begin with a backup and logs from \
+             before, or leave these out by --exclude-gtid. A dump does not have what is prepared",
+            plural(ended, "transaction")
+        ));
     }
 }
 

@@ -56,14 +56,30 @@ impl Log {
     }
 
     pub(crate) fn event(&mut self, kind: u8, body: &[u8]) {
+        let event = self.raw(kind, body, 4);
+        logs::append(&mut self.bytes, &event);
+    }
+
+    /// An event with room for a checksum of so many bytes.
+    fn raw(&self, kind: u8, body: &[u8], checksum: usize) -> Vec<u8> {
         let mut event = self.time.to_le_bytes().to_vec();
         event.push(kind);
         event.extend(self.server.to_le_bytes());
-        event.extend((19 + body.len() as u32 + 4).to_le_bytes());
+        event.extend((19 + body.len() as u32 + checksum as u32).to_le_bytes());
         event.extend([0; 6]);
         event.extend(body);
-        event.extend([0; 4]);
-        logs::append(&mut self.bytes, &event);
+        event.extend(vec![0; checksum]);
+        event
+    }
+
+    /// A payload of these events, stored as they are.
+    fn payload(&mut self, events: &[(u8, Vec<u8>)]) {
+        // Field 2, the compression: 255, none. Then the end of the fields.
+        let mut body = vec![2, 1, 255, 0];
+        for (kind, inner) in events {
+            body.extend(self.raw(*kind, inner, 0));
+        }
+        self.event(event_type::TRANSACTION_PAYLOAD, &body);
     }
 
     /// PREVIOUS_GTIDS: the numbers from 1 up to these.
@@ -80,13 +96,7 @@ impl Log {
 
     /// A statement that is a transaction.
     pub(crate) fn statement(&mut self, database: &str, statement: &str) {
-        let mut body = vec![0; 8];
-        body.push(database.len() as u8);
-        body.extend([0; 4]);
-        body.extend(database.as_bytes());
-        body.push(0);
-        body.extend(statement.as_bytes());
-        self.event(event_type::QUERY, &body);
+        self.event(event_type::QUERY, &query(database, statement));
         self.time += 1;
     }
 
@@ -128,6 +138,16 @@ impl Log {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, &self.bytes).unwrap();
     }
+}
+
+fn query(database: &str, statement: &str) -> Vec<u8> {
+    let mut body = vec![0; 8];
+    body.push(database.len() as u8);
+    body.extend([0; 4]);
+    body.extend(database.as_bytes());
+    body.push(0);
+    body.extend(statement.as_bytes());
+    body
 }
 
 fn mariadb_log() -> PathBuf {
@@ -1000,9 +1020,8 @@ fn logs_of_two_tenures_are_told_apart_by_what_is_in_them_not_by_their_times() {
     assert_eq!(written(&output.stdout), numbers(1..=50), "{told}");
 }
 
-#[test]
-fn what_is_prepared_and_not_ended_at_the_moment_is_told() {
-    let folder = folder();
+/// Two XA transactions that are prepared in a log and ended in the next one.
+fn prepared_and_ended(folder: &Path, is_compressed: bool) {
     let mut log = Log::new(1, START, false);
     log.previous(&[]);
     let half = |log: &mut Log, number: u64, id: &[u8]| {
@@ -1010,35 +1029,77 @@ fn what_is_prepared_and_not_ended_at_the_moment_is_told() {
         body.extend([A; 16]);
         body.extend(number.to_le_bytes());
         log.event(event_type::GTID, &body);
-        log.statement("shop", "XA START X'31',X'',1");
+        let begin = query("shop", &format!("XA START X'{:x}',X'',1", id[0]));
         let mut body = vec![0];
         body.extend(1_u32.to_le_bytes());
         body.extend((id.len() as u32).to_le_bytes());
         body.extend([0; 4]);
         body.extend(id);
-        log.event(event_type::XA_PREPARE, &body);
+        let events = [(event_type::QUERY, begin), (event_type::XA_PREPARE, body)];
+        if is_compressed {
+            log.payload(&events);
+        } else {
+            events.iter().for_each(|(kind, body)| log.event(*kind, body));
+        }
     };
     half(&mut log, 1, b"\x31");
     half(&mut log, 2, b"\xAB");
-    log.write(&folder.path().join("binlog.000001"));
+    log.write(&folder.join("binlog.000001"));
     let mut log = Log::new(1, START + 100, false);
     log.previous(&[(A, 2)]);
     log.transaction(A, 3, "XA COMMIT X'31',X'',1");
     log.transaction(A, 4, "XA ROLLBACK X'ab', X'', 1");
-    log.write(&folder.path().join("binlog.000002"));
-    for (last, prepared) in [(1, 1), (2, 2), (3, 1), (4, 0)] {
-        let to = format!("{UUID_A}:{last}");
-        for output in ["-", &*format!("{}/out{last}/", folder.path().display())] {
-            let output = run(folder.path(), &["--from", "beginning", "--to", &to, "-o", output]);
-            let told = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.code(), Some(0), "{told}");
-            let expected = format!("{prepared} transaction");
-            let is_told =
-                told.lines().any(|it| it.contains(&expected) && it.contains("prepared (XA)"));
-            assert_eq!(is_told, prepared > 0, "{last}: {told}");
-            assert!(prepared > 0 || !told.contains("XA"), "{last}: {told}");
-            let _ = std::fs::remove_dir_all(folder.path().join(format!("out{last}")));
+    log.write(&folder.join("binlog.000002"));
+}
+
+#[test]
+fn what_is_prepared_and_not_ended_at_the_moment_is_told() {
+    for is_compressed in [false, true] {
+        let folder = folder();
+        prepared_and_ended(folder.path(), is_compressed);
+        for (last, prepared) in [(1, 1), (2, 2), (3, 1), (4, 0)] {
+            let to = format!("{UUID_A}:{last}");
+            let out = format!("{}/out{last}/", folder.path().display());
+            for end in [&["-o", "-"][..], &["-o", &out], &["--plan", "--verify"]] {
+                let arguments = [&["--from", "beginning", "--to", &to][..], end].concat();
+                let output = run(folder.path(), &arguments);
+                let told = String::from_utf8_lossy(&output.stderr);
+                assert_eq!(output.status.code(), Some(0), "{told}");
+                let expected = format!("{prepared} transaction");
+                let is_told =
+                    told.lines().any(|it| it.contains(&expected) && it.contains("prepared (XA)"));
+                assert_eq!(is_told, prepared > 0, "{last}: {told}");
+                assert!(prepared > 0 || !told.contains("XA"), "{last}: {told}");
+                let _ = std::fs::remove_dir_all(&out);
+            }
         }
+    }
+}
+
+#[test]
+fn an_end_of_xa_whose_beginning_is_left_out_is_told() {
+    for is_compressed in [false, true] {
+        let folder = folder();
+        prepared_and_ended(folder.path(), is_compressed);
+        let decrypt = |left_out: &str| {
+            let mut command = binlogsec();
+            command
+                .arg("decrypt")
+                .args(["binlog.000001", "binlog.000002"].map(|it| folder.path().join(it)));
+            command.args(["-o", "-", "--exclude-gtid", &format!("{UUID_A}:{left_out}")]);
+            let output = command.output().unwrap();
+            assert_eq!(output.status.code(), Some(0));
+            String::from_utf8_lossy(&output.stderr).into_owned()
+        };
+        let told = decrypt("1");
+        assert!(
+            told.contains("ended by XA COMMIT or XA ROLLBACK in them: 1 transaction."),
+            "{told}"
+        );
+        assert!(!told.contains("not ended"), "{told}");
+        let told = decrypt("4");
+        assert!(told.contains("not ended: 1 transaction."), "{told}");
+        assert!(!decrypt("1:3").contains("XA"));
     }
 }
 

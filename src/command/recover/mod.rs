@@ -156,6 +156,12 @@ pub(crate) fn run(args: &RecoverArgs, terminal: &Terminal) -> anyhow::Result<Exi
     show(&report, args, terminal)?;
     let exit = judge(&planned, terminal);
     if args.plan || exit != Exit::Done {
+        // What would be written is known where every event was looked at.
+        if args.verify && exit == Exit::Done {
+            let open = |path: &Path| OpenLog::new(open_source(path)?, &keyring);
+            let stream = stream_of(args, &planned, &open)?;
+            transfer::tell_xa(stream.prepared(), stream.ended(), terminal);
+        }
         return Ok(exit);
     }
     write(args, &planned, &keyring, server.as_ref().map(|it| (it, goes_on)), terminal)
@@ -384,12 +390,7 @@ fn write(
         let written = directory::write(directory, args, planned, &open, terminal)?;
         return Ok(told(&written, terminal));
     }
-    let mut stream = StreamPlan::default();
-    for slice in &planned.plan.slices {
-        let before = stream.transactions();
-        stream.add(open(&slice.path)?, &options(slice, args.exclude_gtid.as_ref()))?;
-        refuse_fewer(slice, stream.transactions().saturating_sub(before), args)?;
-    }
+    let stream = stream_of(args, planned, &open)?;
     let total = Some(stream.length());
     // A server takes a few megabytes a second.
     let bar =
@@ -412,6 +413,21 @@ fn write(
     }
     drop(bar);
     Ok(told(&Written::of(&stream), terminal))
+}
+
+/// The transactions of the plan, in order.
+fn stream_of(
+    args: &RecoverArgs,
+    planned: &Planned,
+    open: &dyn Fn(&Path) -> Result<OpenLog, Error>,
+) -> anyhow::Result<StreamPlan> {
+    let mut stream = StreamPlan::default();
+    for slice in &planned.plan.slices {
+        let before = stream.transactions();
+        stream.add(open(&slice.path)?, &options(slice, args.exclude_gtid.as_ref()))?;
+        refuse_fewer(slice, stream.transactions().saturating_sub(before), args)?;
+    }
+    Ok(stream)
 }
 
 /// Refuses a log that has fewer transactions than the head of the log behind it says. Of MariaDB, whose
@@ -454,21 +470,9 @@ fn told(written: &Written, terminal: &Terminal) -> Exit {
             written.incomplete
         ));
     }
-    if written.prepared > 0 {
-        terminal.warning(&format!(
-            "prepared (XA) at this moment, and not ended: {}. Their rows stay locked until XA COMMIT or XA \
-             ROLLBACK; XA RECOVER lists them",
-            plural(written.prepared, "transaction")
-        ));
-    }
-    if written.ended > 0 {
-        terminal.warning(&format!(
-            "prepared (XA) before the first of these, and ended by XA COMMIT or XA ROLLBACK in them: {}. A dump does \
-             not have what is prepared, and the server answers ERROR 1397 then: begin with a backup from before, or \
-             leave these out by --exclude-gtid",
-            plural(written.ended, "transaction")
-        ));
-    }
-    terminal.note(&format!("{} transactions of {} logs", written.transactions, written.logs));
+    transfer::tell_xa(written.prepared, written.ended, terminal);
+    let transactions = usize::try_from(written.transactions).unwrap_or(usize::MAX);
+    let (transactions, logs) = (plural(transactions, "transaction"), plural(written.logs, "log"));
+    terminal.note(&format!("{transactions} of {logs}"));
     if written.transactions == 0 { Exit::Findings } else { Exit::Done }
 }

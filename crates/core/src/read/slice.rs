@@ -157,6 +157,7 @@ pub fn plan(log: &OpenLog, options: &SliceOptions) -> Result<SlicePlan, Error> {
         held_back: Vec::new(),
         progress: TransactionProgress::Outside,
         started: options.start_time.is_none(),
+        unfolder: Unfolder::default(),
     };
     let head = walker.next_event()?.map_or(FIRST_EVENT, |event| event.end());
     planner.plan.add(0..head);
@@ -277,6 +278,7 @@ struct Planner<'a> {
     held_back: Vec<HeldBack>,
     progress: TransactionProgress,
     started: bool,
+    unfolder: Unfolder,
 }
 
 impl Planner<'_> {
@@ -289,7 +291,7 @@ impl Planner<'_> {
             event_type::XA_PREPARE => PREPARE_HEAD,
             _ if is_query || event_type::begins_transaction(kind) => QUERY_HEAD,
             event_type::TABLE_MAP if !self.options.tables.is_empty() => QUERY_HEAD,
-            event_type::TRANSACTION_PAYLOAD if !self.options.tables.is_empty() => PAYLOAD_HEAD,
+            event_type::TRANSACTION_PAYLOAD => PAYLOAD_HEAD,
             _ => 0,
         };
         let length = header.byte_length().unwrap_or(header::LENGTH);
@@ -314,7 +316,13 @@ impl Planner<'_> {
         let touches = touches(self.log, &view, &self.options.tables)?;
         if let Some(unit) = &mut self.unit {
             unit.touches |= touches;
-            unit.half = XaHalf::of(&view).or(unit.half.take());
+            let half = match kind {
+                event_type::TRANSACTION_PAYLOAD if unit.is_wanted => {
+                    inner::xa_half(self.log, &view, (&mut self.unfolder, MOST_UNFOLDED))?
+                }
+                _ => XaHalf::of(&view),
+            };
+            unit.half = half.or(unit.half.take());
             if self.progress == TransactionProgress::Outside {
                 self.finish(end);
             }

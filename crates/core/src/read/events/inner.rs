@@ -1,9 +1,13 @@
 //! The events inside a compressed transaction.
 
 use std::io::BufReader;
+use std::ops::ControlFlow;
 
 use crate::event::payload::{Payload, PayloadError, Unfolder};
+use crate::event::query::Query;
 use crate::event::walker::EventView;
+use crate::event::xa::{self, XaHalf};
+use crate::file::pipeline::CHUNK;
 use crate::log::error::Error;
 use crate::log::walk::{PartReader, PlainSource};
 
@@ -28,6 +32,16 @@ pub(in crate::read) fn each(
     (unfolder, limit): (&mut Unfolder, u64),
     receive: &mut dyn FnMut(&EventView<'_>) -> Result<(), Error>,
 ) -> Result<(), Inner> {
+    until(source, event, (unfolder, limit), &mut |view| receive(view).map(ControlFlow::Continue))
+}
+
+/// The same, up to where the receiver breaks off.
+fn until(
+    source: &dyn PlainSource,
+    event: &EventView<'_>,
+    (unfolder, limit): (&mut Unfolder, u64),
+    receive: &mut dyn FnMut(&EventView<'_>) -> Result<ControlFlow<()>, Error>,
+) -> Result<(), Inner> {
     let payload = Payload::parse(event.body()).map_err(PayloadError::from)?;
     if limit == 0 && payload.uncompressed_size != Some(0) {
         return Err(PayloadError::OverLimit { limit }.into());
@@ -40,11 +54,33 @@ pub(in crate::read) fn each(
         let head = crate::event::header::LENGTH.saturating_add(payload.data_offset);
         let start = event.offset.saturating_add(u64::try_from(head).unwrap_or(0));
         part = PartReader::new(source, start, event.end());
-        let data = BufReader::with_capacity(crate::file::pipeline::CHUNK, part);
+        let length = event.header.byte_length().unwrap_or(CHUNK);
+        let data = BufReader::with_capacity(CHUNK.min(length), part);
         payload.events_by(unfolder, data)?
     };
     while let Some(view) = inner.next_event()? {
-        receive(&view).map_err(Inner::Other)?;
+        if receive(&view).map_err(Inner::Other)?.is_break() {
+            break;
+        }
     }
     Ok(())
+}
+
+/// Which half of an XA transaction a payload has. Only one that begins as such a transaction does is
+/// unfolded beyond its first event; one that is damaged has none.
+pub(in crate::read) fn xa_half(
+    source: &dyn PlainSource,
+    event: &EventView<'_>,
+    unfolding: (&mut Unfolder, u64),
+) -> Result<Option<XaHalf>, Error> {
+    let (mut is_xa, mut half) = (false, None);
+    let read = until(source, event, unfolding, &mut |view| {
+        is_xa |= Query::of(view).is_some_and(|query| xa::begun(&query.statement).is_some());
+        half = XaHalf::of(view).or(half.take());
+        Ok(if is_xa { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    });
+    match read {
+        Ok(()) | Err(Inner::Payload(_)) => Ok(half),
+        Err(Inner::Other(error)) => Err(error),
+    }
 }
