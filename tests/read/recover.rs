@@ -1077,6 +1077,30 @@ fn what_is_prepared_and_not_ended_at_the_moment_is_told() {
 }
 
 #[test]
+fn numbers_that_a_log_of_mariadb_leaves_out_are_told() {
+    let folder = folder();
+    let mut log = Log::new(1, START, true);
+    log.list(&[]);
+    // 7 comes late; 6, and 10 to 12, do not come.
+    [1, 2, 3, 4, 5, 8, 7, 9, 13].map(|number| log.mariadb(number, &insert(number)));
+    log.write(&folder.path().join("binlog.000001"));
+    let out = folder.path().join("out");
+    for end in [&["-o", out.to_str().unwrap()][..], &["--plan", "--verify"]] {
+        let arguments = [&["--from", "beginning"][..], end].concat();
+        let output = run(folder.path(), &arguments);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{told}");
+        assert!(told.contains("warning: 0-1-6, 0-1-10..0-1-12: in none of these logs"), "{told}");
+    }
+    // What the user leaves out is no hole, nor what is behind the moment.
+    let arguments = ["--from", "beginning", "--to", "0-1-5", "--exclude-gtid", "0-1-3", "-o", "-"];
+    let output = run(folder.path(), &arguments);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(!told.contains("in none of these logs"), "{told}");
+}
+
+#[test]
 fn an_end_of_xa_whose_beginning_is_left_out_is_told() {
     for is_compressed in [false, true] {
         let folder = folder();

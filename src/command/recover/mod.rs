@@ -18,6 +18,7 @@ use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::error::{Error, describe};
 use binlogsec_core::log::open::OpenLog;
 use binlogsec_core::read::decrypt;
+use binlogsec_core::read::numbers::Hole;
 use binlogsec_core::read::pattern::Pattern;
 use binlogsec_core::read::recover::catalogue::{self, Catalogue, Stop};
 use binlogsec_core::read::recover::find::{self, Found};
@@ -159,8 +160,7 @@ pub(crate) fn run(args: &RecoverArgs, terminal: &Terminal) -> anyhow::Result<Exi
         // What would be written is known where every event was looked at.
         if args.verify && exit == Exit::Done {
             let open = |path: &Path| OpenLog::new(open_source(path)?, &keyring);
-            let stream = stream_of(args, &planned, &open)?;
-            transfer::tell_xa(stream.prepared(), stream.ended(), terminal);
+            tell_stream(&Written::of(&stream_of(args, &planned, &open)?), terminal);
         }
         return Ok(exit);
     }
@@ -453,13 +453,36 @@ struct Written {
     prepared: usize,
     ended: usize,
     logs: usize,
+    holes: Vec<Hole>,
 }
 
 impl Written {
     fn of(stream: &StreamPlan) -> Self {
         let (transactions, incomplete) = (stream.transactions(), stream.incomplete());
         let (prepared, ended) = (stream.prepared(), stream.ended());
-        Self { transactions, incomplete, prepared, ended, logs: stream.parts().len() }
+        let (logs, holes) = (stream.parts().len(), stream.holes().copied().collect());
+        Self { transactions, incomplete, prepared, ended, logs, holes }
+    }
+}
+
+/// So many holes are named.
+const MAX_NAMED_HOLES: usize = 10;
+
+/// Says what the transactions lack that the plan could not know by the heads of logs.
+fn tell_stream(written: &Written, terminal: &Terminal) {
+    transfer::tell_xa(written.prepared, written.ended, terminal);
+    if let [_, ..] = written.holes.as_slice() {
+        let named: Vec<_> =
+            written.holes.iter().take(MAX_NAMED_HOLES).map(ToString::to_string).collect();
+        let more = match written.holes.len().saturating_sub(MAX_NAMED_HOLES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        terminal.warning(&format!(
+            "{}{more}: in none of these logs, although there are transactions of the same domain before and behind. \
+             Left out of a log (as by salvage or --exclude-gtid), filtered by a replica, or never there",
+            named.join(", ")
+        ));
     }
 }
 
@@ -470,7 +493,7 @@ fn told(written: &Written, terminal: &Terminal) -> Exit {
             written.incomplete
         ));
     }
-    transfer::tell_xa(written.prepared, written.ended, terminal);
+    tell_stream(written, terminal);
     let transactions = usize::try_from(written.transactions).unwrap_or(usize::MAX);
     let (transactions, logs) = (plural(transactions, "transaction"), plural(written.logs, "log"));
     terminal.note(&format!("{transactions} of {logs}"));

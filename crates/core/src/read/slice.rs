@@ -10,6 +10,7 @@ use std::path::Path;
 
 use super::events::inner::{self, Inner};
 use super::events::is_of_domain;
+use super::numbers::{Hole, Numbers};
 use super::tables::TableGlob;
 use crate::batch::transfer::{clear_in_use, clear_in_use_of_event};
 use crate::event::FIRST_EVENT;
@@ -111,6 +112,8 @@ pub struct SlicePlan {
     pub prepared: BTreeSet<String>,
     /// XA transactions that are ended in it, and were prepared before it.
     pub ended: Vec<String>,
+    /// Numbers that the log leaves out as far as it was looked through (MariaDB), a thousand at the most.
+    pub holes: Vec<Hole>,
 }
 
 impl SlicePlan {
@@ -158,6 +161,7 @@ pub fn plan(log: &OpenLog, options: &SliceOptions) -> Result<SlicePlan, Error> {
         progress: TransactionProgress::Outside,
         started: options.start_time.is_none(),
         unfolder: Unfolder::default(),
+        numbers: Numbers::default(),
     };
     let head = walker.next_event()?.map_or(FIRST_EVENT, |event| event.end());
     planner.plan.add(0..head);
@@ -189,6 +193,7 @@ pub fn plan(log: &OpenLog, options: &SliceOptions) -> Result<SlicePlan, Error> {
     planner.release(false);
     planner.plan.incomplete =
         planner.plan.incomplete.saturating_add(u64::from(planner.unit.is_some()));
+    planner.plan.holes = planner.numbers.holes();
     Ok(planner.plan)
 }
 
@@ -279,6 +284,7 @@ struct Planner<'a> {
     progress: TransactionProgress,
     started: bool,
     unfolder: Unfolder,
+    numbers: Numbers,
 }
 
 impl Planner<'_> {
@@ -335,6 +341,7 @@ impl Planner<'_> {
     fn begin(&mut self, view: &EventView<'_>) -> ControlFlow<()> {
         self.in_time(view.header.timestamp)?;
         let id = TransactionStart::parse(view).and_then(Result::ok).map(|start| start.id);
+        id.iter().for_each(|id| self.numbers.note(id));
         let is_wanted = self.started
             && self.is_in_range(view.offset)
             && self.options.wants(id.as_ref(), view.header.server_id);

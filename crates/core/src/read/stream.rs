@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::numbers::Hole;
 use super::slice::{self, SliceOptions, SlicePlan};
 use crate::batch::transfer::{Output, check_not_itself, seal};
 use crate::event::FIRST_EVENT;
@@ -146,6 +147,11 @@ impl StreamPlan {
             prepared.extend(&part.plan.prepared);
         }
         unknown
+    }
+
+    /// Numbers of MariaDB's that a log leaves out between its first and its last.
+    pub fn holes(&self) -> impl Iterator<Item = &Hole> {
+        self.parts.iter().flat_map(|part| &part.plan.holes)
     }
 
     fn sum(&self, figure: impl Fn(&SlicePlan) -> u64) -> u64 {
