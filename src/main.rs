@@ -29,6 +29,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     process::protect();
     binlogsec_core::file::inputs::keep_list();
+    #[cfg(feature = "objects")]
+    binlogsec_core::file::store::install(&binlogsec_stores::Stores);
     let arguments = match args::parse() {
         Ok(arguments) => arguments,
         Err(code) => return code,

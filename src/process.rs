@@ -87,7 +87,7 @@ fn end(signal: i32) {
     for directory in &*DIRECTORIES.lock().unwrap_or_else(PoisonError::into_inner) {
         let _ = std::fs::remove_dir_all(directory);
     }
-    binlogsec_core::file::sink::end_uploads(PATIENCE);
+    binlogsec_core::file::store::end_uploads(PATIENCE);
     std::process::exit(code(signal));
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use binlogsec_core::file::listing::list_answers;
 use binlogsec_core::log::error::describe;
+use binlogsec_stores::list_answers;
 
 /// The input is pages of a listing, with a zero byte between them.
 pub(crate) fn store_listing(data: &[u8]) {

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::TransferError;
 use super::location::ObjectUrl;
+use super::{TransferError, store};
 
 /// What a listing says of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,40 +20,10 @@ pub struct Entry {
 ///
 /// # Errors
 /// [`TransferError::File`] when the store refuses, or the pattern is none; what was listed before
-/// that has been handed over.
-#[cfg(feature = "objects")]
+/// that has been handed over. [`TransferError::NoObjects`].
 pub fn list(url: &Path, page: &mut dyn FnMut(Vec<Entry>) -> bool) -> Result<(), TransferError> {
     match ObjectUrl::of(url) {
-        Some(object) => super::objects::list(url, &object, page),
-        None => Ok(()),
-    }
-}
-
-/// The same from answers that are there already, one for each page, for tests of what a store (of S3's
-/// protocol) may answer: no network is involved.
-///
-/// # Errors
-/// As [`list`].
-#[cfg(feature = "objects")]
-pub fn list_answers(
-    url: &Path,
-    answers: Vec<Vec<u8>>,
-    page: &mut dyn FnMut(Vec<Entry>) -> bool,
-) -> Result<(), TransferError> {
-    match ObjectUrl::of(url) {
-        Some(object) => super::objects::list_answers(url, &object, answers, page),
-        None => Ok(()),
-    }
-}
-
-/// Built without the feature `objects`, there is nothing to ask.
-///
-/// # Errors
-/// [`TransferError::NoObjects`].
-#[cfg(not(feature = "objects"))]
-pub fn list(url: &Path, _page: &mut dyn FnMut(Vec<Entry>) -> bool) -> Result<(), TransferError> {
-    match ObjectUrl::of(url) {
-        Some(_) => Err(TransferError::NoObjects { path: url.to_owned() }),
+        Some(object) => store::of(url)?.list(url, &object, page),
         None => Ok(()),
     }
 }

@@ -5,14 +5,13 @@ pub mod inputs;
 pub mod listing;
 pub mod location;
 pub(crate) mod metadata;
-#[cfg(feature = "objects")]
-mod objects;
 pub mod openers;
 pub mod pipeline;
 pub mod sealed;
 pub mod sink;
 pub mod small;
 pub mod source;
+pub mod store;
 pub mod tree;
 
 use std::path::{Path, PathBuf};

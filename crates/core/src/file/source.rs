@@ -12,8 +12,7 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::location::{self, ObjectUrl};
 use super::metadata::FileState;
-#[cfg(feature = "objects")]
-use super::objects::{Object, UpdateVersion};
+use super::store::{self, Object, Version};
 use super::{TransferError, inputs};
 use binlogsec_memory::Mapping;
 
@@ -56,8 +55,7 @@ pub struct FileSource {
 enum Backing {
     /// With what the system said of it when it was opened.
     File(File, FileState),
-    #[cfg(feature = "objects")]
-    Object(Box<Object>),
+    Object(Box<dyn Object>),
 }
 
 impl FileSource {
@@ -127,21 +125,15 @@ impl FileSource {
         self.is_unpacked
     }
 
-    #[cfg(feature = "objects")]
     fn open_object(path: &Path, url: &ObjectUrl) -> Result<Self, TransferError> {
-        let object = Object::open(path, url)?;
+        let object = store::of(path)?.open(path, url)?;
         Ok(Self {
             length: object.length(),
-            backing: Backing::Object(Box::new(object)),
+            backing: Backing::Object(object),
             path: path.to_owned(),
             access: Access::Positioned,
             is_unpacked: false,
         })
-    }
-
-    #[cfg(not(feature = "objects"))]
-    fn open_object(path: &Path, _url: &ObjectUrl) -> Result<Self, TransferError> {
-        Err(TransferError::NoObjects { path: path.to_owned() })
     }
 
     /// Chooses how bytes are reached from now on.
@@ -184,7 +176,6 @@ impl FileSource {
     pub fn file(&self) -> Result<&File, TransferError> {
         match &self.backing {
             Backing::File(file, _) => Ok(file),
-            #[cfg(feature = "objects")]
             Backing::Object(_) => Err(TransferError::NotLocal { path: self.path.clone() }),
         }
     }
@@ -196,17 +187,15 @@ impl FileSource {
     pub fn state(&self) -> Result<FileState, TransferError> {
         match &self.backing {
             Backing::File(_, state) => Ok(*state),
-            #[cfg(feature = "objects")]
             Backing::Object(_) => Err(TransferError::NotLocal { path: self.path.clone() }),
         }
     }
 
     /// What the store calls the version of the object that was opened; `None` for a file.
-    #[cfg(feature = "objects")]
-    pub(super) fn object_version(&self) -> Option<UpdateVersion> {
+    pub(super) fn object_version(&self) -> Option<Version> {
         match &self.backing {
             Backing::File(..) => None,
-            Backing::Object(object) => Some(object.version().clone()),
+            Backing::Object(object) => Some(object.version()),
         }
     }
 
@@ -216,8 +205,7 @@ impl FileSource {
     pub fn at_hand(&self) -> Vec<u8> {
         match &self.backing {
             Backing::File(..) => Vec::new(),
-            #[cfg(feature = "objects")]
-            Backing::Object(object) => object.head().to_vec(),
+            Backing::Object(object) => object.head(),
         }
     }
 
@@ -241,7 +229,6 @@ impl FileSource {
                     TransferError::at(&self.path, "read")(error)
                 }
             })?,
-            #[cfg(feature = "objects")]
             Backing::Object(object) => object.read_exact_at(offset, target)?,
         }
         Ok(wanted)
@@ -286,7 +273,6 @@ impl FileSource {
         match &self.backing {
             Backing::File(file, _) => file.metadata().map_or(0, |metadata| metadata.len()),
             // Every read asks for this very version.
-            #[cfg(feature = "objects")]
             Backing::Object(object) => object.length(),
         }
     }

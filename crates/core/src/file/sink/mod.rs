@@ -17,13 +17,9 @@ use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
 use super::TransferError;
-use super::location;
+use super::location::{self, ObjectUrl};
 use super::source::FileSource;
-#[cfg(feature = "objects")]
-use super::{
-    location::ObjectUrl,
-    objects::{Condition, Upload},
-};
+use super::store::{self, Condition, Upload};
 
 mod place;
 mod temporary;
@@ -35,17 +31,6 @@ use temporary::{
 };
 pub use temporary::{Removed, TEMPORARY_PREFIX, remove_leftovers, remove_temporaries};
 pub use two_steps::Replaced;
-
-/// Ends every upload of this process, for the moment before a signal ends the process. Waits for
-/// the stores, but no longer than this.
-#[cfg(feature = "objects")]
-pub fn end_uploads(longest: std::time::Duration) {
-    super::objects::abort_all(longest);
-}
-
-/// Built without the feature `objects`, there are none.
-#[cfg(not(feature = "objects"))]
-pub const fn end_uploads(_longest: std::time::Duration) {}
 
 /// How an output is made.
 #[derive(Debug, Clone, Copy)]
@@ -106,8 +91,7 @@ enum Body {
         /// `None` while the temporary has no name.
         name: Option<NamedTemporary>,
     },
-    #[cfg(feature = "objects")]
-    Object(Upload),
+    Object(Box<dyn Upload>),
 }
 
 impl AtomicFile {
@@ -156,7 +140,6 @@ impl AtomicFile {
         Self { body, target: target.to_owned(), options }
     }
 
-    #[cfg(feature = "objects")]
     fn create_object(target: &Path, options: SinkOptions) -> Result<Self, TransferError> {
         let url = ObjectUrl::of(target).filter(|url| !url.is_prefix());
         let url = url.ok_or_else(|| TransferError::NotAFile {
@@ -164,7 +147,7 @@ impl AtomicFile {
             found: "a prefix",
         })?;
         let condition = if options.force { Condition::None } else { Condition::Absent };
-        let upload = Upload::create(target, &url, condition)?;
+        let upload = store::of(target)?.create(target, &url, condition)?;
         Ok(Self::new(Body::Object(upload), target, options))
     }
 
@@ -174,7 +157,6 @@ impl AtomicFile {
     /// # Errors
     /// [`TransferError::Replaced`] when that has happened already, [`TransferError::File`];
     /// [`TransferError::NotAFile`] when the source is no object.
-    #[cfg(feature = "objects")]
     pub fn replace_object(source: &FileSource) -> Result<Self, TransferError> {
         let target = source.path();
         let condition = source.object_version().map(Condition::Version);
@@ -183,22 +165,8 @@ impl AtomicFile {
             path: target.to_owned(),
             found: "no object",
         })?;
-        let upload = Upload::create(target, &url, condition)?;
+        let upload = store::of(target)?.create(target, &url, condition)?;
         Ok(Self::new(Body::Object(upload), target, SinkOptions::default()))
-    }
-
-    /// Built without the feature `objects`, there are none to replace.
-    ///
-    /// # Errors
-    /// [`TransferError::NoObjects`].
-    #[cfg(not(feature = "objects"))]
-    pub fn replace_object(source: &FileSource) -> Result<Self, TransferError> {
-        Err(TransferError::NoObjects { path: source.path().to_owned() })
-    }
-
-    #[cfg(not(feature = "objects"))]
-    fn create_object(target: &Path, _options: SinkOptions) -> Result<Self, TransferError> {
-        Err(TransferError::NoObjects { path: target.to_owned() })
     }
 
     /// The file as it is being written.
@@ -208,7 +176,6 @@ impl AtomicFile {
     pub fn file(&self) -> Result<&File, TransferError> {
         match &self.body {
             Body::File { file, .. } => Ok(file),
-            #[cfg(feature = "objects")]
             Body::Object(_) => Err(TransferError::NotLocal { path: self.target.clone() }),
         }
     }
@@ -240,7 +207,6 @@ impl AtomicFile {
             Body::File { file, .. } => {
                 file.write_all_at(bytes, offset).map_err(TransferError::at(&self.target, "write"))
             }
-            #[cfg(feature = "objects")]
             Body::Object(upload) => upload.write_at(offset, bytes),
         }
     }
@@ -298,7 +264,6 @@ impl AtomicFile {
         let (file, place, name) = match body {
             Body::File { file, place, name } => (file, place, name),
             // A store keeps what it has said it has.
-            #[cfg(feature = "objects")]
             Body::Object(upload) => return upload.commit(),
         };
         if options.force {

@@ -7,12 +7,13 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use object_store::path::Path as Key;
-use object_store::{GetOptions, GetRange, ObjectStoreExt, UpdateVersion};
+use object_store::{GetOptions, GetRange, ObjectStoreExt};
 
 use super::client::Store;
 use super::{refused, wait};
-use crate::file::TransferError;
-use crate::file::location::ObjectUrl;
+use binlogsec_core::file::TransferError;
+use binlogsec_core::file::location::ObjectUrl;
+use binlogsec_core::file::store::{self, Version};
 
 /// The first bytes, which come with the answer that says how long the object is: MySQL's encryption
 /// header, and as much of the body as its first event and a comparison with other logs need.
@@ -26,12 +27,12 @@ const BLOCKS_KEPT: usize = 16;
 
 /// An object, as it was when it was opened: what has taken its place later is not read.
 #[derive(Debug)]
-pub(in crate::file) struct Object {
+pub(crate) struct Object {
     store: Store,
     key: Key,
     path: PathBuf,
     length: u64,
-    version: UpdateVersion,
+    version: Version,
     head: Mutex<Bytes>,
     blocks: Mutex<VecDeque<(u64, Bytes)>>,
 }
@@ -41,7 +42,7 @@ impl Object {
     ///
     /// # Errors
     /// [`TransferError::File`] when it is not there or the store refuses.
-    pub(in crate::file) fn open(path: &Path, url: &ObjectUrl) -> Result<Self, TransferError> {
+    pub(crate) fn open(path: &Path, url: &ObjectUrl) -> Result<Self, TransferError> {
         let store = Store::of(url, path)?;
         let key = Key::parse(&url.key).map_err(|error| refused(path, "open", error.into()))?;
         let options =
@@ -68,7 +69,7 @@ impl Object {
             key,
             path: path.to_owned(),
             length: meta.size,
-            version: UpdateVersion { e_tag: meta.e_tag, version: meta.version },
+            version: Version { e_tag: meta.e_tag, version: meta.version },
             head: Mutex::new(head),
             blocks: Mutex::default(),
         };
@@ -76,44 +77,10 @@ impl Object {
         Ok(object)
     }
 
-    pub(in crate::file) const fn length(&self) -> u64 {
-        self.length
-    }
-
-    /// What the store calls this version of the object.
-    pub(in crate::file) const fn version(&self) -> &UpdateVersion {
-        &self.version
-    }
-
     /// The first bytes, as many as have been read.
-    pub(in crate::file) fn head(&self) -> Bytes {
+    fn first(&self) -> Bytes {
         let head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
         head.clone()
-    }
-
-    /// Fills `buffer` from `offset` on, which must all lie within the object.
-    ///
-    /// # Errors
-    /// [`TransferError::Replaced`] when another object has its place, [`TransferError::File`].
-    pub(in crate::file) fn read_exact_at(
-        &self,
-        offset: u64,
-        buffer: &mut [u8],
-    ) -> Result<(), TransferError> {
-        let mut offset = offset;
-        let mut rest = buffer;
-        while !rest.is_empty() {
-            let piece = self.piece(offset, rest.len())?;
-            let length = piece.len().min(rest.len());
-            if length == 0 {
-                return Err(self.too_short(0, offset..self.length));
-            }
-            let (target, later) = rest.split_at_mut_checked(length).unwrap_or_default();
-            target.copy_from_slice(piece.get(..length).unwrap_or_default());
-            offset = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
-            rest = later;
-        }
-        Ok(())
     }
 
     /// Some bytes from `offset` on, of which `wanted` are.
@@ -122,7 +89,7 @@ impl Object {
             let skip = usize::try_from(offset.saturating_sub(start)).unwrap_or(usize::MAX);
             bytes.slice(skip.min(bytes.len())..)
         };
-        let head = self.head();
+        let head = self.first();
         let head_length = u64::try_from(head.len()).unwrap_or(0);
         if offset < head_length {
             return Ok(from(&head, 0));
@@ -191,5 +158,36 @@ impl Object {
             format!("the store gave {length} bytes of those from offset {start} to {end}"),
         );
         TransferError::at(&self.path, "read")(error)
+    }
+}
+
+impl store::Object for Object {
+    fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn version(&self) -> Version {
+        self.version.clone()
+    }
+
+    fn head(&self) -> Vec<u8> {
+        self.first().to_vec()
+    }
+
+    fn read_exact_at(&self, offset: u64, buffer: &mut [u8]) -> Result<(), TransferError> {
+        let mut offset = offset;
+        let mut rest = buffer;
+        while !rest.is_empty() {
+            let piece = self.piece(offset, rest.len())?;
+            let length = piece.len().min(rest.len());
+            if length == 0 {
+                return Err(self.too_short(0, offset..self.length));
+            }
+            let (target, later) = rest.split_at_mut_checked(length).unwrap_or_default();
+            target.copy_from_slice(piece.get(..length).unwrap_or_default());
+            offset = offset.saturating_add(u64::try_from(length).unwrap_or(u64::MAX));
+            rest = later;
+        }
+        Ok(())
     }
 }

@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use object_store::multipart::PartId;
 use object_store::path::Path as Key;
-use object_store::{HeaderValue, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
+use object_store::{HeaderValue, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::client::{Precondition, Store, ending_on};
-use super::{refused, runtime, wait};
-use crate::file::TransferError;
-use crate::file::location::ObjectUrl;
+use super::{refused, runtime, update_of, wait};
+use binlogsec_core::file::TransferError;
+use binlogsec_core::file::location::ObjectUrl;
+use binlogsec_core::file::store::{self, Condition};
 
 /// Bytes in a part. Stores want at least 5 MiB, and take at most 10,000 parts: 80 GiB.
 const PART: usize = 8 << 20;
@@ -26,27 +27,14 @@ const PARTS_HELD: usize = 8;
 /// the memory of an upload.
 const PARTS_IN_FLIGHT: usize = 4;
 
-/// What must be true of the name when the object gets it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::file) enum Condition {
-    /// Nothing.
-    None,
-    /// That no object has it.
-    Absent,
-    /// That the object still has it which the store calls so.
-    Version(UpdateVersion),
-}
-
-impl Condition {
-    /// As a header of the request that ends an upload in parts.
-    fn header(&self) -> Option<Precondition> {
-        match self {
-            Self::None => None,
-            Self::Absent => Some(("if-none-match", HeaderValue::from_static("*"))),
-            Self::Version(version) => {
-                let tag = HeaderValue::from_str(version.e_tag.as_deref()?).ok()?;
-                Some(("if-match", tag))
-            }
+/// A condition as a header of the request that ends an upload in parts.
+fn header(condition: &Condition) -> Option<Precondition> {
+    match condition {
+        Condition::None => None,
+        Condition::Absent => Some(("if-none-match", HeaderValue::from_static("*"))),
+        Condition::Version(version) => {
+            let tag = HeaderValue::from_str(version.e_tag.as_deref()?).ok()?;
+            Some(("if-match", tag))
         }
     }
 }
@@ -54,7 +42,7 @@ impl Condition {
 /// An object in the making. Nothing is under its name before [`Upload::commit`]; dropped before,
 /// it leaves nothing.
 #[derive(Debug)]
-pub(in crate::file) struct Upload {
+pub(crate) struct Upload {
     shared: Arc<Shared>,
 }
 
@@ -106,7 +94,7 @@ static OPEN: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 
 /// Ends every upload of this process, all at once; for the moment before a signal ends the process.
 /// Waits no longer than this for the stores.
-pub(in crate::file) fn abort_all(longest: Duration) {
+pub(crate) fn abort_all(longest: Duration) {
     let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
     let (sender, ended) = mpsc::channel();
     for shared in open.iter().filter_map(Weak::upgrade) {
@@ -129,7 +117,7 @@ impl Upload {
     ///
     /// # Errors
     /// [`TransferError::Exists`] without `force`, [`TransferError::File`].
-    pub(in crate::file) fn create(
+    pub(crate) fn create(
         path: &Path,
         url: &ObjectUrl,
         condition: Condition,
@@ -152,12 +140,10 @@ impl Upload {
         drop(open);
         Ok(Self { shared })
     }
+}
 
-    /// Writes at an offset; safe from several threads at once. Every byte must be written once.
-    ///
-    /// # Errors
-    /// [`TransferError::File`] when the store refuses this part or one before.
-    pub(in crate::file) fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), TransferError> {
+impl store::Upload for Upload {
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), TransferError> {
         let (mut offset, mut rest) = (offset, bytes);
         while !rest.is_empty() {
             let at = usize::try_from(offset).unwrap_or(usize::MAX);
@@ -173,12 +159,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Gives the object its name.
-    ///
-    /// # Errors
-    /// [`TransferError::Exists`] when something took the name meanwhile, [`TransferError::File`];
-    /// in both cases what was there before is untouched.
-    pub(in crate::file) fn commit(self) -> Result<(), TransferError> {
+    fn commit(self: Box<Self>) -> Result<(), TransferError> {
         let shared = &self.shared;
         let (rest, is_in_parts) = {
             let mut state = shared.state();
@@ -291,7 +272,7 @@ impl Shared {
         let mode = match &self.condition {
             Condition::None => PutMode::Overwrite,
             Condition::Absent => PutMode::Create,
-            Condition::Version(version) => PutMode::Update(version.clone()),
+            Condition::Version(version) => PutMode::Update(update_of(version)),
         };
         let options = PutOptions { mode, ..PutOptions::default() };
         let put = self.store.objects.put_opts(&self.key, payload, options);
@@ -322,7 +303,7 @@ impl Shared {
         };
         // As late as can be, for stores that take no condition, or do not heed it.
         self.check_condition()?;
-        let precondition = self.condition.header();
+        let precondition = header(&self.condition);
         let precondition = precondition.filter(|_| self.store.ends_on_condition);
         let parts = parts.into_values().collect();
         let id = id.unwrap_or_default();

@@ -1,4 +1,5 @@
-//! Objects in stores, by the calls that files have: read at an offset, write at an offset, list.
+//! Logs in object storage, S3's, Google's and Azure's, as `binlogsec-core` asks for them:
+//! [`Stores`] is what it is given.
 //!
 //! A small runtime of its own does the waiting; callers block. Many objects at once are many
 //! threads at once.
@@ -9,19 +10,60 @@ mod object;
 mod transport;
 mod upload;
 
-pub(super) use list::{list, list_answers};
-pub(super) use object::Object;
-pub(super) use object_store::UpdateVersion;
-pub(super) use upload::{Condition, Upload, abort_all};
+pub use list::list_answers;
 
 use std::future::Future;
 use std::io;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use object::Object;
 use tokio::runtime::Runtime;
+use upload::Upload;
 
-use super::TransferError;
+use binlogsec_core::file::TransferError;
+use binlogsec_core::file::listing::Entry;
+use binlogsec_core::file::location::ObjectUrl;
+use binlogsec_core::file::store::{self, Condition, Version};
+use object_store::UpdateVersion;
+
+/// S3 and what speaks like it, Google Cloud Storage, Azure Blob Storage; configured by the environment.
+#[derive(Debug, Clone, Copy)]
+pub struct Stores;
+
+impl store::Store for Stores {
+    fn list(
+        &self,
+        path: &Path,
+        url: &ObjectUrl,
+        page: &mut dyn FnMut(Vec<Entry>) -> bool,
+    ) -> Result<(), TransferError> {
+        list::list(path, url, page)
+    }
+
+    fn open(&self, path: &Path, url: &ObjectUrl) -> Result<Box<dyn store::Object>, TransferError> {
+        Ok(Box::new(Object::open(path, url)?))
+    }
+
+    fn create(
+        &self,
+        path: &Path,
+        url: &ObjectUrl,
+        condition: Condition,
+    ) -> Result<Box<dyn store::Upload>, TransferError> {
+        Ok(Box::new(Upload::create(path, url, condition)?))
+    }
+
+    fn end_uploads(&self, longest: Duration) {
+        upload::abort_all(longest);
+    }
+}
+
+/// A version as the crate of the stores' protocols has it.
+fn update_of(version: &Version) -> UpdateVersion {
+    UpdateVersion { e_tag: version.e_tag.clone(), version: version.version.clone() }
+}
 
 /// Threads that talk to the stores: they only wait, and decrypt TLS.
 const NETWORK_THREADS: usize = 2;
@@ -93,7 +135,7 @@ impl std::error::Error for Refusal {}
 /// What a store says, in part: it may say anything.
 fn shown(text: &str) -> std::borrow::Cow<'_, str> {
     const SHOWN: usize = 2 << 10;
-    crate::bytes::beginning(text, SHOWN)
+    binlogsec_core::bytes::beginning(text, SHOWN)
 }
 
 /// An error and what is behind it, down to why a connection failed. Many of the crates' errors

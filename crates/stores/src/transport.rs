@@ -120,7 +120,7 @@ fn place(url: &str) -> String {
     let host = host.split(['/', '?', '#']).next().unwrap_or_default();
     let host = host.rsplit('@').next().unwrap_or_default();
     let place = format!("{}{host}", url.get(..end).unwrap_or_default());
-    crate::bytes::beginning(&place, 256).into_owned()
+    binlogsec_core::bytes::beginning(&place, 256).into_owned()
 }
 
 /// A client as the environment wants it, that follows no redirect: the crate's own does, and takes all

@@ -23,8 +23,8 @@ use object_store::{
 };
 
 use super::{refused, transport};
-use crate::file::TransferError;
-use crate::file::location::{ObjectUrl, Scheme};
+use binlogsec_core::file::TransferError;
+use binlogsec_core::file::location::{ObjectUrl, Scheme};
 
 /// The longest answer to one request, a window of a log for one, on a slow line.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -95,7 +95,7 @@ fn timeout(prefix: &str) -> Result<Duration, object_store::Error> {
         let Some(time) = time.filter(|time| !time.is_zero()) else {
             let bad = BadTime {
                 variable: name.to_string_lossy().into_owned(),
-                value: crate::bytes::beginning(&value, 100).into_owned(),
+                value: binlogsec_core::bytes::beginning(&value, 100).into_owned(),
             };
             return Err(object_store::Error::Generic {
                 store: "environment",

@@ -13,9 +13,9 @@ use tokio::sync::mpsc;
 
 use super::client::Store;
 use super::{refused, runtime};
-use crate::file::TransferError;
-use crate::file::listing::Entry;
-use crate::file::location::ObjectUrl;
+use binlogsec_core::file::TransferError;
+use binlogsec_core::file::listing::Entry;
+use binlogsec_core::file::location::ObjectUrl;
 
 /// Objects that are handed over at once: as many as stores list by one request.
 const PAGE: usize = 1000;
@@ -40,7 +40,7 @@ const PATIENCE_FOR_PAGE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// [`TransferError::File`] when the store refuses, or a pattern is none.
-pub(in crate::file) fn list(
+pub(crate) fn list(
     path: &Path,
     url: &ObjectUrl,
     page: &mut dyn FnMut(Vec<Entry>) -> bool,
@@ -49,19 +49,19 @@ pub(in crate::file) fn list(
     list_of(store, path, url, page)
 }
 
-/// The same from answers that are there already, for tests of what a store may answer: no network is
-/// involved.
+/// Lists what a URL stands for from answers that are there already, one for each page, for tests of what
+/// a store (of S3's protocol) may answer: no network is involved.
 ///
 /// # Errors
-/// As [`list`].
-pub(in crate::file) fn list_answers(
+/// [`TransferError::File`] when an answer is none, or the pattern is none.
+pub fn list_answers(
     path: &Path,
-    url: &ObjectUrl,
     answers: Vec<Vec<u8>>,
     page: &mut dyn FnMut(Vec<Entry>) -> bool,
 ) -> Result<(), TransferError> {
+    let Some(url) = ObjectUrl::of(path) else { return Ok(()) };
     let store = Store::answering(answers).map_err(|error| refused(path, "list", error))?;
-    list_of(store, path, url, page)
+    list_of(store, path, &url, page)
 }
 
 fn list_of(
