@@ -20,6 +20,7 @@ use binlogsec_core::file::{TransferError, inputs, pipeline};
 use binlogsec_core::log::error::{Error, describe};
 use binlogsec_core::log::open;
 use binlogsec_core::log::refusal::Refusal;
+use binlogsec_core::read::stream::StreamPlan;
 use serde::Serialize;
 
 use super::args::Format;
@@ -136,6 +137,16 @@ pub(crate) fn tell_xa(prepared: usize, ended: usize, terminal: &Terminal) {
              before, or leave these out by --exclude-gtid. A dump does not have what is prepared",
             plural(ended, "transaction")
         ));
+    }
+}
+
+/// Says how the server's own reader takes numbers of MariaDB that do not rise.
+pub(crate) fn tell_order(plan: &StreamPlan, terminal: &Terminal) {
+    if plan.falls() {
+        terminal.warning(
+            "several servers write into one domain, and its numbers do not rise: read this by \
+             `mariadb-binlog --skip-gtid-strict-mode`, which ends else with `Found out of order GTID`",
+        );
     }
 }
 

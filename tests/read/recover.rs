@@ -1077,6 +1077,118 @@ fn what_is_prepared_and_not_ended_at_the_moment_is_told() {
 }
 
 #[test]
+fn sources_of_one_replica_are_not_diverged_where_its_logs_have_all() {
+    let folder = folder();
+    let log = |name: &str, server: u32, all: &[(u8, u64)]| {
+        let mut log = Log::new(server, START, false);
+        log.previous(&[]);
+        all.iter().for_each(|&(uuid, number)| log.transaction(uuid, number, &insert(number)));
+        log.write(&folder.path().join(name));
+    };
+    log("s1/binlog.000001", 1, &[(A, 1), (A, 2)]);
+    log("s2/binlog.000001", 2, &[(B, 1), (B, 2), (B, 3)]);
+    let (found, code) = plan(folder.path(), &["--from", "beginning"]);
+    assert_eq!((code, &found["gaps"][0]["kind"]), (1, &Value::from("diverged")), "{found}");
+    log("r/binlog.000001", 3, &[(B, 1), (A, 1), (A, 2), (B, 2), (B, 3)]);
+    let output = run(folder.path(), &["--from", "beginning", "-o", "-"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), written(&output.stdout).len()), (Some(0), 5), "{told}");
+    // A transaction that the replica never got is one that diverged.
+    log("s2/binlog.000001", 2, &[(B, 1), (B, 2), (B, 3), (B, 4)]);
+    let (found, code) = plan(folder.path(), &["--from", "beginning"]);
+    assert_eq!((code, &found["gaps"][0]["kind"]), (1, &Value::from("diverged")), "{found}");
+}
+
+/// Two servers of MariaDB that replicate from one another in one domain, and both write: a number is of
+/// two transactions, and both are in the logs of both.
+fn ring(folder: &Path) -> Vec<(u32, u64)> {
+    let log = |name: &str, server: u32, before: &[(u32, u64)], all: &[(u32, u64)]| {
+        let mut log = Log::new(server, START, true);
+        log.list(before);
+        for &(of, number) in all {
+            log.server = of;
+            log.mariadb(number, &insert(number));
+        }
+        log.write(&folder.join(name));
+    };
+    let first = [(51, 1), (51, 2), (51, 3), (52, 4)];
+    let second = [(51, 4), (51, 5), (52, 5), (51, 6)];
+    log("a/binlog.000001", 51, &[], &first);
+    log("a/binlog.000002", 51, &[(51, 3), (52, 4)], &second);
+    log("b/binlog.000001", 52, &[], &[&first[..], &second[..1]].concat());
+    log("b/binlog.000002", 52, &[(52, 4), (51, 4)], &[(52, 5), (51, 5), (51, 6)]);
+    [first, second].concat()
+}
+
+/// The server and the number of each transaction that was written.
+fn servers_and_numbers(output: &[u8]) -> Vec<(u32, u64)> {
+    let of = |id: &str| {
+        let mut parts = id.split('-').skip(1);
+        let mut part = || parts.next().unwrap().parse::<u64>().unwrap();
+        (part() as u32, part())
+    };
+    written(output).iter().map(|id| of(id)).collect()
+}
+
+#[test]
+fn servers_that_replicate_in_a_ring_are_not_diverged_and_lose_nothing() {
+    let folder = folder();
+    let mut all = ring(folder.path());
+    for paths in [&["a"][..], &["b"], &["a", "b"]] {
+        let mut command = binlogsec();
+        command.arg("recover").args(paths).current_dir(folder.path());
+        let output = command.args(["--from", "beginning", "-o", "-"]).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{paths:?} {told}");
+        let mut found = servers_and_numbers(&output.stdout);
+        found.sort_unstable();
+        all.sort_unstable();
+        assert_eq!(found, all, "{paths:?} {told}");
+        assert!(told.contains("--skip-gtid-strict-mode"), "{told}");
+    }
+}
+
+/// The position of a log of MariaDB's GTID event, the first being 0.
+fn place(log: &Path, number: usize) -> usize {
+    let bytes = std::fs::read(log).unwrap();
+    let all = logs::events(&bytes);
+    let gtids = all.iter().filter(|it| it.2 == event_type::MARIADB_GTID);
+    gtids.map(|it| it.0).nth(number).unwrap()
+}
+
+#[test]
+fn a_gtid_of_a_ring_is_no_beginning_and_a_position_is() {
+    let folder = folder();
+    let all = ring(folder.path());
+    let a = folder.path().join("a");
+    // 0-51-4 stands behind 0-52-4, in the next log.
+    for from in ["0-52-4", "0-51-4"] {
+        let output = run(&a, &["--from", from, "-o", "-"]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{told}");
+        assert!(told.contains("0-51-4 comes behind 0-52-4"), "{told}");
+        assert!(told.contains("--from LOG:POSITION"), "{told}");
+    }
+    for (log, number, before) in [(1, 0, 0), (1, 3, 3), (2, 0, 4), (2, 3, 7)] {
+        let name = format!("binlog.{log:06}");
+        let from = format!("{name}:{}", place(&a.join(&name), number));
+        let output = run(&a, &["--from", &from, "-o", "-"]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{told}");
+        assert_eq!(servers_and_numbers(&output.stdout), all[before..], "{from} {told}");
+        // A backup's file has both.
+        let backup = folder.path().join("mariadb_backup_binlog_info");
+        std::fs::write(&backup, format!("{}\t0-52-4\n", from.replace(':', "\t"))).unwrap();
+        let output = run(&a, &["--from", backup.to_str().unwrap(), "-o", "-"]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(servers_and_numbers(&output.stdout), all[before..], "{from} {told}");
+    }
+    // What is behind all of these is told by numbers as ever.
+    let output = run(&a, &["--from", "0-51-6", "--plan"]);
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn numbers_that_a_log_of_mariadb_leaves_out_are_told() {
     let folder = folder();
     let mut log = Log::new(1, START, true);

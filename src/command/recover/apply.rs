@@ -223,10 +223,12 @@ impl Server {
     }
 
     /// Has the reader read what `write` writes, and the client run what it prints. One that fails is
-    /// told, whichever it is, and whether the same command goes on then.
+    /// told, whichever it is, and whether the same command goes on then. `falls` says that the numbers of a
+    /// domain do not rise.
     pub(super) fn apply(
         &self,
         goes_on: bool,
+        falls: bool,
         write: &mut dyn FnMut(&mut dyn Write) -> Result<(), Error>,
     ) -> anyhow::Result<()> {
         let (reader, client) = self.programs();
@@ -235,6 +237,7 @@ impl Server {
         let files = process::PrivateDirectory::new()?;
         let mut read = Command::new(reader)
             .arg(option("--local-load=", files.path().as_os_str()))
+            .args(falls.then_some("--skip-gtid-strict-mode"))
             .arg("-")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

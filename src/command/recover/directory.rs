@@ -13,6 +13,7 @@ use binlogsec_core::read::stream::{self, StreamPlan};
 use super::{Planned, RecoverArgs, Written, options, refuse_fewer};
 use crate::progress::Bar;
 use crate::terminal::Terminal;
+use crate::transfer;
 
 /// Whether an output is to be a directory.
 pub(super) fn is_one(output: &Path) -> bool {
@@ -93,5 +94,6 @@ fn write_each(
             all.append(one);
         }
     }
+    transfer::tell_order(&all, terminal);
     Ok(Written::of(&all))
 }

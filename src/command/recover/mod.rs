@@ -391,12 +391,15 @@ fn write(
         return Ok(told(&written, terminal));
     }
     let stream = stream_of(args, planned, &open)?;
+    if server.is_none() {
+        transfer::tell_order(&stream, terminal);
+    }
     let total = Some(stream.length());
     // A server takes a few megabytes a second.
     let bar =
         if server.is_some() { Bar::at_once(total, terminal) } else { Bar::new(total, terminal) };
     match (&args.output, server) {
-        (_, Some((server, goes_on))) => server.apply(goes_on, &mut |writer| {
+        (_, Some((server, goes_on))) => server.apply(goes_on, stream.falls(), &mut |writer| {
             let target = Output::Stream(writer, Path::new("<client program>"));
             stream::write(&stream, &open, target, None, &bar)
         })?,

@@ -37,7 +37,10 @@ impl fmt::Display for Hole {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Numbers {
     /// Of each domain.
+    first: BTreeMap<u32, u64>,
+    /// The highest of each domain.
     last: BTreeMap<u32, u64>,
+    falls: bool,
     holes: Vec<Hole>,
 }
 
@@ -47,12 +50,14 @@ impl Numbers {
         let &TransactionId::Mariadb { domain, server_id, sequence } = id else { return };
         let Some(last) = self.last.get_mut(&domain) else {
             if self.last.len() < MAX_KEPT {
+                self.first.insert(domain, sequence);
                 self.last.insert(domain, sequence);
             }
             return;
         };
         let next = last.saturating_add(1);
         if sequence < next {
+            self.falls = true;
             self.fill(domain, sequence);
             return;
         }
@@ -75,6 +80,25 @@ impl Numbers {
             self.holes.push(behind);
         }
         self.holes.retain(|hole| hole.first <= hole.last);
+    }
+
+    /// Takes the numbers of a log behind this one, of the same choice of transactions.
+    pub(super) fn append(&mut self, next: &Self) {
+        let falls =
+            |(domain, first): (&u32, &u64)| self.last.get(domain).is_some_and(|last| first <= last);
+        self.falls |= next.falls || next.first.iter().any(falls);
+        for (domain, first) in &next.first {
+            self.first.entry(*domain).or_insert(*first);
+        }
+        for (domain, last) in &next.last {
+            let own = self.last.entry(*domain).or_insert(*last);
+            *own = (*own).max(*last);
+        }
+    }
+
+    /// Whether a domain has a number that is not above all before it.
+    pub(super) const fn falls(&self) -> bool {
+        self.falls
     }
 
     /// What is left out, by domains and numbers.

@@ -114,6 +114,8 @@ pub struct SlicePlan {
     pub ended: Vec<String>,
     /// Numbers that the log leaves out as far as it was looked through (MariaDB), a thousand at the most.
     pub holes: Vec<Hole>,
+    /// The numbers of MariaDB's that are in it.
+    pub(super) numbers: Numbers,
 }
 
 impl SlicePlan {
@@ -258,6 +260,7 @@ fn touches(
 #[derive(Debug)]
 struct Unit {
     start: u64,
+    id: Option<TransactionId>,
     is_wanted: bool,
     /// Whether it has to do with one of the tables.
     touches: bool,
@@ -347,6 +350,7 @@ impl Planner<'_> {
             && self.options.wants(id.as_ref(), view.header.server_id);
         self.unit = Some(Unit {
             start: view.offset,
+            id,
             is_wanted,
             touches: self.options.tables.is_empty(),
             half: None,
@@ -363,6 +367,7 @@ impl Planner<'_> {
         } else if unit.is_wanted && unit.touches {
             self.plan.add(unit.start..end);
             self.plan.transactions = self.plan.transactions.saturating_add(1);
+            unit.id.iter().for_each(|id| self.plan.numbers.note(id));
             unit.half.into_iter().for_each(|half| self.plan.note(half));
         }
     }

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::numbers::Hole;
+use super::numbers::{Hole, Numbers};
 use super::slice::{self, SliceOptions, SlicePlan};
 use crate::batch::transfer::{Output, check_not_itself, seal};
 use crate::event::FIRST_EVENT;
@@ -147,6 +147,15 @@ impl StreamPlan {
             prepared.extend(&part.plan.prepared);
         }
         unknown
+    }
+
+    /// Whether the numbers of a domain of MariaDB's do not rise: `mariadb-binlog` ends there, but with
+    /// `--skip-gtid-strict-mode`.
+    #[must_use]
+    pub fn falls(&self) -> bool {
+        let mut all = Numbers::default();
+        self.parts.iter().for_each(|part| all.append(&part.plan.numbers));
+        all.falls()
     }
 
     /// Numbers of MariaDB's that a log leaves out between its first and its last.

@@ -1,7 +1,7 @@
 //! What the heads of logs tell: who wrote them, which transactions stand before them, and which one is
 //! their first. A few kilobytes of each are read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -323,6 +323,9 @@ pub struct Scan {
     pub gtids: Reach,
     /// The same of MariaDB's, with who wrote them.
     pub runs: Vec<Run>,
+    /// The first of MariaDB's whose number is not above all before it in its domain, and the one before it
+    /// that has the highest: several servers write into the domain.
+    pub unordered: Option<(TransactionId, TransactionId)>,
     /// How many there are, anonymous ones, too.
     pub transactions: u64,
     /// Of these, anonymous ones.
@@ -358,6 +361,34 @@ impl Scan {
     }
 }
 
+/// The last number of each of MariaDB's domains, and who gave it.
+#[derive(Debug, Default)]
+struct Order {
+    last: BTreeMap<u32, (u32, u64)>,
+}
+
+impl Order {
+    /// Takes what was before the log.
+    fn begin(&mut self, list: &GtidList) {
+        for (domain, server_id, sequence) in list.iter() {
+            let last = self.last.entry(domain).or_insert((server_id, sequence));
+            *last = if last.1 < sequence { (server_id, sequence) } else { *last };
+        }
+    }
+
+    /// Takes the next transaction; one whose number does not rise comes back, with that before it.
+    fn next(&mut self, id: &TransactionId) -> Option<(TransactionId, TransactionId)> {
+        let TransactionId::Mariadb { domain, server_id, sequence } = *id else { return None };
+        let highest = self.last.entry(domain).or_insert((server_id, 0));
+        if sequence > highest.1 {
+            *highest = (server_id, sequence);
+            return None;
+        }
+        let (server_id, sequence) = *highest;
+        Some((id.clone(), TransactionId::Mariadb { domain, server_id, sequence }))
+    }
+}
+
 /// Reads where transactions begin, by the headers and the few bodies that tell.
 ///
 /// # Errors
@@ -365,7 +396,8 @@ impl Scan {
 pub fn scan(log: &OpenLog, stop: &Stop) -> Result<Scan, Error> {
     let in_use = is_in_use(log, log.probe().description())?;
     let mut walker = Walker::new(log, Depth::Headers);
-    let (mut scan, mut progress) = (Scan::default(), Progress::Outside);
+    let (mut scan, mut progress, mut order) =
+        (Scan::default(), Progress::Outside, Order::default());
     loop {
         let (offset, header, checksum) = match walker.next_event() {
             Ok(Some(event)) => (event.offset, event.header, event.checksum),
@@ -378,12 +410,16 @@ pub fn scan(log: &OpenLog, stop: &Stop) -> Result<Scan, Error> {
         let is_query = matches!(kind, event_type::QUERY | event_type::MARIADB_QUERY_COMPRESSED);
         let begins_by_gtid = event_type::begins_transaction(kind);
         let length = header.byte_length().unwrap_or(crate::event::header::LENGTH);
-        let bytes = if is_query || begins_by_gtid {
+        let is_list = kind == event_type::MARIADB_GTID_LIST;
+        let bytes = if is_query || begins_by_gtid || is_list {
             walker.peek(offset, length.min(QUERY_HEAD))?
         } else {
             &[]
         };
         let view = EventView { offset, header, bytes, checksum };
+        if is_list && let Ok(Some(list)) = GtidList::parse_within(view.body(), usize::MAX) {
+            order.begin(&list);
+        }
         let begins = begins_by_gtid
             || (progress == Progress::Outside && is_query && Query::of(&view).is_some());
         progress = progress.after(&view);
@@ -409,6 +445,7 @@ pub fn scan(log: &OpenLog, stop: &Stop) -> Result<Scan, Error> {
         scan.transactions = scan.transactions.saturating_add(1);
         scan.last = committed_first.or_else(|| Some(u64::from(header.timestamp)));
         scan.anonymous = scan.anonymous.saturating_add(u64::from(id == TransactionId::Anonymous));
+        scan.unordered = scan.unordered.take().or_else(|| order.next(&id));
         scan.gtids.insert(&id);
         scan.note_run(&id);
     }

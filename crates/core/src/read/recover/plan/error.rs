@@ -56,9 +56,27 @@ pub enum PlanError {
         /// What names it.
         what: &'static str,
     },
-    /// A GTID where logs have none.
-    #[error("the logs have no GTIDs: name the moment by a time, or by LOG:POSITION")]
+    /// A GTID where logs have none, or none that say what is before them.
+    #[error(
+        "the logs have no GTIDs, or several servers write into one domain of them, and their numbers do not rise: \
+         name the moment by a time, or by LOG:POSITION"
+    )]
     NoGtids,
+    /// A backup is known by a GTID of MariaDB that does not say what is before it.
+    #[error(
+        "{}: {later} comes behind {earlier}, as several servers write into this domain, so the GTIDs of the \
+         backup do not say what it has: name its place, --from LOG:POSITION (a backup's own files have both), and the \
+         logs of that server alone",
+        path.display()
+    )]
+    Unordered {
+        /// The log.
+        path: PathBuf,
+        /// The one with the higher number.
+        earlier: String,
+        /// The one behind it.
+        later: String,
+    },
     /// GTIDs of the other kind of server.
     #[error(
         "the backup has GTIDs of {state}, and {} those of {log}", path.display()

@@ -21,13 +21,25 @@ struct Fork {
 #[derive(Default)]
 struct Applied {
     runs: BTreeMap<u32, Vec<(Run, PathBuf)>>,
+    /// What is applied of each domain and server, be it under numbers that others have, too: where
+    /// servers write into one domain at once, the logs of each have the transactions of all.
+    all: BTreeMap<(u32, u32), Reach>,
 }
 
 impl Applied {
+    /// Notes a run of a log of which all is applied but these numbers.
+    fn note(&mut self, run: &Run, without: Option<&Reach>) {
+        let mut own = Reach::default();
+        own.insert_range(run.domain, run.server_id, (run.first, run.last));
+        let own = without.map_or_else(|| own.clone(), |without| own.difference(without));
+        self.all.entry((run.domain, run.server_id)).or_default().extend(&own);
+    }
+
     /// What of a run is another transaction than the one that is applied under its number, and the rest
     /// of it, which is applied if `applies`.
     fn add(&mut self, run: Run, log: &Path, (start, applies): (&Reach, bool)) -> Vec<Fork> {
         let own = self.runs.entry(run.domain).or_default();
+        let of_server = self.all.get(&(run.domain, run.server_id));
         let (mut forks, mut free) = (Vec::new(), vec![(run.first, run.last)]);
         for (before, applied) in own.iter() {
             let (first, last) = (run.first.max(before.first), run.last.min(before.last));
@@ -38,6 +50,7 @@ impl Applied {
             let mut numbers = Reach::default();
             numbers.insert_range(run.domain, run.server_id, (first, last));
             let numbers = numbers.difference(start);
+            let numbers = of_server.map_or_else(|| numbers.clone(), |own| numbers.difference(own));
             if before.server_id != run.server_id && !numbers.is_empty() {
                 let (applied, left_out) = (applied.clone(), log.to_owned());
                 forks.push(Fork { applied, left_out, numbers });
@@ -68,19 +81,21 @@ impl Planner<'_, '_> {
         if servers.len() < 2 {
             return Ok(());
         }
-        let stops = self.plan.slices.iter().map(|slice| {
-            let stop = slice.stop_position.map_or(Stop::End, Stop::Position);
-            (slice.path.clone(), stop)
-        });
-        let stops: Vec<(PathBuf, Stop)> = stops.collect();
+        let slices = self.plan.slices.clone();
         let head_of = |path: &Path| self.heads.iter().find(|head| head.path == path);
-        let slices: Vec<(&Head, Stop)> =
-            stops.iter().filter_map(|(path, stop)| Some((head_of(path)?, stop.clone()))).collect();
-        let is_left = |head: &&Head| !stops.iter().any(|(path, _)| *path == head.path);
+        let is_left = |head: &&Head| !slices.iter().any(|slice| slice.path == head.path);
         let left: Vec<&Head> = of_mariadb.filter(is_left).collect();
         let (mut applied, mut forks) = (Applied::default(), Vec::new());
-        for (head, stop) in slices {
-            for run in self.read(head, &stop)?.runs {
+        let mut of_slices = Vec::new();
+        for slice in &slices {
+            let Some(head) = head_of(&slice.path) else { continue };
+            let stop = slice.stop_position.map_or(Stop::End, Stop::Position);
+            let runs = self.read(head, &stop)?.runs;
+            runs.iter().for_each(|run| applied.note(run, slice.without.as_ref()));
+            of_slices.push((head, runs));
+        }
+        for (head, runs) in of_slices {
+            for run in runs {
                 forks.extend(applied.add(run, &head.path, (start, true)));
             }
         }

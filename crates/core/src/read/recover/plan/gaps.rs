@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use super::{Gap, GapKind, Moment, Planner, Slice};
-use crate::read::recover::catalogue::{Head, Unread, name_of, series};
+use crate::read::recover::catalogue::{Head, Stop, Unread, name_of, series};
 use crate::read::recover::reach::Reach;
 
 impl Planner<'_, '_> {
@@ -143,7 +143,7 @@ impl Planner<'_, '_> {
     /// After a failover the old primary may have transactions that the new one never got. Of several
     /// servers the one counts that lacks the fewest, and of two such the later.
     pub(super) fn tell_diverged(&mut self, start: &Reach) {
-        let slices = &self.plan.slices;
+        let slices = self.plan.slices.clone();
         let mut all = Reach::default();
         slices.iter().filter_map(|slice| slice.adds.as_ref()).for_each(|it| all.extend(it));
         let lacks = |timeline: &Reach| all.difference(timeline).difference(start);
@@ -152,6 +152,10 @@ impl Planner<'_, '_> {
         let Some((last, missing)) = least.min_by_key(|(_, missing)| missing.len()) else { return };
         let is_of_one = slices.iter().all(|slice| slice.server_id == last.server_id);
         if missing.is_empty() || is_of_one {
+            return;
+        }
+        let missing = missing.clone();
+        if self.has_one_server(&all.difference(start)) {
             return;
         }
         let holds = |slice: &&Slice| {
@@ -167,6 +171,25 @@ impl Planner<'_, '_> {
             kind: GapKind::Diverged,
         };
         self.plan.gaps.push(gap);
+    }
+
+    /// Whether one server's logs have all of these, as those of a replica of several sources do: then they
+    /// are transactions of one history, whichever logs they are taken from.
+    fn has_one_server(&mut self, all: &Reach) -> bool {
+        let lasts: Vec<&Head> = self
+            .chains
+            .iter()
+            .filter_map(|chain| self.head(*chain.logs.last()?))
+            .filter(|head| !head.is_mariadb())
+            .collect();
+        lasts.into_iter().any(|head| {
+            let mut timeline = head.previous.clone().unwrap_or_default();
+            // What cannot be read is told where it is needed.
+            if let Ok(scan) = self.read(head, &Stop::End) {
+                timeline.extend(&scan.gtids);
+            }
+            timeline.contains_all(all)
+        })
     }
 
     pub(super) fn gap_in_numbers(&mut self, place: usize, head: &Head) {

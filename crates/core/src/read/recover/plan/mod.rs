@@ -4,6 +4,7 @@ mod eras;
 mod error;
 mod forks;
 mod gaps;
+mod positions;
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -167,8 +168,13 @@ pub fn plan(
     check: &mut Checker<'_>,
 ) -> Result<Plan, PlanError> {
     let mut checked = HashSet::new();
+    let mut by_position = false;
     'again: loop {
-        let plan = match plan_once(&catalogue, wanted, scan) {
+        let plan = match plan_once(&catalogue, wanted, by_position, scan) {
+            Err(PlanError::Unordered { .. }) if !by_position && has_position(&wanted.state) => {
+                by_position = true;
+                continue;
+            }
             Err(PlanError::Unreadable { path, source }) if source.class() != ErrorClass::Work => {
                 catalogue.give_up(&path, &source);
                 continue;
@@ -188,9 +194,15 @@ pub fn plan(
     }
 }
 
+/// Whether a backup says a position, and there is nothing besides it.
+fn has_position(state: &State) -> bool {
+    state.position.is_some() && state.besides.is_empty()
+}
+
 fn plan_once(
     catalogue: &Catalogue,
     wanted: &Wanted,
+    by_position: bool,
     scan: &mut Scanner<'_>,
 ) -> Result<Plan, PlanError> {
     let is_chosen =
@@ -212,6 +224,7 @@ fn plan_once(
         plan: Plan { doubled, relay_logs, ..Plan::default() },
         timelines: Vec::new(),
         is_time_seen: false,
+        by_position,
     };
     if let Moment::Position(position) = &wanted.moment {
         planner.find(&position.log, "the moment names")?;
@@ -244,6 +257,8 @@ struct Planner<'a, 's> {
     timelines: Vec<Reach>,
     /// Whether a transaction from behind the moment, a time, was seen.
     is_time_seen: bool,
+    /// Whether GTIDs do not say what is before what, and the backup's position is heeded alone.
+    by_position: bool,
 }
 
 impl<'a> Planner<'a, '_> {
@@ -251,7 +266,7 @@ impl<'a> Planner<'a, '_> {
     /// position alone.
     fn start(&mut self) -> Result<Start, PlanError> {
         let state = &self.wanted.state;
-        if let Some(gtids) = &state.gtids {
+        if let Some(gtids) = state.gtids.as_ref().filter(|_| !self.by_position) {
             return Ok(Start::Gtids(gtids.union(&state.besides)));
         }
         let Some(position) = &state.position else {
@@ -260,6 +275,9 @@ impl<'a> Planner<'a, '_> {
         let place = self.find(&position.log, "the backup names")?;
         let head = self.chains.get(place.0).and_then(|chain| self.head(chain.log_at(place.1)?));
         let head = head.ok_or(PlanError::NoLogs)?;
+        if self.by_position {
+            return Ok(Start::Position(place, position.position));
+        }
         let scanned = self.read(head, &Stop::Position(position.position))?;
         if !scanned.is_place {
             return Err(PlanError::NoSuchPlace {
@@ -279,6 +297,30 @@ impl<'a> Planner<'a, '_> {
         Ok(Start::Position(place, position.position))
     }
 
+    /// Refuses to choose by numbers in a log of MariaDB whose numbers do not rise, or in the one before it:
+    /// what has a number that the backup has may be behind it.
+    fn refuse_unordered(&mut self, place: usize, executed: &Reach) -> Result<(), PlanError> {
+        let Some(chain) = self.chains.get(place) else { return Ok(()) };
+        let places = [chain.at.checked_sub(1), Some(chain.at)];
+        let heads: Vec<&Head> = places
+            .into_iter()
+            .filter_map(|at| self.head(chain.log_at(at?)?))
+            .filter(|head| head.is_mariadb())
+            .collect();
+        for head in heads {
+            if let Some((later, earlier)) = self.read(head, &Stop::End)?.unordered
+                && executed.contains(&later)
+            {
+                return Err(PlanError::Unordered {
+                    path: head.path.clone(),
+                    earlier: earlier.to_string(),
+                    later: later.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn head(&self, index: usize) -> Option<&'a Head> {
         self.heads.get(index)
     }
@@ -288,29 +330,6 @@ impl<'a> Planner<'a, '_> {
             path: head.path.clone(),
             source: Box::new(source),
         })
-    }
-
-    /// The one log of a name.
-    fn find(&self, log: &str, what: &'static str) -> Result<(usize, usize), PlanError> {
-        let mut found = Vec::new();
-        for (number, chain) in self.chains.iter().enumerate() {
-            for (place, &index) in chain.logs.iter().enumerate() {
-                if let Some(head) = self.head(index).filter(|it| name_of(&it.path) == log) {
-                    found.push(((number, place), head));
-                }
-            }
-        }
-        match found.as_slice() {
-            [] => Err(PlanError::NoSuchLog { log: log.to_owned(), what }),
-            [(place, _)] => Ok(*place),
-            several => {
-                let servers = several
-                    .iter()
-                    .map(|(_, head)| format!("server {}: {}", head.server_id, head.path.display()));
-                let servers = servers.collect::<Vec<_>>().join(", ");
-                Err(PlanError::Ambiguous { log: log.to_owned(), servers })
-            }
-        }
     }
 
     /// Where the reading of one log stops.
@@ -394,7 +413,7 @@ impl<'a> Planner<'a, '_> {
             }
             let adds = found.gtids.difference(&executed);
             if !adds.is_empty() || found.anonymous > 0 {
-                self.take(place, &found, &executed, adds);
+                self.take(place, &found, &executed, adds)?;
                 executed.extend(&found.gtids);
                 last = Some(place);
             }
@@ -474,9 +493,18 @@ impl<'a> Planner<'a, '_> {
         self.head(self.chains.get(place)?.log()?)
     }
 
-    fn take(&mut self, place: usize, found: &Scan, executed: &Reach, adds: Reach) {
-        let Some(head) = self.next_of(place) else { return };
-        let is_partial = adds != found.gtids;
+    fn take(
+        &mut self,
+        place: usize,
+        found: &Scan,
+        executed: &Reach,
+        adds: Reach,
+    ) -> Result<(), PlanError> {
+        let Some(head) = self.next_of(place) else { return Ok(()) };
+        let is_partial = adds != found.gtids && !self.goes_on(place);
+        if is_partial && !executed.is_empty() {
+            self.refuse_unordered(place, executed)?;
+        }
         let mut timeline = head.previous.clone().unwrap_or_default();
         timeline.extend(&found.gtids);
         self.timelines.push(timeline);
@@ -489,6 +517,21 @@ impl<'a> Planner<'a, '_> {
             without: is_partial.then(|| executed.clone()),
             adds: Some(adds),
         });
+        Ok(())
+    }
+
+    /// Whether a chain's next log goes on in a domain of MariaDB's where the one that was taken last ended:
+    /// then all of it is wanted, whatever its numbers are.
+    fn goes_on(&self, place: usize) -> bool {
+        let Some(chain) = self.chains.get(place) else { return false };
+        let before = chain.at.checked_sub(1).and_then(|at| self.head(chain.log_at(at)?));
+        let last = self.plan.slices.last().filter(|last| last.stop_position.is_none());
+        let (Some(head), Some(before), Some(last)) = (self.next_of(place), before, last) else {
+            return false;
+        };
+        let numbers = head.number().zip(before.number());
+        let is_next = numbers.is_none_or(|(number, before)| number == before.saturating_add(1));
+        head.is_mariadb() && is_next && last.path == before.path
     }
 
     /// The chain whose next log may follow: of MariaDB's, the one that skips the fewest numbers, as a
@@ -518,42 +561,6 @@ impl<'a> Planner<'a, '_> {
                 return Err(PlanError::OtherKind { path: head.path.clone(), state, log });
             }
         }
-        Ok(())
-    }
-
-    /// Without GTIDs: one server's logs, from a position on, by their numbers.
-    fn by_position(&mut self, place: (usize, usize), start: u64) -> Result<(), PlanError> {
-        if self.wanted.moment.transaction().is_some() {
-            return Err(PlanError::NoGtids);
-        }
-        if let Some(chain) = self.chains.get_mut(place.0) {
-            chain.at = place.1;
-        }
-        let (mut is_first, mut is_reached) = (true, false);
-        while let Some(head) = self.next_of(place.0).filter(|_| !is_reached) {
-            let passed = self.chains.get(place.0).and_then(|chain| chain.passed);
-            if !is_first && head.number() > passed.map(|it| it.saturating_add(1)) {
-                self.gap_in_numbers(place.0, head);
-            }
-            let found = match self.stop(head) {
-                Stop::End => Scan::default(),
-                stop => self.read(head, &stop)?,
-            };
-            self.plan.slices.push(Slice {
-                path: head.path.clone(),
-                server_id: head.server_id,
-                start_position: is_first.then_some(start),
-                stop_position: found.stop_at,
-                without: None,
-                adds: None,
-            });
-            (is_first, is_reached) = (false, found.is_reached);
-            self.pass(place.0);
-        }
-        if !is_reached && !self.is_open_end() {
-            self.tell_not_reached(&Reach::default());
-        }
-        self.tell_unread_tail();
         Ok(())
     }
 }
