@@ -521,3 +521,57 @@ fn damages_close_to_each_other_cost_what_they_hit() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
+
+/// Bytes behind a damaged format description event, where that leads, may look like the event by which
+/// other servers' encrypted logs begin.
+#[test]
+fn noise_that_makes_a_log_look_like_another_kind_costs_what_it_hits() {
+    let scratch = tempfile::tempdir().unwrap();
+    let logs: Vec<Log> = logs().into_iter().filter(|log| log.has_checksums).collect();
+    let (mut random, mut failures) = (Random(9), Vec::new());
+    for log in &logs {
+        let (first, length) = log.events[0];
+        let at = log.body + first + length / 2;
+        // START_ENCRYPTION of Percona Server 5.7 and of MariaDB, and the first event of MySQL 4.
+        for (kind, flags) in [(159, 0), (164, 0), (164, 0x80), (1, 0)] {
+            let mut noise: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
+            let next = length - length / 2;
+            noise[next + 4] = kind;
+            noise[next + 17..next + 19].copy_from_slice(&u16::to_le_bytes(flags));
+            let mut stored = log.stored.clone();
+            drop(stored.splice(at..at, noise));
+            let survivors: Vec<usize> = (1..log.events.len()).collect();
+            let damage = format!("{length} bytes put in at {at}, with type {kind}");
+            failures.extend(judge(log, &damage, (&stored, &survivors), scratch.path()).err());
+        }
+    }
+    let count = failures.len();
+    assert!(failures.is_empty(), "{count}:\n{}", failures.join("\n"));
+}
+
+#[test]
+fn noise_in_the_first_blocks_costs_what_it_hits() {
+    let scratch = tempfile::tempdir().unwrap();
+    let logs: Vec<Log> = logs().into_iter().filter(|log| log.has_checksums).collect();
+    let (mut random, mut failures, mut done) = (Random(10), Vec::new(), 0);
+    while done < DAMAGES / 4 {
+        let log = &logs[random.below(logs.len())];
+        let at = log.body + random.below(1024.min(log.stored.len() - log.body));
+        let most = [16, 600, 4096][random.below(3)];
+        let length = 1 + random.below(most);
+        let left = log.stored.len() - at;
+        let damage = match random.below(3) {
+            0 => Damage::Overwritten { at, length: length.min(left), fill: None },
+            1 => Damage::Missing { at, length: length.min(left) },
+            _ => Damage::Inserted { at, length },
+        };
+        if is_fatal(log, &damage) {
+            continue;
+        }
+        failures.extend(check(log, &damage, &mut random, scratch.path()).err());
+        done += 1;
+    }
+    let shown: Vec<_> = failures.iter().take(40).cloned().collect();
+    let count = failures.len();
+    assert!(failures.is_empty(), "{count} of {done}:\n{}", shown.join("\n"));
+}

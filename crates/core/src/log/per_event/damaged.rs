@@ -42,12 +42,13 @@ struct Start<'a> {
 impl PerEvent {
     /// Of a log whose beginning may be damaged: the key is proven by the first events that are
     /// whole, wherever in `file_start` they begin, and by up to `max_shift` bytes from where they
-    /// were written. Also returned is how far the event that starts encryption stands from where it
-    /// was written.
+    /// were written. `borrowed` is the format description event of another log of the same server.
+    /// Also returned is how far the event that starts encryption stands from where it was written.
     pub(crate) fn of_damaged(
         file_start: &[u8],
         keys: &Keyring,
         max_shift: u64,
+        borrowed: Option<&FormatDescription>,
     ) -> Result<(Self, i64), LogError> {
         let probed = file_start.get(..PROBE_LENGTH.min(file_start.len())).unwrap_or_default();
         let error = match LogKind::classify(probed) {
@@ -74,16 +75,22 @@ impl PerEvent {
         if !may_be_damage {
             return Err(error);
         }
-        let descriptions = descriptions(file_start);
-        let starts: Vec<Start<'_>> =
+        let descriptions = descriptions(file_start, borrowed);
+        let mut starts: Vec<Start<'_>> =
             descriptions.iter().flat_map(|description| starts(file_start, description)).collect();
+        // What has a right checksum is no guess.
+        starts.sort_by_key(|start| !start.is_sound);
         let found = starts.iter().find_map(|start| Some((start, start.prove(keys)?)));
         let found = found.or_else(|| {
             let moved = |start: &Start<'_>| start.prove_anywhere(keys, max_shift);
             starts.iter().find_map(|start| Some((start, moved(start)?)))
         });
         let Some((start, key)) = found else {
-            return Err(error);
+            let why = || starts.iter().find_map(|start| start.why_unproven(keys));
+            return Err(Some(error)
+                .filter(|error| *error != LogError::NotALog)
+                .or_else(why)
+                .unwrap_or(LogError::NotALog));
         };
         let layout = Layout::of_damaged(start.offset, &start.event, start.is_sound);
         let log = Self {
@@ -96,12 +103,24 @@ impl PerEvent {
     }
 }
 
-/// The log's own format description event; what servers write by default where that is unreadable.
-fn descriptions(file_start: &[u8]) -> Vec<FormatDescription> {
+/// The log's own format description event, wherever it stands; where that is unreadable, another
+/// log's, and what servers write by default.
+fn descriptions(file_start: &[u8], borrowed: Option<&FormatDescription>) -> Vec<FormatDescription> {
     let events = file_start.get(4..).unwrap_or_default();
     let own = FormatDescription::parse(events).ok();
-    if let Some(own) = own.as_ref().filter(|own| own.own_checksum.is_ok()) {
-        return vec![own.clone()];
+    let is_sound = |description: &FormatDescription| description.own_checksum.is_ok();
+    // Bytes may be missing before it, or have been put in.
+    let moved = || {
+        let searched = file_start.get(..SEARCHED.min(file_start.len())).unwrap_or_default();
+        (0..searched.len())
+            .filter(|at| {
+                searched.get(at.saturating_add(4)) == Some(&event_type::FORMAT_DESCRIPTION)
+            })
+            .filter_map(|at| FormatDescription::parse(searched.get(at..)?).ok())
+            .find(is_sound)
+    };
+    if let Some(sound) = own.clone().filter(is_sound).or_else(moved) {
+        return vec![sound];
     }
     let Ok(header) = EventHeader::parse(events) else {
         return Vec::new();
@@ -116,7 +135,7 @@ fn descriptions(file_start: &[u8]) -> Vec<FormatDescription> {
         own_checksum: Ok(()),
     };
     let assumed = [ChecksumAlgorithm::Crc32, ChecksumAlgorithm::None].map(with);
-    own.into_iter().chain(assumed).collect()
+    borrowed.cloned().into_iter().chain(own).chain(assumed).collect()
 }
 
 /// Everything that could have been the event that starts encryption.
@@ -214,6 +233,13 @@ impl Start<'_> {
             }
             as_it_is(&start).filter(|(right, _)| *right > 0).map(|(_, key)| key)
         })
+    }
+
+    /// Why the log cannot be read, of which this is certainly the event that starts encryption.
+    fn why_unproven(&self, keys: &Keyring) -> Option<LogError> {
+        let is_certain = self.is_sound && self.start.is_in_force();
+        let beginning = self.beginning(&self.start, self.first_event());
+        find_key(&beginning, Some(keys)).err().filter(|_| is_certain)
     }
 
     /// How many of the first events have a right checksum.

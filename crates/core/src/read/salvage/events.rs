@@ -138,7 +138,9 @@ pub(super) struct EventReader<'a> {
 impl EventReader<'_> {
     /// Fills the buffer, but at the end of the file; zeros stand for what no length leads to.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, TransferError> {
-        let lead_length = LEAD.min(usize::try_from(self.at).unwrap_or(LEAD));
+        // Nothing leads to what was written first, whatever stands before it now.
+        let place = self.at.saturating_add_signed(self.shift);
+        let lead_length = LEAD.min(usize::try_from(self.at.min(place)).unwrap_or(LEAD));
         let start = self.at.saturating_sub(u64::try_from(lead_length).unwrap_or(0));
         let wanted = lead_length.saturating_add(buffer.len()).saturating_add(TRAIL);
         let mut bytes = vec![0; wanted];
@@ -147,7 +149,6 @@ impl EventReader<'_> {
         let (lead, rest) = bytes.split_at_checked(lead_length).unwrap_or_default();
         let length = buffer.len().min(rest.len());
         let (body, trail) = rest.split_at_checked(length).unwrap_or_default();
-        let place = self.at.saturating_add_signed(self.shift);
         let stored = Stored { offset: place, lead, body, trail };
         let target = buffer.get_mut(..length).unwrap_or_default();
         target.fill(0);

@@ -234,7 +234,7 @@ impl<'o> Salvager<'o> {
         if !output.has_head() {
             output.begin(&head)?;
         }
-        output.write(&mut self.keeper.pieces, &logs, true)?;
+        output.write(&mut self.keeper.pieces, &logs, None)?;
         let mut outcome = self.keeper.outcome;
         outcome.written = output.finish()?;
         Ok(outcome)
@@ -287,7 +287,7 @@ impl<'o> Salvager<'o> {
                 (at, shift) = (next, next_shift);
             }
             if self.tell(at)? {
-                self.write(logs, output)?;
+                self.write(logs, &mut scanner, output)?;
             }
         }
         self.keeper.finish();
@@ -313,6 +313,7 @@ impl<'o> Salvager<'o> {
     fn write<'s>(
         &mut self,
         logs: &[Arc<Opened<'s>>],
+        scanner: &mut Scanner<'_>,
         output: &mut Output<'_, 's>,
     ) -> Result<(), TransferError> {
         let Some((_, description)) = &self.description else {
@@ -321,7 +322,7 @@ impl<'o> Salvager<'o> {
         if !output.has_head() {
             output.begin(&head::head(description))?;
         }
-        if output.write(&mut self.keeper.pieces, logs, false)? {
+        if output.write(&mut self.keeper.pieces, logs, Some(scanner))? {
             Ok(())
         } else {
             Err(TransferError::Cancelled)

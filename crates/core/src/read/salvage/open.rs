@@ -47,34 +47,25 @@ pub(super) fn open<'a>(
     options: &SalvageOptions,
 ) -> Result<Opened<'a>, Error> {
     let start_bytes = crate::log::open::read_start(source)?;
-    match &LogKind::classify(&start_bytes) {
-        LogKind::MariadbEncrypted(..) => {
-            return match open_events(source, keys, options) {
-                Ok(opened) => Ok(opened),
-                // The flag may be damaged that says that the log is plaintext after all.
-                Err(error) => match open_plaintext(source, options)? {
-                    Some(opened) => Ok(opened),
-                    None => Err(error),
-                },
-            };
+    let kind = LogKind::classify(&start_bytes);
+    if matches!(kind, LogKind::MariadbInnodb) {
+        return Err(Error::log(source.path(), LogError::InnodbLog));
+    }
+    if let Some(opened) = try_events(source, keys, options, (&kind, &start_bytes))? {
+        return Ok(opened);
+    }
+    let is_refused = match &kind {
+        // Damage may look like the event by which such a log starts encryption.
+        LogKind::Percona57Encrypted(description) => {
+            starts_encryption_of_percona(&start_bytes, description)
         }
-        // Damage that looks like the event by which such a log starts encryption.
-        LogKind::Percona57Encrypted(description)
-            if !starts_encryption_of_percona(&start_bytes, description) => {}
-        // Its events would pass for damaged plaintext.
-        LogKind::Percona57Encrypted(_) | LogKind::Ancient(_) => {
-            let obstacle = Probe::without_keys(&start_bytes).obstacle().cloned();
-            let error = obstacle.unwrap_or(LogError::NothingToSalvage);
-            return Err(Error::log(source.path(), error));
-        }
-        LogKind::MariadbInnodb => return Err(Error::log(source.path(), LogError::InnodbLog)),
-        // The event that starts encryption may be damaged so that it does not look like one.
-        _ if keys.has_mariadb_keys() && !start_bytes.starts_with(&header::MAGIC) => {
-            if let Ok(opened) = open_events(source, keys, options) {
-                return Ok(opened);
-            }
-        }
-        _ => {}
+        kind => matches!(kind, LogKind::Ancient(_)),
+    };
+    // Its events would pass for damaged plaintext.
+    if is_refused {
+        let obstacle = Probe::without_keys(&start_bytes).obstacle().cloned();
+        let error = obstacle.unwrap_or(LogError::NothingToSalvage);
+        return Err(Error::log(source.path(), error));
     }
     let given = options.password.is_some() || options.header.is_some();
     if !given && let Some(sidecar) = archive::beside(source.path(), &start_bytes)? {
@@ -105,6 +96,32 @@ pub(super) fn open<'a>(
     let damage = own_header.as_ref().err().filter(|_| damaged_header && !given);
     let error = no_way(header, damage, has_way, keys);
     Err(Error::log(source.path(), error))
+}
+
+/// As a log that MariaDB encrypted event by event, whatever it seems to be: damage may make a log's
+/// beginning look like that of any other. `None` if it is none.
+fn try_events<'a>(
+    source: &'a FileSource,
+    keys: &Keyring,
+    options: &SalvageOptions,
+    (kind, start_bytes): (&LogKind, &[u8]),
+) -> Result<Option<Opened<'a>>, Error> {
+    if start_bytes.starts_with(&header::MAGIC) {
+        return Ok(None);
+    }
+    match open_events(source, keys, options) {
+        Ok(opened) => Ok(Some(opened)),
+        Err(error) => {
+            let says_so = matches!(kind, LogKind::MariadbEncrypted(..));
+            let is_none =
+                |error: &LogError| matches!(error, LogError::NotALog | LogError::NothingToSalvage);
+            match &error {
+                Error::Log { source, .. } if !says_so && is_none(source) => Ok(None),
+                // The flag may be damaged that says that the log is plaintext after all.
+                _ => open_plaintext(source, options)?.map(Some).ok_or(error),
+            }
+        }
+    }
 }
 
 /// Whether the event behind the format description event has the length of Percona Server 5.7's that
@@ -221,7 +238,9 @@ fn open_events<'a>(
     let mut start = vec![0; SEARCHED_FOR_KEY];
     let read = source.read_at(0, &mut start)?;
     start.truncate(read);
-    let (log, origin) = PerEvent::of_damaged(&start, keys, options.max_shift)
+    let borrowed = options.description.as_deref().map(FormatDescription::parse);
+    let borrowed = borrowed.and_then(Result::ok);
+    let (log, origin) = PerEvent::of_damaged(&start, keys, options.max_shift, borrowed.as_ref())
         .map_err(|error| Error::log(path, error))?;
     let access = match log.key().map(|key| (key.id, key.cipher.name())) {
         Some((Some(id), cipher)) => format!("key {id}, {cipher}"),

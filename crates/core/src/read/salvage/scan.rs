@@ -4,8 +4,10 @@
 //! for, any offset could begin one; [`sums`](super::sums) makes its checksum cheap to test, and only
 //! events that are far longer than usual must look like events first.
 
+use std::sync::Arc;
+
 use super::events::could_be;
-use super::held::Held;
+use super::held::{Block, Held};
 use super::judge::{Evidence, Judge, drift, is_without_position};
 use super::shift::ROUNDS;
 use super::sums::{FileSums, Window};
@@ -88,7 +90,7 @@ impl<'a> Scanner<'a> {
             large_in_vain: 0,
             huge_in_vain: 0,
             summed_alone: 0,
-            ahead: Held::new(body),
+            ahead: Held::keeping(body),
             aside: Held::new(body),
             is_aside: false,
             searched_from: None,
@@ -99,6 +101,16 @@ impl<'a> Scanner<'a> {
 
     pub(super) fn file_end(&self) -> u64 {
         self.body.source.length()
+    }
+
+    /// Plaintext that the walk has gone past, for those that write it.
+    pub(super) fn passed(&self) -> impl Iterator<Item = &Arc<Block>> {
+        self.ahead.kept()
+    }
+
+    /// Gives it up.
+    pub(super) fn release(&mut self) {
+        self.ahead.release();
     }
 
     /// Where the byte at a place was written.

@@ -1,19 +1,24 @@
 //! The output: its head, and behind it pieces of the file, which are written while the walk goes on.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::ScopeFifo;
 
+use super::held::Block;
 use super::keeper::Piece;
 use super::open::Opened;
+use super::scan::Scanner;
 use crate::file::TransferError;
 use crate::file::pipeline::CHUNK;
 use crate::file::sink::AtomicFile;
 use crate::file::source::{View, at_least};
 
 /// So much is written by a thread at a time.
-const BATCH: u64 = 4 << 20;
+const BATCH: u64 = 2 << 20;
+/// When more batches wait than these the walk writes some itself.
+const MOST_WAITING: usize = 3;
 /// So much room is taken on the disk at a time.
 const RESERVED: u64 = 64 << 20;
 
@@ -24,11 +29,18 @@ pub(super) struct Shared {
     failure: Mutex<Option<TransferError>>,
     /// Buffers that no thread has.
     buffers: Mutex<Vec<Vec<u8>>>,
+    /// Batches that are not written yet.
+    waiting: AtomicUsize,
 }
 
 impl Shared {
     pub(super) const fn new(sink: AtomicFile) -> Self {
-        Self { sink, failure: Mutex::new(None), buffers: Mutex::new(Vec::new()) }
+        Self {
+            sink,
+            failure: Mutex::new(None),
+            buffers: Mutex::new(Vec::new()),
+            waiting: AtomicUsize::new(0),
+        }
     }
 
     /// The output, when every thread is done.
@@ -44,48 +56,64 @@ impl Shared {
     }
 
     /// Writes pieces; after a failure, none.
-    fn write(&self, pieces: &[Placed<'_>]) {
+    fn write(&self, batch: &Batch<'_>) {
         if self.has_failed() {
             return;
         }
         let spare = self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut buffer = spare.unwrap_or_default();
-        if let Err(error) = self.write_all(pieces, &mut buffer) {
+        if let Err(error) = self.write_all(batch, &mut buffer) {
             let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
             failure.get_or_insert(error);
         }
         self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
     }
 
-    fn write_all(&self, pieces: &[Placed<'_>], buffer: &mut Vec<u8>) -> Result<(), TransferError> {
+    fn write_all(&self, batch: &Batch<'_>, buffer: &mut Vec<u8>) -> Result<(), TransferError> {
         let mut view: Option<View<'_>> = None;
-        for piece in pieces {
+        for piece in &batch.pieces {
             let body = &piece.log.body;
             if body.events.is_some() {
                 self.write_in_order(piece, buffer)?;
             } else {
                 let view = view.get_or_insert_with(|| body.source.view(Vec::new()));
-                self.write_piece(piece, view, buffer)?;
+                let blocks = if piece.is_last_log { batch.blocks.as_slice() } else { &[] };
+                self.write_piece((piece, blocks), view, buffer)?;
             }
         }
         Ok(())
     }
 
+    /// From the blocks that the walk has read; what is in none of them is read again.
     fn write_piece(
         &self,
-        piece: &Placed<'_>,
+        (piece, blocks): (&Placed<'_>, &[Arc<Block>]),
         view: &mut View<'_>,
         buffer: &mut Vec<u8>,
     ) -> Result<(), TransferError> {
         let body = &piece.log.body;
-        for (place, file) in piece.chunks() {
-            let length = usize::try_from(file.end.saturating_sub(file.start)).unwrap_or(CHUNK);
-            let stored = view.bytes(file.start, length)?;
-            let target = at_least(buffer, length);
-            let plain = body.plain(file.start, piece.shift, stored, target);
-            self.sink.write_at(place, plain)?;
-            // Before the output is believed, which comes last of all.
-            view.confirm()?;
+        let mut left = piece.clone();
+        while left.length() > 0 {
+            let most = usize::try_from(left.length()).unwrap_or(usize::MAX);
+            let held = blocks.iter().filter_map(|block| block.from((left.file.start, left.shift)));
+            let written = if let Some(held) = held.max_by_key(|held| held.len()) {
+                let plain = held.get(..most).unwrap_or(held);
+                self.sink.write_at(left.place, plain)?;
+                plain.len()
+            } else {
+                let (_, file) = left.chunks().next().unwrap_or_default();
+                let length = usize::try_from(file.end.saturating_sub(file.start)).unwrap_or(CHUNK);
+                let stored = view.bytes(file.start, length)?;
+                let target = at_least(buffer, length);
+                let plain = body.plain(file.start, left.shift, stored, target);
+                self.sink.write_at(left.place, plain)?;
+                // Before the output is believed, which comes last of all.
+                view.confirm()?;
+                length
+            };
+            let written = u64::try_from(written).unwrap_or(u64::MAX);
+            left.file.start = left.file.start.saturating_add(written);
+            left.place = left.place.saturating_add(written);
         }
         Ok(())
     }
@@ -136,34 +164,45 @@ impl<'o, 's> Output<'o, 's> {
     }
 
     /// Lets other threads write pieces behind those before, if there are enough of them, or if these
-    /// are the last ones. What has failed is told at the end; the walk need not go on.
+    /// are the last ones, as they are when the walk is over. What has failed is told at the end; the
+    /// walk need not go on.
     pub(super) fn write(
         &mut self,
         pieces: &mut Vec<Piece>,
         logs: &[Arc<Opened<'s>>],
-        are_last: bool,
+        walk: Option<&mut Scanner<'_>>,
     ) -> Result<bool, TransferError> {
+        let are_last = walk.is_none();
         let length = pieces.iter().map(Piece::length).fold(0, u64::saturating_add);
         if length == 0 || (length < BATCH && !are_last) {
             return Ok(!self.shared.has_failed());
         }
         self.reserve(self.at.saturating_add(length), are_last)?;
+        let blocks: Vec<_> = walk.iter().flat_map(|scanner| scanner.passed()).cloned().collect();
         let (mut batch, mut batched) = (Vec::new(), 0_u64);
         for piece in pieces.drain(..) {
             let Some(log) = logs.get(piece.log) else {
                 continue;
             };
-            for placed in Placed::split(log, &piece, self.at) {
+            let is_last_log = piece.log.saturating_add(1) == logs.len();
+            for placed in Placed::split((log, is_last_log), &piece, self.at) {
                 self.at = self.at.saturating_add(placed.length());
                 batched = batched.saturating_add(placed.length());
                 batch.push(placed);
                 if batched >= BATCH {
-                    self.spawn(std::mem::take(&mut batch));
+                    self.spawn(std::mem::take(&mut batch), &blocks);
                     batched = 0;
                 }
             }
         }
-        self.spawn(batch);
+        self.spawn(batch, &blocks);
+        if let Some(scanner) = walk {
+            scanner.release();
+        }
+        // What waits holds memory.
+        while self.shared.waiting.load(Ordering::Relaxed) > MOST_WAITING
+            && rayon::yield_now() == Some(rayon::Yield::Executed)
+        {}
         Ok(!self.shared.has_failed())
     }
 
@@ -177,11 +216,23 @@ impl<'o, 's> Output<'o, 's> {
         Ok(())
     }
 
-    fn spawn(&self, batch: Vec<Placed<'s>>) {
-        if !batch.is_empty() {
-            let shared = self.shared;
-            self.scope.spawn_fifo(move |_| shared.write(&batch));
+    fn spawn(&self, pieces: Vec<Placed<'s>>, blocks: &[Arc<Block>]) {
+        if pieces.is_empty() {
+            return;
         }
+        let is_of = |block: &Block, piece: &Placed<'_>| {
+            piece.is_last_log && block.has_any_of(&piece.file, piece.shift)
+        };
+        let is_needed = |block: &&Arc<Block>| pieces.iter().any(|piece| is_of(block, piece));
+        let blocks = blocks.iter().filter(is_needed).cloned().collect();
+        let batch = Batch { pieces, blocks };
+        let shared = self.shared;
+        shared.waiting.fetch_add(1, Ordering::Relaxed);
+        self.scope.spawn_fifo(move |_| {
+            shared.write(&batch);
+            drop(batch);
+            shared.waiting.fetch_sub(1, Ordering::Relaxed);
+        });
     }
 
     /// The number of bytes that the output has when all is written. Gives back room that was taken
@@ -194,10 +245,19 @@ impl<'o, 's> Output<'o, 's> {
     }
 }
 
-/// A piece, its log, and where it goes.
+/// What a thread writes at a time, and what the walk has read of it.
 #[derive(Debug)]
+struct Batch<'s> {
+    pieces: Vec<Placed<'s>>,
+    blocks: Vec<Arc<Block>>,
+}
+
+/// A piece, its log, and where it goes.
+#[derive(Debug, Clone)]
 struct Placed<'s> {
     log: Arc<Opened<'s>>,
+    /// Whether it is of the log that is walked, of which there are blocks.
+    is_last_log: bool,
     file: Range<u64>,
     shift: i64,
     place: u64,
@@ -207,13 +267,14 @@ impl<'s> Placed<'s> {
     /// A piece in parts that a thread writes at a time. What is encrypted event by event cannot be
     /// taken apart: only its beginning is known to be that of an event.
     fn split<'p>(
-        log: &'p Arc<Opened<'s>>,
+        (log, is_last_log): (&'p Arc<Opened<'s>>, bool),
         piece: &'p Piece,
         place: u64,
     ) -> impl Iterator<Item = Self> + 'p {
         let most = if log.body.events.is_some() { u64::MAX } else { BATCH };
-        parts(place, piece.file.clone(), most).map(|(place, file)| Self {
+        parts(place, piece.file.clone(), most).map(move |(place, file)| Self {
             log: Arc::clone(log),
+            is_last_log,
             file,
             shift: piece.shift,
             place,
