@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use binlogsec_core::event::event_type;
+use binlogsec_core::text::unseen::printable;
 use common::{binlogsec, fixture, mixed, mixed_keyring};
 use serde_json::Value;
 
@@ -79,6 +80,37 @@ fn a_pipe_gets_whole_statements_and_the_log_in_each_line_of_many() {
     assert!(has("query", long_statement().into()) && has("query_cut", false.into()), "{json}");
     assert!(has("thread_id", 4711.into()) && has("error_code", 1062.into()), "{json}");
     assert!(has("variable", "INSERT_ID = 7".into()) && has("variable", "@who = 'Ann'".into()));
+}
+
+#[test]
+fn a_statement_is_one_line_of_words_and_nothing_in_it_is_obeyed() {
+    let statements = [
+        "BEGIN",
+        "CREATE TABLE t (\n  id INT,\n\n\tname TEXT \r\n) ENGINE=InnoDB",
+        "  SELECT  1",
+        "SELECT '::', '##'",
+        "::error::one\nSELECT 1",
+        "SELECT 1\n::error::two\n##vso[task]three",
+        "SELECT\u{b}'\u{7}',\n 'é\u{200b}'",
+        "SELECT \u{2003} 'é'",
+        "SELECT\u{c}a:\n:b #\n#c",
+        " \n",
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = Log::new(1, START, false);
+    for statement in statements {
+        log.statement("shop", statement);
+    }
+    let path = folder.path().join("binlog.000001");
+    log.write(&path);
+    let listed = listed(&["--type", "QUERY"], &[path]);
+    let lines: Vec<_> = listed.lines().skip(2).collect();
+    assert_eq!(lines.len(), statements.len(), "{listed}");
+    for (line, statement) in lines.into_iter().zip(statements) {
+        let words: Vec<_> = statement.split_whitespace().collect();
+        let shown = format!("  [shop] {}", printable(&words.join(" ")));
+        assert!(line.ends_with(&shown), "{line:?}: {shown:?}");
+    }
 }
 
 #[test]
@@ -239,7 +271,8 @@ fn the_csv_has_what_a_spreadsheet_asks_for() {
 
 /// By `script` of util-linux, which gives a program a terminal.
 #[test]
-fn on_a_terminal_of_80_columns_no_line_is_longer_but_for_gtids() {
+fn on_a_terminal_of_80_columns_columns_stand_below_one_another_and_no_line_is_longer_but_for_gtids()
+{
     let folder = tempfile::tempdir().unwrap();
     let mut shown = logs(folder.path()).to_vec();
     shown.extend((1..=6).map(|number| mixed().join(format!("binlog.{number:06}"))));
@@ -260,7 +293,12 @@ fn on_a_terminal_of_80_columns_no_line_is_longer_but_for_gtids() {
         let text = std::fs::read(&typescript).unwrap();
         let text = String::from_utf8_lossy(&text).into_owned();
         let lines = text.lines().filter(|line| !line.starts_with("Script "));
-        let lines: Vec<_> = lines.filter(|line| !line.contains("PREVIOUS_GTIDS")).skip(1).collect();
+        // Whatever the type is called: position, time, type, summary.
+        for line in lines.clone().skip(1).filter(|line| !line.trim().is_empty()) {
+            let signs: Vec<_> = line.chars().collect();
+            assert!([9, 24, 36].iter().all(|at| signs[*at] == ' '), "{line:?}");
+        }
+        let lines: Vec<_> = lines.filter(|line| !line.contains("previous: ")).skip(1).collect();
         assert!(lines.len() > 4, "{text}");
         for line in lines {
             assert!(line.trim_end().chars().count() <= 80, "{line:?}");

@@ -18,6 +18,8 @@ use crate::table::printable;
 const WIDE: usize = 100;
 /// The columns before the summary in a wide line and in a short one.
 const BEFORE: (usize, usize) = (80, 37);
+/// Columns of the type in a short line.
+const SHORT_TYPE: usize = 11;
 /// So much of a statement is shown, however narrow the terminal is.
 const LEAST_SHOWN: usize = 20;
 
@@ -57,7 +59,8 @@ pub(crate) fn events_head(out: &mut dyn Write, path: &str, layout: Layout) -> io
     let style = if layout.colour { DIM } else { PLAIN };
     writeln!(out, "{style}{}{style:#}", printable(path))?;
     if layout.is_short() {
-        return writeln!(out, "{:>9} {:<14} {:<11} SUMMARY", "POSITION", "TIME (UTC)", "TYPE");
+        let [position, time, kind] = ["POSITION", "TIME (UTC)", "TYPE"];
+        return writeln!(out, "{position:>9} {time:<14} {kind:<SHORT_TYPE$} SUMMARY");
     }
     writeln!(
         out,
@@ -263,8 +266,17 @@ fn short_columns(out: &mut Vec<u8>, (record, name, time): Named<'_>, style: Styl
     }
     fill(out, start, 14);
     out.push(b' ');
-    kind(out, (record, name), style, 11);
+    let indent = if record.inner_offset.is_some() { 2 } else { 0 };
+    let name = beginning(name, SHORT_TYPE.saturating_sub(indent));
+    kind(out, (record, &name), style, SHORT_TYPE);
     out.push(b' ');
+}
+
+/// A name, or as much of its beginning as has room: its first letters tell which one it is, and what stands
+/// to the right of it stays in its column.
+fn beginning(name: &str, room: usize) -> Cow<'_, str> {
+    let beginning = name.get(..room.saturating_sub(1)).filter(|_| name.len() > room);
+    beginning.map_or(Cow::Borrowed(name), |beginning| Cow::Owned(format!("{beginning}…")))
 }
 
 /// The type, to the right of where the others begin for an event inside of a payload.
@@ -363,7 +375,9 @@ fn details(out: &mut Vec<u8>, record: &EventRecord<'_>) {
 
 /// Text without anything unseen; as it is, where that shows at a glance.
 fn visible(out: &mut Vec<u8>, text: &str) {
-    if is_harmless(text) {
+    // All of it by one look at each byte, as nearly always.
+    let is_plain = |byte: &u8| matches!(byte, 0x20..=0x7e) & (*byte != b'#') & (*byte != b':');
+    if text.bytes().fold(true, |all, byte| all & is_plain(&byte)) || is_harmless(text) {
         out.extend_from_slice(text.as_bytes());
     } else {
         out.extend_from_slice(printable(text).as_bytes());
@@ -372,11 +386,37 @@ fn visible(out: &mut Vec<u8>, text: &str) {
 
 /// Appends a statement on one line, cut to so many characters.
 fn one_line(out: &mut Vec<u8>, statement: &str, room: usize, cut: bool) {
-    // As nearly all are, and then there is nothing to do.
-    if !cut && statement.len() < room && is_line(statement) {
-        return visible(out, statement);
+    // As nearly all are, and then there is little to do.
+    if !cut && statement.len() < room && put_plain(out, statement.as_bytes()) {
+        return;
     }
     visible(out, &shortened(statement, room, cut));
+}
+
+/// Appends a statement on one line as it is, but for its blanks; `false`, and nothing is appended, where
+/// it has anything besides that might not be shown so.
+fn put_plain(out: &mut Vec<u8>, statement: &[u8]) -> bool {
+    if is_line(statement) {
+        out.extend_from_slice(statement);
+        return true;
+    }
+    let start = out.len();
+    let mut put = |part: &[u8]| {
+        let is_plain = is_line(part);
+        if is_plain {
+            out.extend_from_slice(if out.len() > start { b" " } else { b"" });
+            out.extend_from_slice(part);
+        }
+        is_plain
+    };
+    let is_plain = statement.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).all(|line| {
+        let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        line.is_empty() || put(line) || words.all(&mut put)
+    });
+    if !is_plain {
+        out.truncate(start);
+    }
+    is_plain
 }
 
 /// A statement on one line, cut to so many characters.
@@ -427,12 +467,13 @@ fn is_simple(text: &str) -> bool {
     text.bytes().fold(true, |all, byte| all & byte.is_ascii() & (byte != VERTICAL_TAB))
 }
 
-/// Whether a text is ASCII words with one blank between them.
-fn is_line(text: &str) -> bool {
-    let bytes = text.as_bytes();
+/// Whether a text is words of ASCII with one blank between them, which are shown as they are: see
+/// [`is_harmless`].
+fn is_line(bytes: &[u8]) -> bool {
     let is_shown = bytes.iter().fold(true, |all, byte| all & matches!(byte, 0x20..=0x7e));
     let behind = bytes.get(1..).unwrap_or_default();
+    let is_doubled = |byte: u8| (byte == b' ') | (byte == b'#') | (byte == b':');
     let pairs = bytes.iter().zip(behind);
-    let is_single = pairs.fold(true, |all, (one, next)| all & !((*one == b' ') & (*next == b' ')));
+    let is_single = pairs.fold(true, |all, (one, next)| all & !((one == next) & is_doubled(*one)));
     is_shown & is_single && bytes.first() != Some(&b' ') && bytes.last() != Some(&b' ')
 }

@@ -36,6 +36,9 @@ use crate::terminal::{Page, Terminal};
 use crate::time::{self, Time, ZoneArgs};
 use crate::{keys, transfer};
 
+/// Output that is shorter is gathered; a piece of a listing as a rule is longer, and written as it is.
+const BUFFER: usize = 16 << 10;
+
 const EVENTS_EXAMPLES: &str = "\
 Examples:
   binlogsec events binlog.000042 --keyring component_keyring_file
@@ -372,7 +375,7 @@ impl Listing {
         } else {
             terminal.plain_out(args.format == ListFormat::Text)
         };
-        let mut out = io::BufWriter::with_capacity(64 << 10, out);
+        let mut out = io::BufWriter::with_capacity(BUFFER, out);
         match args.format {
             ListFormat::Text => {}
             ListFormat::Json => write!(out, "{{\"schema\":\"{EVENTS_SCHEMA}\",\"files\":[")?,

@@ -2,18 +2,20 @@
 //!
 //! A thread that has nothing to do takes the next block from the scanner, one thread at a time, and
 //! works on it while it is in its processor's cache; what comes of it is handed on in pieces. The first
-//! thread gives the pieces of one block away after those of the block before. Memory is bounded by the
-//! number of blocks and pieces under way, whatever a block unfolds to.
+//! thread works as the others do, and between its blocks gives away what is ready, the pieces of one
+//! block after those of the block before: a thread for that alone would have to be woken for every
+//! block. Memory is bounded by the number of blocks and pieces under way, whatever a block unfolds to.
 
-use std::sync::mpsc::{Receiver as Channel, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver as Channel, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::blocks::{self, Block, Scanner};
 use super::context::Mapped;
 use crate::file::TransferError;
 use crate::log::error::Error;
 
-/// So many pieces of a block wait to be written; then its thread waits, too.
+/// So many pieces of a block wait to be given away; then its thread waits, too.
 const PIECES_WAITING: usize = 4;
 /// So many blocks are ahead of the one whose pieces are given away, and of those that threads are at
 /// work on.
@@ -71,22 +73,55 @@ pub(in crate::read) type Take<'a, P> = dyn FnMut(P) -> Result<(), TransferError>
 /// Takes the figures of each block.
 type Add<'a, F> = dyn FnMut(F) + 'a;
 
-/// What comes of a block: its pieces, and with the last one its figures. Each wakes the thread that
-/// takes it, so there are to be few.
+/// What comes of a block: its pieces, and with the last one its figures.
 enum Made<P, F> {
     Piece(P),
     End(P, Result<F, Error>),
 }
 
-/// What comes of each block, in order; or why there is no further one.
-type Order<P, F> = Result<Channel<Made<P, F>>, Error>;
+/// Who works on a block.
+enum Worker<P, F> {
+    /// A thread that sends what it makes. Each piece may wake the one that waits for it, so there are
+    /// to be few.
+    Other(Channel<Made<P, F>>),
+    /// The first thread itself.
+    First,
+}
 
 /// Where threads find their next block, one at a time.
-struct Feed<'f, 'a, T, P, F> {
+struct Feed<'f, 'a, T> {
     scanner: &'f mut Scanner<'a, T>,
     /// The first block, which was made before.
     first: Option<Block<T>>,
-    order: SyncSender<Order<P, F>>,
+}
+
+/// The blocks that were begun, in order, without those that the first thread has turned to.
+struct Order<P, F> {
+    /// What comes of each; or why there is no further one.
+    blocks: VecDeque<Result<Worker<P, F>, Error>>,
+    /// How many are not given away as a whole.
+    under_way: usize,
+    /// Whether nothing more is wanted.
+    is_closed: bool,
+}
+
+/// What the threads share.
+struct Shared<'f, 'a, T, P, F> {
+    /// Nothing, when there is no further block.
+    feed: Mutex<Option<Feed<'f, 'a, T>>>,
+    order: Mutex<Order<P, F>>,
+    /// A block was given away, or nothing more is wanted.
+    room: Condvar,
+    /// So many blocks may be under way.
+    most: usize,
+}
+
+/// A block to work on.
+enum Job<T, P, F> {
+    /// With where what comes of it goes.
+    Block(Block<T>, Option<SyncSender<Made<P, F>>>),
+    /// There is no further one, or nobody wants it.
+    Nothing,
 }
 
 /// Has every block of a log worked on by as many threads as the current rayon pool has.
@@ -102,15 +137,21 @@ pub(in crate::read) fn run<T: Mapped, W: Work<T>>(
     if threads < 2 || scanner.has_ended() {
         return here(scanner, first, (new_work(), &spare), (take, add));
     }
-    let (order, blocks) = sync_channel(threads.saturating_add(BLOCKS_AHEAD));
-    let feed = Mutex::new(Some(Feed { scanner, first, order }));
+    let shared = Shared {
+        feed: Mutex::new(Some(Feed { scanner, first })),
+        order: Mutex::new(Order { blocks: VecDeque::new(), under_way: 0, is_closed: false }),
+        room: Condvar::new(),
+        most: threads.saturating_add(BLOCKS_AHEAD),
+    };
     std::thread::scope(|scope| {
-        for _ in 0..threads {
+        for _ in 1..threads {
             let work = new_work();
             // They end when no block comes any more.
-            scope.spawn(|| serve(work, &feed, &spare));
+            scope.spawn(|| serve(work, &shared, &spare));
         }
-        in_order(blocks, (take, add))
+        // However it ends, no thread waits any more for what it made to be taken.
+        let _closing = Closing(&shared);
+        serve_and_take(new_work(), &shared, &spare, (take, add))
     })
 }
 
@@ -132,36 +173,19 @@ fn here<T: Mapped, W: Work<T>>(
     Ok(())
 }
 
-/// Gives what comes of the blocks away in their order. The channels end with it, however it ends: then
-/// no thread waits any more for what it made to be taken.
-fn in_order<P, F>(
-    blocks: Channel<Order<P, F>>,
-    (take, add): (&mut Take<'_, P>, &mut Add<'_, F>),
-) -> Result<(), Error> {
-    for block in blocks {
-        // What was made before is shown, whatever comes then.
-        for made in block? {
-            match made {
-                Made::Piece(piece) => take(piece)?,
-                Made::End(last, figures) => {
-                    take(last)?;
-                    add(figures?);
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Where the threads find their blocks; nothing, when there is no further one.
-type Feeds<'f, 'a, T, P, F> = Mutex<Option<Feed<'f, 'a, T, P, F>>>;
-
+/// The work of a thread that is not the first one.
 fn serve<T: Mapped, W: Work<T>>(
     mut work: W,
-    feed: &Feeds<'_, '_, T, W::Piece, W::Figures>,
+    shared: &Shared<'_, '_, T, W::Piece, W::Figures>,
     spare: &Spare<Vec<u8>>,
 ) {
-    while let Some((block, made)) = next(feed, spare) {
+    let channel = || {
+        let (sender, made) = sync_channel(PIECES_WAITING);
+        (Some(sender), Worker::Other(made))
+    };
+    while shared.wait_for_room()
+        && let Job::Block(block, Some(made)) = shared.next(spare, channel)
+    {
         let (last, figures) = work.block(&block, &mut |piece| {
             let sent = made.send(Made::Piece(piece));
             sent.map_err(|_| TransferError::Cancelled)
@@ -172,33 +196,166 @@ fn serve<T: Mapped, W: Work<T>>(
     }
 }
 
-/// A block and where to what comes of it goes.
-type Job<T, P, F> = (Block<T>, SyncSender<Made<P, F>>);
-
-/// The next block; `None` where there is none, or nobody wants it any more.
-fn next<T: Mapped, P, F>(
-    feeds: &Feeds<'_, '_, T, P, F>,
+/// The first thread's work, which is to give away what comes of the blocks, too.
+fn serve_and_take<T: Mapped, W: Work<T>>(
+    mut work: W,
+    shared: &Shared<'_, '_, T, W::Piece, W::Figures>,
     spare: &Spare<Vec<u8>>,
-) -> Option<Job<T, P, F>> {
-    let mut feeds = feeds.lock().unwrap_or_else(PoisonError::into_inner);
-    let feed = feeds.as_mut()?;
-    let block = match feed.first.take() {
-        Some(block) => Ok(Some(block)),
-        None => feed.scanner.next_block(spare.take()),
-    };
-    let (sender, made) = sync_channel(PIECES_WAITING);
-    let (job, order) = match block {
-        Ok(Some(block)) => (Some((block, sender)), Ok(made)),
-        Ok(None) => {
-            *feeds = None;
-            return None;
+    (take, add): (&mut Take<'_, W::Piece>, &mut Add<'_, W::Figures>),
+) -> Result<(), Error> {
+    let (mine, failure) = (VecDeque::new(), None);
+    let mut taker = Taker { shared, current: None, mine, failure, take, add };
+    loop {
+        while taker.step(false)? {}
+        if shared.is_full() {
+            taker.step(true)?;
+            continue;
         }
-        Err(error) => (None, Err(error)),
-    };
-    // Waits, and has the others wait, where the work is far ahead of what is given away.
-    let is_wanted = feed.order.send(order).is_ok();
-    if !is_wanted || job.is_none() {
-        *feeds = None;
+        let Job::Block(block, _) = shared.next(spare, || (None, Worker::First)) else {
+            break;
+        };
+        let (last, figures) = work.block(&block, &mut |piece| taker.keep(piece));
+        if let Some(error) = taker.failure.take() {
+            return Err(error);
+        }
+        spare.give(block.into_buffer());
+        taker.mine.push_back(Made::End(last, figures));
     }
-    job.filter(|_| is_wanted)
+    // Every block has its place in the order by now.
+    while taker.step(true)? {}
+    Ok(())
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T: Mapped, P, F> Shared<'_, '_, T, P, F> {
+    /// The next block, which gets its place in the order.
+    fn next(
+        &self,
+        spare: &Spare<Vec<u8>>,
+        channel: impl FnOnce() -> (Option<SyncSender<Made<P, F>>>, Worker<P, F>),
+    ) -> Job<T, P, F> {
+        let mut feeds = lock(&self.feed);
+        let Some(feed) = feeds.as_mut() else {
+            return Job::Nothing;
+        };
+        let block = match feed.first.take() {
+            Some(block) => Ok(Some(block)),
+            None => feed.scanner.next_block(spare.take()),
+        };
+        let (job, place) = match block {
+            Ok(Some(block)) => {
+                let (sender, from) = channel();
+                (Job::Block(block, sender), Ok(from))
+            }
+            Ok(None) => {
+                *feeds = None;
+                return Job::Nothing;
+            }
+            Err(error) => (Job::Nothing, Err(error)),
+        };
+        let mut order = lock(&self.order);
+        if order.is_closed || place.is_err() {
+            *feeds = None;
+        }
+        if order.is_closed {
+            return Job::Nothing;
+        }
+        order.blocks.push_back(place);
+        order.under_way = order.under_way.saturating_add(1);
+        job
+    }
+
+    fn is_full(&self) -> bool {
+        lock(&self.order).under_way >= self.most
+    }
+
+    /// Waits where the work is far ahead of what is given away; `false` when nothing more is wanted.
+    fn wait_for_room(&self) -> bool {
+        let is_full = |order: &mut Order<P, F>| !order.is_closed && order.under_way >= self.most;
+        let order = self.room.wait_while(lock(&self.order), is_full);
+        !order.unwrap_or_else(PoisonError::into_inner).is_closed
+    }
+}
+
+/// The end of all of it, whether it was reached or not.
+struct Closing<'s, 'f, 'a, T, P, F>(&'s Shared<'f, 'a, T, P, F>);
+
+impl<T, P, F> Drop for Closing<'_, '_, '_, T, P, F> {
+    fn drop(&mut self) {
+        let mut order = lock(&self.0.order);
+        order.is_closed = true;
+        order.blocks.clear();
+        self.0.room.notify_all();
+    }
+}
+
+/// Gives what comes of the blocks away in their order. The channels end with it, however it ends.
+struct Taker<'t, 'w, 's, 'f, 'a, T, P, F> {
+    shared: &'s Shared<'f, 'a, T, P, F>,
+    /// The block whose pieces are next.
+    current: Option<Worker<P, F>>,
+    /// What came of the first thread's own blocks, and waits for those before.
+    mine: VecDeque<Made<P, F>>,
+    /// Why nothing more can be given away, where that came in the middle of its work on a block.
+    failure: Option<Error>,
+    take: &'t mut Take<'w, P>,
+    add: &'t mut Add<'w, F>,
+}
+
+impl<T, P, F> Taker<'_, '_, '_, '_, '_, T, P, F> {
+    /// Gives one thing away, if it is there, or waits for it; `false` where there is none.
+    fn step(&mut self, waits: bool) -> Result<bool, Error> {
+        if self.current.is_none() {
+            let next = lock(&self.shared.order).blocks.pop_front();
+            // What was made before is shown, whatever comes then.
+            self.current = next.transpose()?;
+        }
+        let made = match &self.current {
+            None => return Ok(false),
+            Some(Worker::First) => self.mine.pop_front().ok_or(TryRecvError::Empty),
+            Some(Worker::Other(channel)) if waits => {
+                channel.recv().map_err(|_| TryRecvError::Disconnected)
+            }
+            Some(Worker::Other(channel)) => channel.try_recv(),
+        };
+        match made {
+            Ok(Made::Piece(piece)) => (self.take)(piece)?,
+            Ok(Made::End(last, figures)) => {
+                (self.take)(last)?;
+                (self.add)(figures?);
+                self.leave();
+            }
+            Err(TryRecvError::Empty) => return Ok(false),
+            // Its thread has panicked, as the end of the scope will say.
+            Err(TryRecvError::Disconnected) => self.leave(),
+        }
+        Ok(true)
+    }
+
+    /// Turns to the next block.
+    fn leave(&mut self) {
+        self.current = None;
+        let mut order = lock(&self.shared.order);
+        order.under_way = order.under_way.saturating_sub(1);
+        drop(order);
+        self.shared.room.notify_one();
+    }
+
+    /// Takes a piece of the first thread's own block, and gives away what is ready.
+    fn keep(&mut self, piece: P) -> Result<(), TransferError> {
+        self.mine.push_back(Made::Piece(piece));
+        self.make_room().map_err(|error| {
+            self.failure = Some(error);
+            TransferError::Cancelled
+        })
+    }
+
+    fn make_room(&mut self) -> Result<(), Error> {
+        while self.step(false)? {}
+        while self.mine.len() > PIECES_WAITING && self.step(true)? {}
+        Ok(())
+    }
 }
