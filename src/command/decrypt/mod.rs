@@ -9,7 +9,6 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::command::verify::report::NoteEntry;
 use anyhow::bail;
 use binlogsec_core::file::sealed::Recipients;
 use binlogsec_core::log::error::describe;
@@ -88,8 +87,8 @@ fn tell_cut(file: &FileResult, terminal: &Terminal) {
         terminal.warning(&format!("{}: {}", file.input.display(), describe(damage)));
     }
     if let Ok(FileOutcome::Done(_, done)) = &file.result {
-        for note in NoteEntry::all(&done.notes) {
-            terminal.warning(&format!("{}: {}", file.input.display(), note.message));
+        for note in &done.notes {
+            terminal.warning(&format!("{}: {note}", file.input.display()));
         }
     }
 }

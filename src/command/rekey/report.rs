@@ -8,7 +8,7 @@ use crate::log_entry::Failure;
 use binlogsec_core::log::error::{Error, describe};
 use binlogsec_core::mysql::key_id::KeyId;
 use binlogsec_core::text::path_text;
-use binlogsec_core::write::header::{Anatomy, Part, Restored};
+use binlogsec_core::write::header::{Anatomy, Restored};
 use binlogsec_core::write::rekey::{
     Change, FileOutcome, FileResult, OLD_HEADER_NOTE, Recovery, Rekeyed,
 };
@@ -107,81 +107,41 @@ impl RekeyEntry {
 /// `binlogsec header restore --format json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct HeaderReport {
+pub(crate) struct HeaderReport<'a> {
     /// `binlogsec.header/1`.
     pub schema: &'static str,
     /// The log, as given.
     pub path: String,
-    /// `restored`, or `unchanged` when the log had this header already.
-    #[cfg_attr(test, schemars(extend("enum" = ["restored", "unchanged"])))]
-    pub status: &'static str,
-    /// The key that the log is under now.
-    pub key_id: String,
-    /// Whether a key has proven that header and body belong together.
-    pub proven: bool,
+    /// What came of it.
+    #[serde(flatten)]
+    pub restored: &'a Restored,
 }
 
-impl HeaderReport {
+impl<'a> HeaderReport<'a> {
     /// The report of one result.
     #[must_use]
-    pub(crate) fn new(log: &Path, restored: &Restored) -> Self {
-        Self {
-            schema: "binlogsec.header/1",
-            path: path_text::text(log),
-            status: if restored.written { "restored" } else { "unchanged" },
-            key_id: restored.key_id.to_string(),
-            proven: restored.proven,
-        }
+    pub(crate) fn new(log: &Path, restored: &'a Restored) -> Self {
+        Self { schema: "binlogsec.header/1", path: path_text::text(log), restored }
     }
 }
 
 /// `binlogsec header dump --format json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct HeaderDumpReport {
+pub(crate) struct HeaderDumpReport<'a> {
     /// `binlogsec.header-dump/1`.
     pub schema: &'static str,
     /// The log, as given.
     pub path: String,
-    /// The parts in order, without a gap between them.
-    pub parts: Vec<HeaderPart>,
-    /// Why a server would not read the header, or null.
-    pub damage: Option<String>,
+    /// What the header consists of.
+    #[serde(flatten)]
+    pub anatomy: &'a Anatomy,
 }
 
-/// One part of a header.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct HeaderPart {
-    /// `magic`, `version`, `key id`, `wrapped file password`, `wrapping IV`, `zeros`; `rest` where
-    /// what follows cannot be read.
-    pub name: String,
-    /// File offset of its first byte.
-    pub offset: u64,
-    /// Its length in bytes.
-    pub length: usize,
-    /// Its bytes, hexadecimal: of a field its type, a key id's length, and its value.
-    pub hex: String,
-    /// What they say, where that is text.
-    pub text: Option<String>,
-}
-
-impl HeaderDumpReport {
+impl<'a> HeaderDumpReport<'a> {
     /// The report of one result.
     #[must_use]
-    pub(crate) fn new(log: &Path, anatomy: &Anatomy) -> Self {
-        let part = |part: &Part| HeaderPart {
-            name: part.name.clone(),
-            offset: part.offset,
-            length: part.bytes.len(),
-            hex: part.bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-            text: part.text.clone(),
-        };
-        Self {
-            schema: "binlogsec.header-dump/1",
-            path: path_text::text(log),
-            parts: anatomy.parts.iter().map(part).collect(),
-            damage: anatomy.damage.as_ref().map(ToString::to_string),
-        }
+    pub(crate) fn new(log: &Path, anatomy: &'a Anatomy) -> Self {
+        Self { schema: "binlogsec.header-dump/1", path: path_text::text(log), anatomy }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::io;
 
-use crate::command::rekey::report::{
-    HeaderDumpReport, HeaderPart, HeaderReport, RekeyEntry, RekeyReport,
-};
+use binlogsec_core::write::header::Part;
+
+use crate::command::rekey::report::{HeaderDumpReport, HeaderReport, RekeyEntry, RekeyReport};
 use crate::lines::{GOOD, PLAIN, WARN};
 use crate::table::{self, Cell};
 use crate::terminal::{Page, sentence};
@@ -57,10 +57,10 @@ fn row(file: &RekeyEntry) -> Vec<Cell> {
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn header(out: &mut dyn Page, report: &HeaderReport) -> io::Result<()> {
+pub(crate) fn header(out: &mut dyn Page, report: &HeaderReport<'_>) -> io::Result<()> {
     let path = table::printable(&report.path);
-    let HeaderReport { key_id, status, .. } = report;
-    let proof = if report.proven { "proven" } else { "not proven: no key was given" };
+    let (key_id, status) = (&report.restored.key_id, report.restored.status.name());
+    let proof = if report.restored.proven { "proven" } else { "not proven: no key was given" };
     sentence(out, format_args!("{path}: header {status}, under key {key_id}, {proof}"))
 }
 
@@ -68,17 +68,19 @@ pub(crate) fn header(out: &mut dyn Page, report: &HeaderReport) -> io::Result<()
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn header_dump(out: &mut dyn Page, report: &HeaderDumpReport) -> io::Result<()> {
+pub(crate) fn header_dump(out: &mut dyn Page, report: &HeaderDumpReport<'_>) -> io::Result<()> {
     sentence(out, format_args!("{}", table::printable(&report.path)))?;
     let headings = ["OFFSET", "LENGTH", "PART", "BYTES"];
-    let rows: Vec<_> = report.parts.iter().map(part_row).collect();
+    let rows: Vec<_> = report.anatomy.parts.iter().map(part_row).collect();
     table::write(out, &headings, &rows)
 }
 
-fn part_row(part: &HeaderPart) -> Vec<Cell> {
+fn part_row(part: &Part) -> Vec<Cell> {
     // The zeros at the end are counted by the length.
-    let bytes = part.hex.trim_end_matches("00");
-    let bytes = part.text.as_deref().unwrap_or(bytes);
+    let zeros = part.bytes.iter().rev().take_while(|byte| **byte == 0).count();
+    let shown = part.bytes.len().saturating_sub(zeros);
+    let hex = || part.bytes.iter().take(shown).map(|byte| format!("{byte:02x}")).collect();
+    let bytes = part.text.clone().unwrap_or_else(hex);
     vec![
         Cell::new(part.offset.to_string()).right(),
         Cell::new(part.length.to_string()).right(),
