@@ -30,17 +30,6 @@ pub(crate) enum ChangeStatus {
     Converted,
 }
 
-impl ChangeStatus {
-    /// As people read it.
-    pub(crate) const fn words(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::KeyAdded => "key added",
-            Self::Converted => "converted",
-        }
-    }
-}
-
 impl<'a> KeyringChangeReport<'a> {
     /// From what was written; `status` says how it came to be.
     #[must_use]

@@ -6,6 +6,7 @@ use binlogsec_core::text::path_text;
 use binlogsec_core::write::keyring::KeyringWritten;
 
 use crate::command::keyring::change::KeyringChangeReport;
+use crate::json;
 use crate::table::printable;
 use crate::terminal::{Page, sentence};
 
@@ -18,7 +19,7 @@ pub(crate) fn keyring_change(
     report: &KeyringChangeReport<'_>,
 ) -> io::Result<()> {
     let KeyringWritten { path, format, entries, key_id, notes } = report.written;
-    let (path, status) = (path_text::text(path), report.status.words());
+    let (path, status) = (path_text::text(path), json::name(report.status).replace('-', " "));
     sentence(out, format_args!("{}: {status}; {format}, {entries} entries", printable(&path)))?;
     if let Some(key_id) = key_id {
         let key_id = printable(&key_id.to_string());

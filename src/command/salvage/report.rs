@@ -35,15 +35,6 @@ pub(crate) enum SalvageStatus {
     Salvaged,
 }
 
-impl SalvageStatus {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Whole => "whole",
-            Self::Salvaged => "salvaged",
-        }
-    }
-}
-
 impl<'a> SalvageReport<'a> {
     /// From the outcome of one run.
     #[must_use]

@@ -5,6 +5,7 @@ use std::io;
 use binlogsec_core::read::salvage::{GapKind, Salvaged};
 
 use crate::command::salvage::report::SalvageReport;
+use crate::json;
 use crate::lines::{BAD, DIM, GOOD, WARN, size};
 use crate::table::{self, Cell, printable};
 use crate::terminal::{Page, sentence};
@@ -77,7 +78,7 @@ pub(crate) fn salvage(out: &mut dyn Page, report: &SalvageReport<'_>) -> io::Res
         out,
         format_args!(
             "{GOOD}{}{GOOD:#} {path}: {} of {} whole events in {output}, {}; {} lost",
-            report.status.name(),
+            json::name(report.status),
             salvaged.written_events,
             salvaged.events,
             size(salvaged.written),

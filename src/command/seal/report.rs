@@ -14,6 +14,7 @@ use binlogsec_core::seal::{
 use binlogsec_core::text::path_text;
 
 use crate::exit::Exit;
+use crate::json;
 use crate::lines::plural;
 use crate::log_entry::Failure;
 use crate::shard::entry::{ShardEntry, failures, in_order};
@@ -91,16 +92,6 @@ pub(crate) enum SealStatus {
     Extended,
     /// There was nothing to add.
     Unchanged,
-}
-
-impl SealStatus {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Extended => "extended",
-            Self::Unchanged => "unchanged",
-        }
-    }
 }
 
 impl<'a> SealReport<'a> {
@@ -232,17 +223,6 @@ pub(crate) enum SealVerdict {
     Incomplete,
     /// Nothing proves the manifest.
     Unproven,
-}
-
-impl SealVerdict {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Unchanged => "unchanged",
-            Self::Changed => "changed",
-            Self::Incomplete => "incomplete",
-            Self::Unproven => "unproven",
-        }
-    }
 }
 
 /// Counts.
@@ -395,7 +375,7 @@ impl SealVerifySummary {
         if self.not_looked_at > 0 {
             parts.push(format!("{} sealed and not looked at", self.not_looked_at));
         }
-        let mut text = format!("{}: {}", self.verdict.name().to_uppercase(), parts.join(", "));
+        let mut text = format!("{}: {}", json::name(self.verdict).to_uppercase(), parts.join(", "));
         if report.quick {
             text.push_str("; quick: lengths, headers and samples alone were compared");
         }

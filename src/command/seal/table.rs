@@ -9,6 +9,7 @@ use binlogsec_core::text::path_text;
 use crate::command::seal::report::{
     KeygenReport, SealReport, SealVerdict, SealVerifyReport, VerdictEntry,
 };
+use crate::json;
 use crate::lines::{BAD, DIM, GOOD, WARN, plural, size};
 use crate::table::{self, Cell, printable};
 use crate::terminal::{Page, sentence};
@@ -61,7 +62,7 @@ pub(crate) fn seal(out: &mut dyn Page, report: &SealReport<'_>) -> io::Result<()
         format_args!(
             "{DIM}{} {}: {} sealed, {} sealed before, {} left; {} in all, signed with {} ({}){DIM:#}",
             printable(&report.manifest),
-            report.status.name(),
+            json::name(report.status),
             sum.sealed,
             sum.sealed_before,
             sum.left,

@@ -62,8 +62,7 @@ pub(crate) struct VerifyEntry {
     pub path: String,
     /// `whole`, `cut` (an unfinished event at the end of a log that was never closed) or
     /// `damaged`.
-    #[cfg_attr(test, schemars(extend("enum" = ["whole", "cut", "damaged"])))]
-    pub status: Cow<'static, str>,
+    pub status: VerifyStatus,
     /// See [`LogKind::name`](binlogsec_core::log::kind::LogKind::name).
     #[cfg_attr(test, schemars(extend("enum" = schema::kinds_or_null())))]
     pub kind: Option<Cow<'static, str>>,
@@ -103,6 +102,19 @@ pub(crate) struct VerifyEntry {
     /// In the report of a shard: its number among all files, those of the other shards included.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub position: Option<u64>,
+}
+
+/// What a log comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum VerifyStatus {
+    /// Nothing is damaged.
+    Whole,
+    /// Nothing is damaged; at its end is an unfinished event, and it was never closed.
+    Cut,
+    /// Something is damaged.
+    Damaged,
 }
 
 /// One damage.
@@ -219,14 +231,14 @@ impl VerifyReport {
 impl VerifyEntry {
     fn new(file: &Verified) -> Self {
         let status = match (file.is_whole(), file.has_cut_tail()) {
-            (false, _) => "damaged",
-            (true, true) => "cut",
-            (true, false) => "whole",
+            (false, _) => VerifyStatus::Damaged,
+            (true, true) => VerifyStatus::Cut,
+            (true, false) => VerifyStatus::Whole,
         };
         let description = file.description.as_ref();
         Self {
             path: path_text::text(&file.path),
-            status: status.into(),
+            status,
             kind: file.kind.as_ref().map(|kind| kind.name().into()),
             role: description.map(role),
             size: file.size,

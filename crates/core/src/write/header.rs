@@ -156,17 +156,6 @@ pub enum RestoreStatus {
     Unchanged,
 }
 
-impl RestoreStatus {
-    /// Its name in reports. Stable.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Restored => "restored",
-            Self::Unchanged => "unchanged",
-        }
-    }
-}
-
 /// Puts a header before a log's body, with the same care as
 /// [`rekey`](super::rekey::rekey). With keys, the header must open the body.
 ///
