@@ -14,6 +14,7 @@ pub(super) mod server;
 use std::collections::BTreeSet;
 
 use super::facts::server::ServerFacts;
+use super::facts::settings::Settings;
 use super::sql;
 use crate::finding::rules::Language;
 use crate::finding::{Evidence, Finding, Remedy, RuleId, Severity, Subject};
@@ -40,6 +41,22 @@ impl Judgement {
         if !is_kept {
             self.findings.push(finding().into_finding(rule));
         }
+    }
+}
+
+/// A live server as judges take it: what it answered, and its variables as the settings that they are, so
+/// that what holds for option files holds for it.
+#[derive(Debug)]
+pub(super) struct Server<'a> {
+    /// What it answered.
+    pub(super) facts: &'a ServerFacts,
+    /// Its variables.
+    pub(super) settings: Settings,
+}
+
+impl<'a> Server<'a> {
+    pub(super) fn new(facts: &'a ServerFacts) -> Self {
+        Self { facts, settings: Settings::of_server(facts) }
     }
 }
 
