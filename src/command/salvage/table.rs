@@ -2,7 +2,7 @@
 
 use std::io;
 
-use binlogsec_core::read::salvage::{GapKind, Salvaged};
+use binlogsec_core::read::salvage::{Gap, GapKind, Salvaged};
 
 use crate::command::salvage::report::SalvageReport;
 use crate::json;
@@ -17,26 +17,7 @@ use crate::terminal::{Page, sentence};
 pub(crate) fn salvage(out: &mut dyn Page, report: &SalvageReport<'_>) -> io::Result<()> {
     let salvaged = report.salvaged;
     if !salvaged.gaps.is_empty() {
-        let rows: Vec<_> = salvaged
-            .gaps
-            .iter()
-            .map(|gap| {
-                let words = match gap.kind {
-                    GapKind::BytesMissing if gap.shift == 1 => "1 byte is missing here".to_owned(),
-                    GapKind::BytesMissing => format!("{} bytes are missing here", gap.shift),
-                    GapKind::BytesInserted => {
-                        format!("{} foreign bytes here", gap.shift.unsigned_abs())
-                    }
-                    GapKind::Tail => "nothing whole up to the end".to_owned(),
-                    GapKind::Changed => "changed bytes".to_owned(),
-                };
-                vec![
-                    Cell::new(gap.file_offset.to_string()).right(),
-                    Cell::new(gap.length.to_string()).right(),
-                    Cell::new(words).styled(WARN),
-                ]
-            })
-            .collect();
+        let rows: Vec<_> = salvaged.gaps.iter().map(gap_row).collect();
         table::write(out, &["GAP AT FILE OFFSET", "BYTES", ""], &rows)?;
     }
     if salvaged.description_damaged {
@@ -87,6 +68,21 @@ pub(crate) fn salvage(out: &mut dyn Page, report: &SalvageReport<'_>) -> io::Res
     )?;
     let (access, tried) = (printable(&salvaged.access), salvaged.shifts_tried);
     sentence(out, format_args!("{DIM}read by {access}; {tried} alignments tried{DIM:#}"))
+}
+
+fn gap_row(gap: &Gap) -> Vec<Cell> {
+    let words = match gap.kind {
+        GapKind::BytesMissing if gap.shift == 1 => "1 byte is missing here".to_owned(),
+        GapKind::BytesMissing => format!("{} bytes are missing here", gap.shift),
+        GapKind::BytesInserted => format!("{} foreign bytes here", gap.shift.unsigned_abs()),
+        GapKind::Tail => "nothing whole up to the end".to_owned(),
+        GapKind::Changed => "changed bytes".to_owned(),
+    };
+    vec![
+        Cell::new(gap.file_offset.to_string()).right(),
+        Cell::new(gap.length.to_string()).right(),
+        Cell::new(words).styled(WARN),
+    ]
 }
 
 /// What is to be known before the output is replayed.

@@ -24,20 +24,6 @@ pub fn paths<P: AsRef<Path>, S: Serializer>(paths: &[P], serializer: S) -> Resul
     serializer.collect_seq(paths.iter().map(|path| path_text::text(path.as_ref())))
 }
 
-/// A path that may not be there.
-///
-/// # Errors
-/// What the serializer answers.
-pub fn path_or_null<P: AsRef<Path>, S: Serializer>(
-    path: &Option<P>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match path {
-        Some(there) => self::path(there, serializer),
-        None => serializer.serialize_none(),
-    }
-}
-
 /// Whatever has a form for people.
 ///
 /// # Errors

@@ -65,7 +65,7 @@ const IN_WORDS: &str = "-- No statement can be shown: a name in it has character
                         (line ends, control characters, marks of direction). Give what has that name \
                         another one first.";
 
-/// A finding but for its rule.
+/// A finding but for its rule, which stands once: where it is applied ([`Judgement::report_unless`]).
 #[derive(Debug)]
 pub(super) struct Found {
     subject: Subject,
