@@ -18,6 +18,14 @@ pub(crate) fn pretty(out: &mut dyn Write, value: &(impl Serialize + ?Sized)) -> 
     writeln!(out)
 }
 
+/// A status by its name, as it stands in reports: that of a variant without members.
+pub(crate) fn name(status: impl Serialize) -> String {
+    match serde_json::to_value(status) {
+        Ok(serde_json::Value::String(name)) => name,
+        _ => String::new(),
+    }
+}
+
 /// One value on the line that has been begun.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 mod args;
 mod command;
 mod exit;
+mod files_report;
 mod findings;
 mod json;
 mod key_stores;

@@ -104,7 +104,7 @@ fn show(args: &DumpArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
         Format::Text => crate::command::rekey::table::header_dump(&mut out, &report)?,
     }
     out.flush()?;
-    match &report.damage {
+    match &anatomy.damage {
         Some(damage) => {
             terminal.error(&format!("{}: {damage}", args.log.display()));
             Ok(Exit::Damage)

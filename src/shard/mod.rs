@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::terminal::Terminal;
 use crate::command::report::read_earlier;
+use crate::transfer::is_dash;
 
 /// Which part of the work is this process's.
 #[derive(Debug, Args)]
@@ -45,6 +46,20 @@ impl ShardArgs {
     pub(crate) fn entry(&self, of: &RunMark, policy: Option<String>) -> Option<ShardEntry> {
         let shard = self.shard?;
         Some(ShardEntry { index: shard.index(), count: shard.count(), run: of.text(), policy })
+    }
+
+    /// The same of a command that takes logs from standard input, too: that has no name, by which it
+    /// could belong to a shard.
+    pub(crate) fn entry_of_named(
+        &self,
+        of: &RunMark,
+        logs: &[PathBuf],
+    ) -> anyhow::Result<Option<ShardEntry>> {
+        let entry = self.entry(of, None);
+        if entry.is_some() && logs.iter().any(|path| is_dash(path)) {
+            bail!("standard input has no name, by which it could belong to a shard");
+        }
+        Ok(entry)
     }
 
     /// Shards and resumed runs are for many files at once.

@@ -30,14 +30,14 @@ const CORE: &[(&str, &[&str])] = &[
         "read",
         &[
             "batch", "bytes", "event", "file", "keyring", "log", "mariadb", "mysql", "percona",
-            "secret",
+            "secret", "text",
         ],
     ),
     (
         "write",
         &[
             "batch", "bytes", "event", "file", "keyring", "log", "mariadb", "mysql", "percona",
-            "random", "secret",
+            "random", "secret", "text",
         ],
     ),
     (

@@ -4,6 +4,7 @@
 use std::fs::Permissions;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -23,16 +24,22 @@ fn waiting(lab: &Lab, mut command: Command) -> Child {
 
 const FROM_PIPE: &str = "decrypt - -o outs/out --keyring keyring";
 
-#[test]
-fn a_directory_that_vanishes_is_an_error() {
-    if !can_look_into() {
-        return;
-    }
+/// The same, begun: the lab, the directory of its output, and the process, which has it open.
+fn begun() -> (Lab, PathBuf, Child) {
     let lab = Lab::new();
     let outs = lab.path("outs");
     std::fs::create_dir(&outs).unwrap();
     let child = waiting(&lab, lab.command(FROM_PIPE));
     wait_until_open(child.id(), &outs);
+    (lab, outs, child)
+}
+
+#[test]
+fn a_directory_that_vanishes_is_an_error() {
+    if !can_look_into() {
+        return;
+    }
+    let (lab, outs, child) = begun();
     // With the temporary in it, if that has a name here.
     std::fs::remove_dir_all(&outs).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -47,11 +54,7 @@ fn a_name_that_is_taken_meanwhile_is_not_overwritten() {
     if !can_look_into() {
         return;
     }
-    let lab = Lab::new();
-    let outs = lab.path("outs");
-    std::fs::create_dir(&outs).unwrap();
-    let child = waiting(&lab, lab.command(FROM_PIPE));
-    wait_until_open(child.id(), &outs);
+    let (_lab, outs, child) = begun();
     std::fs::write(outs.join("out"), "somebody's").unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));

@@ -13,7 +13,7 @@ use binlogsec_core::file::source::FileSource;
 use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::error::Error;
 use binlogsec_core::mysql::header::EncryptionHeader;
-use binlogsec_core::read::salvage::{SalvageOptions, Salvaged, salvage};
+use binlogsec_core::read::salvage::{GapKind, SalvageOptions, Salvaged, salvage};
 use proptest::prelude::*;
 
 use common::{fixture, logs, mixed, mixed_keyring, mysqlbinlog, plaintext, scenarios};
@@ -147,7 +147,7 @@ fn blocks_that_are_gone_or_zero_cost_what_was_in_them() {
     }
     let (salvaged, saved) = salvage_bytes(&bytes[..50_000], &keys, &options(16)).unwrap();
     assert!(original.starts_with(&saved));
-    assert!(salvaged.gaps[0].is_tail);
+    assert_eq!(salvaged.gaps[0].kind, GapKind::Tail);
 }
 
 #[test]

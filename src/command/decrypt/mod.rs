@@ -9,7 +9,6 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::command::verify::report::NoteEntry;
 use anyhow::bail;
 use binlogsec_core::file::sealed::Recipients;
 use binlogsec_core::log::error::describe;
@@ -19,6 +18,7 @@ use report::DecryptReport;
 
 use crate::args::{Format, KeyArgs, WriteArgs};
 use crate::exit::Exit;
+use crate::files_report::FilesReport;
 use crate::shard::ShardArgs;
 use crate::terminal::Terminal;
 use crate::transfer::is_dash;
@@ -88,8 +88,8 @@ fn tell_cut(file: &FileResult, terminal: &Terminal) {
         terminal.warning(&format!("{}: {}", file.input.display(), describe(damage)));
     }
     if let Ok(FileOutcome::Done(_, done)) = &file.result {
-        for note in NoteEntry::all(&done.notes) {
-            terminal.warning(&format!("{}: {}", file.input.display(), note.message));
+        for note in &done.notes {
+            terminal.warning(&format!("{}: {note}", file.input.display()));
         }
     }
 }
@@ -140,7 +140,8 @@ pub(crate) fn run(args: &DecryptArgs, terminal: &Terminal) -> anyhow::Result<Exi
         (None, None) => bail!("name an output: -o FILE or --output-dir DIR"),
     };
     transfer::speak_of_speed(&results, |done| done.plain_length, started, terminal);
-    let model = DecryptReport::new(&results.0, &results.1);
+    let results_of_files = FilesReport::new(&results.0, &results.1);
+    let model = DecryptReport { schema: "binlogsec.decrypt/1", results: results_of_files };
     let output = args.output.as_deref();
     // A report in JSON says so itself.
     if output.is_some_and(is_dash) && args.format == Format::Text {

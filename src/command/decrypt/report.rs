@@ -5,12 +5,12 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::command::verify::report::NoteEntry;
-use crate::log_entry::{Failure, LogEntry};
-use binlogsec_core::log::error::Error;
+use crate::files_report::{FileEntry, FilesReport, NotDone};
+use crate::log_entry::LogEntry;
 use binlogsec_core::log::error::describe;
 use binlogsec_core::log::kind::LogKind;
 use binlogsec_core::log::probe::KeyStatus;
-use binlogsec_core::read::decrypt::{Decrypted, FileOutcome, FileResult};
+use binlogsec_core::read::decrypt::Decrypted;
 use binlogsec_core::text::path_text;
 
 /// `binlogsec decrypt --format json`.
@@ -19,10 +19,9 @@ use binlogsec_core::text::path_text;
 pub(crate) struct DecryptReport {
     /// `binlogsec.decrypt/1`.
     pub schema: &'static str,
-    /// Every input.
-    pub files: Vec<DecryptEntry>,
-    /// What could not be read at all.
-    pub failures: Vec<Failure>,
+    /// What came of each.
+    #[serde(flatten)]
+    pub results: FilesReport<DecryptEntry>,
 }
 
 /// One input and what came of it.
@@ -31,8 +30,7 @@ pub(crate) struct DecryptReport {
 pub(crate) struct DecryptEntry {
     /// `decrypted`; `sealed` where the output is an age file; `kept` where an earlier run had made
     /// it; `left-out` or `failed`.
-    #[cfg_attr(test, schemars(extend("enum" = ["decrypted", "sealed", "kept", "left-out", "failed"])))]
-    pub status: &'static str,
+    pub status: DecryptStatus,
     /// Where the plaintext, or the age file of it, is; `-` for standard output.
     pub output: Option<String>,
     /// For how many recipients an age file is.
@@ -54,29 +52,27 @@ pub(crate) struct DecryptEntry {
     pub reason: Option<String>,
 }
 
-impl DecryptReport {
-    /// From the results of one run.
-    #[must_use]
-    pub(crate) fn new(results: &[FileResult], failures: &[Error]) -> Self {
-        let files = results.iter().map(DecryptEntry::new).collect();
-        let failures = failures.iter().map(Failure::new).collect();
-        Self { schema: "binlogsec.decrypt/1", files, failures }
-    }
+/// What came of one input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DecryptStatus {
+    /// Its plaintext was written.
+    Decrypted,
+    /// An age file of its plaintext was written.
+    Sealed,
+    /// An earlier run had written it.
+    Kept,
+    /// It came with an index or a directory and is not encrypted, or no log.
+    LeftOut,
+    /// It could not be decrypted.
+    Failed,
 }
 
-impl DecryptEntry {
-    fn new(file: &FileResult) -> Self {
-        let path = &file.input;
-        match &file.result {
-            Ok(FileOutcome::Done(output, decrypted)) => {
-                Self::decrypted(path, &path_text::text(output), decrypted)
-            }
-            Ok(FileOutcome::LeftOut(reason)) => Self::not("left-out", path, describe(reason)),
-            Err(error) => Self::not("failed", path, describe(error)),
-        }
-    }
+impl FileEntry for DecryptEntry {
+    type Done = Decrypted;
 
-    fn decrypted(path: &Path, output: &str, decrypted: &Decrypted) -> Self {
+    fn done(path: &Path, output: &Path, decrypted: &Decrypted) -> Self {
         let mut log = LogEntry::of_log(path, &decrypted.kind, decrypted.description.as_ref());
         let header = match decrypted.kind {
             LogKind::MysqlEncrypted(_) => binlogsec_core::mysql::header::BODY_OFFSET,
@@ -92,11 +88,11 @@ impl DecryptEntry {
         let recipients = (decrypted.recipients > 0).then_some(decrypted.recipients);
         Self {
             status: match (decrypted.kept, recipients) {
-                (true, _) => "kept",
-                (false, None) => "decrypted",
-                (false, Some(_)) => "sealed",
+                (true, _) => DecryptStatus::Kept,
+                (false, None) => DecryptStatus::Decrypted,
+                (false, Some(_)) => DecryptStatus::Sealed,
             },
-            output: Some(output.to_owned()),
+            output: Some(path_text::text(output)),
             recipients,
             plain_size: Some(decrypted.plain_length),
             log: Some(log),
@@ -106,9 +102,12 @@ impl DecryptEntry {
         }
     }
 
-    fn not(status: &'static str, path: &Path, reason: String) -> Self {
+    fn not_done(path: &Path, why: NotDone, reason: String) -> Self {
         Self {
-            status,
+            status: match why {
+                NotDone::LeftOut => DecryptStatus::LeftOut,
+                NotDone::Failed => DecryptStatus::Failed,
+            },
             output: None,
             recipients: None,
             plain_size: None,

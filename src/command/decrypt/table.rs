@@ -2,7 +2,8 @@
 
 use std::io;
 
-use crate::command::decrypt::report::{DecryptEntry, DecryptReport};
+use crate::command::decrypt::report::{DecryptEntry, DecryptReport, DecryptStatus};
+use crate::json;
 use crate::lines::{GOOD, WARN, key, size, time};
 use crate::table::{self, Cell};
 use crate::terminal::Page;
@@ -12,9 +13,10 @@ use crate::terminal::Page;
 /// # Errors
 /// What the writer answers.
 pub(crate) fn decrypt(out: &mut dyn Page, report: &DecryptReport) -> io::Result<()> {
-    let done: Vec<_> = report.files.iter().filter_map(decrypt_row).collect();
+    let files = &report.results.files;
+    let done: Vec<_> = files.iter().filter_map(decrypt_row).collect();
     if !done.is_empty() {
-        let is_sealed = report.files.iter().any(|file| file.recipients.is_some());
+        let is_sealed = files.iter().any(|file| file.recipients.is_some());
         let headings = [
             "LOG",
             "KEY",
@@ -27,7 +29,7 @@ pub(crate) fn decrypt(out: &mut dyn Page, report: &DecryptReport) -> io::Result<
         ];
         table::write(out, &headings, &done)?;
     }
-    let left_out = report.files.iter().filter(|file| file.status == "left-out");
+    let left_out = files.iter().filter(|file| file.status == DecryptStatus::LeftOut);
     left_out.into_iter().try_for_each(|file| {
         crate::lines::left_out(out, file.path.as_deref(), file.reason.as_deref())
     })
@@ -50,7 +52,7 @@ fn decrypt_row(file: &DecryptEntry) -> Option<Vec<Cell>> {
     Some(vec![
         Cell::new(&log.path),
         Cell::or_dash(key(log)).right(),
-        Cell::new(file.status).styled(GOOD),
+        Cell::new(json::name(file.status)).styled(GOOD),
         Cell::or_dash(log.server_version.as_deref()),
         Cell::or_dash(created.map(time)),
         Cell::or_dash(file.output.as_deref()),

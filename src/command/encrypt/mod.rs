@@ -18,6 +18,7 @@ use report::EncryptReport;
 
 use crate::args::{Format, KeyArgs, WriteArgs, key_id};
 use crate::exit::Exit;
+use crate::files_report::FilesReport;
 use crate::progress::Bar;
 use crate::shard::ShardArgs;
 use crate::terminal::Terminal;
@@ -136,7 +137,11 @@ fn run_under(
     };
     notes.iter().for_each(|note| terminal.warning(note));
     transfer::speak_of_speed(&results, |done| done.plain_length, started, terminal);
-    let model = EncryptReport::new(&results.0, &results.1, &leftovers);
+    let model = EncryptReport {
+        schema: "binlogsec.encrypt/1",
+        results: FilesReport::new(&results.0, &results.1),
+        leftovers,
+    };
     let output = args.output.as_deref();
     transfer::report(&model, args.format, output, terminal, table::encrypt)?;
     transfer::conclude(&results, "encrypt", args.shard.shard.is_some(), terminal)

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::log_entry::{Failure, rfc3339};
-use binlogsec_core::log::error::{Error, describe};
-use binlogsec_core::text::path_text;
-use binlogsec_core::write::encrypt::{Encrypted, FileOutcome, FileResult};
+use crate::files_report::{FileEntry, FilesReport, NotDone};
+use crate::log_entry::rfc3339;
+use binlogsec_core::text::{path_text, reported};
+use binlogsec_core::write::encrypt::Encrypted;
 
 /// `binlogsec encrypt --format json`.
 #[derive(Debug, Serialize)]
@@ -15,24 +15,24 @@ use binlogsec_core::write::encrypt::{Encrypted, FileOutcome, FileResult};
 pub(crate) struct EncryptReport {
     /// `binlogsec.encrypt/1`.
     pub schema: &'static str,
-    /// Every input.
-    pub files: Vec<EncryptEntry>,
-    /// What could not be read at all.
-    pub failures: Vec<Failure>,
+    /// What came of each.
+    #[serde(flatten)]
+    pub results: FilesReport<EncryptEntry>,
     /// What killed runs had left in the directories of logs that are encrypted in place. It is
     /// removed, or put back under the log's name, but for a dry run.
-    pub leftovers: Vec<String>,
+    #[serde(serialize_with = "reported::paths")]
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
+    pub leftovers: Vec<PathBuf>,
 }
 
 /// One input and what came of it.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct EncryptEntry {
     /// As given, or as found; bytes that are not UTF-8 are replaced.
     pub path: String,
     /// `encrypted`, `kept`, `would-encrypt`, `left-out` or `failed`.
-    #[cfg_attr(test, schemars(extend("enum" = ["encrypted", "kept", "would-encrypt", "left-out", "failed"])))]
-    pub status: &'static str,
+    pub status: EncryptStatus,
     /// Where the encrypted log is; `-` for standard output.
     pub output: Option<String>,
     /// Length of the plaintext in bytes.
@@ -55,39 +55,34 @@ pub(crate) struct EncryptEntry {
     pub reason: Option<String>,
 }
 
-impl EncryptReport {
-    /// From the results of one run.
-    #[must_use]
-    pub(crate) fn new(results: &[FileResult], failures: &[Error], leftovers: &[PathBuf]) -> Self {
-        let files = results.iter().map(EncryptEntry::new).collect();
-        let failures = failures.iter().map(Failure::new).collect();
-        Self {
-            schema: "binlogsec.encrypt/1",
-            files,
-            failures,
-            leftovers: leftovers.iter().map(|path| path_text::text(path)).collect(),
-        }
-    }
+/// What came of one input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum EncryptStatus {
+    /// It was encrypted.
+    Encrypted,
+    /// An earlier run had written it.
+    Kept,
+    /// It would be encrypted, but for a dry run.
+    WouldEncrypt,
+    /// It came with an index or a directory and is encrypted already, or no log.
+    LeftOut,
+    /// It could not be encrypted.
+    Failed,
 }
 
-impl EncryptEntry {
-    fn new(file: &FileResult) -> Self {
-        let path = &file.input;
-        match &file.result {
-            Ok(FileOutcome::Done(output, done)) => Self::encrypted(path, output, done),
-            Ok(FileOutcome::LeftOut(reason)) => Self::not("left-out", path, describe(reason)),
-            Err(error) => Self::not("failed", path, describe(error)),
-        }
-    }
+impl FileEntry for EncryptEntry {
+    type Done = Encrypted;
 
-    fn encrypted(path: &Path, output: &Path, done: &Encrypted) -> Self {
+    fn done(path: &Path, output: &Path, done: &Encrypted) -> Self {
         let description = &done.description;
         Self {
             path: path_text::text(path),
             status: match (done.kept, done.written) {
-                (true, _) => "kept",
-                (false, true) => "encrypted",
-                (false, false) => "would-encrypt",
+                (true, _) => EncryptStatus::Kept,
+                (false, true) => EncryptStatus::Encrypted,
+                (false, false) => EncryptStatus::WouldEncrypt,
             },
             output: Some(path_text::text(output)),
             plain_size: Some(done.plain_length),
@@ -101,7 +96,22 @@ impl EncryptEntry {
         }
     }
 
-    fn not(status: &'static str, path: &Path, reason: String) -> Self {
-        Self { path: path_text::text(path), status, reason: Some(reason), ..Self::default() }
+    fn not_done(path: &Path, why: NotDone, reason: String) -> Self {
+        Self {
+            path: path_text::text(path),
+            status: match why {
+                NotDone::LeftOut => EncryptStatus::LeftOut,
+                NotDone::Failed => EncryptStatus::Failed,
+            },
+            output: None,
+            plain_size: None,
+            size: None,
+            key_id: None,
+            server_version: None,
+            created: None,
+            in_use: None,
+            notes: Vec::new(),
+            reason: Some(reason),
+        }
     }
 }

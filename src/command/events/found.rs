@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{ListFormat, csv, not_written};
 use crate::json;
 use crate::lines;
-use crate::log_entry::{Failure, rfc3339};
+use crate::log_entry::rfc3339;
 use crate::table::printable;
 use crate::terminal::{Page, Terminal, sentence};
 
@@ -32,7 +32,7 @@ pub(crate) struct FoundReport {
     /// Every transaction, in the order of the logs.
     found: Vec<FoundEntry>,
     /// What could not be read.
-    failures: Vec<Failure>,
+    failures: Vec<crate::log_entry::Failure>,
 }
 
 /// A transaction in which something was found.
@@ -119,12 +119,6 @@ impl FoundList {
     }
 
     pub(super) fn end(mut self, failures: &[Error]) -> io::Result<()> {
-        if self.format == ListFormat::Json {
-            let failures: Vec<_> = failures.iter().map(Failure::new).collect();
-            write!(self.out, "],\n\"failures\":")?;
-            json::compact(&mut self.out, &failures)?;
-            writeln!(self.out, "}}")?;
-        }
-        self.out.flush()
+        super::end_document(&mut self.out, self.format, failures)
     }
 }

@@ -478,14 +478,19 @@ impl Listing {
     }
 
     fn end(mut self, failures: &[Error]) -> io::Result<()> {
-        if self.format == ListFormat::Json {
-            let failures: Vec<_> = failures.iter().map(Failure::new).collect();
-            write!(self.out, "],\n\"failures\":")?;
-            json::compact(&mut self.out, &failures)?;
-            writeln!(self.out, "}}")?;
-        }
-        self.out.flush()
+        end_document(&mut self.out, self.format, failures)
     }
+}
+
+/// What stands behind all logs in a document whose list of them is open.
+fn end_document(out: &mut dyn Write, format: ListFormat, failures: &[Error]) -> io::Result<()> {
+    if format == ListFormat::Json {
+        let failures: Vec<_> = failures.iter().map(Failure::new).collect();
+        write!(out, "],\n\"failures\":")?;
+        json::compact(out, &failures)?;
+        writeln!(out, "}}")?;
+    }
+    out.flush()
 }
 
 /// One thread's way to make lines.

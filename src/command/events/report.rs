@@ -10,7 +10,7 @@ use binlogsec_core::event::event_type;
 use binlogsec_core::event::gtid::TransactionId;
 use binlogsec_core::event::gtid_set::Tsid;
 use binlogsec_core::read::events::{
-    ByOp, EventRecord, HotKey, OpStats, Stats, Summary, TableName, WideRow,
+    ByOp, EventRecord, HotKey, Stats, Summary, TableName, TableStats, TypeStats, WideRow,
 };
 use binlogsec_core::read::rows::key_condition;
 
@@ -303,52 +303,21 @@ pub(crate) struct TypeEntry {
     pub event_type: String,
     /// Whether these are the ones inside payloads.
     pub inner: bool,
-    /// How many.
-    pub events: u64,
-    /// Bytes in them.
-    pub bytes: u64,
+    /// How many, and how large.
+    #[serde(flatten)]
+    pub figures: TypeStats,
 }
 
 /// Figures of one table.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct TableEntry {
-    /// Its database.
-    pub database: String,
     /// Its name.
-    pub table: String,
-    /// Row events.
-    pub events: u64,
-    /// Rows in those whose rows could be counted.
-    pub rows: u64,
-    /// Row events whose rows could not be counted.
-    pub uncounted_events: u64,
-    /// Bytes in the row events.
-    pub bytes: u64,
-    /// Rows, and bytes of their images, by what happened to them.
-    pub ops: OpsEntry,
-}
-
-/// Rows and bytes by operation.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct OpsEntry {
-    /// Rows that were made.
-    pub insert: OpEntry,
-    /// Rows that were changed.
-    pub update: OpEntry,
-    /// Rows that went.
-    pub delete: OpEntry,
-}
-
-/// Rows and bytes of one operation.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct OpEntry {
-    /// How many rows.
-    pub rows: u64,
-    /// Bytes of their images; of an update both.
-    pub bytes: u64,
+    #[serde(flatten)]
+    pub name: TableName,
+    /// Its row events.
+    #[serde(flatten)]
+    pub figures: TableStats,
 }
 
 /// One hour.
@@ -359,7 +328,7 @@ pub(crate) struct HourEntry {
     #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     pub hour: String,
     /// Rows and bytes by operation.
-    pub ops: OpsEntry,
+    pub ops: ByOp,
 }
 
 /// Rows of about one size.
@@ -444,18 +413,12 @@ impl StatsReport {
         let by_type = stats.by_type.iter().map(|((inner, kind), figures)| TypeEntry {
             event_type: event_type::name(*kind).into_owned(),
             inner: *inner,
-            events: figures.events,
-            bytes: figures.bytes,
+            figures: *figures,
         });
-        let by_table = stats.by_table.iter().map(|(name, figures)| TableEntry {
-            database: name.database.clone(),
-            table: name.table.clone(),
-            events: figures.events,
-            rows: figures.rows,
-            uncounted_events: figures.uncounted,
-            bytes: figures.bytes,
-            ops: OpsEntry::new(&figures.by_op),
-        });
+        let by_table = stats
+            .by_table
+            .iter()
+            .map(|(name, figures)| TableEntry { name: name.clone(), figures: *figures });
         let by_minute = stats
             .by_minute
             .iter()
@@ -467,7 +430,7 @@ impl StatsReport {
             time: rfc3339(entry.timestamp),
         });
         let mut by_table: Vec<_> = by_table.collect();
-        by_table.sort_by_key(|table| std::cmp::Reverse(table.bytes));
+        by_table.sort_by_key(|table| std::cmp::Reverse(table.figures.bytes));
         Self {
             by_type: by_type.collect(),
             by_table,
@@ -487,16 +450,9 @@ impl StatsReport {
     }
 }
 
-impl OpsEntry {
-    fn new(by_op: &ByOp) -> Self {
-        let of = |figures: OpStats| OpEntry { rows: figures.rows, bytes: figures.bytes };
-        Self { insert: of(by_op.insert), update: of(by_op.update), delete: of(by_op.delete) }
-    }
-}
-
 impl HourEntry {
     fn new((hour, by_op): (&u32, &ByOp)) -> Self {
-        Self { hour: rfc3339(*hour), ops: OpsEntry::new(by_op) }
+        Self { hour: rfc3339(*hour), ops: *by_op }
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::io;
 
+use binlogsec_core::read::events::ByOp;
+
 use crate::command::events::lines::shortened;
 use crate::command::events::report::{
-    HotKeyEntry, HourEntry, MinuteEntry, OpsEntry, RowSizeEntry, StatsReport, WideRowEntry,
+    HotKeyEntry, HourEntry, MinuteEntry, RowSizeEntry, StatsReport, WideRowEntry,
 };
 use crate::lines::{DIM, GOOD, plural, size, time};
 use crate::table::{self, Cell, printable};
@@ -30,8 +32,8 @@ pub(crate) fn stats(out: &mut dyn Page, path: &str, report: &StatsReport) -> io:
             let indent = if entry.inner { "  in payloads: " } else { "" };
             vec![
                 Cell::new(format!("{indent}{}", entry.event_type)),
-                Cell::new(entry.events.to_string()).right(),
-                Cell::new(size(entry.bytes)).right(),
+                Cell::new(entry.figures.events.to_string()).right(),
+                Cell::new(size(entry.figures.bytes)).right(),
             ]
         })
         .collect();
@@ -55,17 +57,18 @@ pub(crate) fn stats(out: &mut dyn Page, path: &str, report: &StatsReport) -> io:
 
 fn tables(out: &mut dyn Page, report: &StatsReport) -> io::Result<()> {
     let row = |entry: &crate::command::events::report::TableEntry| {
-        let rows = match entry.uncounted_events {
-            0 => entry.rows.to_string(),
-            uncounted => format!("{} and those of {uncounted} events", entry.rows),
+        let figures = &entry.figures;
+        let rows = match figures.uncounted {
+            0 => figures.rows.to_string(),
+            uncounted => format!("{} and those of {uncounted} events", figures.rows),
         };
         let mut cells = vec![
-            Cell::new(format!("{}.{}", entry.database, entry.table)),
-            Cell::new(entry.events.to_string()).right(),
+            Cell::new(entry.name.to_string()),
+            Cell::new(figures.events.to_string()).right(),
             Cell::new(rows).right(),
         ];
-        cells.extend(ops(&entry.ops));
-        cells.push(Cell::new(size(entry.bytes)).right());
+        cells.extend(ops(&figures.by_op));
+        cells.push(Cell::new(size(figures.bytes)).right());
         cells
     };
     let rows: Vec<_> = report.by_table.iter().take(ROWS_SHOWN).map(row).collect();
@@ -74,7 +77,7 @@ fn tables(out: &mut dyn Page, report: &StatsReport) -> io::Result<()> {
     more(out, report.by_table.len(), "tables")
 }
 
-fn ops(ops: &OpsEntry) -> [Cell; 3] {
+fn ops(ops: &ByOp) -> [Cell; 3] {
     [&ops.insert, &ops.update, &ops.delete].map(|op| Cell::new(op.rows.to_string()).right())
 }
 

@@ -53,10 +53,7 @@ pub(crate) struct InspectArgs {
 pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     reports::check_files(&args.report.reports, &[&args.paths, &args.keys.files()])?;
     let keyring = keys::open(&args.keys, terminal)?;
-    let entry = args.shard.entry(&run_mark(args), None);
-    if entry.is_some() && args.paths.iter().any(|path| is_dash(path)) {
-        bail!("standard input has no name, by which it could belong to a shard");
-    }
+    let entry = args.shard.entry_of_named(&run_mark(args), &args.paths)?;
     let json = reports::of_format(&args.report.reports, &Format::Json);
     let earlier = args.shard.earlier(entry.as_ref(), json, terminal)?;
     let report = match earlier.and_then(SavedShard::into_inspect) {

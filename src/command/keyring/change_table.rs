@@ -2,7 +2,11 @@
 
 use std::io;
 
+use binlogsec_core::text::path_text;
+use binlogsec_core::write::keyring::KeyringWritten;
+
 use crate::command::keyring::change::KeyringChangeReport;
+use crate::json;
 use crate::table::printable;
 use crate::terminal::{Page, sentence};
 
@@ -10,13 +14,16 @@ use crate::terminal::{Page, sentence};
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn keyring_change(out: &mut dyn Page, report: &KeyringChangeReport) -> io::Result<()> {
-    let path = printable(&report.path);
-    let KeyringChangeReport { status, format, entries, .. } = report;
-    let status = status.replace('-', " ");
-    sentence(out, format_args!("{path}: {status}; {format}, {entries} entries"))?;
-    if let Some(key_id) = &report.key_id {
-        sentence(out, format_args!("new key, in use from now on: {}", printable(key_id)))?;
+pub(crate) fn keyring_change(
+    out: &mut dyn Page,
+    report: &KeyringChangeReport<'_>,
+) -> io::Result<()> {
+    let KeyringWritten { path, format, entries, key_id, notes } = report.written;
+    let (path, status) = (path_text::text(path), json::name(report.status).replace('-', " "));
+    sentence(out, format_args!("{}: {status}; {format}, {entries} entries", printable(&path)))?;
+    if let Some(key_id) = key_id {
+        let key_id = printable(&key_id.to_string());
+        sentence(out, format_args!("new key, in use from now on: {key_id}"))?;
     }
-    crate::lines::notes(out, &report.path, &report.notes)
+    crate::lines::notes(out, &path, notes)
 }

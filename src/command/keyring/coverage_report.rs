@@ -68,8 +68,7 @@ pub(crate) struct NeededKey {
     /// Its generation, where the id says.
     pub key_seqno: Option<u32>,
     /// `present`, `missing`, `wrong` or `unchecked`; the worst of its logs.
-    #[cfg_attr(test, schemars(extend("enum" = ["present", "missing", "wrong", "unchecked"])))]
-    pub status: &'static str,
+    pub status: NeededStatus,
     /// The keyrings and stores that have a key of this name.
     pub held_in: Vec<String>,
     /// Whether the server encrypts new logs under it, as far as the sources say.
@@ -84,6 +83,21 @@ pub(crate) struct NeededKey {
     pub lost_without_it: usize,
     /// The logs.
     pub files: Vec<String>,
+}
+
+/// Whether a key is there, by what its logs say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum NeededStatus {
+    /// Every log's beginning decrypts with it.
+    Present,
+    /// No source has it.
+    Missing,
+    /// A source has a key of this id, and it does not fit.
+    Wrong,
+    /// It could not be told of all logs.
+    Unchecked,
 }
 
 /// A key that no log needs.
@@ -219,15 +233,15 @@ impl Group {
         self.files.push(path_text::text(&file.path));
     }
 
-    const fn status(&self) -> &'static str {
+    const fn status(&self) -> NeededStatus {
         if self.wrong > 0 {
-            "wrong"
+            NeededStatus::Wrong
         } else if self.missing > 0 {
-            "missing"
+            NeededStatus::Missing
         } else if self.readable == self.logs {
-            "present"
+            NeededStatus::Present
         } else {
-            "unchecked"
+            NeededStatus::Unchecked
         }
     }
 }

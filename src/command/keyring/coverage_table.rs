@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::coverage_report::{CoverageReport, NeededKey, UnusedKey};
+use super::coverage_report::{CoverageReport, NeededKey, NeededStatus, UnusedKey};
+use crate::json;
 use crate::lines::{BAD, GOOD, WARN, plural, size};
 use crate::table::{self, Cell};
 use crate::terminal::{Page, sentence};
@@ -67,8 +68,8 @@ fn unused(key: &UnusedKey) -> String {
 
 fn needed(key: &NeededKey) -> Vec<Cell> {
     let style = match key.status {
-        "present" => GOOD,
-        "unchecked" => WARN,
+        NeededStatus::Present => GOOD,
+        NeededStatus::Unchecked => WARN,
         _ => BAD,
     };
     let name = key
@@ -76,7 +77,7 @@ fn needed(key: &NeededKey) -> Vec<Cell> {
         .map_or_else(|| key.key_id.clone(), |version| format!("{}, version {version}", key.key_id));
     vec![
         Cell::new(name),
-        Cell::new(key.status).styled(style),
+        Cell::new(json::name(key.status)).styled(style),
         Cell::new(key.logs.to_string()).right(),
         Cell::new(size(key.bytes)).right(),
         Cell::or_dash(Some(key.held_in.join(", ")).filter(|it| !it.is_empty())),

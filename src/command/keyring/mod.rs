@@ -17,7 +17,7 @@ use binlogsec_core::keyring::edit::KeyringKind;
 use binlogsec_core::keyring::{Keyring, KeyringFile};
 use binlogsec_core::log::error::Error;
 use binlogsec_core::write::keyring;
-use change::KeyringChangeReport;
+use change::{ChangeStatus, KeyringChangeReport};
 use clap::{Args, Subcommand, ValueEnum};
 use report::{KeyringReport, Listed};
 
@@ -200,7 +200,7 @@ fn change(action: &KeyringAction, terminal: &Terminal) -> anyhow::Result<Exit> {
         KeyringAction::Coverage(args) => return coverage::run(args, terminal),
         KeyringAction::New { file, server_uuid, kind, force, format } => {
             let written = keyring::create(file, (*kind).into(), server_uuid, *force)?;
-            ("created", written, format)
+            (ChangeStatus::Created, written, format)
         }
         KeyringAction::AddKey { file, server_uuid, kind, stores, format } => {
             let uuid = server_uuid.as_deref();
@@ -208,11 +208,11 @@ fn change(action: &KeyringAction, terminal: &Terminal) -> anyhow::Result<Exit> {
                 Some(keyring) => remote::add_key(&keyring, uuid)?,
                 None => keyring::add_key(file, kind.map(KeyringKind::from), uuid)?,
             };
-            ("key-added", written, format)
+            (ChangeStatus::KeyAdded, written, format)
         }
         KeyringAction::Convert { from, to, kind, stores, force, format } => {
             let written = remote::convert((from, to), *kind, *force, (stores, terminal))?;
-            ("converted", written, format)
+            (ChangeStatus::Converted, written, format)
         }
     };
     let report = KeyringChangeReport::new(status, &written);

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::log_entry::Failure;
 use binlogsec_core::keyring::fingerprint::Fingerprint;
-use binlogsec_core::keyring::rotation::{self, RotationState, ServerKeys};
+use binlogsec_core::keyring::rotation::{self, ServerKeys};
 use binlogsec_core::keyring::store::Wanted;
 use binlogsec_core::keyring::{AskedStore, Entry, KeyringFile};
 use binlogsec_core::text::path_text;
@@ -35,7 +35,7 @@ pub(crate) struct KeyringEntry {
     /// What it holds, in file order.
     pub keys: Vec<KeyEntry>,
     /// What it says of the binary log keys of each server.
-    pub servers: Vec<ServerEntry>,
+    pub servers: Vec<ServerKeys>,
     /// What its user should know.
     pub notes: Vec<String>,
 }
@@ -62,28 +62,6 @@ pub(crate) struct KeyEntry {
     pub fingerprint: Option<String>,
     /// Whether new logs of its server are encrypted under this key.
     pub current: bool,
-}
-
-/// One server's binary log keys.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct ServerEntry {
-    /// Which server.
-    pub server_uuid: String,
-    /// Sequence numbers of the keys that are there.
-    pub generations: Vec<u32>,
-    /// The one in use.
-    pub current: Option<u32>,
-    /// The newest one that was removed.
-    pub last_purged: Option<u32>,
-    /// Left over from a rotation: where it came from.
-    pub old: Option<u32>,
-    /// Left over from a rotation: where it goes to.
-    pub new: Option<u32>,
-    /// Whether this is as a finished rotation leaves it.
-    pub clean: bool,
-    /// What it is, in words.
-    pub state: String,
 }
 
 impl KeyringReport {
@@ -147,7 +125,7 @@ impl KeyringEntry {
             format: keyring.format.clone(),
             keys: keyring.entries.iter().map(key).collect(),
             notes: keyring.notes.clone(),
-            servers: servers.iter().map(ServerEntry::new).collect(),
+            servers,
         }
     }
 }
@@ -165,21 +143,6 @@ impl KeyEntry {
             sequence_number,
             fingerprint: sequence_number.is_none().then(fingerprint),
             current,
-        }
-    }
-}
-
-impl ServerEntry {
-    fn new(server: &ServerKeys) -> Self {
-        Self {
-            server_uuid: server.server_uuid.clone(),
-            generations: server.generations.clone(),
-            current: server.current,
-            last_purged: server.last_purged,
-            old: server.old,
-            new: server.new,
-            clean: server.state == RotationState::Clean,
-            state: server.state.to_string(),
         }
     }
 }

@@ -4,7 +4,9 @@ use std::io;
 
 use anstyle::Style;
 
-use crate::command::keyring::report::{KeyEntry, KeyringReport, ServerEntry};
+use binlogsec_core::keyring::rotation::{RotationState, ServerKeys};
+
+use crate::command::keyring::report::{KeyEntry, KeyringReport};
 use crate::lines::{GOOD, WARN, plural};
 use crate::table::{self, Cell};
 use crate::terminal::{Page, sentence};
@@ -62,9 +64,9 @@ fn purged_text(number: u32) -> String {
     format!(", purged up to {number} (logs copied before then need a keyring copied before then)")
 }
 
-fn server_line(server: &ServerEntry) -> String {
-    let ServerEntry { server_uuid, state, .. } = server;
-    let style = if server.clean { GOOD } else { WARN };
+fn server_line(server: &ServerKeys) -> String {
+    let ServerKeys { server_uuid, state, .. } = server;
+    let style = if *state == RotationState::Clean { GOOD } else { WARN };
     let current = server.current.map_or("none".to_owned(), |number| number.to_string());
     let purged =
         server.last_purged.filter(|&number| number > 0).map(purged_text).unwrap_or_default();

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use binlogsec_core::log::error::ErrorClass;
 use binlogsec_core::read::recover::catalogue::Unread;
-use binlogsec_core::read::recover::plan::{Gap, GapKind, Moment, Slice};
+use binlogsec_core::read::recover::plan::{Doubled, Gap, GapKind, Moment, Slice};
 use binlogsec_core::read::recover::reach::Reach;
 use binlogsec_core::text::path_text;
 use serde::Serialize;
@@ -32,9 +31,9 @@ pub(crate) struct RecoverReport {
     /// What is missing.
     pub gaps: Vec<GapEntry>,
     /// Copies of logs that are there twice: the longer one is used.
-    pub doubled: Vec<DoubledEntry>,
+    pub doubled: Vec<Doubled>,
     /// Logs that cannot be read and are not needed, as far as is known.
-    pub unread: Vec<UnreadEntry>,
+    pub unread: Vec<Unread>,
     /// Relay logs, which are not used.
     pub relay_logs: Vec<String>,
     /// The GTIDs that are there at the end, those of the backup included.
@@ -63,8 +62,7 @@ pub(crate) struct FromEntry {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ToEntry {
     /// `end`, `time`, `with` a transaction, `before` a transaction, or `position`.
-    #[cfg_attr(test, schemars(extend("enum" = ["end", "time", "with", "before", "position"])))]
-    pub kind: &'static str,
+    pub kind: ToKind,
     /// The time (RFC 3339, UTC), GTID or LOG:POSITION.
     pub moment: Option<String>,
     /// The statement that was found by `--find`.
@@ -101,8 +99,7 @@ pub(crate) struct SliceEntry {
 pub(crate) struct GapEntry {
     /// `missing` between logs, `not-reached` behind them, `diverged`: on one server only, or
     /// `renumbered`: other transactions have the same GTIDs.
-    #[cfg_attr(test, schemars(extend("enum" = ["missing", "not-reached", "diverged", "renumbered"])))]
-    pub kind: &'static str,
+    pub kind: GapKind,
     /// What it is, in a sentence.
     pub message: String,
     /// The GTIDs that are missing, where GTIDs tell.
@@ -116,31 +113,26 @@ pub(crate) struct GapEntry {
     /// The log behind it.
     pub before: Option<String>,
     /// Files of the missing logs that cannot be read.
-    pub unread: Vec<UnreadEntry>,
+    pub unread: Vec<Unread>,
     /// Whether `--allow-gap` names it.
     pub allowed: bool,
 }
 
-/// Two files with one log.
-#[derive(Debug, Serialize)]
+/// What says where a recovery ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct DoubledEntry {
-    /// The one that is used.
-    pub used: String,
-    /// The other one.
-    pub other: String,
-}
-
-/// A log that cannot be read.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct UnreadEntry {
-    /// The file.
-    pub path: String,
-    /// `work`, `key` or `damage`.
-    pub class: ErrorClass,
-    /// Why.
-    pub reason: String,
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ToKind {
+    /// The end of the logs.
+    End,
+    /// A time: what begins then is left out.
+    Time,
+    /// A transaction, the last one.
+    With,
+    /// A transaction, the first one that is left out.
+    Before,
+    /// A position of a log.
+    Position,
 }
 
 impl RecoverReport {
@@ -161,12 +153,8 @@ impl RecoverReport {
             verified: planned.is_verified,
             slices: plan.slices.iter().map(SliceEntry::new).collect(),
             gaps: plan.gaps.iter().map(GapEntry::new).collect(),
-            doubled: plan
-                .doubled
-                .iter()
-                .map(|it| DoubledEntry { used: text(&it.used), other: text(&it.other) })
-                .collect(),
-            unread: plan.unread.iter().map(UnreadEntry::new).collect(),
+            doubled: plan.doubled.clone(),
+            unread: plan.unread.clone(),
             relay_logs: plan.relay_logs.iter().map(|path| text(path)).collect(),
             reached: plan.reached.as_ref().map(ToString::to_string),
             holes: plan.holes.as_ref().map(ToString::to_string),
@@ -177,14 +165,14 @@ impl RecoverReport {
 impl ToEntry {
     fn new(planned: &Planned) -> Self {
         let (kind, moment) = match &planned.wanted.moment {
-            Moment::End => ("end", None),
+            Moment::End => (ToKind::End, None),
             Moment::Time(seconds) => {
                 let time = u32::try_from(*seconds).map(rfc3339).ok();
-                ("time", time.or_else(|| Some(seconds.to_string())))
+                (ToKind::Time, time.or_else(|| Some(seconds.to_string())))
             }
-            Moment::With(id) => ("with", Some(id.to_string())),
-            Moment::Before(id) => ("before", Some(id.to_string())),
-            Moment::Position(it) => ("position", Some(format!("{}:{}", it.log, it.position))),
+            Moment::With(id) => (ToKind::With, Some(id.to_string())),
+            Moment::Before(id) => (ToKind::Before, Some(id.to_string())),
+            Moment::Position(it) => (ToKind::Position, Some(format!("{}:{}", it.log, it.position))),
         };
         let found = planned.found.as_ref();
         Self {
@@ -216,28 +204,16 @@ impl GapEntry {
     fn new(gap: &Gap) -> Self {
         let text = |path: &Option<std::path::PathBuf>| path.as_ref().map(|it| path_text::text(it));
         Self {
-            kind: match gap.kind {
-                GapKind::Missing => "missing",
-                GapKind::NotReached => "not-reached",
-                GapKind::Diverged => "diverged",
-                GapKind::Renumbered => "renumbered",
-            },
+            kind: gap.kind,
             message: sentence(gap),
             gtids: gap.missing.as_ref().map(Reach::ranges),
             first: gap.missing.as_ref().and_then(Reach::first),
             logs: gap.logs.clone(),
             after: text(&gap.after),
             before: text(&gap.before),
-            unread: gap.unread.iter().map(UnreadEntry::new).collect(),
+            unread: gap.unread.clone(),
             allowed: gap.is_allowed,
         }
-    }
-}
-
-impl UnreadEntry {
-    fn new(unread: &Unread) -> Self {
-        let path = path_text::text(&unread.path);
-        Self { path, class: unread.class, reason: unread.reason.clone() }
     }
 }
 

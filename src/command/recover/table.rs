@@ -3,7 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::report::{RecoverReport, SliceEntry};
+use binlogsec_core::text::path_text;
+
+use super::report::{RecoverReport, SliceEntry, ToKind};
 use crate::lines::{BAD, DIM, GOOD, WARN, plural};
 use crate::table::{self, Cell, printable};
 use crate::terminal::{Page, sentence};
@@ -23,11 +25,11 @@ pub(crate) fn recover(out: &mut dyn Page, report: &RecoverReport) -> io::Result<
     let to = &report.to;
     let moment = to.moment.as_deref().unwrap_or_default();
     let kind = match to.kind {
-        "end" => "the end of the logs".to_owned(),
-        "before" => format!("just before {moment}"),
-        "with" => format!("{moment}, with it"),
-        "time" => format!("{moment}, without what begins then"),
-        _ => moment.to_owned(),
+        ToKind::End => "the end of the logs".to_owned(),
+        ToKind::Before => format!("just before {moment}"),
+        ToKind::With => format!("{moment}, with it"),
+        ToKind::Time => format!("{moment}, without what begins then"),
+        ToKind::Position => moment.to_owned(),
     };
     sentence(out, format_args!("to    {kind}"))?;
     if let (Some(what), Some(time)) = (&to.found, &to.found_time) {
@@ -41,8 +43,9 @@ pub(crate) fn recover(out: &mut dyn Page, report: &RecoverReport) -> io::Result<
         let word = if gap.allowed { "allowed  " } else { "" };
         sentence(out, format_args!("{style}{word}{}{style:#}", printable(&gap.message)))?;
     }
+    let shown = |path: &Path| printable(&path_text::text(path));
     for doubled in &report.doubled {
-        let (used, other) = (printable(&doubled.used), printable(&doubled.other));
+        let (used, other) = (shown(&doubled.used), shown(&doubled.other));
         sentence(
             out,
             format_args!("{DIM}doubled: {other} is a copy of {used}, which is used{DIM:#}"),

@@ -4,14 +4,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::log_entry::Failure;
-use binlogsec_core::log::error::{Error, describe};
-use binlogsec_core::mysql::key_id::KeyId;
+use crate::files_report::{FileEntry, FilesReport, NotDone};
+use binlogsec_core::log::error::Error;
 use binlogsec_core::text::path_text;
-use binlogsec_core::write::header::{Anatomy, Part, Restored};
-use binlogsec_core::write::rekey::{
-    Change, FileOutcome, FileResult, OLD_HEADER_NOTE, Recovery, Rekeyed,
-};
+use binlogsec_core::write::header::{Anatomy, Restored};
+use binlogsec_core::write::rekey::{Change, FileResult, OLD_HEADER_NOTE, Rekeyed};
 use binlogsec_core::write::rekey_archive::OLD_JSON_NOTE;
 
 /// `binlogsec rekey --format json`.
@@ -20,168 +17,126 @@ use binlogsec_core::write::rekey_archive::OLD_JSON_NOTE;
 pub(crate) struct RekeyReport {
     /// `binlogsec.rekey/1`.
     pub schema: &'static str,
-    /// Every log.
-    pub files: Vec<RekeyEntry>,
-    /// What could not be read at all.
-    pub failures: Vec<Failure>,
+    /// What came of each.
+    #[serde(flatten)]
+    pub results: FilesReport<RekeyEntry>,
     /// What rekeying does not do; `null` when no log was rekeyed.
     pub note: Option<&'static str>,
 }
 
 /// One log and what came of it.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct RekeyEntry {
     /// As given, or as found; bytes that are not UTF-8 are replaced.
     pub path: String,
     /// `rekeyed`, `would-rekey`, `unchanged`, `left-out` or `failed`.
-    #[cfg_attr(test, schemars(extend("enum" = ["rekeyed", "would-rekey", "unchanged", "left-out", "failed"])))]
-    pub status: &'static str,
-    /// The key that the log was under.
-    pub old_key_id: Option<String>,
-    /// The key that it is under now, or would be.
-    pub new_key_id: Option<String>,
-    /// Version of the server that wrote the log.
-    pub server_version: Option<String>,
-    /// What an interrupted run had left and was brought to an end: `backup-removed` or
-    /// `old-header-restored`.
-    #[cfg_attr(test, schemars(extend("enum" = ["backup-removed", "old-header-restored", null])))]
-    pub recovery: Option<&'static str>,
-    /// What the user should know.
-    pub notes: Vec<String>,
+    pub status: RekeyStatus,
+    /// What was done.
+    #[serde(flatten)]
+    pub done: Rekeyed,
     /// Why it failed or was left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// What came of one log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RekeyStatus {
+    /// It is under the new key.
+    Rekeyed,
+    /// It would be, but for a dry run.
+    WouldRekey,
+    /// It was under that key already, or the run only recovers.
+    Unchanged,
+    /// It came with an index or a directory and is not encrypted, or no log.
+    LeftOut,
+    /// It could not be rekeyed.
+    Failed,
 }
 
 impl RekeyReport {
     /// From the results of one run.
     #[must_use]
     pub(crate) fn new(results: &[FileResult], failures: &[Error]) -> Self {
-        let files: Vec<_> = results.iter().map(RekeyEntry::new).collect();
+        let results = FilesReport::<RekeyEntry>::new(results, failures);
         // Logs without a header have a note of their own.
-        let has_header = |file: &RekeyEntry| !file.notes.iter().any(|note| note == OLD_JSON_NOTE);
-        let any = files.iter().any(|file| file.status == "rekeyed" && has_header(file));
-        Self {
-            schema: "binlogsec.rekey/1",
-            files,
-            failures: failures.iter().map(Failure::new).collect(),
-            note: any.then_some(OLD_HEADER_NOTE),
-        }
+        let has_header = |file: &RekeyEntry| !file.done.notes.iter().any(|it| it == OLD_JSON_NOTE);
+        let was_rekeyed = |file: &RekeyEntry| file.status == RekeyStatus::Rekeyed;
+        let any = results.files.iter().any(|file| was_rekeyed(file) && has_header(file));
+        Self { schema: "binlogsec.rekey/1", results, note: any.then_some(OLD_HEADER_NOTE) }
     }
 }
 
-impl RekeyEntry {
-    fn new(file: &FileResult) -> Self {
-        let path = &file.input;
-        match &file.result {
-            Ok(FileOutcome::Done(_, done)) => Self::rekeyed(path, done),
-            Ok(FileOutcome::LeftOut(reason)) => Self::not("left-out", path, describe(reason)),
-            Err(error) => Self::not("failed", path, describe(error)),
-        }
-    }
+impl FileEntry for RekeyEntry {
+    type Done = Rekeyed;
 
-    fn rekeyed(path: &Path, done: &Rekeyed) -> Self {
-        let version = done.description.as_ref();
+    fn done(path: &Path, _: &Path, done: &Rekeyed) -> Self {
         Self {
             path: path_text::text(path),
             status: match done.change {
-                Change::Written => "rekeyed",
-                Change::WouldWrite => "would-rekey",
-                Change::None => "unchanged",
+                Change::Written => RekeyStatus::Rekeyed,
+                Change::WouldWrite => RekeyStatus::WouldRekey,
+                Change::None => RekeyStatus::Unchanged,
             },
-            old_key_id: done.old_key_id.as_ref().map(KeyId::to_string),
-            new_key_id: done.new_key_id.as_ref().map(KeyId::to_string),
-            server_version: version.map(|description| description.server_version.clone()),
-            recovery: done.recovery.map(Recovery::name),
-            notes: done.notes.clone(),
+            done: done.clone(),
             reason: None,
         }
     }
 
-    fn not(status: &'static str, path: &Path, reason: String) -> Self {
-        Self { path: path_text::text(path), status, reason: Some(reason), ..Self::default() }
+    fn not_done(path: &Path, why: NotDone, reason: String) -> Self {
+        Self {
+            path: path_text::text(path),
+            status: match why {
+                NotDone::LeftOut => RekeyStatus::LeftOut,
+                NotDone::Failed => RekeyStatus::Failed,
+            },
+            done: Rekeyed::default(),
+            reason: Some(reason),
+        }
     }
 }
 
 /// `binlogsec header restore --format json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct HeaderReport {
+pub(crate) struct HeaderReport<'a> {
     /// `binlogsec.header/1`.
     pub schema: &'static str,
     /// The log, as given.
     pub path: String,
-    /// `restored`, or `unchanged` when the log had this header already.
-    #[cfg_attr(test, schemars(extend("enum" = ["restored", "unchanged"])))]
-    pub status: &'static str,
-    /// The key that the log is under now.
-    pub key_id: String,
-    /// Whether a key has proven that header and body belong together.
-    pub proven: bool,
+    /// What came of it.
+    #[serde(flatten)]
+    pub restored: &'a Restored,
 }
 
-impl HeaderReport {
+impl<'a> HeaderReport<'a> {
     /// The report of one result.
     #[must_use]
-    pub(crate) fn new(log: &Path, restored: &Restored) -> Self {
-        Self {
-            schema: "binlogsec.header/1",
-            path: path_text::text(log),
-            status: if restored.written { "restored" } else { "unchanged" },
-            key_id: restored.key_id.to_string(),
-            proven: restored.proven,
-        }
+    pub(crate) fn new(log: &Path, restored: &'a Restored) -> Self {
+        Self { schema: "binlogsec.header/1", path: path_text::text(log), restored }
     }
 }
 
 /// `binlogsec header dump --format json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct HeaderDumpReport {
+pub(crate) struct HeaderDumpReport<'a> {
     /// `binlogsec.header-dump/1`.
     pub schema: &'static str,
     /// The log, as given.
     pub path: String,
-    /// The parts in order, without a gap between them.
-    pub parts: Vec<HeaderPart>,
-    /// Why a server would not read the header, or null.
-    pub damage: Option<String>,
+    /// What the header consists of.
+    #[serde(flatten)]
+    pub anatomy: &'a Anatomy,
 }
 
-/// One part of a header.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct HeaderPart {
-    /// `magic`, `version`, `key id`, `wrapped file password`, `wrapping IV`, `zeros`; `rest` where
-    /// what follows cannot be read.
-    pub name: String,
-    /// File offset of its first byte.
-    pub offset: u64,
-    /// Its length in bytes.
-    pub length: usize,
-    /// Its bytes, hexadecimal: of a field its type, a key id's length, and its value.
-    pub hex: String,
-    /// What they say, where that is text.
-    pub text: Option<String>,
-}
-
-impl HeaderDumpReport {
+impl<'a> HeaderDumpReport<'a> {
     /// The report of one result.
     #[must_use]
-    pub(crate) fn new(log: &Path, anatomy: &Anatomy) -> Self {
-        let part = |part: &Part| HeaderPart {
-            name: part.name.clone(),
-            offset: part.offset,
-            length: part.bytes.len(),
-            hex: part.bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-            text: part.text.clone(),
-        };
-        Self {
-            schema: "binlogsec.header-dump/1",
-            path: path_text::text(log),
-            parts: anatomy.parts.iter().map(part).collect(),
-            damage: anatomy.damage.as_ref().map(ToString::to_string),
-        }
+    pub(crate) fn new(log: &Path, anatomy: &'a Anatomy) -> Self {
+        Self { schema: "binlogsec.header-dump/1", path: path_text::text(log), anatomy }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::io;
 
+use binlogsec_core::read::salvage::{Gap, GapKind, Salvaged};
+
 use crate::command::salvage::report::SalvageReport;
+use crate::json;
 use crate::lines::{BAD, DIM, GOOD, WARN, size};
 use crate::table::{self, Cell, printable};
 use crate::terminal::{Page, sentence};
@@ -11,29 +14,13 @@ use crate::terminal::{Page, sentence};
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn salvage(out: &mut dyn Page, report: &SalvageReport) -> io::Result<()> {
-    if !report.gaps.is_empty() {
-        let rows: Vec<_> = report
-            .gaps
-            .iter()
-            .map(|gap| {
-                let words = match gap.kind {
-                    "bytes-missing" if gap.shift == 1 => "1 byte is missing here".to_owned(),
-                    "bytes-missing" => format!("{} bytes are missing here", gap.shift),
-                    "bytes-inserted" => format!("{} foreign bytes here", gap.shift.unsigned_abs()),
-                    "tail" => "nothing whole up to the end".to_owned(),
-                    _ => "changed bytes".to_owned(),
-                };
-                vec![
-                    Cell::new(gap.file_offset.to_string()).right(),
-                    Cell::new(gap.length.to_string()).right(),
-                    Cell::new(words).styled(WARN),
-                ]
-            })
-            .collect();
+pub(crate) fn salvage(out: &mut dyn Page, report: &SalvageReport<'_>) -> io::Result<()> {
+    let salvaged = report.salvaged;
+    if !salvaged.gaps.is_empty() {
+        let rows: Vec<_> = salvaged.gaps.iter().map(gap_row).collect();
         table::write(out, &["GAP AT FILE OFFSET", "BYTES", ""], &rows)?;
     }
-    if report.description_damaged {
+    if salvaged.description_damaged {
         sentence(
             out,
             format_args!(
@@ -41,7 +28,7 @@ pub(crate) fn salvage(out: &mut dyn Page, report: &SalvageReport) -> io::Result<
             ),
         )?;
     }
-    if report.description_mended {
+    if salvaged.description_mended {
         sentence(
             out,
             format_args!(
@@ -49,10 +36,10 @@ pub(crate) fn salvage(out: &mut dyn Page, report: &SalvageReport) -> io::Result<
             ),
         )?;
     }
-    if report.description_borrowed {
+    if salvaged.description_borrowed {
         sentence(out, format_args!("{WARN}the format description event is another log's{WARN:#}"))?;
     }
-    for log in &report.further_logs {
+    for log in &salvaged.further_logs {
         let (offset, key) = (log.file_offset, printable(&log.key_id));
         let what = if log.is_open {
             "its events follow in the output"
@@ -66,35 +53,50 @@ pub(crate) fn salvage(out: &mut dyn Page, report: &SalvageReport) -> io::Result<
             ),
         )?;
     }
-    transactions(out, report)?;
+    transactions(out, salvaged)?;
     let (path, output) = (printable(&report.path), printable(&report.output));
     sentence(
         out,
         format_args!(
             "{GOOD}{}{GOOD:#} {path}: {} of {} whole events in {output}, {}; {} lost",
-            report.status,
-            report.written_events,
-            report.events,
-            size(report.written),
-            size(report.lost)
+            json::name(report.status),
+            salvaged.written_events,
+            salvaged.events,
+            size(salvaged.written),
+            size(salvaged.lost)
         ),
     )?;
-    let (access, tried) = (printable(&report.access), report.shifts_tried);
+    let (access, tried) = (printable(&salvaged.access), salvaged.shifts_tried);
     sentence(out, format_args!("{DIM}read by {access}; {tried} alignments tried{DIM:#}"))
 }
 
+fn gap_row(gap: &Gap) -> Vec<Cell> {
+    let words = match gap.kind {
+        GapKind::BytesMissing if gap.shift == 1 => "1 byte is missing here".to_owned(),
+        GapKind::BytesMissing => format!("{} bytes are missing here", gap.shift),
+        GapKind::BytesInserted => format!("{} foreign bytes here", gap.shift.unsigned_abs()),
+        GapKind::Tail => "nothing whole up to the end".to_owned(),
+        GapKind::Changed => "changed bytes".to_owned(),
+    };
+    vec![
+        Cell::new(gap.file_offset.to_string()).right(),
+        Cell::new(gap.length.to_string()).right(),
+        Cell::new(words).styled(WARN),
+    ]
+}
+
 /// What is to be known before the output is replayed.
-fn transactions(out: &mut dyn Page, report: &SalvageReport) -> io::Result<()> {
-    for gtid in &report.incomplete_transactions {
+fn transactions(out: &mut dyn Page, salvaged: &Salvaged) -> io::Result<()> {
+    for gtid in &salvaged.incomplete {
         let gtid = printable(gtid);
         sentence(out, format_args!("{BAD}incomplete{BAD:#} transaction {gtid}"))?;
     }
-    let named = u64::try_from(report.incomplete_transactions.len()).unwrap_or(u64::MAX);
-    let count = report.incomplete_count;
+    let named = u64::try_from(salvaged.incomplete.len()).unwrap_or(u64::MAX);
+    let count = salvaged.incomplete_count;
     if count > named {
         sentence(out, format_args!("{BAD}incomplete{BAD:#} transactions in all: {count}"))?;
     }
-    if count > 0 && report.written_events == report.events {
+    if count > 0 && salvaged.written_events == salvaged.events {
         sentence(
             out,
             format_args!(
@@ -102,8 +104,8 @@ fn transactions(out: &mut dyn Page, report: &SalvageReport) -> io::Result<()> {
             ),
         )?;
     }
-    if let Some(offset) = report.first_out_of_order {
-        let count = report.out_of_order;
+    if let Some(offset) = salvaged.first_out_of_order {
+        let count = salvaged.out_of_order;
         sentence(
             out,
             format_args!(
@@ -111,7 +113,7 @@ fn transactions(out: &mut dyn Page, report: &SalvageReport) -> io::Result<()> {
             ),
         )?;
     }
-    if let Some(resume) = &report.resume {
+    if let Some(resume) = &salvaged.resume {
         let unknown = || "not known, the event that names it is lost".to_owned();
         let log = resume.source_log.as_deref().map(printable);
         let log = log.unwrap_or_else(unknown);

@@ -236,7 +236,9 @@ fn make(args: &MakeArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     drop(bar);
     tell(&outcome.notices, terminal);
     // A part may have no log yet.
-    if outcome.sealed.is_empty() && outcome.left.is_empty() && args.shard.is_none() {
+    let is_nothing =
+        outcome.sealed.is_empty() && outcome.left.is_empty() && outcome.sealed_before == 0;
+    if is_nothing && args.shard.is_none() {
         bail!("no log was there to seal");
     }
     publish(&SealReport::new(&outcome, &signer), args.format, terminal)
@@ -277,7 +279,7 @@ fn check_output(output: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn publish(report: &SealReport, format: Format, terminal: &Terminal) -> anyhow::Result<Exit> {
+fn publish(report: &SealReport<'_>, format: Format, terminal: &Terminal) -> anyhow::Result<Exit> {
     reports::publish(report, table::seal, (format, &[]), terminal)?;
     let is_amiss = !report.gaps.is_empty() || report.summary.damaged > 0;
     Ok(if is_amiss { Exit::Findings } else { Exit::Done })

@@ -6,13 +6,15 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use binlogsec_core::log::error::ErrorClass;
+use binlogsec_core::read::verify::Gap;
 use binlogsec_core::seal::{
-    self, Change, ChunkRange, Left, LogName, LogVerdict, Manifest, Proof, PublicKey, SealOutcome,
-    SealVerified, SealedLog, Signer, Standing,
+    self, Algorithm, Change, ChunkRange, LeftLog, LogName, LogVerdict, Manifest, Proof, PublicKey,
+    SealOutcome, SealVerified, SealedLog, Signer, Standing,
 };
 use binlogsec_core::text::path_text;
 
 use crate::exit::Exit;
+use crate::json;
 use crate::lines::plural;
 use crate::log_entry::Failure;
 use crate::shard::entry::{ShardEntry, failures, in_order};
@@ -20,25 +22,23 @@ use crate::shard::entry::{ShardEntry, failures, in_order};
 /// `binlogsec seal --format json`.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct SealReport {
+pub(crate) struct SealReport<'a> {
     /// `binlogsec.seal/1`.
     pub schema: &'static str,
     /// The manifest.
     pub manifest: String,
     /// `created`, `extended`, or `unchanged` where there was nothing to add.
-    #[cfg_attr(test, schemars(extend("enum" = ["created", "extended", "unchanged"])))]
-    pub status: &'static str,
+    pub status: SealStatus,
     /// `hmac-sha256` or `ed25519`.
-    #[cfg_attr(test, schemars(extend("enum" = ["hmac-sha256", "ed25519"])))]
-    pub algorithm: &'static str,
+    pub algorithm: Algorithm,
     /// The key that signs: a key id, or a public key in hexadecimal digits.
     pub key: String,
     /// The logs that were sealed, in order.
     pub sealed: Vec<SealedEntry>,
     /// The logs that were left for another time, but for those that are sealed already.
-    pub left: Vec<LeftEntry>,
+    pub left: &'a [LeftLog],
     /// What does not join one log to the next.
-    pub gaps: Vec<SealGap>,
+    pub gaps: &'a [Gap],
     /// Counts.
     pub summary: SealSummary,
 }
@@ -81,58 +81,42 @@ pub(crate) struct SealedEntry {
     pub plaintext: String,
 }
 
-/// A log that was left.
-#[derive(Debug, Serialize)]
+/// What became of a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct LeftEntry {
-    /// As given, or as found.
-    pub path: String,
-    /// `in-use`, or `last-relay-log`, which has no flag that says so.
-    #[cfg_attr(test, schemars(extend("enum" = ["in-use", "last-relay-log"])))]
-    pub reason: &'static str,
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SealStatus {
+    /// It was begun.
+    Created,
+    /// Logs were added to it.
+    Extended,
+    /// There was nothing to add.
+    Unchanged,
 }
 
-/// Two logs that do not follow one another.
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct SealGap {
-    /// The log before.
-    pub before: String,
-    /// The log after.
-    pub after: String,
-    /// What is amiss.
-    pub reason: String,
-}
-
-impl SealReport {
-    pub(crate) fn new(outcome: &SealOutcome, signer: &Signer) -> Self {
-        let left: Vec<_> = outcome.left.iter().filter_map(LeftEntry::new).collect();
+impl<'a> SealReport<'a> {
+    pub(crate) fn new(outcome: &'a SealOutcome, signer: &Signer) -> Self {
         let sealed: Vec<_> = outcome.sealed.iter().map(SealedEntry::new).collect();
-        let gaps = outcome.gaps.iter().map(|gap| SealGap {
-            before: path_text::text(&gap.before),
-            after: path_text::text(&gap.after),
-            reason: gap.kind.to_string(),
-        });
         Self {
             schema: "binlogsec.seal/1",
             manifest: path_text::text(&outcome.manifest),
             status: match (outcome.is_written, outcome.is_new) {
-                (true, true) => "created",
-                (true, false) => "extended",
-                (false, _) => "unchanged",
+                (true, true) => SealStatus::Created,
+                (true, false) => SealStatus::Extended,
+                (false, _) => SealStatus::Unchanged,
             },
-            algorithm: signer.algorithm().name(),
+            algorithm: signer.algorithm(),
             key: signer.key(),
-            gaps: gaps.collect(),
+            gaps: &outcome.gaps,
             summary: SealSummary {
                 logs: outcome.logs,
                 sealed: sealed.len(),
                 damaged: sealed.iter().filter(|log| log.damaged_at.is_some()).count(),
-                sealed_before: outcome.left.len().saturating_sub(left.len()),
-                left: left.len(),
+                sealed_before: outcome.sealed_before,
+                left: outcome.left.len(),
             },
             sealed,
-            left,
+            left: &outcome.left,
         }
     }
 }
@@ -149,17 +133,6 @@ impl SealedEntry {
             damaged_at: log.record.damaged_at,
             plaintext: log.record.plaintext.to_string(),
         }
-    }
-}
-
-impl LeftEntry {
-    fn new((path, left): &(std::path::PathBuf, Left)) -> Option<Self> {
-        let reason = match left {
-            Left::Sealed => return None,
-            Left::InUse => "in-use",
-            Left::LastRelayLog => "last-relay-log",
-        };
-        Some(Self { path: path_text::text(path), reason })
     }
 }
 
@@ -209,8 +182,7 @@ pub(crate) struct VerdictEntry {
     pub path: Option<String>,
     /// `unchanged`, `changed`, `missing`, `added`, `unsealed` (later than all that is sealed),
     /// `purged` or `failed`.
-    #[cfg_attr(test, schemars(extend("enum" = ["unchanged", "changed", "missing", "added", "unsealed", "purged", "failed"])))]
-    pub status: Cow<'static, str>,
+    pub status: Standing,
     /// What is not as it was.
     pub changes: Vec<ChangeEntry>,
     /// What else there is to say.
@@ -234,21 +206,23 @@ pub(crate) struct ChangeEntry {
     /// In words.
     pub message: String,
     /// Which chunks and bytes, where it is about those.
-    pub chunks: Option<RangeEntry>,
+    pub chunks: Option<ChunkRange>,
 }
 
-/// Chunks in a row.
-#[derive(Debug, Serialize, Deserialize)]
+/// What comes of a manifest and its logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct RangeEntry {
-    /// Number of the first, from 0.
-    pub first: u64,
-    /// Number of the last.
-    pub last: u64,
-    /// File offset of their first byte.
-    pub start: u64,
-    /// File offset behind their last byte.
-    pub end: u64,
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SealVerdict {
+    /// All that was looked at is as it was sealed.
+    #[default]
+    Unchanged,
+    /// There are findings.
+    Changed,
+    /// Logs could not be read.
+    Incomplete,
+    /// Nothing proves the manifest.
+    Unproven,
 }
 
 /// Counts.
@@ -257,8 +231,7 @@ pub(crate) struct RangeEntry {
 pub(crate) struct SealVerifySummary {
     /// `unchanged`; `changed` where there are findings; `incomplete` where logs could not be read;
     /// `unproven` where nothing proves the manifest.
-    #[cfg_attr(test, schemars(extend("enum" = ["unchanged", "changed", "incomplete", "unproven"])))]
-    pub verdict: Cow<'static, str>,
+    pub verdict: SealVerdict,
     /// The same as a sentence.
     pub text: String,
     /// Logs that are as they were sealed.
@@ -321,7 +294,7 @@ impl SealVerifyReport {
         let changes = seal::shared_headers(&headers);
         for (log, change) in whole.logs.iter_mut().zip(changes) {
             if let Some(change) = change {
-                log.status = Standing::Changed.name().into();
+                log.status = Standing::Changed;
                 log.changes.push(ChangeEntry::new(&change));
             }
         }
@@ -358,9 +331,8 @@ fn proof_in_words(proof: &Proof) -> String {
 
 impl SealVerifySummary {
     fn new(report: &SealVerifyReport, not_looked_at: u64) -> Self {
-        let count = |standing: Standing| {
-            report.logs.iter().filter(|log| log.status == standing.name()).count()
-        };
+        let count =
+            |standing: Standing| report.logs.iter().filter(|log| log.status == standing).count();
         let mut sum = Self {
             unchanged: count(Standing::Unchanged),
             changed: count(Standing::Changed),
@@ -374,15 +346,14 @@ impl SealVerifySummary {
         };
         let findings = sum.changed.saturating_add(sum.missing).saturating_add(sum.added);
         sum.verdict = if findings > 0 {
-            "changed"
+            SealVerdict::Changed
         } else if sum.failed > 0 || !report.failures.is_empty() {
-            "incomplete"
+            SealVerdict::Incomplete
         } else if report.manifest.unproven.is_some() {
-            "unproven"
+            SealVerdict::Unproven
         } else {
-            "unchanged"
-        }
-        .into();
+            SealVerdict::Unchanged
+        };
         sum.text = sum.sentence(report);
         sum
     }
@@ -404,7 +375,7 @@ impl SealVerifySummary {
         if self.not_looked_at > 0 {
             parts.push(format!("{} sealed and not looked at", self.not_looked_at));
         }
-        let mut text = format!("{}: {}", self.verdict.to_uppercase(), parts.join(", "));
+        let mut text = format!("{}: {}", json::name(self.verdict).to_uppercase(), parts.join(", "));
         if report.quick {
             text.push_str("; quick: lengths, headers and samples alone were compared");
         }
@@ -420,7 +391,7 @@ impl VerdictEntry {
         Self {
             name: log.name.as_str().to_owned(),
             path: log.path.as_deref().map(path_text::text),
-            status: log.standing.name().into(),
+            status: log.standing,
             changes: log.changes.iter().map(ChangeEntry::new).collect(),
             notes: log.notes.iter().map(ToString::to_string).collect(),
             chunks_checked: log.checked,
@@ -444,9 +415,7 @@ impl VerdictEntry {
 impl ChangeEntry {
     fn new(change: &Change) -> Self {
         let chunks = match change {
-            Change::Bytes(ChunkRange { first, last, start, end }) => {
-                Some(RangeEntry { first: *first, last: *last, start: *start, end: *end })
-            }
+            Change::Bytes(range) => Some(*range),
             _ => None,
         };
         Self { message: change.to_string(), chunks }

@@ -1,8 +1,15 @@
 //! The tables of `binlogsec seal`.
 
 use std::io;
+use std::path::Path;
 
-use crate::command::seal::report::{KeygenReport, SealReport, SealVerifyReport, VerdictEntry};
+use binlogsec_core::seal::{Left, Standing};
+use binlogsec_core::text::path_text;
+
+use crate::command::seal::report::{
+    KeygenReport, SealReport, SealVerdict, SealVerifyReport, VerdictEntry,
+};
+use crate::json;
 use crate::lines::{BAD, DIM, GOOD, WARN, plural, size};
 use crate::table::{self, Cell, printable};
 use crate::terminal::{Page, sentence};
@@ -11,7 +18,7 @@ use crate::terminal::{Page, sentence};
 ///
 /// # Errors
 /// What the writer answers.
-pub(crate) fn seal(out: &mut dyn Page, report: &SealReport) -> io::Result<()> {
+pub(crate) fn seal(out: &mut dyn Page, report: &SealReport<'_>) -> io::Result<()> {
     if !report.sealed.is_empty() {
         let rows: Vec<_> = report
             .sealed
@@ -35,18 +42,17 @@ pub(crate) fn seal(out: &mut dyn Page, report: &SealReport) -> io::Result<()> {
             .collect();
         table::write(out, &["SEALED", "KIND", "SIZE", "EVENTS", "PLAINTEXT SHA-256", ""], &rows)?;
     }
-    for log in &report.left {
+    let shown = |path: &Path| printable(&path_text::text(path));
+    for log in report.left {
         let why = match log.reason {
-            "in-use" => "in use",
-            _ => "the last relay log, which its server may be writing",
+            Left::InUse => "in use",
+            Left::LastRelayLog => "the last relay log, which its server may be writing",
         };
-        sentence(
-            out,
-            format_args!("{DIM}left for the next time: {} ({why}){DIM:#}", printable(&log.path)),
-        )?;
+        let path = shown(&log.path);
+        sentence(out, format_args!("{DIM}left for the next time: {path} ({why}){DIM:#}"))?;
     }
-    for gap in &report.gaps {
-        let (before, reason) = (printable(&gap.before), printable(&gap.reason));
+    for gap in report.gaps {
+        let (before, reason) = (shown(&gap.before), printable(&gap.kind.to_string()));
         sentence(out, format_args!("{WARN}gap after {before}{WARN:#}: {reason}"))?;
     }
     let sum = &report.summary;
@@ -56,13 +62,13 @@ pub(crate) fn seal(out: &mut dyn Page, report: &SealReport) -> io::Result<()> {
         format_args!(
             "{DIM}{} {}: {} sealed, {} sealed before, {} left; {} in all, signed with {} ({}){DIM:#}",
             printable(&report.manifest),
-            report.status,
+            json::name(report.status),
             sum.sealed,
             sum.sealed_before,
             sum.left,
             plural(logs, "record"),
             printable(&report.key),
-            report.algorithm
+            report.algorithm.name()
         ),
     )
 }
@@ -79,29 +85,29 @@ pub(crate) fn verify(out: &mut dyn Page, report: &SealVerifyReport) -> io::Resul
     for log in &report.logs {
         for change in &log.changes {
             let (name, message) = (printable(&log.name), printable(&change.message));
-            sentence(out, format_args!("{BAD}{}{BAD:#} {name}: {message}", log.status))?;
+            sentence(out, format_args!("{BAD}{}{BAD:#} {name}: {message}", log.status.name()))?;
         }
     }
     for proof in &report.manifest.proofs {
         sentence(out, format_args!("{DIM}manifest: {}{DIM:#}", printable(proof)))?;
     }
-    let style = match &*report.summary.verdict {
-        "unchanged" => GOOD,
+    let style = match report.summary.verdict {
+        SealVerdict::Unchanged => GOOD,
         _ => BAD,
     };
     sentence(out, format_args!("{style}{}{style:#}", printable(&report.summary.text)))
 }
 
 fn row(log: &VerdictEntry) -> Vec<Cell> {
-    let style = match &*log.status {
-        "unchanged" => GOOD,
-        "unsealed" | "purged" => WARN,
+    let style = match log.status {
+        Standing::Unchanged => GOOD,
+        Standing::Unsealed | Standing::Purged => WARN,
         _ => BAD,
     };
     let is_there = log.path.is_some();
     vec![
         Cell::new(&log.name),
-        Cell::new(&log.status).styled(style),
+        Cell::new(log.status.name()).styled(style),
         Cell::or_dash(is_there.then(|| size(log.size))).right(),
         Cell::or_dash((log.chunks > 0).then(|| format!("{}/{}", log.chunks_checked, log.chunks)))
             .right(),

@@ -23,7 +23,7 @@ use crate::progress::Bar;
 use crate::reports::{self, FileReport, ReportArgs};
 use crate::shard::{RunMark, ShardArgs};
 use crate::terminal::Terminal;
-use crate::transfer::{is_dash, tell};
+use crate::transfer::tell;
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
@@ -60,10 +60,7 @@ pub(crate) struct VerifyArgs {
 pub(crate) fn run(args: &VerifyArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     reports::check_files(&args.report.reports, &[&args.logs, &args.keys.files()])?;
     let keyring = keys::open(&args.keys, terminal)?;
-    let entry = args.shard.entry(&run_mark(args), None);
-    if entry.is_some() && args.logs.iter().any(|path| is_dash(path)) {
-        bail!("standard input has no name, by which it could belong to a shard");
-    }
+    let entry = args.shard.entry_of_named(&run_mark(args), &args.logs)?;
     let json = reports::of_format(&args.report.reports, &Format::Json);
     let earlier = args.shard.earlier(entry.as_ref(), json, terminal)?;
     let report = match earlier.and_then(SavedShard::into_verify) {

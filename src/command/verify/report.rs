@@ -11,9 +11,9 @@ use crate::schema;
 use crate::shard::entry::{ShardEntry, failures, in_order};
 use binlogsec_core::event::event_type;
 use binlogsec_core::event::gtid_set::GtidError;
-use binlogsec_core::log::error::{Error, ErrorClass, describe};
+use binlogsec_core::log::error::{Error, ErrorClass};
 use binlogsec_core::read::verify::{
-    Damage, Gap, Gtids, Link, MAX_GTID_WEIGHT, Note, Verified, check_continuity, gaps,
+    Damage, Gap, Gtids, Link, Note, Verified, check_continuity, gaps,
 };
 use binlogsec_core::text::path_text;
 
@@ -62,8 +62,7 @@ pub(crate) struct VerifyEntry {
     pub path: String,
     /// `whole`, `cut` (an unfinished event at the end of a log that was never closed) or
     /// `damaged`.
-    #[cfg_attr(test, schemars(extend("enum" = ["whole", "cut", "damaged"])))]
-    pub status: Cow<'static, str>,
+    pub status: VerifyStatus,
     /// See [`LogKind::name`](binlogsec_core::log::kind::LogKind::name).
     #[cfg_attr(test, schemars(extend("enum" = schema::kinds_or_null())))]
     pub kind: Option<Cow<'static, str>>,
@@ -103,6 +102,19 @@ pub(crate) struct VerifyEntry {
     /// In the report of a shard: its number among all files, those of the other shards included.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub position: Option<u64>,
+}
+
+/// What a log comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum VerifyStatus {
+    /// Nothing is damaged.
+    Whole,
+    /// Nothing is damaged; at its end is an unfinished event, and it was never closed.
+    Cut,
+    /// Something is damaged.
+    Damaged,
 }
 
 /// One damage.
@@ -219,14 +231,14 @@ impl VerifyReport {
 impl VerifyEntry {
     fn new(file: &Verified) -> Self {
         let status = match (file.is_whole(), file.has_cut_tail()) {
-            (false, _) => "damaged",
-            (true, true) => "cut",
-            (true, false) => "whole",
+            (false, _) => VerifyStatus::Damaged,
+            (true, true) => VerifyStatus::Cut,
+            (true, false) => VerifyStatus::Whole,
         };
         let description = file.description.as_ref();
         Self {
             path: path_text::text(&file.path),
-            status: status.into(),
+            status,
             kind: file.kind.as_ref().map(|kind| kind.name().into()),
             role: description.map(role),
             size: file.size,
@@ -285,7 +297,7 @@ impl VerifyEntry {
 }
 
 /// The note of a log whose GTIDs are too many.
-const NOT_JUDGED: &str = "gtids-not-judged";
+const NOT_JUDGED: &str = Note::GtidsNotJudged.name();
 
 impl DamageEntry {
     fn new(damage: &Damage) -> Self {
@@ -308,67 +320,7 @@ impl NoteEntry {
     }
 
     fn new(note: &Note) -> Self {
-        let (id, message) = match note {
-            Note::InUse => ("in-use", "in use, or its server crashed: not closed".to_owned()),
-            Note::CutTail(error) => ("cut-tail", describe(error)),
-            Note::UnfinishedTransaction => (
-                "unfinished-transaction",
-                "ends within a transaction".to_owned(),
-            ),
-            Note::NoLastEvent => (
-                "no-last-event",
-                "closed, but ends in neither ROTATE nor STOP: recovered after a crash, or cut between events".to_owned(),
-            ),
-            Note::Moved {
-                plain_offset,
-                count,
-            } => (
-                "moved",
-                format!("from plain offset {plain_offset} on, whole events stand elsewhere than they were written ({count} times): a slice, or salvaged"),
-            ),
-            Note::SourceJumps { count } => (
-                "source-jumps",
-                match count {
-                    1 => "the source's positions jump once".to_owned(),
-                    _ => format!("the source's positions jump {count} times"),
-                },
-            ),
-            Note::UnsoundPositions { count } => (
-                "unsound-positions",
-                format!("its server wrote wrong end positions, as servers before 5.1.18 did ({count} times): they were not checked"),
-            ),
-            Note::UnknownEvents { event_type, count } => (
-                "unknown-events",
-                format!("{} of a type that is not known here ({event_type})", plural(*count, "event")),
-            ),
-            Note::LeftFolded { count } => (
-                "left-folded",
-                format!("{} not looked into: they would unfold to more than any server's do", plural(*count, "compressed transaction")),
-            ),
-            Note::LostGtids {
-                plain_offset,
-                count,
-            } => (
-                "lost-gtids",
-                format!("{} lost the GTID event, so that no server replays it (plain offset {plain_offset})", plural(*count, "transaction")),
-            ),
-            Note::GtidsNotJudged => (
-                NOT_JUDGED,
-                format!("too many GTIDs (more than {MAX_GTID_WEIGHT} intervals): whether logs follow one another is not judged by them"),
-            ),
-            Note::NoChecksums => (
-                "no-checksums",
-                "without checksums, at least in parts: lengths and positions alone were checked there".to_owned(),
-            ),
-        };
-        Self { id: id.into(), message }
-    }
-}
-
-fn plural(count: u64, noun: &str) -> String {
-    match count {
-        1 => format!("1 {noun}"),
-        several => format!("{several} {noun}s"),
+        Self { id: note.name().into(), message: note.to_string() }
     }
 }
 

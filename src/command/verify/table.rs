@@ -2,7 +2,8 @@
 
 use std::io;
 
-use crate::command::verify::report::{VerifyEntry, VerifyReport};
+use crate::command::verify::report::{VerifyEntry, VerifyReport, VerifyStatus};
+use crate::json;
 use crate::lines::{BAD, DIM, GOOD, WARN, plural, size};
 use crate::table::{self, Cell, printable};
 use crate::terminal::{Page, sentence};
@@ -42,15 +43,15 @@ pub(crate) fn verify(out: &mut dyn Page, report: &VerifyReport) -> io::Result<()
 }
 
 fn row(file: &VerifyEntry) -> Vec<Cell> {
-    let style = match &*file.status {
-        "whole" => GOOD,
-        "cut" => WARN,
-        _ => BAD,
+    let style = match file.status {
+        VerifyStatus::Whole => GOOD,
+        VerifyStatus::Cut => WARN,
+        VerifyStatus::Damaged => BAD,
     };
     let notes: Vec<_> = file.notes.iter().map(|note| note.message.as_str()).collect();
     vec![
         Cell::new(&file.path),
-        Cell::new(&*file.status).styled(style),
+        Cell::new(json::name(file.status)).styled(style),
         Cell::new(file.events.to_string()).right(),
         Cell::new(file.good_events.to_string()).right(),
         Cell::new(file.checksums.to_string()).right(),

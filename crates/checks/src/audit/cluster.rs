@@ -55,6 +55,7 @@ pub(super) fn sections(text: &str) -> Vec<Section> {
     sections
 }
 
+/// Whether a switch of `config.ini` is on: NDB's files know `y`, which those of servers do not.
 fn is_on(value: &str) -> bool {
     ["1", "true", "yes", "y", "on"].iter().any(|on| value.eq_ignore_ascii_case(on))
 }

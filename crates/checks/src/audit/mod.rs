@@ -167,13 +167,13 @@ pub fn audit(
 
 /// Judges what was collected, and joins it.
 fn finish(mut work: Work, options: &AuditOptions) -> AuditOutcome {
-    servers::judge(&mut work, options.now);
+    let live = servers::judge(&mut work, options.now);
     if let Some(before) = &options.before {
         before::judge(before, &work.facts.servers, &mut work.judgement);
     }
     areas::judge(&mut work);
     let areas = areas::of(&work.facts, &work.judgement.findings);
-    let mut topology = topology::of(&work.facts);
+    let mut topology = topology::with_files(live, &work.facts);
     areas::weigh(&mut topology, &areas);
     let Work { facts, judgement: Judgement { findings, applied }, failures } = work;
     let today = options.now.to_zoned(TimeZone::UTC).date();

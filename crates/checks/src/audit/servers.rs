@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use rayon::prelude::*;
 
 use super::facts::server::ServerFacts;
-use super::facts::settings::Settings;
-use super::judge::{self, Judgement};
+use super::judge::{self, Judgement, Server};
 use super::live::{self, LiveError};
+use super::topology::Topology;
 use super::{AuditTargets, Work};
 use crate::finding::rules::Language;
 use crate::finding::{Evidence, RuleId, Subject};
@@ -40,20 +40,22 @@ impl From<LiveError> for Error {
     }
 }
 
-/// Judges each, and whether all ends of their channels were there.
-pub(super) fn judge(work: &mut Work, now: Timestamp) {
+/// Judges each, and whether all ends of their channels were there. Gives who replicates from whom.
+pub(super) fn judge(work: &mut Work, now: Timestamp) -> Topology {
     let Work { facts, judgement, .. } = work;
     let servers = &facts.servers;
-    for (index, server) in servers.iter().enumerate() {
-        let settings = Settings::of_server(server);
-        judge::server::judge(server, &settings, judgement);
+    let judged: Vec<_> = servers.iter().map(Server::new).collect();
+    let topology = super::topology::live::of_servers(&judged);
+    for (index, one) in judged.iter().enumerate() {
+        let server = one.facts;
+        judge::server::judge(one, judgement);
         judge::certificates::judge_shown(server, now, judgement);
-        judge::channel::judge(server, &settings, judgement);
+        judge::channel::judge(one, judgement);
         let mut sources = Vec::new();
         for channel in &server.channels {
-            let source = super::topology::live::source_of(channel, index, servers);
+            let source = super::topology::live::source_of(channel, index, &judged);
             if let Some(source) = source.and_then(|source| servers.get(source)) {
-                judge::channel::judge_pair(source, server, channel, &settings, judgement);
+                judge::channel::judge_pair(source, one, channel, judgement);
                 sources.push(source);
             }
         }
@@ -61,15 +63,15 @@ pub(super) fn judge(work: &mut Work, now: Timestamp) {
         failover(server, servers, judgement);
     }
     judge::key_store::judge_servers(servers, judgement);
-    ends(servers, judgement);
-    quiet(servers, judgement);
+    ends(&topology, judgement);
+    quiet(servers, &topology, judgement);
+    topology
 }
 
 /// Statements that fail where the account is not there stop a replica that lacks it: these are kept out of
 /// the binary log. Neither RENAME USER nor REVOKE has an IF EXISTS in all versions.
-fn quiet(servers: &[ServerFacts], judgement: &mut Judgement) {
+fn quiet(servers: &[ServerFacts], topology: &Topology, judgement: &mut Judgement) {
     const FAIL: [&str; 2] = ["RENAME USER", "REVOKE "];
-    let topology = super::topology::live::of_servers(servers);
     let label = |node: usize| topology.nodes.get(node).map(|node| &*node.label);
     for finding in &mut judgement.findings {
         let Subject::Server { server, object: Some(account) } = &finding.subject else {
@@ -128,8 +130,7 @@ fn failover(server: &ServerFacts, servers: &[ServerFacts], judgement: &mut Judge
 }
 
 /// BLR070.
-fn ends(servers: &[ServerFacts], judgement: &mut Judgement) {
-    let topology = super::topology::live::of_servers(servers);
+fn ends(topology: &Topology, judgement: &mut Judgement) {
     for edge in &topology.edges {
         let node = |index: usize| topology.nodes.get(index);
         let (Some(source), Some(replica)) = (node(edge.source), node(edge.replica)) else {

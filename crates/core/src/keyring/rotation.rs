@@ -16,6 +16,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::Serialize;
+
 use super::{Entry, KeyType};
 use crate::mysql::key_id::{KeyId, PREFIX, is_uuid};
 
@@ -23,26 +25,30 @@ const NUMBER_BYTES: usize = 16;
 const UUID_LENGTH: usize = 36;
 
 /// What a keyring holds of one server's binary log keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ServerKeys {
-    /// The server.
+    /// Which server.
     pub server_uuid: String,
-    /// The generations whose keys are there, ascending.
+    /// Sequence numbers of the keys that are there, ascending.
     pub generations: Vec<u32>,
-    /// The generation in use.
+    /// The one in use.
     pub current: Option<u32>,
-    /// The newest generation that was removed.
+    /// The newest one that was removed.
     pub last_purged: Option<u32>,
-    /// Left over: the generation in use when the rotation started.
+    /// Left over from a rotation: where it came from.
     pub old: Option<u32>,
-    /// Left over: the generation the rotation goes to.
+    /// Left over from a rotation: where it goes to.
     pub new: Option<u32>,
     /// What this amounts to.
+    #[serde(flatten)]
+    #[cfg_attr(feature = "schema", schemars(with = "ReportedState"))]
     pub state: RotationState,
 }
 
-/// The judgement of one server's entries.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The judgement of one server's entries. Reports show two members: `clean`, and `state` in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "ReportedState")]
 #[non_exhaustive]
 pub enum RotationState {
     /// The key in use is there and nothing is left over.
@@ -65,6 +71,22 @@ pub enum RotationState {
         /// The entry's key id.
         id: KeyId,
     },
+}
+
+/// [`RotationState`] as reports show it.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct ReportedState {
+    /// Whether this is as a finished rotation leaves it.
+    clean: bool,
+    /// What it is, in words.
+    state: String,
+}
+
+impl From<RotationState> for ReportedState {
+    fn from(state: RotationState) -> Self {
+        Self { clean: state == RotationState::Clean, state: state.to_string() }
+    }
 }
 
 /// Where a rotation was interrupted, in the order of its steps.

@@ -6,11 +6,12 @@ use super::pattern;
 use super::wild::Pattern;
 
 /// A table's full name; bytes that are not UTF-8 are replaced.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TableName {
     /// Its database.
     pub database: String,
-    /// Its own name.
+    /// Its name.
     pub table: String,
 }
 

@@ -4,6 +4,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use serde::Serialize;
 
 use super::SealError;
 use super::digest::{self, Digest, Extent};
@@ -30,6 +31,7 @@ use crate::log::open::OpenLog;
 use crate::log::walk::is_in_use;
 use crate::random;
 use crate::read::verify::{Gap, Gtids, Link, check_continuity};
+use crate::text::reported;
 
 /// How logs are sealed.
 #[derive(Debug)]
@@ -58,11 +60,23 @@ pub struct SealedLog {
     pub record: LogRecord,
 }
 
+/// A log that was left for another time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LeftLog {
+    /// As given, or as found.
+    #[serde(serialize_with = "reported::path")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub path: PathBuf,
+    /// `in-use`, or `last-relay-log`, which has no flag that says so.
+    pub reason: Left,
+}
+
 /// Why a log was left for another time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
 pub enum Left {
-    /// It is sealed already.
-    Sealed,
     /// Its in-use flag is set.
     InUse,
     /// A relay log, which has no such flag, and the last one of its series.
@@ -82,8 +96,10 @@ pub struct SealOutcome {
     pub logs: u64,
     /// What was sealed, in order.
     pub sealed: Vec<SealedLog>,
+    /// How many of the logs were sealed before.
+    pub sealed_before: usize,
     /// What was left, by name.
-    pub left: Vec<(PathBuf, Left)>,
+    pub left: Vec<LeftLog>,
     /// What does not join one log to the next.
     pub gaps: Vec<Gap>,
     /// What is to be told of indexes.
@@ -177,6 +193,7 @@ impl SealOutcome {
             is_written: false,
             logs: manifest.map_or(0, |manifest| manifest.logs),
             sealed: Vec::new(),
+            sealed_before: 0,
             left: Vec::new(),
             gaps: Vec::new(),
             notices: Vec::new(),
@@ -188,6 +205,7 @@ impl SealOutcome {
 enum Looked {
     Examined(Box<Examined>),
     Left(Left),
+    SealedBefore,
     /// It came with a directory, and is no log.
     NoLog,
 }
@@ -201,7 +219,10 @@ fn take(
 ) -> Result<(), SealError> {
     match looked {
         Looked::NoLog => {}
-        Looked::Left(left) => outcome.left.push((named.target.path.clone(), left)),
+        Looked::SealedBefore => outcome.sealed_before = outcome.sealed_before.saturating_add(1),
+        Looked::Left(reason) => {
+            outcome.left.push(LeftLog { path: named.target.path.clone(), reason });
+        }
         Looked::Examined(examined) => {
             let Examined { mut record, mut link } = *examined;
             record.name = named.name.as_str().to_owned();
@@ -318,7 +339,7 @@ fn look(
     let target = &named.target;
     let spots = manifest.and_then(|manifest| manifest.sealed.get(&named.name));
     if spots.is_some_and(|spots| spots.iter().any(|spot| spot.is_whole)) {
-        return Ok(Looked::Left(Left::Sealed));
+        return Ok(Looked::SealedBefore);
     }
     let opened = FileSource::open(&target.path)
         .map_err(Error::from)

@@ -20,7 +20,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 
 pub use anchor::{Anchor, AnchorError};
-pub use append::{Left, SealOptions, SealOutcome, SealedLog, seal};
+pub use append::{Left, LeftLog, SealOptions, SealOutcome, SealedLog, seal};
 pub use digest::{Digest, MAX_CHUNKS, SMALLEST_CHUNK, chunk_length, root};
 pub use key::{Algorithm, PUBLIC_EXTENSION, PublicKey, Signer, generate, open_private};
 pub use manifest::{

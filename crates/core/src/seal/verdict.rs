@@ -2,12 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::digest::Digest;
 use super::names::LogName;
 use crate::log::error::{Error, ErrorClass, describe};
 
 /// How a log stands to the manifest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// As it was sealed.
     Unchanged,
@@ -48,11 +52,12 @@ impl Standing {
 }
 
 /// Chunks in a row that are not as they were.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChunkRange {
-    /// Number of the first one, from 0.
+    /// Number of the first, from 0.
     pub first: u64,
-    /// Number of the last one.
+    /// Number of the last.
     pub last: u64,
     /// File offset of their first byte.
     pub start: u64,

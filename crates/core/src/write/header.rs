@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::header_backup::{self, Header};
 use super::in_use::Lookout;
 use super::rekey::{encryption_header, first_chunk, open, write_header};
@@ -18,6 +20,7 @@ use crate::log::refusal::Refusal;
 use crate::log::unlock::unlock;
 use crate::mysql::header::{self, EncryptionHeader, FieldType, HeaderError, LENGTH};
 use crate::mysql::key_id::KeyId;
+use crate::text::reported;
 
 /// Copies the 512 bytes of a log's header. A damaged header is copied, too, as long as it has the
 /// magic of one.
@@ -33,25 +36,34 @@ pub fn dump(log: &Path, output: Output<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// One part of a header, as it lies in the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One part of a header.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "HeaderPart"))]
 pub struct Part {
-    /// What it is.
+    /// `magic`, `version`, `key id`, `wrapped file password`, `wrapping IV`, `zeros`; `rest` where
+    /// what follows cannot be read.
     pub name: String,
     /// File offset of its first byte.
     pub offset: u64,
-    /// Its bytes: of a field its type, a key id's length, and its value.
+    /// Its length in bytes.
+    pub length: usize,
+    /// Its bytes, hexadecimal: of a field its type, a key id's length, and its value.
+    #[serde(rename = "hex", serialize_with = "reported::hex")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub bytes: Vec<u8>,
     /// What they say, where that is text.
     pub text: Option<String>,
 }
 
 /// What a header consists of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Anatomy {
-    /// Its parts in order, without a gap between them.
+    /// The parts in order, without a gap between them.
     pub parts: Vec<Part>,
-    /// Why a server would not read it.
+    /// Why a server would not read the header, or null.
+    #[serde(serialize_with = "reported::display_or_null")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub damage: Option<HeaderError>,
 }
 
@@ -77,10 +89,12 @@ fn dissect_bytes(header: &Header) -> Anatomy {
     let mut parts = Vec::new();
     let mut start = 0;
     let mut add = |name: &str, end: usize, text: Option<String>| {
+        let bytes = header.get(start..end).unwrap_or_default();
         parts.push(Part {
             name: name.to_owned(),
             offset: u64::try_from(start).unwrap_or(u64::MAX),
-            bytes: header.get(start..end).unwrap_or_default().to_vec(),
+            length: bytes.len(),
+            bytes: bytes.to_vec(),
             text,
         });
         start = end;
@@ -118,14 +132,28 @@ pub struct RestoreOptions {
 }
 
 /// What was put back.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Restored {
+    /// `restored`, or `unchanged` when the log had this header already.
+    pub status: RestoreStatus,
     /// The key that the log is under now.
+    #[serde(serialize_with = "reported::display")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub key_id: KeyId,
     /// Whether a key has proven that header and body belong together.
     pub proven: bool,
-    /// Whether there was anything to write: the log may have had this header already.
-    pub written: bool,
+}
+
+/// Whether there was anything to put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum RestoreStatus {
+    /// The header was written.
+    Restored,
+    /// The log had this header already.
+    Unchanged,
 }
 
 /// Puts a header before a log's body, with the same care as
@@ -154,11 +182,13 @@ pub fn restore(
     } else if !options.force {
         return Err(Error::refused(log, Refusal::Unproven));
     }
-    let written = before != header;
-    if written {
+    let status = if before == header {
+        RestoreStatus::Unchanged
+    } else {
         header_backup::replace(&source, before, header, &|| Ok(()))?;
-    }
-    Ok(Restored { key_id: parsed.key_id, proven, written })
+        RestoreStatus::Restored
+    };
+    Ok(Restored { status, key_id: parsed.key_id, proven })
 }
 
 fn read_header(path: &Path) -> Result<(Header, EncryptionHeader), Error> {

@@ -85,23 +85,14 @@ impl HeaderBackup {
 }
 
 /// What an interrupted change had left, and what was made of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
 pub enum Recovery {
     /// The header was still, or already, whole; the backup was removed.
     BackupRemoved,
     /// The header was half written; the old one was put back.
     OldHeaderRestored,
-}
-
-impl Recovery {
-    /// Its name in reports. Stable.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::BackupRemoved => "backup-removed",
-            Self::OldHeaderRestored => "old-header-restored",
-        }
-    }
 }
 
 /// Where the backup of a log's header is while the header changes.

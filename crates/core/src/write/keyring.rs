@@ -5,6 +5,8 @@ use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::in_use::{lock, real_path};
 use crate::batch::existing::spared_by_keyrings;
 use crate::file::TransferError;
@@ -21,6 +23,7 @@ use crate::log::refusal::Refusal;
 use crate::mysql::key_id::KeyId;
 use crate::random;
 use crate::secret::SecretBytes;
+use crate::text::reported;
 
 /// For the owner alone.
 const MODE: u32 = 0o600;
@@ -32,15 +35,20 @@ const REPLACED: &str = ".replaced";
 const MOST_REPLACED: u32 = 10_000;
 
 /// What was written.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KeyringWritten {
-    /// Where it is.
+    /// The keyring that was written, or the configuration of the store.
+    #[serde(serialize_with = "reported::path")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub path: PathBuf,
-    /// In which format, or to which store, in words.
+    /// Its format, or which store it is, in words.
     pub format: String,
-    /// How many entries it has.
+    /// How many entries it has: keys, and the numbers that the server keeps beside them.
     pub entries: usize,
-    /// The key that was made, if one was.
+    /// The key that was made and is in use now; `null` for a conversion.
+    #[serde(serialize_with = "reported::display_or_null")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub key_id: Option<KeyId>,
     /// What the user should know.
     pub notes: Vec<String>,

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 pub use super::header_backup::Recovery;
 use super::header_backup::{self, Header};
 use super::in_use::{Lookout, lock, real_path};
@@ -9,7 +11,6 @@ use super::key_guard::KeyGuard;
 use crate::batch;
 use crate::batch::existing::spared_by_others;
 use crate::batch::targets::{Target, each_once};
-use crate::event::format_description::FormatDescription;
 use crate::file::pipeline::{self, NoProgress};
 use crate::file::sink::{AtomicFile, SinkOptions};
 use crate::file::source::FileSource;
@@ -26,6 +27,7 @@ use crate::log::unlock::{Unlocked, unlock};
 use crate::mysql::header::{BODY_OFFSET, EncryptionHeader};
 use crate::mysql::key_id::KeyId;
 use crate::secret::Secret32;
+use crate::text::reported;
 
 /// What came of one log of many.
 pub type FileResult = batch::FileResult<Rekeyed, Refusal>;
@@ -47,30 +49,38 @@ pub struct RekeyOptions {
 }
 
 /// What came of one log.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Rekeyed {
     /// What was done, or would be.
+    #[serde(skip)]
     pub change: Change,
-    /// What an interrupted run had left, if there was something.
-    pub recovery: Option<Recovery>,
-    /// The key that the log was under; `None` when the run only recovers.
+    /// The key that the log was under.
+    #[serde(serialize_with = "reported::display_or_null")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub old_key_id: Option<KeyId>,
-    /// The key that it is under now.
+    /// The key that it is under now, or would be.
+    #[serde(serialize_with = "reported::display_or_null")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub new_key_id: Option<KeyId>,
-    /// The log's format description event, where it was decrypted.
-    pub description: Option<FormatDescription>,
+    /// Version of the server that wrote the log.
+    pub server_version: Option<String>,
+    /// What an interrupted run had left and was brought to an end: `backup-removed` or
+    /// `old-header-restored`.
+    pub recovery: Option<Recovery>,
     /// What the user should know.
     pub notes: Vec<String>,
 }
 
 /// What was done to a header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Change {
     /// It was rewritten.
     Written,
     /// It would be, but for a dry run.
     WouldWrite,
     /// It was under the new key already, or the run only recovers.
+    #[default]
     None,
 }
 
@@ -124,15 +134,7 @@ pub fn recover(targets: Vec<Target>, dry_run: bool) -> Vec<FileResult> {
     let work = |path: &Path| {
         let log = open(path, &lookout)?;
         let recovery = header_backup::recover(&log, &Keyring::default(), true, dry_run)?;
-        let done = Rekeyed {
-            change: Change::None,
-            recovery,
-            old_key_id: None,
-            new_key_id: None,
-            description: None,
-            notes: Vec::new(),
-        };
-        Ok((path.to_owned(), done))
+        Ok((path.to_owned(), Rekeyed { recovery, ..Rekeyed::default() }))
     };
     batch::for_all(each_once(targets), work, skippable)
 }
@@ -197,12 +199,11 @@ impl Run<'_> {
         let is_under_it =
             header.key_id == new.id && envelope::unwrap_password(new, &header) == password;
         let mut done = Rekeyed {
-            change: Change::None,
-            recovery,
             old_key_id: Some(header.key_id),
             new_key_id: Some(new.id.clone()),
-            description,
-            notes: Vec::new(),
+            server_version: description.map(|it| it.server_version),
+            recovery,
+            ..Rekeyed::default()
         };
         if is_under_it {
             return Ok(done);

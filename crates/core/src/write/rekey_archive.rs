@@ -71,12 +71,10 @@ fn rekey_one(
     let Unwrapped { file_key, description, .. } =
         archive::unlock(&sidecar, &start, old).map_err(|error| Error::log(path, error))?;
     let mut done = Rekeyed {
-        change: Change::None,
-        recovery: None,
         old_key_id: Some(KeyId::new(sidecar.kek_id.as_bytes())),
         new_key_id: Some(new.id.clone()),
-        description,
-        notes: Vec::new(),
+        server_version: description.map(|it| it.server_version),
+        ..Rekeyed::default()
     };
     if opens(&sidecar, new, &file_key) {
         return Ok(done);

@@ -436,6 +436,7 @@ mod tests {
             ("5.7.44-log", "MySQL 5.7.44"),
             ("9.7", "MySQL 9.7.0"),
             ("mysql-8.0.36-ndb-8.0.36", "MySQL 8.0.36"),
+            ("8.0.36-28.1", "MySQL 8.0.36"),
             ("10.11.6-MariaDB-0+deb12u1", "MariaDB 10.11.6"),
             ("5.5.5-10.4.7-MariaDB", "MariaDB 10.4.7"),
             ("mariadb-11.4", "MariaDB 11.4.0"),

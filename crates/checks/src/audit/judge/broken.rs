@@ -2,8 +2,8 @@
 
 use super::channel::{change, object, status};
 use super::server::sql_remedy;
-use super::{Judgement, of_server, seen};
-use crate::audit::facts::server::{ChannelFacts, ServerFacts};
+use super::{Judgement, Server, of_server, seen};
+use crate::audit::facts::server::ChannelFacts;
 use crate::audit::facts::settings::Settings;
 use crate::finding::{Remedy, RuleId, Severity};
 use binlogsec_core::bytes::beginning;
@@ -18,12 +18,8 @@ struct Cause {
 }
 
 /// BLR066: a channel that is not connected, or whose applier does not run.
-pub(super) fn judge(
-    facts: &ServerFacts,
-    channel: &ChannelFacts,
-    settings: &Settings,
-    judgement: &mut Judgement,
-) {
+pub(super) fn judge(server: &Server<'_>, channel: &ChannelFacts, judgement: &mut Judgement) {
+    let Server { facts, settings } = server;
     // master.info says nothing of that.
     if channel.io_running.is_empty() {
         return;

@@ -1,7 +1,7 @@
 //! Replication channels, and the connections of replicas.
 
 use super::server::sql_remedy;
-use super::{Found, Judgement, of_server, options, seen};
+use super::{Found, Judgement, Server, of_server, options, seen};
 use crate::audit::facts::replica_files::ReplicaFileFacts;
 use crate::audit::facts::server::{ChannelFacts, DumpConnection, ServerFacts, TlsRequirement};
 use crate::audit::facts::settings::Settings;
@@ -15,18 +15,18 @@ const USUAL_CA: &str = "/etc/mysql/ca.pem";
 const PLACEHOLDER: &str = "-- PLACEHOLDER: the files below /etc/mysql stand for yours: the CA that \
                            signed the source's certificate (not one that a server made for itself), \
                            readable for this server's user. Without it the channel stops\n";
-const OLD_TLS: [&str; 4] = ["SSLv3", "TLSv1", "TLSv1.0", "TLSv1.1"];
 
 /// Judges what a server replicates from and who replicates from it.
-pub(in crate::audit) fn judge(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) {
+pub(in crate::audit) fn judge(server: &Server<'_>, judgement: &mut Judgement) {
+    let Server { facts, settings } = server;
     for channel in &facts.channels {
         let subject =
             Subject::Server { server: facts.address.clone(), object: Some(object(channel)) };
         judge_channel(channel, settings, (&subject, status(settings)), judgement);
-        super::broken::judge(facts, channel, settings, judgement);
+        super::broken::judge(server, channel, judgement);
     }
     for connection in &facts.replicas {
-        judge_connection(facts, connection, settings, judgement);
+        judge_connection(server, connection, judgement);
     }
 }
 
@@ -88,7 +88,8 @@ fn judge_channel(
     }
     ciphers(channel, settings, subject, judgement);
     let versions = channel.tls_version.as_deref().unwrap_or_default();
-    let old: Vec<_> = versions.split(',').map(str::trim).filter(|it| is_old(it)).collect();
+    let old: Vec<_> =
+        versions.split(',').map(str::trim).filter(|it| options::is_old_tls(it)).collect();
     judgement.report_unless(RuleId::Blr062, old.is_empty(), || {
         let versions = format!("TLS_VERSION = {}", sql::quoted(options::good_tls(settings)));
         about(format!("accepts {} from {source}", old.join(", "))).remedied(change(
@@ -155,12 +156,12 @@ fn ciphers(
 /// BLR069 and BLR059: what the two ends of a channel ask of each other and cannot have.
 pub(in crate::audit) fn judge_pair(
     source: &ServerFacts,
-    replica: &ServerFacts,
+    replica: &Server<'_>,
     channel: &ChannelFacts,
-    settings: &Settings,
     judgement: &mut Judgement,
 ) {
-    let about = |message: String| of_server(replica, Some(object(channel)), message);
+    let settings = &replica.settings;
+    let about = |message: String| of_server(replica.facts, Some(object(channel)), message);
     if channel.ssl {
         let offered = source.variables.get("tls_version").map_or("", String::as_str);
         let wanted = channel.tls_version.as_deref().unwrap_or_default();
@@ -177,7 +178,7 @@ pub(in crate::audit) fn judge_pair(
                 .remedied(change(channel, settings, &[&versions]))
         });
         if common {
-            judge_ciphers(source, replica, channel, settings, judgement);
+            judge_ciphers(source, replica, channel, judgement);
         }
     }
     let mut accounts = source.accounts.iter().flatten();
@@ -207,11 +208,11 @@ pub(in crate::audit) fn judge_pair(
 /// BLR069 of lists of ciphers: for one TLS version at least that both ends have, they must share one.
 fn judge_ciphers(
     source: &ServerFacts,
-    replica: &ServerFacts,
+    replica: &Server<'_>,
     channel: &ChannelFacts,
-    settings: &Settings,
     judgement: &mut Judgement,
 ) {
+    let settings = &replica.settings;
     let given =
         |name: &str| source.variables.get(name).map(String::as_str).filter(|it| !it.is_empty());
     let offered = given("tls_version").unwrap_or_default();
@@ -236,7 +237,7 @@ fn judge_ciphers(
             options.push("TLS_CIPHERSUITES = NULL");
         }
         let message = format!("its ciphers are none of those that {} takes", source.address);
-        of_server(replica, Some(object(channel)), message)
+        of_server(replica.facts, Some(object(channel)), message)
             .seen(seen(&column(settings, "SSL_Cipher"), &text(ciphers.0), status(settings)))
             .seen(seen("ssl_cipher", &text(ciphers.1), &source.address))
             .remedied(change(channel, settings, &options))
@@ -264,12 +265,8 @@ fn share((one, other): (Option<&str>, Option<&str>)) -> bool {
 }
 
 /// BLR063, BLR064.
-fn judge_connection(
-    facts: &ServerFacts,
-    connection: &DumpConnection,
-    settings: &Settings,
-    judgement: &mut Judgement,
-) {
+fn judge_connection(server: &Server<'_>, connection: &DumpConnection, judgement: &mut Judgement) {
+    let Server { facts, settings } = server;
     let Some(version) = &connection.tls_version else {
         unknown_connection(facts, connection, judgement);
         return;
@@ -291,7 +288,7 @@ fn judge_connection(
             .seen(seen("Ssl_version", "empty", "performance_schema.status_by_thread"))
             .remedied(sql_remedy(statements.join("\n")))
     });
-    judgement.report_unless(RuleId::Blr064, !is_old(version), || {
+    judgement.report_unless(RuleId::Blr064, !options::is_old_tls(version), || {
         let mut remedy = options::without_old_tls(settings);
         if remedy.language == Language::Sql {
             remedy.text.push_str(&format!("\nKILL {id};"));
@@ -323,10 +320,6 @@ fn unknown_connection(facts: &ServerFacts, connection: &DumpConnection, judgemen
                 )
             )))
     });
-}
-
-fn is_old(version: &str) -> bool {
-    OLD_TLS.iter().any(|old| version.eq_ignore_ascii_case(old))
 }
 
 pub(in crate::audit) fn object(channel: &ChannelFacts) -> String {
@@ -413,7 +406,7 @@ mod tests {
             ..ServerFacts::default()
         };
         let mut judgement = Judgement::default();
-        judge(&facts, &Settings::of_server(&facts), &mut judgement);
+        judge(&Server::new(&facts), &mut judgement);
         assert_eq!(judgement.findings.len(), 1);
         judgement.findings.remove(0).remedy().text
     }

@@ -14,6 +14,7 @@ pub(super) mod server;
 use std::collections::BTreeSet;
 
 use super::facts::server::ServerFacts;
+use super::facts::settings::Settings;
 use super::sql;
 use crate::finding::rules::Language;
 use crate::finding::{Evidence, Finding, Remedy, RuleId, Severity, Subject};
@@ -43,12 +44,28 @@ impl Judgement {
     }
 }
 
+/// A live server as judges take it: what it answered, and its variables as the settings that they are, so
+/// that what holds for option files holds for it.
+#[derive(Debug)]
+pub(super) struct Server<'a> {
+    /// What it answered.
+    pub(super) facts: &'a ServerFacts,
+    /// Its variables.
+    pub(super) settings: Settings,
+}
+
+impl<'a> Server<'a> {
+    pub(super) fn new(facts: &'a ServerFacts) -> Self {
+        Self { facts, settings: Settings::of_server(facts) }
+    }
+}
+
 /// In place of a remedy that cannot be shown as it would have to be written.
 const IN_WORDS: &str = "-- No statement can be shown: a name in it has characters that cannot be seen \
                         (line ends, control characters, marks of direction). Give what has that name \
                         another one first.";
 
-/// A finding but for its rule.
+/// A finding but for its rule, which stands once: where it is applied ([`Judgement::report_unless`]).
 #[derive(Debug)]
 pub(super) struct Found {
     subject: Subject,

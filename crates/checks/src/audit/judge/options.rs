@@ -29,7 +29,7 @@ const WEAK_CIPHERS: [(&str, &str); 16] = [
     ("LOW", "LOW"),
 ];
 /// TLS versions that are retired (RFC 8996).
-const OLD_TLS: [&str; 3] = ["TLSv1", "TLSv1.0", "TLSv1.1"];
+const OLD_TLS: [&str; 4] = ["SSLv3", "TLSv1", "TLSv1.0", "TLSv1.1"];
 /// Keyring plugins are deprecated from here on.
 const PLUGINS_DEPRECATED: (u16, u16, u16) = (8, 0, 34);
 /// The first MariaDB that makes itself a certificate.
@@ -347,6 +347,11 @@ pub(in crate::audit) fn good_tls(settings: &Settings) -> &'static str {
     if has_13 { "TLSv1.2,TLSv1.3" } else { "TLSv1.2" }
 }
 
+/// Whether a version of TLS is none to be trusted any more, as servers name it.
+pub(in crate::audit) fn is_old_tls(version: &str) -> bool {
+    OLD_TLS.iter().any(|old| version.eq_ignore_ascii_case(old))
+}
+
 /// Turns old TLS versions off.
 pub(in crate::audit) fn without_old_tls(settings: &Settings) -> Remedy {
     set_tls(settings, "tls_version", good_tls(settings))
@@ -374,11 +379,7 @@ fn tls_versions(settings: &Settings, name: &str, judgement: &mut Judgement) {
     let Some(listed) = settings.given(name) else {
         return;
     };
-    let old: Vec<_> = listed
-        .split(',')
-        .map(str::trim)
-        .filter(|version| OLD_TLS.iter().any(|old| version.eq_ignore_ascii_case(old)))
-        .collect();
+    let old: Vec<_> = listed.split(',').map(str::trim).filter(|it| is_old_tls(it)).collect();
     let refused = if settings.is_live() {
         Vec::new()
     } else {

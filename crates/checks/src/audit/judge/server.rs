@@ -1,9 +1,9 @@
 //! What a live server shows besides its variables: its logs, its keyring, and what it would not
 //! show.
 
-use super::{Judgement, of_server, seen};
+use super::{Judgement, Server, of_server, seen};
 use crate::audit::facts::server::{Flavour, KeyringFacts, KeyringKind, ServerFacts, Verification};
-use crate::audit::facts::settings::{Settings, option_lines};
+use crate::audit::facts::settings::option_lines;
 use crate::audit::judge::options;
 use crate::audit::sql;
 use crate::finding::rules::Language;
@@ -17,17 +17,18 @@ const ENCRYPTION_PLUGINS: &str = "SELECT PLUGIN_NAME, PLUGIN_STATUS FROM informa
 /// Keyring plugins are deprecated from here on.
 const PLUGINS_DEPRECATED: (u16, u16, u16) = (8, 0, 34);
 
-/// Judges one server; `settings` are its variables.
-pub(in crate::audit) fn judge(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) {
+/// Judges one server.
+pub(in crate::audit) fn judge(server: &Server<'_>, judgement: &mut Judgement) {
+    let Server { facts, settings } = server;
     options::judge(settings, judgement);
     if facts.ndb && settings.get("ndbcluster").is_none() {
         options::interconnect(settings, judgement);
     }
     tls_started(facts, judgement);
     group_replication(facts, judgement);
-    password_policy(facts, settings, judgement);
-    plaintext_logs(facts, settings, judgement);
-    keyring(facts, settings, judgement);
+    password_policy(server, judgement);
+    plaintext_logs(server, judgement);
+    keyring(server, judgement);
     own_connection(facts, judgement);
     for missing in &facts.missing_privileges {
         judgement.report_unless(RuleId::Blr071, false, || {
@@ -117,8 +118,9 @@ fn group_replication(facts: &ServerFacts, judgement: &mut Judgement) {
 }
 
 /// BLR073: whether something holds new passwords to a length. What was not asked is not judged.
-fn password_policy(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) {
+fn password_policy(server: &Server<'_>, judgement: &mut Judgement) {
     const LEAST: u32 = 8;
+    let Server { facts, settings } = server;
     if facts.variables.is_empty() {
         return;
     }
@@ -168,7 +170,8 @@ pub(in crate::audit) const fn sql_remedy(text: String) -> Remedy {
 }
 
 /// BLS001, of a server that says which of its logs are encrypted.
-fn plaintext_logs(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) {
+fn plaintext_logs(server: &Server<'_>, judgement: &mut Judgement) {
+    let Server { facts, settings } = server;
     let logs = facts.binary_logs.as_deref().unwrap_or_default();
     if !logs.iter().any(|log| log.encrypted.is_some()) {
         return;
@@ -229,7 +232,8 @@ fn successor(log: &str) -> String {
 }
 
 /// BLR003, BLR004, BLR005, BLS013.
-fn keyring(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) {
+fn keyring(server: &Server<'_>, judgement: &mut Judgement) {
+    let Server { facts, settings } = server;
     let not_seen = facts.missing_privileges.iter().any(|it| it.what.contains("keyring component"));
     let active = facts.keyrings.iter().find(|keyring| keyring.is_active());
     if options::encrypts_logs(settings).is_some() && !(active.is_none() && not_seen) {
@@ -257,7 +261,7 @@ fn keyring(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) 
         });
     }
     for keyring in &facts.keyrings {
-        keyring_plugin(facts, keyring, settings, judgement);
+        keyring_plugin(server, keyring, judgement);
         if CLEAR_KEYRINGS.contains(&&*keyring.name) {
             judgement.report_unless(RuleId::Bls013, false, || {
                 let message = format!("the keys of this server lie in a file, by {}", keyring.name);
@@ -272,12 +276,8 @@ fn keyring(facts: &ServerFacts, settings: &Settings, judgement: &mut Judgement) 
     }
 }
 
-fn keyring_plugin(
-    facts: &ServerFacts,
-    keyring: &KeyringFacts,
-    settings: &Settings,
-    judgement: &mut Judgement,
-) {
+fn keyring_plugin(server: &Server<'_>, keyring: &KeyringFacts, judgement: &mut Judgement) {
+    let Server { facts, settings } = server;
     if keyring.kind != KeyringKind::Plugin {
         return;
     }

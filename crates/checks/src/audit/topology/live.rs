@@ -3,26 +3,27 @@
 
 use super::{Edge, Node, State, Topology, node};
 use crate::audit::facts::server::{ChannelFacts, DumpConnection, ServerFacts};
-use crate::audit::facts::settings::Settings;
+use crate::audit::judge::Server;
+use crate::audit::judge::channel::can_verify;
 use crate::audit::judge::options::encrypts_logs;
 
 /// From what each server says of its sources and of its replicas.
-pub(in crate::audit) fn of_servers(servers: &[ServerFacts]) -> Topology {
+pub(in crate::audit) fn of_servers(servers: &[Server<'_>]) -> Topology {
     let nodes = servers.iter().enumerate().map(|(index, server)| Node {
-        label: server.address.clone(),
+        label: server.facts.address.clone(),
         server: Some(index),
         at_rest: at_rest(server),
     });
     let mut topology = Topology { nodes: nodes.collect(), edges: Vec::new() };
     for (index, replica) in servers.iter().enumerate() {
-        for channel in &replica.channels {
+        for channel in &replica.facts.channels {
             let source = source_of(channel, index, servers);
             let edge = edge(&mut topology, servers, source, index, channel);
             topology.edges.push(edge);
         }
     }
     for (index, source) in servers.iter().enumerate() {
-        for connection in &source.replicas {
+        for connection in &source.facts.replicas {
             if !is_known(connection, index, servers, &topology) {
                 add_unaudited_replica(&mut topology, index, connection);
             }
@@ -32,10 +33,10 @@ pub(in crate::audit) fn of_servers(servers: &[ServerFacts]) -> Topology {
 }
 
 /// The setting, and the logs that are still there.
-fn at_rest(server: &ServerFacts) -> State {
+fn at_rest(server: &Server<'_>) -> State {
     // A version without the variable cannot encrypt.
-    let setting = State::of(encrypts_logs(&Settings::of_server(server)) == Some(true));
-    let logs = server.binary_logs.iter().flatten();
+    let setting = State::of(encrypts_logs(&server.settings) == Some(true));
+    let logs = server.facts.binary_logs.iter().flatten();
     logs.map(|log| log.encrypted.map_or(State::Unknown, State::of)).fold(setting, State::and)
 }
 
@@ -43,14 +44,15 @@ fn at_rest(server: &ServerFacts) -> State {
 pub(in crate::audit) fn source_of(
     channel: &ChannelFacts,
     replica: usize,
-    servers: &[ServerFacts],
+    servers: &[Server<'_>],
 ) -> Option<usize> {
-    let others = || servers.iter().enumerate().filter(|(index, _)| *index != replica);
+    let all = || servers.iter().map(|server| server.facts);
+    let others = || all().enumerate().filter(|(index, _)| *index != replica);
     if let Some(uuid) = &channel.source_uuid {
         let mut others = others();
         let found = others.find(|(_, server)| server.server_uuid.as_ref() == Some(uuid));
         // One that says who it is is nobody else, unless the other end has no UUID at all.
-        if found.is_some() || servers.iter().all(|server| server.server_uuid.is_some()) {
+        if found.is_some() || all().all(|server| server.server_uuid.is_some()) {
             return found.map(|(index, _)| index);
         }
     }
@@ -71,14 +73,14 @@ pub(in crate::audit) fn source_of(
 
 fn edge(
     topology: &mut Topology,
-    servers: &[ServerFacts],
+    servers: &[Server<'_>],
     source: Option<usize>,
     replica: usize,
     channel: &ChannelFacts,
 ) -> Edge {
     let mut reasons = Vec::new();
     let connection = source.and_then(|source| {
-        let (source, replica) = (servers.get(source)?, servers.get(replica)?);
+        let (source, replica) = (servers.get(source)?.facts, servers.get(replica)?.facts);
         let mut connections = source.replicas.iter();
         connections.find(|it| it.replica_uuid.is_some() && it.replica_uuid == replica.server_uuid)
     });
@@ -91,9 +93,8 @@ fn edge(
         Some(encrypted) => State::of(encrypted),
         None => unless_down(State::of(channel.ssl)),
     };
-    let settings = servers.get(replica).map(Settings::of_server);
-    let can_verify =
-        settings.is_none_or(|it| crate::audit::judge::channel::can_verify(channel, &it));
+    let settings = servers.get(replica).map(|server| &server.settings);
+    let can_verify = settings.is_none_or(|it| can_verify(channel, it));
     let verified = unless_down(State::of(channel.ssl && channel.verify_server_cert && can_verify));
     if !runs {
         reasons.push(format!("the channel is not connected ({})", channel.io_running));
@@ -143,14 +144,14 @@ fn at_rest_reasons(topology: &Topology, index: usize, end: &str, reasons: &mut V
 fn is_known(
     connection: &DumpConnection,
     source: usize,
-    servers: &[ServerFacts],
+    servers: &[Server<'_>],
     topology: &Topology,
 ) -> bool {
     match &connection.replica_uuid {
-        Some(uuid) => servers.iter().any(|server| server.server_uuid.as_ref() == Some(uuid)),
+        Some(uuid) => servers.iter().any(|server| server.facts.server_uuid.as_ref() == Some(uuid)),
         // MariaDB's do not say who they are: a channel of that user is taken for it.
         None => topology.edges.iter().any(|edge| {
-            let replica = servers.get(edge.replica);
+            let replica = servers.get(edge.replica).map(|server| server.facts);
             let mut channels = replica.into_iter().flat_map(|replica| &replica.channels);
             edge.source == source && channels.any(|channel| channel.source_user == connection.user)
         }),
@@ -187,6 +188,10 @@ mod tests {
     use super::*;
     use crate::audit::facts::server::BinaryLogFacts;
 
+    fn topology_of(servers: &[ServerFacts]) -> Topology {
+        of_servers(&servers.iter().map(Server::new).collect::<Vec<_>>())
+    }
+
     fn server(number: u16, sources: &[u16]) -> ServerFacts {
         let channel = |source: &u16| ChannelFacts {
             source_host: "127.0.0.1".to_owned(),
@@ -213,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_circle_and_a_chain_are_told_by_uuid() {
-        let topology = of_servers(&[server(1, &[2]), server(2, &[1]), server(3, &[2])]);
+        let topology = topology_of(&[server(1, &[2]), server(2, &[1]), server(3, &[2])]);
         let ways: Vec<_> = topology.edges.iter().map(|edge| (edge.source, edge.replica)).collect();
         assert_eq!(ways, [(1, 0), (0, 1), (1, 2)]);
         assert!(topology.edges.iter().all(|edge| edge.private() == State::Yes), "{topology:?}");
@@ -224,7 +229,7 @@ mod tests {
     fn an_old_plain_log_at_one_end_opens_the_way() {
         let mut source = server(1, &[]);
         source.binary_logs.as_mut().unwrap()[0].encrypted = Some(false);
-        let topology = of_servers(&[source, server(2, &[1])]);
+        let topology = topology_of(&[source, server(2, &[1])]);
         let edge = &topology.edges[0];
         assert_eq!((edge.in_transit, edge.source_at_rest), (State::Yes, State::No));
         assert_eq!(edge.private(), State::No);
@@ -239,7 +244,7 @@ mod tests {
             tls_version: Some(String::new()),
             ..DumpConnection::default()
         });
-        let topology = of_servers(&[source, server(2, &[1])]);
+        let topology = topology_of(&[source, server(2, &[1])]);
         assert_eq!(topology.edges.len(), 1);
         assert_eq!(topology.edges[0].in_transit, State::No);
     }
@@ -253,7 +258,7 @@ mod tests {
             tls_version: Some("TLSv1.3".to_owned()),
             ..DumpConnection::default()
         });
-        let topology = of_servers(&[middle]);
+        let topology = topology_of(&[middle]);
         let labels: Vec<_> = topology.nodes.iter().map(|node| &*node.label).collect();
         assert_eq!(labels, ["db2:3306", "127.0.0.1:3301", "uuid-9 at 10.0.0.9"]);
         assert!(topology.edges.iter().all(|edge| edge.private() == State::Unknown));

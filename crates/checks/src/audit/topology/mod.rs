@@ -146,9 +146,8 @@ impl State {
     }
 }
 
-/// Of live servers where some were asked, else of files.
-pub(super) fn of(facts: &AuditFacts) -> Topology {
-    let mut topology = live::of_servers(&facts.servers);
+/// That of the live servers, and what files show of others.
+pub(super) fn with_files(mut topology: Topology, facts: &AuditFacts) -> Topology {
     let is_asked =
         |files: &&FileFacts| facts.servers.iter().any(|it| super::areas::is_of(files, it));
     for files in facts.all_files().filter(|files| !is_asked(files)) {

@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
+use serde::Serialize;
+
 use super::hot_keys::{HotKey, HotKeys};
 use super::lister::Seen;
 use super::{EventRecord, TableName};
@@ -15,7 +17,8 @@ const MOST: usize = 10;
 const MAX_HOURS: usize = 100_000;
 
 /// Rows and bytes of one operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "OpEntry"))]
 pub struct OpStats {
     /// How many rows.
     pub rows: u64,
@@ -23,8 +26,9 @@ pub struct OpStats {
     pub bytes: u64,
 }
 
-/// The same for each operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Rows and bytes by operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "OpsEntry"))]
 pub struct ByOp {
     /// Rows that were made.
     pub insert: OpStats,

@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
+use serde::Serialize;
+
 use super::lister::Seen;
 use super::row_stats::{ByOp, RowStats};
 use super::{EventRecord, Summary, TableName};
@@ -15,7 +17,8 @@ const BIGGEST: usize = 10;
 const MAX_KEYS: usize = 100_000;
 
 /// Figures of one type of event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TypeStats {
     /// How many.
     pub events: u64,
@@ -24,17 +27,20 @@ pub struct TypeStats {
 }
 
 /// Figures of one table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TableStats {
     /// Row events.
     pub events: u64,
-    /// Rows in those events whose rows could be counted.
+    /// Rows in those whose rows could be counted.
     pub rows: u64,
-    /// Events whose rows could not be counted.
+    /// Row events whose rows could not be counted.
+    #[serde(rename = "uncounted_events")]
     pub uncounted: u64,
     /// Bytes in the row events; inside a payload, unfolded.
     pub bytes: u64,
     /// Rows, and bytes of their images, by what happened to them.
+    #[serde(rename = "ops")]
     pub by_op: ByOp,
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use serde::Serialize;
 
 use super::reach::Reach;
 use crate::batch::targets::{Origin, Target, has_log_extension, name_of_log};
@@ -24,6 +25,7 @@ use crate::log::error::{Error, ErrorClass, describe};
 use crate::log::log_error::LogError;
 use crate::log::open::{self, OpenLog, copy_of_log};
 use crate::log::walk::{Depth, MAX_HELD, PlainSource, Walker, is_in_use};
+use crate::text::reported;
 
 /// Events of a head that are looked at: a log begins with three or four that are no transaction.
 const LOOKED_AT: usize = 12;
@@ -61,12 +63,15 @@ pub struct Head {
     pub envelope: u64,
 }
 
-/// A log whose head cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A log that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "UnreadEntry"))]
 pub struct Unread {
-    /// Where it is.
+    /// The file.
+    #[serde(serialize_with = "reported::path")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub path: PathBuf,
-    /// Which kind of failure it is.
+    /// `work`, `key` or `damage`.
     pub class: ErrorClass,
     /// Why.
     pub reason: String,

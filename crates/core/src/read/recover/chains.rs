@@ -4,15 +4,23 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::catalogue::{Head, name_of, series};
 use crate::event::gtid::TransactionId;
+use crate::text::reported;
 
 /// Two files with one log: the longer is used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "DoubledEntry"))]
 pub struct Doubled {
     /// The one that is used.
+    #[serde(serialize_with = "reported::path")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub used: PathBuf,
     /// The other one.
+    #[serde(serialize_with = "reported::path")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub other: PathBuf,
 }
 

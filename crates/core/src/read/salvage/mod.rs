@@ -33,6 +33,8 @@ mod write;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use body::Body;
 use keeper::{Keeper, Piece};
 use open::{Opened, next_header, open, open_next};
@@ -76,22 +78,52 @@ pub struct SalvageOptions {
 }
 
 /// A part of the file that is not in the output.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "SalvagedGap"))]
 pub struct Gap {
     /// Where it starts in the file.
     pub file_offset: u64,
-    /// Its length.
+    /// Its length in bytes.
     pub length: u64,
     /// By how many bytes the stream is further on behind it than before it: positive where bytes
     /// are missing, negative where some were put in, 0 where bytes were changed.
     pub shift: i64,
-    /// Whether it reaches to the end of the file.
-    pub is_tail: bool,
+    /// `changed`, `bytes-missing`, `bytes-inserted` or `tail`.
+    pub kind: GapKind,
+}
+
+/// What became of the bytes of a gap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "SalvagedGapKind"))]
+#[serde(rename_all = "kebab-case")]
+pub enum GapKind {
+    /// They are other ones.
+    Changed,
+    /// Some are missing.
+    BytesMissing,
+    /// Some were put in.
+    BytesInserted,
+    /// From here to the end of the file nothing is whole.
+    Tail,
+}
+
+impl GapKind {
+    const fn new(shift: i64, is_tail: bool) -> Self {
+        match shift {
+            _ if is_tail => Self::Tail,
+            0 => Self::Changed,
+            1.. => Self::BytesMissing,
+            _ => Self::BytesInserted,
+        }
+    }
 }
 
 /// What was salvaged.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Salvaged {
+    /// How the plaintext was had.
+    pub access: String,
     /// Whole events found.
     pub events: u64,
     /// Of them, those written.
@@ -103,11 +135,10 @@ pub struct Salvaged {
     /// What is missing, in order.
     pub gaps: Vec<Gap>,
     /// Transactions that have lost events; at most 1000 are named.
+    #[serde(rename = "incomplete_transactions")]
     pub incomplete: Vec<String>,
-    /// How many there are.
+    /// How many there are, as not all may be named.
     pub incomplete_count: u64,
-    /// How the plaintext was had.
-    pub access: String,
     /// Whether the format description event is damaged and was kept: no log can be read without.
     pub description_damaged: bool,
     /// Whether one bit of the format description event was put right, which its checksum tells.
@@ -115,22 +146,23 @@ pub struct Salvaged {
     /// Whether the format description event is that of another log, or, in a relay log, the
     /// source's.
     pub description_borrowed: bool,
-    /// Alignments that were tried for lost ones.
+    /// Alignments of file and stream that were tried.
     pub shifts_tried: u64,
     /// How often an event follows that was written before the one that it follows.
     pub out_of_order: u64,
     /// Where in the file the first of these stands.
     pub first_out_of_order: Option<u64>,
-    /// From where a replica has to fetch again what its relay log has lost.
+    /// Of a relay log: from where its replica has to fetch again what is lost.
     pub resume: Option<Resume>,
     /// Encrypted logs that follow the first one in the file.
     pub further_logs: Vec<FurtherLog>,
 }
 
 /// Where in the source's logs the events stand that a relay log has lost.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "SalvageResume"))]
 pub struct Resume {
-    /// The source's log; `None` if the event is lost that names it.
+    /// The source's log; `null` if the event is lost that names it.
     pub source_log: Option<String>,
     /// Where the last transaction ends in it that is all there before the first gap.
     pub position: Option<u64>,
@@ -138,14 +170,15 @@ pub struct Resume {
     pub after_gtid: Option<String>,
 }
 
-/// An encrypted log behind another one, in the same file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An encrypted log behind another one in the same file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "SalvagedLog"))]
 pub struct FurtherLog {
     /// Where its encryption header starts in the file.
     pub file_offset: u64,
     /// The key under which it is encrypted.
     pub key_id: String,
-    /// Whether that key opened it.
+    /// Whether that key opened it, so that its events are in the output.
     pub is_open: bool,
 }
 
@@ -375,7 +408,7 @@ impl<'o> Salvager<'o> {
             file_offset: file.start,
             length: file.end.saturating_sub(file.start),
             shift,
-            is_tail,
+            kind: GapKind::new(shift, is_tail),
         });
     }
 

@@ -1,23 +1,33 @@
 //! What stands between the logs of a set.
 
-use crate::batch::targets::name_of_log;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::{Gtids, Verified};
+use crate::batch::targets::name_of_log;
 use crate::event::format_description::FormatDescription;
 use crate::event::gtid_list::GtidList;
 use crate::event::gtid_set::GtidSet;
+use crate::text::reported;
 
-/// Something that does not join one log to the next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Two logs that do not follow one another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Gap {
     /// The log before.
+    #[serde(serialize_with = "reported::path")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub before: PathBuf,
     /// The log after.
+    #[serde(serialize_with = "reported::path")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub after: PathBuf,
     /// What is amiss.
+    #[serde(rename = "reason", serialize_with = "reported::display")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub kind: GapKind,
 }
 

@@ -1,7 +1,11 @@
 //! What there is to say of a log.
 
+use std::fmt;
+
+use super::gtids::MAX_WEIGHT;
 use crate::event::checksum::ChecksumMismatch;
 use crate::event::walker::WalkError;
+use crate::log::error::describe;
 
 /// What is wrong with an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -126,4 +130,79 @@ pub enum Note {
     /// Events without checksums: only their lengths and positions were checked. In a relay log
     /// those of a source that writes none.
     NoChecksums,
+}
+
+impl Note {
+    /// Its name in reports. Stable.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::InUse => "in-use",
+            Self::CutTail(_) => "cut-tail",
+            Self::UnfinishedTransaction => "unfinished-transaction",
+            Self::NoLastEvent => "no-last-event",
+            Self::Moved { .. } => "moved",
+            Self::SourceJumps { .. } => "source-jumps",
+            Self::UnsoundPositions { .. } => "unsound-positions",
+            Self::UnknownEvents { .. } => "unknown-events",
+            Self::LeftFolded { .. } => "left-folded",
+            Self::LostGtids { .. } => "lost-gtids",
+            Self::GtidsNotJudged => "gtids-not-judged",
+            Self::NoChecksums => "no-checksums",
+        }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InUse => f.write_str("in use, or its server crashed: not closed"),
+            Self::CutTail(error) => f.write_str(&describe(error)),
+            Self::UnfinishedTransaction => f.write_str("ends within a transaction"),
+            Self::NoLastEvent => f.write_str(
+                "closed, but ends in neither ROTATE nor STOP: recovered after a crash, or cut between events",
+            ),
+            Self::Moved { plain_offset, count } => write!(
+                f,
+                "from plain offset {plain_offset} on, whole events stand elsewhere than they were written ({count} times): a slice, or salvaged"
+            ),
+            Self::SourceJumps { count: 1 } => f.write_str("the source's positions jump once"),
+            Self::SourceJumps { count } => {
+                write!(f, "the source's positions jump {count} times")
+            }
+            Self::UnsoundPositions { count } => write!(
+                f,
+                "its server wrote wrong end positions, as servers before 5.1.18 did ({count} times): they were not checked"
+            ),
+            Self::UnknownEvents { event_type, count } => write!(
+                f,
+                "{} of a type that is not known here ({event_type})",
+                plural(*count, "event")
+            ),
+            Self::LeftFolded { count } => write!(
+                f,
+                "{} not looked into: they would unfold to more than any server's do",
+                plural(*count, "compressed transaction")
+            ),
+            Self::LostGtids { plain_offset, count } => write!(
+                f,
+                "{} lost the GTID event, so that no server replays it (plain offset {plain_offset})",
+                plural(*count, "transaction")
+            ),
+            Self::GtidsNotJudged => write!(
+                f,
+                "too many GTIDs (more than {MAX_WEIGHT} intervals): whether logs follow one another is not judged by them"
+            ),
+            Self::NoChecksums => f.write_str(
+                "without checksums, at least in parts: lengths and positions alone were checked there",
+            ),
+        }
+    }
+}
+
+fn plural(count: u64, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        several => format!("{several} {noun}s"),
+    }
 }

@@ -9,6 +9,8 @@ mod positions;
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::catalogue::{Catalogue, Head, Scan, Stop, Unread, name_of};
 pub use super::chains::Doubled;
 use super::chains::{self, Chain, Walk};
@@ -103,7 +105,9 @@ pub struct Gap {
 }
 
 /// What is amiss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PlanGapKind"))]
+#[serde(rename_all = "kebab-case")]
 pub enum GapKind {
     /// Transactions between two logs, or before the first, are in no log that can be read.
     Missing,
