@@ -10,7 +10,7 @@ use binlogsec_core::log::open::OpenLog;
 use binlogsec_core::read::recover::catalogue::name_of;
 use binlogsec_core::read::stream::{self, StreamPlan};
 
-use super::{Planned, RecoverArgs, Written, options, refuse_fewer};
+use super::{Planned, RecoverArgs, Written, options};
 use crate::progress::Bar;
 use crate::terminal::Terminal;
 use crate::transfer;
@@ -78,7 +78,6 @@ fn write_each(
     for (number, slice) in slices.iter().enumerate() {
         let mut one = StreamPlan::default();
         one.add(open(&slice.path)?, &options(slice, args.exclude_gtid.as_ref()))?;
-        refuse_fewer(slice, one.transactions(), args)?;
         if one.transactions() > 0 {
             let name = format!("{:0width$}-{}", number.saturating_add(1), name_of(&slice.path));
             let target = directory.join(name);

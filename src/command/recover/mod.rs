@@ -18,7 +18,6 @@ use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::error::{Error, describe};
 use binlogsec_core::log::open::OpenLog;
 use binlogsec_core::read::decrypt;
-use binlogsec_core::read::numbers::Hole;
 use binlogsec_core::read::pattern::Pattern;
 use binlogsec_core::read::recover::catalogue::{self, Catalogue, Stop};
 use binlogsec_core::read::recover::find::{self, Found};
@@ -160,7 +159,8 @@ pub(crate) fn run(args: &RecoverArgs, terminal: &Terminal) -> anyhow::Result<Exi
         // What would be written is known where every event was looked at.
         if args.verify && exit == Exit::Done {
             let open = |path: &Path| OpenLog::new(open_source(path)?, &keyring);
-            tell_stream(&Written::of(&stream_of(args, &planned, &open)?), terminal);
+            let stream = stream_of(args, &planned, &open)?;
+            transfer::tell_xa(stream.prepared(), stream.ended(), terminal);
         }
         return Ok(exit);
     }
@@ -257,7 +257,10 @@ fn make_plan(
     }
     // With nothing but a plan wanted, heads are enough.
     let check: &mut plan::Checker<'_> = if is_verified { &mut check } else { &mut unchecked };
-    let plan = plan::plan(catalogue.clone(), &wanted, &mut scan, check)?;
+    let mut plan = plan::plan(catalogue.clone(), &wanted, &mut scan, check)?;
+    if is_verified {
+        plan::tell_lacking(&mut plan, &wanted, &mut scan)?;
+    }
     Ok(Planned { wanted, plan, found, is_verified })
 }
 
@@ -353,11 +356,20 @@ fn judge(planned: &Planned, terminal: &Terminal) -> Exit {
             plan.anonymous
         ));
     }
+    if let [first, ..] = plan.without_gtids.as_slice() {
+        terminal.warning(&format!(
+            "{} not used, the first of them {}: the transactions in them have no GTIDs, and those of the backup do \
+             not say whether it has them. If it does not, name its place: --from LOG:POSITION",
+            plural(plan.without_gtids.len(), "log"),
+            path_text::text(first)
+        ));
+    }
     if let Some(holes) = &plan.holes {
         terminal.warning(&format!(
-            "{holes} stands in none of these logs up to that moment, although there are transactions of the same \
-             server before and behind: it was left out of a log (as by salvage or --exclude-gtid), comes later in \
-             the log, or never was"
+            "{} stands in none of these logs up to that moment, although there are transactions of the same \
+             server before and behind: it was left out of a log (as by salvage, --exclude-gtid, or a replica's \
+             filter), comes later in the log, or never was",
+            holes.ranges()
         ));
     }
     if plan.slices.is_empty() {
@@ -426,26 +438,9 @@ fn stream_of(
 ) -> anyhow::Result<StreamPlan> {
     let mut stream = StreamPlan::default();
     for slice in &planned.plan.slices {
-        let before = stream.transactions();
         stream.add(open(&slice.path)?, &options(slice, args.exclude_gtid.as_ref()))?;
-        refuse_fewer(slice, stream.transactions().saturating_sub(before), args)?;
     }
     Ok(stream)
-}
-
-/// Refuses a log that has fewer transactions than the head of the log behind it says. Of MariaDB, whose
-/// numbers may have holes, nothing can be said.
-fn refuse_fewer(slice: &Slice, has: u64, args: &RecoverArgs) -> anyhow::Result<()> {
-    let said = slice.adds.as_ref().filter(|adds| !adds.is_mariadb() && args.exclude_gtid.is_none());
-    match said.map(Reach::len) {
-        Some(said) if has < said => bail!(
-            "{} has {has} transactions, and {said} by the head of the log that was taken for the next one: they may \
-             be logs of two servers, or of two lives of one (name the directories of each alone), or the server was told \
-             that it has the others (gtid_purged; recover from a backup that has them). Nothing was written",
-            path_text::text(&slice.path)
-        ),
-        _ => Ok(()),
-    }
 }
 
 /// What was written.
@@ -456,36 +451,13 @@ struct Written {
     prepared: usize,
     ended: usize,
     logs: usize,
-    holes: Vec<Hole>,
 }
 
 impl Written {
     fn of(stream: &StreamPlan) -> Self {
         let (transactions, incomplete) = (stream.transactions(), stream.incomplete());
         let (prepared, ended) = (stream.prepared(), stream.ended());
-        let (logs, holes) = (stream.parts().len(), stream.holes().copied().collect());
-        Self { transactions, incomplete, prepared, ended, logs, holes }
-    }
-}
-
-/// So many holes are named.
-const MAX_NAMED_HOLES: usize = 10;
-
-/// Says what the transactions lack that the plan could not know by the heads of logs.
-fn tell_stream(written: &Written, terminal: &Terminal) {
-    transfer::tell_xa(written.prepared, written.ended, terminal);
-    if let [_, ..] = written.holes.as_slice() {
-        let named: Vec<_> =
-            written.holes.iter().take(MAX_NAMED_HOLES).map(ToString::to_string).collect();
-        let more = match written.holes.len().saturating_sub(MAX_NAMED_HOLES) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        terminal.warning(&format!(
-            "{}{more}: in none of these logs, although there are transactions of the same domain before and behind. \
-             Left out of a log (as by salvage or --exclude-gtid), filtered by a replica, or never there",
-            named.join(", ")
-        ));
+        Self { transactions, incomplete, prepared, ended, logs: stream.parts().len() }
     }
 }
 
@@ -496,7 +468,7 @@ fn told(written: &Written, terminal: &Terminal) -> Exit {
             written.incomplete
         ));
     }
-    tell_stream(written, terminal);
+    transfer::tell_xa(written.prepared, written.ended, terminal);
     let transactions = usize::try_from(written.transactions).unwrap_or(usize::MAX);
     let (transactions, logs) = (plural(transactions, "transaction"), plural(written.logs, "log"));
     terminal.note(&format!("{transactions} of {logs}"));

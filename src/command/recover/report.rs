@@ -249,6 +249,15 @@ pub(super) fn sentence(gap: &Gap) -> String {
                 name(&gap.before).unwrap_or_default()
             );
         }
+        GapKind::Lacking => {
+            let (log, gtids) = (name(&gap.after).unwrap_or_default(), gtids.unwrap_or_default());
+            return format!(
+                "lacking: {log} does not have {gtids}, which the log behind it says were before it: left out of it \
+                 (salvaged, or chosen by GTIDs). Name a whole copy of it, or go on without by --allow-gap {gtids}. If \
+                 no copy has them, these may be logs of two servers or of two lives of one (name the directories of \
+                 each alone), or the server was told that it has them (gtid_purged: begin with a backup that has them)"
+            );
+        }
         GapKind::Diverged => {
             let after = name(&gap.after).unwrap_or_default();
             let before = name(&gap.before).unwrap_or_default();

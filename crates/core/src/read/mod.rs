@@ -3,7 +3,7 @@
 pub mod decrypt;
 pub mod events;
 pub mod inspect;
-pub mod numbers;
+mod numbers;
 pub mod pattern;
 mod per_event;
 pub mod recover;

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::events::inner::{self, Inner};
 use super::events::is_of_domain;
-use super::numbers::{Hole, Numbers};
+use super::numbers::Numbers;
 use super::tables::TableGlob;
 use crate::batch::transfer::{clear_in_use, clear_in_use_of_event};
 use crate::event::FIRST_EVENT;
@@ -112,8 +112,6 @@ pub struct SlicePlan {
     pub prepared: BTreeSet<String>,
     /// XA transactions that are ended in it, and were prepared before it.
     pub ended: Vec<String>,
-    /// Numbers that the log leaves out as far as it was looked through (MariaDB), a thousand at the most.
-    pub holes: Vec<Hole>,
     /// The numbers of MariaDB's that are in it.
     pub(super) numbers: Numbers,
 }
@@ -163,7 +161,6 @@ pub fn plan(log: &OpenLog, options: &SliceOptions) -> Result<SlicePlan, Error> {
         progress: TransactionProgress::Outside,
         started: options.start_time.is_none(),
         unfolder: Unfolder::default(),
-        numbers: Numbers::default(),
     };
     let head = walker.next_event()?.map_or(FIRST_EVENT, |event| event.end());
     planner.plan.add(0..head);
@@ -172,6 +169,7 @@ pub fn plan(log: &OpenLog, options: &SliceOptions) -> Result<SlicePlan, Error> {
         && start > FIRST_EVENT
         && start != head
     {
+        planner.take_lists(&mut walker, start)?;
         walker.start_at(start)?;
         planner.progress = TransactionProgress::Unknown;
     }
@@ -195,7 +193,6 @@ pub fn plan(log: &OpenLog, options: &SliceOptions) -> Result<SlicePlan, Error> {
     planner.release(false);
     planner.plan.incomplete =
         planner.plan.incomplete.saturating_add(u64::from(planner.unit.is_some()));
-    planner.plan.holes = planner.numbers.holes();
     Ok(planner.plan)
 }
 
@@ -272,7 +269,7 @@ struct Unit {
 #[derive(Debug)]
 struct HeldBack {
     range: Range<u64>,
-    /// A format description event: without it, what follows in a relay log could not be read.
+    /// See [`is_needed`].
     is_needed: bool,
 }
 
@@ -287,7 +284,6 @@ struct Planner<'a> {
     progress: TransactionProgress,
     started: bool,
     unfolder: Unfolder,
-    numbers: Numbers,
 }
 
 impl Planner<'_> {
@@ -341,10 +337,23 @@ impl Planner<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// Takes the list of GTIDs at the log's head, where the slice begins behind it.
+    fn take_lists(&mut self, walker: &mut Walker<'_>, start: u64) -> Result<(), Error> {
+        while let Some(event) = walker.next_event()? {
+            let kind = event.header.event_type;
+            if event.end() > start || !has_the_logs_time(kind) {
+                break;
+            }
+            if is_needed(kind) {
+                self.plan.add(event.offset..event.end());
+            }
+        }
+        Ok(())
+    }
+
     fn begin(&mut self, view: &EventView<'_>) -> ControlFlow<()> {
         self.in_time(view.header.timestamp)?;
         let id = TransactionStart::parse(view).and_then(Result::ok).map(|start| start.id);
-        id.iter().for_each(|id| self.numbers.note(id));
         let is_wanted = self.started
             && self.is_in_range(view.offset)
             && self.options.wants(id.as_ref(), view.header.server_id);
@@ -375,7 +384,7 @@ impl Planner<'_> {
     /// An event that is part of no transaction.
     fn alone(&mut self, view: &EventView<'_>, touches: bool) -> ControlFlow<()> {
         let kind = view.header.event_type;
-        let is_needed = kind == event_type::FORMAT_DESCRIPTION;
+        let is_needed = is_needed(kind);
         let is_of_the_log = has_the_logs_time(kind) || view.header.has(flag::ARTIFICIAL);
         if !is_of_the_log {
             self.in_time(view.header.timestamp)?;
@@ -441,6 +450,13 @@ const fn has_the_logs_time(event_type: u8) -> bool {
                 | event_type::MARIADB_GTID_LIST
                 | event_type::MARIADB_START_ENCRYPTION
         )
+}
+
+/// Events that a slice has whatever is before its first transaction: the format description, without which
+/// what follows in a relay log could not be read, and MariaDB's list of GTIDs. By that of the first log
+/// `mariadb-binlog` knows where the domains begin; those of the logs behind it would else stand for a gap.
+const fn is_needed(event_type: u8) -> bool {
+    matches!(event_type, event_type::FORMAT_DESCRIPTION | event_type::MARIADB_GTID_LIST)
 }
 
 /// Events that are never part of a transaction.

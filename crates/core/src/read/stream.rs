@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::numbers::{Hole, Numbers};
+use super::numbers::Numbers;
 use super::slice::{self, SliceOptions, SlicePlan};
 use crate::batch::transfer::{Output, check_not_itself, seal};
 use crate::event::FIRST_EVENT;
@@ -156,11 +156,6 @@ impl StreamPlan {
         let mut all = Numbers::default();
         self.parts.iter().for_each(|part| all.append(&part.plan.numbers));
         all.falls()
-    }
-
-    /// Numbers of MariaDB's that a log leaves out between its first and its last.
-    pub fn holes(&self) -> impl Iterator<Item = &Hole> {
-        self.parts.iter().flat_map(|part| &part.plan.holes)
     }
 
     fn sum(&self, figure: impl Fn(&SlicePlan) -> u64) -> u64 {

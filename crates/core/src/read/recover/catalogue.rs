@@ -282,6 +282,11 @@ impl Head {
         is_known || matches!(self.first, Some((TransactionId::Mariadb { .. }, _)))
     }
 
+    /// Whether its first transaction has no GTID.
+    pub(super) fn begins_without_gtids(&self) -> bool {
+        matches!(self.first, Some((TransactionId::Anonymous, _)))
+    }
+
     /// Its number among the logs of its name.
     #[must_use]
     pub fn number(&self) -> Option<u64> {
@@ -349,6 +354,15 @@ pub struct Scan {
 }
 
 impl Scan {
+    /// MariaDB's transactions alone, without those before them; none of a log that has too many runs.
+    pub(super) fn own(&self) -> Reach {
+        let mut own = Reach::default();
+        for run in self.runs.iter().filter(|_| self.runs.len() < MAX_RUNS) {
+            own.insert_range(run.domain, run.server_id, (run.first, run.last));
+        }
+        own
+    }
+
     fn note_run(&mut self, id: &TransactionId) {
         let TransactionId::Mariadb { domain, server_id, sequence } = *id else { return };
         let is_next = |run: &&mut Run| {

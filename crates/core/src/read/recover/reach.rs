@@ -202,12 +202,12 @@ impl Reach {
         Self { set: self.set.difference(&other.set), domains: self.domains.clone() }
     }
 
-    /// Numbers of MySQL's that are not among these although the same server has some before and behind
+    /// Numbers that are not among these although the same server, or domain, has some before and behind
     /// them.
     pub(super) fn holes(&self) -> Self {
-        let mut holes = Self::default();
+        let mut holes = Self { domains: self.domains.clone(), ..Self::default() };
         let mut before: Option<(&Tsid, u64)> = None;
-        for (tsid, start, end) in self.set.intervals().filter(|_| !self.is_mariadb()) {
+        for (tsid, start, end) in self.set.intervals() {
             if let Some((of, from)) = before
                 && of == tsid
             {

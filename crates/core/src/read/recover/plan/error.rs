@@ -56,6 +56,19 @@ pub enum PlanError {
         /// What names it.
         what: &'static str,
     },
+    /// Transactions without GTIDs in logs of several servers, or of several lives of one: in which order they
+    /// came, nothing says.
+    #[error(
+        "the logs have transactions without GTIDs, and do not follow one another: {first} and {other} are logs of two \
+         servers, or of one before and behind a RESET: name the logs of one alone, or a --server-id, or a beginning \
+         LOG:POSITION"
+    )]
+    SeveralRows {
+        /// The first log of one.
+        first: String,
+        /// The first log of another.
+        other: String,
+    },
     /// A GTID where logs have none, or none that say what is before them.
     #[error(
         "the logs have no GTIDs, or several servers write into one domain of them, and their numbers do not rise: \

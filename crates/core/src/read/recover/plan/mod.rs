@@ -16,6 +16,7 @@ pub use super::chains::Doubled;
 use super::chains::{self, Chain, Walk};
 use super::reach::Reach;
 use super::state::{LogPosition, State};
+use crate::event::FIRST_EVENT;
 use crate::event::gtid::TransactionId;
 use crate::log::error::{Error, ErrorClass};
 pub use error::PlanError;
@@ -117,6 +118,9 @@ pub enum GapKind {
     Diverged,
     /// Transactions whose GTIDs their server has given twice, as it began its numbers anew.
     Renumbered,
+    /// Transactions that a log does not have although the head of the log behind it says that they were
+    /// before it.
+    Lacking,
 }
 
 /// What leads to a moment.
@@ -135,10 +139,13 @@ pub struct Plan {
     /// What is there at the end.
     pub reached: Option<Reach>,
     /// Transactions up to the moment that are in none of the logs and not in the backup, although the
-    /// same server has some before and behind them (MySQL): left out of a log, or never there.
+    /// same server has some before and behind them (MySQL), or the same domain within a log (MariaDB): left
+    /// out of a log, or never there.
     pub holes: Option<Reach>,
     /// Transactions without GTIDs in logs that are chosen by GTIDs: they may be in the backup.
     pub anonymous: u64,
+    /// Logs that begin with transactions without GTIDs, and are not used, as GTIDs say what is wanted.
+    pub without_gtids: Vec<PathBuf>,
 }
 
 impl Plan {
@@ -201,6 +208,46 @@ pub fn plan(
 /// Whether a backup says a position, and there is nothing besides it.
 fn has_position(state: &State) -> bool {
     state.position.is_some() && state.besides.is_empty()
+}
+
+/// Reads the logs of a plan to their ends, and tells what they lack. Of MariaDB's no head tells how many
+/// transactions a log has: numbers that it leaves out are told, as far as they are no longer list than is
+/// kept.
+///
+/// # Errors
+/// [`PlanError::Unreadable`].
+pub fn tell_lacking(
+    plan: &mut Plan,
+    wanted: &Wanted,
+    scan: &mut Scanner<'_>,
+) -> Result<(), PlanError> {
+    let mut holes = plan.holes.take().unwrap_or_default();
+    for slice in &plan.slices {
+        let Some(adds) = &slice.adds else { continue };
+        let stop = slice.stop_position.map_or(Stop::End, Stop::Position);
+        let there = scan(&slice.path, &stop).map_err(|source| PlanError::Unreadable {
+            path: slice.path.clone(),
+            source: Box::new(source),
+        })?;
+        if adds.is_mariadb() {
+            holes.extend(&there.own().holes().difference(&wanted.allowed.gtids));
+            continue;
+        }
+        let missing = adds.difference(&there.gtids);
+        if !missing.is_empty() {
+            plan.gaps.push(Gap {
+                is_allowed: wanted.allowed.gtids.contains_all(&missing),
+                missing: Some(missing),
+                logs: Vec::new(),
+                after: Some(slice.path.clone()),
+                before: None,
+                unread: Vec::new(),
+                kind: GapKind::Lacking,
+            });
+        }
+    }
+    plan.holes = (!holes.is_empty()).then_some(holes);
+    Ok(())
 }
 
 fn plan_once(
@@ -270,6 +317,14 @@ impl<'a> Planner<'a, '_> {
     /// position alone.
     fn start(&mut self) -> Result<Start, PlanError> {
         let state = &self.wanted.state;
+        let is_empty = state.gtids.as_ref().is_none_or(Reach::is_empty);
+        if state.position.is_none()
+            && is_empty
+            && state.besides.is_empty()
+            && let Some(chain) = self.row_without_gtids()?
+        {
+            return Ok(Start::Position((chain, 0), FIRST_EVENT));
+        }
         if let Some(gtids) = state.gtids.as_ref().filter(|_| !self.by_position) {
             return Ok(Start::Gtids(gtids.union(&state.besides)));
         }
@@ -416,10 +471,14 @@ impl<'a> Planner<'a, '_> {
                 self.tell_skipped(place, &executed);
             }
             let adds = found.gtids.difference(&executed);
-            if !adds.is_empty() || found.anonymous > 0 {
+            let adds_nothing = adds.is_empty() && found.anonymous == 0;
+            if !adds_nothing {
                 self.take(place, &found, &executed, adds)?;
                 executed.extend(&found.gtids);
                 last = Some(place);
+            }
+            if adds_nothing {
+                self.note_without_gtids(place);
             }
             self.pass(place);
             if found.is_reached {
@@ -461,9 +520,16 @@ impl<'a> Planner<'a, '_> {
                 && (!own.is_empty() || self.is_continued(place, executed))
                 && !self.is_named(chain)
             {
+                self.note_without_gtids(place);
                 self.pass(place);
             }
         }
+    }
+
+    /// Notes a log that is left out although it has transactions of which GTIDs say nothing.
+    fn note_without_gtids(&mut self, place: usize) {
+        let head = self.next_of(place).filter(|head| head.begins_without_gtids());
+        self.plan.without_gtids.extend(head.map(|head| head.path.clone()));
     }
 
     /// Whether all that a chain's next log says of those before it is there.
