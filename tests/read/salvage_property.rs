@@ -550,6 +550,20 @@ fn noise_that_makes_a_log_look_like_another_kind_costs_what_it_hits() {
 }
 
 #[test]
+fn bytes_missing_from_the_magic_cost_no_event() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut failures = Vec::new();
+    for log in logs().iter().filter(|log| log.has_checksums) {
+        for length in [1, 2, 4] {
+            let damage = Damage::Missing { at: log.body, length };
+            failures.extend(check(log, &damage, &mut Random(11), scratch.path()).err());
+        }
+    }
+    let count = failures.len();
+    assert!(failures.is_empty(), "{count}:\n{}", failures.join("\n"));
+}
+
+#[test]
 fn noise_in_the_first_blocks_costs_what_it_hits() {
     let scratch = tempfile::tempdir().unwrap();
     let logs: Vec<Log> = logs().into_iter().filter(|log| log.has_checksums).collect();
