@@ -550,6 +550,20 @@ fn noise_that_makes_a_log_look_like_another_kind_costs_what_it_hits() {
 }
 
 #[test]
+fn bytes_missing_from_the_magic_cost_no_event() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut failures = Vec::new();
+    for log in logs().iter().filter(|log| log.has_checksums) {
+        for length in [1, 2, 4] {
+            let damage = Damage::Missing { at: log.body, length };
+            failures.extend(check(log, &damage, &mut Random(11), scratch.path()).err());
+        }
+    }
+    let count = failures.len();
+    assert!(failures.is_empty(), "{count}:\n{}", failures.join("\n"));
+}
+
+#[test]
 fn noise_in_the_first_blocks_costs_what_it_hits() {
     let scratch = tempfile::tempdir().unwrap();
     let logs: Vec<Log> = logs().into_iter().filter(|log| log.has_checksums).collect();
@@ -574,4 +588,33 @@ fn noise_in_the_first_blocks_costs_what_it_hits() {
     let shown: Vec<_> = failures.iter().take(40).cloned().collect();
     let count = failures.len();
     assert!(failures.is_empty(), "{count} of {done}:\n{}", shown.join("\n"));
+}
+
+/// Another log's events, of which MariaDB's say in clear how long they are, lead to one another as the
+/// log's own do; what stands behind them has moved.
+#[test]
+fn another_logs_events_in_the_middle_cost_what_they_stand_for() {
+    let scratch = tempfile::tempdir().unwrap();
+    let logs: Vec<Log> = logs()
+        .into_iter()
+        .filter(|log| log.has_checksums && log.is_encrypted && log.events.len() > 130)
+        .collect();
+    let mut failures = Vec::new();
+    for (index, log) in logs.iter().enumerate() {
+        let other = &logs[(index + 1) % logs.len()];
+        let place = |log: &Log, index: usize| log.body + log.events[index].0;
+        // A hundred of them, and no more than may be put in.
+        let (from, mut to) = (place(other, 5), place(other, 105));
+        while to - from > 7000 {
+            to = from + (to - from) / 2;
+        }
+        let mut stored = log.stored.clone();
+        drop(stored.splice(place(log, 10)..place(log, 12), other.stored[from..to].to_vec()));
+        let survivors: Vec<usize> =
+            (0..log.events.len()).filter(|index| !(10..12).contains(index)).collect();
+        let damage = format!("{} bytes of {}", to - from, other.name);
+        failures.extend(judge(log, &damage, (&stored, &survivors), scratch.path()).err());
+    }
+    let count = failures.len();
+    assert!(logs.len() > 4 && failures.is_empty(), "{count}:\n{}", failures.join("\n"));
 }

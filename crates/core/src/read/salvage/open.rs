@@ -303,8 +303,14 @@ fn first_of_all(
     start: Place,
     (found, shift): Place,
 ) -> Result<Place, Error> {
+    if let Some(log) = &scanner.body.events {
+        // Bytes of the magic may be missing.
+        let ([first, ..], origin) = (log.known_starts(), log.origin());
+        let is_before = first < start.0 && scanner.is_event_here((first, origin))?;
+        return Ok(if is_before { (first, origin) } else { start });
+    }
     // Under the alignment of an encrypted log's beginning there is nothing before it.
-    if scanner.body.events.is_some() || (scanner.body.stream.is_some() && shift == start.1) {
+    if scanner.body.stream.is_some() && shift == start.1 {
         return Ok(start);
     }
     let file_start = scanner.body.start.saturating_sub(BODY_OFFSET);

@@ -321,7 +321,10 @@ impl<'a> Scanner<'a> {
             // A length may lead too far, over events that are whole: nothing confirms it, or as many
             // bytes are missing from the damaged event as those have.
             if is_last || self.is_event_here(next)? {
-                let within = self.find(at.saturating_add(1), (next.0, shift), Some(next.0))?;
+                // If so many are missing, those end where the damaged event would, and no further.
+                let end = if is_confirmed { next.0 } else { length };
+                let within = (next.0, shift);
+                let within = self.find_up_to(end, at.saturating_add(1), within, Some(next.0))?;
                 let found = within.map(|found| (found, shift));
                 if let Some(found) = found.or((!is_last).then_some(next)) {
                     return Ok(Some(found));
@@ -367,6 +370,17 @@ impl<'a> Scanner<'a> {
     pub(super) fn find(
         &mut self,
         from: u64,
+        to: Place,
+        extent: Option<u64>,
+    ) -> Result<Option<u64>, TransferError> {
+        self.find_up_to(self.file_end(), from, to, extent)
+    }
+
+    /// The same of events none of which passes an end.
+    fn find_up_to(
+        &mut self,
+        end: u64,
+        from: u64,
         (to, shift): Place,
         extent: Option<u64>,
     ) -> Result<Option<u64>, TransferError> {
@@ -374,10 +388,11 @@ impl<'a> Scanner<'a> {
         while at < to {
             let left = usize::try_from(to.saturating_sub(at)).unwrap_or(piece);
             let scanned = piece.min(left);
-            let mut bytes = vec![0; scanned.saturating_add(MARGIN)];
+            let left = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX);
+            let mut bytes = vec![0; scanned.saturating_add(MARGIN).min(left)];
             let read = self.read_raw((at, shift), &mut bytes)?;
             bytes.truncate(read);
-            if let Some(found) = self.find_in((&bytes, scanned), (at, shift), extent)? {
+            if let Some(found) = self.find_in((&bytes, scanned, end), (at, shift), extent)? {
                 return Ok(Some(found));
             }
             at = at.saturating_add(u64::try_from(scanned).unwrap_or(u64::MAX));
@@ -403,14 +418,13 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The first event that starts among the first `scanned` of some bytes.
+    /// The first event that starts among the first `scanned` of some bytes, and ends before an end.
     fn find_in(
         &mut self,
-        (bytes, scanned): (&[u8], usize),
+        (bytes, scanned, end): (&[u8], usize, u64),
         (at, shift): Place,
         extent: Option<u64>,
     ) -> Result<Option<u64>, TransferError> {
-        let end = self.file_end();
         let likely: Vec<u64> = match &self.body.events {
             Some(log) => {
                 let (body, judge) = (self.body, &self.judge);

@@ -56,6 +56,12 @@ pub(super) const ROUNDS: [Round; 3] = [
         places: 0,
     },
 ];
+/// This part of the places that are tried may be the first of one row of events, as one of them may be
+/// damaged; and further on one of so many, since damage may lead from one row into another.
+const TRIED_OF_CHAIN: usize = 4;
+const SAMPLED: usize = 8;
+/// So many events are looked at behind a damage, most of which need not be tried.
+const MOST_LOOKED_AT: usize = 2048;
 /// Key stream that is made at a time.
 const STREAM_PIECE: usize = 64 << 10;
 /// Larger events are not believed to be one under another alignment unless something confirms it.
@@ -334,7 +340,7 @@ impl Scanner<'_> {
         most: usize,
         reach: u64,
     ) -> Result<Option<Place>, TransferError> {
-        let mut tried = 0;
+        let (mut tried, mut chains) = (0, Chains::default());
         let (mut from, end) = (at, self.file_end());
         while from < end && tried < most {
             let mut bytes =
@@ -354,8 +360,17 @@ impl Scanner<'_> {
                 if tried >= most {
                     break;
                 }
-                if !self.is_followed(offset)? {
+                let Some(next) = self.next_in_clear(offset)? else {
                     continue;
+                };
+                match chains.lead(offset, next) {
+                    Some(before)
+                        if before <= most / TRIED_OF_CHAIN
+                            || before.is_multiple_of(SAMPLED)
+                            || next == end => {}
+                    // What was written somewhere else altogether, if it is as long as that.
+                    Some(_) => continue,
+                    None => return Ok(None),
                 }
                 tried = tried.saturating_add(1);
                 if let Some(found) = self.event_moved_to((offset, shift), reach)? {
@@ -367,8 +382,8 @@ impl Scanner<'_> {
         Ok(None)
     }
 
-    /// Whether the length that stands in clear leads to another one, or to the end of the file.
-    fn is_followed(&self, at: u64) -> Result<bool, TransferError> {
+    /// Where the length leads that stands in clear, if that is to another one, or to the end of the file.
+    fn next_in_clear(&self, at: u64) -> Result<Option<u64>, TransferError> {
         let (mut head, end) = ([0; header::LENGTH], self.file_end());
         self.body.source.read_at(at, &mut head)?;
         let length = head.get(9..).and_then(|rest| rest.first_chunk());
@@ -376,7 +391,8 @@ impl Scanner<'_> {
         let next = at.saturating_add(u64::from(length));
         let read = self.body.source.read_at(next, &mut head)?;
         let left = end.saturating_sub(next);
-        Ok(next == end || (read == head.len() && could_be(&head, left)))
+        let is_followed = next == end || (read == head.len() && could_be(&head, left));
+        Ok(is_followed.then_some(next))
     }
 
     /// Tries the offsets at which an event may have been written, nearest first.
@@ -423,6 +439,33 @@ impl Scanner<'_> {
             }
         }
         Ok(None)
+    }
+}
+
+/// Rows of events, each of which leads to the next: they were written one behind the other, so that
+/// where one of them was written tells it of all.
+#[derive(Debug, Default)]
+struct Chains {
+    /// Where each leads, and how many events it has.
+    ends: Vec<(u64, usize)>,
+    looked_at: usize,
+}
+
+impl Chains {
+    /// Takes an event, and says how many of its row were before it. `None` if it has been enough.
+    fn lead(&mut self, from: u64, to: u64) -> Option<usize> {
+        self.looked_at = self.looked_at.saturating_add(1);
+        if self.looked_at > MOST_LOOKED_AT {
+            return None;
+        }
+        self.ends.retain(|(end, _)| *end >= from);
+        if let Some((end, count)) = self.ends.iter_mut().find(|(end, _)| *end == from) {
+            *end = to;
+            *count = count.saturating_add(1);
+            return Some(*count);
+        }
+        self.ends.push((to, 0));
+        Some(0)
     }
 }
 
