@@ -372,6 +372,14 @@ impl SealVerifySummary {
                 parts.push(format!("{number} {words}"));
             }
         }
+        let is_new =
+            |log: &&VerdictEntry| log.status == Standing::Unchanged && log.new_header.is_some();
+        let new = report.logs.iter().filter(is_new).count();
+        if new > 0 {
+            parts.push(format!(
+                "{new} of them with a new header, which nothing shows to be its log's"
+            ));
+        }
         if self.not_looked_at > 0 {
             parts.push(format!("{} sealed and not looked at", self.not_looked_at));
         }

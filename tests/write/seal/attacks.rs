@@ -250,6 +250,8 @@ fn rekeyed_and_newly_encrypted_logs_are_unchanged_with_a_key() {
     let report = lab.report(VERIFY, 0);
     assert!(notes(&report, 2).contains("header is new (rekeyed?)"), "{report}");
     assert_eq!(report["summary"]["unchanged"], 5);
+    let text = report["summary"]["text"].as_str().unwrap();
+    assert!(text.contains("2 of them with a new header, which nothing shows"), "{text}");
     // Headers of two rekeyed logs exchanged.
     let (three, four) = (lab.read("binlog.000003"), lab.read("binlog.000004"));
     lab.write("binlog.000003", &[&four[..512], &three[512..]].concat());

@@ -181,12 +181,19 @@ fn plain(path: &Path, description: &FormatDescription) -> Finding {
     let role = if description.is_relay_log() { "relay log" } else { "binary log" };
     let server = &description.server_version;
     let message = format!("a plaintext {role} of server version {server:?}");
-    Finding::new(RuleId::Bls001, path, message).seen_at(0, 4, "magic of a plaintext log").seen_at(
-        event::FIRST_EVENT,
-        19,
-        "header of the format description event, in the clear",
-    )
+    let finding =
+        Finding::new(RuleId::Bls001, path, message).seen_at(0, 4, "magic of a plaintext log");
+    let header = "header of the format description event, in the clear";
+    let finding = finding.seen_at(event::FIRST_EVENT, 19, header);
+    if server.contains("MariaDB") { finding.remedied_by(BY_MARIADB.into()) } else { finding }
 }
+
+/// MariaDB takes the setting from its option file when it starts, and needs a plugin that has keys.
+const BY_MARIADB: &str = "# first, in the option file of the MariaDB server, below [mariadb], and restart it:\n\
+                          # plugin_load_add = file_key_management\n\
+                          # file_key_management_filename = /etc/mysql/encryption/keyfile\n\
+                          # encrypt_binlog = ON\n\
+                          mariadb -e \"SELECT @@encrypt_binlog; FLUSH BINARY LOGS\"";
 
 fn encrypted(
     scan: &Scan<'_>,
