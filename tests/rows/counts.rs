@@ -49,7 +49,7 @@ fn image(columns: &[usize], numbers: &mut Numbers) -> Vec<u8> {
         values.extend(vec![0xFE; length]);
     }
     // Bits behind the last column say nothing.
-    if let Some(last) = nulls.last_mut().filter(|_| columns.len() % 8 > 0) {
+    if let Some(last) = nulls.last_mut().filter(|_| !columns.len().is_multiple_of(8)) {
         *last |= 0xFF << (columns.len() % 8);
     }
     [nulls, values].concat()

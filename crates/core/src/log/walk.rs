@@ -40,6 +40,11 @@ pub trait PlainSource: Sync {
     /// [`TransferError`].
     fn read_plain_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, TransferError>;
 
+    /// Whether parts of it are best read by several threads at once, each by [`PlainSource::read_plain_at`].
+    fn is_read_by_many(&self) -> bool {
+        true
+    }
+
     /// One worker's way to the bytes, for those who read much in a row.
     fn plain_view(&self) -> Box<dyn PlainView + '_>;
 

@@ -249,6 +249,12 @@ impl PlainSource for OpenLog {
         self.read_at(offset, buffer)
     }
 
+    /// Not an object, of which each request is to bring much; and not a log that is deciphered event by
+    /// event, where those around a part are to be found for each part.
+    fn is_read_by_many(&self) -> bool {
+        !self.source.is_object() && self.events.is_none()
+    }
+
     fn plain_view(&self) -> Box<dyn PlainView + '_> {
         Box::new(LogView { log: self, view: self.source.view(Vec::new()) })
     }

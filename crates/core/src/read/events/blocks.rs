@@ -2,6 +2,7 @@
 //! can be listed by themselves.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::context::{Context, Mapped, Tables};
@@ -14,6 +15,7 @@ use crate::event::walker::{EventForm, EventView, Events, WalkError, check_extent
 use crate::event::{FIRST_EVENT, event_type};
 use crate::file::TransferError;
 use crate::file::pipeline::CHUNK;
+use crate::file::source::at_least;
 use crate::log::error::Error;
 use crate::log::walk::{Depth, MAX_HELD, PlainSource, PlainView, Walker};
 
@@ -21,7 +23,11 @@ use crate::log::walk::{Depth, MAX_HELD, PlainSource, PlainView, Walker};
 const TARGET: usize = 256 << 10;
 
 /// What a block's buffer should hold: a block, and one more event as they mostly are.
-const BUFFER: usize = TARGET + TARGET / 8;
+const BUFFER: usize = TARGET + ROOM;
+/// Room before a chunk for the event that the chunk before it has the beginning of. Not a number of whole
+/// pages: some processors copy many times slower to where a page is that begins a few bytes behind the
+/// source's, as large buffers do by their allocator's header.
+const ROOM: usize = TARGET / 8 + (2 << 10);
 /// A buffer that is larger had to grow for a large event, and is not kept.
 const LARGEST_KEPT: usize = BUFFER * 8;
 
@@ -36,7 +42,7 @@ pub(in crate::read) struct Block<T> {
     /// Their bytes, and behind them what is left from before. Of an event larger than is held, which
     /// has a block for itself, the beginning.
     buffer: Vec<u8>,
-    /// How many bytes are theirs.
+    /// Where in it the last one ends.
     length: usize,
     /// Where the first one is, and in what form.
     start: Place,
@@ -44,6 +50,37 @@ pub(in crate::read) struct Block<T> {
     pub(in crate::read) context: Context,
     /// The tables before the first one.
     pub(in crate::read) tables: Tables<T>,
+}
+
+/// Bytes of the log that were read before it was known which event begins in them.
+pub(super) struct Chunk {
+    /// [`ROOM`], and the bytes.
+    buffer: Vec<u8>,
+    /// Plain offsets.
+    range: Range<u64>,
+}
+
+impl Chunk {
+    /// Reads it into a buffer that is given.
+    pub(super) fn read(
+        source: &dyn PlainSource,
+        range: Range<u64>,
+        mut buffer: Vec<u8>,
+    ) -> Result<Self, TransferError> {
+        let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or_default();
+        let place = at_least(&mut buffer, ROOM.saturating_add(length));
+        // Not by a map, of which neighbouring chunks, which are other threads', would be a part.
+        source.read_plain_at(range.start, place.get_mut(ROOM..).unwrap_or_default())?;
+        Ok(Self { buffer, range })
+    }
+}
+
+/// Where a chunk ends that begins at an offset.
+pub(super) fn chunk_end(source: &dyn PlainSource, start: u64) -> u64 {
+    let chunk = u64::try_from(CHUNK).unwrap_or(u64::MAX);
+    let in_file = source.file_offset(start);
+    let boundary = in_file.saturating_add(1).next_multiple_of(chunk);
+    start.saturating_add(boundary.saturating_sub(in_file)).min(source.plain_length())
 }
 
 /// Where an event is.
@@ -96,8 +133,8 @@ impl<T> Block<T> {
 
     /// The event of which there is the beginning alone.
     fn beginning(&self) -> Option<EventView<'_>> {
-        let bytes = self.buffer.get(..self.length)?;
-        let Place { offset, form, .. } = self.start;
+        let Place { at, offset, form } = self.start;
+        let bytes = self.buffer.get(at..self.length)?;
         let header = form.header(bytes).ok()?;
         Some(EventView { offset, header, bytes, checksum: form.checksum })
     }
@@ -187,15 +224,77 @@ impl<'a, T: Mapped> Scanner<'a, T> {
         if self.ended {
             return Ok(None);
         }
-        let mut block = Block {
+        let mut block = self.begin_block(buffer, 0);
+        let mut filled = self.begun.len();
+        let buffer = at_least(&mut block.buffer, filled);
+        buffer.copy_from_slice(&self.begun);
+        self.begun.clear();
+        self.fill(&mut block, &mut filled, TARGET)?;
+        self.gather(block, filled)
+    }
+
+    /// Where what was not read yet begins.
+    pub(super) fn unread(&self) -> u64 {
+        self.next.saturating_add(u64::try_from(self.begun.len()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) const fn source(&self) -> &'a dyn PlainSource {
+        self.source
+    }
+
+    /// Up to where the log can be read in chunks by several threads: to its beginning alone where one
+    /// reads it better.
+    pub(super) fn chunks_end(&self) -> u64 {
+        let length = self.source.plain_length();
+        let end = if self.source.is_read_by_many() { length } else { 0 };
+        end.min(self.stop_position.unwrap_or(end))
+    }
+
+    /// The next block, of a chunk that has the first byte that was not read yet.
+    pub(super) fn block_of(&mut self, chunk: Chunk) -> Result<Option<Block<T>>, Error> {
+        if self.ended {
+            return Ok(None);
+        }
+        let unread = self.unread();
+        let length = |from: u64, to: u64| usize::try_from(to.saturating_sub(from)).unwrap_or(0);
+        let Chunk { mut buffer, range } = chunk;
+        let mut from = ROOM.saturating_add(length(range.start, unread));
+        let wanted = length(unread, range.end);
+        let begun = self.begun.len();
+        if from < begun {
+            // A large event's.
+            let end = from.saturating_add(wanted);
+            at_least(&mut buffer, begun.saturating_add(wanted));
+            buffer.copy_within(from..end, begun);
+            from = begun;
+        }
+        let at = from.saturating_sub(begun);
+        let mut block = self.begin_block(buffer, at);
+        if let Some(target) = block.buffer.get_mut(at..from) {
+            target.copy_from_slice(&self.begun);
+        }
+        self.begun.clear();
+        self.gather(block, from.saturating_add(wanted))
+    }
+
+    /// A block that has nothing yet, and begins at a place in its buffer.
+    fn begin_block(&self, buffer: Vec<u8>, at: usize) -> Block<T> {
+        Block {
             buffer,
-            length: 0,
-            start: Place { at: 0, offset: self.next, form: self.form },
+            length: at,
+            start: Place { at, offset: self.next, form: self.form },
             context: self.context.clone(),
             tables: self.tables.clone(),
-        };
-        let mut filled = self.begin(&mut block.buffer);
-        self.fill(&mut block.buffer, &mut filled, TARGET)?;
+        }
+    }
+
+    /// Takes the whole events of what a block's buffer was filled with up to a place.
+    fn gather(
+        &mut self,
+        mut block: Block<T>,
+        mut filled: usize,
+    ) -> Result<Option<Block<T>>, Error> {
+        let at = block.start.at;
         let mut found = Found::default();
         loop {
             let bytes = block.buffer.get(block.length..filled).unwrap_or_default();
@@ -204,13 +303,13 @@ impl<'a, T: Mapped> Scanner<'a, T> {
                     self.ended = true;
                     break;
                 }
-                Ahead::Cut(length) if block.length == 0 => {
-                    self.fill(&mut block.buffer, &mut filled, length)?;
+                Ahead::Cut(length) if block.length == at => {
+                    self.fill(&mut block, &mut filled, length)?;
                 }
                 Ahead::Cut(_) => break,
                 Ahead::Event(header, length) => {
                     let is_whole = usize::try_from(header.length) == Ok(length);
-                    if !is_whole && block.length > 0 {
+                    if !is_whole && block.length > at {
                         break;
                     }
                     let bytes = bytes.get(..length).unwrap_or_default();
@@ -227,27 +326,14 @@ impl<'a, T: Mapped> Scanner<'a, T> {
         let left = block.buffer.get(block.length..filled).unwrap_or_default();
         self.begun.extend_from_slice(left);
         self.remember(&block, &found);
-        Ok(Some(block).filter(|block| block.length > 0))
+        Ok(Some(block).filter(|block| block.length > at))
     }
 
-    /// Puts what is there of the next event at a buffer's beginning; how much that is.
-    fn begin(&mut self, buffer: &mut Vec<u8>) -> usize {
-        let length = self.begun.len();
-        if buffer.len() < length {
-            buffer.resize(length, 0);
-        }
-        if let Some(target) = buffer.get_mut(..length) {
-            target.copy_from_slice(&self.begun);
-        }
-        self.begun.clear();
-        length
-    }
-
-    /// Fills a buffer that begins with the next event, and has some of it, up to so many bytes at the
-    /// least; to the end of the log, if that comes before.
+    /// Fills the buffer of a block that begins with the next event, and has some of it, with so many bytes
+    /// at the least; to the end of the log, if that comes before.
     fn fill(
         &mut self,
-        buffer: &mut Vec<u8>,
+        block: &mut Block<T>,
         filled: &mut usize,
         needed: usize,
     ) -> Result<(), TransferError> {
@@ -258,14 +344,13 @@ impl<'a, T: Mapped> Scanner<'a, T> {
         let to_boundary = file_end.next_multiple_of(chunk).saturating_sub(file_end);
         let end = end.saturating_add(to_boundary).min(self.source.plain_length());
         let wanted = usize::try_from(end.saturating_sub(self.next)).unwrap_or(needed);
+        let wanted = block.start.at.saturating_add(wanted);
         // It is not emptied before: what is written over need not be zeroed.
-        if buffer.len() < wanted {
-            buffer.resize(wanted, 0);
-        }
-        let Some(missing) = buffer.get_mut(*filled..wanted) else {
+        let Some(missing) = at_least(&mut block.buffer, wanted).get_mut(*filled..) else {
             return Ok(());
         };
-        let from = self.next.saturating_add(u64::try_from(*filled).unwrap_or(u64::MAX));
+        let there = filled.saturating_sub(block.start.at);
+        let from = self.next.saturating_add(u64::try_from(there).unwrap_or(u64::MAX));
         self.view.fill(from, missing)?;
         *filled = wanted;
         Ok(())

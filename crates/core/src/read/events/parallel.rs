@@ -1,19 +1,22 @@
 //! The work on the blocks of a log, done by several threads, and what comes of it in order.
 //!
-//! A thread that has nothing to do takes the next block from the scanner, one thread at a time, and
-//! works on it while it is in its processor's cache; what comes of it is handed on in pieces. The first
+//! A thread that has nothing to do reads and deciphers the next chunk of the log, and takes the block that
+//! the scanner makes of it, one thread at a time, in the order of the chunks. It works on the block while
+//! it is in its processor's cache; what comes of it is handed on in pieces. The first
 //! thread works as the others do, and between its blocks gives away what is ready, the pieces of one
 //! block after those of the block before: a thread for that alone would have to be woken for every
 //! block. Memory is bounded by the number of blocks and pieces under way, whatever a block unfolds to.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::mpsc::{Receiver as Channel, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::blocks::{self, Block, Scanner};
+use super::blocks::{self, Block, Chunk, Scanner, chunk_end};
 use super::context::Mapped;
 use crate::file::TransferError;
 use crate::log::error::Error;
+use crate::log::walk::PlainSource;
 
 /// So many pieces of a block wait to be given away; then its thread waits, too.
 const PIECES_WAITING: usize = 4;
@@ -88,11 +91,22 @@ enum Worker<P, F> {
     First,
 }
 
+/// Which chunk is read next. Each has a number, by which threads turn to the scanner.
+struct Chunks {
+    number: u64,
+    /// Plain offset.
+    start: u64,
+    /// Up to where there are any; behind it blocks are read by the scanner.
+    end: u64,
+}
+
 /// Where threads find their next block, one at a time.
 struct Feed<'f, 'a, T> {
     scanner: &'f mut Scanner<'a, T>,
     /// The first block, which was made before.
     first: Option<Block<T>>,
+    /// The number of the chunk whose turn it is.
+    turn: u64,
 }
 
 /// The blocks that were begun, in order, without those that the first thread has turned to.
@@ -107,8 +121,12 @@ struct Order<P, F> {
 
 /// What the threads share.
 struct Shared<'f, 'a, T, P, F> {
+    source: &'a dyn PlainSource,
+    chunks: Mutex<Chunks>,
     /// Nothing, when there is no further block.
     feed: Mutex<Option<Feed<'f, 'a, T>>>,
+    /// It is another chunk's turn, or there is no further block.
+    turned: Condvar,
     order: Mutex<Order<P, F>>,
     /// A block was given away, or nothing more is wanted.
     room: Condvar,
@@ -116,13 +134,41 @@ struct Shared<'f, 'a, T, P, F> {
     most: usize,
 }
 
-/// A block to work on.
-enum Job<T, P, F> {
-    /// With where what comes of it goes.
-    Block(Block<T>, Option<SyncSender<Made<P, F>>>),
-    /// There is no further one, or nobody wants it.
-    Nothing,
+/// What is one thread's: a chunk to read, and its turn at the scanner.
+struct Turn<'s, 'f, 'a, T> {
+    feed: &'s Mutex<Option<Feed<'f, 'a, T>>>,
+    turned: &'s Condvar,
+    number: u64,
+    /// Plain offsets; none where the scanner reads for itself.
+    range: Option<Range<u64>>,
 }
+
+impl<'s, 'f, 'a, T> Turn<'s, 'f, 'a, T> {
+    /// Waits until it has come.
+    fn wait(&self) -> MutexGuard<'s, Option<Feed<'f, 'a, T>>> {
+        let is_before = |feed: &mut Option<Feed<'f, 'a, T>>| {
+            feed.as_ref().is_some_and(|feed| feed.turn != self.number)
+        };
+        let feed = self.turned.wait_while(lock(self.feed), is_before);
+        feed.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Drop for Turn<'_, '_, '_, T> {
+    fn drop(&mut self) {
+        let mut feeds = lock(self.feed);
+        match feeds.as_mut().filter(|feed| feed.turn == self.number) {
+            Some(feed) => feed.turn = feed.turn.saturating_add(1),
+            // It never came: its thread has panicked.
+            None => *feeds = None,
+        }
+        drop(feeds);
+        self.turned.notify_all();
+    }
+}
+
+/// A block to work on, and where what another thread makes of it goes.
+type Job<T, P, F> = (Block<T>, Option<SyncSender<Made<P, F>>>);
 
 /// Has every block of a log worked on by as many threads as the current rayon pool has.
 pub(in crate::read) fn run<T: Mapped, W: Work<T>>(
@@ -137,8 +183,12 @@ pub(in crate::read) fn run<T: Mapped, W: Work<T>>(
     if threads < 2 || scanner.has_ended() {
         return here(scanner, first, (new_work(), &spare), (take, add));
     }
+    let (source, start, end) = (scanner.source(), scanner.unread(), scanner.chunks_end());
     let shared = Shared {
-        feed: Mutex::new(Some(Feed { scanner, first })),
+        source,
+        chunks: Mutex::new(Chunks { number: 0, start, end }),
+        feed: Mutex::new(Some(Feed { scanner, first, turn: 0 })),
+        turned: Condvar::new(),
         order: Mutex::new(Order { blocks: VecDeque::new(), under_way: 0, is_closed: false }),
         room: Condvar::new(),
         most: threads.saturating_add(BLOCKS_AHEAD),
@@ -184,7 +234,7 @@ fn serve<T: Mapped, W: Work<T>>(
         (Some(sender), Worker::Other(made))
     };
     while shared.wait_for_room()
-        && let Job::Block(block, Some(made)) = shared.next(spare, channel)
+        && let Some((block, Some(made))) = shared.next(spare, channel)
     {
         let (last, figures) = work.block(&block, &mut |piece| {
             let sent = made.send(Made::Piece(piece));
@@ -211,7 +261,7 @@ fn serve_and_take<T: Mapped, W: Work<T>>(
             taker.step(true)?;
             continue;
         }
-        let Job::Block(block, _) = shared.next(spare, || (None, Worker::First)) else {
+        let Some((block, _)) = shared.next(spare, || (None, Worker::First)) else {
             break;
         };
         let (last, figures) = work.block(&block, &mut |piece| taker.keep(piece));
@@ -230,38 +280,76 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<T: Mapped, P, F> Shared<'_, '_, T, P, F> {
-    /// The next block, which gets its place in the order.
+impl<'f, 'a, T: Mapped, P, F> Shared<'f, 'a, T, P, F> {
+    /// The next block, which gets its place in the order; `None` where there is none, or nobody wants it.
     fn next(
         &self,
         spare: &Spare<Vec<u8>>,
         channel: impl FnOnce() -> (Option<SyncSender<Made<P, F>>>, Worker<P, F>),
-    ) -> Job<T, P, F> {
-        let mut feeds = lock(&self.feed);
-        let Some(feed) = feeds.as_mut() else {
-            return Job::Nothing;
-        };
-        let block = match feed.first.take() {
-            Some(block) => Ok(Some(block)),
-            None => feed.scanner.next_block(spare.take()),
-        };
+    ) -> Option<Job<T, P, F>> {
+        loop {
+            let turn = self.claim();
+            let read = |range: &Range<u64>| Chunk::read(self.source, range.clone(), spare.take());
+            let chunk = turn.range.as_ref().map(read);
+            let mut feeds = turn.wait();
+            let feed = feeds.as_mut()?;
+            let unread = feed.scanner.unread();
+            if turn.range.as_ref().is_some_and(|range| range.end <= unread) {
+                // A large event went on beyond it.
+                continue;
+            }
+            let block = match (feed.first.take(), chunk) {
+                (None, Some(Ok(chunk))) => feed.scanner.block_of(chunk),
+                (None, Some(Err(error))) if !feed.scanner.has_ended() => Err(error.into()),
+                (None, _) => feed.scanner.next_block(spare.take()),
+                (first, _) => Ok(first),
+            };
+            let unread = feed.scanner.unread();
+            let mut chunks = lock(&self.chunks);
+            chunks.start = chunks.start.max(unread);
+            drop(chunks);
+            return self.place(&mut feeds, block, channel);
+        }
+    }
+
+    /// The next chunk, for the thread that reads it.
+    fn claim(&self) -> Turn<'_, 'f, 'a, T> {
+        let mut chunks = lock(&self.chunks);
+        let (number, start) = (chunks.number, chunks.start);
+        chunks.number = number.saturating_add(1);
+        // The first block is there already.
+        let range =
+            (number > 0 && start < chunks.end).then(|| start..chunk_end(self.source, start));
+        if let Some(range) = &range {
+            chunks.start = range.end;
+        }
+        Turn { feed: &self.feed, turned: &self.turned, number, range }
+    }
+
+    /// Gives a block its place in the order, while it is its turn.
+    fn place(
+        &self,
+        feeds: &mut Option<Feed<'_, '_, T>>,
+        block: Result<Option<Block<T>>, Error>,
+        channel: impl FnOnce() -> (Option<SyncSender<Made<P, F>>>, Worker<P, F>),
+    ) -> Option<Job<T, P, F>> {
         let (job, place) = match block {
             Ok(Some(block)) => {
-                let (sender, from) = channel();
-                (Job::Block(block, sender), Ok(from))
+                let (sender, worker) = channel();
+                (Some((block, sender)), Ok(worker))
             }
             Ok(None) => {
                 *feeds = None;
-                return Job::Nothing;
+                return None;
             }
-            Err(error) => (Job::Nothing, Err(error)),
+            Err(error) => (None, Err(error)),
         };
         let mut order = lock(&self.order);
         if order.is_closed || place.is_err() {
             *feeds = None;
         }
         if order.is_closed {
-            return Job::Nothing;
+            return None;
         }
         order.blocks.push_back(place);
         order.under_way = order.under_way.saturating_add(1);
