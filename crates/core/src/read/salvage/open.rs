@@ -51,16 +51,16 @@ pub(super) fn open<'a>(
     if matches!(kind, LogKind::MariadbInnodb) {
         return Err(Error::log(source.path(), LogError::InnodbLog));
     }
-    if let Some(opened) = try_events(source, keys, options, (&kind, &start_bytes))? {
+    let starts = match &kind {
+        LogKind::Percona57Encrypted(description) => percona_start(&start_bytes, description),
+        _ => None,
+    };
+    // Damage may look like the event by which Percona's logs start encryption, and has no right sum.
+    let is_sound = starts.is_some_and(|event| checksum::verify(event, false).is_ok());
+    if !is_sound && let Some(opened) = try_events(source, keys, options, (&kind, &start_bytes))? {
         return Ok(opened);
     }
-    let is_refused = match &kind {
-        // Damage may look like the event by which such a log starts encryption.
-        LogKind::Percona57Encrypted(description) => {
-            starts_encryption_of_percona(&start_bytes, description)
-        }
-        kind => matches!(kind, LogKind::Ancient(_)),
-    };
+    let is_refused = starts.is_some() || matches!(kind, LogKind::Ancient(_));
     // Its events would pass for damaged plaintext.
     if is_refused {
         let obstacle = Probe::without_keys(&start_bytes).obstacle().cloned();
@@ -124,17 +124,17 @@ fn try_events<'a>(
     }
 }
 
-/// Whether the event behind the format description event has the length of Percona Server 5.7's that
+/// The event behind the format description event, if it has the length of Percona Server 5.7's that
 /// starts encryption: as MariaDB's of the same name, from which it was taken.
-fn starts_encryption_of_percona(file_start: &[u8], description: &FormatDescription) -> bool {
+fn percona_start<'a>(file_start: &'a [u8], description: &FormatDescription) -> Option<&'a [u8]> {
     let first = usize::try_from(FIRST_EVENT).unwrap_or_default();
     let at = description.header.byte_length().map(|length| first.saturating_add(length));
     let event = at.and_then(|at| file_start.get(at..)).unwrap_or_default();
-    EventHeader::parse(event).is_ok_and(|header| {
-        let length = header.byte_length().unwrap_or_default();
-        header.event_type == event_type::PERCONA_START_ENCRYPTION
-            && [LENGTH, LENGTH.saturating_add(checksum::LENGTH)].contains(&length)
-    })
+    let header = EventHeader::parse(event).ok()?;
+    let length = header.byte_length()?;
+    let is_one = header.event_type == event_type::PERCONA_START_ENCRYPTION
+        && [LENGTH, LENGTH.saturating_add(checksum::LENGTH)].contains(&length);
+    event.get(..length).filter(|_| is_one)
 }
 
 /// Why no plaintext was found: no key to try, a header that is damaged, or nothing left.
