@@ -624,6 +624,21 @@ fn without_gtids_numbers_and_positions_lead() {
     assert_eq!(written(&output.stdout).len(), 2 + 3);
     let output = run(folder.path(), &["--from", "beginning", "-o", "-"]);
     assert_eq!((output.status.code(), written(&output.stdout).len()), (Some(0), 4 * 3 + 1));
+    // A transaction was left out in the middle.
+    let begins: Vec<usize> = logs::events(&second)
+        .into_iter()
+        .filter(|it| it.2 == event_type::ANONYMOUS_GTID)
+        .map(|it| it.0)
+        .collect();
+    let cut = [&second[..begins[1]], &second[begins[2]..]].concat();
+    let place = folder.path().join("binlog.000002");
+    std::fs::write(&place, cut).unwrap();
+    let output = run(folder.path(), &["--from", "beginning", "--plan", "--verify"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("000002 is a part of a log, or was salvaged"), "{told}");
+    std::fs::write(&place, &second).unwrap();
+    let output = run(folder.path(), &["--from", "beginning", "--plan", "--verify"]);
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("salvaged"));
     std::fs::remove_file(folder.path().join("binlog.000003")).unwrap();
     let (found, code) = plan(folder.path(), &["--from", "beginning"]);
     assert_eq!((code, &found["gaps"][0]["logs"][0]), (1, &Value::from("binlog.000003")), "{found}");
@@ -1146,6 +1161,29 @@ fn sources_of_one_replica_are_not_diverged_where_its_logs_have_all() {
     assert_eq!((code, &found["gaps"][0]["kind"]), (1, &Value::from("diverged")), "{found}");
 }
 
+#[test]
+fn domains_of_several_sources_of_mariadb_are_not_diverged() {
+    let folder = folder();
+    for (domain, server) in [(1_u32, 61), (2, 62)] {
+        let mut log = Log::new(server, START, true);
+        log.list(&[]);
+        for number in 1..=5_u64 {
+            let mut body = number.to_le_bytes().to_vec();
+            body.extend(domain.to_le_bytes());
+            body.push(1);
+            body.extend([0; 6]);
+            log.event(event_type::MARIADB_GTID, &body);
+            log.statement("shop", &insert(number));
+        }
+        log.write(&folder.path().join(format!("x{server}/binlog.000001")));
+    }
+    let output = run(folder.path(), &["--from", "1-61-2,2-62-3", "-o", "-"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let found = written(&output.stdout);
+    assert_eq!(found, ["1-61-3", "1-61-4", "1-61-5", "2-62-4", "2-62-5"], "{told}");
+}
+
 /// Two servers of MariaDB that replicate from one another in one domain, and both write: a number is of
 /// two transactions, and both are in the logs of both.
 fn ring(folder: &Path) -> Vec<(u32, u64)> {
@@ -1192,6 +1230,32 @@ fn servers_that_replicate_in_a_ring_are_not_diverged_and_lose_nothing() {
         all.sort_unstable();
         assert_eq!(found, all, "{paths:?} {told}");
         assert!(told.contains("--skip-gtid-strict-mode"), "{told}");
+    }
+}
+
+/// `mariadb-binlog` takes the list of a later log for a gap where the first log's is not there.
+#[test]
+fn a_slice_of_mariadbs_logs_begins_with_the_list_of_gtids_that_is_before_it() {
+    let folder = folder();
+    let place_of = |name: &str| folder.path().join(name);
+    for (name, second, before, numbers) in
+        [("binlog.000001", 0, 0, 1..=5), ("binlog.000002", 100, 5, 6..=9)]
+    {
+        let mut log = Log::new(1, START + second, true);
+        log.list(if before > 0 { &[(1, 5)] } else { &[] });
+        numbers.for_each(|number| log.mariadb(number, &insert(number)));
+        log.write(&place_of(name));
+    }
+    let time = jiff::Timestamp::from_second(i64::from(START) + 3).unwrap().to_string();
+    let position = place(&place_of("binlog.000001"), 3).to_string();
+    for choice in [["--from", &*time], ["--start-position", &position]] {
+        let mut command = binlogsec();
+        command.arg("decrypt").args(["binlog.000001", "binlog.000002"].map(place_of));
+        let output = command.args(["-o", "-"]).args(choice).output().unwrap();
+        let kinds: Vec<u8> = logs::events(&output.stdout).iter().map(|it| it.2).collect();
+        let lists = kinds.iter().filter(|kind| **kind == event_type::MARIADB_GTID_LIST);
+        assert_eq!((lists.count(), kinds[1]), (2, event_type::MARIADB_GTID_LIST), "{choice:?}");
+        assert_eq!(written(&output.stdout).len(), 2 + 4, "{choice:?}");
     }
 }
 

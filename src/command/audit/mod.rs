@@ -58,7 +58,7 @@ Examples:
     binlogsec audit --inventory fleet.toml --report html=fleet.html \\
         --report json=fleet.json
 
-Exit codes: 0 nothing found that counts; 1 errors or warnings (notes do not count); 2 something
+Exit codes: 0 nothing found that counts; 1 errors or warnings (notes do not count); 2 something \
 could not be audited, or nothing was there; 3 and 4 a keyring that cannot be used.";
 
 /// Audit whether a replication set-up is private from end to end

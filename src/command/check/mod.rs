@@ -52,7 +52,7 @@ Examples:
   A share of the work, for each of eight processes; report merge judges them together
     binlogsec check /backup --shard 3/8 --report json=shard-3.json
 
-Exit codes: 0 nothing found that counts, or a shard is done; 1 errors or warnings (notes do not count); 2 something
+Exit codes: 0 nothing found that counts, or a shard is done; 1 errors or warnings (notes do not count); 2 something \
 could not be checked, or no file was there; 3 and 4 a keyring that cannot be used.";
 
 /// Check that every log is encrypted, from the bytes on disk

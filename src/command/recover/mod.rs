@@ -6,7 +6,7 @@ mod moment;
 pub(crate) mod report;
 pub(crate) mod table;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +26,7 @@ use binlogsec_core::read::recover::reach::Reach;
 use binlogsec_core::read::recover::state::{LogPosition, State};
 use binlogsec_core::read::slice::SliceOptions;
 use binlogsec_core::read::stream::{self, StreamPlan};
+use binlogsec_core::read::verify::Note;
 use binlogsec_core::text::path_text;
 use clap::Args;
 use report::RecoverReport;
@@ -54,8 +55,8 @@ Examples:
     binlogsec recover s3://logs/ \\
         --from mysql://root@localhost?socket=/run/mysqld/mysqld.sock --apply
 
-Exit codes: 0 done, and the plan has no gap; 1 something is missing, or nothing was to be done; 2 usage
-or I/O, or a client program failed; 3 a key is missing; 4 a log that is needed is damaged. With a gap
+Exit codes: 0 done, and the plan has no gap; 1 something is missing, or nothing was to be done; 2 usage \
+or I/O, or a client program failed; 3 a key is missing; 4 a log that is needed is damaged. With a gap \
 nothing is written.";
 
 /// Plan a recovery to a moment from a backup and archives of logs, and carry it out
@@ -223,16 +224,20 @@ fn make_plan(
     let mut scan = |path: &Path, stop: &Stop| catalogue::scan(&open(path)?, stop);
     // What is looked through for a pattern is read as a whole, and must be sound for that, too.
     let is_verified = args.verify || !args.plan || args.find.is_some();
-    let mut sound = HashSet::new();
+    // Of each sound log: whether its events stand where they were written.
+    let mut sound = HashMap::new();
     let mut check = |path: &Path| {
-        if sound.contains(path) {
+        if sound.contains_key(path) {
             return None;
         }
-        let checked = open(path).and_then(|log| decrypt::refuse_damaged(&log, false).map(drop));
-        if checked.is_ok() {
-            sound.insert(path.to_owned());
+        match open(path).and_then(|log| decrypt::refuse_damaged(&log, false)) {
+            Ok(notes) => {
+                let is_moved = notes.iter().any(|note| matches!(note, Note::Moved { .. }));
+                sound.insert(path.to_owned(), is_moved);
+                None
+            }
+            Err(error) => Some(error),
         }
-        checked.err()
     };
     let mut unchecked = |_: &Path| None;
     let mut found = None;
@@ -260,6 +265,14 @@ fn make_plan(
     let mut plan = plan::plan(catalogue.clone(), &wanted, &mut scan, check)?;
     if is_verified {
         plan::tell_lacking(&mut plan, &wanted, &mut scan)?;
+    }
+    let is_moved = |slice: &&Slice| slice.adds.is_none() && sound.get(&slice.path) == Some(&true);
+    for slice in plan.slices.iter().filter(is_moved) {
+        terminal.warning(&format!(
+            "{} is a part of a log, or was salvaged: its events stand elsewhere than they were written. Its \
+             transactions have no GTIDs, so whether some are missing in it cannot be told",
+            path_text::text(&slice.path)
+        ));
     }
     Ok(Planned { wanted, plan, found, is_verified })
 }

@@ -31,7 +31,7 @@ Examples:
       --keyring component_keyring_file
   binlogsec salvage binlog.000042 -o saved.000042 --password-file password.hex
 
-Exit codes: 0 nothing was missing; 1 what is whole was saved, and some is lost; 3 key missing or
+Exit codes: 0 nothing was missing; 1 what is whole was saved, and some is lost; 3 key missing or \
 wrong; 4 nothing could be saved.";
 
 /// Save what is whole of a damaged log, as a plaintext log, and say what is not

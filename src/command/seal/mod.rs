@@ -47,8 +47,8 @@ Examples:
         --sign-key seal.key
     binlogsec seal merge part-*.seal -o backup.seal --sign-key seal.key
 
-Exit codes: 0 sealed, or unchanged; 1 sealed, but logs are damaged or do not follow one another, or
-logs are not as they were sealed; 3 a key is missing, or nothing proves the manifest; 4 a log or the
+Exit codes: 0 sealed, or unchanged; 1 sealed, but logs are damaged or do not follow one another, or \
+logs are not as they were sealed; 3 a key is missing, or nothing proves the manifest; 4 a log or the \
 manifest is damaged, cut or forged.";
 
 /// Seal logs, so that nobody changes them unseen: `verify`, `merge`, `anchor`, `keygen`

@@ -31,8 +31,8 @@ Examples:
   binlogsec verify /var/lib/mysql/binlog.index --keyring component_keyring_file
   binlogsec verify backup/ --keyring component_keyring_file --format json
 
-Exit codes: 0 whole; 1 whole, but logs are missing between them or do not follow one another;
-4 damaged. A log that was never closed may end within an event: that is a warning, and damage with
+Exit codes: 0 whole; 1 whole, but logs are missing between them or do not follow one another; \
+4 damaged. A log that was never closed may end within an event: that is a warning, and damage with \
 --strict.";
 
 /// Check every event of logs in memory: checksums, lengths, positions, and that logs follow one

@@ -295,6 +295,19 @@ pub(crate) fn at_least(buffer: &mut Vec<u8>, length: usize) -> &mut [u8] {
     buffer.get_mut(..length).unwrap_or_default()
 }
 
+/// On some processors the kernel takes five times as long to copy to an address that is no multiple of
+/// this, and large allocations begin at no such one (docs/performance.md).
+pub(crate) const ALIGNMENT: usize = 64;
+
+/// So much of a buffer from its first aligned byte on, to be read into. What it held is there for as long
+/// as no more of it is asked for than before.
+pub(crate) fn aligned(buffer: &mut Vec<u8>, length: usize) -> &mut [u8] {
+    let _ = at_least(buffer, length.saturating_add(ALIGNMENT));
+    let start = buffer.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
+    let aligned = buffer.get_mut(start..).unwrap_or_default();
+    aligned.get_mut(..length).unwrap_or_default()
+}
+
 /// One worker's way to the bytes: a mapped window that moves along, or a buffer.
 #[derive(Debug)]
 pub struct View<'a> {
@@ -326,7 +339,7 @@ impl View<'_> {
         if self.source.is_object() {
             return self.held(offset, length);
         }
-        let buffer = at_least(&mut self.buffer, length);
+        let buffer = aligned(&mut self.buffer, length);
         if self.source.read_at(offset, buffer)? < length {
             return Err(self.source.shrank());
         }

@@ -27,6 +27,7 @@ use crate::event::walker::EventView;
 use crate::event::xa::{self, XaHalf};
 use crate::file::TransferError;
 use crate::file::pipeline::{CHUNK, Progress};
+use crate::file::source::aligned;
 use crate::log::error::Error;
 use crate::log::open::OpenLog;
 use crate::log::walk::{Depth, PlainSource, Walker, is_in_use};
@@ -479,12 +480,12 @@ pub(super) fn copy(
     progress: &dyn Progress,
 ) -> Result<(), TransferError> {
     let mut view = source.plain_view();
-    let mut buffer = vec![0; CHUNK];
+    let mut buffer = Vec::new();
     for range in ranges {
         let mut at = range.start;
         while at < range.end {
             let left = usize::try_from(range.end.saturating_sub(at)).unwrap_or(CHUNK);
-            let piece = buffer.get_mut(..left.min(CHUNK)).unwrap_or_default();
+            let piece = aligned(&mut buffer, left.min(CHUNK));
             view.fill(at, piece)?;
             match at {
                 0 => clear_in_use(piece),

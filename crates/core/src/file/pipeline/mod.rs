@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError, mpsc};
 
 use super::TransferError;
 use super::sink::AtomicFile;
-use super::source::{FileSource, WINDOW, at_least};
+use super::source::{ALIGNMENT, FileSource, WINDOW, aligned, at_least};
 
 /// How much is transformed at a time: small enough for a core's second-level cache, large enough
 /// that a system call each does not show. Measured in docs/performance.md.
@@ -161,7 +161,7 @@ impl Job<'_> {
             }
         }
         let read = view.into_buffer();
-        if read.len().max(buffer.len()) <= CHUNK {
+        if read.len().max(buffer.len()) <= CHUNK.saturating_add(ALIGNMENT) {
             BUFFERS.set((read, buffer));
         }
         Ok(())
@@ -265,21 +265,22 @@ pub fn file_to_stream(
     let worker = |first: u64| -> Box<Producer<'_>> {
         let mut within = first.saturating_mul(turn);
         // What is left of the turn.
-        let (mut stored, mut done) = (Vec::new(), 0_usize);
+        let (mut stored, mut held, mut done) = (Vec::new(), 0_usize, 0_usize);
         Box::new(move |buffer: &mut [u8]| {
-            if done == stored.len() {
+            if done == held {
                 let left = length.saturating_sub(within).min(turn);
-                stored.resize(usize::try_from(left).unwrap_or(usize::MAX), 0);
-                source.read_at(range.start.saturating_add(within), &mut stored)?;
+                held = usize::try_from(left).unwrap_or(usize::MAX);
+                let next = aligned(&mut stored, held);
+                source.read_at(range.start.saturating_add(within), next)?;
                 done = 0;
             }
-            let rest = stored.get(done..).unwrap_or_default();
+            let rest = aligned(&mut stored, held).get(done..).unwrap_or_default();
             let piece = rest.get(..buffer.len()).unwrap_or(rest);
             let read = piece.len();
             let at = within.saturating_add(u64::try_from(done).unwrap_or(u64::MAX));
             transform(at, piece, buffer.get_mut(..read).unwrap_or_default());
             done = done.saturating_add(read);
-            if done == stored.len() {
+            if done == held {
                 within = within.saturating_add(threads.saturating_mul(turn));
             }
             Ok(read)
@@ -310,9 +311,10 @@ fn in_turns(
             let Ok(produced) = turn.filled.recv() else {
                 break;
             };
-            let buffer = produced?;
-            writer.write_all(&buffer).map_err(TransferError::at(name, "write"))?;
-            let length = u64::try_from(buffer.len()).unwrap_or(u64::MAX);
+            let (mut buffer, length) = produced?;
+            let piece = aligned(&mut buffer, length);
+            writer.write_all(piece).map_err(TransferError::at(name, "write"))?;
+            let length = u64::try_from(length).unwrap_or(u64::MAX);
             written = written.saturating_add(length);
             if progress.advance(length).is_break() {
                 return Err(TransferError::Cancelled);
@@ -326,7 +328,8 @@ fn in_turns(
 
 /// The writer's end of a producer's thread: full buffers come, empty ones go back.
 struct Turn {
-    filled: mpsc::Receiver<Result<Vec<u8>, TransferError>>,
+    /// Each with how much of it is filled.
+    filled: mpsc::Receiver<Result<(Vec<u8>, usize), TransferError>>,
     empty: mpsc::Sender<Vec<u8>>,
 }
 
@@ -343,12 +346,9 @@ impl Turn {
         scope.spawn(move || {
             // Ends when the writer gives no buffer back any more.
             while let Ok(mut buffer) = given_back.recv() {
-                buffer.resize(CHUNK, 0);
-                let produced = producer(&mut buffer).map(|length| {
-                    buffer.truncate(length);
-                    buffer
-                });
-                let last = !matches!(&produced, Ok(buffer) if buffer.len() == CHUNK);
+                let produced = producer(aligned(&mut buffer, CHUNK));
+                let last = !matches!(&produced, Ok(CHUNK));
+                let produced = produced.map(|length| (buffer, length));
                 if filled_sender.send(produced).is_err() || last {
                     return;
                 }

@@ -1,6 +1,6 @@
 //! How far a server is: the GTIDs of either dialect as sets, so that one kind of arithmetic does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::event::gtid::TransactionId;
@@ -200,6 +200,19 @@ impl Reach {
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         Self { set: self.set.difference(&other.set), domains: self.domains.clone() }
+    }
+
+    /// Those in domains of which another has some; of MySQL's, all.
+    pub(super) fn within_domains_of(&self, other: &Self) -> Self {
+        if !self.is_mariadb() {
+            return self.clone();
+        }
+        let known: BTreeSet<&Tsid> = other.set.intervals().map(|(tsid, ..)| tsid).collect();
+        let mut within = Self { domains: self.domains.clone(), ..Self::default() };
+        for (tsid, start, end) in self.set.intervals().filter(|it| known.contains(it.0)) {
+            within.set.insert_interval(tsid.clone(), start, end);
+        }
+        within
     }
 
     /// Numbers that are not among these although the same server, or domain, has some before and behind

@@ -146,7 +146,10 @@ impl Planner<'_, '_> {
         let slices = self.plan.slices.clone();
         let mut all = Reach::default();
         slices.iter().filter_map(|slice| slice.adds.as_ref()).for_each(|it| all.extend(it));
-        let lacks = |timeline: &Reach| all.difference(timeline).difference(start);
+        // A domain of MariaDB's that a server has nothing of is another source's.
+        let lacks = |timeline: &Reach| {
+            all.difference(timeline).difference(start).within_domains_of(timeline)
+        };
         let of_each = slices.iter().zip(&self.timelines).rev();
         let least = of_each.map(|(slice, timeline)| (slice, lacks(timeline)));
         let Some((last, missing)) = least.min_by_key(|(_, missing)| missing.len()) else { return };
