@@ -141,11 +141,11 @@ pub(crate) fn tell_xa(prepared: usize, ended: usize, terminal: &Terminal) {
 }
 
 /// Says how the server's own reader takes numbers of MariaDB that do not rise.
-pub(crate) fn tell_order(plan: &StreamPlan, terminal: &Terminal) {
+pub(crate) fn tell_numbers(plan: &StreamPlan, terminal: &Terminal) {
     if plan.falls() {
         terminal.warning(
-            "several servers write into one domain, and its numbers do not rise: read this by \
-             `mariadb-binlog --skip-gtid-strict-mode`, which ends else with `Found out of order GTID`",
+            "several servers write into one domain, and its numbers do not rise: read this with \
+             `mariadb-binlog --skip-gtid-strict-mode`. Without that option it stops: `Found out of order GTID`",
         );
     }
 }

@@ -1319,8 +1319,46 @@ fn what_a_salvaged_log_lacks_is_named_and_left_out_at_the_users_word_alone() {
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{told}");
     assert!(told.contains(&format!("--allow-gap {lacking}")), "{told}");
-    let output = run(folder.path(), &["--from", "beginning", "-o", "-", "--allow-gap", &lacking]);
-    assert_eq!((output.status.code(), written(&output.stdout).len()), (Some(0), 29));
+    for option in ["--allow-gap", "--exclude-gtid"] {
+        let output = run(folder.path(), &["--from", "beginning", "-o", "-", option, &lacking]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), written(&output.stdout).len()), (Some(0), 29), "{told}");
+        let row = told.lines().find(|line| line.contains("000002")).unwrap();
+        assert!(row.ends_with(" 9"), "{told}");
+    }
+}
+
+/// A server is started, and begins its numbers anew, within one second.
+#[test]
+fn two_first_logs_of_one_second_are_no_copies_and_a_part_of_one_is() {
+    for is_mariadb in [false, true] {
+        let folder = folder();
+        let log = |name: &str, numbers: &[u64]| {
+            let mut log = Log::new(1, START, is_mariadb);
+            if is_mariadb {
+                log.list(&[])
+            } else {
+                log.previous(&[])
+            }
+            for &number in numbers {
+                if is_mariadb {
+                    log.mariadb(number, &insert(number));
+                } else {
+                    log.transaction(A, number, &insert(number));
+                }
+            }
+            log.write(&folder.path().join(name));
+        };
+        log("first/binlog.000001", &[1, 2, 3, 4, 5]);
+        log("part/binlog.000001", &[3, 4, 5]);
+        let (found, code) = plan(folder.path(), &["--from", "beginning"]);
+        assert_eq!((code, found["doubled"].as_array().unwrap().len()), (0, 1), "{found}");
+        log("again/binlog.000001", &[6, 7]);
+        let output = run(folder.path(), &["--from", "beginning", "-o", "-"]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{told}");
+        assert_eq!(written(&output.stdout).len(), 7, "{told}");
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ use super::DecryptArgs;
 use crate::command::events;
 use crate::progress::Bar;
 use crate::terminal::Terminal;
-use crate::transfer::{STDOUT, is_dash, open_source, tell, tell_order as tell_numbers, tell_xa};
+use crate::transfer::{STDOUT, is_dash, open_source, tell, tell_numbers, tell_xa};
 
 /// Whether inputs stand for more than one log, or may.
 pub(super) fn is_of_many(inputs: &[PathBuf]) -> bool {

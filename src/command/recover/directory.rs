@@ -93,6 +93,6 @@ fn write_each(
             all.append(one);
         }
     }
-    transfer::tell_order(&all, terminal);
+    transfer::tell_numbers(&all, terminal);
     Ok(Written::of(&all))
 }

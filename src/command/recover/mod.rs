@@ -264,17 +264,22 @@ fn make_plan(
     let check: &mut plan::Checker<'_> = if is_verified { &mut check } else { &mut unchecked };
     let mut plan = plan::plan(catalogue.clone(), &wanted, &mut scan, check)?;
     if is_verified {
-        plan::tell_lacking(&mut plan, &wanted, &mut scan)?;
+        plan::tell_lacking(&mut plan, &wanted, args.exclude_gtid.as_ref(), &mut scan)?;
     }
-    let is_moved = |slice: &&Slice| slice.adds.is_none() && sound.get(&slice.path) == Some(&true);
-    for slice in plan.slices.iter().filter(is_moved) {
+    tell_moved(&plan, &|path| sound.get(path) == Some(&true), terminal);
+    Ok(Planned { wanted, plan, found, is_verified })
+}
+
+/// Says which logs may lack transactions that nothing names.
+fn tell_moved(plan: &Plan, is_moved: &dyn Fn(&Path) -> bool, terminal: &Terminal) {
+    let without_gtids = plan.slices.iter().filter(|slice| slice.adds.is_none());
+    for slice in without_gtids.filter(|slice| is_moved(&slice.path)) {
         terminal.warning(&format!(
             "{} is a part of a log, or was salvaged: its events stand elsewhere than they were written. Its \
              transactions have no GTIDs, so whether some are missing in it cannot be told",
             path_text::text(&slice.path)
         ));
     }
-    Ok(Planned { wanted, plan, found, is_verified })
 }
 
 fn allowed(texts: &[String]) -> anyhow::Result<Allowed> {
@@ -417,7 +422,7 @@ fn write(
     }
     let stream = stream_of(args, planned, &open)?;
     if server.is_none() {
-        transfer::tell_order(&stream, terminal);
+        transfer::tell_numbers(&stream, terminal);
     }
     let total = Some(stream.length());
     // A server takes a few megabytes a second.

@@ -39,7 +39,8 @@ pub(crate) struct RecoverReport {
     /// The GTIDs that are there at the end, those of the backup included.
     pub reached: Option<String>,
     /// GTIDs up to the moment that stand in none of the logs, although there are transactions of the
-    /// same server before and behind them (MySQL).
+    /// same server before and behind them, or of the same domain within a log that was read to its end
+    /// (MariaDB).
     pub holes: Option<String>,
 }
 
@@ -97,8 +98,8 @@ pub(crate) struct SliceEntry {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct GapEntry {
-    /// `missing` between logs, `not-reached` behind them, `diverged`: on one server only, or
-    /// `renumbered`: other transactions have the same GTIDs.
+    /// `missing` between logs, `not-reached` behind them, `lacking` in a log, `diverged`: on one server only,
+    /// or `renumbered`: other transactions have the same GTIDs.
     pub kind: GapKind,
     /// What it is, in a sentence.
     pub message: String,
@@ -157,7 +158,7 @@ impl RecoverReport {
             unread: plan.unread.clone(),
             relay_logs: plan.relay_logs.iter().map(|path| text(path)).collect(),
             reached: plan.reached.as_ref().map(ToString::to_string),
-            holes: plan.holes.as_ref().map(ToString::to_string),
+            holes: plan.holes.as_ref().map(Reach::ranges),
         }
     }
 }

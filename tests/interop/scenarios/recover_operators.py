@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from functools import partial
@@ -198,8 +197,6 @@ def switch(old: MariadbServer, new: MariadbServer) -> None:
     """The replica becomes the primary, and the primary a replica, without the logs it had."""
     [[position]] = new.sql("SELECT @@gtid_slave_pos")
     new.sql("STOP SLAVE; RESET SLAVE ALL")
-    # Two first logs of one server and one second would pass for one log and a part of it.
-    time.sleep(1.1)
     old.sql(f"RESET MASTER; SET GLOBAL gtid_slave_pos = '{position}'")
     old.replicate_from(new)
 

@@ -189,10 +189,14 @@ impl Head {
     }
 
     /// Whether two files are of one log although they begin differently: of one of them transactions were
-    /// left out, as of one that was salvaged or sliced. No server begins two logs in one second that have
-    /// transactions and the same ones before them; two servers of one id, which is 1 where nobody chose one,
-    /// number theirs under other names.
-    pub(super) fn is_part_of_same(&self, other: &Self) -> bool {
+    /// left out, as of one that was salvaged or sliced. Two servers of one id, which is 1 where nobody chose
+    /// one, number theirs under other names. A server that begins its numbers anew in the second in which
+    /// it was started begins two logs then: `has` says whether the longer one has what the other begins with.
+    pub(super) fn is_part_of_same(
+        &self,
+        other: &Self,
+        has: &mut dyn FnMut(&Self, &TransactionId) -> bool,
+    ) -> bool {
         let is_numbered_alike = match (&self.first, &other.first) {
             (Some((TransactionId::Gtid(one), _)), Some((TransactionId::Gtid(two), _))) => {
                 one.tsid.uuid == two.tsid.uuid
@@ -203,11 +207,15 @@ impl Head {
             ) => (domain, server_id) == (of, by),
             _ => false,
         };
-        is_numbered_alike
+        let may_be = is_numbered_alike
             && self.server_id == other.server_id
             && self.created == other.created
             && self.previous.is_some()
-            && self.previous == other.previous
+            && self.previous == other.previous;
+        let is_longer = self.unpacked_size() > other.unpacked_size();
+        let (whole, part) = if is_longer { (self, other) } else { (other, self) };
+        let first = |head: &Self| head.first.as_ref().map(|(id, _)| id.clone());
+        may_be && (first(whole) == first(part) || first(part).is_some_and(|id| has(whole, &id)))
     }
 
     fn read(source: FileSource, keyring: &Keyring) -> Result<Self, Error> {

@@ -25,8 +25,11 @@ pub struct Doubled {
 }
 
 /// Leaves each log in once: of copies the longest, which others were cut from or taken before, or of
-/// which they have a part.
-pub(super) fn each_once(heads: Vec<Head>) -> (Vec<Head>, Vec<Doubled>) {
+/// which they have a part. `has` says whether a log has a transaction.
+pub(super) fn each_once(
+    heads: Vec<Head>,
+    has: &mut dyn FnMut(&Head, &TransactionId) -> bool,
+) -> (Vec<Head>, Vec<Doubled>) {
     let (mut kept, mut doubled): (Vec<Head>, Vec<Doubled>) = (Vec::new(), Vec::new());
     let mut places = HashMap::new();
     // Of each server and second: the places of what may be parts of one log.
@@ -34,10 +37,10 @@ pub(super) fn each_once(heads: Vec<Head>) -> (Vec<Head>, Vec<Doubled>) {
     for head in heads {
         let key = (name_of(&head.path), head.server_id, head.created, head.start.clone());
         let of_second = begun.entry((head.server_id, head.created)).or_default();
-        let is_part = |place: &&usize| {
-            kept.get(**place).is_some_and(|known: &Head| known.is_part_of_same(&head))
+        let mut is_part = |place: &&usize| {
+            kept.get(**place).is_some_and(|known: &Head| known.is_part_of_same(&head, has))
         };
-        let part = of_second.iter().find(is_part).copied();
+        let part = of_second.iter().find(&mut is_part).copied();
         let place = part.unwrap_or_else(|| *places.entry(key).or_insert(kept.len()));
         match kept.get_mut(place) {
             None => {

@@ -249,6 +249,15 @@ impl Reach {
         Some(self.one(tsid, start))
     }
 
+    /// Whether all of them are in a choice; not where they are too many to be looked at one by one.
+    pub(super) fn is_within(&self, chosen: &GtidSelection) -> bool {
+        const MOST: u64 = 1 << 20;
+        let each = self.set.intervals().flat_map(|(tsid, start, end)| {
+            (start..end).map(|number| TransactionId::Gtid(Gtid { tsid: tsid.clone(), number }))
+        });
+        self.len() <= MOST && !self.is_mariadb() && each.into_iter().all(|id| chosen.contains(&id))
+    }
+
     /// The same as a choice of transactions.
     #[must_use]
     pub fn selection(&self, more: Option<&GtidSelection>) -> GtidSelection {

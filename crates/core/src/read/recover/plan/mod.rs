@@ -222,7 +222,12 @@ fn plan_once(
         |head: &&Head| wanted.server_ids.is_empty() || wanted.server_ids.contains(&head.server_id);
     let chosen = catalogue.heads.iter().filter(is_chosen).cloned();
     let (relay, own): (Vec<_>, Vec<_>) = chosen.partition(|head| head.is_relay);
-    let (heads, doubled) = chains::each_once(own);
+    let mut has = |head: &Head, id: &TransactionId| {
+        let found = scan(&head.path, &Stop::With(id.clone()));
+        // Of what cannot be read the heads alone tell.
+        found.map_or(true, |found| found.is_reached)
+    };
+    let (heads, doubled) = chains::each_once(own, &mut has);
     if heads.is_empty() && catalogue.unread.is_empty() {
         return Err(PlanError::NoLogs);
     }
