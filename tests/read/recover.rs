@@ -1336,9 +1336,9 @@ fn two_first_logs_of_one_second_are_no_copies_and_a_part_of_one_is() {
         let log = |name: &str, numbers: &[u64]| {
             let mut log = Log::new(1, START, is_mariadb);
             if is_mariadb {
-                log.list(&[])
+                log.list(&[]);
             } else {
-                log.previous(&[])
+                log.previous(&[]);
             }
             for &number in numbers {
                 if is_mariadb {

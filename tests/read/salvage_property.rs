@@ -383,8 +383,22 @@ fn is_fatal(log: &Log, damage: &Damage) -> bool {
     log.nonce.is_some_and(|start| hits(start, start + 40) && !is_bit)
 }
 
-/// Runs the damages on all logs that are wanted, in turn, and shows the first that cost too much.
+/// Runs damages of any kind on the logs that are wanted.
 fn run(damages: usize, is_wanted: impl Fn(&Log) -> bool, seed: u64) {
+    run_chosen(damages, is_wanted, seed, |log, random| {
+        let index = random.below(log.events.len());
+        Some(Damage::new(log, index, random))
+    });
+}
+
+/// Runs as many damages as wanted, as they are chosen, on logs that are wanted, and shows the first that
+/// cost too much.
+fn run_chosen(
+    damages: usize,
+    is_wanted: impl Fn(&Log) -> bool,
+    seed: u64,
+    mut choose: impl FnMut(&Log, &mut Random) -> Option<Damage>,
+) {
     let scratch = tempfile::tempdir().unwrap();
     let logs: Vec<Log> = logs().into_iter().filter(|log| is_wanted(log)).collect();
     let damages = std::env::var("BINLOGSEC_SALVAGE_DAMAGES")
@@ -394,8 +408,7 @@ fn run(damages: usize, is_wanted: impl Fn(&Log) -> bool, seed: u64) {
     let (mut random, mut done, mut fatal) = (Random(seed), 0, 0);
     while done < damages {
         let log = &logs[random.below(logs.len())];
-        let index = random.below(log.events.len());
-        let damage = Damage::new(log, index, &mut random);
+        let Some(damage) = choose(log, &mut random) else { continue };
         if is_fatal(log, &damage) {
             fatal += 1;
             continue;
@@ -409,7 +422,8 @@ fn run(damages: usize, is_wanted: impl Fn(&Log) -> bool, seed: u64) {
         failures.len()
     );
     let shown: Vec<_> = failures.iter().take(40).cloned().collect();
-    assert!(failures.is_empty(), "{}", shown.join("\n"));
+    let count = failures.len();
+    assert!(failures.is_empty(), "{count} of {done}:\n{}", shown.join("\n"));
 }
 
 fn is_mariadb_encrypted(log: &Log) -> bool {
@@ -451,41 +465,30 @@ fn of_relay_logs_without_checksums_all_that_stands_in_its_place_is_kept() {
 /// between two events, or before the first one.
 #[test]
 fn bytes_missing_or_put_in_between_two_events_cost_no_other_event() {
-    let scratch = tempfile::tempdir().unwrap();
-    let logs: Vec<Log> = logs().into_iter().filter(|log| log.has_checksums).collect();
-    let (mut random, mut failures, mut done) = (Random(8), Vec::new(), 0);
-    while done < DAMAGES / 4 {
-        let log = &logs[random.below(logs.len())];
-        let index = random.below(log.events.len());
-        let start = |index: usize| log.body + log.events[index].0;
-        let at = start(index);
-        let last = (index + 1 + random.below(5)).min(log.events.len() - 1);
-        let length = start(last) - at;
-        let length = length.min(8192);
-        let damage = match random.below(4) {
-            _ if length == 0 => continue,
-            0 => Damage::Missing { at, length },
-            // As long as the events behind, from within this one.
-            1 => {
-                let at = at + random.below(log.events[index].1);
-                let length = start(last) - start((index + 1).min(last));
-                if length == 0 || length > 8192 {
-                    continue;
+    run_chosen(
+        DAMAGES / 4,
+        |log| log.has_checksums,
+        8,
+        |log, random| {
+            let index = random.below(log.events.len());
+            let start = |index: usize| log.body + log.events[index].0;
+            let at = start(index);
+            let last = (index + 1 + random.below(5)).min(log.events.len() - 1);
+            let length = (start(last) - at).min(8192);
+            match random.below(4) {
+                _ if length == 0 => None,
+                0 => Some(Damage::Missing { at, length }),
+                // As long as the events behind, from within this one.
+                1 => {
+                    let at = at + random.below(log.events[index].1);
+                    let length = start(last) - start((index + 1).min(last));
+                    (1..=8192).contains(&length).then_some(Damage::Missing { at, length })
                 }
-                Damage::Missing { at, length }
+                2 => Some(Damage::Missing { at: at + length / 2, length: length - length / 2 }),
+                _ => Some(Damage::Inserted { at, length: 1 + random.below(4096) }),
             }
-            2 => Damage::Missing { at: at + length / 2, length: length - length / 2 },
-            _ => Damage::Inserted { at, length: 1 + random.below(4096) },
-        };
-        if is_fatal(log, &damage) {
-            continue;
-        }
-        failures.extend(check(log, &damage, &mut random, scratch.path()).err());
-        done += 1;
-    }
-    let shown: Vec<_> = failures.iter().take(40).cloned().collect();
-    let count = failures.len();
-    assert!(failures.is_empty(), "{count} of {done}:\n{}", shown.join("\n"));
+        },
+    );
 }
 
 #[test]
@@ -565,29 +568,22 @@ fn bytes_missing_from_the_magic_cost_no_event() {
 
 #[test]
 fn noise_in_the_first_blocks_costs_what_it_hits() {
-    let scratch = tempfile::tempdir().unwrap();
-    let logs: Vec<Log> = logs().into_iter().filter(|log| log.has_checksums).collect();
-    let (mut random, mut failures, mut done) = (Random(10), Vec::new(), 0);
-    while done < DAMAGES / 4 {
-        let log = &logs[random.below(logs.len())];
-        let at = log.body + random.below(1024.min(log.stored.len() - log.body));
-        let most = [16, 600, 4096][random.below(3)];
-        let length = 1 + random.below(most);
-        let left = log.stored.len() - at;
-        let damage = match random.below(3) {
-            0 => Damage::Overwritten { at, length: length.min(left), fill: None },
-            1 => Damage::Missing { at, length: length.min(left) },
-            _ => Damage::Inserted { at, length },
-        };
-        if is_fatal(log, &damage) {
-            continue;
-        }
-        failures.extend(check(log, &damage, &mut random, scratch.path()).err());
-        done += 1;
-    }
-    let shown: Vec<_> = failures.iter().take(40).cloned().collect();
-    let count = failures.len();
-    assert!(failures.is_empty(), "{count} of {done}:\n{}", shown.join("\n"));
+    run_chosen(
+        DAMAGES / 4,
+        |log| log.has_checksums,
+        10,
+        |log, random| {
+            let at = log.body + random.below(1024.min(log.stored.len() - log.body));
+            let most = [16, 600, 4096][random.below(3)];
+            let length = 1 + random.below(most);
+            let left = log.stored.len() - at;
+            Some(match random.below(3) {
+                0 => Damage::Overwritten { at, length: length.min(left), fill: None },
+                1 => Damage::Missing { at, length: length.min(left) },
+                _ => Damage::Inserted { at, length },
+            })
+        },
+    );
 }
 
 /// Another log's events, of which MariaDB's say in clear how long they are, lead to one another as the
