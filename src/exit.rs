@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use binlogsec_core::log::error::{Error, ErrorClass};
+use binlogsec_core::log::error::Error;
+use binlogsec_core::log::error_class::ErrorClass;
 use binlogsec_core::seal::SealError;
 
 use super::terminal::Terminal;

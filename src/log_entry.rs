@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use binlogsec_core::event::format_description::FormatDescription;
-use binlogsec_core::log::error::{Error, ErrorClass, describe};
+use binlogsec_core::log::error::{Error, describe};
+use binlogsec_core::log::error_class::ErrorClass;
 use binlogsec_core::log::kind::LogKind;
 use binlogsec_core::mysql::key_id::KeyId;
 use binlogsec_core::read::inspect::Inspected;

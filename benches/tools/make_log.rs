@@ -9,7 +9,7 @@
 #[path = "../../tests/common/logs.rs"]
 mod logs;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -50,7 +50,8 @@ fn make(
     if let Some(stream) = log.probe().stream() {
         stream.apply(0, &mut made);
     }
-    header.append(&mut made);
-    std::fs::write(target, header)?;
+    let mut file = std::fs::File::create(target)?;
+    file.write_all(&header)?;
+    file.write_all(&made)?;
     Ok(())
 }

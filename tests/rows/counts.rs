@@ -1,8 +1,8 @@
 //! Rows are counted by the widths of their columns, whichever values are NULL, and wherever the bytes end.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use binlogsec_core::event::column_type as ty;
 use binlogsec_core::event::rows::Rows;
-use binlogsec_core::event::rows::column_type as ty;
 use binlogsec_core::event::table_map::Column;
 
 const WRITE_ROWS: u8 = 30;

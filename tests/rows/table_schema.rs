@@ -10,8 +10,8 @@
 
 use std::borrow::Cow;
 
+use binlogsec_core::event::column_type as ty;
 use binlogsec_core::event::query::Query;
-use binlogsec_core::event::rows::column_type as ty;
 use binlogsec_core::event::table_map::Column;
 use binlogsec_core::read::rows::schema::{
     ChangeKind, DataType, Followed, Found, Reaction, Schema, Table,

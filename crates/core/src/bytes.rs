@@ -183,6 +183,12 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// A bit of a bitmap, counted from the lowest one of its first byte; `false` beyond its end.
+#[must_use]
+pub fn bit(bitmap: &[u8], index: usize) -> bool {
+    bitmap.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1)
+}
+
 /// Reads until the buffer is full or the stream ends, whatever pieces it comes in.
 ///
 /// # Errors

@@ -61,7 +61,6 @@
 //! # Features
 //! | feature | what it adds |
 //! |---|---|
-//! | `objects` | logs in object storage, by their addresses (`s3://`, `gs://`, `az://`) |
 //! | `age` | plaintext that leaves as an age file: [`file::sealed`] |
 //! | `schema` | JSON Schemas of what the reports are made of |
 

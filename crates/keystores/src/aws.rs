@@ -16,8 +16,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use binlogsec_core::file::small::{self, Pipes};
 use binlogsec_core::keyring::store::{
-    KeyStore, SecretFile, StoreFailure, StoreFamily, StoreTransport, Stored, Wanted,
+    KeyStore, SecretFile, StoreFamily, StoreTransport, Stored, Wanted,
 };
+use binlogsec_core::keyring::store_failure::StoreFailure;
 use binlogsec_core::keyring::{Entry, KeyType};
 use binlogsec_core::mysql::key_id::KeyId;
 use binlogsec_core::secret::SecretBytes;

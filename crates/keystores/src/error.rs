@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use binlogsec_core::file::TransferError;
-use binlogsec_core::keyring::store::StoreFailure;
+use binlogsec_core::keyring::store_failure::StoreFailure;
 
 /// Why a store gives no key.
 #[derive(Debug, thiserror::Error)]

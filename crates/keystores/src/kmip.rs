@@ -15,8 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use binlogsec_core::keyring::store::{
-    KeyStore, SecretFile, StoreFailure, StoreFamily, StoreTransport, Stored, Wanted,
+    KeyStore, SecretFile, StoreFamily, StoreTransport, Stored, Wanted,
 };
+use binlogsec_core::keyring::store_failure::StoreFailure;
 use binlogsec_core::keyring::{Entry, KeyType};
 use binlogsec_core::mysql::key_id::KeyId;
 use binlogsec_core::secret::SecretBytes;

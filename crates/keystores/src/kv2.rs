@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::vault::Document;
+/// A document with one member that counts.
+#[derive(Deserialize)]
+pub(crate) struct Document<T> {
+    pub(crate) data: T,
+}
 
 /// One version of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]

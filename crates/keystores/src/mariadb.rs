@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use binlogsec_core::keyring::store::{
-    KeyStore, LeftBehind, StoreFailure, StoreFamily, StoreTransport, Stored, Wanted,
+    KeyStore, LeftBehind, StoreFamily, StoreTransport, Stored, Wanted,
 };
+use binlogsec_core::keyring::store_failure::StoreFailure;
 use binlogsec_core::keyring::{Entry, KeyType};
 use binlogsec_core::mysql::key_id::KeyId;
 use binlogsec_core::secret::SecretBytes;
@@ -23,9 +24,10 @@ use zeroize::Zeroizing;
 use crate::error::StoreError;
 use crate::http::{Answer, Client, Transport};
 use crate::json::Hex;
+use crate::kv2::Document;
 use crate::kv2::{self, Version};
 use crate::url::Url;
-use crate::vault::{self, Document, Keys, has_errors, with_credentials};
+use crate::vault::{self, Keys, has_errors, with_credentials};
 
 /// What the options of the plugin say.
 pub struct MariadbVaultSettings {

@@ -24,8 +24,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use binlogsec_core::keyring::store::{
-    KeyStore, LeftBehind, StoreFailure, StoreFamily, StoreTransport, Stored, Wanted,
+    KeyStore, LeftBehind, StoreFamily, StoreTransport, Stored, Wanted,
 };
+use binlogsec_core::keyring::store_failure::StoreFailure;
 use binlogsec_core::keyring::{Entry, KeyType};
 use binlogsec_core::mysql::key_id::KeyId;
 use binlogsec_core::secret::SecretBytes;
@@ -37,7 +38,7 @@ use zeroize::Zeroizing;
 use crate::error::StoreError;
 use crate::http::{Answer, Client, Transport};
 use crate::json::Base64;
-use crate::kv2;
+use crate::kv2::{self, Document};
 use crate::url::Url;
 
 /// How long an answer may take where the configuration does not say.
@@ -373,12 +374,6 @@ impl KeyStore for Vault {
     fn put(&self, entry: &Entry, replace: bool) -> Result<(), StoreFailure> {
         Ok(self.write(entry, replace)?)
     }
-}
-
-/// A document with one member that counts.
-#[derive(Deserialize)]
-pub(crate) struct Document<T> {
-    pub(crate) data: T,
 }
 
 #[derive(Deserialize)]

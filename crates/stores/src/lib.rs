@@ -23,8 +23,8 @@ use tokio::runtime::Runtime;
 use upload::Upload;
 
 use binlogsec_core::file::TransferError;
-use binlogsec_core::file::listing::Entry;
 use binlogsec_core::file::location::ObjectUrl;
+use binlogsec_core::file::store::Entry;
 use binlogsec_core::file::store::{self, Condition, Version};
 use object_store::UpdateVersion;
 

@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use super::client::Store;
 use super::{refused, runtime};
 use binlogsec_core::file::TransferError;
-use binlogsec_core::file::listing::Entry;
 use binlogsec_core::file::location::ObjectUrl;
+use binlogsec_core::file::store::Entry;
 
 /// Objects that are handed over at once: as many as stores list by one request.
 const PAGE: usize = 1000;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::log_entry::{Failure, LogEntry};
 use crate::shard::entry::{ShardEntry, failures, in_order};
-use binlogsec_core::log::error::ErrorClass;
+use binlogsec_core::log::error_class::ErrorClass;
 use binlogsec_core::read::inspect::InspectOutcome;
 
 /// `binlogsec inspect --format json`.

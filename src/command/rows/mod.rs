@@ -9,16 +9,17 @@ use std::path::PathBuf;
 use anyhow::bail;
 use binlogsec_core::batch::targets::{Target, Targets};
 use binlogsec_core::event::gtid_selection::GtidSelection;
-use binlogsec_core::event::rows::reader::Op;
+use binlogsec_core::event::rows::op::Op;
 use binlogsec_core::keyring::Keyring;
-use binlogsec_core::log::error::{Error, ErrorClass, describe};
+use binlogsec_core::log::error::{Error, describe};
+use binlogsec_core::log::error_class::ErrorClass;
 use binlogsec_core::log::open::OpenLog;
 use binlogsec_core::read::events::EventFilter;
 use binlogsec_core::read::rows::csv::CsvMaker;
 use binlogsec_core::read::rows::json::JsonMaker;
 use binlogsec_core::read::rows::names::{Names, NoNames};
 use binlogsec_core::read::rows::schema::History;
-use binlogsec_core::read::rows::sql::SqlMaker;
+use binlogsec_core::read::rows::sql_maker::SqlMaker;
 use binlogsec_core::read::rows::xa::XaEnds;
 use binlogsec_core::read::rows::{
     self, Conditions, MAX_EVENT, RowFilter, RowMaker, RowsListed, Statements, TableGlob,

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use crate::lines::{BAD, DIM, GOOD, PLAIN};
-use binlogsec_core::event::rows::reader::Op;
+use binlogsec_core::event::rows::op::Op;
 use binlogsec_core::event::rows::table::Column;
 use binlogsec_core::event::rows::value::{Image, Value};
 use binlogsec_core::read::rows::sql::{self, Dialect, NoStatement};

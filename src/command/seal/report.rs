@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use binlogsec_core::log::error::ErrorClass;
+use binlogsec_core::log::error_class::ErrorClass;
 use binlogsec_core::read::verify::Gap;
 use binlogsec_core::seal::{
     self, Algorithm, Change, ChunkRange, LeftLog, LogName, LogVerdict, Manifest, Proof, PublicKey,

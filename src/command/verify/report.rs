@@ -11,7 +11,8 @@ use crate::schema;
 use crate::shard::entry::{ShardEntry, failures, in_order};
 use binlogsec_core::event::event_type;
 use binlogsec_core::event::gtid_set::GtidError;
-use binlogsec_core::log::error::{Error, ErrorClass};
+use binlogsec_core::log::error::Error;
+use binlogsec_core::log::error_class::ErrorClass;
 use binlogsec_core::read::verify::{
     Damage, Gap, Gtids, Link, Note, Verified, check_continuity, gaps,
 };

@@ -78,7 +78,7 @@ fn hold(directory: &Path, keys: &Keyring, other: &Path, held: &mut Held) {
         Ok(sealed) if sealed.sealed.is_empty() => return,
         Ok(sealed) => sealed,
         // Keys that lie elsewhere, or that nobody has any more.
-        Err(error) if error.class() == binlogsec_core::log::error::ErrorClass::Key => return,
+        Err(error) if error.class() == binlogsec_core::log::error_class::ErrorClass::Key => return,
         Err(error) => panic!("{}: {error:?}", directory.display()),
     };
     held.as_written += sealed.sealed.len();

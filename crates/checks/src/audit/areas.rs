@@ -7,7 +7,7 @@ use super::Work;
 use super::facts::server::{Area, Flavour, NotAsked, ServerFacts, Verification};
 use super::facts::{AuditFacts, FileFacts};
 use super::judge::Found;
-use super::topology::{State, Topology};
+use super::topology::{State, Topology, is_of};
 use crate::check::facts::LogStatus;
 use crate::finding::{Finding, RuleId, Severity, Subject};
 
@@ -95,25 +95,6 @@ fn of_server(facts: &AuditFacts, server: &ServerFacts) -> Vec<NotAsked> {
         add(Area::Certificates, "nobody verified it: name the authority (--server-ca)");
     }
     found
-}
-
-/// Whether these files are this server's.
-pub(super) fn is_of(files: &FileFacts, server: &ServerFacts) -> bool {
-    if files.of_server.is_some() {
-        return files.of_server.as_ref() == Some(&server.address);
-    }
-    files.data_directory.as_ref().is_some_and(|directory| {
-        let own = directory.path.canonicalize().unwrap_or_else(|_| directory.path.clone());
-        let named = server.variables.get("datadir").map(std::path::PathBuf::from);
-        let by_uuid = directory
-            .logs
-            .servers
-            .iter()
-            .any(|it| Some(&it.server_uuid) == server.server_uuid.as_ref());
-        by_uuid
-            || server.server_uuid.is_none()
-                && named.is_some_and(|it| it.canonicalize().is_ok_and(|it| it == own))
-    })
 }
 
 /// What of a server that is known by its files alone was not examined.

@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use super::facts::server::{AccountFacts, ChannelFacts, ServerFacts, TlsRequirement};
 use super::facts::settings::Settings;
-use super::judge::channel::{change, object};
 use super::judge::server::sql_remedy;
+use super::judge::words::{change, object};
 use super::judge::{Found, Judgement};
 use super::sql;
 use crate::finding::{Evidence, RuleId, Severity, Subject};

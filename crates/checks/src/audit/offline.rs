@@ -230,7 +230,7 @@ fn all_revocation_lists(facts: &FileFacts, directory: Option<&Path>) -> Vec<Revo
         .collect();
     for file in facts.data_directory.iter().flat_map(|it| &it.replica_files) {
         let channel = &file.channel;
-        let of = |what: &str| format!("{what} of the {}", judge::channel::object(channel));
+        let of = |what: &str| format!("{what} of the {}", judge::words::object(channel));
         let lists =
             [("SSL_CRL", &channel.ssl_crl, false), ("SSL_CRLPATH", &channel.ssl_crl_path, true)];
         named.extend(lists.into_iter().filter_map(|(name, value, is_directory)| {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::content::Opened;
 use super::facts::{FilePath, KeyringFacts};
 use super::judge::{exceeds, mode_message};
-use super::log_rules;
+use super::scan::log_rules;
 use super::scan::{Local, Scan};
 use super::targets::real;
 use crate::finding::rules::Severity;

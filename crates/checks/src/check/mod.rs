@@ -21,11 +21,9 @@
 //! ```
 
 mod content;
-mod expected;
 pub mod facts;
 mod judge;
 mod keyring_files;
-mod log_rules;
 mod objects;
 mod scan;
 mod sealed;

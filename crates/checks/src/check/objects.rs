@@ -13,8 +13,9 @@ use super::content::{Content, Opened};
 use super::facts::FilePath;
 use super::scan::{Local, Scan};
 use binlogsec_core::file::TransferError;
-use binlogsec_core::file::listing::{self, Entry};
+use binlogsec_core::file::listing;
 use binlogsec_core::file::source::FileSource;
+use binlogsec_core::file::store::Entry;
 
 /// Objects that are listed and not yet looked at.
 const LISTED_AHEAD: usize = 4096;

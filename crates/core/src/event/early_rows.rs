@@ -6,7 +6,7 @@
 //! is there in some formats of tables, nor whether a text's length has one byte or two, or a BLOB's
 //! up to four. All ways are tried: rows are counted where the ways that fit agree.
 
-use super::rows::column_type as ty;
+use super::column_type as ty;
 use crate::bytes::Cursor;
 
 /// So many ways are tried at most.

@@ -1,6 +1,7 @@
 //! The binary log event layer, on plaintext bytes.
 
 pub mod checksum;
+pub mod column_type;
 pub mod compressed;
 mod early_rows;
 pub mod event_type;

@@ -11,6 +11,7 @@ pub mod json_diff;
 pub mod kind;
 pub(crate) mod measure;
 mod metadata;
+pub mod op;
 pub mod reader;
 pub mod table;
 pub mod temporal;
@@ -22,48 +23,9 @@ use std::borrow::Cow;
 use super::compressed::{Compressed, MAX_UNFOLDED};
 use super::table_map::{self, Column};
 use super::{early_rows, event_type};
-use crate::bytes::{Cursor, OutOfBytes};
+use crate::bytes::{Cursor, OutOfBytes, bit};
+use op::{Op, has_two_bitmaps};
 use widths::{Present, RowForm, Widths};
-
-/// Column types (server source: `enum_field_types`).
-pub mod column_type {
-    #![allow(missing_docs, reason = "the names are the server's")]
-    pub const TINY: u8 = 1;
-    pub const SHORT: u8 = 2;
-    pub const LONG: u8 = 3;
-    pub const FLOAT: u8 = 4;
-    pub const DOUBLE: u8 = 5;
-    pub const NULL: u8 = 6;
-    pub const TIMESTAMP: u8 = 7;
-    pub const LONGLONG: u8 = 8;
-    pub const INT24: u8 = 9;
-    pub const DATE: u8 = 10;
-    pub const TIME: u8 = 11;
-    pub const DATETIME: u8 = 12;
-    pub const YEAR: u8 = 13;
-    pub const NEWDATE: u8 = 14;
-    pub const VARCHAR: u8 = 15;
-    pub const BIT: u8 = 16;
-    pub const TIMESTAMP2: u8 = 17;
-    pub const DATETIME2: u8 = 18;
-    pub const TIME2: u8 = 19;
-    /// What a multi-valued index is made of.
-    pub const TYPED_ARRAY: u8 = 20;
-    /// MariaDB's, as the one below: a byte tells how the value is compressed, its length counts it.
-    pub const BLOB_COMPRESSED: u8 = 140;
-    pub const VARCHAR_COMPRESSED: u8 = 141;
-    pub const VECTOR: u8 = 242;
-    pub const JSON: u8 = 245;
-    pub const NEWDECIMAL: u8 = 246;
-    pub const ENUM: u8 = 247;
-    pub const SET: u8 = 248;
-    pub const TINY_BLOB: u8 = 249;
-    pub const LONG_BLOB: u8 = 251;
-    pub const BLOB: u8 = 252;
-    pub const VAR_STRING: u8 = 253;
-    pub const STRING: u8 = 254;
-    pub const GEOMETRY: u8 = 255;
-}
 
 /// The head of a row event, and its rows as bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +64,7 @@ impl<'a> Rows<'a> {
         }
         let width = table_map::length(&mut cursor)?;
         let before = cursor.take(width.div_ceil(8))?;
-        let after = if is_update(event_type) { cursor.take(width.div_ceil(8))? } else { &[] };
+        let after = if has_two_bitmaps(event_type) { cursor.take(width.div_ceil(8))? } else { &[] };
         Ok(Self { event_type, table_id, flags, width, before, after, rows: cursor.rest() })
     }
 
@@ -135,7 +97,7 @@ impl<'a> Rows<'a> {
     /// Whether it is one row without any column, which takes no byte: an INSERT of nothing but default
     /// values, in a MINIMAL image.
     fn is_bare(&self) -> bool {
-        let is_insert = reader::Op::of(self.event_type) == Some(reader::Op::Insert);
+        let is_insert = Op::of(self.event_type) == Some(Op::Insert);
         is_insert && self.rows.is_empty() && (0..self.width).all(|index| !bit(self.before, index))
     }
 
@@ -178,10 +140,6 @@ const fn has_extra_data(event_type: u8) -> bool {
     )
 }
 
-const fn is_update(event_type: u8) -> bool {
-    matches!(event_type, 24 | event_type::UPDATE_ROWS | event_type::PARTIAL_UPDATE_ROWS | 167 | 170)
-}
-
 const fn is_compressed(event_type: u8) -> bool {
     matches!(
         event_type,
@@ -189,25 +147,10 @@ const fn is_compressed(event_type: u8) -> bool {
     )
 }
 
-fn bit(bitmap: &[u8], index: usize) -> bool {
-    bitmap.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1)
-}
-
-/// Packed options; with the lowest bit set, a bit follows for each JSON column of the table. The
-/// changes to a column stand behind their length, as its value would.
-fn skip_partial_bits(cursor: &mut Cursor<'_>, json_columns: usize) -> Option<()> {
-    const PARTIAL_JSON: usize = 1;
-    let options = table_map::length(cursor).ok()?;
-    if options & PARTIAL_JSON != 0 {
-        cursor.take(json_columns.div_ceil(8)).ok()?;
-    }
-    Some(())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::column_type as ty;
     use super::*;
+    use crate::event::column_type as ty;
     use crate::event::event_type::{DELETE_ROWS, PARTIAL_UPDATE_ROWS, UPDATE_ROWS, WRITE_ROWS};
 
     const TABLE: [u8; 8] = [7, 0, 0, 0, 1, 0, 0, 0];

@@ -144,7 +144,7 @@ fn name<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], OutOfBytes> {
 }
 
 const fn is_known(column_type: u8) -> bool {
-    use super::rows::column_type as ty;
+    use super::column_type as ty;
     matches!(
         column_type,
         ty::TINY
@@ -164,7 +164,7 @@ const fn is_known(column_type: u8) -> bool {
 }
 
 fn column(column_type: u8, metadata: &mut Cursor<'_>) -> Result<Column, OutOfBytes> {
-    use super::rows::column_type as ty;
+    use super::column_type as ty;
     let metadata = match column_type {
         ty::TYPED_ARRAY => return array_column(metadata),
         ty::FLOAT
@@ -193,7 +193,7 @@ fn column(column_type: u8, metadata: &mut Cursor<'_>) -> Result<Column, OutOfByt
 /// The array of a multi-valued index: the type of its elements, and that type's metadata, which for
 /// VARCHAR has three bytes (server source: `Field_typed_array`). Its values are JSON.
 fn array_column(metadata: &mut Cursor<'_>) -> Result<Column, OutOfBytes> {
-    use super::rows::column_type as ty;
+    use super::column_type as ty;
     match metadata.u8()? {
         ty::VARCHAR => drop(metadata.take(3)?),
         // Arrays of arrays are not.
@@ -205,7 +205,7 @@ fn array_column(metadata: &mut Cursor<'_>) -> Result<Column, OutOfBytes> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rows::column_type as ty;
+    use super::super::column_type as ty;
     use super::*;
 
     #[test]

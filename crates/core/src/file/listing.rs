@@ -1,18 +1,10 @@
 //! What lies below a prefix of a store.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::location::ObjectUrl;
+use super::store::Entry;
 use super::{TransferError, store};
-
-/// What a listing says of an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Its URL.
-    pub path: PathBuf,
-    /// Its size in bytes.
-    pub size: u64,
-}
 
 /// Hands over all objects that a URL stands for ([`ObjectUrl::is_prefix`],
 /// [`ObjectUrl::is_pattern`]), in the order of their keys, many at a time. Listing goes on while

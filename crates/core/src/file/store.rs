@@ -5,13 +5,21 @@
 //! [`TransferError::NoObjects`].
 
 use std::fmt::Debug;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::TransferError;
-use super::listing::Entry;
 use super::location::ObjectUrl;
+
+/// What a listing says of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its URL.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+}
 
 /// What a store calls a version of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]

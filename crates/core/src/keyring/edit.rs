@@ -4,6 +4,7 @@
 
 use zeroize::Zeroizing;
 
+use super::encrypted_file::{self, IV, SALT};
 use super::plugin::{PluginVersion, Word};
 use super::rotation::{self, RotationState, ServerKeys};
 use super::{Entry, KeyType, KeyringFormat, component, plugin};
@@ -190,6 +191,25 @@ impl KeyringFormat {
             Err(EditError::NotTheSame)
         }
     }
+}
+
+/// Writes a whole file of `component_percona_keyring_encrypted_file` under a password, and reads it
+/// back to be sure. Salt and IV must be new and random each time.
+///
+/// # Errors
+/// [`EditError`] when the JSON cannot say what is in an entry.
+pub fn write_encrypted(
+    entries: &[Entry],
+    password: &SecretBytes,
+    fresh: ([u8; SALT], [u8; IV]),
+) -> Result<Vec<u8>, EditError> {
+    let text = KeyringFormat::native(KeyringKind::Component).write(entries)?;
+    let file = encrypted_file::serialize(&text, password, fresh);
+    let is_same = |file: &Vec<u8>| {
+        let back = encrypted_file::parse(file, Some(password));
+        back.is_ok_and(|back| back.entries == entries)
+    };
+    file.filter(is_same).ok_or(EditError::NotTheSame)
 }
 
 fn check_text(entries: &[Entry]) -> Result<(), EditError> {

@@ -20,8 +20,6 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::component::{self, ComponentError, ComponentKeyring};
-use super::edit::{EditError, KeyringKind};
-use super::{Entry, KeyringFormat};
 use crate::bytes::Cursor;
 use crate::secret::{Secret32, SecretBytes};
 
@@ -112,32 +110,26 @@ pub fn parse(
     }
 }
 
-/// Writes a whole file under a password, and reads it back to be sure. Salt and IV must be new and
-/// random each time.
-///
-/// # Errors
-/// [`EditError`] when the JSON cannot say what is in an entry.
+/// Encrypts the JSON of a keyring under a password. Salt and IV must be new and random each time.
+/// `None` if the cipher refuses, as it never does with these lengths.
+#[must_use]
 pub fn serialize(
-    entries: &[Entry],
+    text: &[u8],
     password: &SecretBytes,
     (salt, iv): ([u8; SALT], [u8; IV]),
-) -> Result<Vec<u8>, EditError> {
-    let text = KeyringFormat::native(KeyringKind::Component).write(entries)?;
+) -> Option<Vec<u8>> {
     let key = derived(password.expose(), &salt, ITERATIONS);
-    let cipher = cbc::Encryptor::<Aes256>::new_from_slices(key.expose(), &iv)
-        .map_err(|_| EditError::NotTheSame)?;
+    let cipher = cbc::Encryptor::<Aes256>::new_from_slices(key.expose(), &iv).ok()?;
     // The padding is a block at the most.
     let mut body = Zeroizing::new(vec![0; text.len().saturating_add(BLOCK)]);
-    body.get_mut(..text.len()).unwrap_or_default().copy_from_slice(&text);
-    let body =
-        cipher.encrypt_padded::<Pkcs7>(&mut body, text.len()).map_err(|_| EditError::NotTheSame)?;
+    body.get_mut(..text.len()).unwrap_or_default().copy_from_slice(text);
+    let body = cipher.encrypt_padded::<Pkcs7>(&mut body, text.len()).ok()?;
     let mut file = vec![VERSION];
     file.extend_from_slice(&salt);
     file.extend_from_slice(&ITERATIONS.to_be_bytes());
     file.extend_from_slice(&iv);
     file.extend_from_slice(body);
-    let back = parse(&file, Some(password)).map(|keyring| keyring.entries);
-    if back.is_ok_and(|back| back == entries) { Ok(file) } else { Err(EditError::NotTheSame) }
+    Some(file)
 }
 
 fn derived(password: &[u8], salt: &[u8], iterations: u32) -> Secret32 {

@@ -10,7 +10,7 @@ use super::encrypted_file::EncryptedFileError;
 use super::plugin::PluginError;
 use super::raw::RawKeyError;
 use super::sniff::LooksLike;
-use super::store::StoreFailure;
+use super::store_failure::StoreFailure;
 use super::{KeyType, abbreviated};
 use crate::mariadb::key_file::KeyFileError;
 use crate::mysql::key_id::KeyId;

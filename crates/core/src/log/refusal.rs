@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::keyring::KeyChange;
-use crate::log::error::ErrorClass;
+use crate::log::error_class::ErrorClass;
 use crate::log::log_error::LogError;
 use crate::mysql::key_id::KeyId;
 

@@ -1,6 +1,6 @@
 //! What stands between a log that MariaDB encrypted and its plaintext.
 
-use super::start_encryption::SCHEME;
+use super::SCHEME;
 
 /// Why the plaintext cannot be had, or not all of it. Offsets are of the file, which are those of
 /// the plaintext too.

@@ -1,12 +1,11 @@
 //! START_ENCRYPTION_EVENT: from here on the log is encrypted.
 
+use super::SCHEME;
 use super::error::MariadbError;
 use crate::bytes::{Cursor, OutOfBytes};
 use crate::event::checksum::{self, ChecksumAlgorithm};
 use crate::event::header::{self, EventHeader, event_type, flag};
 
-/// The encryption scheme that servers know (server source: `BINLOG_CRYPTO_VERSION`).
-pub const SCHEME: u8 = 1;
 /// Length of the event without a checksum, in bytes.
 pub const LENGTH: usize = 36;
 /// How many events from the start of a log are looked at for this one. Servers put it second.

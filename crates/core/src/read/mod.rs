@@ -5,7 +5,6 @@ pub mod events;
 pub mod inspect;
 mod numbers;
 pub mod pattern;
-mod per_event;
 pub mod recover;
 pub mod rows;
 pub mod salvage;

@@ -4,8 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::FORMAT;
 use super::digest::Digest;
-use super::manifest::{FORMAT, ManifestError};
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +50,5 @@ impl FromStr for Anchor {
             (is_format && is_end && line > 0).then_some(Self { id, line, logs, digest })
         };
         anchor().ok_or_else(|| AnchorError { found: text.to_owned() })
-    }
-}
-
-impl Anchor {
-    /// What to say where the manifest does not have its line.
-    pub(super) fn missing(&self, found: String) -> ManifestError {
-        ManifestError::Anchor { wanted: self.line, digest: self.digest, found }
     }
 }

@@ -6,16 +6,15 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::SealError;
 use super::digest::{self, Digest, Extent};
 use super::examine::{Examined, examine};
 use super::key::{PublicKey, Signer};
 use super::manifest::{
-    BEFORE_SIGNATURE, Beginning, FORMAT, LogRecord, Manifest, ManifestError, Record,
-    SignatureRecord,
+    BEFORE_SIGNATURE, Beginning, LogRecord, Manifest, ManifestError, Record, SignatureRecord,
 };
 use super::names::{self, LogName, Named, NamedTargets};
 use super::proof::prove;
+use super::{FORMAT, SealError};
 use crate::batch::listed::IndexNotice;
 use crate::batch::shard::Shard;
 use crate::batch::targets::Origin;

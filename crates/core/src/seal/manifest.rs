@@ -12,13 +12,11 @@ use super::anchor::Anchor;
 use super::digest::{self, Digest};
 use super::key::Algorithm;
 use super::names::LogName;
-use super::{SealError, short};
+use super::{FORMAT, SealError, short};
 use crate::batch::shard::{Shard, ShardError};
 use crate::file::TransferError;
 use crate::file::source::{FileSource, SourceReader};
 
-/// What the first line and each signature say of the format.
-pub const FORMAT: &str = "binlogsec.seal/1";
 /// No line is longer, its line end included, in bytes.
 pub const MAX_LINE: usize = 256 << 10;
 /// What a signature's line has between what is signed and the signature.
@@ -431,7 +429,7 @@ impl<'s> Reading<'s> {
         };
         let signature = self.signature.ok_or(ManifestError::Unsigned { line })?;
         if let Some(anchor) = self.anchors.iter().find(|anchor| anchor.line > line) {
-            return Err(anchor.missing(format!("there are {line} lines")).into());
+            return Err(anchor_missing(anchor, format!("there are {line} lines")).into());
         }
         Ok(Contents {
             id: self.id,
@@ -504,7 +502,7 @@ impl<'s> Reading<'s> {
         }
         for anchor in self.anchors.iter().filter(|anchor| anchor.line == number) {
             if anchor.digest != digest || anchor.id != self.id {
-                return Err(anchor.missing(format!("that line has {digest}")).into());
+                return Err(anchor_missing(anchor, format!("that line has {digest}")).into());
             }
         }
         self.head = Some(digest);
@@ -565,6 +563,11 @@ impl<'s> Reading<'s> {
         self.signature = Some(Signature { line: line.number, record, message });
         Ok(())
     }
+}
+
+/// What to say where the manifest does not have an anchor's line.
+fn anchor_missing(anchor: &Anchor, found: String) -> ManifestError {
+    ManifestError::Anchor { wanted: anchor.line, digest: anchor.digest, found }
 }
 
 fn known(line: u64, format: &str) -> Result<(), Failure> {

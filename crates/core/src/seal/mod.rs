@@ -24,7 +24,7 @@ pub use append::{Left, LeftLog, SealOptions, SealOutcome, SealedLog, seal};
 pub use digest::{Digest, MAX_CHUNKS, SMALLEST_CHUNK, chunk_length, root};
 pub use key::{Algorithm, PUBLIC_EXTENSION, PublicKey, Signer, generate, open_private};
 pub use manifest::{
-    Beginning, FORMAT, LogRecord, MAX_LINE, Manifest, ManifestError, Place, Record, SignatureRecord,
+    Beginning, LogRecord, MAX_LINE, Manifest, ManifestError, Place, Record, SignatureRecord,
 };
 pub use merge::merge;
 pub use names::LogName;
@@ -34,8 +34,12 @@ pub use verify::{SealVerified, VerifyOptions, shared_headers, verify};
 
 use crate::file::TransferError;
 use crate::keyring::KeyringError;
-use crate::log::error::{Error, ErrorClass};
+use crate::log::error::Error;
+use crate::log::error_class::ErrorClass;
 use crate::random::RandomError;
+
+/// What the first line of a manifest and each signature say of the format.
+pub const FORMAT: &str = "binlogsec.seal/1";
 
 /// What can go wrong with seals.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::digest::Digest;
 use super::names::LogName;
-use crate::log::error::{Error, ErrorClass, describe};
+use crate::log::error::{Error, describe};
+use crate::log::error_class::ErrorClass;
 
 /// How a log stands to the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -3,7 +3,6 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::encrypt_mariadb;
 use crate::batch::resume;
 use crate::batch::targets::Target;
 use crate::batch::transfer::{Input, Output, check_not_itself, read_stream_start, write_in_order};
@@ -157,7 +156,7 @@ impl PlainLog {
     /// The same of a MariaDB server.
     pub(super) fn of_mariadb(source: FileSource, options: EncryptOptions) -> Result<Self, Error> {
         let start = read_enough(&source)?;
-        let description = encrypt_mariadb::check_plain(&start, source.path(), options)?;
+        let description = check_plain_mariadb(&start, source.path(), options)?;
         Ok(Self::described(source, description))
     }
 
@@ -183,6 +182,28 @@ impl PlainLog {
         pipeline::file_to_file(&self.source, range, sink, BODY_OFFSET, &apply, progress)?;
         // Last: whatever ends the work before leaves no file that says it is a log.
         sink.write_at(0, &envelope.header)
+    }
+}
+
+/// The format description event of a log of MariaDB that may be encrypted.
+pub(super) fn check_plain_mariadb(
+    file_start: &[u8],
+    name: &Path,
+    options: EncryptOptions,
+) -> Result<FormatDescription, Error> {
+    match LogKind::classify(file_start) {
+        LogKind::MariadbPlain(description) if description.in_use() && !options.allow_in_use => {
+            Err(Error::refused(name, Refusal::InUse))
+        }
+        LogKind::MariadbPlain(description) => Ok(description),
+        LogKind::MariadbEncrypted(..) => Err(Error::refused(name, Refusal::EncryptedByMariaDb)),
+        LogKind::MysqlPlain(_) | LogKind::MysqlEncrypted(_) => {
+            Err(Error::refused(name, Refusal::NotMariaDb))
+        }
+        _ => {
+            let obstacle = Probe::without_keys(file_start).obstacle().cloned();
+            Err(Error::refused(name, obstacle.unwrap_or(LogError::NotALog)))
+        }
     }
 }
 

@@ -13,11 +13,9 @@ use crate::file::TransferError;
 use crate::file::metadata::{FileState, keep_owner};
 use crate::file::sink::{AtomicFile, SinkOptions};
 use crate::file::source::FileSource;
-use crate::keyring::edit::{EditError, KeyringKind, add_generation};
+use crate::keyring::edit::{self, EditError, KeyringKind, add_generation};
 use crate::keyring::store::Wanted;
-use crate::keyring::{
-    AskedStore, Entry, KeyringFile, KeyringFormat, KeyringNote, encrypted_file, rotation,
-};
+use crate::keyring::{AskedStore, Entry, KeyringFile, KeyringFormat, KeyringNote, rotation};
 use crate::log::error::Error;
 use crate::log::refusal::Refusal;
 use crate::mysql::key_id::KeyId;
@@ -160,7 +158,7 @@ pub fn write_encrypted(
     force: bool,
 ) -> Result<KeyringWritten, Error> {
     let fresh = (random::bytes()?, random::bytes()?);
-    let bytes = encrypted_file::serialize(entries, password, fresh)
+    let bytes = edit::write_encrypted(entries, password, fresh)
         .map_err(|error| Error::keyring_edit(to, error))?;
     let format = KeyringFormat::EncryptedFile;
     let writer = Writer::of_bytes(to, format, (&bytes, entries.len()), (force, false))?;

@@ -1,7 +1,7 @@
 //! Channels that do not run, and what is the matter with them.
 
-use super::channel::{change, object, status};
 use super::server::sql_remedy;
+use super::words::{change, object, status};
 use super::{Judgement, Server, of_server, seen};
 use crate::audit::facts::server::ChannelFacts;
 use crate::audit::facts::settings::Settings;

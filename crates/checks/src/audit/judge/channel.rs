@@ -1,20 +1,14 @@
 //! Replication channels, and the connections of replicas.
 
 use super::server::sql_remedy;
+use super::words::{USUAL_CA, change, column, object, status};
 use super::{Found, Judgement, Server, of_server, options, seen};
 use crate::audit::facts::replica_files::ReplicaFileFacts;
 use crate::audit::facts::server::{ChannelFacts, DumpConnection, ServerFacts, TlsRequirement};
 use crate::audit::facts::settings::Settings;
 use crate::audit::{sql, versions};
 use crate::finding::rules::Language;
-use crate::finding::{Remedy, RuleId, Severity, Subject};
-
-/// Where nobody says where the authority's certificate is.
-const USUAL_CA: &str = "/etc/mysql/ca.pem";
-/// Before a remedy that names such a file.
-const PLACEHOLDER: &str = "-- PLACEHOLDER: the files below /etc/mysql stand for yours: the CA that \
-                           signed the source's certificate (not one that a server made for itself), \
-                           readable for this server's user. Without it the channel stops\n";
+use crate::finding::{RuleId, Severity, Subject};
 
 /// Judges what a server replicates from and who replicates from it.
 pub(in crate::audit) fn judge(server: &Server<'_>, judgement: &mut Judgement) {
@@ -322,34 +316,6 @@ fn unknown_connection(facts: &ServerFacts, connection: &DumpConnection, judgemen
     });
 }
 
-pub(in crate::audit) fn object(channel: &ChannelFacts) -> String {
-    match &*channel.name {
-        "" => "default channel".to_owned(),
-        name => format!("channel {name}"),
-    }
-}
-
-pub(super) fn status(settings: &Settings) -> &'static str {
-    if settings.is_mariadb() {
-        "SHOW ALL SLAVES STATUS"
-    } else if speaks_of_masters(settings) {
-        "SHOW SLAVE STATUS"
-    } else {
-        "SHOW REPLICA STATUS"
-    }
-}
-
-/// Whether a server has the words of before MySQL 8.0.22, as all of MariaDB's have.
-fn speaks_of_masters(settings: &Settings) -> bool {
-    settings.is_mariadb() || !settings.since((8, 0, 22))
-}
-
-/// As the server calls it.
-fn column(settings: &Settings, name: &str) -> String {
-    let prefix = if speaks_of_masters(settings) { "Master" } else { "Source" };
-    format!("{prefix}_{name}")
-}
-
 /// The channel's own CA file, else the one that this server's clients are verified by. One in the
 /// data directory was made by the server itself, and knows no other server.
 fn ca(channel: &ChannelFacts, settings: &Settings) -> String {
@@ -359,41 +325,9 @@ fn ca(channel: &ChannelFacts, settings: &Settings) -> String {
     format!("SSL_CA = {}", sql::quoted(file.as_deref().unwrap_or(USUAL_CA)))
 }
 
-/// The statements that change a channel, in the words of the server's version. Only the part that
-/// connects is stopped, where that will do.
-pub(in crate::audit) fn change(
-    channel: &ChannelFacts,
-    settings: &Settings,
-    options: &[&str],
-) -> Remedy {
-    let old = settings.is_mariadb() || !settings.since((8, 0, 23));
-    let (prefix, replica, statement) = if old {
-        ("MASTER_", "SLAVE", "CHANGE MASTER")
-    } else {
-        ("SOURCE_", "REPLICA", "CHANGE REPLICATION SOURCE")
-    };
-    let options: Vec<_> = options.iter().map(|option| format!("{prefix}{option}")).collect();
-    let options = options.join(", ");
-    let name = sql::quoted(&channel.name);
-    let mut remedy = sql_remedy(if settings.is_mariadb() {
-        let name = if channel.name.is_empty() { String::new() } else { format!(" {name}") };
-        format!("STOP SLAVE{name};\nCHANGE MASTER{name} TO {options};\nSTART SLAVE{name};")
-    } else {
-        let channel =
-            if channel.name.is_empty() { String::new() } else { format!(" FOR CHANNEL {name}") };
-        format!(
-            "STOP {replica} IO_THREAD{channel};\n{statement} TO {options}{channel};\nSTART {replica} IO_THREAD{channel};"
-        )
-    });
-    let placeholders = [USUAL_CA, "/etc/mysql/client-cert.pem"];
-    if placeholders.iter().any(|it| options.contains(it)) {
-        remedy.text.insert_str(0, PLACEHOLDER);
-    }
-    remedy
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::words::PLACEHOLDER;
     use super::*;
     use crate::audit::facts::server::Flavour;
 

@@ -10,6 +10,7 @@ pub(super) mod key_store;
 pub(super) mod options;
 pub(super) mod revocation;
 pub(super) mod server;
+pub(super) mod words;
 
 use std::collections::BTreeSet;
 

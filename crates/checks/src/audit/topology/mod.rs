@@ -4,6 +4,7 @@ pub(super) mod live;
 
 use serde::Serialize;
 
+use super::facts::server::ServerFacts;
 use super::facts::{AuditFacts, FileFacts};
 use super::judge::options::encrypts_logs;
 use crate::check::facts::LogStatus;
@@ -148,8 +149,7 @@ impl State {
 
 /// That of the live servers, and what files show of others.
 pub(super) fn with_files(mut topology: Topology, facts: &AuditFacts) -> Topology {
-    let is_asked =
-        |files: &&FileFacts| facts.servers.iter().any(|it| super::areas::is_of(files, it));
+    let is_asked = |files: &&FileFacts| facts.servers.iter().any(|it| is_of(files, it));
     for files in facts.all_files().filter(|files| !is_asked(files)) {
         add_files(&mut topology, files);
     }
@@ -213,4 +213,23 @@ fn add_files(topology: &mut Topology, facts: &FileFacts) {
             reasons,
         });
     }
+}
+
+/// Whether these files are this server's.
+pub(super) fn is_of(files: &FileFacts, server: &ServerFacts) -> bool {
+    if files.of_server.is_some() {
+        return files.of_server.as_ref() == Some(&server.address);
+    }
+    files.data_directory.as_ref().is_some_and(|directory| {
+        let own = directory.path.canonicalize().unwrap_or_else(|_| directory.path.clone());
+        let named = server.variables.get("datadir").map(std::path::PathBuf::from);
+        let by_uuid = directory
+            .logs
+            .servers
+            .iter()
+            .any(|it| Some(&it.server_uuid) == server.server_uuid.as_ref());
+        by_uuid
+            || server.server_uuid.is_none()
+                && named.is_some_and(|it| it.canonicalize().is_ok_and(|it| it == own))
+    })
 }

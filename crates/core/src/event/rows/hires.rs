@@ -3,10 +3,9 @@
 //! table's definition tells (MariaDB server source: `sql/field.cc`, `Field_time_hires`,
 //! `Field_datetime_hires`, `Field_timestamp_hires`).
 
-use super::kind::{Kind, ValueError};
 use super::temporal::{Date, DateTime, Time, Timestamp};
 use super::value::Value;
-use crate::bytes::Cursor;
+use crate::bytes::{Cursor, OutOfBytes};
 
 const TIME: [usize; 7] = [3, 4, 4, 5, 5, 5, 6];
 const DATETIME: [usize; 7] = [5, 6, 6, 7, 7, 7, 8];
@@ -14,18 +13,22 @@ const TIMESTAMP: [usize; 7] = [4, 5, 5, 6, 6, 7, 7];
 /// 839 hours in microseconds: added to every TIME, so that none is below zero.
 const TIME_ZERO: u64 = 3_020_400_000_000;
 
-fn of(table: [usize; 7], digits: u8) -> usize {
-    table.get(usize::from(digits)).copied().unwrap_or(0)
+/// Which of the three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hires {
+    Time,
+    DateTime,
+    Timestamp,
 }
 
-/// Bytes of a value.
-pub(super) fn length(kind: Kind) -> usize {
-    match kind {
-        Kind::HiresTime { digits } => of(TIME, digits),
-        Kind::HiresDateTime { digits } => of(DATETIME, digits),
-        Kind::HiresTimestamp { digits } => of(TIMESTAMP, digits),
-        _ => 0,
-    }
+/// Bytes of a value with so many digits of fraction.
+pub(super) fn length(of: Hires, digits: u8) -> usize {
+    let table = match of {
+        Hires::Time => TIME,
+        Hires::DateTime => DATETIME,
+        Hires::Timestamp => TIMESTAMP,
+    };
+    table.get(usize::from(digits)).copied().unwrap_or(0)
 }
 
 fn number(bytes: &[u8]) -> u64 {
@@ -41,10 +44,14 @@ fn small<T: TryFrom<u64> + Default>(value: u64) -> T {
     T::try_from(value).unwrap_or_default()
 }
 
-pub(super) fn read<'a>(kind: Kind, cursor: &mut Cursor<'a>) -> Result<Value<'a>, ValueError> {
-    let bytes = cursor.take(length(kind))?;
-    Ok(match kind {
-        Kind::HiresTimestamp { digits } => {
+pub(super) fn read<'a>(
+    of: Hires,
+    digits: u8,
+    cursor: &mut Cursor<'a>,
+) -> Result<Value<'a>, OutOfBytes> {
+    let bytes = cursor.take(length(of, digits))?;
+    Ok(match of {
+        Hires::Timestamp => {
             let (seconds, part) = bytes.split_at_checked(4).unwrap_or_default();
             Value::Timestamp(Timestamp {
                 seconds: small(number(seconds)),
@@ -52,17 +59,16 @@ pub(super) fn read<'a>(kind: Kind, cursor: &mut Cursor<'a>) -> Result<Value<'a>,
                 digits,
             })
         }
-        Kind::HiresDateTime { digits } => {
+        Hires::DateTime => {
             Value::DateTime(datetime(number(bytes).saturating_mul(unit(digits)), digits))
         }
-        Kind::HiresTime { digits } => {
+        Hires::Time => {
             // The server adds the zero point in units of the column's fraction.
             let zero = TIME_ZERO.checked_div(unit(digits)).unwrap_or(TIME_ZERO);
             let stored = number(bytes);
             let micros = stored.abs_diff(zero).saturating_mul(unit(digits));
             Value::Time(time(micros, stored < zero, digits))
         }
-        _ => Value::Null,
     })
 }
 

@@ -10,10 +10,10 @@ use std::io::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::column_type as ty;
 use super::decimal::Decimal;
 use super::temporal::{Date, DateTime, Time};
 use crate::bytes::{Cursor, OutOfBytes};
+use crate::event::column_type as ty;
 
 /// Deeper than this no server lets a document be.
 const MAX_DEPTH: u8 = 100;

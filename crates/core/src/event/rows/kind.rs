@@ -5,11 +5,12 @@ use std::io::Read;
 
 use flate2::read::{DeflateDecoder, ZlibDecoder};
 
-use super::column_type as ty;
 use super::decimal::{self, Decimal};
+use super::hires::{self, Hires};
 use super::temporal::{Date, DateTime, Time, Timestamp};
 use super::value::Value;
 use crate::bytes::{Cursor, OutOfBytes};
+use crate::event::column_type as ty;
 use crate::event::table_map::Column;
 
 /// The most that one compressed column of MariaDB may unfold to, in bytes.
@@ -219,9 +220,9 @@ impl Kind {
             Self::Time { digits } => fraction(digits).saturating_add(3),
             Self::DateTime { digits } => fraction(digits).saturating_add(5),
             Self::Timestamp { digits } => fraction(digits).saturating_add(4),
-            Self::HiresTime { .. } | Self::HiresDateTime { .. } | Self::HiresTimestamp { .. } => {
-                super::hires::length(self)
-            }
+            Self::HiresTime { digits } => hires::length(Hires::Time, digits),
+            Self::HiresDateTime { digits } => hires::length(Hires::DateTime, digits),
+            Self::HiresTimestamp { digits } => hires::length(Hires::Timestamp, digits),
             Self::Bytes { prefix }
             | Self::Fixed { prefix, .. }
             | Self::Compressed { prefix }
@@ -278,9 +279,9 @@ impl Kind {
                 Value::DateTime(possible(DateTime::read_old(cursor)?, DateTime::is_possible)?)
             }
             Self::OldTimestamp => Value::Timestamp(Timestamp::read_old(cursor)?),
-            Self::HiresTime { .. } | Self::HiresDateTime { .. } | Self::HiresTimestamp { .. } => {
-                super::hires::read(self, cursor)?
-            }
+            Self::HiresTime { digits } => hires::read(Hires::Time, digits, cursor)?,
+            Self::HiresDateTime { digits } => hires::read(Hires::DateTime, digits, cursor)?,
+            Self::HiresTimestamp { digits } => hires::read(Hires::Timestamp, digits, cursor)?,
             Self::Nothing => Value::Null,
             Self::Unknown(column_type) => return Err(ValueError::UnknownType { column_type }),
         })

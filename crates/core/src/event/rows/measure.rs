@@ -1,9 +1,10 @@
 //! How many bytes each row takes, and where in it the values of some columns are: without reading any
 //! value.
 
+use super::Rows;
 use super::table::Table;
 use super::widths::{Present, Widths};
-use super::{Rows, bit};
+use crate::bytes::bit;
 
 /// A longer key is not given.
 const MAX_KEY: usize = 128;

@@ -1,7 +1,7 @@
-//! The optional metadata of a table map: what `binlog_row_metadata` makes a server write of a
-//! table's columns (MySQL 8.0.1 and later, MariaDB 10.5 and later).
+//! A table from its table map, with the optional metadata: what `binlog_row_metadata` makes a server
+//! write of a table's columns (MySQL 8.0.1 and later, MariaDB 10.5 and later).
 //!
-//! Fields, each a type byte, a packed length and that many bytes (server source:
+//! The metadata is fields, each a type byte, a packed length and that many bytes (server source:
 //! `Table_map_log_event::init_metadata_fields`). Lists go over the columns of some types alone, in
 //! the table's order. Bitmaps begin with the highest bit.
 
@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use super::charset::Charset;
 use super::kind::Kind;
-use super::table::Table;
-use crate::bytes::{Cursor, OutOfBytes};
-use crate::event::rows::column_type as ty;
-use crate::event::table_map::{self, length};
+use super::table::{Column, MAX_COLUMNS, Table, TableError};
+use crate::bytes::{Cursor, OutOfBytes, bit};
+use crate::event::column_type as ty;
+use crate::event::table_map::{self, TableMap, length};
 
 const SIGNEDNESS: u8 = 1;
 const DEFAULT_CHARSET: u8 = 2;
@@ -26,13 +26,59 @@ const ENUM_AND_SET_DEFAULT_CHARSET: u8 = 10;
 const ENUM_AND_SET_COLUMN_CHARSET: u8 = 11;
 const COLUMN_VISIBILITY: u8 = 12;
 
+impl Table {
+    /// Reads the body of a TABLE_MAP event, with what `binlog_row_metadata` put into it. Optional
+    /// metadata that is damaged or cut is left aside from there on: rows can be read without.
+    ///
+    /// # Errors
+    /// [`TableError`].
+    pub fn parse(body: &[u8]) -> Result<Self, TableError> {
+        Self::parse_of(body, None)
+    }
+
+    /// The same where it is known whether MariaDB wrote it, or MySQL. Without that, character sets may be
+    /// those of other columns in a table of MariaDB that has a geometry.
+    ///
+    /// # Errors
+    /// [`TableError`].
+    pub fn parse_of(body: &[u8], is_mariadb: Option<bool>) -> Result<Self, TableError> {
+        let map = TableMap::parse(body)?;
+        if map.columns.len() > MAX_COLUMNS {
+            return Err(TableError::TooManyColumns { found: map.columns.len() });
+        }
+        if !map.has_metadata {
+            return Err(TableError::NoMetadata);
+        }
+        let column = |(index, &column): (usize, &table_map::Column)| Column {
+            logged: column,
+            kind: Kind::of(column),
+            name: None,
+            unsigned: None,
+            charset: match column.column_type {
+                ty::JSON => Charset::UTF8MB4,
+                _ => Charset::Unknown,
+            },
+            nullable: bit(map.nullable, index),
+            members: Arc::new([]),
+            visible: None,
+            generated: false,
+            meaning: None,
+        };
+        let mut table = Self {
+            table_id: map.table_id,
+            database: map.database.to_vec(),
+            name: map.table.to_vec(),
+            columns: map.columns.iter().enumerate().map(column).collect(),
+            primary_key: Vec::new(),
+            is_versioned: false,
+        };
+        apply(&mut table, &map.columns, map.optional, is_mariadb);
+        Ok(table)
+    }
+}
+
 /// Puts what the fields tell into the table's columns.
-pub(super) fn apply(
-    table: &mut Table,
-    types: &[table_map::Column],
-    fields: &[u8],
-    is_mariadb: Option<bool>,
-) {
+fn apply(table: &mut Table, types: &[table_map::Column], fields: &[u8], is_mariadb: Option<bool>) {
     let mut cursor = Cursor::new(fields);
     while cursor.remaining() > 0 {
         let Ok((field, value)) = field(&mut cursor) else {

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use super::charset::Charset;
-use super::column_type as ty;
 use super::kind::Kind;
-use super::metadata;
 use crate::bytes::OutOfBytes;
-use crate::event::table_map::{self, TableMap};
+use crate::event::table_map;
 
 /// More columns than this no server has (MySQL and MariaDB: 4096).
 pub const MAX_COLUMNS: usize = 4096;
@@ -96,55 +94,6 @@ impl Table {
     pub fn names_only(body: &[u8]) -> Option<Self> {
         let (table_id, database, name) = table_map::names(body).ok()?;
         Some(Self { table_id, database: database.to_vec(), name: name.to_vec(), ..Self::default() })
-    }
-
-    /// Reads the body of a TABLE_MAP event, with what `binlog_row_metadata` put into it. Optional
-    /// metadata that is damaged or cut is left aside from there on: rows can be read without.
-    ///
-    /// # Errors
-    /// [`TableError`].
-    pub fn parse(body: &[u8]) -> Result<Self, TableError> {
-        Self::parse_of(body, None)
-    }
-
-    /// The same where it is known whether MariaDB wrote it, or MySQL. Without that, character sets may be
-    /// those of other columns in a table of MariaDB that has a geometry.
-    ///
-    /// # Errors
-    /// [`TableError`].
-    pub fn parse_of(body: &[u8], is_mariadb: Option<bool>) -> Result<Self, TableError> {
-        let map = TableMap::parse(body)?;
-        if map.columns.len() > MAX_COLUMNS {
-            return Err(TableError::TooManyColumns { found: map.columns.len() });
-        }
-        if !map.has_metadata {
-            return Err(TableError::NoMetadata);
-        }
-        let column = |(index, &column): (usize, &table_map::Column)| Column {
-            logged: column,
-            kind: Kind::of(column),
-            name: None,
-            unsigned: None,
-            charset: match column.column_type {
-                ty::JSON => Charset::UTF8MB4,
-                _ => Charset::Unknown,
-            },
-            nullable: super::bit(map.nullable, index),
-            members: Arc::new([]),
-            visible: None,
-            generated: false,
-            meaning: None,
-        };
-        let mut table = Self {
-            table_id: map.table_id,
-            database: map.database.to_vec(),
-            name: map.table.to_vec(),
-            columns: map.columns.iter().enumerate().map(column).collect(),
-            primary_key: Vec::new(),
-            is_versioned: false,
-        };
-        metadata::apply(&mut table, &map.columns, map.optional, is_mariadb);
-        Ok(table)
     }
 
     /// The number of the column of this name, from 0; `@3` is the third, whatever it is called.

@@ -1,10 +1,10 @@
 //! How many bytes the values of a table's columns take: what passes over rows without reading any.
 
-use super::column_type as ty;
-use super::{bit, is_update, skip_partial_bits};
-use crate::bytes::Cursor;
+use super::op::has_two_bitmaps;
+use crate::bytes::{Cursor, bit};
+use crate::event::column_type as ty;
 use crate::event::event_type;
-use crate::event::table_map::Column;
+use crate::event::table_map::{Column, length};
 
 /// How many bytes the values of one column take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,7 +240,7 @@ impl Widths {
 
     /// Where a row ends whose first image ends at a place.
     pub(super) fn rest_end(&self, bytes: &[u8], at: usize, of: &RowForm<'_>) -> Option<usize> {
-        if !is_update(of.event_type) {
+        if !has_two_bitmaps(of.event_type) {
             return Some(at);
         }
         let mut end = at;
@@ -290,4 +290,15 @@ pub(super) struct RowForm<'a> {
     pub(super) event_type: u8,
     pub(super) before: Present<'a>,
     pub(super) after: Present<'a>,
+}
+
+/// Packed options; with the lowest bit set, a bit follows for each JSON column of the table. The
+/// changes to a column stand behind their length, as its value would.
+fn skip_partial_bits(cursor: &mut Cursor<'_>, json_columns: usize) -> Option<()> {
+    const PARTIAL_JSON: usize = 1;
+    let options = length(cursor).ok()?;
+    if options & PARTIAL_JSON != 0 {
+        cursor.take(json_columns.div_ceil(8)).ok()?;
+    }
+    Some(())
 }

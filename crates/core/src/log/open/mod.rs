@@ -13,12 +13,15 @@ use crate::log::kind::{LogKind, PROBE_LENGTH};
 use crate::log::log_error::LogError;
 use crate::log::per_event;
 use crate::log::probe::Probe;
-use crate::log::reader::{LogView, PlainReader};
 use crate::log::walk::{PlainSource, PlainView};
 use crate::mariadb::cipher::EventCipher;
 use crate::mysql::header;
 
-pub mod archive;
+mod reader;
+
+pub use reader::PlainReader;
+
+use reader::LogView;
 
 /// What is looked at of a compressed copy to tell whether a log is in it.
 const HEAD_OF_COPY: usize = 64 << 10;

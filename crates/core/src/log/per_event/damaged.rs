@@ -8,10 +8,11 @@ use crate::event::format_description::FormatDescription;
 use crate::event::header::{self, EventHeader, flag};
 use crate::keyring::Keyring;
 use crate::log::kind::{LogKind, PROBE_LENGTH};
+use crate::mariadb::SCHEME;
 use crate::mariadb::cipher::{EventCipher, EventSpan, HEAD, Mode, Stored};
 use crate::mariadb::detect::{self, Beginning};
 use crate::mariadb::error::MariadbError;
-use crate::mariadb::start_encryption::{LENGTH, Layout, SCHEME, StartEncryption};
+use crate::mariadb::start_encryption::{LENGTH, Layout, StartEncryption};
 
 /// The event that starts encryption stands before this offset.
 const SEARCHED: usize = 16 << 10;

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::context::{Context, Mapped, Tables};
-use super::parallel::Spare;
+use super::spare::Spare;
 use super::{EventFilter, IsStrange};
 use crate::event::checksum::ChecksumAlgorithm;
 use crate::event::gtid::TransactionStart;

@@ -8,6 +8,7 @@ pub(super) mod inner;
 mod lister;
 pub(super) mod parallel;
 mod row_stats;
+pub(super) mod spare;
 mod stats;
 mod summary;
 

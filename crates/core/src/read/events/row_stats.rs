@@ -9,7 +9,7 @@ use super::hot_keys::{HotKey, HotKeys};
 use super::lister::Seen;
 use super::{EventRecord, TableName};
 use crate::event::rows::Rows;
-use crate::event::rows::reader::Op;
+use crate::event::rows::op::Op;
 
 /// So many of the widest rows, and of the hottest keys, are kept.
 const MOST: usize = 10;

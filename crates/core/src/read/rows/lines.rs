@@ -8,7 +8,8 @@ use super::{Lines, RowRecord, RowsListed, Section, Unreadable};
 use crate::file::TransferError;
 use crate::log::error::Error;
 use crate::read::events::blocks::Block;
-use crate::read::events::parallel::{self, Spare};
+use crate::read::events::parallel;
+use crate::read::events::spare::Spare;
 
 /// Lines are handed on in pieces of about this length.
 const PIECE: usize = 64 << 10;

@@ -14,6 +14,7 @@ mod number;
 mod render;
 pub mod schema;
 pub mod sql;
+pub mod sql_maker;
 pub mod turn;
 pub mod undo;
 pub mod xa;
@@ -42,7 +43,8 @@ use crate::log::error::Error;
 use crate::log::open::OpenLog;
 use crate::log::walk::PlainSource;
 use crate::read::events::blocks::Scanner;
-use crate::read::events::parallel::{self, Spare};
+use crate::read::events::parallel;
+use crate::read::events::spare::Spare;
 use crate::read::events::{IsStrange, Listed, Stop, of_log};
 
 /// A change of a row, and where it stands.

@@ -4,16 +4,14 @@
 //! of a column.
 
 pub(super) mod json;
-mod maker;
-
-pub use maker::SqlMaker;
 
 use std::io::Write as _;
 
 use super::number;
 use crate::event::rows::charset::Charset;
 use crate::event::rows::kind::Kind;
-use crate::event::rows::reader::{Op, Row};
+use crate::event::rows::op::Op;
+use crate::event::rows::reader::Row;
 use crate::event::rows::table::{Column, Meaning, Table};
 use crate::event::rows::value::{Image, Value};
 

@@ -12,7 +12,7 @@ use crate::log::error::Error;
 use crate::mariadb::chain::Tail;
 use crate::mariadb::cipher::{EventCipher, EventEncryptor, EventSpan, HEAD};
 use crate::mariadb::error::MariadbError;
-use crate::mariadb::start_encryption::{self, SCHEME};
+use crate::mariadb::{SCHEME, start_encryption};
 
 /// Bytes of an event that are enciphered at a time: whole blocks.
 const PIECE: usize = 64 << 10;

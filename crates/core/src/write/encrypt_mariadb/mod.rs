@@ -4,7 +4,9 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::encrypt::{EncryptOptions, Encrypted, FileResult, PlainLog, skippable};
+use super::encrypt::{
+    EncryptOptions, Encrypted, FileResult, PlainLog, check_plain_mariadb, skippable,
+};
 use crate::batch::guard::Guard;
 use crate::batch::targets::Target;
 use crate::batch::transfer::{Input, Output, check_not_itself, read_stream_start, write_in_order};
@@ -17,11 +19,7 @@ use crate::file::sink::{AtomicFile, SinkOptions};
 use crate::file::source::{FileSource, SourceReader};
 use crate::keyring::{ChoiceError, Keyring};
 use crate::log::error::Error;
-use crate::log::kind::LogKind;
-use crate::log::log_error::LogError;
 use crate::log::open::{OpenLog, read_start};
-use crate::log::probe::Probe;
-use crate::log::refusal::Refusal;
 use crate::mariadb::cipher::{EventCipher, Mode};
 use crate::mariadb::key_file::LOG_KEY_ID;
 use crate::mysql::key_id::KeyId;
@@ -57,7 +55,7 @@ pub fn encrypt(
         }
         Input::Stream(mut reader, name) => {
             let start = read_stream_start(&mut reader, &name)?;
-            let description = check_plain(&start, &name, options)?;
+            let description = check_plain_mariadb(&start, &name, options)?;
             let plan = Plan::new((&start, &name), description, keys)?;
             plan.encrypt((start.chain(reader), &name), output, progress)
         }
@@ -232,28 +230,6 @@ fn encoder<'a, R: Read>(
     let mut consumed = vec![0; beginning.consumed];
     read_full(&mut reader, &mut consumed).map_err(TransferError::at(name, "read"))?;
     Ok(Encoder::new((cipher, description), beginning, reader, name))
-}
-
-/// The format description event of a log that may be encrypted.
-pub(super) fn check_plain(
-    file_start: &[u8],
-    name: &Path,
-    options: EncryptOptions,
-) -> Result<FormatDescription, Error> {
-    match LogKind::classify(file_start) {
-        LogKind::MariadbPlain(description) if description.in_use() && !options.allow_in_use => {
-            Err(Error::refused(name, Refusal::InUse))
-        }
-        LogKind::MariadbPlain(description) => Ok(description),
-        LogKind::MariadbEncrypted(..) => Err(Error::refused(name, Refusal::EncryptedByMariaDb)),
-        LogKind::MysqlPlain(_) | LogKind::MysqlEncrypted(_) => {
-            Err(Error::refused(name, Refusal::NotMariaDb))
-        }
-        _ => {
-            let obstacle = Probe::without_keys(file_start).obstacle().cloned();
-            Err(Error::refused(name, obstacle.unwrap_or(LogError::NotALog)))
-        }
-    }
 }
 
 /// The id of the key that logs will be under.

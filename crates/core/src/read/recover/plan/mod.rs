@@ -19,7 +19,8 @@ use super::reach::Reach;
 use super::state::{LogPosition, State};
 use crate::event::FIRST_EVENT;
 use crate::event::gtid::TransactionId;
-use crate::log::error::{Error, ErrorClass};
+use crate::log::error::Error;
+use crate::log::error_class::ErrorClass;
 pub use error::PlanError;
 pub use lacking::tell_lacking;
 

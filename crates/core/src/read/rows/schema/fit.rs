@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::table::{SchemaColumn, Table};
 use super::types::DataType;
-use crate::event::rows::column_type as ty;
+use crate::event::column_type as ty;
 use crate::event::table_map::Column;
 
 /// Why a table as it is known is not the one that a table map describes.

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use super::{NoStatement, hex, number, quoted};
-use crate::event::rows::column_type as ty;
+use crate::event::column_type as ty;
 use crate::event::rows::json::{Budget, Json, JsonError, Opaque};
 use crate::event::rows::json_diff::{Change, Operation, changes, ends_in_cell};
 

@@ -25,7 +25,7 @@ use super::schema::{History, LastChange, Moment, Reaction};
 use super::sql::Dialect;
 use super::xa::XaView;
 use super::{RowFilter, RowRecord, RowsListed, for_each};
-use crate::event::rows::reader::Op;
+use crate::event::rows::op::Op;
 use crate::event::rows::table::Table;
 use crate::file::TransferError;
 use crate::log::error::Error;

@@ -5,7 +5,8 @@ use std::io::Write as _;
 use super::super::sql::{self, Dialect, NoStatement};
 use crate::event::rows::charset::Charset;
 use crate::event::rows::kind::Kind;
-use crate::event::rows::reader::{Op, Row};
+use crate::event::rows::op::Op;
+use crate::event::rows::reader::Row;
 use crate::event::rows::table::{Column, Table};
 use crate::event::rows::value::{Image, Value};
 

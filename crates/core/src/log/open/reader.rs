@@ -2,9 +2,9 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
+use super::OpenLog;
 use crate::file::TransferError;
 use crate::file::source::View;
-use crate::log::open::OpenLog;
 use crate::log::walk::{PlainSource, PlainView};
 
 /// Plaintext through a window of the file: deciphered on the way from the map to the buffer.

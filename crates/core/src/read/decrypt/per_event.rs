@@ -4,8 +4,7 @@ use std::cell::RefCell;
 use std::io::Read;
 use std::path::Path;
 
-use super::decrypt::DecryptOptions;
-use super::verify::Note;
+use super::DecryptOptions;
 use crate::batch::guard::Guard;
 use crate::batch::transfer::{Output, write_in_order};
 use crate::bytes::read_full;
@@ -20,6 +19,7 @@ use crate::mariadb::chain::{Chain, LENGTH_KNOWN, Tail};
 use crate::mariadb::cipher::{EventSpan, HEAD, LEAD, Stored, TRAIL};
 use crate::mariadb::detect::has_own_end;
 use crate::mariadb::error::MariadbError;
+use crate::read::verify::Note;
 
 /// What became of a stream.
 pub(super) struct Deciphered {

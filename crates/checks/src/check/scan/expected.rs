@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::iter::ParallelIterator;
 use rayon::slice::ParallelSlice;
 
-use super::content::{Content, Opened};
-use super::facts::FilePath;
-use super::scan::{Local, Reason, Scan};
-use super::targets::real;
+use super::{Local, Reason, Scan};
+use crate::check::content::{Content, Opened};
+use crate::check::facts::FilePath;
+use crate::check::targets::real;
 use binlogsec_core::file::source::FileSource;
 use binlogsec_core::file::{TransferError, listing, location};
 
@@ -46,7 +46,7 @@ struct Left<'a> {
 
 impl Scan<'_> {
     /// Takes down what the user named, before any walk.
-    pub(super) fn expect_named(&mut self) {
+    pub(in crate::check) fn expect_named(&mut self) {
         let mut named = BTreeMap::new();
         let mut add = |path: PathBuf, by_index| {
             named.entry(real(&path)).or_insert(Named {
@@ -77,7 +77,7 @@ impl Scan<'_> {
 
     /// Takes down what an index lists that a walk met, if no walk goes there. Of objects every log
     /// lies beside its index.
-    pub(super) fn expect_listed(&self, logs: Vec<PathBuf>) {
+    pub(in crate::check) fn expect_listed(&self, logs: Vec<PathBuf>) {
         for log in logs {
             let real_path = real(&log);
             if location::is_url(&log)
@@ -97,7 +97,7 @@ impl Scan<'_> {
     }
 
     /// Why a file is looked at that a walk met.
-    pub(super) fn meet(&self, name: &OsStr, whole: impl FnOnce() -> PathBuf) -> Reason {
+    pub(in crate::check) fn meet(&self, name: &OsStr, whole: impl FnOnce() -> PathBuf) -> Reason {
         if !self.expected.names.contains(name) {
             return Reason::Found;
         }
@@ -111,7 +111,7 @@ impl Scan<'_> {
     }
 
     /// Looks at what no walk has met.
-    pub(super) fn left(&self) {
+    pub(in crate::check) fn left(&self) {
         let listed = self.expected.listed.lock();
         let listed = std::mem::take(&mut *listed.unwrap_or_else(PoisonError::into_inner));
         let named = self.expected.named.iter();

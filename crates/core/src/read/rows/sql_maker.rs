@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use super::{Dialect, NoStatement, statement};
+use super::sql::{self, Dialect, NoStatement, statement};
 use crate::event::gtid::TransactionId;
 use crate::event::gtid_set::Tsid;
 use crate::read::rows::lines::RowMaker;
@@ -39,7 +39,7 @@ impl SqlMaker {
     fn time(&mut self, out: &mut Vec<u8>, seconds: u32) {
         let known = self.time.take().filter(|(known, _)| *known == seconds);
         let (_, text) =
-            self.time.insert(known.unwrap_or_else(|| (seconds, super::super::time_of(seconds))));
+            self.time.insert(known.unwrap_or_else(|| (seconds, super::time_of(seconds))));
         out.extend_from_slice(text.as_bytes());
     }
 }
@@ -110,7 +110,7 @@ impl RowMaker for SqlMaker {
             TurnKind::Rollback => return out.extend_from_slice(b"ROLLBACK;\n"),
         };
         out.extend_from_slice(verb);
-        super::identifier(out, name);
+        sql::identifier(out, name);
         out.extend_from_slice(b";\n");
     }
 
@@ -121,11 +121,11 @@ impl RowMaker for SqlMaker {
     fn row(&mut self, record: &RowRecord<'_>, out: &mut Vec<u8>) -> Result<(), NoStatement> {
         let dialect = Dialect { is_mariadb: record.is_mariadb };
         let start = out.len();
-        let is_lenient = super::has_error_value(&record.row.after);
+        let is_lenient = sql::has_error_value(&record.row.after);
         let made = if record.is_prepared {
             Err(NoStatement::Prepared)
         } else {
-            super::leniently(out, is_lenient, |out| {
+            sql::leniently(out, is_lenient, |out| {
                 statement(out, record.table, record.row, dialect)?;
                 out.extend_from_slice(b";\n");
                 Ok(())

@@ -1,20 +1,13 @@
 //! Looks at every file once: its first bytes, and its metadata where that matters.
 
-use std::collections::HashSet;
-use std::ffi::{CStr, OsStr};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+mod expected;
+pub(in crate::check) mod log_rules;
 
-use super::content::Opened;
-use super::expected::Expected;
-use super::facts::{COMPARED, Facts, FilePath, IndexFacts, ServerFacts};
-use super::log_rules::{self, KeyTexts};
-use super::settle::{RetryBudget, is_new};
-use super::targets::{Roots, real};
-use super::{CheckOptions, Counts};
+use crate::check::content::Opened;
+use crate::check::facts::{COMPARED, Facts, FilePath, IndexFacts, ServerFacts};
+use crate::check::settle::{RetryBudget, is_new};
+use crate::check::targets::{Roots, real};
+use crate::check::{CheckOptions, Counts};
 use crate::config::option_file::OptionFile;
 use crate::finding::{Finding, RuleId};
 use binlogsec_core::batch::listed::read_index;
@@ -31,18 +24,27 @@ use binlogsec_core::log::open;
 use binlogsec_core::mysql::header;
 use binlogsec_core::mysql::key_id::{PREFIX, is_uuid};
 use binlogsec_core::text::path_text;
+use expected::Expected;
+use log_rules::KeyTexts;
+use std::collections::HashSet;
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a scan brings.
 #[derive(Debug, Default)]
-pub(super) struct Collected {
-    pub(super) facts: Facts,
-    pub(super) findings: Vec<Finding>,
-    pub(super) counts: Counts,
-    pub(super) failures: Vec<Error>,
+pub(in crate::check) struct Collected {
+    pub(in crate::check) facts: Facts,
+    pub(in crate::check) findings: Vec<Finding>,
+    pub(in crate::check) counts: Counts,
+    pub(in crate::check) failures: Vec<Error>,
 }
 
 impl Collected {
-    pub(super) fn append(&mut self, mut other: Self) {
+    pub(in crate::check) fn append(&mut self, mut other: Self) {
         self.facts.append(other.facts);
         self.findings.append(&mut other.findings);
         self.counts.add(&other.counts);
@@ -51,10 +53,10 @@ impl Collected {
 }
 
 /// What one worker fills, batch by batch.
-pub(super) struct Local {
-    pub(super) collected: Collected,
+pub(in crate::check) struct Local {
+    pub(in crate::check) collected: Collected,
     /// The key id of the last log: that of the next one, as a rule.
-    pub(super) last_key: Option<KeyTexts>,
+    last_key: Option<KeyTexts>,
     buffer: Vec<u8>,
 }
 
@@ -63,14 +65,14 @@ impl Local {
         Self { collected: Collected::default(), last_key: None, buffer: vec![0; PROBE_LENGTH] }
     }
 
-    pub(super) fn find(&mut self, finding: Finding) {
+    pub(in crate::check) fn find(&mut self, finding: Finding) {
         self.collected.findings.push(finding);
     }
 }
 
 /// Why a file is looked at, which decides what is expected of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reason {
+pub(in crate::check) enum Reason {
     /// It lies in a directory.
     Found,
     /// It was named, or an index lists it: it should be a log.
@@ -80,23 +82,23 @@ pub(super) enum Reason {
 }
 
 /// One run over all targets.
-pub(super) struct Scan<'a> {
-    pub(super) keys: &'a Keyring,
-    pub(super) options: &'a CheckOptions,
+pub(in crate::check) struct Scan<'a> {
+    pub(in crate::check) keys: &'a Keyring,
+    pub(in crate::check) options: &'a CheckOptions,
     progress: &'a dyn Progress,
-    pub(super) roots: &'a Roots,
-    pub(super) cancelled: AtomicBool,
+    pub(in crate::check) roots: &'a Roots,
+    pub(in crate::check) cancelled: AtomicBool,
     collected: Mutex<Collected>,
-    pub(super) expected: Expected,
+    expected: Expected,
     /// Indexes that were read, so that a named one is not read again in its directory.
     indexes: Mutex<HashSet<PathBuf>>,
     retries: RetryBudget,
     /// Device and inode of the keyrings in use.
-    pub(super) given_keyrings: HashSet<(u64, u64)>,
+    pub(in crate::check) given_keyrings: HashSet<(u64, u64)>,
 }
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(
+    pub(in crate::check) fn new(
         keys: &'a Keyring,
         options: &'a CheckOptions,
         roots: &'a Roots,
@@ -118,17 +120,17 @@ impl<'a> Scan<'a> {
         }
     }
 
-    pub(super) fn into_collected(self) -> Collected {
+    pub(in crate::check) fn into_collected(self) -> Collected {
         self.collected.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a path belongs to the shard that this run is.
-    pub(super) fn owns(&self, path: &Path) -> bool {
+    pub(in crate::check) fn owns(&self, path: &Path) -> bool {
         let shard = self.options.shard;
         shard.is_none_or(|shard| shard.has(&self.roots.name(path)))
     }
 
-    pub(super) fn with_local(&self, work: impl FnOnce(&mut Local)) {
+    pub(in crate::check) fn with_local(&self, work: impl FnOnce(&mut Local)) {
         let mut local = Local::new();
         work(&mut local);
         self.gather(local);
@@ -139,20 +141,25 @@ impl<'a> Scan<'a> {
     }
 
     /// The logs that were looked at so far, by their paths without links.
-    pub(super) fn logs(&self) -> HashSet<PathBuf> {
+    pub(in crate::check) fn logs(&self) -> HashSet<PathBuf> {
         let collected = self.collected.lock();
         let collected = collected.unwrap_or_else(PoisonError::into_inner);
         let logs = collected.facts.logs.iter();
         logs.map(|log| real(&log.path.join())).collect()
     }
 
-    pub(super) fn advance(&self, files: usize) {
+    pub(in crate::check) fn advance(&self, files: usize) {
         if self.progress.advance(u64::try_from(files).unwrap_or(u64::MAX)).is_break() {
             self.cancelled.store(true, Ordering::Relaxed);
         }
     }
 
-    pub(super) fn unreadable(&self, local: &mut Local, path: &Path, error: &TransferError) {
+    pub(in crate::check) fn unreadable(
+        &self,
+        local: &mut Local,
+        path: &Path,
+        error: &TransferError,
+    ) {
         local.collected.counts.count_file();
         let count = &mut local.collected.counts.unreadable;
         *count = count.saturating_add(1);
@@ -208,7 +215,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Reads the first bytes of a file and judges them.
-    pub(super) fn look(&self, local: &mut Local, opened: &Opened<'_>, reason: Reason) {
+    pub(in crate::check) fn look(&self, local: &mut Local, opened: &Opened<'_>, reason: Reason) {
         let mut buffer = std::mem::take(&mut local.buffer);
         match self.read_settled(opened, &mut buffer, reason) {
             Ok(read) => {
@@ -287,7 +294,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Reads an index; its logs that are there.
-    pub(super) fn index(
+    pub(in crate::check) fn index(
         &self,
         local: &mut Local,
         path: &Path,

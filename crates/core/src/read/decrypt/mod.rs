@@ -6,7 +6,6 @@ use std::io::{Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::per_event;
 use super::verify::{self, Note, VerifyOptions};
 use crate::batch::guard::Guard;
 use crate::batch::resume;
@@ -30,6 +29,8 @@ use crate::log::open::{self, OpenLog};
 use crate::log::probe::Probe;
 use crate::log::refusal::Refusal;
 use crate::mariadb::error::MariadbError;
+
+mod per_event;
 
 /// What came of one log of many.
 pub type FileResult = batch::FileResult<Decrypted, LogError>;

@@ -3,20 +3,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::content::Opened;
-use super::facts::{BodyMarks, EncryptionFacts, LogFacts, LogStatus, Mark};
-use super::judge::inspection;
-use super::scan::{Local, Scan};
+use super::{Local, Scan};
+use crate::check::content::Opened;
+use crate::check::facts::{BodyMarks, EncryptionFacts, LogFacts, LogStatus, Mark};
+use crate::check::judge::inspection;
 use crate::finding::{Evidence, Finding, RuleId, Severity};
 use binlogsec_core::event;
 use binlogsec_core::event::format_description::FormatDescription;
 use binlogsec_core::file::compressed::Compression;
 use binlogsec_core::keyring::KeyringError;
 use binlogsec_core::keyring::rotation::{RotationState, ServerKeys};
+use binlogsec_core::log::archive;
 use binlogsec_core::log::error::describe;
 use binlogsec_core::log::kind::{LogKind, Magic};
 use binlogsec_core::log::log_error::LogError;
-use binlogsec_core::log::open::archive;
 use binlogsec_core::log::probe::{KeyStatus, Probe};
 use binlogsec_core::mariadb::error::MariadbError;
 use binlogsec_core::mysql::header::{self, EncryptionHeader};
@@ -48,7 +48,7 @@ impl KeyTexts {
 }
 
 /// Judges a log, or what should be one.
-pub(super) fn apply(
+pub(in crate::check) fn apply(
     scan: &Scan<'_>,
     local: &mut Local,
     opened: &Opened<'_>,
@@ -111,7 +111,7 @@ fn within(mut finding: Finding, compression: Option<Compression>) -> Finding {
 }
 
 /// A compressed copy of a log, by its name, of which too little comes out to tell what it is.
-pub(super) fn silent_copy(path: &Path, compression: Compression) -> Finding {
+pub(in crate::check) fn silent_copy(path: &Path, compression: Compression) -> Finding {
     let name = compression.name();
     let message = format!(
         "{name}-compressed, and nothing can be read of it: empty, cut short, damaged, or made in a \
@@ -402,25 +402,25 @@ fn looks_plain(body: &[u8]) -> Option<&'static str> {
 }
 
 /// A whole format description event where a plaintext log has it, whatever stands before it.
-pub(super) fn is_plain_but_for_magic(start: &[u8]) -> bool {
+pub(in crate::check) fn is_plain_but_for_magic(start: &[u8]) -> bool {
     let events = start.get(event::MAGIC.len()..).unwrap_or_default();
     has_description_but_for_magic(start) && FormatDescription::parse(events).is_ok()
 }
 
 /// The type of a format description event where a log has it, however much of it there is.
-pub(super) fn has_description_but_for_magic(start: &[u8]) -> bool {
+pub(in crate::check) fn has_description_but_for_magic(start: &[u8]) -> bool {
     const AT: usize = event::MAGIC.len() + 4;
     start.get(AT) == Some(&event::header::event_type::FORMAT_DESCRIPTION)
 }
 
 /// The prefix of the server's key ids where a header has it, whatever stands before it.
-pub(super) fn is_encrypted_but_for_magic(start: &[u8]) -> bool {
+pub(in crate::check) fn is_encrypted_but_for_magic(start: &[u8]) -> bool {
     const KEY_ID_OFFSET: usize = 7;
     start.get(KEY_ID_OFFSET..).is_some_and(|rest| rest.starts_with(PREFIX.as_bytes()))
 }
 
 /// BLS014.
-pub(super) fn rotation(keyring: &Path, server: &ServerKeys) -> Option<Finding> {
+pub(in crate::check) fn rotation(keyring: &Path, server: &ServerKeys) -> Option<Finding> {
     let severity = match server.state {
         // A keyring put together by hand has no number; nothing was interrupted.
         RotationState::Clean | RotationState::NoCurrentNumber => return None,
