@@ -1,6 +1,8 @@
 //! The `binlogsec` command: parse, dispatch, and map the outcome to an exit code.
 
 mod args;
+mod chosen;
+mod cli;
 mod command;
 mod exit;
 mod files_report;
@@ -11,6 +13,7 @@ mod keys;
 mod lines;
 mod log_entry;
 mod mariadb_keys;
+mod note_entry;
 mod password;
 mod process;
 mod progress;
@@ -18,6 +21,8 @@ mod reports;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod schema;
+#[cfg(test)]
+mod schema_values;
 mod settings;
 mod shard;
 mod table;
@@ -32,12 +37,12 @@ fn main() -> ExitCode {
     binlogsec_core::file::inputs::keep_list();
     #[cfg(feature = "objects")]
     binlogsec_core::file::store::install(&binlogsec_stores::Stores);
-    let arguments = match args::parse() {
+    let arguments = match cli::parse() {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
     let terminal = terminal::Terminal::new(&arguments.global);
-    let result = command::run(&arguments.command, &arguments.global, &terminal);
+    let result = cli::run(&arguments, &terminal);
     process::let_signal_end();
     match result {
         Ok(exit) => exit.into(),

@@ -32,21 +32,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::log_entry::*;
-use binlogsec_checks::finding::rules;
-
-/// Every kind, and none.
-pub(super) fn kinds_or_null() -> Vec<Value> {
-    let kinds = binlogsec_core::log::kind::KINDS.into_iter().map(Value::from);
-    kinds.chain([Value::Null]).collect()
-}
-
-pub(super) fn rule_codes() -> Vec<&'static str> {
-    rules::all().map(|rule| rule.code).collect()
-}
-
-pub(super) fn rule_names() -> Vec<&'static str> {
-    rules::all().map(|rule| rule.name).collect()
-}
 
 /// `binlogsec events --format json`, which the command writes piece by piece.
 #[derive(Serialize, JsonSchema)]

@@ -11,14 +11,16 @@ use std::time::Instant;
 use anyhow::bail;
 use binlogsec_core::batch::listed::IndexNotice;
 use binlogsec_core::batch::shard::Shard;
-use binlogsec_core::batch::targets::{Target, Targets};
+use binlogsec_core::batch::targets::{Origin, Target, Targets};
 use binlogsec_core::batch::transfer::{Input, Output};
 use binlogsec_core::batch::{FileOutcome, FileResult};
 use binlogsec_core::file::sink::SinkOptions;
 use binlogsec_core::file::source::FileSource;
 use binlogsec_core::file::{TransferError, inputs, pipeline};
+use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::error::{Error, describe};
-use binlogsec_core::log::open;
+use binlogsec_core::log::log_error::LogError;
+use binlogsec_core::log::open::{self, OpenLog};
 use binlogsec_core::log::refusal::Refusal;
 use binlogsec_core::read::stream::StreamPlan;
 use serde::Serialize;
@@ -296,4 +298,19 @@ pub(crate) fn open_source(path: &Path) -> Result<FileSource, Error> {
     let failed = |source| TransferError::File { path: name.to_owned(), operation: "copy", source };
     io::copy(&mut stream, &mut file).map_err(failed)?;
     Ok(FileSource::from_file(file, name)?)
+}
+
+/// Opens a log of many. `None` for what came with a directory and is no log, or is not there any more.
+pub(crate) fn open_log(target: &Target, keyring: &Keyring) -> Result<Option<OpenLog>, Error> {
+    let opened = open_source(&target.path).and_then(|source| OpenLog::new(source, keyring));
+    match opened {
+        Ok(log) => Ok(Some(log)),
+        Err(Error::Log { source: LogError::NotALog | LogError::Empty, .. })
+            if target.origin == Origin::Directory =>
+        {
+            Ok(None)
+        }
+        Err(error) if target.has_vanished(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

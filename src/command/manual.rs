@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use binlogsec_core::file::sink::{AtomicFile, SinkOptions};
 use binlogsec_core::text::path_text;
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::args::Arguments;
 use crate::exit::Exit;
 
 /// Manual pages are for every user of a machine.
@@ -31,25 +30,25 @@ pub(crate) struct ManArgs {
     pub(crate) output_dir: Option<PathBuf>,
 }
 
-pub(crate) fn completions(args: &CompletionsArgs) -> anyhow::Result<Exit> {
+pub(crate) fn completions(args: &CompletionsArgs, mut command: Command) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Arguments::command(), "binlogsec", &mut script);
+    clap_complete::generate(args.shell, &mut command, "binlogsec", &mut script);
     io::stdout().write_all(&script)?;
     Ok(Exit::Done)
 }
 
-pub(crate) fn man(args: &ManArgs) -> anyhow::Result<Exit> {
+pub(crate) fn man(args: &ManArgs, command: Command) -> anyhow::Result<Exit> {
     match &args.output_dir {
         Some(directory) => {
             let name = path_text::text(directory);
             std::fs::create_dir_all(directory)
                 .with_context(|| format!("cannot make the directory {name}"))?;
-            write_pages(directory)
+            write_pages(directory, command)
                 .with_context(|| format!("cannot write manual pages into {name}"))?;
         }
         None => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Arguments::command()).render(&mut page)?;
+            clap_mangen::Man::new(command).render(&mut page)?;
             io::stdout().write_all(&page)?;
         }
     }
@@ -58,7 +57,7 @@ pub(crate) fn man(args: &ManArgs) -> anyhow::Result<Exit> {
 
 /// Pages are made in a directory of their own and go from there, one by one, to where they replace
 /// older ones and nothing else.
-fn write_pages(directory: &Path) -> anyhow::Result<()> {
+fn write_pages(directory: &Path, command: Command) -> anyhow::Result<()> {
     let options = SinkOptions {
         force: true,
         mode: PAGE_MODE,
@@ -69,7 +68,7 @@ fn write_pages(directory: &Path) -> anyhow::Result<()> {
         ..SinkOptions::default()
     };
     let pages = tempfile::tempdir()?;
-    clap_mangen::generate_to(Arguments::command(), pages.path())?;
+    clap_mangen::generate_to(command, pages.path())?;
     for page in pages.path().read_dir()? {
         let page = page?;
         let sink = AtomicFile::create(&directory.join(page.file_name()), options)?;

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::log_entry::Failure;
 #[cfg(test)]
-use crate::schema;
+use crate::schema_values;
 use binlogsec_checks::finding::rules::{Control, Language, Rule};
 use binlogsec_checks::finding::{Acceptance, Evidence, Finding, Severity, Subject};
 use binlogsec_core::text::path_text;
@@ -15,10 +15,10 @@ use binlogsec_core::text::path_text;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct FindingEntry<'a> {
     /// `BLS001` …
-    #[cfg_attr(test, schemars(extend("enum" = schema::rule_codes())))]
+    #[cfg_attr(test, schemars(extend("enum" = schema_values::rule_codes())))]
     pub id: &'static str,
     /// `plaintext-log` …
-    #[cfg_attr(test, schemars(extend("enum" = schema::rule_names())))]
+    #[cfg_attr(test, schemars(extend("enum" = schema_values::rule_names())))]
     pub name: &'static str,
     /// What was found, in words that are the same for every finding of this id.
     pub title: &'static str,

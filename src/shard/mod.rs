@@ -1,21 +1,21 @@
 //! `--shard` and `--resume`: one part of a run, and a part that was done before.
 
 pub(crate) mod entry;
+pub(crate) mod saved;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::command::report::merge::{Saved, SavedShard};
 use crate::shard::entry::ShardEntry;
 use anyhow::{Context, bail};
 use binlogsec_core::batch::shard::Shard;
 use binlogsec_core::file::inputs;
 use binlogsec_core::log::error::Error;
 use clap::Args;
+use saved::{SavedReport, read_earlier};
 use sha2::{Digest, Sha256};
 
 use super::terminal::Terminal;
-use crate::command::report::read_earlier;
 use crate::transfer::is_dash;
 
 /// Which part of the work is this process's.
@@ -70,13 +70,15 @@ impl ShardArgs {
         Ok(())
     }
 
-    /// The report that an earlier run has left, if it is of the very same shard and run.
-    pub(crate) fn earlier(
+    /// What `read` makes of the report that an earlier run has left, if that is of the very same shard
+    /// and run.
+    pub(crate) fn earlier<T>(
         &self,
         entry: Option<&ShardEntry>,
         report: Option<&Path>,
+        read: impl FnOnce(&SavedReport) -> Option<T>,
         terminal: &Terminal,
-    ) -> anyhow::Result<Option<SavedShard>> {
+    ) -> anyhow::Result<Option<T>> {
         if !self.resume {
             return Ok(None);
         }
@@ -91,14 +93,17 @@ impl ShardArgs {
             Err(error) => return Err(Error::from(error).into()),
         };
         // Whatever else it is: it is not what was asked for, and is made anew.
-        let saved = Saved::parse(&bytes, path.to_owned()).ok().and_then(Saved::into_shard);
-        let saved = saved.filter(|saved| saved.shard() == entry);
-        if let Some(saved) = &saved {
-            let time = saved.time().map(|time| format!(" of {time}"));
+        let saved = SavedReport::parse(bytes).ok();
+        let Some(saved) = saved.filter(|saved| saved.head.shard.as_ref() == Some(entry)) else {
+            return Ok(None);
+        };
+        let found = read(&saved);
+        if found.is_some() {
+            let time = saved.head.time.map(|time| format!(" of {time}"));
             let (path, time) = (path.display(), time.unwrap_or_default());
             terminal.warning(&format!("taken from a report{time}, and no log was read: {path}"));
         }
-        Ok(saved)
+        Ok(found)
     }
 }
 

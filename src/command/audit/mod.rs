@@ -1,9 +1,11 @@
 //! `binlogsec audit`.
 
+mod html;
 mod inventory;
 mod logs;
 mod plan;
 pub(crate) mod report;
+pub(crate) mod saved;
 pub(crate) mod servers;
 pub(crate) mod table;
 
@@ -11,7 +13,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::findings::report::Verdict;
-use crate::findings::{github, html, junit, sarif};
+use crate::findings::{github, junit, sarif};
 use anyhow::Context;
 use binlogsec_checks::audit::before::Before;
 use binlogsec_checks::audit::facts::settings::Product;

@@ -1,14 +1,14 @@
 //! `binlogsec check`.
 
+mod prometheus;
 pub(crate) mod report;
+pub(crate) mod saved;
 pub(crate) mod table;
 
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::command::report::merge::SavedShard;
-use crate::findings::prometheus::{self, Times};
 use crate::findings::report::Verdict;
 use crate::findings::{github, gitlab, junit, sarif};
 use anyhow::{Context, bail};
@@ -24,7 +24,9 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use jiff::Zoned;
 use jiff::civil::Date;
+use prometheus::Times;
 use report::CheckReport;
+use saved::SavedCheck;
 
 use crate::args::KeySourceArgs;
 use crate::exit::Exit;
@@ -184,8 +186,8 @@ pub(crate) fn run(args: &CheckArgs, terminal: &Terminal) -> anyhow::Result<Exit>
     let policy = shard::policy_mark(args.weighing.policy.as_deref())?;
     let entry = args.shard.entry(&run_mark(args), policy);
     let json = reports::of_format(&args.reports, &CheckFormat::Json);
-    let earlier = args.shard.earlier(entry.as_ref(), json, terminal)?;
-    let outcome = match earlier.and_then(SavedShard::into_check) {
+    let earlier = args.shard.earlier(entry.as_ref(), json, SavedCheck::earlier, terminal)?;
+    let outcome = match earlier {
         Some(outcome) => outcome,
         None => scan(&targets, &keyring, &options, terminal),
     };

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::command::verify::report::NoteEntry;
 use crate::files_report::{FileEntry, FilesReport, NotDone};
 use crate::log_entry::LogEntry;
+use crate::note_entry::NoteEntry;
 use binlogsec_core::log::error::describe;
 use binlogsec_core::log::kind::LogKind;
 use binlogsec_core::log::probe::KeyStatus;

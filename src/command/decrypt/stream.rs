@@ -18,10 +18,9 @@ use binlogsec_core::read::slice::SliceOptions;
 use binlogsec_core::read::stream::{self, StreamPlan};
 
 use super::DecryptArgs;
-use crate::command::events;
 use crate::progress::Bar;
 use crate::terminal::Terminal;
-use crate::transfer::{STDOUT, is_dash, open_source, tell, tell_numbers, tell_xa};
+use crate::transfer::{self, STDOUT, is_dash, open_source, tell, tell_numbers, tell_xa};
 
 /// Whether inputs stand for more than one log, or may.
 pub(super) fn is_of_many(inputs: &[PathBuf]) -> bool {
@@ -117,7 +116,7 @@ fn add(
     keyring: &Keyring,
     args: &DecryptArgs,
 ) -> Result<Option<Decrypted>, Error> {
-    let Some(log) = events::open(target, keyring)? else {
+    let Some(log) = transfer::open_log(target, keyring)? else {
         return Ok(None);
     };
     let notes = if args.verify { decrypt::refuse_damaged(&log, args.strict)? } else { Vec::new() };

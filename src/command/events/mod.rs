@@ -12,14 +12,13 @@ use std::path::{Path, PathBuf};
 use crate::json;
 use crate::log_entry::Failure;
 use anyhow::bail;
-use binlogsec_core::batch::targets::{Origin, Target, Targets};
+use binlogsec_core::batch::targets::{Target, Targets};
 use binlogsec_core::event::event_type;
 use binlogsec_core::event::gtid_selection::GtidSelection;
 use binlogsec_core::file::TransferError;
 use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::error::{Error, describe};
 use binlogsec_core::log::error_class::ErrorClass;
-use binlogsec_core::log::log_error::LogError;
 use binlogsec_core::log::open::OpenLog;
 use binlogsec_core::read::events::{self, EventFilter, EventRecord, LineMaker, Listed};
 use binlogsec_core::read::pattern::Pattern;
@@ -31,7 +30,7 @@ use lines::{EventLines, Layout};
 use report::{EVENTS_SCHEMA, EventEntry, EventTexts, EventsEnd, StatsReport};
 
 use crate::args::KeyArgs;
-use crate::command::decrypt::slice::{Position, position, table, tables};
+use crate::chosen::{Position, position, table, tables};
 use crate::exit::Exit;
 use crate::terminal::{Page, Terminal};
 use crate::time::{self, Time, ZoneArgs};
@@ -183,7 +182,7 @@ pub(crate) fn run(args: &EventsArgs, terminal: &Terminal) -> anyhow::Result<Exit
     let mut classes = Vec::new();
     let (mut logs, mut count) = (0_usize, 0_u64);
     for target in &files {
-        match open(target, &keyring) {
+        match transfer::open_log(target, &keyring) {
             Ok(Some(log)) => {
                 logs = logs.saturating_add(1);
                 match listing.log(&log, args, &filter) {
@@ -231,7 +230,7 @@ fn find(
     let mut classes = Vec::new();
     let mut list = found::FoundList::begin((args.format, args.csv_safe), terminal)?;
     for target in files {
-        let log = match open(target, keyring) {
+        let log = match transfer::open_log(target, keyring) {
             Ok(Some(log)) => log,
             Ok(None) => continue,
             Err(error) => {
@@ -289,22 +288,6 @@ pub(crate) fn judge(log: &OpenLog, listed: &Listed, terminal: &Terminal) -> Opti
     let is_damaged = stopped || listed.damaged > 0;
     let is_partial = (listed.left_folded > 0).then_some(ErrorClass::Work);
     is_damaged.then_some(ErrorClass::Damage).or(is_partial)
-}
-
-/// `None` for what came with a directory and is no log, or is not there any more.
-pub(crate) fn open(target: &Target, keyring: &Keyring) -> Result<Option<OpenLog>, Error> {
-    let opened =
-        transfer::open_source(&target.path).and_then(|source| OpenLog::new(source, keyring));
-    match opened {
-        Ok(log) => Ok(Some(log)),
-        Err(Error::Log { source: LogError::NotALog | LogError::Empty, .. })
-            if target.origin == Origin::Directory =>
-        {
-            Ok(None)
-        }
-        Err(error) if target.has_vanished(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 impl EventsArgs {

@@ -5,7 +5,6 @@ pub(crate) mod table;
 
 use std::path::PathBuf;
 
-use crate::command::report::merge::SavedShard;
 use crate::shard::entry::ShardEntry;
 use anyhow::bail;
 use binlogsec_core::keyring::Keyring;
@@ -55,8 +54,13 @@ pub(crate) fn run(args: &InspectArgs, terminal: &Terminal) -> anyhow::Result<Exi
     let keyring = keys::open(&args.keys, terminal)?;
     let entry = args.shard.entry_of_named(&run_mark(args), &args.paths)?;
     let json = reports::of_format(&args.report.reports, &Format::Json);
-    let earlier = args.shard.earlier(entry.as_ref(), json, terminal)?;
-    let report = match earlier.and_then(SavedShard::into_inspect) {
+    let earlier = args.shard.earlier(
+        entry.as_ref(),
+        json,
+        |saved| saved.body_of("binlogsec.inspect/1"),
+        terminal,
+    )?;
+    let report = match earlier {
         Some(report) => report,
         None => look(args, &keyring, entry, terminal),
     };

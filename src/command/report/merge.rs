@@ -3,23 +3,18 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use serde::Deserialize;
 
+use crate::command::audit::saved::SavedAudit;
+use crate::command::check::saved::SavedCheck;
 use crate::command::inspect::report::InspectReport;
 use crate::command::seal::report::SealVerifyReport;
 use crate::command::verify::report::VerifyReport;
-use crate::log_entry::Failure;
 use crate::shard::entry::ShardEntry;
+use crate::shard::saved::SavedReport;
 use binlogsec_checks::audit::Part;
-use binlogsec_checks::audit::facts::AuditFacts;
-use binlogsec_checks::check::facts::{Facts, IndexFacts, KeyringFacts, LogFacts, ServerFacts};
-use binlogsec_checks::check::{CheckOutcome, Counts};
-use binlogsec_checks::finding::rules::Language;
-use binlogsec_checks::finding::{Evidence, Finding, Remedy, Severity, Subject};
-use binlogsec_core::batch::shard::{Shard, ShardError};
+use binlogsec_checks::check::CheckOutcome;
+use binlogsec_core::batch::shard::ShardError;
 use binlogsec_core::event::gtid_set::GtidError;
-use binlogsec_core::log::error::Error;
-use binlogsec_core::text::path_text;
 
 /// Missing shards that are named one by one.
 const MOST_NAMED: usize = 20;
@@ -121,14 +116,14 @@ pub(crate) enum MergeError {
 #[derive(Debug)]
 pub(crate) enum Saved {
     /// Of a shard.
-    Shard(Box<SavedShard>),
+    Shard(Box<ShardPart>),
     /// Of an audit, which has no shards: of other servers, or of another time.
-    Audit(SavedAudit),
+    Audit(AuditPart),
 }
 
 /// The report of an audit.
 #[derive(Debug)]
-pub(crate) struct SavedAudit {
+pub(crate) struct AuditPart {
     path: PathBuf,
     time: Timestamp,
     part: Box<Part>,
@@ -136,7 +131,7 @@ pub(crate) struct SavedAudit {
 
 /// The report of one shard.
 #[derive(Debug)]
-pub(crate) struct SavedShard {
+pub(crate) struct ShardPart {
     path: PathBuf,
     shard: ShardEntry,
     body: Body,
@@ -165,224 +160,35 @@ pub(crate) enum Run {
     Audit(Vec<Part>),
 }
 
-#[derive(Deserialize)]
-struct SavedAuditReport {
-    time: Timestamp,
-    findings: Vec<SavedFinding>,
-    applied: Vec<String>,
-    facts: AuditFacts,
-    failures: Vec<Failure>,
-}
-
-#[derive(Deserialize)]
-struct Head {
-    schema: String,
-    shard: Option<ShardEntry>,
-}
-
-#[derive(Deserialize)]
-struct SavedCheck {
-    time: Timestamp,
-    findings: Vec<SavedFinding>,
-    files: Vec<LogFacts>,
-    indexes: Vec<IndexFacts>,
-    servers: Vec<ServerFacts>,
-    keyrings: Vec<KeyringFacts>,
-    failures: Vec<Failure>,
-    summary: SavedSummary,
-}
-
-#[derive(Deserialize)]
-struct SavedSummary {
-    with_keys: bool,
-    #[serde(flatten)]
-    counts: Counts,
-}
-
-#[derive(Deserialize)]
-struct SavedFinding {
-    id: String,
-    severity: Severity,
-    path: Option<String>,
-    line: Option<usize>,
-    server: Option<String>,
-    object: Option<String>,
-    owner: Option<String>,
-    message: String,
-    evidence: Vec<Evidence>,
-    remedy: String,
-    remedy_language: Language,
-    related: Vec<String>,
-}
-
 impl Saved {
     /// Reads the report of a shard.
     ///
     /// # Errors
     /// [`MergeError`] when it is none.
-    pub(crate) fn parse(bytes: &[u8], path: PathBuf) -> Result<Self, MergeError> {
+    pub(crate) fn parse(bytes: Vec<u8>, path: PathBuf) -> Result<Self, MergeError> {
         let malformed = |source| MergeError::Malformed { path: path.clone(), source };
-        let Head { schema, shard } = serde_json::from_slice(bytes).map_err(malformed)?;
-        if schema == "binlogsec.audit/1" {
-            let saved: SavedAuditReport = serde_json::from_slice(bytes).map_err(malformed)?;
-            let time = saved.time;
-            let part = Box::new(saved.part().map_err(malformed)?);
-            return Ok(Self::Audit(SavedAudit { path, time, part }));
+        let saved = SavedReport::parse(bytes).map_err(malformed)?;
+        if saved.head.schema == "binlogsec.audit/1" {
+            let body: SavedAudit = saved.body().map_err(malformed)?;
+            let time = body.time;
+            let part = Box::new(body.part().map_err(malformed)?);
+            return Ok(Self::Audit(AuditPart { path, time, part }));
         }
-        let Some(shard) = shard else {
-            return Err(MergeError::NoShard { path });
-        };
-        let part = Shard::new(shard.index, shard.count)
-            .map_err(|source| MergeError::Shard { path: path.clone(), source })?;
-        let body = match schema.as_str() {
+        let part =
+            saved.part().map_err(|source| MergeError::Shard { path: path.clone(), source })?;
+        let Some(part) = part else { return Err(MergeError::NoShard { path }) };
+        let body = match saved.head.schema.as_str() {
             "binlogsec.check/1" => {
-                let saved: SavedCheck = serde_json::from_slice(bytes).map_err(malformed)?;
-                Body::Check(Box::new(saved.outcome(part).map_err(malformed)?))
+                let body: SavedCheck = saved.body().map_err(malformed)?;
+                Body::Check(Box::new(body.outcome(part).map_err(malformed)?))
             }
-            "binlogsec.inspect/1" => {
-                Body::Inspect(serde_json::from_slice(bytes).map_err(malformed)?)
-            }
-            "binlogsec.verify/1" => Body::Verify(serde_json::from_slice(bytes).map_err(malformed)?),
-            "binlogsec.seal-verify/1" => {
-                Body::SealVerify(serde_json::from_slice(bytes).map_err(malformed)?)
-            }
-            _ => return Err(MergeError::Schema { path, schema }),
+            "binlogsec.inspect/1" => Body::Inspect(saved.body().map_err(malformed)?),
+            "binlogsec.verify/1" => Body::Verify(saved.body().map_err(malformed)?),
+            "binlogsec.seal-verify/1" => Body::SealVerify(saved.body().map_err(malformed)?),
+            _ => return Err(MergeError::Schema { path, schema: saved.head.schema }),
         };
-        Ok(Self::Shard(Box::new(SavedShard { path, shard, body })))
-    }
-}
-
-impl Saved {
-    /// The report of a shard; `None` where it is that of an audit.
-    #[must_use]
-    pub(crate) fn into_shard(self) -> Option<SavedShard> {
-        match self {
-            Self::Shard(shard) => Some(*shard),
-            Self::Audit(_) => None,
-        }
-    }
-}
-
-impl SavedShard {
-    /// Which part of which run it is.
-    #[must_use]
-    pub(crate) const fn shard(&self) -> &ShardEntry {
-        &self.shard
-    }
-
-    /// When its run began; `None` where the report does not say.
-    #[must_use]
-    pub(crate) fn time(&self) -> Option<Timestamp> {
-        match &self.body {
-            Body::Check(outcome) => Some(outcome.time),
-            _ => None,
-        }
-    }
-
-    /// What `check` found; `None` when it is the report of another command.
-    #[must_use]
-    pub(crate) fn into_check(self) -> Option<CheckOutcome> {
-        match self.body {
-            Body::Check(outcome) => Some(*outcome),
-            _ => None,
-        }
-    }
-
-    /// What `inspect` reported.
-    #[must_use]
-    pub(crate) fn into_inspect(self) -> Option<InspectReport> {
-        match self.body {
-            Body::Inspect(report) => Some(report),
-            _ => None,
-        }
-    }
-
-    /// What `verify` reported.
-    #[must_use]
-    pub(crate) fn into_verify(self) -> Option<VerifyReport> {
-        match self.body {
-            Body::Verify(report) => Some(report),
-            _ => None,
-        }
-    }
-}
-
-impl SavedShard {
-    /// What `seal verify` reported.
-    #[must_use]
-    pub(crate) fn into_seal_verify(self) -> Option<SealVerifyReport> {
-        match self.body {
-            Body::SealVerify(report) => Some(*report),
-            _ => None,
-        }
-    }
-}
-
-fn reported(failure: Failure) -> Error {
-    Error::Reported { message: failure.message, class: failure.class }
-}
-
-impl SavedAuditReport {
-    fn part(self) -> Result<Part, serde_json::Error> {
-        let applied = self.applied.iter().map(|id| id.parse().map_err(serde::de::Error::custom));
-        Ok(Part {
-            facts: self.facts,
-            findings: self
-                .findings
-                .into_iter()
-                .map(SavedFinding::finding)
-                .collect::<Result<_, _>>()?,
-            applied: applied.collect::<Result<_, _>>()?,
-            failures: self.failures.into_iter().map(reported).collect(),
-        })
-    }
-}
-
-impl SavedCheck {
-    fn outcome(self, shard: Shard) -> Result<CheckOutcome, serde_json::Error> {
-        let findings = self.findings.into_iter().map(SavedFinding::finding);
-        Ok(CheckOutcome {
-            sealed: None,
-            findings: findings.collect::<Result<_, _>>()?,
-            facts: Facts {
-                logs: self.files,
-                indexes: self.indexes,
-                servers: self.servers,
-                keyrings: self.keyrings,
-            },
-            counts: self.summary.counts,
-            failures: self.failures.into_iter().map(reported).collect(),
-            with_keys: self.summary.with_keys,
-            shard: Some(shard),
-            time: self.time,
-        })
-    }
-}
-
-impl SavedFinding {
-    fn finding(self) -> Result<Finding, serde_json::Error> {
-        let related = self.related.iter().map(|path| path_text::parse(path));
-        let subject = match (self.path, self.server) {
-            (Some(path), _) => Subject::File { path: path_text::parse(&path), line: self.line },
-            (None, Some(server)) => Subject::Server { server, object: self.object },
-            (None, None) => return Err(serde::de::Error::missing_field("path")),
-        };
-        let mut finding = Finding {
-            rule: self.id.parse().map_err(serde::de::Error::custom)?,
-            severity: self.severity,
-            subject,
-            message: self.message,
-            evidence: self.evidence,
-            related: related.collect(),
-            own_remedy: None,
-            accepted: None,
-            owner: self.owner,
-        };
-        let remedy = Remedy { language: self.remedy_language, text: self.remedy };
-        if finding.remedy() != remedy {
-            finding.own_remedy = Some(remedy);
-        }
-        Ok(finding)
+        let Some(shard) = saved.head.shard else { return Err(MergeError::NoShard { path }) };
+        Ok(Self::Shard(Box::new(ShardPart { path, shard, body })))
     }
 }
 
@@ -412,25 +218,31 @@ impl Run {
         if let Some(other) = reports.iter().find(|saved| saved.shard.policy.as_deref() != policy) {
             return Err(MergeError::OtherPolicy { path: other.path.clone() });
         }
-        Ok(match reports.first().map(|saved| &saved.body) {
-            None | Some(Body::Check(_)) => {
-                Self::Check(reports.into_iter().filter_map(SavedShard::into_check).collect())
+        // All are of one command: that was looked at.
+        let (mut checks, mut inspects) = (Vec::new(), Vec::new());
+        let (mut verifies, mut seals) = (Vec::new(), Vec::new());
+        for report in reports {
+            match report.body {
+                Body::Check(outcome) => checks.push(*outcome),
+                Body::Inspect(report) => inspects.push(report),
+                Body::Verify(report) => verifies.push(report),
+                Body::SealVerify(report) => seals.push(*report),
             }
-            Some(Body::Inspect(_)) => {
-                Self::Inspect(reports.into_iter().filter_map(SavedShard::into_inspect).collect())
-            }
-            Some(Body::Verify(_)) => {
-                Self::Verify(reports.into_iter().filter_map(SavedShard::into_verify).collect())
-            }
-            Some(Body::SealVerify(_)) => Self::SealVerify(
-                reports.into_iter().filter_map(SavedShard::into_seal_verify).collect(),
-            ),
+        }
+        Ok(if !inspects.is_empty() {
+            Self::Inspect(inspects)
+        } else if !verifies.is_empty() {
+            Self::Verify(verifies)
+        } else if !seals.is_empty() {
+            Self::SealVerify(seals)
+        } else {
+            Self::Check(checks)
         })
     }
 }
 
 /// The reports are sorted by their numbers.
-fn check_set(reports: &[SavedShard]) -> Result<(), MergeError> {
+fn check_set(reports: &[ShardPart]) -> Result<(), MergeError> {
     let Some(first) = reports.first() else {
         return Ok(());
     };

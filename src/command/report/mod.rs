@@ -12,8 +12,6 @@ use anyhow::{anyhow, bail};
 use binlogsec_checks::audit::AuditOptions;
 use binlogsec_checks::check::{self, CheckOptions};
 use binlogsec_core::batch::targets::Targets;
-use binlogsec_core::file::TransferError;
-use binlogsec_core::file::source::FileSource;
 use binlogsec_core::log::error::Error;
 use clap::{Args, Subcommand, ValueEnum};
 use merge::{Run, Saved};
@@ -26,6 +24,7 @@ use crate::exit::Exit;
 use crate::findings::show::{self, FindingArgs};
 use crate::reports::{self, FileReport, file_report};
 use crate::shard;
+use crate::shard::saved::read_whole;
 use crate::terminal::Terminal;
 
 const MERGE_EXAMPLES: &str = "\
@@ -175,20 +174,7 @@ pub(crate) fn run(args: &ReportArgs, terminal: &Terminal) -> anyhow::Result<Exit
 
 fn read(path: &Path) -> anyhow::Result<Saved> {
     let bytes = read_whole(path).map_err(Error::from)?;
-    Ok(Saved::parse(&bytes, path.to_owned())?)
-}
-
-/// A sparse file can claim any length. What is larger wants more shards.
-const LARGEST_REPORT: u64 = 4 << 30;
-
-/// All of a file or object, up to [`LARGEST_REPORT`] bytes.
-pub(crate) fn read_whole(path: &Path) -> Result<Vec<u8>, TransferError> {
-    FileSource::open(path)?.read_whole(LARGEST_REPORT)
-}
-
-/// The same of the report of an earlier run, which this run may replace.
-pub(crate) fn read_earlier(path: &Path) -> Result<Vec<u8>, TransferError> {
-    FileSource::glance(path)?.read_whole(LARGEST_REPORT)
+    Ok(Saved::parse(bytes, path.to_owned())?)
 }
 
 impl MergeArgs {

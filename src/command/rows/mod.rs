@@ -1,6 +1,7 @@
 //! `binlogsec rows`.
 
 mod output;
+pub(crate) mod schema_args;
 mod table;
 
 use std::collections::BTreeSet;
@@ -26,12 +27,12 @@ use binlogsec_core::read::rows::{
 };
 use binlogsec_core::text::path_text;
 use clap::{Args, ValueEnum};
+use schema_args::SchemaArgs;
 use table::{Look, RowText};
 
 use crate::args::{KeyArgs, WriteArgs};
-use crate::command::decrypt::slice::{Position, position, table, tables};
-use crate::command::events::{judge, open};
-use crate::command::undo::SchemaArgs;
+use crate::chosen::{Position, position, table, tables};
+use crate::command::events::judge;
 use crate::exit::Exit;
 use crate::lines::plural;
 use crate::terminal::Terminal;
@@ -222,7 +223,7 @@ pub(crate) fn run(args: &RowsArgs, terminal: &Terminal) -> anyhow::Result<Exit> 
     let reopen = |number| files.get(number).and_then(|target| reopened(target, &keyring));
     let ends = XaEnds::new(files.len(), &reopen);
     for (number, target) in files.iter().enumerate() {
-        let log = match open(target, &keyring) {
+        let log = match transfer::open_log(target, &keyring) {
             Ok(Some(log)) => log,
             Ok(None) => continue,
             Err(error) => {
@@ -280,7 +281,7 @@ pub(crate) fn reopened(target: &Target, keyring: &Keyring) -> Option<OpenLog> {
     if transfer::is_dash(&target.path) {
         return None;
     }
-    open(target, keyring).ok().flatten()
+    transfer::open_log(target, keyring).ok().flatten()
 }
 
 /// Says which XA transactions did not stay, and of which that is not known.

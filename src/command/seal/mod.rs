@@ -18,7 +18,6 @@ use clap::{ArgGroup, Args, Subcommand};
 use report::{AnchorReport, KeygenReport, SealReport, SealVerifyReport};
 
 use crate::args::{Format, KeyArgs, key_id};
-use crate::command::report::merge::SavedShard;
 use crate::exit::Exit;
 use crate::progress::Bar;
 use crate::reports::{self, FileReport, ReportArgs};
@@ -309,8 +308,13 @@ fn verify(args: &SealVerifyArgs, terminal: &Terminal) -> anyhow::Result<Exit> {
     let proof = seal::prove(&manifest, &keyring, &public_keys)?;
     let entry = args.shard.entry(&run_mark(args, &manifest), None);
     let json = reports::of_format(&args.report.reports, &Format::Json);
-    let earlier = args.shard.earlier(entry.as_ref(), json, terminal)?;
-    let report = match earlier.and_then(SavedShard::into_seal_verify) {
+    let earlier = args.shard.earlier(
+        entry.as_ref(),
+        json,
+        |saved| saved.body_of("binlogsec.seal-verify/1"),
+        terminal,
+    )?;
+    let report = match earlier {
         Some(report) => report,
         None => compare(args, (&manifest, proof), &keyring, entry, terminal)?,
     };

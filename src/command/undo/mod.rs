@@ -9,13 +9,14 @@ use binlogsec_core::file::sink::AtomicFile;
 use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::error::{Error, describe};
 use binlogsec_core::log::error_class::ErrorClass;
-use binlogsec_core::read::rows::schema::{History, Schema};
+use binlogsec_core::read::rows::schema::History;
 use binlogsec_core::read::rows::undo::{Check, Direction, Plan, UndoOptions, Written};
 use binlogsec_core::read::rows::xa::XaEnds;
 use clap::{Args, ValueEnum};
 
 use crate::args::{KeyArgs, WriteArgs};
-use crate::command::events::{judge, open};
+use crate::command::events::judge;
+use crate::command::rows::schema_args::SchemaArgs;
 use crate::command::rows::{ChosenArgs, reopened, rolled_back};
 use crate::exit::Exit;
 use crate::terminal::Terminal;
@@ -59,36 +60,9 @@ pub(crate) struct UndoArgs {
     direction: As,
     /// Write to this file, which only its owner may read, instead of standard output
     #[arg(short, long, value_name = "FILE")]
-    pub(super) output: Option<PathBuf>,
+    pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     write: WriteArgs,
-}
-
-/// What tells of tables besides the logs.
-#[derive(Debug, Args)]
-pub(crate) struct SchemaArgs {
-    /// The tables as they were at the start of the logs: output of mysqldump --no-data, of
-    /// mariadb-dump --no-data or of SHOW CREATE TABLE, or a directory of such files; repeatable
-    #[arg(long = "schema", value_name = "FILE")]
-    schemas: Vec<PathBuf>,
-}
-
-impl SchemaArgs {
-    /// Whether no schema is named.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.schemas.is_empty()
-    }
-
-    /// Reads the schemas, and says what of them is not understood.
-    pub(crate) fn history(&self, terminal: &Terminal) -> anyhow::Result<History> {
-        let mut schema = Schema::new();
-        for path in &self.schemas {
-            for note in schema.open(path)? {
-                terminal.warning(&note);
-            }
-        }
-        Ok(History::new(schema))
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -174,7 +148,7 @@ fn add_all(
     let reopen = |number| files.get(number).and_then(|target| reopened(target, keyring));
     let ends = XaEnds::new(files.len(), &reopen);
     for (number, target) in files.iter().enumerate() {
-        let added = match open(target, keyring) {
+        let added = match transfer::open_log(target, keyring) {
             Ok(Some(log)) => {
                 logs = logs.saturating_add(1);
                 plan.add(&log, history, ends.seen_from(&log, number)).map(|listed| {

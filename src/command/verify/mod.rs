@@ -5,7 +5,6 @@ pub(crate) mod table;
 
 use std::path::PathBuf;
 
-use crate::command::report::merge::SavedShard;
 use crate::shard::entry::ShardEntry;
 use anyhow::bail;
 use binlogsec_core::batch::targets::{Target, Targets};
@@ -15,7 +14,6 @@ use binlogsec_core::read::verify::{VerifyOptions, verify_all};
 use clap::Args;
 use report::VerifyReport;
 
-use super::events;
 use crate::args::{Format, KeyArgs};
 use crate::exit::Exit;
 use crate::keys;
@@ -23,7 +21,7 @@ use crate::progress::Bar;
 use crate::reports::{self, FileReport, ReportArgs};
 use crate::shard::{RunMark, ShardArgs};
 use crate::terminal::Terminal;
-use crate::transfer::tell;
+use crate::transfer::{self, tell};
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
@@ -62,8 +60,13 @@ pub(crate) fn run(args: &VerifyArgs, terminal: &Terminal) -> anyhow::Result<Exit
     let keyring = keys::open(&args.keys, terminal)?;
     let entry = args.shard.entry_of_named(&run_mark(args), &args.logs)?;
     let json = reports::of_format(&args.report.reports, &Format::Json);
-    let earlier = args.shard.earlier(entry.as_ref(), json, terminal)?;
-    let report = match earlier.and_then(SavedShard::into_verify) {
+    let earlier = args.shard.earlier(
+        entry.as_ref(),
+        json,
+        |saved| saved.body_of("binlogsec.verify/1"),
+        terminal,
+    )?;
+    let report = match earlier {
         Some(report) => report,
         None => look(args, &keyring, entry, terminal),
     };
@@ -86,7 +89,7 @@ fn look(
     let total = files.iter().map(size).fold(0, u64::saturating_add);
     let bar = Bar::new(Some(total), terminal);
     let options = VerifyOptions { strict: args.strict, ..VerifyOptions::default() };
-    let open = |target: &Target| events::open(target, keyring);
+    let open = |target: &Target| transfer::open_log(target, keyring);
     let verified = verify_all(&files, open, options, &bar);
     drop(bar);
     failures.extend(verified.failures);

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::log_entry::{Failure, role};
+use crate::note_entry::NoteEntry;
 #[cfg(test)]
-use crate::schema;
+use crate::schema_values;
 use crate::shard::entry::{ShardEntry, failures, in_order};
 use binlogsec_core::event::event_type;
 use binlogsec_core::event::gtid_set::GtidError;
@@ -65,7 +66,7 @@ pub(crate) struct VerifyEntry {
     /// `damaged`.
     pub status: VerifyStatus,
     /// See [`LogKind::name`](binlogsec_core::log::kind::LogKind::name).
-    #[cfg_attr(test, schemars(extend("enum" = schema::kinds_or_null())))]
+    #[cfg_attr(test, schemars(extend("enum" = schema_values::kinds_or_null())))]
     pub kind: Option<Cow<'static, str>>,
     /// `binlog` or `relaylog`, where the log says.
     #[cfg_attr(test, schemars(extend("enum" = ["binlog", "relaylog", null])))]
@@ -133,19 +134,6 @@ pub(crate) struct DamageEntry {
     pub event_type: Option<String>,
     /// What is wrong.
     pub reason: String,
-}
-
-/// One note.
-#[derive(Debug, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct NoteEntry {
-    /// Which one: `in-use`, `cut-tail`, `unfinished-transaction`, `no-last-event`, `moved`,
-    /// `source-jumps`, `unsound-positions`, `unknown-events`, `left-folded`, `lost-gtids`, `gtids-not-judged`,
-    /// `no-checksums`.
-    #[cfg_attr(test, schemars(extend("enum" = ["in-use", "cut-tail", "unfinished-transaction", "no-last-event", "moved", "source-jumps", "unsound-positions", "unknown-events", "left-folded", "lost-gtids", "gtids-not-judged", "no-checksums"])))]
-    pub id: Cow<'static, str>,
-    /// In words.
-    pub message: String,
 }
 
 /// One gap.
@@ -310,18 +298,6 @@ impl DamageEntry {
             event_type: damage.event_type.map(name),
             reason: damage.kind.to_string(),
         }
-    }
-}
-
-impl NoteEntry {
-    /// Those of one log.
-    #[must_use]
-    pub(crate) fn all(notes: &[Note]) -> Vec<Self> {
-        notes.iter().map(Self::new).collect()
-    }
-
-    fn new(note: &Note) -> Self {
-        Self { id: note.name().into(), message: note.to_string() }
     }
 }
 
