@@ -4,6 +4,7 @@ pub mod decrypt;
 pub mod events;
 pub mod inspect;
 mod numbers;
+pub mod pairs;
 pub mod pattern;
 mod per_event;
 pub mod recover;
