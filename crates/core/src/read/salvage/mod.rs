@@ -25,6 +25,7 @@ mod held;
 mod judge;
 mod keeper;
 mod large;
+mod moved;
 mod open;
 mod scan;
 mod shift;
