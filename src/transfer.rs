@@ -22,6 +22,7 @@ use binlogsec_core::log::error::{Error, describe};
 use binlogsec_core::log::log_error::LogError;
 use binlogsec_core::log::open::{self, OpenLog};
 use binlogsec_core::log::refusal::Refusal;
+use binlogsec_core::read::pairs::CutXa;
 use binlogsec_core::read::stream::StreamPlan;
 use serde::Serialize;
 
@@ -124,22 +125,40 @@ pub(crate) fn tell(notices: &[IndexNotice], terminal: &Terminal) {
 
 /// Says which XA transactions are cut by the ends of what is written: prepared in it and not ended, or
 /// ended in it and prepared elsewhere.
-pub(crate) fn tell_xa(prepared: usize, ended: usize, terminal: &Terminal) {
-    if prepared > 0 {
+pub(crate) fn tell_xa(prepared: &[CutXa], ended: &[CutXa], terminal: &Terminal) {
+    if !prepared.is_empty() {
         terminal.warning(&format!(
-            "prepared (XA) in these, and not ended: {}. Their rows stay locked until XA COMMIT or XA \
+            "prepared (XA) in these, and not ended: {}: {}. Their rows stay locked until XA COMMIT or XA \
              ROLLBACK; XA RECOVER lists them",
-            plural(prepared, "transaction")
+            plural(prepared.len(), "transaction"),
+            each(prepared, "XA COMMIT or XA ROLLBACK")
         ));
     }
-    if ended > 0 {
+    if !ended.is_empty() {
         terminal.warning(&format!(
             "prepared (XA) before the first of these, or left out, and ended by XA COMMIT or XA ROLLBACK in them: \
-             {}. A server that does not have them prepared answers ERROR 1397: begin with a backup and logs from \
+             {}: {}. A server that does not have them prepared answers ERROR 1397: begin with a backup and logs from \
              before, or leave these out by --exclude-gtid. A dump does not have what is prepared",
-            plural(ended, "transaction")
+            plural(ended.len(), "transaction"),
+            each(ended, "XA PREPARE")
         ));
     }
+}
+
+/// Their ids, the transaction that has the half that is taken, and the one that has the other, if that is
+/// there and left out.
+fn each(cut: &[CutXa], other: &str) -> String {
+    const MOST: usize = 20;
+    let name = |cut: &CutXa| {
+        let left_out = cut.left_out.as_deref();
+        let left_out = left_out.map(|name| format!("; {name}, its {other}, is left out"));
+        format!("{} ({}{})", cut.xid, cut.taken, left_out.unwrap_or_default())
+    };
+    let mut names: Vec<String> = cut.iter().take(MOST).map(name).collect();
+    if cut.len() > MOST {
+        names.push(format!("{} more", cut.len().saturating_sub(MOST)));
+    }
+    names.join(", ")
 }
 
 /// Says how the server's own reader takes numbers of MariaDB that do not rise.

@@ -24,3 +24,4 @@ mod salvage_transactions;
 mod slices;
 mod streams;
 mod verify;
+mod xa;

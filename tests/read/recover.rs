@@ -73,7 +73,7 @@ impl Log {
     }
 
     /// A payload of these events, stored as they are.
-    fn payload(&mut self, events: &[(u8, Vec<u8>)]) {
+    pub(crate) fn payload(&mut self, events: &[(u8, Vec<u8>)]) {
         // Field 2, the compression: 255, none. Then the end of the fields.
         let mut body = vec![2, 1, 255, 0];
         for (kind, inner) in events {
@@ -100,7 +100,7 @@ impl Log {
         self.time += 1;
     }
 
-    fn transaction(&mut self, uuid: u8, number: u64, statement: &str) {
+    pub(crate) fn transaction(&mut self, uuid: u8, number: u64, statement: &str) {
         let mut body = vec![1];
         body.extend([uuid; 16]);
         body.extend(number.to_le_bytes());
@@ -140,7 +140,7 @@ impl Log {
     }
 }
 
-fn query(database: &str, statement: &str) -> Vec<u8> {
+pub(crate) fn query(database: &str, statement: &str) -> Vec<u8> {
     let mut body = vec![0; 8];
     body.push(database.len() as u8);
     body.extend([0; 4]);
@@ -1407,12 +1407,12 @@ fn an_end_of_xa_whose_beginning_is_left_out_is_told() {
         };
         let told = decrypt("1");
         assert!(
-            told.contains("ended by XA COMMIT or XA ROLLBACK in them: 1 transaction."),
+            told.contains("ended by XA COMMIT or XA ROLLBACK in them: 1 transaction: x'31'"),
             "{told}"
         );
         assert!(!told.contains("not ended"), "{told}");
         let told = decrypt("4");
-        assert!(told.contains("not ended: 1 transaction."), "{told}");
+        assert!(told.contains("not ended: 1 transaction: x'ab'"), "{told}");
         assert!(!decrypt("1:3").contains("XA"));
     }
 }

@@ -151,7 +151,7 @@ fn write(
         ));
     }
     tell_numbers(plan, terminal);
-    tell_xa(plan.prepared(), plan.ended(), terminal);
+    tell_xa(&plan.prepared(), &plan.ended(), terminal);
     terminal.detail(&format!("{} transactions", plan.transactions()));
     Ok(())
 }

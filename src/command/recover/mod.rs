@@ -18,6 +18,7 @@ use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::error::{Error, describe};
 use binlogsec_core::log::open::OpenLog;
 use binlogsec_core::read::decrypt;
+use binlogsec_core::read::pairs::CutXa;
 use binlogsec_core::read::pattern::Pattern;
 use binlogsec_core::read::recover::catalogue::{self, Catalogue, Stop};
 use binlogsec_core::read::recover::find::{self, Found};
@@ -161,7 +162,7 @@ pub(crate) fn run(args: &RecoverArgs, terminal: &Terminal) -> anyhow::Result<Exi
         if args.verify && exit == Exit::Done {
             let open = |path: &Path| OpenLog::new(open_source(path)?, &keyring);
             let stream = stream_of(args, &planned, &open)?;
-            transfer::tell_xa(stream.prepared(), stream.ended(), terminal);
+            transfer::tell_xa(&stream.prepared(), &stream.ended(), terminal);
         }
         return Ok(exit);
     }
@@ -466,8 +467,8 @@ fn stream_of(
 struct Written {
     transactions: u64,
     incomplete: u64,
-    prepared: usize,
-    ended: usize,
+    prepared: Vec<CutXa>,
+    ended: Vec<CutXa>,
     logs: usize,
 }
 
@@ -486,7 +487,7 @@ fn told(written: &Written, terminal: &Terminal) -> Exit {
             written.incomplete
         ));
     }
-    transfer::tell_xa(written.prepared, written.ended, terminal);
+    transfer::tell_xa(&written.prepared, &written.ended, terminal);
     let transactions = usize::try_from(written.transactions).unwrap_or(usize::MAX);
     let (transactions, logs) = (plural(transactions, "transaction"), plural(written.logs, "log"));
     terminal.note(&format!("{transactions} of {logs}"));

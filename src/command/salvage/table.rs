@@ -2,6 +2,7 @@
 
 use std::io;
 
+use binlogsec_core::read::salvage::halves::{CutXa, XaFate, XaVerb};
 use binlogsec_core::read::salvage::{Gap, GapKind, Salvaged};
 
 use crate::command::salvage::report::SalvageReport;
@@ -96,6 +97,15 @@ fn transactions(out: &mut dyn Page, salvaged: &Salvaged) -> io::Result<()> {
     if count > named {
         sentence(out, format_args!("{BAD}incomplete{BAD:#} transactions in all: {count}"))?;
     }
+    salvaged.xa.iter().try_for_each(|cut| cut_xa(out, cut))?;
+    let named = u64::try_from(salvaged.xa.len()).unwrap_or(u64::MAX);
+    if salvaged.xa_count > named {
+        let count = salvaged.xa_count;
+        sentence(
+            out,
+            format_args!("{WARN}XA transactions{WARN:#} cut by what is lost, in all: {count}"),
+        )?;
+    }
     if count > 0 && salvaged.written_events == salvaged.events {
         sentence(
             out,
@@ -130,4 +140,36 @@ fn transactions(out: &mut dyn Page, salvaged: &Salvaged) -> io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// What to do about an XA transaction that has lost one half.
+fn cut_xa(out: &mut dyn Page, cut: &CutXa) -> io::Result<()> {
+    let (xid, position) = (printable(&cut.xid), cut.position);
+    let gtid = cut.gtid.as_deref().map(|gtid| format!("{}, ", printable(gtid)));
+    let place = format!("({}position {position})", gtid.unwrap_or_default());
+    let verb = match cut.end {
+        Some(XaVerb::Commit) => "XA COMMIT",
+        Some(XaVerb::Rollback) => "XA ROLLBACK",
+        None => "XA COMMIT or XA ROLLBACK",
+    };
+    match cut.fate {
+        XaFate::PrepareLost => sentence(
+            out,
+            format_args!(
+                "{BAD}left out{BAD:#} {verb} {xid} {place}: what it ends is lost, its XA PREPARE or a part of it"
+            ),
+        ),
+        XaFate::PrepareUnknown => sentence(
+            out,
+            format_args!(
+                "{BAD}left out{BAD:#} {verb} {xid} {place}: its XA PREPARE is lost, or in a log before; where XA RECOVER lists it when all is applied, run: {verb} {xid}"
+            ),
+        ),
+        XaFate::EndLost => sentence(
+            out,
+            format_args!(
+                "{WARN}prepared (XA){WARN:#} {xid} {place}: its end is lost, or in a log behind; its rows stay locked until it comes: {verb} {xid}"
+            ),
+        ),
+    }
 }

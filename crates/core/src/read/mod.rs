@@ -4,6 +4,7 @@ pub mod decrypt;
 pub mod events;
 pub mod inspect;
 mod numbers;
+pub mod pairs;
 pub mod pattern;
 pub mod recover;
 pub mod rows;

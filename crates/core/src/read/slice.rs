@@ -11,6 +11,7 @@ use std::path::Path;
 use super::events::inner::{self, Inner};
 use super::events::is_of_domain;
 use super::numbers::Numbers;
+use super::pairs::Pairs;
 use super::tables::TableGlob;
 use crate::batch::transfer::{clear_in_use, clear_in_use_of_event};
 use crate::event::FIRST_EVENT;
@@ -31,6 +32,7 @@ use crate::file::source::aligned;
 use crate::log::error::Error;
 use crate::log::open::OpenLog;
 use crate::log::walk::{Depth, PlainSource, Walker, is_in_use};
+use crate::text::path_text;
 
 /// The head of a statement that tells BEGIN and COMMIT from others, behind status variables.
 const QUERY_HEAD: usize = 64 << 10;
@@ -109,10 +111,8 @@ pub struct SlicePlan {
     pub incomplete: u64,
     /// Whether the time was reached at which the slice stops.
     pub is_over: bool,
-    /// XA transactions that are prepared in it, and not ended.
-    pub prepared: BTreeSet<String>,
-    /// XA transactions that are ended in it, and were prepared before it.
-    pub ended: Vec<String>,
+    /// The halves of XA transactions in the log.
+    pub(super) pairs: Pairs,
     /// The numbers of MariaDB's that are in it.
     pub(super) numbers: Numbers,
 }
@@ -123,15 +123,6 @@ impl SlicePlan {
     pub fn length(&self) -> u64 {
         let lengths = self.ranges.iter();
         lengths.fold(0, |sum, range| sum.saturating_add(range.end.saturating_sub(range.start)))
-    }
-
-    fn note(&mut self, half: XaHalf) {
-        match half {
-            XaHalf::Prepared(id) => drop(self.prepared.insert(id)),
-            XaHalf::CommittedAtOnce(_) => {}
-            XaHalf::Ended { id, .. } if self.prepared.remove(&id) => {}
-            XaHalf::Ended { id, .. } => self.ended.push(id),
-        }
     }
 
     fn add(&mut self, range: Range<u64>) {
@@ -260,6 +251,8 @@ struct Unit {
     start: u64,
     id: Option<TransactionId>,
     is_wanted: bool,
+    /// Whether it is left out by its own GTID, and would be wanted else.
+    is_excluded: bool,
     /// Whether it has to do with one of the tables.
     touches: bool,
     /// What it is of an XA transaction.
@@ -323,7 +316,7 @@ impl Planner<'_> {
         if let Some(unit) = &mut self.unit {
             unit.touches |= touches;
             let half = match kind {
-                event_type::TRANSACTION_PAYLOAD if unit.is_wanted => {
+                event_type::TRANSACTION_PAYLOAD if unit.is_wanted || unit.is_excluded => {
                     inner::xa_half(self.log, &view, (&mut self.unfolder, MOST_UNFOLDED))?
                 }
                 _ => XaHalf::of(&view),
@@ -355,13 +348,15 @@ impl Planner<'_> {
     fn begin(&mut self, view: &EventView<'_>) -> ControlFlow<()> {
         self.in_time(view.header.timestamp)?;
         let id = TransactionStart::parse(view).and_then(Result::ok).map(|start| start.id);
-        let is_wanted = self.started
-            && self.is_in_range(view.offset)
-            && self.options.wants(id.as_ref(), view.header.server_id);
+        let is_here = self.started && self.is_in_range(view.offset);
+        let is_wanted = is_here && self.options.wants(id.as_ref(), view.header.server_id);
+        let excluded = self.options.exclude_gtids.as_ref();
+        let is_excluded = excluded.zip(id.as_ref()).is_some_and(|(set, id)| set.contains(id));
         self.unit = Some(Unit {
             start: view.offset,
             id,
             is_wanted,
+            is_excluded: is_here && is_excluded,
             touches: self.options.tables.is_empty(),
             half: None,
         });
@@ -372,13 +367,26 @@ impl Planner<'_> {
         let Some(unit) = self.unit.take() else {
             return;
         };
-        if self.options.stop_position.is_some_and(|stop| end > stop) {
+        let is_cut = self.options.stop_position.is_some_and(|stop| end > stop);
+        let is_taken = !is_cut && unit.is_wanted && unit.touches;
+        if is_cut {
             self.plan.incomplete = self.plan.incomplete.saturating_add(1);
-        } else if unit.is_wanted && unit.touches {
+        } else if is_taken {
             self.plan.add(unit.start..end);
             self.plan.transactions = self.plan.transactions.saturating_add(1);
             unit.id.iter().for_each(|id| self.plan.numbers.note(id));
-            unit.half.into_iter().for_each(|half| self.plan.note(half));
+        }
+        if let Some(half) = unit.half {
+            let name = self.name(unit.id.as_ref(), unit.start);
+            self.plan.pairs.note(half, name, is_taken);
+        }
+    }
+
+    /// What a transaction is called: by its GTID, or by where it begins.
+    fn name(&self, id: Option<&TransactionId>, start: u64) -> String {
+        match id.filter(|id| **id != TransactionId::Anonymous) {
+            Some(id) => id.to_string(),
+            None => format!("{}:{start}", path_text::text(self.log.source().path())),
         }
     }
 
@@ -395,11 +403,12 @@ impl Planner<'_> {
                 && (is_of_the_log
                     || touches && self.options.wants_statement(view.header.server_id));
         let range = view.offset..view.end();
+        if let Some(half) = XaHalf::of(view) {
+            let name = self.name(None, view.offset);
+            self.plan.pairs.note(half, name, self.started && is_wanted);
+        }
         match self.started {
-            true if is_wanted => {
-                self.plan.add(range);
-                XaHalf::of(view).into_iter().for_each(|half| self.plan.note(half));
-            }
+            true if is_wanted => self.plan.add(range),
             false if is_wanted && is_of_the_log => self.hold_back(range, is_needed),
             _ => {}
         }

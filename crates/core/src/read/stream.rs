@@ -6,11 +6,11 @@
 //! started anew, so that its temporary tables are gone. Both readers take such an event wherever it
 //! stands.
 
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::numbers::Numbers;
+use super::pairs::{CutXa, Pairs};
 use super::slice::{self, SliceOptions, SlicePlan};
 use crate::batch::transfer::{Output, check_not_itself, seal};
 use crate::event::FIRST_EVENT;
@@ -122,31 +122,20 @@ impl StreamPlan {
 
     /// XA transactions that are prepared in it and not ended.
     #[must_use]
-    pub fn prepared(&self) -> usize {
-        let mut prepared = BTreeSet::new();
-        for part in &self.parts {
-            for id in &part.plan.ended {
-                prepared.remove(id);
-            }
-            prepared.extend(&part.plan.prepared);
-        }
-        prepared.len()
+    pub fn prepared(&self) -> Vec<CutXa> {
+        self.pairs().prepared()
     }
 
-    /// XA transactions that are ended in it and were prepared before it.
+    /// XA transactions that are ended in it and not prepared in it.
     #[must_use]
-    pub fn ended(&self) -> usize {
-        let mut prepared = BTreeSet::new();
-        let mut unknown = 0_usize;
-        for part in &self.parts {
-            for id in &part.plan.ended {
-                if !prepared.remove(id) {
-                    unknown = unknown.saturating_add(1);
-                }
-            }
-            prepared.extend(&part.plan.prepared);
-        }
-        unknown
+    pub fn ended(&self) -> Vec<CutXa> {
+        self.pairs().ended()
+    }
+
+    fn pairs(&self) -> Pairs {
+        let mut all = Pairs::default();
+        self.parts.iter().for_each(|part| all.append(&part.plan.pairs));
+        all
     }
 
     /// Whether the numbers of a domain of MariaDB's do not rise: `mariadb-binlog` ends there, but with

@@ -32,12 +32,13 @@ pub(in crate::read) fn each(
     (unfolder, limit): (&mut Unfolder, u64),
     receive: &mut dyn FnMut(&EventView<'_>) -> Result<(), Error>,
 ) -> Result<(), Inner> {
-    until(source, event, (unfolder, limit), &mut |view| receive(view).map(ControlFlow::Continue))
+    let mut receive = |view: &EventView<'_>| receive(view).map(ControlFlow::Continue);
+    until(Some(source), event, (unfolder, limit), &mut receive)
 }
 
-/// The same, up to where the receiver breaks off.
+/// The same, up to where the receiver breaks off; without a source, of what of the payload is at hand.
 fn until(
-    source: &dyn PlainSource,
+    source: Option<&dyn PlainSource>,
     event: &EventView<'_>,
     (unfolder, limit): (&mut Unfolder, u64),
     receive: &mut dyn FnMut(&EventView<'_>) -> Result<ControlFlow<()>, Error>,
@@ -47,16 +48,15 @@ fn until(
         return Err(PayloadError::OverLimit { limit }.into());
     }
     unfolder.limit = limit;
-    let part;
-    let mut inner = if event.is_whole() {
-        payload.events_by(unfolder, payload.data)?
-    } else {
+    let mut inner = if let Some(source) = source.filter(|_| !event.is_whole()) {
         let head = crate::event::header::LENGTH.saturating_add(payload.data_offset);
         let start = event.offset.saturating_add(u64::try_from(head).unwrap_or(0));
-        part = PartReader::new(source, start, event.end());
+        let part = PartReader::new(source, start, event.end());
         let length = event.header.byte_length().unwrap_or(CHUNK);
         let data = BufReader::with_capacity(CHUNK.min(length), part);
         payload.events_by(unfolder, data)?
+    } else {
+        payload.events_by(unfolder, payload.data)?
     };
     while let Some(view) = inner.next_event()? {
         if receive(&view).map_err(Inner::Other)?.is_break() {
@@ -73,14 +73,39 @@ pub(in crate::read) fn xa_half(
     event: &EventView<'_>,
     unfolding: (&mut Unfolder, u64),
 ) -> Result<Option<XaHalf>, Error> {
-    let (mut is_xa, mut half) = (false, None);
-    let read = until(source, event, unfolding, &mut |view| {
-        is_xa |= Query::of(view).is_some_and(|query| xa::begun(&query.statement).is_some());
-        half = XaHalf::of(view).or(half.take());
-        Ok(if is_xa { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
-    });
+    let mut seen = Seen::default();
+    let read = until(Some(source), event, unfolding, &mut |view| Ok(seen.take(view)));
     match read {
-        Ok(()) | Err(Inner::Payload(_)) => Ok(half),
+        Ok(()) | Err(Inner::Payload(_)) => Ok(seen.half),
         Err(Inner::Other(error)) => Err(error),
+    }
+}
+
+/// The same of what of a payload is at hand. Where that ends before the transaction does, it is taken for
+/// one that is prepared.
+pub(in crate::read) fn xa_half_at_hand(
+    event: &EventView<'_>,
+    unfolding: (&mut Unfolder, u64),
+) -> Option<XaHalf> {
+    let mut seen = Seen::default();
+    let read = until(None, event, unfolding, &mut |view| Ok(seen.take(view)));
+    let begun = seen.begun.filter(|_| read.is_err());
+    seen.half.or(begun.map(XaHalf::Prepared))
+}
+
+/// What was seen of an XA transaction.
+#[derive(Default)]
+struct Seen {
+    begun: Option<String>,
+    half: Option<XaHalf>,
+}
+
+impl Seen {
+    fn take(&mut self, view: &EventView<'_>) -> ControlFlow<()> {
+        if self.begun.is_none() {
+            self.begun = Query::of(view).and_then(|query| xa::begun(&query.statement));
+        }
+        self.half = XaHalf::of(view).or(self.half.take());
+        if self.begun.is_some() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 }

@@ -1,9 +1,9 @@
 //! What of the whole events goes into the output, and what is told of the transactions that have
 //! lost some.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::halves::{CutXa, Halves, XaFate};
 use super::{Gap, MAX_NAMED, Resume, Salvaged};
 use crate::event::event_type;
 use crate::event::format_description::FormatDescription;
@@ -14,7 +14,7 @@ use crate::event::query::Query;
 use crate::event::rotate::Rotate;
 use crate::event::transaction::{Progress as TransactionProgress, is_part_of_transaction};
 use crate::event::walker::EventView;
-use crate::event::xa::{self, XaHalf};
+use crate::event::xa::XaHalf;
 use crate::read::slice::is_about_the_log;
 
 /// The first version of each family that begins every transaction with an event of its own.
@@ -24,8 +24,6 @@ const MARIADB_WITH_BEGINNINGS: [u32; 3] = [10, 0, 2];
 const WITH_RIGHT_POSITIONS: [u32; 3] = [5, 6, 1];
 /// MariaDB's events about the log: BINLOG_CHECKPOINT, GTID_LIST, START_ENCRYPTION.
 const MARIADB_ABOUT_THE_LOG: [u8; 3] = [161, 163, event_type::MARIADB_START_ENCRYPTION];
-/// More XA transactions that were left out are not remembered.
-const MAX_LOST_XA: usize = 1 << 16;
 /// HEARTBEAT_V2.
 const HEARTBEAT_V2: u8 = 41;
 
@@ -75,10 +73,7 @@ pub(super) struct Keeper {
     pending_events: u64,
     state: State,
     transaction: Option<TransactionId>,
-    /// The id of the XA transaction that is being read.
-    xa: Option<String>,
-    /// Those that were left out: what ends them is left out, too, as it would end nothing.
-    lost_xa: BTreeSet<String>,
+    halves: Halves,
     /// Where in the file an event stands whose transaction has lost its beginning.
     orphan: Option<u64>,
     /// The source's log that a relay log's events are of, and where in it the last transaction ends
@@ -102,8 +97,7 @@ impl Keeper {
             pending_events: 0,
             state: State::Known(TransactionProgress::Outside),
             transaction: None,
-            xa: None,
-            lost_xa: BTreeSet::new(),
+            halves: Halves::default(),
             orphan: None,
             source_log: None,
             source_position: None,
@@ -144,6 +138,7 @@ impl Keeper {
         let is_kept = match self.state {
             State::Lost { .. } if begins || self.is_true_beginning(event) => {
                 self.resolve_orphan(None);
+                self.halves.close_hole((None, None), event.offset);
                 let progress = TransactionProgress::Outside.after(event);
                 self.state = State::Known(progress);
                 true
@@ -173,27 +168,44 @@ impl Keeper {
 
     /// Follows XA transactions: one may be prepared here and ended further on.
     fn look_at_xa(&mut self, event: &EventView<'_>) {
-        match XaHalf::of(event) {
-            Some(XaHalf::Ended { id, .. }) if self.lost_xa.remove(&id) => {
-                let name = self.transaction.as_ref().map(TransactionId::to_string);
-                self.count_incomplete(name);
-                self.drop_pending();
+        let is_left_out = matches!(self.state, State::Lost { .. });
+        match self.halves.half(event) {
+            Some(XaHalf::Ended { id, is_commit }) => {
+                let here = (self.gtid(), event.offset);
+                let Some(cut) = self.halves.end((id, is_commit), here, is_left_out) else {
+                    return;
+                };
+                if cut.fate != XaFate::EndLost {
+                    let name = self.transaction.as_ref().map(TransactionId::to_string);
+                    self.count_incomplete(name);
+                    self.drop_pending();
+                }
+                self.cut_xa(cut);
             }
-            Some(XaHalf::Prepared(id)) if matches!(self.state, State::Lost { .. }) => {
-                self.lose_xa(id);
-            }
-            Some(XaHalf::Prepared(_)) => self.xa = None,
-            _ => {
-                let begun = Query::of(event).and_then(|query| xa::begun(&query.statement));
-                self.xa = begun.or(self.xa.take());
-            }
+            Some(XaHalf::Prepared(id)) if is_left_out => self.halves.lose(id),
+            Some(XaHalf::Prepared(id)) => self.halves.keep(id, self.gtid(), event.offset),
+            Some(XaHalf::CommittedAtOnce(_)) | None => {}
         }
     }
 
-    fn lose_xa(&mut self, id: String) {
-        if self.lost_xa.len() < MAX_LOST_XA {
-            self.lost_xa.insert(id);
+    /// All logs are over.
+    pub(super) fn conclude(&mut self) {
+        for cut in self.halves.conclude() {
+            self.cut_xa(cut);
         }
+    }
+
+    fn cut_xa(&mut self, cut: CutXa) {
+        self.outcome.xa_count = self.outcome.xa_count.saturating_add(1);
+        if self.outcome.xa.len() < MAX_NAMED {
+            self.outcome.xa.push(cut);
+        }
+    }
+
+    /// The GTID of the transaction that is being read, if it has one.
+    fn gtid(&self) -> Option<String> {
+        let id = self.transaction.as_ref().filter(|id| **id != TransactionId::Anonymous);
+        id.map(TransactionId::to_string)
     }
 
     /// Whether an event is of a transaction whose beginning was lost before this log was made, as in
@@ -213,25 +225,26 @@ impl Keeper {
     /// Names the transaction, and if one before it has lost its beginning, that one, too.
     fn begin(&mut self, event: &EventView<'_>) {
         let start = TransactionStart::parse(event).and_then(Result::ok);
-        let id = start.map(|start| start.id);
+        let (id, length) = start.map(|start| (start.id, start.length)).unzip();
         if let State::Lost { .. } = self.state {
             let lost = before(id.as_ref(), self.transaction.as_ref());
             self.resolve_orphan(lost);
         }
+        self.halves.close_hole((self.transaction.as_ref(), id.as_ref()), event.offset);
         self.transaction = id;
-        if self.is_unfinished()
-            && let Some(id) = self.xa.take()
-        {
-            self.lose_xa(id);
+        if self.is_unfinished() {
+            self.halves.lose_begun();
         }
-        let is_mariadb = event.header.event_type == event_type::MARIADB_GTID;
-        self.xa = if is_mariadb { xa::prepared_in_gtid(event.body()) } else { None };
+        self.halves.begin(event, length.flatten());
     }
 
     /// An event of a transaction whose beginning is lost; whether it is kept.
     fn take_orphan(&mut self, event: &EventView<'_>, piece: &Piece, within: bool) -> bool {
         self.orphan.get_or_insert(piece.file.start);
         let ends = TransactionProgress::Open.after(event) == TransactionProgress::Outside;
+        if ends {
+            self.halves.see_end();
+        }
         // Where nothing but statements begin transactions, the next one does.
         if ends && !self.has_beginnings {
             if within {
@@ -271,6 +284,8 @@ impl Keeper {
     /// Notes a part of the file that is lost.
     pub(super) fn gap(&mut self, gap: Gap) {
         self.outcome.lost = self.outcome.lost.saturating_add(gap.length);
+        // Where bytes were put in between two events, none of the log's own is lost.
+        let is_loss = i128::from(gap.length).saturating_add(gap.shift.into()) > 0;
         self.outcome.gaps.push(gap);
         if self.is_relay && self.outcome.resume.is_none() {
             self.outcome.resume = Some(Resume {
@@ -283,8 +298,17 @@ impl Keeper {
             State::Lost { within } => within,
             State::Known(progress) => progress.is_unfinished(),
         };
+        if is_loss {
+            self.open_hole();
+        }
         self.end_transaction();
         self.state = State::Lost { within };
+    }
+
+    fn open_hole(&mut self) {
+        let is_begun = self.state == State::Known(TransactionProgress::Begun);
+        let is_mariadb = matches!(self.transaction, Some(TransactionId::Mariadb { .. }));
+        self.halves.open_hole(is_begun, is_mariadb);
     }
 
     /// What was begun and not ended stays so.
@@ -332,9 +356,7 @@ impl Keeper {
         if self.whole_transactions {
             self.pending.clear();
             self.pending_events = 0;
-            if let Some(id) = self.xa.take() {
-                self.lose_xa(id);
-            }
+            self.halves.lose_begun();
         }
     }
 
@@ -371,6 +393,7 @@ impl Keeper {
 
     /// Events of the transaction were lost before this log was made.
     fn lose_rest(&mut self) {
+        self.open_hole();
         self.end_transaction();
         self.state = State::Lost { within: true };
     }

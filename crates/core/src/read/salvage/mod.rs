@@ -15,15 +15,17 @@
 //! | `body`, `held`, `events` | plaintext under any alignment |
 //! | `scan`, `large`, `sums`, `judge` | whether an event is whole, and the next one that is |
 //! | `shift` | the alignment behind bytes that are missing or were put in |
-//! | `keeper` | what goes into the output, and what is told of transactions |
+//! | `keeper`, `halves` | what goes into the output, and what is told of transactions |
 
 mod body;
 mod events;
+pub mod halves;
 mod head;
 mod held;
 mod judge;
 mod keeper;
 mod large;
+mod moved;
 mod open;
 mod scan;
 mod shift;
@@ -36,6 +38,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use body::Body;
+use halves::CutXa;
 use keeper::{Keeper, Piece};
 use open::{Opened, next_header, open, open_next};
 use scan::Scanner;
@@ -139,6 +142,11 @@ pub struct Salvaged {
     pub incomplete: Vec<String>,
     /// How many there are, as not all may be named.
     pub incomplete_count: u64,
+    /// XA transactions of which one half is lost or not known to be there, with
+    /// [`SalvageOptions::whole_transactions`]; at most 1000 are named.
+    pub xa: Vec<CutXa>,
+    /// How many there are, as not all may be named.
+    pub xa_count: u64,
     /// Whether the format description event is damaged and was kept: no log can be read without.
     pub description_damaged: bool,
     /// Whether one bit of the format description event was put right, which its checksum tells.
@@ -263,6 +271,7 @@ impl<'o> Salvager<'o> {
                 None => break,
             }
         }
+        self.keeper.conclude();
         let head = self.head(source)?;
         if !output.has_head() {
             output.begin(&head)?;

@@ -7,12 +7,9 @@ use super::scan::{Place, Scanner};
 use crate::event::checksum::ChecksumAlgorithm;
 use crate::event::header::{self, EventHeader, flag};
 use crate::file::TransferError;
-use crate::mariadb::cipher::HEAD;
 
 /// Blocks that files lose whole.
-const BLOCK: u64 = 512;
-/// How much of a file is looked through at a time for places that events may have been moved to.
-const WINDOW: u64 = 1 << 20;
+pub(super) const BLOCK: u64 = 512;
 
 /// How far a search goes before the next one goes further. Most damage is small, and so is then what
 /// it costs to find out.
@@ -56,16 +53,10 @@ pub(super) const ROUNDS: [Round; 3] = [
         places: 0,
     },
 ];
-/// This part of the places that are tried may be the first of one row of events, as one of them may be
-/// damaged; and further on one of so many, since damage may lead from one row into another.
-const TRIED_OF_CHAIN: usize = 4;
-const SAMPLED: usize = 8;
-/// So many events are looked at behind a damage, most of which need not be tried.
-const MOST_LOOKED_AT: usize = 2048;
 /// Key stream that is made at a time.
 const STREAM_PIECE: usize = 64 << 10;
 /// Larger events are not believed to be one under another alignment unless something confirms it.
-const MAX_UNCONFIRMED: u32 = 1 << 20;
+pub(super) const MAX_UNCONFIRMED: u32 = 1 << 20;
 
 /// Flags of the events with which logs begin: in use, of a relay log, artificial, ignorable.
 const FIRST_FLAGS: &[u16] = &[
@@ -118,7 +109,7 @@ impl Scanner<'_> {
     ) -> Result<Option<Place>, TransferError> {
         let reach = self.reach().min(round.reach);
         let found = if self.body.events.is_some() {
-            self.find_moved_event(place, round.places, reach)?
+            self.find_moved(place, round.places, reach)?
         } else if self.body.stream.is_some() {
             let is_first = round.joined_from == 0;
             let predicted = if is_first { self.find_predicted(place, reach)? } else { None };
@@ -138,14 +129,14 @@ impl Scanner<'_> {
     }
 
     /// Whether file and stream may have moved so far against each other.
-    fn is_allowed(&self, distance: i64) -> bool {
+    pub(super) fn is_allowed(&self, distance: i64) -> bool {
         let distance = distance.unsigned_abs();
         distance != 0
             && (distance <= self.max_shift
                 || (distance.is_multiple_of(BLOCK) && distance <= self.reach()))
     }
 
-    const fn reach(&self) -> u64 {
+    pub(super) const fn reach(&self) -> u64 {
         self.max_shift.saturating_mul(10)
     }
 
@@ -330,142 +321,6 @@ impl Scanner<'_> {
             plain = plain.saturating_add(STREAM_PIECE as u64);
         }
         found
-    }
-
-    /// A log that is encrypted event by event: the lengths of its events are in clear, so where they
-    /// are is known wherever two follow each other; what is not known is where they were written.
-    fn find_moved_event(
-        &mut self,
-        (at, shift): Place,
-        most: usize,
-        reach: u64,
-    ) -> Result<Option<Place>, TransferError> {
-        let (mut tried, mut chains) = (0, Chains::default());
-        let (mut from, end) = (at, self.file_end());
-        while from < end && tried < most {
-            let mut bytes =
-                vec![0; usize::try_from(WINDOW).unwrap_or_default().saturating_add(HEAD)];
-            let read = self.body.source.read_at(from, &mut bytes)?;
-            bytes.truncate(read);
-            let places: Vec<u64> = (from..end)
-                .zip(bytes.windows(header::LENGTH))
-                .take(usize::try_from(WINDOW).unwrap_or_default())
-                .filter(|(offset, window)| {
-                    let left = end.saturating_sub(*offset).min(MAX_UNCONFIRMED.into());
-                    could_be(window, left)
-                })
-                .map(|(offset, _)| offset)
-                .collect();
-            for offset in places {
-                if tried >= most {
-                    break;
-                }
-                let Some(next) = self.next_in_clear(offset)? else {
-                    continue;
-                };
-                match chains.lead(offset, next) {
-                    Some(before)
-                        if before <= most / TRIED_OF_CHAIN
-                            || before.is_multiple_of(SAMPLED)
-                            || next == end => {}
-                    // What was written somewhere else altogether, if it is as long as that.
-                    Some(_) => continue,
-                    None => return Ok(None),
-                }
-                tried = tried.saturating_add(1);
-                if let Some(found) = self.event_moved_to((offset, shift), reach)? {
-                    return Ok(Some(found));
-                }
-            }
-            from = from.saturating_add(WINDOW);
-        }
-        Ok(None)
-    }
-
-    /// Where the length leads that stands in clear, if that is to another one, or to the end of the file.
-    fn next_in_clear(&self, at: u64) -> Result<Option<u64>, TransferError> {
-        let (mut head, end) = ([0; header::LENGTH], self.file_end());
-        self.body.source.read_at(at, &mut head)?;
-        let length = head.get(9..).and_then(|rest| rest.first_chunk());
-        let length = u32::from_le_bytes(length.copied().unwrap_or_default());
-        let next = at.saturating_add(u64::from(length));
-        let read = self.body.source.read_at(next, &mut head)?;
-        let left = end.saturating_sub(next);
-        let is_followed = next == end || (read == head.len() && could_be(&head, left));
-        Ok(is_followed.then_some(next))
-    }
-
-    /// Tries the offsets at which an event may have been written, nearest first.
-    fn event_moved_to(
-        &mut self,
-        (at, shift): Place,
-        reach: u64,
-    ) -> Result<Option<Place>, TransferError> {
-        let Some(log) = &self.body.events else {
-            return Ok(None);
-        };
-        let mut head = [0; HEAD];
-        let read = self.body.source.read_at(at, &mut head)?;
-        let head = head.get(..read).unwrap_or_default();
-        let blocks = (self.max_shift / BLOCK).saturating_add(1)..=reach / BLOCK;
-        let distances =
-            (1..=self.max_shift.min(reach)).chain(blocks.map(|n| n.saturating_mul(BLOCK)));
-        // Without checksums the position has to say it.
-        let enough = if self.checksum == ChecksumAlgorithm::Crc32 {
-            Evidence::Likely
-        } else {
-            Evidence::Position
-        };
-        let first = log.first_event();
-        let mut tried = 0_u64;
-        let mut likely = Vec::new();
-        for distance in distances {
-            let distance = i64::try_from(distance).unwrap_or(i64::MAX);
-            for moved in [shift.saturating_add(distance), shift.saturating_sub(distance)] {
-                tried = tried.saturating_add(1);
-                let Some(header) = log.header(head, at, moved) else {
-                    continue;
-                };
-                let plain_offset = self.plain_offset((at, moved));
-                if plain_offset >= first && self.judge.evidence(&header, plain_offset) >= enough {
-                    likely.push(moved);
-                }
-            }
-        }
-        self.shifts_tried = self.shifts_tried.saturating_add(tried);
-        for moved in likely {
-            if self.is_event_here((at, moved))? {
-                return Ok(Some((at, moved)));
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// Rows of events, each of which leads to the next: they were written one behind the other, so that
-/// where one of them was written tells it of all.
-#[derive(Debug, Default)]
-struct Chains {
-    /// Where each leads, and how many events it has.
-    ends: Vec<(u64, usize)>,
-    looked_at: usize,
-}
-
-impl Chains {
-    /// Takes an event, and says how many of its row were before it. `None` if it has been enough.
-    fn lead(&mut self, from: u64, to: u64) -> Option<usize> {
-        self.looked_at = self.looked_at.saturating_add(1);
-        if self.looked_at > MOST_LOOKED_AT {
-            return None;
-        }
-        self.ends.retain(|(end, _)| *end >= from);
-        if let Some((end, count)) = self.ends.iter_mut().find(|(end, _)| *end == from) {
-            *end = to;
-            *count = count.saturating_add(1);
-            return Some(*count);
-        }
-        self.ends.push((to, 0));
-        Some(0)
     }
 }
 
