@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct NoteEntry {
     /// Which one: `in-use`, `cut-tail`, `unfinished-transaction`, `no-last-event`, `moved`,
-    /// `source-jumps`, `unsound-positions`, `unknown-events`, `left-folded`, `lost-gtids`, `gtids-not-judged`,
+    /// `source-jumps`, `unsound-positions`, `unknown-events`, `left-folded`, `lost-gtids`, `torn-transactions`,
+    /// `gtids-not-judged`,
     /// `no-checksums`.
-    #[cfg_attr(test, schemars(extend("enum" = ["in-use", "cut-tail", "unfinished-transaction", "no-last-event", "moved", "source-jumps", "unsound-positions", "unknown-events", "left-folded", "lost-gtids", "gtids-not-judged", "no-checksums"])))]
+    #[cfg_attr(test, schemars(extend("enum" = ["in-use", "cut-tail", "unfinished-transaction", "no-last-event", "moved", "source-jumps", "unsound-positions", "unknown-events", "left-folded", "lost-gtids", "torn-transactions", "gtids-not-judged", "no-checksums"])))]
     pub id: Cow<'static, str>,
     /// In words.
     pub message: String,

@@ -7,5 +7,6 @@ mod cli;
 mod configuration;
 mod conventions;
 mod layering;
+mod modules;
 mod schemas;
 mod terminal;

@@ -118,6 +118,8 @@ fn a_closed_log_that_is_cut_in_its_first_event_is_not_whole() {
         // In use, as its flags say; and too short for them.
         ("binlog.000006", 600, 0),
         ("binlog.000006", 530, 4),
+        // A header, and the magic.
+        ("binlog.000003", 516, 4),
     ] {
         let bytes = std::fs::read(mixed().join(log)).unwrap();
         put(directory.path(), "log", &bytes[..cut]);

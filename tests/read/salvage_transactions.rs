@@ -24,7 +24,7 @@ use binlogsec_core::mysql::header::EncryptionHeader;
 use binlogsec_core::mysql::password;
 use binlogsec_core::mysql::stream::CtrStream;
 use binlogsec_core::read::salvage::{SalvageOptions, Salvaged, salvage};
-use binlogsec_core::read::verify::{DamageKind, verify_file};
+use binlogsec_core::read::verify::{DamageKind, Verified, verify_file};
 
 use common::{fixture, logs, mixed, mixed_keyring, plaintext, scenarios};
 
@@ -287,6 +287,13 @@ fn transactions_that_were_swapped_are_told() {
     assert!(!found.is_whole());
 }
 
+fn verify_bytes(log: &[u8]) -> Verified {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("log");
+    std::fs::write(&path, log).unwrap();
+    verify_file(&path, &Keyring::new(), &NoProgress).unwrap()
+}
+
 const SOURCE_LOG: &str = "binlog.000003";
 
 /// A relay log of the transactions of another log, as a replica writes it.
@@ -341,6 +348,37 @@ fn a_relay_log_says_from_where_to_fetch_again_what_it_has_lost() {
     assert_eq!(resume.source_log.as_deref(), Some(SOURCE_LOG));
     assert_eq!(resume.position, Some(u64::from(end)));
     assert!(resume.after_gtid.is_some_and(|gtid| gtid.contains(':')));
+}
+
+/// A transaction that lacks one event, which left no other trace than the source's positions.
+#[test]
+fn a_transaction_of_a_relay_log_that_lacks_an_event_is_told_and_left_out() {
+    let log = relay_log();
+    let none = Keyring::new();
+    let all = logs::events(&log);
+    let begins: Vec<_> = (0..all.len()).filter(|&at| GTIDS.contains(&all[at].2)).collect();
+    let last = *begins.last().unwrap();
+    let mut lacking = 0;
+    for at in begins[0] + 1..last {
+        let (offset, length, kind) = all[at];
+        if GTIDS.contains(&kind) || ABOUT_THE_LOG.contains(&kind) {
+            continue;
+        }
+        lacking += 1;
+        let torn = [&log[..offset], &log[offset + length..]].concat();
+        let (found, saved) = salvaged(&torn, &none, &whole());
+        let start = *begins.iter().rfind(|&&begin| begin < at).unwrap();
+        let end = *begins.iter().find(|&&begin| begin > at).unwrap();
+        assert_eq!((found.incomplete_count, found.lost), (1, 0), "event {at} of type {kind}");
+        let left = [&log[..all[start].0], &log[all[end].0..]].concat();
+        assert_eq!(saved, left, "event {at} of type {kind}");
+        let verified = verify_bytes(&torn);
+        let notes: Vec<_> = verified.notes.iter().map(|note| note.name()).collect();
+        assert!(notes.contains(&"torn-transactions"), "event {at} of type {kind}: {notes:?}");
+    }
+    assert!(lacking > 20, "{lacking}");
+    let notes = verify_bytes(&log).notes;
+    assert!(notes.iter().all(|note| note.name() != "torn-transactions"), "{notes:?}");
 }
 
 #[test]

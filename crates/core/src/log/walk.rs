@@ -284,7 +284,8 @@ impl<'s> Walker<'s> {
     pub fn next_event(&mut self) -> Result<Option<EventView<'_>>, Error> {
         let (offset, log_length) = (self.next, self.source.plain_length());
         let available = log_length.saturating_sub(offset);
-        if available == 0 {
+        // A log without any event was cut: its format description comes with the magic.
+        if available == 0 && offset != FIRST_EVENT {
             return Ok(None);
         }
         let of_log =

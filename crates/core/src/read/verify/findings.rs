@@ -125,6 +125,13 @@ pub enum Note {
         /// How many.
         count: u64,
     },
+    /// Within transactions, events are not there: by the positions of those around them.
+    TornTransactions {
+        /// Where the first of them goes on.
+        plain_offset: u64,
+        /// How often.
+        count: u64,
+    },
     /// Too many GTIDs to be kept: whether logs follow one another is not judged by them.
     GtidsNotJudged,
     /// Events without checksums: only their lengths and positions were checked. In a relay log
@@ -147,6 +154,7 @@ impl Note {
             Self::UnknownEvents { .. } => "unknown-events",
             Self::LeftFolded { .. } => "left-folded",
             Self::LostGtids { .. } => "lost-gtids",
+            Self::TornTransactions { .. } => "torn-transactions",
             Self::GtidsNotJudged => "gtids-not-judged",
             Self::NoChecksums => "no-checksums",
         }
@@ -188,6 +196,11 @@ impl fmt::Display for Note {
                 f,
                 "{} lost the GTID event, so that no server replays it (plain offset {plain_offset})",
                 plural(*count, "transaction")
+            ),
+            Self::TornTransactions { plain_offset, count } => write!(
+                f,
+                "events are missing within transactions, by the positions of those around them ({}, the first at plain offset {plain_offset}): no server replays these as they were; `salvage --whole-transactions` leaves them out",
+                plural(*count, "place")
             ),
             Self::GtidsNotJudged => write!(
                 f,

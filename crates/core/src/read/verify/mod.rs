@@ -12,6 +12,7 @@ mod many;
 mod orphans;
 mod positions;
 mod segment;
+mod torn;
 
 use std::path::{Path, PathBuf};
 
@@ -247,6 +248,9 @@ impl<'s> Joined<'s> {
 
     fn run(&mut self, progress: &dyn Progress) -> Result<(), Error> {
         let length = self.source.plain_length();
+        if length <= FIRST_EVENT {
+            self.whole.stop = Some(WalkError::HeaderCut { offset: FIRST_EVENT, available: 0 });
+        }
         let mut start = FIRST_EVENT;
         let mut end = FIRST_SEGMENT.min(length);
         let threads = rayon::current_num_threads();
@@ -389,6 +393,9 @@ impl Segment {
             }
         }
         self.transactions.progress = progress;
+        if let Some(plain_offset) = self.torn.first_torn {
+            notes.push(Note::TornTransactions { plain_offset, count: self.torn.count });
+        }
         let moves = self.positions.moves;
         match self.positions.first_moved {
             Some(_) if log.is_relay => notes.push(Note::SourceJumps { count: moves }),

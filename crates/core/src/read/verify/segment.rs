@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use super::gtids::Gtids;
 use super::orphans::Transactions;
 use super::positions::Positions;
+use super::torn::Torn;
 use super::{Damage, DamageKind, MAX_DAMAGES_KEPT};
 use crate::event::checksum::ChecksumAlgorithm;
 use crate::event::event_type;
@@ -41,6 +42,9 @@ pub(super) struct LogFacts {
     pub(super) event_types: usize,
     /// Whether events without checksums end where they say, unless they are damaged or were moved.
     pub(super) has_sound_positions: bool,
+    /// Whether its server, or its source, gave events the positions at which they end.
+    pub(super) has_right_positions: bool,
+    pub(super) is_mariadb: bool,
     /// Whether GTIDs are to be collected.
     pub(super) wants_gtids: bool,
 }
@@ -54,6 +58,8 @@ impl LogFacts {
             server_id: description.map_or(0, |description| description.header.server_id),
             event_types: description.map_or(0, |description| description.event_types),
             has_sound_positions: is_sound && !is_relay,
+            has_right_positions: is_sound,
+            is_mariadb: description.is_some_and(FormatDescription::is_mariadb),
             wants_gtids,
         }
     }
@@ -94,6 +100,7 @@ pub(super) struct Segment {
     pub(super) positions: Positions,
     pub(super) server_ids: BTreeSet<u32>,
     pub(super) transactions: Transactions,
+    pub(super) torn: Torn,
     pub(super) ends_properly: bool,
     pub(super) gtids: Gtids,
     pub(super) next_log: Option<String>,
@@ -122,6 +129,7 @@ impl Segment {
             positions: Positions::new(log.has_sound_positions),
             server_ids: BTreeSet::new(),
             transactions: Transactions::default(),
+            torn: Torn::default(),
             ends_properly: false,
             gtids: Gtids::default(),
             next_log: None,
@@ -135,6 +143,7 @@ impl Segment {
     /// Puts the next part behind this one.
     pub(super) fn append(&mut self, next: Self) {
         self.positions.append(next.positions, self.events);
+        self.torn.append(next.torn, self.transactions.progress);
         self.transactions.append(next.transactions, self.events);
         for damage in next.damages {
             self.keep(damage.behind(self.events));
@@ -357,6 +366,7 @@ impl Segment {
             self.damage(event.offset, Some(header.event_type), kind);
             self.bad_events = self.bad_events.saturating_add(1);
             self.transactions.damaged();
+            self.torn.break_off();
         } else {
             self.last_time = Some(header.timestamp).filter(|&time| time > 0).or(self.last_time);
             self.learn(event, start.and_then(Result::ok), basis);
@@ -497,6 +507,7 @@ impl Segment {
             self.bad_events = self.bad_events.saturating_add(1);
             self.damage_count = self.damage_count.saturating_add(1);
             self.transactions.damaged();
+            self.torn.break_off();
             self.keep(Damage {
                 plain_offset: large.offset,
                 file_offset: large.offset,
@@ -511,6 +522,7 @@ impl Segment {
 
     fn learn(&mut self, event: &EventView<'_>, start: Option<TransactionStart>, basis: &Basis) {
         let (header, events_before) = (&event.header, self.events);
+        self.torn.add(event, self.transactions.progress, &basis.log);
         self.transactions.add(event, || Damage {
             plain_offset: event.offset,
             file_offset: event.offset,
