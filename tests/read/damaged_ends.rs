@@ -6,7 +6,7 @@ use crate::common;
 use std::path::Path;
 use std::process::Command;
 
-use common::{binlogsec, fixture, mixed, mixed_keyring};
+use common::{binlogsec, fixture, mixed, mixed_keyring, plaintext};
 use serde_json::Value;
 
 const MARIADB: &str = "mariadb-10.11/cbc128-crc32-row";
@@ -171,4 +171,49 @@ fn what_stands_behind_a_large_insertion_is_found() {
     let report: Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["gaps"].as_array().unwrap().len(), 1, "{report}");
     assert_eq!(report["events"], 90, "{report}");
+}
+
+#[test]
+fn a_wrong_end_position_costs_no_event_behind_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = plaintext(&mixed().join("binlog.000003"), &mixed_keyring());
+    let events = common::logs::events(&log);
+    let at = events[events.len() / 2].0;
+    for byte in 13..17 {
+        let mut damaged = log.clone();
+        damaged[at + byte] ^= 0x10;
+        put(directory.path(), "log", &damaged);
+        let (code, text, said) = run(directory.path(), "verify log --format json");
+        assert_eq!(code, Some(4), "{said}");
+        let report: Value = serde_json::from_str(&text).unwrap();
+        let file = &report["files"][0];
+        let counts = [&file["events"], &file["good_events"], &file["damage_count"]];
+        let all = events.len();
+        assert_eq!(counts.map(|it| it.as_u64().unwrap() as usize), [all, all - 1, 1], "{byte}");
+        assert_eq!(file["checked_up_to"], log.len());
+    }
+}
+
+#[test]
+fn bytes_behind_a_closed_log_of_mariadb_are_damage_for_decrypt_as_for_verify() {
+    let (directory, log) = mariadb();
+    for length in [1, 10, 18, 19] {
+        put(directory.path(), "log", &[&log[..], &[0; 19][..length]].concat());
+        let (code, _, said) = run(directory.path(), "verify log --mariadb-keys keys");
+        assert_eq!(code, Some(4), "{length}: {said}");
+        let decrypt = "decrypt log --verify --mariadb-keys keys -o out";
+        let (code, _, said) = run(directory.path(), decrypt);
+        assert_eq!(code, Some(4), "{length}: {said}");
+        assert!(!directory.path().join("out").exists(), "{length}");
+        // Through a pipe, into a file.
+        let bytes = std::fs::read(directory.path().join("log")).unwrap();
+        let output = binlogsec()
+            .current_dir(directory.path())
+            .args(decrypt.replace(" log ", " - ").split(' '))
+            .write_stdin(bytes)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(4), "{length}: {output:?}");
+        assert!(!directory.path().join("out").exists(), "{length}");
+    }
 }

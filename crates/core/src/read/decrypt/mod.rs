@@ -111,16 +111,27 @@ impl DecryptOptions<'_> {
     }
 
     /// Checks what has been written, which has no name yet. Gives what there is to say of it.
-    pub(super) fn apply(self, sink: &AtomicFile, input: &Path) -> Result<Vec<Note>, Error> {
-        if self.verify { verify_written(sink, input, self.strict) } else { Ok(Vec::new()) }
+    /// `tail` is wrong with the log's end, of which the plaintext has nothing.
+    pub(super) fn apply(
+        self,
+        sink: &AtomicFile,
+        input: &Path,
+        tail: Option<&LogError>,
+    ) -> Result<Vec<Note>, Error> {
+        if self.verify { verify_written(sink, input, tail, self.strict) } else { Ok(Vec::new()) }
     }
 }
 
-fn verify_written(sink: &AtomicFile, input: &Path, strict: bool) -> Result<Vec<Note>, Error> {
+fn verify_written(
+    sink: &AtomicFile,
+    input: &Path,
+    tail: Option<&LogError>,
+    strict: bool,
+) -> Result<Vec<Note>, Error> {
     let copy = sink.file()?.try_clone();
     let copy = copy.map_err(TransferError::at(sink.target(), "read"))?;
     let source = FileSource::from_file(copy, input)?;
-    refuse_damaged(&OpenLog::new(source, &Keyring::new())?, strict)
+    refuse(&OpenLog::new(source, &Keyring::new())?, tail, strict)
 }
 
 /// Verifies a log, and gives what there is to say of it.
@@ -128,8 +139,13 @@ fn verify_written(sink: &AtomicFile, input: &Path, strict: bool) -> Result<Vec<N
 /// # Errors
 /// [`Error::Log`] if it is damaged, [`Error::Transfer`].
 pub fn refuse_damaged(log: &OpenLog, strict: bool) -> Result<Vec<Note>, Error> {
+    refuse(log, None, strict)
+}
+
+fn refuse(log: &OpenLog, tail: Option<&LogError>, strict: bool) -> Result<Vec<Note>, Error> {
     let options = VerifyOptions { strict, without_gtids: true };
-    let verified = verify::verify_with(log, options, &NoProgress)?;
+    let mut verified = verify::verify_with(log, options, &NoProgress)?;
+    verified.add_tail(tail, log.plain_length(), strict);
     let Some(damage) = verified.damages.first() else {
         return Ok(verified.notes);
     };
@@ -262,7 +278,7 @@ fn write_and_check(
     if log.plain_length() < written {
         sink.cut(log.plain_length())?;
     }
-    checks.apply(sink, log.source().path())
+    checks.apply(sink, log.source().path(), log.tail_damage().as_ref())
 }
 
 /// What cannot be read back must be known before it goes.
@@ -336,7 +352,7 @@ fn stream(
     };
     let notes = RefCell::default();
     let check = |sink: &AtomicFile| {
-        notes.replace(checks.apply(sink, name)?);
+        notes.replace(checks.apply(sink, name, None)?);
         Ok(())
     };
     let plain_length = write_in_order(&mut produce, output, recipients, &check, progress)?;

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io::Read;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use super::DecryptOptions;
 use crate::batch::guard::Guard;
@@ -40,7 +41,8 @@ pub(super) fn stream(
     progress: &dyn Progress,
 ) -> Result<Deciphered, Error> {
     let guard = Guard::new(progress);
-    let mut decoder = Decoder::new(log, name, reader);
+    let damage = OnceLock::new();
+    let mut decoder = Decoder::new(log, name, reader, &damage);
     let mut produce = |buffer: &mut [u8]| {
         decoder.next_piece(buffer).map_err(|error| match error {
             Error::Transfer(error) => error,
@@ -52,7 +54,7 @@ pub(super) fn stream(
     };
     let notes = RefCell::default();
     let check = |sink: &AtomicFile| {
-        notes.replace(checks.apply(sink, name)?);
+        notes.replace(checks.apply(sink, name, damage.get())?);
         Ok(())
     };
     let recipients = checks.recipients;
@@ -60,8 +62,9 @@ pub(super) fn stream(
     if let Some(error) = guard.failure() {
         return Err(error);
     }
-    let damage = decoder.damage.map(|error| Box::new(LogError::Mariadb(error)));
-    Ok(Deciphered { plain_length: written?, damage, notes: notes.take() })
+    let plain_length = written?;
+    let damage = damage.into_inner().map(Box::new);
+    Ok(Deciphered { plain_length, damage, notes: notes.take() })
 }
 
 /// A window that slides over the stream: the piece in hand, and what may be needed around it.
@@ -79,11 +82,17 @@ struct Decoder<'a, R> {
     /// The plaintext header of that event, as far as it was seen.
     head: [u8; HEAD],
     is_ended: bool,
-    damage: Option<MariadbError>,
+    /// What is wrong with the end of the log.
+    damage: &'a OnceLock<LogError>,
 }
 
 impl<'a, R: Read> Decoder<'a, R> {
-    const fn new(log: &'a PerEvent, name: &'a Path, reader: R) -> Self {
+    const fn new(
+        log: &'a PerEvent,
+        name: &'a Path,
+        reader: R,
+        damage: &'a OnceLock<LogError>,
+    ) -> Self {
         Self {
             log,
             name,
@@ -94,7 +103,7 @@ impl<'a, R: Read> Decoder<'a, R> {
             event: None,
             head: [0; HEAD],
             is_ended: false,
-            damage: None,
+            damage,
         }
     }
 
@@ -201,7 +210,7 @@ impl<'a, R: Read> Decoder<'a, R> {
         match chain.tail() {
             Some(Tail::Cut { event, .. }) => Ok(self.cut(event, window_end)?.min(wanted)),
             Some(Tail::CutHeader { offset, .. }) => {
-                self.damage = chain.tail().and_then(Tail::error);
+                self.tell(chain.tail());
                 Ok(offset.min(wanted))
             }
             Some(tail @ Tail::BadLength(_)) => match tail.error() {
@@ -209,6 +218,12 @@ impl<'a, R: Read> Decoder<'a, R> {
                 None => Ok(wanted),
             },
             _ => Ok(wanted),
+        }
+    }
+
+    fn tell(&self, tail: Option<Tail>) {
+        if let Some(error) = tail.and_then(Tail::error) {
+            let _ = self.damage.set(LogError::Mariadb(error));
         }
     }
 
@@ -232,7 +247,7 @@ impl<'a, R: Read> Decoder<'a, R> {
             let error = MariadbError::BadLength { offset, length };
             return Err(Error::log(self.name, error.into()));
         }
-        self.damage = Tail::Cut { event, available }.error();
+        self.tell(Some(Tail::Cut { event, available }));
         Ok(event.offset.saturating_add(readable))
     }
 }

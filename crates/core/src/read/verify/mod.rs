@@ -87,7 +87,11 @@ pub struct Verified {
 impl Verified {
     /// What the plaintext does not have: an encrypted event at the log's end of which so little is
     /// left, or whose length is so wrong, that nothing of it can be deciphered.
-    fn add_tail(&mut self, tail: &MariadbError, is_strict: bool) {
+    pub(super) fn add_tail(&mut self, tail: Option<&LogError>, plain_length: u64, is_strict: bool) {
+        let Some(LogError::Mariadb(tail)) = tail.filter(|_| self.checked_up_to >= plain_length)
+        else {
+            return;
+        };
         let (error, is_cut) = match *tail {
             MariadbError::BadLength { offset, length } if length < 19 => {
                 (WalkError::LengthTooSmall { offset, length }, false)
@@ -190,11 +194,7 @@ pub fn verify_with(
 ) -> Result<Verified, Error> {
     let description = log.probe().description().cloned();
     let mut verified = verify_source(log, description, options, progress)?;
-    if let Some(LogError::Mariadb(tail)) = log.tail_damage()
-        && verified.checked_up_to >= log.plain_length()
-    {
-        verified.add_tail(&tail, options.strict);
-    }
+    verified.add_tail(log.tail_damage().as_ref(), log.plain_length(), options.strict);
     Ok(Verified { kind: Some(log.kind().clone()), ..verified })
 }
 

@@ -328,6 +328,7 @@ fn run(
         if let Some(large) = large {
             segment.check_large(&large, &mut walker, source, &mut unfolder)?;
         }
+        segment.go_on(&mut walker, source, basis)?;
     }
     segment.form = walker.form();
     Ok(segment)
@@ -386,6 +387,27 @@ impl Segment {
             self.stop = Some(WalkError::Lost { offset, length });
         }
         (!event.is_whole()).then(|| Large::new(event))
+    }
+
+    /// A length that nothing speaks for is right all the same where a sound event stands behind it.
+    fn go_on(
+        &mut self,
+        walker: &mut Walker<'_>,
+        source: &dyn PlainSource,
+        basis: &Basis,
+    ) -> Result<(), TransferError> {
+        let Some(WalkError::Lost { offset, length }) = self.stop else { return Ok(()) };
+        let next = offset.saturating_add(u64::from(length));
+        let Ok(header) = EventHeader::parse(walker.peek(next, header::LENGTH)?) else {
+            return Ok(());
+        };
+        let shift = self.positions.shift().unwrap_or(basis.shift);
+        let is_in_place = is_plausible(&header) && shift_of(&header, next) == shift;
+        if is_in_place && is_event(walker, source, basis, next, &header)? {
+            self.stop = None;
+            self.end = next;
+        }
+        Ok(())
     }
 
     fn what_is_wrong(&mut self, event: &EventView<'_>, basis: &Basis) -> Option<DamageKind> {
