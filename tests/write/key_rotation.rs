@@ -24,8 +24,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 const ENCRYPT: &str = "encrypt --in-place binlog.index --keyring keyring -j1 --format json";
-/// A command that has not ended in this time waits for something.
+/// A command that has not ended in this time waits for something, where its threads cannot be looked at.
 const ENOUGH: Duration = Duration::from_millis(800);
+/// One that was found asleep at so many looks, a millisecond or more apart, waits: longer than it sleeps
+/// for anything else.
+const LOOKS: usize = 30;
 const KEY: &str = "MySQLReplicationKey_2bc92730-e533-11f1-b7bc-02fc00000001_3";
 
 /// Logs of a server that has turned encryption on: the last one, which it writes, is encrypted.
@@ -108,11 +111,27 @@ impl Stopped {
     fn go_on_until(mut self, other: impl FnOnce()) -> Output {
         kill_process(self.id, Signal::CONT).unwrap();
         let started = Instant::now();
-        while self.strace.try_wait().unwrap().is_none() && started.elapsed() < ENOUGH {
-            std::thread::sleep(Duration::from_millis(2));
+        let mut asleep = 0;
+        while self.strace.try_wait().unwrap().is_none()
+            && started.elapsed() < ENOUGH
+            && asleep < LOOKS
+        {
+            std::thread::sleep(Duration::from_millis(1));
+            asleep += usize::from(self.sleeps());
         }
         other();
         self.strace.wait_with_output().unwrap()
+    }
+
+    /// Whether a thread of the command sleeps: it does so between two looks at a rotation that it waits
+    /// for. The number of the call that it is in comes first in `/proc/PID/task/TID/syscall`.
+    fn sleeps(&self) -> bool {
+        let threads = format!("/proc/{}/task", self.id.as_raw_nonzero());
+        let threads = std::fs::read_dir(threads).into_iter().flatten().flatten();
+        let mut calls =
+            threads.filter_map(|it| std::fs::read_to_string(it.path().join("syscall")).ok());
+        let sleep = [libc::SYS_clock_nanosleep, libc::SYS_nanosleep].map(|it| it.to_string());
+        calls.any(|call| sleep.iter().any(|it| call.split(' ').next() == Some(it)))
     }
 
     fn kill(self) {
