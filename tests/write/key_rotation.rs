@@ -18,6 +18,7 @@ use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::open::OpenLog;
 use common::names;
 use common::rotation::Rotation;
+use common::shim::shim;
 use common::system::can_trace;
 use common::workdir::Workdir;
 use rustix::process::{Pid, Signal, kill_process};
@@ -67,14 +68,26 @@ impl Stopped {
     fn after(
         workdir: &Workdir,
         arguments: &str,
+        place: (&str, Option<&str>),
+        time: usize,
+    ) -> Result<Self, Output> {
+        Self::with(workdir, arguments, place, time, &[])
+    }
+
+    /// The same with variables of the command's environment, as `NAME=VALUE`.
+    fn with(
+        workdir: &Workdir,
+        arguments: &str,
         (calls, file): (&str, Option<&str>),
         time: usize,
+        variables: &[String],
     ) -> Result<Self, Output> {
         let trace = tempfile::NamedTempFile::new().unwrap();
         let inject = format!("inject={calls}:signal=STOP:when={time}");
         let mut command = Command::new("strace");
         command.args(["-f", "-o"]).arg(trace.path());
         command.args(["-e", &format!("trace={calls}"), "-e", &inject]);
+        command.args(variables.iter().flat_map(|it| ["-E", it]));
         if let Some(file) = file {
             // As it is named, and as descriptors lead to it.
             command.args(["-P", file, "-P"]).arg(workdir.log(file));
@@ -364,13 +377,21 @@ fn a_rotation_that_takes_too_long_leaves_the_log_and_its_plaintext() {
     if !can_trace() {
         return;
     }
+    // The command's minute passes in 1.2 seconds.
+    let Some((_directory, library)) = shim() else {
+        return;
+    };
     let workdir = workdir();
     let place = ("rename,renameat,renameat2", None);
-    let stopped = Stopped::after(&workdir, ENCRYPT, place, 1).unwrap();
+    let clock = [format!("LD_PRELOAD={}", library.display()), "FAULTS=hurry".to_owned()];
+    let stopped = Stopped::with(&workdir, ENCRYPT, place, 1, &clock).unwrap();
     let mut server = Rotation::new(workdir.at(), &workdir.keyring(), 3);
     // It has read the header of the oldest log, and will write it.
     server.go(Rotation::steps(4) - 4);
+    let begun = Instant::now();
     let output = stopped.go_on();
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(1200), "it waits a minute: {took:?}");
     let said = workdir.said(&output);
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("its plaintext is kept in .binlogsec-plain-binlog.000001"), "{said}");
