@@ -232,7 +232,7 @@ fn remedies_can_be_pasted() {
     std::fs::create_dir(&logs).unwrap();
     let at = |name: &str| logs.join(name);
     for name in ["binlog.000003", "binlog.000004"] {
-        std::fs::write(at(name), log(name)).unwrap();
+        write(&at(name), &log(name));
         std::fs::set_permissions(at(name), Permissions::from_mode(0o666)).unwrap();
     }
     write(&at("a b"), &log("binlog.000001"));
@@ -586,10 +586,12 @@ fn a_large_tree_is_checked_whole_while_files_vanish() {
     let (encrypted, plain) =
         (log("binlog.000003")[..700].to_vec(), log("binlog.000001")[..700].to_vec());
     let mut expected = BTreeSet::new();
-    for number in 0..10_000_u32 {
+    for number in 0..3000_u32 {
         let folder = directory.path().join(format!("{:02}/{:02}", number % 7, number % 50));
-        std::fs::create_dir_all(&folder).unwrap();
-        let is_plain = number % 1000 == 17;
+        if number < 350 {
+            std::fs::create_dir_all(&folder).unwrap();
+        }
+        let is_plain = number % 300 == 17;
         write(&folder.join(format!("f{number}")), if is_plain { &plain } else { &encrypted });
         if is_plain {
             expected.insert(format!("BLS001 f{number}"));
@@ -599,7 +601,7 @@ fn a_large_tree_is_checked_whole_while_files_vanish() {
     assert_eq!((code, found(&report, &[])), (1, expected));
     assert_eq!(
         (&report["summary"]["files"], &report["summary"]["logs"]),
-        (&10_000.into(), &10_000.into())
+        (&3000.into(), &3000.into())
     );
     let root = directory.path().to_owned();
     let remover = std::thread::spawn(move || std::fs::remove_dir_all(root.join("03")).unwrap());
@@ -891,7 +893,7 @@ fn a_key_file_of_mariadb_is_asked_about_as_its_server_is() {
 fn a_log_that_a_server_has_just_made_is_waited_for() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("binlog.000007");
-    write(&path, b"");
+    std::fs::write(&path, b"").unwrap();
     let server = std::thread::spawn(move || {
         std::thread::sleep(std::time::Duration::from_millis(200));
         std::fs::write(path, log("binlog.000003")).unwrap();
@@ -911,7 +913,8 @@ fn a_log_that_a_server_is_about_to_list_or_to_remove_is_not_unlisted() {
         let path = |name: &str| logs.path().join(name);
         let index = path("binlog.index");
         let listed = "./binlog.000003\n./binlog.000004\n./binlog.000006\n";
-        write(&index, listed.as_bytes());
+        // Written just now, as by a server that is at work.
+        std::fs::write(&index, listed).unwrap();
         let server = std::thread::spawn({
             let (log, next) = (path("binlog.000005"), path("next"));
             move || {

@@ -273,7 +273,7 @@ pub(crate) fn let_in(stream: &mut TcpStream) -> std::io::Result<()> {
 }
 
 pub(crate) const OK: [u8; 7] = [0, 0, 0, 2, 0, 0, 0];
-const IN_CLEAR: &str = "timeout=3&ssl-mode=DISABLED";
+const IN_CLEAR: &str = "timeout=2&ssl-mode=DISABLED";
 
 /// One byte after another, forever.
 fn drip(stream: &mut TcpStream, byte: u8) -> std::io::Result<()> {
@@ -333,7 +333,7 @@ fn slow_answers_to_every_statement_end_when_the_sessions_time_is_over() {
         let_in(stream)?;
         loop {
             receive(stream)?;
-            std::thread::sleep(Duration::from_millis(2500));
+            std::thread::sleep(Duration::from_millis(1500));
             let packets = [&[1][..], &column(), &END, b"\x01x", &END];
             for (number, packet) in packets.iter().enumerate() {
                 send(stream, number as u8 + 1, packet)?;

@@ -11,6 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use common::checks::age_tree;
 use common::{fixture, mixed, mixed_keyring};
 
 fn run(arguments: &[&str]) -> (i32, String, String) {
@@ -79,6 +80,7 @@ fn tree() -> TempDir {
     }
     std::fs::write(root.join("empty.000001"), b"").unwrap();
     std::os::unix::fs::symlink("one", root.join("link")).unwrap();
+    age_tree(root);
     directory
 }
 

@@ -6,6 +6,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -63,9 +64,30 @@ pub(crate) fn set(expected: &[&str]) -> BTreeSet<String> {
     expected.iter().map(|&text| text.to_owned()).collect()
 }
 
+/// A file as a server left it long ago: what it has just written, a check waits for.
 pub(crate) fn write(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
     std::fs::set_permissions(path, Permissions::from_mode(0o640)).unwrap();
+    age(path);
+}
+
+/// Makes a file one that nobody is likely to be writing.
+pub(crate) fn age(path: &Path) {
+    let long_ago = SystemTime::now() - Duration::from_secs(3600);
+    std::fs::File::open(path).unwrap().set_modified(long_ago).unwrap();
+}
+
+/// The same of all files of a tree.
+pub(crate) fn age_tree(directory: &Path) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let kind = path.symlink_metadata().unwrap().file_type();
+        if kind.is_dir() {
+            age_tree(&path);
+        } else if kind.is_file() {
+            age(&path);
+        }
+    }
 }
 
 /// A log of the fixtures.

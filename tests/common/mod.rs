@@ -14,6 +14,7 @@ pub(crate) mod logs;
 pub(crate) mod measure;
 pub(crate) mod openssl;
 pub(crate) mod rotation;
+pub(crate) mod shim;
 pub(crate) mod system;
 pub(crate) mod tls;
 pub(crate) mod workdir;

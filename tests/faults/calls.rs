@@ -1,10 +1,10 @@
 //! System calls that fail, give less than was asked for, or are interrupted.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use crate::common::mixed_keyring;
+use crate::common::shim::shim;
 use crate::common::system::{can_look_into, can_trace};
 use crate::lab::{Lab, finish, said};
 
@@ -184,24 +184,6 @@ fn an_interrupted_call_is_made_again() {
         }
         println!("{calls}: {times} times");
         assert!(times > 0, "{calls} was never met");
-    }
-}
-
-/// The library that shortens reads and writes, if there is a compiler to make it with.
-fn shim() -> Option<(tempfile::TempDir, PathBuf)> {
-    let directory = tempfile::tempdir().unwrap();
-    let library = directory.path().join("shim.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/faults/shim.c");
-    let mut compiler = Command::new("cc");
-    compiler.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]);
-    let made = compiler.arg(&library).arg(source).arg("-ldl").output();
-    match made {
-        Ok(output) if output.status.success() => Some((directory, library)),
-        Ok(output) => panic!("{}", said(&output)),
-        Err(_) => {
-            println!("skipped: no cc");
-            None
-        }
     }
 }
 

@@ -18,14 +18,18 @@ use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::open::OpenLog;
 use common::names;
 use common::rotation::Rotation;
+use common::shim::shim;
 use common::system::can_trace;
 use common::workdir::Workdir;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 const ENCRYPT: &str = "encrypt --in-place binlog.index --keyring keyring -j1 --format json";
-/// A command that has not ended in this time waits for something.
+/// A command that has not ended in this time waits for something, where its threads cannot be looked at.
 const ENOUGH: Duration = Duration::from_millis(800);
+/// One that was found asleep at so many looks, a millisecond or more apart, waits: longer than it sleeps
+/// for anything else.
+const LOOKS: usize = 30;
 const KEY: &str = "MySQLReplicationKey_2bc92730-e533-11f1-b7bc-02fc00000001_3";
 
 /// Logs of a server that has turned encryption on: the last one, which it writes, is encrypted.
@@ -64,14 +68,26 @@ impl Stopped {
     fn after(
         workdir: &Workdir,
         arguments: &str,
+        place: (&str, Option<&str>),
+        time: usize,
+    ) -> Result<Self, Output> {
+        Self::with(workdir, arguments, place, time, &[])
+    }
+
+    /// The same with variables of the command's environment, as `NAME=VALUE`.
+    fn with(
+        workdir: &Workdir,
+        arguments: &str,
         (calls, file): (&str, Option<&str>),
         time: usize,
+        variables: &[String],
     ) -> Result<Self, Output> {
         let trace = tempfile::NamedTempFile::new().unwrap();
         let inject = format!("inject={calls}:signal=STOP:when={time}");
         let mut command = Command::new("strace");
         command.args(["-f", "-o"]).arg(trace.path());
         command.args(["-e", &format!("trace={calls}"), "-e", &inject]);
+        command.args(variables.iter().flat_map(|it| ["-E", it]));
         if let Some(file) = file {
             // As it is named, and as descriptors lead to it.
             command.args(["-P", file, "-P"]).arg(workdir.log(file));
@@ -108,11 +124,27 @@ impl Stopped {
     fn go_on_until(mut self, other: impl FnOnce()) -> Output {
         kill_process(self.id, Signal::CONT).unwrap();
         let started = Instant::now();
-        while self.strace.try_wait().unwrap().is_none() && started.elapsed() < ENOUGH {
-            std::thread::sleep(Duration::from_millis(2));
+        let mut asleep = 0;
+        while self.strace.try_wait().unwrap().is_none()
+            && started.elapsed() < ENOUGH
+            && asleep < LOOKS
+        {
+            std::thread::sleep(Duration::from_millis(1));
+            asleep += usize::from(self.sleeps());
         }
         other();
         self.strace.wait_with_output().unwrap()
+    }
+
+    /// Whether a thread of the command sleeps: it does so between two looks at a rotation that it waits
+    /// for. The number of the call that it is in comes first in `/proc/PID/task/TID/syscall`.
+    fn sleeps(&self) -> bool {
+        let threads = format!("/proc/{}/task", self.id.as_raw_nonzero());
+        let threads = std::fs::read_dir(threads).into_iter().flatten().flatten();
+        let mut calls =
+            threads.filter_map(|it| std::fs::read_to_string(it.path().join("syscall")).ok());
+        let sleep = [libc::SYS_clock_nanosleep, libc::SYS_nanosleep].map(|it| it.to_string());
+        calls.any(|call| sleep.iter().any(|it| call.split(' ').next() == Some(it)))
     }
 
     fn kill(self) {
@@ -345,13 +377,21 @@ fn a_rotation_that_takes_too_long_leaves_the_log_and_its_plaintext() {
     if !can_trace() {
         return;
     }
+    // The command's minute passes in 1.2 seconds.
+    let Some((_directory, library)) = shim() else {
+        return;
+    };
     let workdir = workdir();
     let place = ("rename,renameat,renameat2", None);
-    let stopped = Stopped::after(&workdir, ENCRYPT, place, 1).unwrap();
+    let clock = [format!("LD_PRELOAD={}", library.display()), "FAULTS=hurry".to_owned()];
+    let stopped = Stopped::with(&workdir, ENCRYPT, place, 1, &clock).unwrap();
     let mut server = Rotation::new(workdir.at(), &workdir.keyring(), 3);
     // It has read the header of the oldest log, and will write it.
     server.go(Rotation::steps(4) - 4);
+    let begun = Instant::now();
     let output = stopped.go_on();
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_millis(1200), "it waits a minute: {took:?}");
     let said = workdir.said(&output);
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("its plaintext is kept in .binlogsec-plain-binlog.000001"), "{said}");

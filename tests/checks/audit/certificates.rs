@@ -4,19 +4,21 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::audit::machine::{Machine, SOURCE, ids, machine, set};
-use crate::common::tls::{self, Authority, GOOD, Wanted};
+use crate::common::tls::{self, Authority, EC, GOOD, Wanted};
 use crate::common::{fixture, openssl};
-
-const EC: &[&str] = &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
 
 /// What `sign` is to make otherwise than the good certificate, and what is found then.
 const CERTIFICATES: &[(Wanted<'static>, &[&str])] = &[
     (Wanted { end: "210101000000Z", ..GOOD }, &["BLR030"]),
-    (Wanted { end: "10", ..GOOD }, &["BLR031"]),
-    (Wanted { alternative_name: "", ..GOOD }, &["BLR036"]),
-    (Wanted { alternative_name: "DNS:other.example", ..GOOD }, &["BLR036"]),
+    (Wanted { end: "10", key: EC, ..GOOD }, &["BLR031"]),
+    (Wanted { alternative_name: "", key: EC, ..GOOD }, &["BLR036"]),
+    (Wanted { alternative_name: "DNS:other.example", key: EC, ..GOOD }, &["BLR036"]),
     (
-        Wanted { common_name: "MySQL_Server_8.4.3_Auto_Generated_Server_Certificate", ..GOOD },
+        Wanted {
+            common_name: "MySQL_Server_8.4.3_Auto_Generated_Server_Certificate",
+            key: EC,
+            ..GOOD
+        },
         &["BLR034"],
     ),
     // These are as good as the first one.
@@ -36,7 +38,7 @@ const FILES: &[(Change, &[&str])] = &[
         // Another authority of the same name.
         |it| {
             std::fs::create_dir(it.path("other")).unwrap();
-            Authority::new(&it.path("other"), "Test CA");
+            Authority::with_key(&it.path("other"), "Test CA", EC);
             std::fs::copy(it.path("other/ca.pem"), it.path("tls/ca.pem")).unwrap();
         },
         &["BLR035"],
@@ -114,11 +116,14 @@ fn certificates_are_held_against_what_replicas_need() {
     }
 }
 
+/// The files of a directory.
 fn copy_directory(from: &Path, to: &Path) {
     std::fs::create_dir(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
-        std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+        if path.is_file() {
+            std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+        }
     }
 }
 
@@ -143,7 +148,7 @@ fn a_finding_says_which_certificate_of_a_bundle_it_means() {
 /// An authority below another one, or what poses as one.
 fn below(above: &Authority, directory: &Path, extensions: &[&str], end: &str) -> Authority {
     std::fs::create_dir(directory).unwrap();
-    let authority = Authority::new(directory, "x");
+    let authority = Authority::with_key(directory, "x", EC);
     let name = directory.file_name().unwrap().to_str().unwrap();
     above.sign(&Wanted {
         common_name: name,
@@ -184,11 +189,14 @@ fn every_certificate_of_a_chain_may_sign_and_is_valid() {
     if !openssl::is_here() {
         return;
     }
+    let root = tempfile::tempdir().unwrap();
+    Authority::new(root.path(), "Root");
     for (levels, verifies) in CHAINS {
         let machine = machine(SOURCE);
         let chains = machine.path("chains");
-        std::fs::create_dir(&chains).unwrap();
-        let mut authority = Authority::new(&chains, "Root");
+        copy_directory(root.path(), &chains);
+        copy_directory(&root.path().join("ca"), &chains.join("ca"));
+        let mut authority = Authority::at(&chains);
         let mut bundle = String::new();
         for (number, (extensions, end)) in levels.iter().enumerate() {
             let directory = chains.join(format!("level{number}"));
@@ -196,7 +204,7 @@ fn every_certificate_of_a_chain_may_sign_and_is_valid() {
             let own = std::fs::read_to_string(directory.join("ca.pem")).unwrap();
             bundle.insert_str(0, &own);
         }
-        authority.sign(&GOOD);
+        authority.sign(&Wanted { key: EC, ..GOOD });
         let made = |name: &str| std::fs::read_to_string(authority.directory().join(name)).unwrap();
         machine.write("tls/server-key.pem", &made("server-key.pem"));
         let leaf = made("server-cert.pem");

@@ -5,17 +5,37 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::common::tls::{Authority, GOOD, Wanted};
-use crate::common::{fixture, mixed, mixed_keyring};
+use crate::common::{fixture, mixed, mixed_keyring, names};
 
 /// A machine's worth of files: `my.cnf`, `data`, `tls`, `keys`, `conf.d`.
 pub(crate) struct Machine {
     directory: TempDir,
     version: &'static str,
+}
+
+/// The files of an authority and of a good certificate, made once: keys of RSA take their time.
+fn authority() -> &'static [(String, String)] {
+    static MADE: OnceLock<Vec<(String, String)>> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let directory = tempfile::tempdir().unwrap();
+        Authority::new(directory.path(), "Test CA").sign(&GOOD);
+        let mut files = Vec::new();
+        // An authority's key has no business beside the certificate.
+        for (from, to) in [("", "tls"), ("ca", "authority")] {
+            let from = directory.path().join(from);
+            for name in names(&from).into_iter().filter(|name| from.join(name).is_file()) {
+                let content = std::fs::read_to_string(from.join(&name)).unwrap();
+                files.push((format!("{to}/{name}"), content));
+            }
+        }
+        files
+    })
 }
 
 impl Machine {
@@ -31,10 +51,10 @@ impl Machine {
         } else if !version.starts_with("5.7") {
             machine.mysql_data();
         }
-        let tls = machine.path("tls");
-        Authority::new(&tls, "Test CA").sign(&GOOD);
-        // An authority's key has no business there.
-        std::fs::rename(tls.join("ca"), machine.path("authority")).unwrap();
+        std::fs::create_dir(machine.path("authority")).unwrap();
+        for (name, content) in authority() {
+            machine.write(name, content);
+        }
         machine
     }
 

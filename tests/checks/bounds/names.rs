@@ -112,6 +112,7 @@ fn directory() -> tempfile::TempDir {
         index.extend_from_slice(&[b"./", name, b".000009\n"].concat());
     }
     file(directory.path(), b"binlog.index", &index);
+    common::checks::age_tree(directory.path());
     directory
 }
 

@@ -1,7 +1,7 @@
 //! From a plaintext log of a MariaDB server to one that such a server reads as its own encrypted
 //! ones.
 
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use super::encrypt::{
@@ -221,12 +221,14 @@ impl Plan {
     }
 }
 
-/// Stands behind the plaintext that the beginning is for.
+/// Stands behind the plaintext that the beginning is for. The reader is buffered: the encoder takes each
+/// event's header by itself.
 fn encoder<'a, R: Read>(
     (cipher, description): (Option<&'a EventCipher>, &FormatDescription),
     beginning: Beginning,
-    (mut reader, name): (R, &'a Path),
-) -> Result<Encoder<'a, R>, TransferError> {
+    (reader, name): (R, &'a Path),
+) -> Result<Encoder<'a, BufReader<R>>, TransferError> {
+    let mut reader = BufReader::with_capacity(CHUNK, reader);
     let mut consumed = vec![0; beginning.consumed];
     read_full(&mut reader, &mut consumed).map_err(TransferError::at(name, "read"))?;
     Ok(Encoder::new((cipher, description), beginning, reader, name))
