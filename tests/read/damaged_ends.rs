@@ -189,7 +189,8 @@ fn a_wrong_end_position_costs_no_event_behind_it() {
         let file = &report["files"][0];
         let counts = [&file["events"], &file["good_events"], &file["damage_count"]];
         let all = events.len();
-        assert_eq!(counts.map(|it| it.as_u64().unwrap() as usize), [all, all - 1, 1], "{byte}");
+        let counts = counts.map(|it| usize::try_from(it.as_u64().unwrap()).unwrap());
+        assert_eq!(counts, [all, all - 1, 1], "{byte}");
         assert_eq!(file["checked_up_to"], log.len());
     }
 }

@@ -24,7 +24,7 @@ use binlogsec_core::mysql::header::EncryptionHeader;
 use binlogsec_core::mysql::password;
 use binlogsec_core::mysql::stream::CtrStream;
 use binlogsec_core::read::salvage::{SalvageOptions, Salvaged, salvage};
-use binlogsec_core::read::verify::{DamageKind, Verified, verify_file};
+use binlogsec_core::read::verify::{DamageKind, Note, Verified, verify_file};
 
 use common::{fixture, logs, mixed, mixed_keyring, plaintext, scenarios};
 
@@ -373,7 +373,7 @@ fn a_transaction_of_a_relay_log_that_lacks_an_event_is_told_and_left_out() {
         let left = [&log[..all[start].0], &log[all[end].0..]].concat();
         assert_eq!(saved, left, "event {at} of type {kind}");
         let verified = verify_bytes(&torn);
-        let notes: Vec<_> = verified.notes.iter().map(|note| note.name()).collect();
+        let notes: Vec<_> = verified.notes.iter().map(Note::name).collect();
         assert!(notes.contains(&"torn-transactions"), "event {at} of type {kind}: {notes:?}");
     }
     assert!(lacking > 20, "{lacking}");

@@ -16,7 +16,7 @@ struct Start {
 }
 
 /// The places in a part of a log at which a transaction lacks events.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Torn {
     /// The first event of the part, if it may belong to what stands before the part.
     first: Option<Start>,
