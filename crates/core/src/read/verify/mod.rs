@@ -8,6 +8,7 @@
 mod continuity;
 mod findings;
 mod gtids;
+mod log_facts;
 mod many;
 mod orphans;
 mod positions;
@@ -21,10 +22,11 @@ use rayon::prelude::*;
 pub use continuity::{Gap, GapKind, Link, check as check_continuity};
 pub use findings::{Damage, DamageKind, Note};
 pub use gtids::{Gtids, MAX_WEIGHT as MAX_GTID_WEIGHT};
+use log_facts::LogFacts;
 pub use many::{VerifiedLogs, gaps, verify_all};
 use orphans::Transactions;
 use positions::Positions;
-use segment::{Basis, LogFacts, Segment};
+use segment::{Basis, Segment};
 
 use crate::event::FIRST_EVENT;
 use crate::event::checksum::ChecksumAlgorithm;

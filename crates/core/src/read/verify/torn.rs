@@ -3,7 +3,7 @@
 //! events of a transaction out of a log, or of what is sent to a replica, but for the ANNOTATE_ROWS of
 //! MariaDB that a replica need not ask for.
 
-use super::segment::LogFacts;
+use super::log_facts::LogFacts;
 use crate::event::header::{LENGTH, event_type, flag};
 use crate::event::transaction::Progress;
 use crate::event::walker::EventView;
