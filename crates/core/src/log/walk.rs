@@ -284,8 +284,7 @@ impl<'s> Walker<'s> {
     pub fn next_event(&mut self) -> Result<Option<EventView<'_>>, Error> {
         let (offset, log_length) = (self.next, self.source.plain_length());
         let available = log_length.saturating_sub(offset);
-        // A log without any event was cut: its format description comes with the magic.
-        if available == 0 && offset != FIRST_EVENT {
+        if available == 0 {
             return Ok(None);
         }
         let of_log =

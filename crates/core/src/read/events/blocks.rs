@@ -191,9 +191,6 @@ impl<'a, T: Mapped> Scanner<'a, T> {
             walker.start_at(start)?;
             (next, form) = (walker.offset(), walker.form());
         }
-        // A log without any event was cut: its format description comes with the magic.
-        let stopped = (next == FIRST_EVENT && source.plain_length() <= FIRST_EVENT)
-            .then_some(WalkError::HeaderCut { offset: FIRST_EVENT, available: 0 });
         Ok(Self {
             source,
             view: source.plain_view(),
@@ -204,8 +201,8 @@ impl<'a, T: Mapped> Scanner<'a, T> {
             is_strange,
             context: Context::new(source.file_length()),
             tables: Tables::default(),
-            stopped,
-            ended: stopped.is_some(),
+            stopped: None,
+            ended: false,
         })
     }
 

@@ -26,6 +26,7 @@ use std::borrow::Cow;
 use blocks::Scanner;
 use lister::{LineWork, Lister, Seer};
 
+use crate::event::FIRST_EVENT;
 use crate::event::gtid::TransactionId;
 use crate::event::walker::{EventView, WalkError};
 use crate::file::TransferError;
@@ -223,6 +224,11 @@ pub(super) fn of_log(
         per_event.is_some_and(|log| log.is_implausible(&event.header, event.offset, event.bytes))
     };
     let mut listed = list(&is_strange)?;
+    if log.plain_length() <= FIRST_EVENT {
+        // It was cut: its format description comes with the magic.
+        let cut = WalkError::HeaderCut { offset: FIRST_EVENT, available: 0 };
+        listed.stopped = Some(Stop::Walk(cut));
+    }
     let stop = filter.stop_position;
     let is_wanted_whole = stop.is_none_or(|stop| stop > log.plain_length());
     if let Some(LogError::Mariadb(tail)) = log.tail_damage()
