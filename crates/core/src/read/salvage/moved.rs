@@ -6,9 +6,9 @@
 //! tried one by one, for the few places that by their lengths look most like events.
 
 use super::events::could_be;
-use super::judge::{Evidence, is_without_position};
+use super::judge::Evidence;
 use super::scan::{Place, Scanner};
-use super::shift::{BLOCK, MAX_UNCONFIRMED};
+use super::shift::{BEFORE_UNMOVED, BLOCK, MAX_UNCONFIRMED};
 use crate::event::checksum::ChecksumAlgorithm;
 use crate::event::header::{self, EventHeader};
 use crate::file::TransferError;
@@ -26,8 +26,6 @@ const MOST_LOOKED_AT: usize = 2048;
 /// than this: noise has one such length in 4 million; and so many of them at the most.
 const SMALL: u64 = 16 << 10;
 const MOST_ALONE: usize = 4;
-/// So far in front of an event that has not moved others are looked for that have.
-const BEFORE_UNMOVED: u64 = 16 << 10;
 
 impl Scanner<'_> {
     /// The next event that was written elsewhere. `most` places are tried under all alignments.
@@ -52,7 +50,7 @@ impl Scanner<'_> {
     ) -> Result<Option<Place>, TransferError> {
         let reach = BEFORE_UNMOVED.min(self.reach());
         let length = unmoved.saturating_sub(at);
-        if self.body.events.is_none() || length > BEFORE_UNMOVED {
+        if length > BEFORE_UNMOVED {
             return Ok(None);
         }
         if let Some(found) = self.find_expected((at, shift), reach, unmoved)? {
@@ -61,11 +59,8 @@ impl Scanner<'_> {
         let mut tried = 0;
         for (offset, _) in self.in_clear(at, length, unmoved)? {
             // One that is where it was written, and damaged.
-            let is_unmoved = self.header_under((offset, shift))?.is_some_and(|header| {
-                let evidence = self.judge.evidence(&header, self.plain_offset((offset, shift)));
-                evidence == Evidence::Position && !is_without_position(&header)
-            });
-            if is_unmoved {
+            let header = self.header_under((offset, shift))?;
+            if header.is_some_and(|header| self.is_confirmed(&header, (offset, shift))) {
                 continue;
             }
             if tried >= MOST_ALONE {
@@ -88,11 +83,8 @@ impl Scanner<'_> {
         reach: u64,
         end: u64,
     ) -> Result<Option<Place>, TransferError> {
-        let written = self.plain_offset((at, shift));
-        let damaged = self.header_under((at, shift))?.filter(|header| {
-            self.judge.evidence(header, written) == Evidence::Position
-                && !is_without_position(header)
-        });
+        let damaged = self.header_under((at, shift))?;
+        let damaged = damaged.filter(|header| self.is_confirmed(header, (at, shift)));
         let length = damaged.map(|header| u64::from(header.length));
         for length in [Some(0), length].into_iter().flatten() {
             let expected = at.saturating_add(length);

@@ -354,7 +354,7 @@ impl<'a> Scanner<'a> {
     /// The first event behind a damage, where one is known that has not moved: what stands before it may have
     /// all the same, if as many bytes are missing as were put in.
     fn first_of(&mut self, place: Place, unmoved: Place) -> Result<Place, TransferError> {
-        Ok(self.find_moved_before(place, unmoved.0)?.unwrap_or(unmoved))
+        Ok(self.find_shifted_before(place, unmoved.0)?.unwrap_or(unmoved))
     }
 
     fn known_start(&mut self, (at, shift): Place) -> Result<Option<Place>, TransferError> {

@@ -11,6 +11,9 @@ use crate::file::TransferError;
 /// Blocks that files lose whole.
 pub(super) const BLOCK: u64 = 512;
 
+/// So far in front of an event that has not moved others are looked for that have.
+pub(super) const BEFORE_UNMOVED: u64 = 16 << 10;
+
 /// How far a search goes before the next one goes further. Most damage is small, and so is then what
 /// it costs to find out.
 #[derive(Debug)]
@@ -126,6 +129,45 @@ impl Scanner<'_> {
         // There may be others before it, now that the alignment is known.
         let first = self.find(place.0, (found, shift), None)?;
         Ok(Some((first.unwrap_or(found), shift)))
+    }
+
+    /// An event under another alignment, in front of one that has not moved: bytes are missing before it, and
+    /// as many were put in behind it, or the other way round.
+    pub(super) fn find_shifted_before(
+        &mut self,
+        (at, shift): Place,
+        unmoved: u64,
+    ) -> Result<Option<Place>, TransferError> {
+        let length = unmoved.saturating_sub(at);
+        if self.body.events.is_some() {
+            return self.find_moved_before((at, shift), unmoved);
+        }
+        if self.body.stream.is_none() || length > BEFORE_UNMOVED {
+            return Ok(None);
+        }
+        let reach = self.reach().min(BEFORE_UNMOVED);
+        let header = EventHeader::parse(&self.peek_small((at, shift))?).ok();
+        let is_confirmed = header.is_some_and(|header| self.is_confirmed(&header, (at, shift)));
+        let found = if is_confirmed {
+            self.find_predicted((at, shift), reach.min(length))?
+        } else {
+            self.join((at, unmoved), shift, reach)?
+        };
+        let Some((found, shift)) = found.filter(|(found, _)| *found < unmoved) else {
+            return Ok(None);
+        };
+        // There may be others before it, now that the alignment is known.
+        let first = self.find(at, (found, shift), None)?.unwrap_or(found);
+        let header = EventHeader::parse(&self.peek_small((first, shift))?).ok();
+        let is_before =
+            header.is_some_and(|header| first.saturating_add(u64::from(header.length)) <= unmoved);
+        Ok(is_before.then_some((first, shift)))
+    }
+
+    /// Whether the header at a place says that it was written there.
+    pub(super) fn is_confirmed(&self, header: &EventHeader, place: Place) -> bool {
+        self.judge.evidence(header, self.plain_offset(place)) == Evidence::Position
+            && !is_without_position(header)
     }
 
     /// Whether file and stream may have moved so far against each other.
