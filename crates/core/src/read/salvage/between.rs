@@ -11,7 +11,8 @@ use crate::event::header::{self, EventHeader};
 use crate::file::TransferError;
 use crate::mariadb::cipher::HEAD;
 
-/// What lies further in front of a known event was searched before that was found.
+/// What lies further in front of a known event is the damaged event's body: as far as that reaches, nothing
+/// else was written.
 const MOST_BETWEEN: u64 = 64 << 10;
 
 impl Scanner<'_> {
@@ -24,12 +25,12 @@ impl Scanner<'_> {
     ) -> Result<Option<Place>, TransferError> {
         let length = known.0.saturating_sub(at);
         let is_encrypted = self.body.stream.is_some() || self.body.events.is_some();
-        let may_have_one = (header::LENGTH as u64..=MOST_BETWEEN).contains(&length);
-        if !is_encrypted || !may_have_one || self.is_explained((at, shift), known)? {
+        if !is_encrypted || length < header::LENGTH as u64 || self.is_explained((at, shift), known)? {
             return Ok(None);
         }
         // No further than what was put in, or the other block, is long; of two blocks, twice that.
         let reach = length.saturating_mul(2).min(self.reach_between());
+        let at = at.max(known.0.saturating_sub(MOST_BETWEEN));
         if self.body.events.is_some() {
             return self.find_moved_between((at, shift), known, reach);
         }
@@ -106,7 +107,7 @@ impl Scanner<'_> {
                 let place = (at, moved);
                 let is_meant = log.header(head, at, moved).is_some_and(|header| {
                     self.is_confirmed(&header, place)
-                        || (is_likely && self.judge.likeness(&header) == Evidence::VeryLikely)
+                        || (is_likely && self.judge.likeness(&header) >= Evidence::Likely)
                 });
                 if is_meant && self.plain_offset(place) >= first {
                     likely.push(place);
