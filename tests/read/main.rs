@@ -20,6 +20,7 @@ mod recover;
 mod salvage;
 mod salvage_large;
 mod salvage_property;
+mod salvage_swapped;
 mod salvage_transactions;
 mod slices;
 mod streams;

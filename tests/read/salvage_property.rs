@@ -30,41 +30,41 @@ const DAMAGES: usize = 3200;
 /// Larger logs take a long time each.
 const LARGEST: u64 = 420_000;
 
-struct Log {
-    name: String,
-    stored: Vec<u8>,
-    plain: Vec<u8>,
+pub(crate) struct Log {
+    pub(crate) name: String,
+    pub(crate) stored: Vec<u8>,
+    pub(crate) plain: Vec<u8>,
     keys: Keyring,
     /// Where the plaintext starts in the file.
-    body: usize,
+    pub(crate) body: usize,
     /// Offset and length of each event, in the plaintext.
-    events: Vec<(usize, usize)>,
+    pub(crate) events: Vec<(usize, usize)>,
     /// For MariaDB's encrypted logs, where the event stands that has the nonce.
-    nonce: Option<usize>,
-    has_checksums: bool,
-    is_encrypted: bool,
+    pub(crate) nonce: Option<usize>,
+    pub(crate) has_checksums: bool,
+    pub(crate) is_encrypted: bool,
     is_relay: bool,
 }
 
 /// One of a series of numbers that look random, the same in every run.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let mixed = (self.0 ^ (self.0 >> 33)).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
         mixed ^ (mixed >> 33)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound.max(1) as u64) as usize
     }
 }
 
 /// All logs of the fixtures and the corpus, MySQL's and MariaDB's, as they are, and what of them is
 /// encrypted as plaintext, too.
-fn logs() -> Vec<Log> {
+pub(crate) fn logs() -> Vec<Log> {
     let mut logs = Vec::new();
     for (directory, manifest) in scenarios("mysql-9.7") {
         for entry in manifest["files"].as_array().unwrap() {
@@ -255,13 +255,13 @@ fn survivors(log: &Log, damaged: &[u8], damage: &Damage) -> Vec<usize> {
     (0..log.events.len()).filter(is_there).collect()
 }
 
-/// The plaintext that is to be had: its head, and every event that is still there.
+/// The plaintext that is to be had: its head, and every event that is still there, in the order in which
+/// they stand in the file.
 fn expected(log: &Log, survivors: &[usize]) -> Vec<u8> {
     let mut expected = log.plain[..4].to_vec();
-    for (index, &(offset, length)) in log.events.iter().enumerate() {
-        if survivors.contains(&index) || index == 0 {
-            expected.extend(&log.plain[offset..offset + length]);
-        }
+    let others = survivors.iter().copied().filter(|index| *index > 0);
+    for (offset, length) in std::iter::once(0).chain(others).map(|index| log.events[index]) {
+        expected.extend(&log.plain[offset..offset + length]);
     }
     expected[21] &= !1;
     expected
@@ -319,7 +319,7 @@ fn check(log: &Log, damage: &Damage, random: &mut Random, scratch: &Path) -> Res
     judge(log, &format!("{damage:?}"), (&stored, &survivors), scratch)
 }
 
-fn judge(
+pub(crate) fn judge(
     log: &Log,
     damage: &str,
     (stored, survivors): (&[u8], &[usize]),

@@ -1,6 +1,7 @@
 //! What speaks for an event where no event before it leads to it.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use crate::event::event_type;
 use crate::event::header::{EventHeader, flag};
@@ -10,6 +11,8 @@ use crate::event::header::{EventHeader, flag};
 const KNOWN_FLAGS: u16 = 0xE3FF;
 /// More server ids than these say nothing.
 const MAX_SERVER_IDS: usize = 1024;
+/// So many parts of a log are remembered from which events were kept: each damage makes one more.
+const MAX_KEPT: usize = 1024;
 
 /// How much a header looks like that of an event at its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +34,8 @@ pub(super) struct Judge {
     /// How far end positions are from where events end, modulo 2^32: 0 in an ordinary log, anything
     /// in a relay log and in a slice.
     pub(super) drift: Option<u32>,
+    /// From where to where the events were written that are kept, by their own end positions.
+    kept: Vec<Range<u32>>,
 }
 
 impl Judge {
@@ -39,9 +44,31 @@ impl Judge {
         if self.server_ids.len() < MAX_SERVER_IDS {
             self.server_ids.insert(header.server_id);
         }
+        if matches!(header.event_type, event_type::ROTATE | event_type::FORMAT_DESCRIPTION) {
+            // What follows may have the positions of another log.
+            self.kept.clear();
+        }
         if !is_without_position(header) {
             self.drift = Some(drift(header, plain_offset));
+            self.keep(written(header));
         }
+    }
+
+    fn keep(&mut self, written: Range<u32>) {
+        if let Some(before) = self.kept.iter_mut().rev().find(|kept| kept.end == written.start) {
+            before.end = written.end;
+            return;
+        }
+        if self.kept.len() == MAX_KEPT {
+            self.kept.remove(0);
+        }
+        self.kept.push(written);
+    }
+
+    /// Whether no event is kept that was written where this one says that it was.
+    pub(super) fn is_free(&self, header: &EventHeader) -> bool {
+        let written = written(header);
+        written.start < written.end && !self.kept.iter().any(|kept| overlap(kept, &written))
     }
 
     pub(super) fn server_ids(&self) -> impl Iterator<Item = u32> + '_ {
@@ -83,6 +110,15 @@ impl Judge {
 /// Whether an event's end position is nowhere in its log.
 pub(super) const fn is_without_position(header: &EventHeader) -> bool {
     header.end_position == 0 || header.has(flag::ARTIFICIAL)
+}
+
+/// From where to where an event was written, by what it says itself.
+pub(super) const fn written(header: &EventHeader) -> Range<u32> {
+    header.end_position.saturating_sub(header.length)..header.end_position
+}
+
+pub(super) const fn overlap(left: &Range<u32>, right: &Range<u32>) -> bool {
+    left.start < right.end && right.start < left.end
 }
 
 /// How far an event's end position is from its end, modulo 2^32.

@@ -14,9 +14,11 @@
 //! | `open` | the ways to the plaintext, also where a log's beginning is damaged |
 //! | `body`, `held`, `events` | plaintext under any alignment |
 //! | `scan`, `large`, `sums`, `judge` | whether an event is whole, and the next one that is |
-//! | `shift` | the alignment behind bytes that are missing or were put in |
+//! | `shift`, `moved` | the alignment behind bytes that are missing or were put in |
+//! | `between` | what has moved between two damages that cancel each other out |
 //! | `keeper`, `halves` | what goes into the output, and what is told of transactions |
 
+mod between;
 mod body;
 mod events;
 pub mod halves;

@@ -8,7 +8,7 @@
 use super::events::could_be;
 use super::judge::Evidence;
 use super::scan::{Place, Scanner};
-use super::shift::{BEFORE_UNMOVED, BLOCK, MAX_UNCONFIRMED};
+use super::shift::{BLOCK, MAX_UNCONFIRMED};
 use crate::event::checksum::ChecksumAlgorithm;
 use crate::event::header::{self, EventHeader};
 use crate::file::TransferError;
@@ -25,7 +25,7 @@ const MOST_LOOKED_AT: usize = 2048;
 /// An event that leads to no other one, as that is damaged, too, is tried all the same if it is no larger
 /// than this: noise has one such length in 4 million; and so many of them at the most.
 const SMALL: u64 = 16 << 10;
-const MOST_ALONE: usize = 4;
+pub(super) const MOST_ALONE: usize = 4;
 
 impl Scanner<'_> {
     /// The next event that was written elsewhere. `most` places are tried under all alignments.
@@ -35,54 +35,20 @@ impl Scanner<'_> {
         most: usize,
         reach: u64,
     ) -> Result<Option<Place>, TransferError> {
-        match self.find_expected(place, reach, self.file_end())? {
+        match self.find_expected(place, reach)? {
             Some(found) => Ok(Some(found)),
             None => self.find_moved_event(place, most, reach),
         }
     }
 
-    /// An event that has moved, in front of one that has not: bytes are missing before it, and as many were
-    /// put in behind it, or the other way round.
-    pub(super) fn find_moved_before(
-        &mut self,
-        (at, shift): Place,
-        unmoved: u64,
-    ) -> Result<Option<Place>, TransferError> {
-        let reach = BEFORE_UNMOVED.min(self.reach());
-        let length = unmoved.saturating_sub(at);
-        if length > BEFORE_UNMOVED {
-            return Ok(None);
-        }
-        if let Some(found) = self.find_expected((at, shift), reach, unmoved)? {
-            return Ok(Some(found));
-        }
-        let mut tried = 0;
-        for (offset, _) in self.in_clear(at, length, unmoved)? {
-            // One that is where it was written, and damaged.
-            let header = self.header_under((offset, shift))?;
-            if header.is_some_and(|header| self.is_confirmed(&header, (offset, shift))) {
-                continue;
-            }
-            if tried >= MOST_ALONE {
-                break;
-            }
-            tried = tried.saturating_add(1);
-            if let Some(found) = self.event_moved_to((offset, shift), reach)? {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
-    }
-
     /// What stands behind the damage was written where the event before it ends, or where the damaged event
-    /// does by its own header, if that is whole: every place near is tried as the one where it is now. It
-    /// ends at `end` or before.
+    /// does by its own header, if that is whole: every place near is tried as the one where it is now.
     fn find_expected(
         &mut self,
         (at, shift): Place,
         reach: u64,
-        end: u64,
     ) -> Result<Option<Place>, TransferError> {
+        let end = self.file_end();
         let damaged = self.header_under((at, shift))?;
         let damaged = damaged.filter(|header| self.is_confirmed(header, (at, shift)));
         let length = damaged.map(|header| u64::from(header.length));
@@ -110,7 +76,7 @@ impl Scanner<'_> {
     }
 
     /// The header of the event at a place, if it was written there.
-    fn header_under(&self, (at, shift): Place) -> Result<Option<EventHeader>, TransferError> {
+    pub(super) fn header_under(&self, (at, shift): Place) -> Result<Option<EventHeader>, TransferError> {
         let Some(log) = &self.body.events else {
             return Ok(None);
         };
@@ -121,7 +87,7 @@ impl Scanner<'_> {
 
     /// The places in a part of the file at which by its length an event could begin that ends at `end` or
     /// before, and that length.
-    fn in_clear(
+    pub(super) fn in_clear(
         &self,
         from: u64,
         searched: u64,

@@ -63,7 +63,7 @@ pub(super) struct Scanner<'a> {
     /// Whether the look is at a place that no event leads to.
     is_aside: bool,
     /// Where the damage begins behind which the next event is searched.
-    searched_from: Option<u64>,
+    pub(super) searched_from: Option<u64>,
     /// How many bytes are read at a time.
     read_ahead: usize,
     /// How many events that follow must look like some where neither checksum nor position says
@@ -172,7 +172,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The header of an event that would end within the file.
-    fn header_at(&mut self, (at, shift): Place) -> Result<Option<EventHeader>, TransferError> {
+    pub(super) fn header_at(&mut self, (at, shift): Place) -> Result<Option<EventHeader>, TransferError> {
         let left = self.file_end().saturating_sub(at);
         let header = EventHeader::parse(self.peek((at, shift), header::LENGTH)?).ok();
         Ok(header
@@ -344,17 +344,17 @@ impl<'a> Scanner<'a> {
             if let Some(found) = self.find_shifted((at, shift), round)? {
                 // What stands before it may not have moved.
                 let before = self.find(from, (found.0, shift), extent)?;
-                return Ok(Some(before.map_or(found, |before| (before, shift))));
+                let found = before.map_or(found, |before| (before, shift));
+                return self.first_of((at, shift), found).map(Some);
             }
         }
         let found = self.find(from, (length, shift), extent)?;
         Ok(found.map(|found| (found, shift)))
     }
 
-    /// The first event behind a damage, where one is known that has not moved: what stands before it may have
-    /// all the same, if as many bytes are missing as were put in.
-    fn first_of(&mut self, place: Place, unmoved: Place) -> Result<Place, TransferError> {
-        Ok(self.find_shifted_before(place, unmoved.0)?.unwrap_or(unmoved))
+    /// The first event behind a damage, where one is known: what stands before that may have moved otherwise.
+    fn first_of(&mut self, place: Place, known: Place) -> Result<Place, TransferError> {
+        Ok(self.find_between(place, known)?.unwrap_or(known))
     }
 
     fn known_start(&mut self, (at, shift): Place) -> Result<Option<Place>, TransferError> {
@@ -502,6 +502,9 @@ impl<'a> Scanner<'a> {
             return Ok(None);
         };
         self.forget();
+        if self.was_moved_near(place, extent)? {
+            return Ok(None);
+        }
         let mut next = place;
         for _ in 0..MAX_HOPS {
             let Some(header) = self.whole(next)? else {

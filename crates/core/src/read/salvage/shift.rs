@@ -11,9 +11,6 @@ use crate::file::TransferError;
 /// Blocks that files lose whole.
 pub(super) const BLOCK: u64 = 512;
 
-/// So far in front of an event that has not moved others are looked for that have.
-pub(super) const BEFORE_UNMOVED: u64 = 16 << 10;
-
 /// How far a search goes before the next one goes further. Most damage is small, and so is then what
 /// it costs to find out.
 #[derive(Debug)]
@@ -131,39 +128,6 @@ impl Scanner<'_> {
         Ok(Some((first.unwrap_or(found), shift)))
     }
 
-    /// An event under another alignment, in front of one that has not moved: bytes are missing before it, and
-    /// as many were put in behind it, or the other way round.
-    pub(super) fn find_shifted_before(
-        &mut self,
-        (at, shift): Place,
-        unmoved: u64,
-    ) -> Result<Option<Place>, TransferError> {
-        let length = unmoved.saturating_sub(at);
-        if self.body.events.is_some() {
-            return self.find_moved_before((at, shift), unmoved);
-        }
-        if self.body.stream.is_none() || length > BEFORE_UNMOVED {
-            return Ok(None);
-        }
-        let reach = self.reach().min(BEFORE_UNMOVED);
-        let header = EventHeader::parse(&self.peek_small((at, shift))?).ok();
-        let is_confirmed = header.is_some_and(|header| self.is_confirmed(&header, (at, shift)));
-        let found = if is_confirmed {
-            self.find_predicted((at, shift), reach.min(length))?
-        } else {
-            self.join((at, unmoved), shift, reach)?
-        };
-        let Some((found, shift)) = found.filter(|(found, _)| *found < unmoved) else {
-            return Ok(None);
-        };
-        // There may be others before it, now that the alignment is known.
-        let first = self.find(at, (found, shift), None)?.unwrap_or(found);
-        let header = EventHeader::parse(&self.peek_small((first, shift))?).ok();
-        let is_before =
-            header.is_some_and(|header| first.saturating_add(u64::from(header.length)) <= unmoved);
-        Ok(is_before.then_some((first, shift)))
-    }
-
     /// Whether the header at a place says that it was written there.
     pub(super) fn is_confirmed(&self, header: &EventHeader, place: Place) -> bool {
         self.judge.evidence(header, self.plain_offset(place)) == Evidence::Position
@@ -236,7 +200,7 @@ impl Scanner<'_> {
     }
 
     /// The header at a place, whatever is held.
-    fn peek_small(&self, (at, shift): Place) -> Result<Vec<u8>, TransferError> {
+    pub(super) fn peek_small(&self, (at, shift): Place) -> Result<Vec<u8>, TransferError> {
         let mut bytes = vec![0; header::LENGTH];
         let read = self.body.read(at, shift, &mut bytes)?;
         bytes.truncate(read);
@@ -280,7 +244,8 @@ impl Scanner<'_> {
                 break;
             }
             let to = from.saturating_add(round.joined).min(end);
-            if let Some(found) = self.join((from, to), shift, reach)? {
+            let joined = Joined { from, to, shift, reach, known: None };
+            if let Some(found) = self.join(&joined)? {
                 return Ok(Some(found));
             }
             from = to;
@@ -288,12 +253,8 @@ impl Scanner<'_> {
         Ok(None)
     }
 
-    fn join(
-        &mut self,
-        (from, to): (u64, u64),
-        shift: i64,
-        reach: u64,
-    ) -> Result<Option<Place>, TransferError> {
+    pub(super) fn join(&mut self, joined: &Joined) -> Result<Option<Place>, TransferError> {
+        let &Joined { from, to, shift, reach, .. } = joined;
         let length = usize::try_from(to.saturating_sub(from)).unwrap_or_default();
         let mut stored = vec![0; length.saturating_add(header::LENGTH)];
         let read = self.body.source.read_at(from, &mut stored)?;
@@ -305,7 +266,7 @@ impl Scanner<'_> {
         let servers = servers.into_iter().map(Known::Server);
         let words: Vec<Words> =
             flags.chain(servers).map(|known| Words::new(&stored, known)).collect();
-        let mut places = self.matches(&words, &stored, (from, shift), reach);
+        let mut places = self.matches(&words, &stored, joined);
         self.shifts_tried = self.shifts_tried.saturating_add(reach.saturating_mul(2));
         places.sort_unstable();
         for (offset, distance) in places {
@@ -322,29 +283,39 @@ impl Scanner<'_> {
         &self,
         words: &[Words],
         stored: &[u8],
-        (from, shift): Place,
-        reach: u64,
+        joined: &Joined,
     ) -> Vec<(u64, i64)> {
+        let &Joined { from, shift, reach, .. } = joined;
         let Some(stream) = &self.body.stream else {
             return Vec::new();
         };
-        let (end, length) = (self.file_end(), u64::try_from(stored.len()).unwrap_or_default());
+        let end = joined.known.map_or(self.file_end(), |(known, _)| known);
+        let length = u64::try_from(stored.len()).unwrap_or_default();
         let here = self.plain_offset((from, shift));
         let mut plain = here.saturating_sub(reach);
         let last = here.saturating_add(length).saturating_add(reach);
         let mut found = Vec::new();
-        let mut key = vec![0; STREAM_PIECE.saturating_add(header::LENGTH)];
+        let piece = usize::try_from(last.saturating_sub(plain)).unwrap_or(STREAM_PIECE);
+        let mut key = vec![0; piece.min(STREAM_PIECE).saturating_add(header::LENGTH)];
         let mut look_at = |place: u64, key: &[u8; header::LENGTH], within: usize| {
             let offset = from.saturating_add(u64::try_from(within).unwrap_or(u64::MAX));
             let standing = self.plain_offset((offset, shift));
             let distance = i128::from(place).saturating_sub(standing.into());
-            let distance = i64::try_from(distance).ok().filter(|by| self.is_allowed(*by));
+            let distance = i64::try_from(distance).ok().filter(|by| match joined.known {
+                Some(known) => self.is_allowed_between(shift.saturating_add(*by), shift, known.1),
+                None => self.is_allowed(*by),
+            });
             let bytes = stored.get(within..).and_then(<[u8]>::first_chunk);
             let (Some(distance), Some(bytes)) = (distance, bytes) else {
                 return;
             };
             let left = end.saturating_sub(offset);
-            if self.could_be_here(&deciphered(bytes, key), place, left) {
+            let head = deciphered(bytes, key);
+            let is_meant = joined.known.is_none()
+                || EventHeader::parse(&head).is_ok_and(|header| {
+                    self.is_confirmed(&header, (offset, shift.saturating_add(distance)))
+                });
+            if is_meant && self.could_be_here(&head, place, left) {
                 found.push((offset, distance));
             }
         };
@@ -364,6 +335,19 @@ impl Scanner<'_> {
         }
         found
     }
+}
+
+/// A part of the file in which an event is looked for under any alignment.
+#[derive(Debug)]
+pub(super) struct Joined {
+    pub(super) from: u64,
+    pub(super) to: u64,
+    /// The alignment before it, and how far from that others are tried.
+    pub(super) shift: i64,
+    pub(super) reach: u64,
+    /// A whole event behind it: the one that is looked for ends before it, and says by its position that it
+    /// was written where the alignment has it.
+    pub(super) known: Option<Place>,
 }
 
 /// What stands in the file, with the key stream.
