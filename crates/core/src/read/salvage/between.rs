@@ -2,9 +2,10 @@
 //! damages that cancel each other out, as where blocks were swapped, or bytes are missing and as many were put
 //! in further on.
 
+use super::body::Place;
 use super::judge::{Evidence, drift, is_without_position, overlap, written};
 use super::moved::MOST_ALONE;
-use super::scan::{Place, Scanner};
+use super::scan::Scanner;
 use super::shift::Joined;
 use crate::event::checksum::ChecksumAlgorithm;
 use crate::event::header::{self, EventHeader};
@@ -25,7 +26,10 @@ impl Scanner<'_> {
     ) -> Result<Option<Place>, TransferError> {
         let length = known.0.saturating_sub(at);
         let is_encrypted = self.body.stream.is_some() || self.body.events.is_some();
-        if !is_encrypted || length < header::LENGTH as u64 || self.is_explained((at, shift), known)? {
+        if !is_encrypted
+            || length < header::LENGTH as u64
+            || self.is_explained((at, shift), known)?
+        {
             return Ok(None);
         }
         // No further than what was put in, or the other block, is long; of two blocks, twice that.

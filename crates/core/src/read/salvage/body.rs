@@ -12,6 +12,9 @@ use crate::mysql::stream::CtrStream;
 /// Less is read by position: a window is not mapped for it.
 const MAPPED: usize = 64 << 10;
 
+/// An offset in the file, and how far stream and file are apart there.
+pub(super) type Place = (u64, i64);
+
 /// The damaged log, and what gives its plaintext.
 #[derive(Debug)]
 pub(super) struct Body<'a> {

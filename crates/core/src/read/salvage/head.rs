@@ -1,8 +1,9 @@
 //! The beginning of the output: magic and format description event, without which no log can be
 //! read.
 
+use super::body::Place;
 use super::judge::drift;
-use super::scan::{Place, Scanner};
+use super::scan::Scanner;
 use super::{Salvager, follow};
 use crate::batch::transfer::clear_in_use;
 use crate::event::MAGIC;

@@ -4,8 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::body::Body;
-use super::scan::Place;
+use super::body::{Body, Place};
 use crate::file::TransferError;
 use crate::file::source::{View, at_least};
 

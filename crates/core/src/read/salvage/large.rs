@@ -3,8 +3,9 @@
 
 use std::ops::Range;
 
+use super::body::Place;
 use super::judge::{Evidence, is_without_position};
-use super::scan::{HELD, Place, Scanner};
+use super::scan::{HELD, Scanner};
 use crate::event::checksum;
 use crate::event::header::EventHeader;
 use crate::file::TransferError;

@@ -29,6 +29,7 @@ mod keeper;
 mod large;
 mod moved;
 mod open;
+mod rounds;
 mod scan;
 mod shift;
 mod sums;

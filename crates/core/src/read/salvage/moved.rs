@@ -5,9 +5,10 @@
 //! The damaged event tells where the next one was written, if its header is whole. Else the offsets are
 //! tried one by one, for the few places that by their lengths look most like events.
 
+use super::body::Place;
 use super::events::could_be;
 use super::judge::Evidence;
-use super::scan::{Place, Scanner};
+use super::scan::Scanner;
 use super::shift::{BLOCK, MAX_UNCONFIRMED};
 use crate::event::checksum::ChecksumAlgorithm;
 use crate::event::header::{self, EventHeader};
@@ -76,7 +77,10 @@ impl Scanner<'_> {
     }
 
     /// The header of the event at a place, if it was written there.
-    pub(super) fn header_under(&self, (at, shift): Place) -> Result<Option<EventHeader>, TransferError> {
+    pub(super) fn header_under(
+        &self,
+        (at, shift): Place,
+    ) -> Result<Option<EventHeader>, TransferError> {
         let Some(log) = &self.body.events else {
             return Ok(None);
         };

@@ -1,9 +1,9 @@
 //! The ways to the plaintext of a damaged log.
 
 use super::SalvageOptions;
-use super::body::Body;
+use super::body::{Body, Place};
 use super::events::EventLog;
-use super::scan::{Place, Scanner};
+use super::scan::Scanner;
 use crate::event::FIRST_EVENT;
 use crate::event::checksum::{self, ChecksumAlgorithm};
 use crate::event::event_type;

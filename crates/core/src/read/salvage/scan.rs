@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 
+use super::body::Place;
 use super::events::could_be;
 use super::held::{Block, Held};
 use super::judge::{Evidence, Judge, drift, is_without_position};
-use super::shift::ROUNDS;
+use super::rounds::ROUNDS;
 use super::sums::{FileSums, Window};
 use super::{Body, view};
 use crate::event::checksum::{self, ChecksumAlgorithm};
@@ -34,9 +35,6 @@ const READ_AHEAD: usize = 1 << 20;
 const FIRST_READ: usize = 64 << 10;
 /// So many events in a row are followed to tell a log from a copy of one within an event.
 const MAX_HOPS: usize = 64;
-
-/// An offset in the file, and how far stream and file are apart there.
-pub(super) type Place = (u64, i64);
 
 /// What is needed to tell an event from other bytes.
 pub(super) struct Scanner<'a> {
@@ -172,7 +170,10 @@ impl<'a> Scanner<'a> {
     }
 
     /// The header of an event that would end within the file.
-    pub(super) fn header_at(&mut self, (at, shift): Place) -> Result<Option<EventHeader>, TransferError> {
+    pub(super) fn header_at(
+        &mut self,
+        (at, shift): Place,
+    ) -> Result<Option<EventHeader>, TransferError> {
         let left = self.file_end().saturating_sub(at);
         let header = EventHeader::parse(self.peek((at, shift), header::LENGTH)?).ok();
         Ok(header

@@ -1,9 +1,11 @@
 //! Bytes that are missing or were put in, in an encrypted log: from there on file and key stream do
 //! not fit, and the alignment under which they do has to be found.
 
+use super::body::Place;
 use super::events::could_be;
 use super::judge::{Evidence, is_without_position};
-use super::scan::{Place, Scanner};
+use super::rounds::Round;
+use super::scan::Scanner;
 use crate::event::checksum::ChecksumAlgorithm;
 use crate::event::header::{self, EventHeader, flag};
 use crate::file::TransferError;
@@ -11,48 +13,6 @@ use crate::file::TransferError;
 /// Blocks that files lose whole.
 pub(super) const BLOCK: u64 = 512;
 
-/// How far a search goes before the next one goes further. Most damage is small, and so is then what
-/// it costs to find out.
-#[derive(Debug)]
-pub(super) struct Round {
-    /// So far behind the damage the alignment is tried that was right before.
-    pub(super) near: u64,
-    /// So far file and stream may have moved against each other, if that is allowed at all.
-    reach: u64,
-    /// Where behind the damage any alignment is looked for, and in how many pieces of which length.
-    joined_from: u64,
-    joined: u64,
-    pieces: u64,
-    /// How many places, of which nearly all are events, are tried under all alignments.
-    places: usize,
-}
-
-pub(super) const ROUNDS: [Round; 3] = [
-    Round {
-        near: 16 << 10,
-        reach: 8 << 10,
-        joined_from: 0,
-        joined: 16 << 10,
-        pieces: 1,
-        places: 4,
-    },
-    Round {
-        near: 1 << 20,
-        reach: u64::MAX,
-        joined_from: 0,
-        joined: 64 << 10,
-        pieces: 1,
-        places: 64,
-    },
-    Round {
-        near: 16 << 20,
-        reach: u64::MAX,
-        joined_from: 64 << 10,
-        joined: 1 << 20,
-        pieces: 16,
-        places: 0,
-    },
-];
 /// Key stream that is made at a time.
 const STREAM_PIECE: usize = 64 << 10;
 /// Larger events are not believed to be one under another alignment unless something confirms it.
@@ -279,12 +239,7 @@ impl Scanner<'_> {
     }
 
     /// Goes over the key stream of all places at which the stored bytes may have been written.
-    fn matches(
-        &self,
-        words: &[Words],
-        stored: &[u8],
-        joined: &Joined,
-    ) -> Vec<(u64, i64)> {
+    fn matches(&self, words: &[Words], stored: &[u8], joined: &Joined) -> Vec<(u64, i64)> {
         let &Joined { from, shift, reach, .. } = joined;
         let Some(stream) = &self.body.stream else {
             return Vec::new();
