@@ -525,6 +525,84 @@ fn damages_close_to_each_other_cost_what_they_hit() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// Two places at which bytes are missing or were put in, and what becomes of the log: each cut out, or put in
+/// before what was at its offset.
+fn cut_twice(
+    log: &Log,
+    (first, second): (usize, usize),
+    random: &mut Random,
+) -> (Vec<u8>, Vec<usize>) {
+    let place = |index: usize, random: &mut Random| {
+        let (offset, length) = log.events[index];
+        log.body + offset + [0, random.below(19), random.below(length)][random.below(3)]
+    };
+    let size = |random: &mut Random| {
+        let most = [4, 64, 600][random.below(3)];
+        1 + random.below(most)
+    };
+    let (at, behind) = (place(first, random), place(second, random));
+    let end = log.body + log.events[first].0 + log.events[first].1;
+    let is_missing = random.below(2) == 0;
+    let mut length = size(random);
+    if is_missing {
+        length = length.min(end - at);
+    }
+    // As many as make up for the others, now and then.
+    let makes_up = random.below(6) == 0;
+    let is_missing_behind = if makes_up { !is_missing } else { random.below(2) == 0 };
+    let mut length_behind = if makes_up { length } else { size(random) };
+    length_behind = length_behind.min(log.stored.len() - behind);
+    // From where to where bytes are missing, and how many were put in.
+    let cut = |at: usize, length: usize, is_missing: bool| {
+        if is_missing { (at, at + length, 0) } else { (at, at, length) }
+    };
+    let cuts = [cut(at, length, is_missing), cut(behind, length_behind, is_missing_behind)];
+    let (mut stored, mut from) = (Vec::new(), 0);
+    for &(at, end, length) in &cuts {
+        stored.extend(&log.stored[from..at]);
+        stored.extend((0..length).map(|_| random.next() as u8));
+        from = end;
+    }
+    stored.extend(&log.stored[from..]);
+    let is_there = |&index: &usize| {
+        let (offset, length) = log.events[index];
+        let (start, end) = (log.body + offset, log.body + offset + length);
+        cuts.iter().all(|&(from, to, _)| to <= start || from >= end)
+    };
+    (stored, (0..log.events.len()).filter(is_there).collect())
+}
+
+/// Of logs of MySQL and of MariaDB alike.
+#[test]
+fn small_events_between_two_places_where_what_follows_moves_are_kept() {
+    let scratch = tempfile::tempdir().unwrap();
+    let logs = logs().into_iter().filter(|log| log.has_checksums && log.is_encrypted);
+    let (maria, mysql): (Vec<Log>, Vec<Log>) = logs.partition(is_mariadb_encrypted);
+    let (mut random, mut failures, mut done) = (Random(12), Vec::new(), 0);
+    while done < DAMAGES / 4 {
+        let logs = [&maria, &mysql][done % 2];
+        let log = &logs[random.below(logs.len())];
+        // Behind the beginning, so that there is something to read the log by.
+        let head = log.nonce.map_or(log.events[1].0, |at| at + 40);
+        let begin = log.events.iter().take_while(|(at, _)| *at < head).count() + 1;
+        let between = 1 + random.below(5);
+        if begin + between + 2 > log.events.len() {
+            continue;
+        }
+        let first = begin + random.below(log.events.len() - begin - between - 1);
+        let second = first + between + 1;
+        if log.events[first + 1..second].iter().any(|(_, length)| *length > 2000) {
+            continue;
+        }
+        let (stored, survivors) = cut_twice(log, (first, second), &mut random);
+        let damage = format!("events {first} and {second} cut");
+        failures.extend(judge(log, &damage, (&stored, &survivors), scratch.path()).err());
+        done += 1;
+    }
+    let count = failures.len();
+    assert!(failures.is_empty(), "{count} of {done}:\n{}", failures.join("\n"));
+}
+
 /// Bytes behind a damaged format description event, where that leads, may look like the event by which
 /// other servers' encrypted logs begin.
 #[test]
