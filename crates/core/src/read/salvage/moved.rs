@@ -76,7 +76,10 @@ impl Scanner<'_> {
     }
 
     /// The header of the event at a place, if it was written there.
-    pub(super) fn header_under(&self, (at, shift): Place) -> Result<Option<EventHeader>, TransferError> {
+    pub(super) fn header_under(
+        &self,
+        (at, shift): Place,
+    ) -> Result<Option<EventHeader>, TransferError> {
         let Some(log) = &self.body.events else {
             return Ok(None);
         };

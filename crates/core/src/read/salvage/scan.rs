@@ -172,7 +172,10 @@ impl<'a> Scanner<'a> {
     }
 
     /// The header of an event that would end within the file.
-    pub(super) fn header_at(&mut self, (at, shift): Place) -> Result<Option<EventHeader>, TransferError> {
+    pub(super) fn header_at(
+        &mut self,
+        (at, shift): Place,
+    ) -> Result<Option<EventHeader>, TransferError> {
         let left = self.file_end().saturating_sub(at);
         let header = EventHeader::parse(self.peek((at, shift), header::LENGTH)?).ok();
         Ok(header

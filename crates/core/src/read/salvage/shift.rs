@@ -279,12 +279,7 @@ impl Scanner<'_> {
     }
 
     /// Goes over the key stream of all places at which the stored bytes may have been written.
-    fn matches(
-        &self,
-        words: &[Words],
-        stored: &[u8],
-        joined: &Joined,
-    ) -> Vec<(u64, i64)> {
+    fn matches(&self, words: &[Words], stored: &[u8], joined: &Joined) -> Vec<(u64, i64)> {
         let &Joined { from, shift, reach, .. } = joined;
         let Some(stream) = &self.body.stream else {
             return Vec::new();
