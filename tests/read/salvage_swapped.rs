@@ -79,7 +79,7 @@ fn run(is_wanted: impl Fn(&Log) -> bool, seed: u64, is_swap: bool) {
     let number = |name: &str, default: u64| {
         std::env::var(name).map_or(default, |number| number.parse().unwrap())
     };
-    let damages = number("BINLOGSEC_SALVAGE_DAMAGES", 300);
+    let damages = number("BINLOGSEC_SALVAGE_DAMAGES", 150);
     let mut random = Random(number("BINLOGSEC_SALVAGE_SEED", seed));
     let (mut failures, mut done) = (Vec::new(), 0);
     while done < damages {

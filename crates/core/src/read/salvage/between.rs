@@ -15,6 +15,8 @@ use crate::mariadb::cipher::HEAD;
 /// What lies further in front of a known event is the damaged event's body: as far as that reaches, nothing
 /// else was written.
 const MOST_BETWEEN: u64 = 64 << 10;
+/// Two blocks of 8 KiB.
+const MOST_MOVED: u64 = 16 << 10;
 
 impl Scanner<'_> {
     /// The first event between a damage and a whole event behind it, in an encrypted log, that neither
@@ -137,7 +139,8 @@ impl Scanner<'_> {
 
     /// How far apart two events may have been moved: those of swapped blocks went both ways.
     const fn reach_between(&self) -> u64 {
-        self.max_shift.saturating_mul(2)
+        let both = self.max_shift.saturating_mul(2);
+        if both < MOST_MOVED { both } else { MOST_MOVED }
     }
 
     /// Whether a whole event of a plaintext log, which stands where a damaged one should that ends at
