@@ -47,6 +47,14 @@ pub(crate) fn salvage(out: &mut dyn Page, report: &SalvageReport<'_>) -> io::Res
         } else {
             "no key opens it, so it is lost"
         };
+        if log.key_id.is_empty() {
+            let what = if log.is_open { what } else { "it was not opened, so it is lost" };
+            sentence(
+                out,
+                format_args!("{WARN}another log{WARN:#} begins at file offset {offset}: {what}"),
+            )?;
+            continue;
+        }
         sentence(
             out,
             format_args!(

@@ -162,7 +162,7 @@ pub struct Salvaged {
     pub first_out_of_order: Option<u64>,
     /// Of a relay log: from where its replica has to fetch again what is lost.
     pub resume: Option<Resume>,
-    /// Encrypted logs that follow the first one in the file.
+    /// Logs that follow the first one in the file.
     pub further_logs: Vec<FurtherLog>,
 }
 
@@ -178,13 +178,13 @@ pub struct Resume {
     pub after_gtid: Option<String>,
 }
 
-/// An encrypted log behind another one in the same file.
+/// A log behind another one in the same file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "SalvagedLog"))]
 pub struct FurtherLog {
-    /// Where its encryption header starts in the file.
+    /// Where its encryption header or its magic starts in the file.
     pub file_offset: u64,
-    /// The key under which it is encrypted.
+    /// The key under which it is encrypted; empty if it begins in clear.
     pub key_id: String,
     /// Whether that key opened it, so that its events are in the output.
     pub is_open: bool,
@@ -321,6 +321,9 @@ impl<'o> Salvager<'o> {
                     if is_header(body, at)? { None } else { scanner.resync((at, shift))? };
                 let (mut next, mut next_shift) = found.unwrap_or((length, shift));
                 next_log = next_header(body, at, next)?;
+                if found.is_none() && next_log.is_none() {
+                    next_log = open::next_plaintext(log, at, next)?;
+                }
                 if let Some(header) = next_log {
                     (next, next_shift) = (header, shift);
                 }

@@ -3,11 +3,11 @@
 use super::SalvageOptions;
 use super::body::Body;
 use super::events::EventLog;
-use super::scan::{Place, Scanner};
-use crate::event::FIRST_EVENT;
+use super::scan::{Place, Scanner, is_sound_description};
+use crate::event::{FIRST_EVENT, MAGIC};
 use crate::event::checksum::{self, ChecksumAlgorithm};
 use crate::event::event_type;
-use crate::event::format_description::FormatDescription;
+use crate::event::format_description::{self, FormatDescription};
 use crate::event::header::EventHeader;
 use crate::file::TransferError;
 use crate::file::source::FileSource;
@@ -29,6 +29,9 @@ use crate::percona::sidecar::{Sidecar, SidecarError};
 const SEARCHED_FOR_KEY: usize = 1 << 20;
 /// Bytes that are searched for another log's header at a time.
 const SEARCHED_FOR_HEADER: usize = 1 << 20;
+
+/// The access of a log that is not encrypted.
+const PLAINTEXT: &str = "plaintext";
 
 /// A log whose plaintext can be had.
 #[derive(Debug)]
@@ -83,7 +86,7 @@ pub(super) fn open<'a>(
         ways.extend(streams(header, keys)?);
     }
     if !given && !damaged_header {
-        ways.push((None, "plaintext".to_owned()));
+        ways.push((None, PLAINTEXT.to_owned()));
     }
     let has_way = !ways.is_empty();
     for (stream, access) in ways {
@@ -210,7 +213,7 @@ fn open_plaintext<'a>(
         place = Some((at.saturating_add(length), shift));
     }
     drop(scanner);
-    let access = "plaintext".to_owned();
+    let access = PLAINTEXT.to_owned();
     Ok(is_proven.then_some(Opened { body, access, first }))
 }
 
@@ -245,7 +248,7 @@ fn open_events<'a>(
     let access = match log.key().map(|key| (key.id, key.cipher.name())) {
         Some((Some(id), cipher)) => format!("key {id}, {cipher}"),
         Some((None, cipher)) => format!("a bare key, {cipher}"),
-        None => "plaintext".to_owned(),
+        None => PLAINTEXT.to_owned(),
     };
     let body = Body { source, stream: None, events: Some(EventLog::new(log, origin)), start: 0 };
     match first_event(&body, options)? {
@@ -327,6 +330,9 @@ pub(super) fn open_next<'a>(
 ) -> Result<(String, Option<Opened<'a>>), Error> {
     let mut bytes = vec![0; header::LENGTH];
     source.read_at(offset, &mut bytes)?;
+    if bytes.starts_with(&MAGIC) {
+        return Ok((String::new(), open_next_plaintext(source, offset)?));
+    }
     let Ok(header) = EncryptionHeader::parse(&bytes) else {
         return Ok((String::new(), None));
     };
@@ -342,6 +348,59 @@ pub(super) fn open_next<'a>(
         }
     }
     Ok((key_id, None))
+}
+
+/// The plaintext log whose magic stands at an offset. `None` if its events are encrypted one by one.
+fn open_next_plaintext(source: &FileSource, offset: u64) -> Result<Option<Opened<'_>>, Error> {
+    let body = Body { source, stream: None, events: None, start: offset };
+    let first = (offset.saturating_add(FIRST_EVENT), 0);
+    let mut scanner = Scanner::new(&body, SalvageOptions::default().max_shift);
+    let Some(length) = scanner.event_at(first)? else {
+        return Ok(None);
+    };
+    let mut second = [0; crate::event::header::LENGTH];
+    let read = source.read_at(first.0.saturating_add(length), &mut second)?;
+    let second = EventHeader::parse(second.get(..read).unwrap_or_default());
+    if second.is_ok_and(|header| header.event_type == event_type::MARIADB_START_ENCRYPTION) {
+        return Ok(None);
+    }
+    drop(scanner);
+    Ok(Some(Opened { body, access: PLAINTEXT.to_owned(), first }))
+}
+
+/// Where a plaintext beginning of a log stands between two offsets, behind an encrypted log: the
+/// magic and a format description event whose checksum is right. A value of a row in an encrypted
+/// log may hold a log, but no such value stands in the file in clear.
+pub(super) fn next_plaintext(
+    log: &Opened<'_>,
+    from: u64,
+    to: u64,
+) -> Result<Option<u64>, TransferError> {
+    if log.access == PLAINTEXT {
+        return Ok(None);
+    }
+    let margin = MAGIC.len().saturating_add(format_description::MAX_LENGTH);
+    let mut buffer = vec![0; SEARCHED_FOR_HEADER.saturating_add(margin)];
+    let mut at = from;
+    while at < to {
+        let read = log.body.source.read_at(at, &mut buffer)?;
+        let bytes = buffer.get(..read).unwrap_or_default();
+        let found = bytes
+            .windows(MAGIC.len())
+            .take(SEARCHED_FOR_HEADER)
+            .zip(at..to)
+            .enumerate()
+            .filter(|(_, (window, _))| *window == MAGIC)
+            .find(|(index, _)| {
+                let event = bytes.get(index.saturating_add(MAGIC.len())..).unwrap_or_default();
+                is_sound_description(event)
+            });
+        if let Some((_, (_, offset))) = found {
+            return Ok(Some(offset));
+        }
+        at = at.saturating_add(SEARCHED_FOR_HEADER as u64);
+    }
+    Ok(None)
 }
 
 /// The first header of an encrypted log that stands between two offsets, behind a log's own.
