@@ -6,6 +6,7 @@ mod common;
 mod blocks;
 mod cipher;
 mod compressed_copies;
+mod concatenated;
 mod conformance;
 mod damaged_ends;
 mod events;

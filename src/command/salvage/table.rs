@@ -47,6 +47,13 @@ pub(crate) fn salvage(out: &mut dyn Page, report: &SalvageReport<'_>) -> io::Res
         } else {
             "no key opens it, so it is lost"
         };
+        if log.key_id.is_empty() {
+            sentence(
+                out,
+                format_args!("{WARN}another log{WARN:#} begins at file offset {offset}: {what}"),
+            )?;
+            continue;
+        }
         sentence(
             out,
             format_args!(

@@ -43,7 +43,7 @@ use serde::Serialize;
 use body::Body;
 use halves::CutXa;
 use keeper::{Keeper, Piece};
-use open::{Opened, next_header, open, open_next};
+use open::{Opened, find_header, open, open_next};
 use scan::Scanner;
 use write::{Output, Shared};
 
@@ -165,7 +165,7 @@ pub struct Salvaged {
     pub first_out_of_order: Option<u64>,
     /// Of a relay log: from where its replica has to fetch again what is lost.
     pub resume: Option<Resume>,
-    /// Encrypted logs that follow the first one in the file.
+    /// Logs that follow the first one in the file.
     pub further_logs: Vec<FurtherLog>,
 }
 
@@ -181,13 +181,13 @@ pub struct Resume {
     pub after_gtid: Option<String>,
 }
 
-/// An encrypted log behind another one in the same file.
+/// A log behind another one in the same file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "SalvagedLog"))]
 pub struct FurtherLog {
-    /// Where its encryption header starts in the file.
+    /// Where its encryption header or its magic starts in the file.
     pub file_offset: u64,
-    /// The key under which it is encrypted.
+    /// The key under which it is encrypted; empty if it begins in clear.
     pub key_id: String,
     /// Whether that key opened it, so that its events are in the output.
     pub is_open: bool,
@@ -309,7 +309,9 @@ impl<'o> Salvager<'o> {
         }
         // The log's first bytes are gone, and events stand where magic or header would.
         let is_header_gone = at == FIRST_EVENT && u64::try_from(shift) == Ok(body.start);
-        if !is_regular && !is_header_gone {
+        // MariaDB's events of a further log were written as far from where they stand as it begins.
+        let is_further = number > 0 && body.events.is_some();
+        if !is_regular && !is_header_gone && !is_further {
             self.gap(body.start.saturating_sub(BODY_OFFSET)..at, shift, false);
         }
         let mut next_log = None;
@@ -323,7 +325,11 @@ impl<'o> Salvager<'o> {
                 let found =
                     if is_header(body, at)? { None } else { scanner.resync((at, shift))? };
                 let (mut next, mut next_shift) = found.unwrap_or((length, shift));
-                next_log = next_header(body, at, next)?;
+                next_log = find_header(body.source, at, next)?;
+                if found.is_none() {
+                    let plain = open::next_plaintext(log, at, next_log.unwrap_or(next))?;
+                    next_log = plain.or(next_log);
+                }
                 if let Some(header) = next_log {
                     (next, next_shift) = (header, shift);
                 }
@@ -444,7 +450,7 @@ impl<'o> Salvager<'o> {
             }
             // The one behind it may have one.
             let from = offset.saturating_add(1);
-            let next = open::find_header(source, from, source.length())?;
+            let next = find_header(source, from, source.length())?;
             let end = next.unwrap_or(source.length());
             self.gap(offset..end, 0, next.is_none());
             match next {
@@ -457,7 +463,7 @@ impl<'o> Salvager<'o> {
 
 /// Whether the header of another log stands at a place.
 fn is_header(body: &Body<'_>, at: u64) -> Result<bool, TransferError> {
-    Ok(next_header(body, at, at.saturating_add(1))?.is_some())
+    Ok(find_header(body.source, at, at.saturating_add(1))?.is_some())
 }
 
 /// Goes on by what a format description event says of the events behind it.

@@ -3,12 +3,12 @@
 use super::SalvageOptions;
 use super::body::{Body, Place};
 use super::events::EventLog;
-use super::scan::Scanner;
-use crate::event::FIRST_EVENT;
+use super::scan::{Scanner, is_sound_description};
 use crate::event::checksum::{self, ChecksumAlgorithm};
 use crate::event::event_type;
-use crate::event::format_description::FormatDescription;
+use crate::event::format_description::{self, FormatDescription};
 use crate::event::header::EventHeader;
+use crate::event::{FIRST_EVENT, MAGIC};
 use crate::file::TransferError;
 use crate::file::source::FileSource;
 use crate::keyring::Keyring;
@@ -29,6 +29,9 @@ use crate::percona::sidecar::{Sidecar, SidecarError};
 const SEARCHED_FOR_KEY: usize = 1 << 20;
 /// Bytes that are searched for another log's header at a time.
 const SEARCHED_FOR_HEADER: usize = 1 << 20;
+
+/// The access of a log that is not encrypted.
+const PLAINTEXT: &str = "plaintext";
 
 /// A log whose plaintext can be had.
 #[derive(Debug)]
@@ -83,7 +86,7 @@ pub(super) fn open<'a>(
         ways.extend(streams(header, keys)?);
     }
     if !given && !damaged_header {
-        ways.push((None, "plaintext".to_owned()));
+        ways.push((None, PLAINTEXT.to_owned()));
     }
     let has_way = !ways.is_empty();
     for (stream, access) in ways {
@@ -210,7 +213,7 @@ fn open_plaintext<'a>(
         place = Some((at.saturating_add(length), shift));
     }
     drop(scanner);
-    let access = "plaintext".to_owned();
+    let access = PLAINTEXT.to_owned();
     Ok(is_proven.then_some(Opened { body, access, first }))
 }
 
@@ -242,15 +245,20 @@ fn open_events<'a>(
     let borrowed = borrowed.and_then(Result::ok);
     let (log, origin) = PerEvent::of_damaged(&start, keys, options.max_shift, borrowed.as_ref())
         .map_err(|error| Error::log(path, error))?;
-    let access = match log.key().map(|key| (key.id, key.cipher.name())) {
-        Some((Some(id), cipher)) => format!("key {id}, {cipher}"),
-        Some((None, cipher)) => format!("a bare key, {cipher}"),
-        None => "plaintext".to_owned(),
-    };
+    let access = event_access(&log);
     let body = Body { source, stream: None, events: Some(EventLog::new(log, origin)), start: 0 };
     match first_event(&body, options)? {
         Some(first) => Ok(Opened { body, access, first }),
         None => Err(Error::log(path, LogError::NothingToSalvage)),
+    }
+}
+
+/// How the events of a log are read that MariaDB encrypted.
+fn event_access(log: &PerEvent) -> String {
+    match log.key().map(|key| (key.id, key.cipher.name())) {
+        Some((Some(id), cipher)) => format!("key {id}, {cipher}"),
+        Some((None, cipher)) => format!("a bare key, {cipher}"),
+        None => PLAINTEXT.to_owned(),
     }
 }
 
@@ -327,6 +335,9 @@ pub(super) fn open_next<'a>(
 ) -> Result<(String, Option<Opened<'a>>), Error> {
     let mut bytes = vec![0; header::LENGTH];
     source.read_at(offset, &mut bytes)?;
+    if bytes.starts_with(&MAGIC) {
+        return Ok((String::new(), open_next_in_clear(source, keys, offset)?));
+    }
     let Ok(header) = EncryptionHeader::parse(&bytes) else {
         return Ok((String::new(), None));
     };
@@ -344,16 +355,66 @@ pub(super) fn open_next<'a>(
     Ok((key_id, None))
 }
 
-/// The first header of an encrypted log that stands between two offsets, behind a log's own.
-pub(super) fn next_header(
-    body: &Body<'_>,
+/// The log whose magic and format description stand in clear at an offset: plaintext, or encrypted
+/// event by event, if there is a key for it.
+fn open_next_in_clear<'a>(
+    source: &'a FileSource,
+    keys: &Keyring,
+    offset: u64,
+) -> Result<Option<Opened<'a>>, Error> {
+    let mut start = vec![0; SEARCHED_FOR_KEY];
+    let read = source.read_at(offset, &mut start)?;
+    let start = start.get(..read).unwrap_or_default();
+    let first = offset.saturating_add(FIRST_EVENT);
+    if !matches!(LogKind::classify(start), LogKind::MariadbEncrypted(..)) {
+        let body = Body { source, stream: None, events: None, start: offset };
+        let is_there = Scanner::new(&body, 0).event_at((first, 0))?.is_some();
+        let first = (first, 0);
+        return Ok(is_there.then_some(Opened { body, access: PLAINTEXT.to_owned(), first }));
+    }
+    let Ok((log, _)) = PerEvent::of_damaged(start, keys, 0, None) else {
+        return Ok(None);
+    };
+    // Its events were written so far from the beginning of the file that they were in.
+    let shift = i64::try_from(offset).unwrap_or(i64::MAX).saturating_neg();
+    let access = event_access(&log);
+    let body = Body { source, stream: None, events: Some(EventLog::new(log, shift)), start: 0 };
+    Ok(Some(Opened { body, access, first: (first, shift) }))
+}
+
+/// Where a plaintext beginning of a log stands between two offsets, behind an encrypted log: the
+/// magic and a format description event whose checksum is right. A value of a row in an encrypted
+/// log may hold a log, but no such value stands in the file in clear.
+pub(super) fn next_plaintext(
+    log: &Opened<'_>,
     from: u64,
     to: u64,
 ) -> Result<Option<u64>, TransferError> {
-    if body.events.is_some() {
+    if log.access == PLAINTEXT {
         return Ok(None);
     }
-    find_header(body.source, from, to)
+    let margin = MAGIC.len().saturating_add(format_description::MAX_LENGTH);
+    let mut buffer = vec![0; SEARCHED_FOR_HEADER.saturating_add(margin)];
+    let mut at = from;
+    while at < to {
+        let read = log.body.source.read_at(at, &mut buffer)?;
+        let bytes = buffer.get(..read).unwrap_or_default();
+        let found = bytes
+            .windows(MAGIC.len())
+            .take(SEARCHED_FOR_HEADER)
+            .zip(at..to)
+            .enumerate()
+            .filter(|(_, (window, _))| *window == MAGIC)
+            .find(|(index, _)| {
+                let event = bytes.get(index.saturating_add(MAGIC.len())..).unwrap_or_default();
+                is_sound_description(event)
+            });
+        if let Some((_, (_, offset))) = found {
+            return Ok(Some(offset));
+        }
+        at = at.saturating_add(SEARCHED_FOR_HEADER as u64);
+    }
+    Ok(None)
 }
 
 /// The same wherever it stands.

@@ -581,7 +581,7 @@ fn is_description(header: &EventHeader) -> bool {
 }
 
 /// Its checksum leaves out the bit of a log in use; the oldest servers write none.
-fn is_sound_description(bytes: &[u8]) -> bool {
+pub(super) fn is_sound_description(bytes: &[u8]) -> bool {
     let length = EventHeader::parse(bytes).ok().and_then(|header| header.byte_length());
     let Some(event) = length.and_then(|length| bytes.get(..length)) else {
         return false;
