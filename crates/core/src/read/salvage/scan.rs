@@ -327,7 +327,7 @@ impl<'a> Scanner<'a> {
                 let within = self.find_up_to(end, at.saturating_add(1), within, Some(next.0))?;
                 let found = within.map(|found| (found, shift));
                 if let Some(found) = found.or((!is_last).then_some(next)) {
-                    return self.first_of((at, shift), found).map(Some);
+                    return Ok(Some(found));
                 }
                 // The last ones may still be there under another alignment.
             }
@@ -338,7 +338,10 @@ impl<'a> Scanner<'a> {
         for round in &ROUNDS {
             let near = at.saturating_add(round.near).min(length);
             if let Some(found) = self.find(from, (near, shift), extent)? {
-                return self.first_of((at, shift), (found, shift)).map(Some);
+                // What stands before it may have moved all the same, if as many bytes are missing as were
+                // put in.
+                let moved = self.find_shifted_before((at, shift), found)?;
+                return Ok(Some(moved.unwrap_or((found, shift))));
             }
             from = near.max(from);
             if let Some(found) = self.find_shifted((at, shift), round)? {
@@ -349,12 +352,6 @@ impl<'a> Scanner<'a> {
         }
         let found = self.find(from, (length, shift), extent)?;
         Ok(found.map(|found| (found, shift)))
-    }
-
-    /// The first event behind a damage, where one is known that has not moved: what stands before it may have
-    /// all the same, if as many bytes are missing as were put in.
-    fn first_of(&mut self, place: Place, unmoved: Place) -> Result<Place, TransferError> {
-        Ok(self.find_shifted_before(place, unmoved.0)?.unwrap_or(unmoved))
     }
 
     fn known_start(&mut self, (at, shift): Place) -> Result<Option<Place>, TransferError> {
