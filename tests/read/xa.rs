@@ -126,7 +126,7 @@ fn without(log: &Log, places: &[Range<usize>], left_out: &[usize]) -> Vec<u8> {
 
 /// What was told: the id, what became of it, how it ends, and its GTID's number.
 fn told(found: &Salvaged) -> Vec<(String, XaFate, Option<XaVerb>, Option<u64>)> {
-    let number = |gtid: &String| gtid.strip_prefix(UUID_A).unwrap()[1..].parse().unwrap();
+    let number = |gtid: &String| gtid.rsplit(':').next().unwrap().parse().unwrap();
     let cut = found.xa.iter();
     let cut = cut.map(|it| (it.xid.clone(), it.fate, it.end, it.gtid.as_ref().map(number)));
     cut.collect()
