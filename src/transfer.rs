@@ -22,7 +22,7 @@ use binlogsec_core::log::error::{Error, describe};
 use binlogsec_core::log::log_error::LogError;
 use binlogsec_core::log::open::{self, OpenLog};
 use binlogsec_core::log::refusal::Refusal;
-use binlogsec_core::read::pairs::CutXa;
+use binlogsec_core::read::pairs::PartedXa;
 use binlogsec_core::read::stream::StreamPlan;
 use serde::Serialize;
 
@@ -125,7 +125,7 @@ pub(crate) fn tell(notices: &[IndexNotice], terminal: &Terminal) {
 
 /// Says which XA transactions are cut by the ends of what is written: prepared in it and not ended, or
 /// ended in it and prepared elsewhere.
-pub(crate) fn tell_xa(prepared: &[CutXa], ended: &[CutXa], terminal: &Terminal) {
+pub(crate) fn tell_xa(prepared: &[PartedXa], ended: &[PartedXa], terminal: &Terminal) {
     if !prepared.is_empty() {
         terminal.warning(&format!(
             "prepared (XA) in these, and not ended: {}: {}. Their rows stay locked until XA COMMIT or XA \
@@ -147,9 +147,9 @@ pub(crate) fn tell_xa(prepared: &[CutXa], ended: &[CutXa], terminal: &Terminal) 
 
 /// Their ids, the transaction that has the half that is taken, and the one that has the other, if that is
 /// there and left out.
-fn each(cut: &[CutXa], other: &str) -> String {
+fn each(cut: &[PartedXa], other: &str) -> String {
     const MOST: usize = 20;
-    let name = |cut: &CutXa| {
+    let name = |cut: &PartedXa| {
         let left_out = cut.left_out.as_deref();
         let left_out = left_out.map(|name| format!("; {name}, its {other}, is left out"));
         format!("{} ({}{})", cut.xid, cut.taken, left_out.unwrap_or_default())

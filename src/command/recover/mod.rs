@@ -18,7 +18,7 @@ use binlogsec_core::keyring::Keyring;
 use binlogsec_core::log::error::{Error, describe};
 use binlogsec_core::log::open::OpenLog;
 use binlogsec_core::read::decrypt;
-use binlogsec_core::read::pairs::CutXa;
+use binlogsec_core::read::pairs::PartedXa;
 use binlogsec_core::read::pattern::Pattern;
 use binlogsec_core::read::recover::catalogue::{self, Catalogue, Stop};
 use binlogsec_core::read::recover::find::{self, Found};
@@ -467,8 +467,8 @@ fn stream_of(
 struct Written {
     transactions: u64,
     incomplete: u64,
-    prepared: Vec<CutXa>,
-    ended: Vec<CutXa>,
+    prepared: Vec<PartedXa>,
+    ended: Vec<PartedXa>,
     logs: usize,
 }
 

@@ -10,7 +10,7 @@ const MAX_LEFT_OUT: usize = 1 << 16;
 
 /// An XA transaction of which one half is taken alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CutXa {
+pub struct PartedXa {
     /// Its id, as statements have it, in lower case: `x'7831',x'',1`.
     pub xid: String,
     /// The half that is taken: its GTID, or the log and the plain offset at which its transaction begins.
@@ -94,22 +94,24 @@ impl Pairs {
     }
 
     /// Those that are prepared in what is taken, and not ended in it.
-    pub(super) fn prepared(&self) -> Vec<CutXa> {
+    pub(super) fn prepared(&self) -> Vec<PartedXa> {
         let open = self.prepared.iter().map(|(xid, half)| (xid, half, None));
         let parted = self.parted.iter().map(|(xid, prepared, end)| (xid, prepared, Some(end)));
         taken(parted.chain(open))
     }
 
     /// Those that are ended in what is taken, and not prepared in it.
-    pub(super) fn ended(&self) -> Vec<CutXa> {
+    pub(super) fn ended(&self) -> Vec<PartedXa> {
         let unknown = self.ended.iter().map(|(xid, half)| (xid, half, None));
         let parted = self.parted.iter().map(|(xid, prepared, end)| (xid, end, Some(prepared)));
         taken(parted.chain(unknown))
     }
 }
 
-fn taken<'a>(halves: impl Iterator<Item = (&'a String, &'a Half, Option<&'a Half>)>) -> Vec<CutXa> {
-    let cut = halves.filter(|(_, half, _)| half.is_taken).map(|(xid, half, other)| CutXa {
+fn taken<'a>(
+    halves: impl Iterator<Item = (&'a String, &'a Half, Option<&'a Half>)>,
+) -> Vec<PartedXa> {
+    let cut = halves.filter(|(_, half, _)| half.is_taken).map(|(xid, half, other)| PartedXa {
         xid: xid.clone(),
         taken: half.name.clone(),
         left_out: other.map(|other| other.name.clone()),

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::numbers::Numbers;
-use super::pairs::{CutXa, Pairs};
+use super::pairs::{Pairs, PartedXa};
 use super::slice::{self, SliceOptions, SlicePlan};
 use crate::batch::transfer::{Output, check_not_itself, seal};
 use crate::event::FIRST_EVENT;
@@ -122,13 +122,13 @@ impl StreamPlan {
 
     /// XA transactions that are prepared in it and not ended.
     #[must_use]
-    pub fn prepared(&self) -> Vec<CutXa> {
+    pub fn prepared(&self) -> Vec<PartedXa> {
         self.pairs().prepared()
     }
 
     /// XA transactions that are ended in it and not prepared in it.
     #[must_use]
-    pub fn ended(&self) -> Vec<CutXa> {
+    pub fn ended(&self) -> Vec<PartedXa> {
         self.pairs().ended()
     }
 

@@ -5,6 +5,7 @@ mod error;
 mod forks;
 mod gaps;
 mod lacking;
+mod moment;
 mod positions;
 
 use std::collections::{BTreeSet, HashSet};
@@ -16,39 +17,14 @@ use super::catalogue::{Catalogue, Head, Scan, Stop, Unread, name_of};
 pub use super::chains::Doubled;
 use super::chains::{self, Chain, Walk};
 use super::reach::Reach;
-use super::state::{LogPosition, State};
+use super::state::State;
 use crate::event::FIRST_EVENT;
 use crate::event::gtid::TransactionId;
 use crate::log::error::Error;
 use crate::log::error_class::ErrorClass;
 pub use error::PlanError;
 pub use lacking::tell_lacking;
-
-/// Up to where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Moment {
-    /// The last transaction of the logs.
-    End,
-    /// The first transaction of this time (seconds since 1970 UTC) or later is left out.
-    Time(i64),
-    /// This transaction is the last.
-    With(TransactionId),
-    /// This transaction is left out.
-    Before(TransactionId),
-    /// The transaction that begins here is left out.
-    Position(LogPosition),
-}
-
-impl Moment {
-    /// The transaction that it names.
-    #[must_use]
-    pub const fn transaction(&self) -> Option<&TransactionId> {
-        match self {
-            Self::With(id) | Self::Before(id) => Some(id),
-            _ => None,
-        }
-    }
-}
+pub use moment::Moment;
 
 /// What may be missing, as the user says.
 #[derive(Debug, Clone, Default)]
