@@ -209,7 +209,8 @@ fn a_transaction_that_has_lost_any_event_is_left_out_as_a_whole() {
         }
     }
     println!("{hits} transactions hit");
-    assert!(hits > 100, "{hits}");
+    // The fixtures alone have half as many as they have with the corpus.
+    assert!(hits > 50, "{hits}");
 }
 
 /// Whether the events fill the log.
