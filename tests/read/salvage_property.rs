@@ -684,6 +684,10 @@ fn another_logs_events_in_the_middle_cost_what_they_stand_for() {
         .into_iter()
         .filter(|log| log.has_checksums && log.is_encrypted && log.events.len() > 130)
         .collect();
+    if logs.is_empty() {
+        println!("skipped: none of the fixtures is so long, and no corpus is beside the checkout");
+        return;
+    }
     let mut failures = Vec::new();
     for (index, log) in logs.iter().enumerate() {
         let other = &logs[(index + 1) % logs.len()];
