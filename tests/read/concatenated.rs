@@ -94,3 +94,15 @@ fn a_log_behind_another_one_that_no_key_opens_is_named_and_what_follows_is_kept(
     assert_eq!(found.written_events, 2 * mysql.events);
     assert_eq!(found.lost, mariadb.bytes.len() as u64);
 }
+
+/// Each begins where the one before ends: that is looked at first, and nothing is searched for.
+#[test]
+fn many_logs_one_behind_the_other_are_told_apart_without_a_search() {
+    const MANY: usize = 50;
+    for log in all().iter().filter(|log| !log.is_plain) {
+        let (found, _) = salvaged(&log.bytes.repeat(MANY), &keys(true), &every_event());
+        assert_eq!(found.written_events, log.events * MANY as u64, "{}", log.name);
+        assert_eq!((found.lost, found.shifts_tried), (0, 0), "{}", log.name);
+        assert_eq!(found.further_logs.len(), MANY - 1, "{}", log.name);
+    }
+}

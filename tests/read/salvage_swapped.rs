@@ -12,7 +12,11 @@
 
 use std::ops::Range;
 
+use binlogsec_core::keyring::Keyring;
+
+use crate::common::{logs as logs_of, mixed, mixed_keyring, plaintext};
 use crate::salvage_property::{Log, Random, judge, logs};
+use crate::salvage_transactions::{every_event, salvaged};
 
 /// What a damaged file has: parts of the log, or bytes that are none of it.
 enum Part {
@@ -148,4 +152,42 @@ fn of_encrypted_logs_of_mysql_bytes_missing_and_as_many_put_in_cost_what_they_hi
 #[test]
 fn of_encrypted_logs_of_mariadb_bytes_missing_and_as_many_put_in_cost_what_they_hit() {
     run(is_mariadb_encrypted, 26, false);
+}
+
+/// A value of a row may hold a log: of the same server, of the same time, at positions near by. Where the
+/// event is hit that holds it, its events are none of this log.
+#[test]
+fn events_that_stand_in_the_body_of_a_damaged_one_are_no_moved_ones() {
+    const UNKNOWN: u8 = 100;
+    let plain = plaintext(&mixed().join("binlog.000003"), &mixed_keyring());
+    let events = logs_of::events(&plain);
+    let piece = |range: Range<usize>| &plain[events[range.start].0..events[range.end].0];
+    // Where the event is put in, and which events it holds: those before it, those behind it, the first.
+    for (at, held) in [(60, 45..58), (60, 60..72), (30, 60..80), (70, 2..20), (40, 39..44)] {
+        let mut log = plain[..4].to_vec();
+        let mut hit = 0;
+        for (index, &(offset, length, _)) in events.iter().enumerate() {
+            if index == at {
+                hit = log.len();
+                let mut event = plain[offset..offset + 19].to_vec();
+                event[4] = UNKNOWN;
+                event.extend(piece(held.clone()));
+                event.extend([0; 4]);
+                let total = u32::try_from(event.len()).unwrap();
+                event[9..13].copy_from_slice(&total.to_le_bytes());
+                logs_of::append(&mut log, &event);
+            }
+            logs_of::append(&mut log, &plain[offset..offset + length]);
+        }
+        log[21] &= !1;
+        let length = u32::from_le_bytes(log[hit + 9..hit + 13].try_into().unwrap()) as usize;
+        let whole = [&log[..hit], &log[hit + length..]].concat();
+        for bit in [hit + 25, hit + length / 2, hit + length - 6] {
+            let mut damaged = log.clone();
+            damaged[bit] ^= 4;
+            let (found, saved) = salvaged(&damaged, &Keyring::new(), &every_event());
+            assert_eq!(found.lost, length as u64, "{held:?} before {at}, {bit}: {found:?}");
+            assert!(saved == whole, "{held:?} before {at}, {bit}");
+        }
+    }
 }

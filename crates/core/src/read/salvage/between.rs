@@ -10,7 +10,6 @@ use super::shift::Joined;
 use crate::event::checksum::ChecksumAlgorithm;
 use crate::event::header::{self, EventHeader};
 use crate::file::TransferError;
-use crate::mariadb::cipher::HEAD;
 
 /// What lies further in front of a known event is the damaged event's body: as far as that reaches, nothing
 /// else was written.
@@ -95,38 +94,16 @@ impl Scanner<'_> {
         known: Place,
         reach: u64,
     ) -> Result<Option<Place>, TransferError> {
-        let Some(log) = &self.body.events else {
-            return Ok(None);
-        };
-        let mut head = [0; HEAD];
-        let read = self.body.source.read_at(at, &mut head)?;
-        let head = head.get(..read).unwrap_or_default();
+        let distances = 1..=i64::try_from(reach).unwrap_or(i64::MAX);
+        let shifts = distances.flat_map(|by| [shift.saturating_add(by), shift.saturating_sub(by)]);
+        let is_allowed = |moved: &i64| self.is_allowed_between(*moved, shift, known.1);
+        let shifts: Vec<i64> = shifts.filter(is_allowed).collect();
         // Positions are another file's in a relay log; then the checksum has to say it.
         let is_likely = self.has_foreign_positions() && self.checksum == ChecksumAlgorithm::Crc32;
-        let (first, mut tried, mut likely) = (log.first_event(), 0_u64, Vec::new());
-        for distance in 1..=i64::try_from(reach).unwrap_or(i64::MAX) {
-            for moved in [shift.saturating_add(distance), shift.saturating_sub(distance)] {
-                if !self.is_allowed_between(moved, shift, known.1) {
-                    continue;
-                }
-                tried = tried.saturating_add(1);
-                let place = (at, moved);
-                let is_meant = log.header(head, at, moved).is_some_and(|header| {
-                    self.is_confirmed(&header, place)
-                        || (is_likely && self.judge.likeness(&header) >= Evidence::Likely)
-                });
-                if is_meant && self.plain_offset(place) >= first {
-                    likely.push(place);
-                }
-            }
-        }
-        self.shifts_tried = self.shifts_tried.saturating_add(tried);
-        for place in likely {
-            if self.is_event_here(place)? {
-                return Ok(Some(place));
-            }
-        }
-        Ok(None)
+        self.event_under(at, shifts.into_iter(), |scanner, header, place| {
+            scanner.is_confirmed(header, place)
+                || (is_likely && scanner.judge.likeness(header) >= Evidence::Likely)
+        })
     }
 
     /// Whether an event between two others may stand under an alignment: as far from that before it or from

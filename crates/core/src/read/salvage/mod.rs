@@ -322,14 +322,15 @@ impl<'o> Salvager<'o> {
                 self.take(&mut scanner, piece)?;
                 at = end;
             } else {
-                let found =
-                    if is_header(body, at)? { None } else { scanner.resync((at, shift))? };
+                // Another log may begin right here; then nothing of this one follows.
+                let is_next = is_header(body, at)? || open::begins_in_clear(log, at)?;
+                let found = if is_next { None } else { scanner.resync((at, shift))? };
                 let (mut next, mut next_shift) = found.unwrap_or((length, shift));
-                next_log = find_header(body.source, at, next)?;
-                if found.is_none() {
-                    let plain = open::next_plaintext(log, at, next_log.unwrap_or(next))?;
-                    next_log = plain.or(next_log);
-                }
+                next_log = if is_next {
+                    Some(at)
+                } else {
+                    open::next_log(log, at..next, found.is_none())?
+                };
                 if let Some(header) = next_log {
                     (next, next_shift) = (header, shift);
                 }

@@ -166,41 +166,50 @@ impl Scanner<'_> {
         (at, shift): Place,
         reach: u64,
     ) -> Result<Option<Place>, TransferError> {
-        let Some(log) = &self.body.events else {
-            return Ok(None);
-        };
-        let mut head = [0; HEAD];
-        let read = self.body.source.read_at(at, &mut head)?;
-        let head = head.get(..read).unwrap_or_default();
         let blocks = (self.max_shift / BLOCK).saturating_add(1)..=reach / BLOCK;
         let distances =
             (1..=self.max_shift.min(reach)).chain(blocks.map(|n| n.saturating_mul(BLOCK)));
+        let distances = distances.map(|distance| i64::try_from(distance).unwrap_or(i64::MAX));
+        let shifts = distances.flat_map(|by| [shift.saturating_add(by), shift.saturating_sub(by)]);
         // Without checksums the position has to say it.
         let enough = if self.checksum == ChecksumAlgorithm::Crc32 {
             Evidence::Likely
         } else {
             Evidence::Position
         };
-        let first = log.first_event();
-        let mut tried = 0_u64;
-        let mut likely = Vec::new();
-        for distance in distances {
-            let distance = i64::try_from(distance).unwrap_or(i64::MAX);
-            for moved in [shift.saturating_add(distance), shift.saturating_sub(distance)] {
-                tried = tried.saturating_add(1);
-                let Some(header) = log.header(head, at, moved) else {
-                    continue;
-                };
-                let plain_offset = self.plain_offset((at, moved));
-                if plain_offset >= first && self.judge.evidence(&header, plain_offset) >= enough {
-                    likely.push(moved);
-                }
+        self.event_under(at, shifts, |scanner, header, place| {
+            scanner.judge.evidence(header, scanner.plain_offset(place)) >= enough
+        })
+    }
+
+    /// The whole event at an offset of the file under the first of these alignments under which there is
+    /// one, and `is_meant` wants its header.
+    pub(super) fn event_under(
+        &mut self,
+        at: u64,
+        shifts: impl Iterator<Item = i64>,
+        is_meant: impl Fn(&Self, &EventHeader, Place) -> bool,
+    ) -> Result<Option<Place>, TransferError> {
+        let Some(log) = &self.body.events else {
+            return Ok(None);
+        };
+        let mut head = [0; HEAD];
+        let read = self.body.source.read_at(at, &mut head)?;
+        let head = head.get(..read).unwrap_or_default();
+        let (first, mut tried, mut likely) = (log.first_event(), 0_u64, Vec::new());
+        for moved in shifts {
+            tried = tried.saturating_add(1);
+            let place = (at, moved);
+            let header = log.header(head, at, moved);
+            let is_meant = header.is_some_and(|header| is_meant(self, &header, place));
+            if is_meant && self.plain_offset(place) >= first {
+                likely.push(place);
             }
         }
         self.shifts_tried = self.shifts_tried.saturating_add(tried);
-        for moved in likely {
-            if self.is_event_here((at, moved))? {
-                return Ok(Some((at, moved)));
+        for place in likely {
+            if self.is_event_here(place)? {
+                return Ok(Some(place));
             }
         }
         Ok(None)

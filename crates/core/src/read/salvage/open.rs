@@ -1,5 +1,7 @@
 //! The ways to the plaintext of a damaged log.
 
+use std::ops::Range;
+
 use super::SalvageOptions;
 use super::body::{Body, Place};
 use super::events::EventLog;
@@ -382,42 +384,57 @@ fn open_next_in_clear<'a>(
     Ok(Some(Opened { body, access, first: (first, shift) }))
 }
 
-/// Where a plaintext beginning of a log stands between two offsets, behind an encrypted log: the
-/// magic and a format description event whose checksum is right. A value of a row in an encrypted
-/// log may hold a log, but no such value stands in the file in clear.
-pub(super) fn next_plaintext(
+/// Whether a log begins in clear at an offset, behind an encrypted one: with the magic and a format
+/// description event whose checksum is right. A value of a row in an encrypted log may hold a log, but
+/// no such value stands in the file in clear.
+pub(super) fn begins_in_clear(log: &Opened<'_>, offset: u64) -> Result<bool, TransferError> {
+    let mut magic = [0; MAGIC.len()];
+    let read = log.body.source.read_at(offset, &mut magic)?;
+    if log.access == PLAINTEXT || magic.get(..read) != Some(&MAGIC[..]) {
+        return Ok(false);
+    }
+    let mut event = vec![0; format_description::MAX_LENGTH];
+    let read = log.body.source.read_at(offset.saturating_add(FIRST_EVENT), &mut event)?;
+    Ok(is_sound_description(event.get(..read).unwrap_or_default()))
+}
+
+/// Where the next log begins in a part of the file in which nothing of this one is whole: with MySQL's
+/// header, or in clear if `is_tail`, as then nothing of this one is behind it.
+pub(super) fn next_log(
     log: &Opened<'_>,
-    from: u64,
-    to: u64,
+    lost: Range<u64>,
+    is_tail: bool,
 ) -> Result<Option<u64>, TransferError> {
+    let encrypted = find_header(log.body.source, lost.start, lost.end)?;
+    if !is_tail {
+        return Ok(encrypted);
+    }
+    let in_clear = next_in_clear(log, lost.start, encrypted.unwrap_or(lost.end))?;
+    Ok(in_clear.or(encrypted))
+}
+
+/// The first place between two offsets at which a log begins in clear.
+fn next_in_clear(log: &Opened<'_>, from: u64, to: u64) -> Result<Option<u64>, TransferError> {
     if log.access == PLAINTEXT {
         return Ok(None);
     }
-    let margin = MAGIC.len().saturating_add(format_description::MAX_LENGTH);
-    let mut buffer = vec![0; SEARCHED_FOR_HEADER.saturating_add(margin)];
+    let mut buffer = vec![0; SEARCHED_FOR_HEADER.saturating_add(MAGIC.len())];
     let mut at = from;
     while at < to {
         let read = log.body.source.read_at(at, &mut buffer)?;
-        let bytes = buffer.get(..read).unwrap_or_default();
-        let found = bytes
-            .windows(MAGIC.len())
-            .take(SEARCHED_FOR_HEADER)
-            .zip(at..to)
-            .enumerate()
-            .filter(|(_, (window, _))| *window == MAGIC)
-            .find(|(index, _)| {
-                let event = bytes.get(index.saturating_add(MAGIC.len())..).unwrap_or_default();
-                is_sound_description(event)
-            });
-        if let Some((_, (_, offset))) = found {
-            return Ok(Some(offset));
+        let windows = buffer.get(..read).unwrap_or_default().windows(MAGIC.len());
+        let places = windows.take(SEARCHED_FOR_HEADER).zip(at..to);
+        for (_, offset) in places.filter(|(window, _)| *window == MAGIC) {
+            if begins_in_clear(log, offset)? {
+                return Ok(Some(offset));
+            }
         }
         at = at.saturating_add(SEARCHED_FOR_HEADER as u64);
     }
     Ok(None)
 }
 
-/// The same wherever it stands.
+/// The first header of an encrypted log that stands between two offsets.
 pub(super) fn find_header(
     source: &FileSource,
     from: u64,

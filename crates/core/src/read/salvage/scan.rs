@@ -453,7 +453,12 @@ impl<'a> Scanner<'a> {
             }
             let place = (offset, shift);
             let within = usize::try_from(offset.saturating_sub(at)).unwrap_or(usize::MAX);
-            if !self.is_found(place, (bytes, within), &mut window)? {
+            // Of what stands where the damaged event's body should, nothing is to be in doubt.
+            let is_within = extent.is_some_and(|extent| offset < extent);
+            let knows_servers = self.judge.server_ids().next().is_some();
+            let least =
+                if is_within && knows_servers { Evidence::VeryLikely } else { Evidence::Likely };
+            if !self.is_found(place, (bytes, within), &mut window, least)? {
                 continue;
             }
             match self.copy_end(place, extent)? {
@@ -464,12 +469,14 @@ impl<'a> Scanner<'a> {
         Ok(None)
     }
 
-    /// Whether a whole event starts at an offset of a window.
+    /// Whether a whole event starts at an offset of a window. `least` is how much of its header must be like
+    /// others, where no checksum speaks for it.
     fn is_found(
         &mut self,
         place: Place,
         (bytes, within): (&[u8], usize),
         window: &mut Window<'_>,
+        least: Evidence,
     ) -> Result<bool, TransferError> {
         if self.body.events.is_some() {
             return self.is_event_here(place);
@@ -483,7 +490,7 @@ impl<'a> Scanner<'a> {
             return Ok(is_sound_description(rest));
         }
         if self.checksum != ChecksumAlgorithm::Crc32 {
-            let is_likely = self.judge.likeness(&header) >= Evidence::Likely;
+            let is_likely = self.judge.likeness(&header) >= least;
             return Ok(is_likely && self.is_event_here(place)?);
         }
         if length <= rest.len() {
