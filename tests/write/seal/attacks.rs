@@ -3,12 +3,10 @@
 use super::{CLOSED, Lab, SEAL, VERIFY, standing};
 use crate::common;
 
-use std::path::PathBuf;
-
 use binlogsec_core::file::pipeline::NoProgress;
 use binlogsec_core::read::verify::verify_file;
 use binlogsec_core::seal::{Change, Standing};
-use common::{binlogsec, corpus, fixture, logs, plaintext, sha256};
+use common::{binlogsec, fixture, logs, plaintext, sha256};
 use serde_json::Value;
 
 #[test]
@@ -167,22 +165,13 @@ fn deleted_swapped_replayed_added_and_foreign_logs_are_found() {
 #[test]
 fn logs_of_two_servers_are_told_apart() {
     let lab = Lab::sealed();
-    let foreign = mariadb("ctr256-crc32-row");
-    let foreign = foreign.join("logs/binlog.000002");
+    let foreign = fixture("mariadb-10.11/cbc128-crc32-row/logs/binlog.000002");
     std::fs::copy(foreign, lab.at("binlog.000007")).unwrap();
     let list = String::from_utf8(lab.read("binlog.index")).unwrap();
     lab.write("binlog.index", format!("{list}./binlog.000007\n").as_bytes());
     let report = lab.report(VERIFY, 1);
     assert_eq!(standing(&report, "binlog.000007"), "added");
     assert_eq!(standing(&report, "binlog.000006"), "unsealed");
-}
-
-fn mariadb(scenario: &str) -> PathBuf {
-    let in_fixtures = fixture("mariadb-10.11").join(scenario);
-    match corpus() {
-        Some(corpus) if !in_fixtures.is_dir() => corpus.join("mariadb-10.11").join(scenario),
-        _ => in_fixtures,
-    }
 }
 
 #[test]
